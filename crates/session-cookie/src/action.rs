@@ -1,0 +1,192 @@
+//! What the response does for the session.
+
+use crate::policy::{Mode, Policy, Visibility};
+use crate::session::{Session, Stamps};
+use crate::verdict::{Reading, Verdict};
+
+/// What the response does for the session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action<'a> {
+    /// Nothing.
+    None,
+    /// Adds a `Set-Cookie` with this session. In its place goes, if the cookie is hidden from the
+    /// server behind, every `Set-Cookie` of that name that came from there.
+    Insert(Session<'a>),
+    /// Puts the id in place of the value in the server's own `Set-Cookie`.
+    Rewrite,
+    /// Puts the id before the value in the server's own `Set-Cookie`.
+    Prefix,
+}
+
+/// Decides what an answer of the server called `served` does.
+///
+/// `sets` says whether the server itself sets a cookie of that name; `now` is seconds since the epoch.
+pub fn respond<'a>(
+    policy: &Policy,
+    reading: &Reading<'a>,
+    served: &'a [u8],
+    sets: bool,
+    now: u64,
+) -> Action<'a> {
+    match policy.mode {
+        Mode::Rewrite if sets => Action::Rewrite,
+        Mode::Prefix if sets => Action::Prefix,
+        Mode::Rewrite | Mode::Prefix => Action::None,
+        Mode::Insert => {
+            let session = Session {
+                id: served,
+                stamps: stamps(policy, reading, served, now),
+            };
+            let replaces = sets && policy.visibility == Visibility::Indirect;
+            if is_kept(reading) && reading.session == session && !replaces {
+                Action::None
+            } else {
+                Action::Insert(session)
+            }
+        }
+    }
+}
+
+/// Does the session go on, if the server is the same?
+fn is_kept(reading: &Reading) -> bool {
+    reading.verdict == Verdict::Valid
+}
+
+/// The stamps of the session from now on: a session begins when its cookie is new.
+fn stamps(policy: &Policy, reading: &Reading, served: &[u8], now: u64) -> Option<Stamps> {
+    if !policy.limits.any() {
+        return None;
+    }
+    let first_seen = match reading.session.stamps {
+        Some(stamps) if is_kept(reading) && reading.session.id == served => stamps.first_seen,
+        _ => now,
+    };
+    Some(Stamps {
+        last_seen: now,
+        first_seen,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Limits;
+
+    const NOW: u64 = 1_600_000_000;
+
+    fn valid(id: &[u8], stamps: Option<(u64, u64)>) -> Reading<'_> {
+        let stamps = stamps.map(|(last_seen, first_seen)| Stamps {
+            last_seen,
+            first_seen,
+        });
+        Reading {
+            verdict: Verdict::Valid,
+            session: Session { id, stamps },
+        }
+    }
+
+    fn limited() -> Policy {
+        let limits = Limits {
+            max_idle: Some(30),
+            max_life: None,
+        };
+        Policy {
+            limits,
+            ..Policy::default()
+        }
+    }
+
+    fn inserted(action: Action) -> Option<(&[u8], Option<(u64, u64)>)> {
+        match action {
+            Action::Insert(Session { id, stamps }) => Some((
+                id,
+                stamps.map(|stamps| (stamps.last_seen, stamps.first_seen)),
+            )),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_first_visit_is_bound_and_a_return_needs_nothing() {
+        let policy = Policy::default();
+        let first = respond(&policy, &Reading::NONE, b"a", false, NOW);
+        assert_eq!(inserted(first), Some((&b"a"[..], None)));
+        assert_eq!(
+            respond(&policy, &valid(b"a", None), b"a", false, NOW),
+            Action::None
+        );
+    }
+
+    #[test]
+    fn another_server_binds_anew() {
+        let moved = respond(
+            &limited(),
+            &valid(b"a", Some((NOW - 9, NOW - 9))),
+            b"b",
+            false,
+            NOW,
+        );
+        assert_eq!(inserted(moved), Some((&b"b"[..], Some((NOW, NOW)))));
+    }
+
+    #[test]
+    fn stamps_are_renewed_when_the_second_changed() {
+        let reading = valid(b"a", Some((NOW - 1, NOW - 9)));
+        let renewed = respond(&limited(), &reading, b"a", false, NOW);
+        assert_eq!(inserted(renewed), Some((&b"a"[..], Some((NOW, NOW - 9)))));
+        let same = valid(b"a", Some((NOW, NOW - 9)));
+        assert_eq!(respond(&limited(), &same, b"a", false, NOW), Action::None);
+    }
+
+    #[test]
+    fn stamps_come_and_go_with_the_limits() {
+        let unstamped = respond(&limited(), &valid(b"a", None), b"a", false, NOW);
+        assert_eq!(inserted(unstamped), Some((&b"a"[..], Some((NOW, NOW)))));
+        let stamped = valid(b"a", Some((NOW, NOW)));
+        let dropped = respond(&Policy::default(), &stamped, b"a", false, NOW);
+        assert_eq!(inserted(dropped), Some((&b"a"[..], None)));
+    }
+
+    #[test]
+    fn an_expired_session_begins_anew_on_the_same_server() {
+        let reading = Reading {
+            verdict: Verdict::Expired,
+            ..valid(b"a", Some((1, 1)))
+        };
+        let anew = respond(&limited(), &reading, b"a", false, NOW);
+        assert_eq!(inserted(anew), Some((&b"a"[..], Some((NOW, NOW)))));
+    }
+
+    #[test]
+    fn a_hidden_cookie_that_the_server_sets_is_replaced() {
+        let mut policy = Policy {
+            visibility: Visibility::Indirect,
+            ..Policy::default()
+        };
+        let replaced = respond(&policy, &valid(b"a", None), b"a", true, NOW);
+        assert_eq!(inserted(replaced), Some((&b"a"[..], None)));
+        policy.visibility = Visibility::Direct;
+        assert_eq!(
+            respond(&policy, &valid(b"a", None), b"a", true, NOW),
+            Action::None
+        );
+    }
+
+    #[test]
+    fn rewrite_and_prefix_wait_for_the_server() {
+        for (mode, action) in [
+            (Mode::Rewrite, Action::Rewrite),
+            (Mode::Prefix, Action::Prefix),
+        ] {
+            let policy = Policy {
+                mode,
+                ..Policy::default()
+            };
+            assert_eq!(
+                respond(&policy, &Reading::NONE, b"a", false, NOW),
+                Action::None
+            );
+            assert_eq!(respond(&policy, &Reading::NONE, b"a", true, NOW), action);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Session persistence by cookie, without a web server.
+//!
+//! A load balancer that keeps a client on one server does four things, and each has a room here:
+//!
+//! 1. it reads a `Cookie` header, and hides a pair of it from the server ([`cookie`]);
+//! 2. it decodes the value ([`session`]) and judges it ([`verdict`]);
+//! 3. it looks the named server up ([`roster`]), under the rules that the operator gave ([`policy`]);
+//! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
+//!
+//! Everything is a function of its arguments: no clock, no allocation while a request is served, no
+//! panic whatever the bytes are.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+extern crate alloc;
+
+pub mod action;
+pub mod cookie;
+pub mod id;
+pub mod policy;
+pub mod roster;
+pub mod session;
+pub mod set_cookie;
+pub mod text;
+pub mod verdict;

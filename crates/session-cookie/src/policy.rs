@@ -1,0 +1,168 @@
+//! The rules of one upstream, as the operator gave them. Immutable once read.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Who sets the cookie.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// The proxy adds a cookie of its own.
+    #[default]
+    Insert,
+    /// The proxy puts the id in place of the value of a cookie that the application sets.
+    Rewrite,
+    /// The proxy puts the id before the value of a cookie that the application sets.
+    Prefix,
+}
+
+/// Does the server behind see the cookie?
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Visibility {
+    /// It does.
+    #[default]
+    Direct,
+    /// It is hidden.
+    Indirect,
+}
+
+/// What a server is named by in the cookie.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Hash {
+    /// MD5 of the server's address, in hexadecimal.
+    #[default]
+    Md5,
+    /// The name that the operator gave, else the address itself.
+    Plain,
+}
+
+/// What happens when the server that the cookie names cannot be had.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Fallback {
+    /// The balancer chooses another.
+    #[default]
+    On,
+    /// The request fails.
+    Off,
+}
+
+/// How long a session lives, in seconds. `None`: without end.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Limits {
+    /// Since the last request.
+    pub max_idle: Option<u64>,
+    /// Since the first request.
+    pub max_life: Option<u64>,
+}
+
+impl Limits {
+    /// Is there any limit, so that cookies carry stamps?
+    pub fn any(&self) -> bool {
+        self.max_idle.is_some() || self.max_life.is_some()
+    }
+}
+
+/// The `Secure` attribute.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Secure {
+    /// Never set.
+    #[default]
+    Off,
+    /// Always set.
+    On,
+    /// Set on requests that came over TLS.
+    Auto,
+}
+
+/// The `SameSite` attribute (RFC 6265bis, section 4.1.2.7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SameSite {
+    /// Sent with requests of the same site only.
+    Strict,
+    /// Sent with top-level navigations from other sites too.
+    Lax,
+    /// Always sent; user agents want `Secure` with it.
+    None,
+}
+
+impl SameSite {
+    /// Reads the word, in any case.
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        [SameSite::Strict, SameSite::Lax, SameSite::None]
+            .into_iter()
+            .find(|same_site| word.eq_ignore_ascii_case(same_site.as_bytes()))
+    }
+
+    /// The word as it stands in the attribute.
+    pub fn as_bytes(self) -> &'static [u8] {
+        match self {
+            SameSite::Strict => b"Strict",
+            SameSite::Lax => b"Lax",
+            SameSite::None => b"None",
+        }
+    }
+}
+
+/// Everything that `session_sticky` was told.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The cookie's name.
+    pub cookie: Box<[u8]>,
+    /// Who sets it.
+    pub mode: Mode,
+    /// Who sees it.
+    pub visibility: Visibility,
+    /// What it names a server by.
+    pub hash: Hash,
+    /// What happens when that server cannot be had.
+    pub fallback: Fallback,
+    /// When the session ends.
+    pub limits: Limits,
+    /// The `Domain` attribute.
+    pub domain: Option<Box<[u8]>>,
+    /// The `Path` attribute.
+    pub path: Box<[u8]>,
+    /// The `Max-Age` and `Expires` attributes: how long the user agent keeps the cookie, in seconds.
+    pub max_age: Option<u64>,
+    /// The `Secure` attribute.
+    pub secure: Secure,
+    /// The `HttpOnly` attribute.
+    pub http_only: bool,
+    /// The `SameSite` attribute, where it is the same for every request.
+    pub same_site: Option<SameSite>,
+    /// The `Partitioned` attribute.
+    pub partitioned: bool,
+    /// Any other attributes, in order.
+    pub attributes: Vec<Box<[u8]>>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            cookie: Box::from(*b"route"),
+            mode: Mode::default(),
+            visibility: Visibility::default(),
+            hash: Hash::default(),
+            fallback: Fallback::default(),
+            limits: Limits::default(),
+            domain: None,
+            path: Box::from(*b"/"),
+            max_age: None,
+            secure: Secure::default(),
+            http_only: false,
+            same_site: None,
+            partitioned: false,
+            attributes: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// What of the cookie the server behind must not see.
+    pub fn hides(&self) -> Option<crate::cookie::Hide> {
+        match (self.mode, self.visibility) {
+            (Mode::Prefix, _) => Some(crate::cookie::Hide::Prefix),
+            (Mode::Insert, Visibility::Indirect) => Some(crate::cookie::Hide::Pair),
+            (Mode::Insert, Visibility::Direct) | (Mode::Rewrite, _) => None,
+        }
+    }
+}

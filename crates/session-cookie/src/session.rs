@@ -1,0 +1,195 @@
+//! What a cookie's value says: the id of a server and, where sessions end, two stamps.
+//!
+//! ```text
+//! d349ca31adc862f4d7e6faa19e516d6d                              no limits
+//! d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041        id|last seen|first seen
+//! d349ca31adc862f4d7e6faa19e516d6d~value of the application     prefix mode
+//! ```
+
+use crate::cookie::split_prefix;
+use crate::policy::Mode;
+use crate::text::{decimal, unquote, Writer, DECIMAL};
+
+/// When a session was used, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stamps {
+    /// The last request.
+    pub last_seen: u64,
+    /// The first request.
+    pub first_seen: u64,
+}
+
+/// What a cookie's value decodes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Session<'a> {
+    /// What the cookie names a server by.
+    pub id: &'a [u8],
+    /// Absent if the cookie was set by a configuration without limits.
+    pub stamps: Option<Stamps>,
+}
+
+/// Ends the id, and the first stamp, in a value with stamps.
+pub const STAMP: u8 = b'|';
+
+/// Is this byte free to stand in an id, so that the id can be told from what follows it?
+pub fn may_stand_in_id(byte: u8) -> bool {
+    byte != STAMP && byte != crate::cookie::PREFIX_END
+}
+
+/// Why a value is no session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Undecodable {
+    /// In prefix mode, the application's own value: no id was put before it yet.
+    Unmarked,
+    /// An empty id, or stamps that are none.
+    Malformed,
+}
+
+/// Decodes the value of a cookie.
+///
+/// Stamps are read whether or not the policy has limits, so that a session outlives a change of them.
+///
+/// # Errors
+///
+/// [`Undecodable`] says what the value is instead.
+pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
+    let session = match mode {
+        Mode::Prefix => {
+            let (id, _) = split_prefix(value).ok_or(Undecodable::Unmarked)?;
+            Session { id, stamps: None }
+        }
+        Mode::Insert | Mode::Rewrite => stamped(unquote(value)).ok_or(Undecodable::Malformed)?,
+    };
+
+    if session.id.is_empty() {
+        return Err(Undecodable::Malformed);
+    }
+    Ok(session)
+}
+
+fn stamped(value: &[u8]) -> Option<Session<'_>> {
+    let Some(end) = memchr::memchr(STAMP, value) else {
+        return Some(Session {
+            id: value,
+            stamps: None,
+        });
+    };
+    let (id, stamps) = value.split_at_checked(end)?;
+    let stamps = stamps.get(1..)?;
+    let (last, first) = stamps.split_at_checked(memchr::memchr(STAMP, stamps)?)?;
+
+    let stamps = Stamps {
+        last_seen: decimal(last)?,
+        first_seen: decimal(first.get(1..)?)?,
+    };
+    Some(Session {
+        id,
+        stamps: Some(stamps),
+    })
+}
+
+/// The most bytes that [`encode`] writes.
+pub fn encoded_len(session: &Session) -> usize {
+    let stamps = if session.stamps.is_some() {
+        2 * (DECIMAL + 1)
+    } else {
+        0
+    };
+    session.id.len().saturating_add(stamps)
+}
+
+/// Writes the value of a cookie in insert mode.
+pub fn encode(session: &Session, out: &mut Writer) {
+    out.put(session.id);
+    if let Some(stamps) = session.stamps {
+        out.put(&[STAMP]);
+        out.put_decimal(stamps.last_seen);
+        out.put(&[STAMP]);
+        out.put_decimal(stamps.first_seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const ID: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d";
+
+    #[test]
+    fn the_transcript_of_the_seed() {
+        let value = b"d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041";
+        let stamps = Some(Stamps {
+            last_seen: 1_556_447_041,
+            first_seen: 1_556_447_041,
+        });
+        assert_eq!(decode(value, Mode::Insert), Ok(Session { id: ID, stamps }));
+    }
+
+    #[test]
+    fn quotes_are_optional() {
+        assert_eq!(
+            decode(b"\"x\"", Mode::Insert),
+            Ok(Session {
+                id: b"x",
+                stamps: None
+            })
+        );
+        assert_eq!(
+            decode(b"\"x~v\"", Mode::Prefix),
+            Ok(Session {
+                id: b"x",
+                stamps: None
+            })
+        );
+    }
+
+    #[test]
+    fn malformed() {
+        for value in [
+            "",
+            "\"\"",
+            "|1|1",
+            "x|",
+            "x|1",
+            "x|1|",
+            "x|1|-1",
+            "x|1|1|1",
+            "x|1|99999999999999999999",
+        ] {
+            assert_eq!(
+                decode(value.as_bytes(), Mode::Insert),
+                Err(Undecodable::Malformed),
+                "{value}"
+            );
+        }
+        assert_eq!(decode(b"~v", Mode::Prefix), Err(Undecodable::Malformed));
+    }
+
+    #[test]
+    fn a_value_without_a_prefix_is_the_applications_own() {
+        assert_eq!(decode(b"abc", Mode::Prefix), Err(Undecodable::Unmarked));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(value: Vec<u8>) {
+            for mode in [Mode::Insert, Mode::Rewrite, Mode::Prefix] {
+                let _ = decode(&value, mode);
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(id in "[!-{}]{1,40}", stamps: Option<(u64, u64)>) {
+            prop_assume!(id.bytes().all(|byte| may_stand_in_id(byte) && byte != b'"'));
+            let stamps = stamps.map(|(last_seen, first_seen)| Stamps { last_seen, first_seen });
+            let session = Session { id: id.as_bytes(), stamps };
+            let mut memory = alloc::vec![0; encoded_len(&session)];
+            let mut out = Writer::new(&mut memory);
+            encode(&session, &mut out);
+            let length = out.len();
+            prop_assert_eq!(decode(&memory[..length], Mode::Insert), Ok(session));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The response's `Set-Cookie` field (RFC 6265, section 4.1): editing a server's, writing our own.
+
+use crate::cookie::PREFIX_END;
+use crate::policy::{Policy, SameSite};
+use crate::session::{encode, encoded_len, Session};
+use crate::text::{trim, trim_end, Writer, DECIMAL};
+
+/// A server's `Set-Cookie`, parted around the value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Parts<'a> {
+    /// The cookie's name.
+    pub name: &'a [u8],
+    /// All up to the value: name, equals sign, white space.
+    pub before: &'a [u8],
+    /// The value, double quotes and all.
+    pub value: &'a [u8],
+    /// All after the value: white space and attributes.
+    pub after: &'a [u8],
+}
+
+/// Parts a field around the value (RFC 6265, section 5.2); `None` if it has no equals sign.
+pub fn parse(field: &[u8]) -> Option<Parts<'_>> {
+    let end = memchr::memchr(b';', field).unwrap_or(field.len());
+    let pair = field.get(..end)?;
+    let equals = memchr::memchr(b'=', pair)?;
+    let name = trim(pair.get(..equals)?);
+    let value = trim(pair.get(equals.checked_add(1)?..)?);
+
+    let value_end = trim_end(pair).len();
+    let value_start = value_end
+        .checked_sub(value.len())?
+        .max(equals.checked_add(1)?);
+    Some(Parts {
+        name,
+        before: field.get(..value_start)?,
+        value,
+        after: field.get(value_start.checked_add(value.len())?..)?,
+    })
+}
+
+/// Does the field set the cookie of exactly this name?
+pub fn sets(field: &[u8], name: &[u8]) -> bool {
+    parse(field).is_some_and(|parts| parts.name == name)
+}
+
+/// Writes a server's field with the id in place of the value.
+pub fn rewrite(parts: &Parts, id: &[u8], out: &mut Writer) {
+    out.put(parts.before);
+    out.put(id);
+    out.put(parts.after);
+}
+
+/// Writes a server's field with the id before the value.
+pub fn prefix(parts: &Parts, id: &[u8], out: &mut Writer) {
+    out.put(parts.before);
+    out.put(id);
+    out.put(&[PREFIX_END]);
+    out.put(parts.value);
+    out.put(parts.after);
+}
+
+/// Length of a date in the form that [`Insertion::expires`] has.
+pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
+
+/// A cookie of our own, with what differs from request to request.
+#[derive(Clone, Copy, Debug)]
+pub struct Insertion<'a> {
+    /// The rules.
+    pub policy: &'a Policy,
+    /// The value.
+    pub session: Session<'a>,
+    /// Now plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7).
+    pub expires: Option<&'a [u8]>,
+    /// Does it get the `Secure` attribute?
+    pub secure: bool,
+    /// Which `SameSite` attribute does it get?
+    pub same_site: Option<SameSite>,
+}
+
+impl Insertion<'_> {
+    /// The most bytes that [`Self::write`] writes.
+    pub fn max_len(&self) -> usize {
+        const FIXED: usize =
+            "=; Domain=; Path=; Max-Age=; Expires=; Secure; HttpOnly; SameSite=Strict; Partitioned"
+                .len()
+                + DECIMAL
+                + DATE;
+        let policy = self.policy;
+        [
+            policy.cookie.len(),
+            encoded_len(&self.session),
+            policy.domain.as_ref().map_or(0, |domain| domain.len()),
+            policy.path.len(),
+        ]
+        .into_iter()
+        .chain(
+            policy
+                .attributes
+                .iter()
+                .map(|attribute| attribute.len().saturating_add("; ".len())),
+        )
+        .fold(FIXED, usize::saturating_add)
+    }
+
+    /// Writes the field.
+    pub fn write(&self, out: &mut Writer) {
+        let policy = self.policy;
+
+        out.put(&policy.cookie);
+        out.put(b"=");
+        encode(&self.session, out);
+        if let Some(domain) = &policy.domain {
+            out.put(b"; Domain=");
+            out.put(domain);
+        }
+        out.put(b"; Path=");
+        out.put(&policy.path);
+        if let Some(max_age) = policy.max_age {
+            out.put(b"; Max-Age=");
+            out.put_decimal(max_age);
+        }
+        if let Some(expires) = self.expires {
+            out.put(b"; Expires=");
+            out.put(expires);
+        }
+        if self.secure {
+            out.put(b"; Secure");
+        }
+        if policy.http_only {
+            out.put(b"; HttpOnly");
+        }
+        if let Some(same_site) = self.same_site {
+            out.put(b"; SameSite=");
+            out.put(same_site.as_bytes());
+        }
+        if policy.partitioned {
+            out.put(b"; Partitioned");
+        }
+        for attribute in &policy.attributes {
+            out.put(b"; ");
+            out.put(attribute);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Stamps;
+    use alloc::boxed::Box;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn edited(field: &str, edit: fn(&Parts, &[u8], &mut Writer)) -> String {
+        let parts = parse(field.as_bytes()).unwrap();
+        let mut memory = alloc::vec![0; field.len() + 3];
+        let mut out = Writer::new(&mut memory);
+        edit(&parts, b"ID", &mut out);
+        let length = out.len();
+        String::from_utf8(memory[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_name_is_exact() {
+        assert!(sets(b"test=1; Path=/", b"test"));
+        assert!(sets(b" test = 1", b"test"));
+        for other in [
+            "mytest=abc",
+            "latest=42",
+            "x=test=1",
+            "a=b; test=1",
+            "Test=1",
+            "test",
+            "test; a=b",
+        ] {
+            assert!(!sets(other.as_bytes(), b"test"), "{other}");
+        }
+    }
+
+    #[test]
+    fn attributes_stay_untouched() {
+        assert_eq!(
+            edited("s=v; Path=/a;HttpOnly", rewrite),
+            "s=ID; Path=/a;HttpOnly"
+        );
+        assert_eq!(
+            edited("s=v; Path=/a;HttpOnly", prefix),
+            "s=ID~v; Path=/a;HttpOnly"
+        );
+        assert_eq!(edited("s = \"v\" ; Secure", rewrite), "s = ID ; Secure");
+        assert_eq!(edited("s=\"v\"", prefix), "s=ID~\"v\"");
+        assert_eq!(edited("s=; Max-Age=0", prefix), "s=ID~; Max-Age=0");
+        assert_eq!(edited("s=  ; a", rewrite), "s=ID  ; a");
+    }
+
+    #[test]
+    fn every_attribute_in_order() {
+        let policy = Policy {
+            domain: Some(Box::from(*b".taobao.com")),
+            max_age: Some(120),
+            http_only: true,
+            partitioned: true,
+            attributes: alloc::vec![Box::from(*b"Priority=High")],
+            ..Policy::default()
+        };
+        let insertion = Insertion {
+            policy: &policy,
+            session: Session {
+                id: b"a",
+                stamps: Some(Stamps {
+                    last_seen: 2,
+                    first_seen: 1,
+                }),
+            },
+            expires: Some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
+            secure: true,
+            same_site: Some(SameSite::Strict),
+        };
+        let mut memory = alloc::vec![0; insertion.max_len()];
+        let mut out = Writer::new(&mut memory);
+        insertion.write(&mut out);
+        let length = out.len();
+        assert_eq!(
+            core::str::from_utf8(&memory[..length]).unwrap(),
+            "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; \
+             Expires=Thu, 31 Dec 2037 23:55:55 GMT; Secure; HttpOnly; SameSite=Strict; Partitioned; Priority=High"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_field_is_its_parts(field: Vec<u8>) {
+            if let Some(parts) = parse(&field) {
+                prop_assert_eq!([parts.before, parts.value, parts.after].concat(), field);
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What became of the cookie that a request carried, and what follows for the choice of a server.
+
+use crate::policy::{Fallback, Limits, Policy};
+use crate::session::{decode, Session, Stamps, Undecodable};
+
+/// What became of the cookie that a request carried.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// There was none.
+    None,
+    /// It names a server here.
+    Valid,
+    /// Its session was idle for too long.
+    Expired,
+    /// Its session has lived for too long.
+    Old,
+    /// It names no server here.
+    Unknown,
+    /// It names a server that cannot take the request now.
+    Down,
+    /// It is malformed, or stamped in the future.
+    Invalid,
+}
+
+impl Verdict {
+    /// The word for it in logs and manuals.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::None => "none",
+            Verdict::Valid => "valid",
+            Verdict::Expired => "expired",
+            Verdict::Old => "old",
+            Verdict::Unknown => "unknown",
+            Verdict::Down => "down",
+            Verdict::Invalid => "invalid",
+        }
+    }
+}
+
+/// How far ahead of our clock a stamp may be, in seconds: proxies' clocks differ. Tengine's number.
+pub const CLOCK_TOLERANCE: u64 = 86_400;
+
+/// A cookie, read and judged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reading<'a> {
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What it said. Empty where nothing could be decoded.
+    pub session: Session<'a>,
+}
+
+impl<'a> Reading<'a> {
+    /// The request carried no cookie of that name.
+    pub const NONE: Self = Reading {
+        verdict: Verdict::None,
+        session: Session {
+            id: b"",
+            stamps: None,
+        },
+    };
+
+    fn undecodable(why: Undecodable) -> Self {
+        match why {
+            Undecodable::Unmarked => Reading::NONE,
+            Undecodable::Malformed => Reading {
+                verdict: Verdict::Invalid,
+                ..Reading::NONE
+            },
+        }
+    }
+}
+
+/// Judges all values of the cookie that a request carried: the first valid one wins, else the first.
+///
+/// `knows` says whether an id names a server here; `now` is seconds since the epoch.
+pub fn read<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+    policy: &Policy,
+    knows: impl Fn(&[u8]) -> bool,
+    now: u64,
+) -> Reading<'a> {
+    let mut first = None;
+
+    for value in values {
+        let reading = match decode(value, policy.mode) {
+            Ok(session) => Reading {
+                verdict: judge(&session, policy.limits, &knows, now),
+                session,
+            },
+            Err(why) => Reading::undecodable(why),
+        };
+        if reading.verdict == Verdict::Valid {
+            return reading;
+        }
+        first.get_or_insert(reading);
+    }
+
+    first.unwrap_or(Reading::NONE)
+}
+
+fn judge(session: &Session, limits: Limits, knows: &impl Fn(&[u8]) -> bool, now: u64) -> Verdict {
+    match session.stamps {
+        Some(stamps) if limits.any() => match age(stamps, limits, now) {
+            Verdict::Valid => (),
+            too_old => return too_old,
+        },
+        _ => (),
+    }
+    if knows(session.id) {
+        Verdict::Valid
+    } else {
+        Verdict::Unknown
+    }
+}
+
+fn age(stamps: Stamps, limits: Limits, now: u64) -> Verdict {
+    let latest = now.saturating_add(CLOCK_TOLERANCE);
+    let exceeds = |limit: Option<u64>, since: u64| {
+        limit.is_some_and(|limit| now.saturating_sub(since) > limit)
+    };
+
+    if stamps.last_seen > latest || stamps.first_seen > latest {
+        Verdict::Invalid
+    } else if exceeds(limits.max_idle, stamps.last_seen) {
+        Verdict::Expired
+    } else if exceeds(limits.max_life, stamps.first_seen) {
+        Verdict::Old
+    } else {
+        Verdict::Valid
+    }
+}
+
+/// Who chooses the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// The cookie does.
+    Bind,
+    /// The balancer of the upstream does.
+    Balance,
+    /// Nobody: the request fails.
+    Refuse,
+}
+
+/// Who chooses the server for a request with this verdict.
+///
+/// A cookie that counts as absent is a first visit whatever `fallback` says.
+pub fn choose(verdict: Verdict, fallback: Fallback) -> Choice {
+    match verdict {
+        Verdict::Valid => Choice::Bind,
+        Verdict::None | Verdict::Expired | Verdict::Old | Verdict::Invalid => Choice::Balance,
+        Verdict::Unknown | Verdict::Down => match fallback {
+            Fallback::On => Choice::Balance,
+            Fallback::Off => Choice::Refuse,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const NOW: u64 = 1_600_000_000;
+
+    fn limited() -> Policy {
+        let limits = Limits {
+            max_idle: Some(30),
+            max_life: Some(100),
+        };
+        Policy {
+            limits,
+            ..Policy::default()
+        }
+    }
+
+    fn verdict(policy: &Policy, values: &[&str]) -> Verdict {
+        read(
+            values.iter().map(|value| value.as_bytes()),
+            policy,
+            |id| id == b"a",
+            NOW,
+        )
+        .verdict
+    }
+
+    fn stamped(idle: i64, life: i64) -> alloc::string::String {
+        let at = |ago: i64| NOW.checked_add_signed(-ago).unwrap();
+        alloc::format!("a|{}|{}", at(idle), at(life))
+    }
+
+    #[test]
+    fn limits_are_inclusive() {
+        assert_eq!(verdict(&limited(), &[&stamped(30, 100)]), Verdict::Valid);
+        assert_eq!(verdict(&limited(), &[&stamped(31, 100)]), Verdict::Expired);
+        assert_eq!(verdict(&limited(), &[&stamped(30, 101)]), Verdict::Old);
+    }
+
+    #[test]
+    fn clocks_may_differ_by_a_day() {
+        assert_eq!(verdict(&limited(), &[&stamped(-86_400, 0)]), Verdict::Valid);
+        assert_eq!(
+            verdict(&limited(), &[&stamped(-86_401, 0)]),
+            Verdict::Invalid
+        );
+        assert_eq!(
+            verdict(&limited(), &[&stamped(0, -86_401)]),
+            Verdict::Invalid
+        );
+    }
+
+    #[test]
+    fn one_limit_leaves_the_other_open() {
+        let mut policy = limited();
+        policy.limits.max_idle = None;
+        assert_eq!(verdict(&policy, &[&stamped(99, 99)]), Verdict::Valid);
+        policy.limits = Limits {
+            max_idle: Some(30),
+            max_life: None,
+        };
+        assert_eq!(verdict(&policy, &[&stamped(1, 1_000_000)]), Verdict::Valid);
+    }
+
+    #[test]
+    fn stamps_and_limits_may_each_be_missing() {
+        assert_eq!(verdict(&limited(), &["a"]), Verdict::Valid);
+        assert_eq!(
+            verdict(&Policy::default(), &[&stamped(1_000_000, 0)]),
+            Verdict::Valid
+        );
+    }
+
+    #[test]
+    fn the_first_valid_value_wins_else_the_first() {
+        assert_eq!(verdict(&limited(), &["b", "|", "a"]), Verdict::Valid);
+        assert_eq!(verdict(&limited(), &["b", "|"]), Verdict::Unknown);
+        assert_eq!(verdict(&limited(), &["|", "b"]), Verdict::Invalid);
+        assert_eq!(verdict(&limited(), &[]), Verdict::None);
+    }
+
+    #[test]
+    fn only_a_server_that_was_named_can_be_refused() {
+        for absent in [
+            Verdict::None,
+            Verdict::Expired,
+            Verdict::Old,
+            Verdict::Invalid,
+        ] {
+            assert_eq!(choose(absent, Fallback::Off), Choice::Balance);
+        }
+        for named in [Verdict::Unknown, Verdict::Down] {
+            assert_eq!(choose(named, Fallback::Off), Choice::Refuse);
+            assert_eq!(choose(named, Fallback::On), Choice::Balance);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_values_get_a_verdict(values: Vec<Vec<u8>>, now: u64) {
+            let _ = read(values.iter().map(Vec::as_slice), &limited(), |id| id.len() < 3, now);
+        }
+    }
+}
