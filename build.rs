@@ -1,0 +1,49 @@
+//! Tells the module which nginx it is built for.
+//!
+//! nginx-sys describes the configured tree in `DEP_NGINX_*` variables; they become the cfg values
+//! `ngx_feature="…"` and one cfg for each nginx version in which a structure that the module touches
+//! changed.
+
+use std::env;
+
+/// Version from which on a cfg is set, its name, and the reason that it exists.
+const VERSIONS: &[(u64, &str)] = &[
+    // headers_in.cookie is a linked list, ngx_table_elt_t has `next`
+    (1_023_000, "nginx_header_chains"),
+    // rr_peer_t has `refs` and `zombie`, rr_peers_t has `config`: servers come and go at run time
+    (1_027_003, "nginx_peer_refs"),
+    // rr_peer_t has `sid` and `route`, ngx_peer_connection_t has `sid`
+    (1_029_006, "nginx_peer_sid"),
+    // the keepalive module wraps every upstream itself, after all directives were read
+    (1_029_007, "nginx_implicit_keepalive"),
+];
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=DEP_NGINX_VERSION_NUMBER");
+    println!("cargo::rerun-if-env-changed=DEP_NGINX_FEATURES");
+
+    let version: u64 = env::var("DEP_NGINX_VERSION_NUMBER")
+        .ok()
+        .and_then(|version| version.parse().ok())
+        .expect("nginx-sys gives the version of nginx");
+
+    for (since, cfg) in VERSIONS {
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        if version >= *since {
+            println!("cargo::rustc-cfg={cfg}");
+        }
+    }
+
+    let known = env::var("DEP_NGINX_FEATURES_CHECK").unwrap_or_else(|_| "any()".into());
+    println!("cargo::rustc-check-cfg=cfg(ngx_feature, values({known}))");
+    for feature in env::var("DEP_NGINX_FEATURES")
+        .unwrap_or_default()
+        .split(',')
+    {
+        println!("cargo::rustc-cfg=ngx_feature=\"{}\"", feature.trim());
+    }
+
+    // nginx unmaps a module when its configuration cycle ends, while pool cleanups of that cycle and
+    // thread-local destructors may still point into it.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+}

@@ -1,0 +1,457 @@
+//! Around whichever balancer the upstream has: the cookie chooses the server, or leaves it to the balancer.
+//!
+//! In the order in which nginx calls it: the upstream is prepared once, then each request, then a server
+//! is got and freed as often as the request is tried.
+
+use core::ffi::c_void;
+
+use ngx::core::Status;
+use ngx::ffi::{
+    ngx_conf_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt, ngx_http_request_t,
+    ngx_http_upstream_init_round_robin, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
+    ngx_int_t, ngx_peer_connection_t, ngx_time, ngx_uint_t, NGX_LOG_ERR, NGX_LOG_INFO,
+    NGX_LOG_WARN, NGX_PEER_FAILED, NGX_PEER_NEXT,
+};
+#[cfg(ngx_feature = "http_ssl")]
+use ngx::ffi::{ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt};
+use ngx::http::HttpModule;
+use ngx::ngx_log_error;
+use session_cookie::cookie;
+use session_cookie::policy::Policy;
+use session_cookie::verdict::{choose, read, Choice, Reading, Verdict};
+
+use crate::conf::{upstream_conf, Sticky};
+use crate::nginx::headers_in::Cookies;
+use crate::nginx::peers::{switch, take, Peer, PeerData, Peers};
+use crate::nginx::{log, pool, Printable};
+use crate::servers::servers;
+
+const OK: ngx_int_t = Status::NGX_OK.0;
+const DONE: ngx_int_t = Status::NGX_DONE.0;
+const BUSY: ngx_int_t = Status::NGX_BUSY.0;
+const ERROR: ngx_int_t = Status::NGX_ERROR.0;
+
+/// Takes our place in the chain of an upstream whose directives were all read.
+///
+/// # Safety
+///
+/// `us` is an explicit upstream that nginx has not prepared yet.
+pub(crate) unsafe fn install(us: *mut ngx_http_upstream_srv_conf_t) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let chain = &mut upstream_conf(us).chain;
+
+        #[cfg(not(nginx_implicit_keepalive))]
+        if let Some(keepalive) = &chain.keepalive {
+            let address =
+                |init: ngx::ffi::ngx_http_upstream_init_pt| init.map(|init| init as usize);
+            if address(keepalive.outside) == address((*us).peer.init_upstream) {
+                return;
+            }
+        }
+
+        chain.init_upstream = (*us)
+            .peer
+            .init_upstream
+            .or(Some(ngx_http_upstream_init_round_robin));
+        (*us).peer.init_upstream = Some(init_upstream);
+    }
+}
+
+/// Prepares an upstream in which we stand outermost.
+unsafe extern "C" fn init_upstream(
+    cf: *mut ngx_conf_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this once for an upstream, ours by `install`.
+    unsafe {
+        let Some(below) = upstream_conf(us).chain.init_upstream else {
+            return ERROR;
+        };
+        let rc = below(cf, us);
+        if rc == OK {
+            stand_before_requests(us);
+        }
+        rc
+    }
+}
+
+/// Prepares an upstream in which `keepalive` stands around us.
+#[cfg(not(nginx_implicit_keepalive))]
+pub(crate) unsafe extern "C" fn init_upstream_inside(
+    cf: *mut ngx_conf_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: `keepalive` calls this once for an upstream in which it was read.
+    unsafe {
+        let conf = upstream_conf(us);
+        let Some(below) = conf
+            .chain
+            .keepalive
+            .as_ref()
+            .and_then(|keepalive| keepalive.inside)
+        else {
+            return ERROR;
+        };
+        let here = conf.policy.is_some() && conf.chain.init_upstream.is_none();
+        let rc = below(cf, us);
+        if rc == OK && here {
+            stand_before_requests(us);
+        }
+        rc
+    }
+}
+
+unsafe fn stand_before_requests(us: *mut ngx_http_upstream_srv_conf_t) {
+    // SAFETY: what is below has been prepared.
+    unsafe {
+        upstream_conf(us).chain.init_peer = (*us).peer.init;
+        (*us).peer.init = Some(init_peer);
+    }
+}
+
+/// Where a request is on its way to a server.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Stage {
+    /// The cookie chooses. When nginx comes again the server has failed, and another of the same id may do.
+    Bind,
+    /// The balancer chooses.
+    Balance,
+    /// No other server may be tried.
+    Refuse,
+}
+
+impl From<Choice> for Stage {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::Bind => Stage::Bind,
+            Choice::Balance => Stage::Balance,
+            Choice::Refuse => Stage::Refuse,
+        }
+    }
+}
+
+/// A request to a sticky upstream. Lives in the request's pool.
+#[derive(Clone, Copy)]
+pub(crate) struct Visit {
+    pub(crate) request: *mut ngx_http_request_t,
+    pub(crate) upstream: *mut ngx_http_upstream_srv_conf_t,
+    /// The connection to the server; the request may get another one by a redirect inside nginx.
+    connection: *mut ngx_http_upstream_t,
+    pub(crate) policy: &'static Policy,
+    pub(crate) reading: Reading<'static>,
+    stage: Stage,
+    /// The backup that the cookie chose and that failed: turning back to the others forgets it was tried.
+    failed_backup: Option<Peer>,
+    /// The id of the server in use.
+    served: &'static [u8],
+    /// Did the server answer? Known when it is freed.
+    answered: bool,
+
+    below: Below,
+}
+
+/// The balancer below us.
+#[derive(Clone, Copy)]
+struct Below {
+    data: *mut c_void,
+    get: ngx_event_get_peer_pt,
+    free: ngx_event_free_peer_pt,
+    #[cfg(ngx_feature = "http_ssl")]
+    set_session: ngx_event_set_peer_session_pt,
+    #[cfg(ngx_feature = "http_ssl")]
+    save_session: ngx_event_save_peer_session_pt,
+}
+
+impl Below {
+    /// The round robin data, which is the first member of the data of every balancer of nginx.
+    fn round_robin(&self) -> PeerData {
+        self.data.cast()
+    }
+}
+
+/// Marks visits in a pool.
+unsafe extern "C" fn mark(_: *mut c_void) {}
+
+impl Visit {
+    /// The newest visit of a request, also after a redirect inside nginx has cleared its contexts.
+    ///
+    /// # Safety
+    ///
+    /// `r` is live.
+    #[inline]
+    pub(crate) unsafe fn of<'a>(r: *mut ngx_http_request_t) -> Option<&'a Visit> {
+        // SAFETY: our context is a visit or null; only visits stand under the mark.
+        unsafe {
+            let visit = (*(*r).ctx.add(Sticky::module().ctx_index)).cast::<Visit>();
+            if !visit.is_null() {
+                return Some(&*visit);
+            }
+            if (*r).internal() == 0 {
+                return None;
+            }
+            pool::find::<Visit>((*r).pool, Some(mark), |visit| visit.request == r)
+                .map(|visit| visit.as_ref())
+        }
+    }
+
+    /// The id of the server that answered; `None`: what is sent is nginx's own.
+    pub(crate) fn answered_by(&self) -> Option<&'static [u8]> {
+        // SAFETY: the request is live; its upstream is compared before it is read.
+        let answering = unsafe {
+            let upstream = (*self.request).upstream;
+            upstream == self.connection
+                && !(*upstream).peer.sockaddr.is_null()
+                && (*upstream).headers_in.status_n != 0
+        };
+        (self.answered || answering).then_some(self.served)
+    }
+}
+
+/// Prepares a request: the balancer first, then the cookie.
+unsafe extern "C" fn init_peer(
+    r: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this for a request to an upstream that we stand before.
+    unsafe {
+        let conf = upstream_conf(us);
+        let (Some(init), Some(policy)) = (conf.chain.init_peer, conf.policy.as_ref()) else {
+            return ERROR;
+        };
+        let rc = init(r, us);
+        if rc != OK {
+            return rc;
+        }
+
+        let peer = &mut (*(*r).upstream).peer;
+        let data: PeerData = peer.data.cast();
+        if (*data).peers.cast() != (*us).peer.data {
+            ngx_log_error!(
+                NGX_LOG_ERR, log(r),
+                "session_sticky: the balancer of upstream \"{}\" is not based on round robin, sessions do not stick",
+                (*us).host
+            );
+            return OK;
+        }
+
+        let policy: &'static Policy = &*(policy as *const Policy);
+        let reading = read_cookie(r, us, policy, (*data).config);
+        let visit = Visit {
+            request: r,
+            upstream: us,
+            connection: (*r).upstream,
+            policy,
+            reading,
+            stage: choose(reading.verdict, policy.fallback).into(),
+            failed_backup: None,
+            served: &[],
+            answered: false,
+            below: Below {
+                data: peer.data,
+                get: peer.get,
+                free: peer.free,
+                #[cfg(ngx_feature = "http_ssl")]
+                set_session: peer.set_session,
+                #[cfg(ngx_feature = "http_ssl")]
+                save_session: peer.save_session,
+            },
+        };
+        let Some(visit) = pool::keep((*r).pool, Some(mark), visit) else {
+            return ERROR;
+        };
+
+        peer.data = visit.as_ptr().cast();
+        peer.get = Some(get);
+        peer.free = Some(free);
+        #[cfg(ngx_feature = "http_ssl")]
+        {
+            peer.set_session = Some(set_session);
+            peer.save_session = Some(save_session);
+        }
+        *(*r).ctx.add(Sticky::module().ctx_index) = visit.as_ptr().cast();
+    }
+    OK
+}
+
+unsafe fn read_cookie(
+    r: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+    policy: &'static Policy,
+    generation: ngx_uint_t,
+) -> Reading<'static> {
+    // SAFETY: the request is live, and so are its header fields; time is not before 1970.
+    unsafe {
+        let now = u64::try_from(ngx_time()).unwrap_or_default();
+        let knows = |id: &[u8]| servers(us, generation).is_some_and(|roster| roster.knows(id));
+        let values = Cookies::original(r)
+            .values()
+            .flat_map(|field| cookie::values(field, &policy.cookie));
+        let reading = read(values, policy, knows, now);
+
+        if !matches!(reading.verdict, Verdict::None | Verdict::Valid) {
+            ngx_log_error!(
+                NGX_LOG_INFO,
+                log(r),
+                "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
+                Printable(&policy.cookie),
+                (*us).host,
+                reading.verdict.as_str(),
+                Printable(reading.session.id)
+            );
+        }
+        reading
+    }
+}
+
+/// Gets a server.
+unsafe extern "C" fn get(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+    // SAFETY: nginx calls this with the data that init_peer() gave it.
+    unsafe {
+        let visit = &mut *data.cast::<Visit>();
+        visit.answered = false;
+
+        if visit.stage == Stage::Bind {
+            if bind(visit, pc) {
+                return OK;
+            }
+            leave(visit, pc);
+        }
+
+        match visit.stage {
+            Stage::Refuse => refuse(visit, pc),
+            Stage::Bind | Stage::Balance => balance(visit, pc),
+        }
+    }
+}
+
+/// Chooses the first available server that the cookie names.
+unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
+    // SAFETY: the data below us is this request's; `take` checks that the servers are of its generation.
+    unsafe {
+        let data = visit.below.round_robin();
+        let primary: Peers = (*visit.upstream).peer.data.cast();
+        let id = visit.reading.session.id;
+        let Some(roster) = servers(visit.upstream, (*data).config) else {
+            return false;
+        };
+        let taken = roster
+            .members(id)
+            .any(|member| take(primary, &member, data, pc));
+        if taken {
+            visit.served = id;
+        }
+        taken
+    }
+}
+
+/// The server that the cookie names cannot be had: who chooses now?
+unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
+    // SAFETY: as in `bind`.
+    unsafe {
+        let data = visit.below.round_robin();
+        let primary: Peers = (*visit.upstream).peer.data.cast();
+        if (*data).peers != primary {
+            visit.failed_backup = Some((*data).current);
+            switch(data, primary);
+        }
+
+        visit.reading.verdict = Verdict::Down;
+        visit.stage = choose(Verdict::Down, visit.policy.fallback).into();
+        if visit.stage == Stage::Balance {
+            ngx_log_error!(
+                NGX_LOG_WARN, (*pc).log,
+                "session_sticky: server \"{}\" of upstream \"{}\" is not available, the session moves",
+                Printable(visit.reading.session.id), (*visit.upstream).host
+            );
+        }
+    }
+}
+
+/// The request fails, as it does when a balancer has no server left.
+unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
+    // SAFETY: as in `bind`; nginx prints the name of the upstream.
+    unsafe {
+        ngx_log_error!(
+            NGX_LOG_ERR, (*pc).log,
+            "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"fallback=off\"",
+            Printable(&visit.policy.cookie), Printable(visit.reading.session.id), (*visit.upstream).host,
+            visit.reading.verdict.as_str()
+        );
+        (*pc).set_cached(0);
+        (*pc).connection = core::ptr::null_mut();
+        (*pc).name = &raw mut (*visit.upstream).host;
+    }
+    BUSY
+}
+
+/// Lets the balancer choose, and notes whom.
+unsafe fn balance(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
+    // SAFETY: as in `bind`. Every balancer has both functions.
+    unsafe {
+        let (Some(get), Some(free)) = (visit.below.get, visit.below.free) else {
+            return ERROR;
+        };
+        let data = visit.below.round_robin();
+
+        let mut rc = get(pc, visit.below.data);
+        if (rc == OK || rc == DONE) && visit.failed_backup == Some((*data).current) {
+            // Given back untried, so it costs no try.
+            let tries = (*pc).tries;
+            free(pc, visit.below.data, 0);
+            (*pc).tries = tries;
+            visit.failed_backup = None;
+            rc = get(pc, visit.below.data);
+        }
+
+        if rc == OK || rc == DONE {
+            visit.served = served(visit, (*data).current, (*data).config);
+        }
+        rc
+    }
+}
+
+/// The id of a server that the balancer chose, for as long as the request lives.
+unsafe fn served(visit: &Visit, peer: Peer, generation: ngx_uint_t) -> &'static [u8] {
+    // SAFETY: as in `bind`; the roster may be counted anew while the request lives, so the id is copied.
+    unsafe {
+        servers(visit.upstream, generation)
+            .and_then(|roster| pool::copy((*visit.request).pool, roster.id(peer)?))
+            .unwrap_or_default()
+    }
+}
+
+/// Frees a server.
+unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
+    // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
+    unsafe {
+        let visit = &mut *data.cast::<Visit>();
+        let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
+        visit.answered = !failed && (*visit.connection).headers_in.status_n != 0;
+        if let Some(free) = visit.below.free {
+            free(pc, visit.below.data, state);
+        }
+    }
+}
+
+#[cfg(ngx_feature = "http_ssl")]
+unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+    // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
+    unsafe {
+        let below = (*data.cast::<Visit>()).below;
+        below
+            .set_session
+            .map_or(OK, |set_session| set_session(pc, below.data))
+    }
+}
+
+#[cfg(ngx_feature = "http_ssl")]
+unsafe extern "C" fn save_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
+    // SAFETY: as above.
+    unsafe {
+        let below = (*data.cast::<Visit>()).below;
+        if let Some(save_session) = below.save_session {
+            save_session(pc, below.data);
+        }
+    }
+}

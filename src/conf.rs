@@ -1,0 +1,156 @@
+//! What the module knows of each upstream and each location, and when it learns it.
+
+use core::ffi::{c_char, c_void};
+use std::collections::BTreeMap;
+
+use ngx::core::Status;
+use ngx::ffi::{
+    ngx_conf_t, ngx_http_complex_value_t, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
+    ngx_int_t, ngx_module_t,
+};
+use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
+
+use session_cookie::cookie::Rule;
+use session_cookie::policy::Policy;
+
+use crate::directives::hide_cookie::{self, HideDirective};
+use crate::nginx::conf::{self, upstreams};
+use crate::servers::Servers;
+use crate::{request, response};
+
+/// The module, as nginx sees it.
+pub(crate) struct Sticky;
+
+/// What is known of the whole `http` block.
+#[derive(Default)]
+pub(crate) struct MainConf {
+    /// Every `session_sticky_hide_cookie`, to be checked when all upstreams are known.
+    pub(crate) hide_directives: Vec<HideDirective>,
+}
+
+/// What is known of one upstream.
+#[derive(Default)]
+pub(crate) struct UpstreamConf {
+    /// What `session_sticky` said; without it the upstream is none of our business.
+    pub(crate) policy: Option<Policy>,
+    /// `samesite=$variable`.
+    pub(crate) same_site: Option<&'static mut ngx_http_complex_value_t>,
+    /// `server … id=`: by the server's text and whether it is a backup.
+    pub(crate) ids: BTreeMap<(Box<[u8]>, bool), Box<[u8]>>,
+    /// Our place between the upstream's balancer and nginx.
+    pub(crate) chain: Chain,
+    /// The servers as this worker knows them.
+    pub(crate) servers: Option<Servers>,
+}
+
+/// What we call in turn: nginx's balancers stand in each other, and so do we.
+#[derive(Default)]
+pub(crate) struct Chain {
+    /// What prepares the upstream below us, when we stand outermost.
+    pub(crate) init_upstream: ngx_http_upstream_init_pt,
+    /// What prepares a request below us.
+    pub(crate) init_peer: ngx_http_upstream_init_peer_pt,
+    /// Where `keepalive` was read: we stand between it and the balancer.
+    #[cfg(not(nginx_implicit_keepalive))]
+    pub(crate) keepalive: Option<Keepalive>,
+}
+
+/// What stands on both sides of us where `keepalive` was read.
+#[cfg(not(nginx_implicit_keepalive))]
+pub(crate) struct Keepalive {
+    pub(crate) inside: ngx_http_upstream_init_pt,
+    pub(crate) outside: ngx_http_upstream_init_pt,
+}
+
+/// What is known of one location.
+#[derive(Default)]
+pub(crate) struct LocationConf {
+    /// What `session_sticky_hide_cookie` named, here or further out.
+    pub(crate) hide_upstream: Option<&'static [u8]>,
+    /// What the server behind must not see.
+    pub(crate) hides: Vec<Rule<'static>>,
+}
+
+impl HttpModule for Sticky {
+    fn module() -> &'static ngx_module_t {
+        // SAFETY: nginx writes to it only before and after the calls that read it.
+        unsafe { &*(&raw const crate::ngx_http_session_sticky_module) }
+    }
+
+    unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+        // SAFETY: nginx calls this once in the http block, when all of it was read.
+        unsafe {
+            hide_cookie::check(cf);
+
+            // Whatever this configuration says: after a reload that fails the master keeps the filters
+            // of the last configuration that it read, not of the one that is in force.
+            response::install();
+
+            // Without a policy there is nothing to hide.
+            if !upstreams(cf).any(|us| upstream_conf(us).policy.is_some()) {
+                return Status::NGX_OK.into();
+            }
+
+            let core = conf::core_main(cf);
+            let Some(phase) = (*core)
+                .phases
+                .get_mut(ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize)
+            else {
+                return Status::NGX_ERROR.into();
+            };
+            let handler = ngx::ffi::ngx_array_push(&raw mut phase.handlers)
+                .cast::<ngx::ffi::ngx_http_handler_pt>();
+            if handler.is_null() {
+                return Status::NGX_ERROR.into();
+            }
+            *handler = Some(request::handler);
+        }
+        Status::NGX_OK.into()
+    }
+}
+
+/// Runs after those of the modules that pass requests, because all filters stand after them.
+pub(crate) unsafe extern "C" fn merge_loc_conf(
+    cf: *mut ngx_conf_t,
+    outer: *mut c_void,
+    inner: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: both are configurations that create_loc_conf() made.
+    unsafe {
+        let outer = (*outer.cast::<LocationConf>()).hide_upstream;
+        let location = &mut *inner.cast::<LocationConf>();
+        location.hide_upstream = location.hide_upstream.or(outer);
+        location.hides = hide_cookie::rules(cf, location.hide_upstream);
+    }
+    conf::OK
+}
+
+// SAFETY: the types are those that the create_*_conf() above make.
+unsafe impl HttpModuleMainConf for Sticky {
+    type MainConf = MainConf;
+}
+
+// SAFETY: as above.
+unsafe impl HttpModuleServerConf for Sticky {
+    type ServerConf = UpstreamConf;
+}
+
+// SAFETY: as above.
+unsafe impl HttpModuleLocationConf for Sticky {
+    type LocationConf = LocationConf;
+}
+
+/// What the module knows of an upstream.
+///
+/// # Safety
+///
+/// `us` is an explicit upstream of a live cycle. The reference is short-lived: no other exists meanwhile.
+#[inline]
+pub(crate) unsafe fn upstream_conf<'a>(
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> &'a mut UpstreamConf {
+    // SAFETY: every explicit upstream has a configuration of every http module; ours never fails to be
+    // made without nginx failing too.
+    unsafe { &mut *(*(*us).srv_conf.add(Sticky::module().ctx_index)).cast::<UpstreamConf>() }
+}

@@ -1,0 +1,143 @@
+//! `session_sticky_hide_cookie upstream=name`, and what a location hides without it.
+
+use core::ffi::{c_char, c_void};
+
+use ngx::ffi::{
+    ngx_command_t, ngx_conf_t, ngx_http_upstream_srv_conf_t, NGX_LOG_EMERG, NGX_LOG_WARN,
+};
+use ngx::http::HttpModuleMainConf;
+use ngx::{ngx_conf_log_error, ngx_log_error};
+use session_cookie::cookie::Rule;
+
+use crate::conf::{upstream_conf, LocationConf, Sticky};
+use crate::nginx::conf::{self, passed_upstream, place, upstreams, words};
+use crate::nginx::{bytes, Printable};
+
+/// One such directive, to be checked when all upstreams are known.
+pub(crate) struct HideDirective {
+    directive: &'static [u8],
+    upstream: &'static [u8],
+    place: (&'static [u8], usize),
+}
+
+pub(crate) unsafe extern "C" fn hide_cookie(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this for a directive with one parameter, and with the location's configuration.
+    unsafe {
+        let [directive, parameter] = *words(cf) else {
+            return conf::ERROR;
+        };
+        let (directive, parameter) = (bytes(directive), bytes(parameter));
+
+        let name = parameter
+            .strip_prefix(b"upstream=")
+            .filter(|name| !name.is_empty());
+        let Some(upstream) = name else {
+            ngx_conf_log_error!(
+                NGX_LOG_EMERG,
+                cf,
+                "invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"",
+                Printable(parameter),
+                Printable(directive)
+            );
+            return conf::ERROR;
+        };
+
+        if directive == b"session_sticky_header" {
+            ngx_conf_log_error!(
+                NGX_LOG_WARN,
+                cf,
+                "the \"session_sticky_header\" directive is deprecated, \
+                 use the \"session_sticky_hide_cookie\" directive instead"
+            );
+        }
+
+        let location = &mut *conf.cast::<LocationConf>();
+        if location.hide_upstream.replace(upstream).is_some() {
+            ngx_conf_log_error!(
+                NGX_LOG_WARN,
+                cf,
+                "duplicate \"{}\" directive, the last one counts",
+                Printable(directive)
+            );
+        }
+
+        if let Some(main) = Sticky::main_conf_mut(&*cf) {
+            main.hide_directives.push(HideDirective {
+                directive,
+                upstream,
+                place: place(cf),
+            });
+        }
+        conf::OK
+    }
+}
+
+/// The explicit upstream of this name.
+unsafe fn find(cf: *mut ngx_conf_t, name: &[u8]) -> Option<*mut ngx_http_upstream_srv_conf_t> {
+    // SAFETY: the caller is in the http block.
+    unsafe { upstreams(cf).find(|us| bytes((**us).host).eq_ignore_ascii_case(name)) }
+}
+
+/// Warns of directives that do nothing.
+///
+/// # Safety
+///
+/// All of the http block was read.
+pub(crate) unsafe fn check(cf: *mut ngx_conf_t) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Some(main) = Sticky::main_conf(&*cf) else {
+            return;
+        };
+        for given in &main.hide_directives {
+            let why = match find(cf, given.upstream) {
+                None => "there is no such upstream block",
+                Some(us) if upstream_conf(us).policy.is_none() => {
+                    "this upstream has no \"session_sticky\""
+                }
+                Some(_) => continue,
+            };
+            ngx_log_error!(
+                NGX_LOG_WARN,
+                (*cf).log,
+                "\"{} upstream={}\" does nothing: {} in {}:{}",
+                Printable(given.directive),
+                Printable(given.upstream),
+                why,
+                Printable(given.place.0),
+                given.place.1
+            );
+        }
+    }
+}
+
+/// What the server behind a location must not see: the cookie of the upstream that the location passes
+/// to, if that is known, and of the upstream that a directive names.
+///
+/// # Safety
+///
+/// `cf` is that of our `merge_loc_conf`.
+pub(crate) unsafe fn rules(cf: *mut ngx_conf_t, named: Option<&[u8]>) -> Vec<Rule<'static>> {
+    // SAFETY: policies live as long as the locations do: both are freed with the cycle.
+    unsafe {
+        let passed = passed_upstream(cf);
+        let named = named
+            .and_then(|name| find(cf, name))
+            .filter(|us| Some(*us) != passed);
+        passed
+            .into_iter()
+            .chain(named)
+            .filter_map(|us| {
+                let policy = upstream_conf(us).policy.as_ref()?;
+                Some(Rule {
+                    name: &policy.cookie,
+                    hide: policy.hides()?,
+                })
+            })
+            .collect()
+    }
+}

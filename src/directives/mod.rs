@@ -1,0 +1,82 @@
+//! Configuration text into policies.
+
+pub(crate) mod hide_cookie;
+#[cfg(not(nginx_implicit_keepalive))]
+pub(crate) mod keepalive;
+pub(crate) mod server;
+pub(crate) mod session_sticky;
+
+use core::ptr;
+
+use ngx::ffi::{
+    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF,
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
+    NGX_HTTP_UPS_CONF,
+};
+use ngx::ngx_string;
+
+type Handler = unsafe extern "C" fn(
+    *mut ngx::ffi::ngx_conf_t,
+    *mut ngx_command_t,
+    *mut core::ffi::c_void,
+) -> *mut core::ffi::c_char;
+
+const fn command(name: ngx_str_t, kind: u32, conf: usize, set: Handler) -> ngx_command_t {
+    ngx_command_t {
+        name,
+        type_: kind as usize,
+        set: Some(set),
+        conf,
+        offset: 0,
+        post: ptr::null_mut(),
+    }
+}
+
+/// Directives that nginx has too: ours are found first, and hand over.
+#[cfg(not(nginx_implicit_keepalive))]
+pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 3] = [
+    SERVER,
+    command(
+        ngx_string!("keepalive"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
+        NGX_HTTP_SRV_CONF_OFFSET,
+        keepalive::keepalive,
+    ),
+    ngx_command_t::empty(),
+];
+
+/// Directives that nginx has too: ours are found first, and hand over.
+#[cfg(nginx_implicit_keepalive)]
+pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 2] = [SERVER, ngx_command_t::empty()];
+
+const SERVER: ngx_command_t = command(
+    ngx_string!("server"),
+    NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+    NGX_HTTP_SRV_CONF_OFFSET,
+    server::server,
+);
+
+const ANY_LEVEL: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+/// Our own directives.
+pub(crate) static mut COMMANDS: [ngx_command_t; 4] = [
+    command(
+        ngx_string!("session_sticky"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
+        NGX_HTTP_SRV_CONF_OFFSET,
+        session_sticky::session_sticky,
+    ),
+    command(
+        ngx_string!("session_sticky_hide_cookie"),
+        ANY_LEVEL | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        hide_cookie::hide_cookie,
+    ),
+    command(
+        ngx_string!("session_sticky_header"),
+        ANY_LEVEL | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        hide_cookie::hide_cookie,
+    ),
+    ngx_command_t::empty(),
+];

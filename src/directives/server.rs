@@ -1,0 +1,149 @@
+//! `server address [id=name] …`: takes `id=`, and hands the rest over to nginx.
+
+use core::ffi::{c_char, c_void};
+
+use ngx::ffi::{
+    ngx_command_t, ngx_conf_t, ngx_http_upstream_module, ngx_http_upstream_server_t, ngx_str_t,
+    NGX_LOG_EMERG, NGX_LOG_WARN,
+};
+use ngx::ngx_conf_log_error;
+use session_cookie::session::may_stand_in_id;
+use session_cookie::text::is_cookie_value;
+
+use crate::balancer;
+use crate::conf::upstream_conf;
+use crate::nginx::conf::{self, current_upstream, hand_over, upstreams, words};
+use crate::nginx::{bytes, Printable};
+
+pub(crate) unsafe extern "C" fn server(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    _: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this for a directive in an upstream block; the words live as long as the
+    // cycle, except for those that name nothing.
+    unsafe {
+        let id = match take_id(cf) {
+            Ok(id) => id,
+            Err(()) => return conf::ERROR,
+        };
+
+        let result = hand_over(cf, &*(&raw const ngx_http_upstream_module), b"server")
+            .unwrap_or(conf::ERROR);
+        if result != conf::OK {
+            return result;
+        }
+
+        if let Some(id) = id {
+            name(cf, id);
+        }
+        conf::OK
+    }
+}
+
+/// Takes `id=` out of the directive's words; nginx must not see it.
+unsafe fn take_id<'a>(cf: *mut ngx_conf_t) -> Result<Option<&'a [u8]>, ()> {
+    // SAFETY: as in `server`. Words are moved down within their array, and the count shrinks.
+    unsafe {
+        let mut id = None;
+        let mut kept = 0usize;
+        for at in 0..words(cf).len() {
+            let Some(word) = words(cf).get(at).copied() else {
+                break;
+            };
+            match bytes::<'a>(word).strip_prefix(b"id=") {
+                Some(given) if at > 1 => {
+                    check(cf, given)?;
+                    if id.replace(given).is_some() {
+                        ngx_conf_log_error!(
+                            NGX_LOG_WARN, cf,
+                            "duplicate parameter \"id\" in \"server\" directive, the last one counts"
+                        );
+                    }
+                }
+                _ => {
+                    if let Some(place) = words(cf).get_mut(kept) {
+                        *place = word;
+                    }
+                    kept = kept.saturating_add(1);
+                }
+            }
+        }
+        (*(*cf).args).nelts = kept;
+        Ok(id)
+    }
+}
+
+fn check(cf: *mut ngx_conf_t, id: &[u8]) -> Result<(), ()> {
+    if !id.is_empty() && is_cookie_value(id) && id.iter().copied().all(may_stand_in_id) {
+        return Ok(());
+    }
+    ngx_conf_log_error!(
+        NGX_LOG_EMERG,
+        cf,
+        "invalid value \"{}\" of parameter \"id\" in \"server\" directive, \
+         it must be visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'",
+        Printable(id)
+    );
+    Err(())
+}
+
+/// Notes the id of the server that nginx has just read.
+unsafe fn name(cf: *mut ngx_conf_t, id: &[u8]) {
+    // SAFETY: nginx has pushed the server to its upstream's array.
+    unsafe {
+        let us = current_upstream(cf);
+        let servers: &[ngx_http_upstream_server_t] = (*(*us).servers).as_slice();
+        let Some(server) = servers.last() else { return };
+        let address: ngx_str_t = server.name;
+
+        let key = (Box::from(bytes(address)), server.backup() != 0);
+        let before = upstream_conf(us).ids.insert(key, Box::from(id));
+        if before.is_some_and(|before| *before != *id) {
+            ngx_conf_log_error!(
+                NGX_LOG_WARN, cf,
+                "server \"{}\" is given twice with different parameters \"id\", the last one counts",
+                address
+            );
+        }
+    }
+}
+
+/// Puts the module into the chain of every upstream with a policy, before nginx prepares them: all
+/// directives were read, in whatever order they stood.
+pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx calls this once in the http block, before the same function of the upstream module.
+    unsafe {
+        for us in upstreams(cf).filter(|us| upstream_conf(*us).policy.is_some()) {
+            if has_own_sticky(cf, us) {
+                ngx_conf_log_error!(
+                    NGX_LOG_EMERG, cf,
+                    "\"session_sticky\" and \"sticky\" are both given in upstream \"{}\" in {}:{}, \
+                     remove one of them",
+                    (*us).host, Printable(core::ffi::CStr::from_ptr((*us).file_name.cast()).to_bytes()), (*us).line
+                );
+                return conf::ERROR;
+            }
+            balancer::install(us);
+        }
+    }
+    conf::OK
+}
+
+/// Has the upstream nginx's own `sticky` (1.29.6 and newer)? Its configuration begins with what it
+/// stands before.
+unsafe fn has_own_sticky(
+    cf: *mut ngx_conf_t,
+    us: *mut ngx::ffi::ngx_http_upstream_srv_conf_t,
+) -> bool {
+    // SAFETY: an explicit upstream has a configuration of every http module, or null.
+    unsafe {
+        let Some(module) = conf::module(cf, c"ngx_http_upstream_sticky_module") else {
+            return false;
+        };
+        let own = *(*us).srv_conf.add(module.ctx_index);
+        own.cast::<ngx::ffi::ngx_http_upstream_init_pt>()
+            .as_ref()
+            .is_some_and(Option::is_some)
+    }
+}

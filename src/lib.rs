@@ -1,0 +1,101 @@
+//! Cookie session persistence for stock nginx: the module tables and the load order.
+//!
+//! The shared object carries two nginx modules, because the directives of one have to be found before
+//! nginx's own of the same name, while the filters of the other belong among the filters:
+//!
+//! * `ngx_http_session_sticky_server_module` stands before `ngx_http_upstream_module` and takes what is
+//!   ours out of `server`, then hands over to nginx ([`directives::server`]);
+//! * `ngx_http_session_sticky_module` is an `HTTP_AUX_FILTER` and does everything else.
+//!
+//! A request meets [`request`], [`balancer`] and [`response`], in this order.
+
+#![warn(missing_docs)]
+
+mod balancer;
+mod conf;
+mod directives;
+mod nginx;
+mod request;
+mod response;
+mod servers;
+
+use core::ffi::{c_char, c_void};
+use core::ptr;
+
+use ngx::ffi::{ngx_http_module_t, ngx_module_t, NGX_HTTP_MODULE};
+use ngx::http::HttpModule;
+
+use conf::Sticky;
+use directives::server;
+
+static mut SERVER_CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: None,
+    postconfiguration: None,
+    create_main_conf: None,
+    init_main_conf: Some(server::init_main_conf),
+    create_srv_conf: None,
+    merge_srv_conf: None,
+    create_loc_conf: None,
+    merge_loc_conf: None,
+};
+
+/// Takes what is ours out of directives that nginx has too, before nginx reads them.
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static mut ngx_http_session_sticky_server_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw mut SERVER_CONTEXT).cast::<c_void>(),
+    commands: (&raw mut directives::SERVER_COMMANDS).cast(),
+    type_: NGX_HTTP_MODULE as _,
+    ..ngx_module_t::default()
+};
+
+static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: None,
+    postconfiguration: Some(Sticky::postconfiguration),
+    create_main_conf: Some(Sticky::create_main_conf),
+    init_main_conf: None,
+    create_srv_conf: Some(Sticky::create_srv_conf),
+    merge_srv_conf: None,
+    create_loc_conf: Some(Sticky::create_loc_conf),
+    merge_loc_conf: Some(conf::merge_loc_conf),
+};
+
+/// Session persistence: directives, the choice of a server, and the filters.
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static mut ngx_http_session_sticky_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw mut CONTEXT).cast::<c_void>(),
+    commands: (&raw mut directives::COMMANDS).cast(),
+    type_: NGX_HTTP_MODULE as _,
+    init_process: Some(servers::init_process),
+    ..ngx_module_t::default()
+};
+
+/// The modules that nginx finds in the shared object (`src/core/nginx.c`, `ngx_load_module`).
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static mut ngx_modules: [*const ngx_module_t; 3] = [
+    &raw const ngx_http_session_sticky_server_module,
+    &raw const ngx_http_session_sticky_module,
+    ptr::null(),
+];
+
+/// Their names.
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static mut ngx_module_names: [*const c_char; 3] = [
+    c"ngx_http_session_sticky_server_module".as_ptr(),
+    c"ngx_http_session_sticky_module".as_ptr(),
+    ptr::null(),
+];
+
+/// Each module stands before all that follow it here (`src/core/ngx_module.c`, `ngx_add_module`).
+#[no_mangle]
+#[allow(non_upper_case_globals)]
+pub static mut ngx_module_order: [*const c_char; 5] = [
+    c"ngx_http_session_sticky_server_module".as_ptr(),
+    c"ngx_http_upstream_module".as_ptr(),
+    c"ngx_http_session_sticky_module".as_ptr(),
+    c"ngx_http_copy_filter_module".as_ptr(),
+    ptr::null(),
+];

@@ -1,0 +1,221 @@
+//! Reading the configuration: arguments, other modules, upstreams, and whose turn a directive is.
+
+use core::ffi::{c_char, c_void};
+use core::ptr;
+
+use ngx::core::NGX_CONF_ERROR;
+use ngx::ffi::{
+    ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_module,
+    ngx_http_upstream_conf_t, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
+    ngx_http_upstream_srv_conf_t, ngx_module_t, ngx_str_t,
+};
+
+use super::bytes;
+
+/// What a directive's handler returns when it has said itself what is wrong.
+pub(crate) const ERROR: *mut c_char = NGX_CONF_ERROR as *mut c_char;
+
+/// What a directive's handler returns when all is well.
+pub(crate) const OK: *mut c_char = ptr::null_mut();
+
+/// The words of the directive that is being read, its name first.
+///
+/// # Safety
+///
+/// `cf` is the `ngx_conf_t` of a directive's handler.
+pub(crate) unsafe fn words<'a>(cf: *mut ngx_conf_t) -> &'a mut [ngx_str_t] {
+    // SAFETY: args is an array of ngx_str_t in a directive's handler; nginx keeps it while it is read.
+    unsafe {
+        let args = (*cf).args;
+        core::slice::from_raw_parts_mut((*args).elts.cast(), (*args).nelts)
+    }
+}
+
+/// Where the directive stands that is being read, as nginx prints it.
+///
+/// # Safety
+///
+/// As for [`words`].
+pub(crate) unsafe fn place<'a>(cf: *mut ngx_conf_t) -> (&'a [u8], usize) {
+    // SAFETY: while a directive is read there is a file, whose name lives as long as the cycle.
+    unsafe {
+        let Some(file) = (*cf).conf_file.as_ref() else {
+            return (b"", 0);
+        };
+        (bytes(file.file.name), file.line)
+    }
+}
+
+/// A module of this cycle, by name: a build of nginx may lack it, so its symbol cannot be linked to.
+///
+/// # Safety
+///
+/// `cf` is live.
+pub(crate) unsafe fn module<'a>(
+    cf: *mut ngx_conf_t,
+    name: &core::ffi::CStr,
+) -> Option<&'a ngx_module_t> {
+    // SAFETY: while a configuration is read, the cycle's modules are a list that ends with null.
+    unsafe {
+        let mut modules = (*(*cf).cycle).modules;
+        while let Some(module) = (*modules).as_ref() {
+            if core::ffi::CStr::from_ptr(module.name) == name {
+                return Some(module);
+            }
+            modules = modules.add(1);
+        }
+    }
+    None
+}
+
+/// Hands the directive that is being read to the module that it was taken from, as nginx would have
+/// called it (`src/core/ngx_conf_file.c`, `ngx_conf_handler`). `None`: that module has no such directive.
+///
+/// # Safety
+///
+/// `cf` is that of a directive's handler in an `upstream` block.
+pub(crate) unsafe fn hand_over(
+    cf: *mut ngx_conf_t,
+    module: &ngx_module_t,
+    name: &[u8],
+) -> Option<*mut c_char> {
+    // SAFETY: a module's commands end with an empty name. A directive in an upstream block has a
+    // configuration in the context at the offset that its command names.
+    unsafe {
+        let mut command: *mut ngx_command_t = module.commands;
+        while (*command).name.len != 0 {
+            if bytes((*command).name) == name {
+                let confs = (*cf)
+                    .ctx
+                    .byte_add((*command).conf)
+                    .cast::<*mut *mut c_void>();
+                let conf = *(*confs).add(module.ctx_index);
+                return Some((*command).set?(cf, command, conf));
+            }
+            command = command.add(1);
+        }
+    }
+    None
+}
+
+/// The upstream whose block is being read.
+///
+/// # Safety
+///
+/// As for [`hand_over`].
+pub(crate) unsafe fn current_upstream(cf: *mut ngx_conf_t) -> *mut ngx_http_upstream_srv_conf_t {
+    // SAFETY: in an upstream block the context has the upstream module's configuration.
+    unsafe {
+        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        (*(*context)
+            .srv_conf
+            .add((*(&raw const ngx_http_upstream_module)).ctx_index))
+        .cast()
+    }
+}
+
+fn explicit<'a>(
+    main: *mut ngx_http_upstream_main_conf_t,
+) -> impl Iterator<Item = *mut ngx_http_upstream_srv_conf_t> + 'a {
+    let upstreams: &[*mut ngx_http_upstream_srv_conf_t] = if main.is_null() {
+        &[]
+    } else {
+        // SAFETY: `upstreams` is an array of pointers, complete once all directives were read.
+        unsafe { (*main).upstreams.as_slice() }
+    };
+    // SAFETY: the upstreams live as long as the cycle. Implicit ones have no configuration.
+    upstreams
+        .iter()
+        .copied()
+        .filter(|us| unsafe { !(**us).srv_conf.is_null() })
+}
+
+/// All `upstream` blocks of the configuration that is being read.
+///
+/// # Safety
+///
+/// `cf` is live and in the `http` block.
+pub(crate) unsafe fn upstreams<'a>(
+    cf: *mut ngx_conf_t,
+) -> impl Iterator<Item = *mut ngx_http_upstream_srv_conf_t> + 'a {
+    // SAFETY: the context of the http block has all main configurations.
+    let main = unsafe {
+        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        *(*context)
+            .main_conf
+            .add((*(&raw const ngx_http_upstream_module)).ctx_index)
+    };
+    explicit(main.cast())
+}
+
+/// All `upstream` blocks of a cycle.
+///
+/// # Safety
+///
+/// `cycle` is live and complete.
+pub(crate) unsafe fn cycle_upstreams<'a>(
+    cycle: *mut ngx_cycle_t,
+) -> impl Iterator<Item = *mut ngx_http_upstream_srv_conf_t> + 'a {
+    use ngx::http::HttpModuleConfExt;
+    // SAFETY: the type is that of the upstream module. Without an http block there is no context.
+    let main = unsafe {
+        (*cycle).http_main_conf_unchecked::<ngx_http_upstream_main_conf_t>(
+            &*(&raw const ngx_http_upstream_module),
+        )
+    };
+    explicit(main.map_or(ptr::null_mut(), |main| main.as_ptr()))
+}
+
+/// The modules that pass requests to an upstream and tell it in the first member of their location's
+/// configuration, a `ngx_http_upstream_conf_t`.
+const PASSING: [&core::ffi::CStr; 5] = [
+    c"ngx_http_proxy_module",
+    c"ngx_http_fastcgi_module",
+    c"ngx_http_uwsgi_module",
+    c"ngx_http_scgi_module",
+    c"ngx_http_grpc_module",
+];
+
+/// The upstream that the location being merged passes to, if it is known ahead: the address has no
+/// variable and names an `upstream` block.
+///
+/// # Safety
+///
+/// `cf` is that of a `merge_loc_conf` that runs after those of the passing modules.
+pub(crate) unsafe fn passed_upstream(
+    cf: *mut ngx_conf_t,
+) -> Option<*mut ngx_http_upstream_srv_conf_t> {
+    // SAFETY: while a location is merged, the context has the configurations of that location.
+    unsafe {
+        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        PASSING.iter().find_map(|name| {
+            let conf = *(*context).loc_conf.add(module(cf, name)?.ctx_index);
+            let upstream = conf.cast::<ngx_http_upstream_conf_t>().as_ref()?.upstream;
+            (!upstream.is_null() && !(*upstream).srv_conf.is_null()).then_some(upstream)
+        })
+    }
+}
+
+/// Reads a time: bare seconds, or nginx's `1h30m`.
+pub(crate) fn seconds(text: &[u8]) -> Option<u64> {
+    let mut value = super::string(text);
+    // SAFETY: ngx_parse_time reads the string only.
+    let seconds = unsafe { ngx::ffi::ngx_parse_time(&raw mut value, 1) };
+    u64::try_from(seconds).ok()
+}
+
+/// The main configuration of the `http` block's core module.
+///
+/// # Safety
+///
+/// `cf` is live and in the `http` block.
+pub(crate) unsafe fn core_main(cf: *mut ngx_conf_t) -> *mut ngx::ffi::ngx_http_core_main_conf_t {
+    // SAFETY: the context of the http block has all main configurations.
+    unsafe {
+        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        (*(*context)
+            .main_conf
+            .add((*(&raw const ngx_http_core_module)).ctx_index))
+        .cast()
+    }
+}

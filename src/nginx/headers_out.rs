@@ -1,0 +1,90 @@
+//! The `Set-Cookie` fields of a response.
+
+use core::ptr::NonNull;
+
+use ngx::ffi::{ngx_http_request_t, ngx_list_push, ngx_table_elt_t};
+
+use super::{bytes, string};
+
+const SET_COOKIE: &[u8] = b"Set-Cookie";
+
+/// A `Set-Cookie` field.
+#[derive(Clone, Copy)]
+pub(crate) struct SetCookie(NonNull<ngx_table_elt_t>);
+
+impl SetCookie {
+    /// Its value.
+    pub(crate) fn value<'a>(self) -> &'a [u8] {
+        // SAFETY: fields of a response live as long as its request.
+        unsafe { bytes(self.0.as_ref().value) }
+    }
+
+    /// Gives it another value, from the request's pool.
+    pub(crate) fn set(mut self, value: &[u8]) {
+        // SAFETY: as above; no reference to the field is kept.
+        unsafe { self.0.as_mut().value = string(value) }
+    }
+
+    /// Takes it out of the response, as nginx marks removed fields.
+    pub(crate) fn remove(mut self) {
+        // SAFETY: as above.
+        unsafe { self.0.as_mut().hash = 0 }
+    }
+
+    /// Adds one to the response.
+    ///
+    /// # Safety
+    ///
+    /// `r` is live and its header was not sent.
+    pub(crate) unsafe fn push(r: *mut ngx_http_request_t, value: &[u8]) -> Option<()> {
+        // SAFETY: the list of a live request; the new element is written whole.
+        unsafe {
+            let field = NonNull::new(
+                ngx_list_push(&raw mut (*r).headers_out.headers).cast::<ngx_table_elt_t>(),
+            )?;
+            field.write(ngx_table_elt_t {
+                hash: 1,
+                key: string(SET_COOKIE),
+                value: string(value),
+                lowcase_key: core::ptr::null_mut(),
+                #[cfg(nginx_header_chains)]
+                next: core::ptr::null_mut(),
+            });
+        }
+        Some(())
+    }
+}
+
+/// All `Set-Cookie` fields of the response.
+///
+/// # Safety
+///
+/// `r` is live, and the list does not grow meanwhile.
+pub(crate) unsafe fn set_cookies(r: *mut ngx_http_request_t) -> impl Iterator<Item = SetCookie> {
+    // SAFETY: the list of a live request: parts linked to null, each with `nelts` elements.
+    let part = unsafe { &raw mut (*r).headers_out.headers.part };
+    core::iter::successors(NonNull::new(part), |part| {
+        // SAFETY: as above.
+        unsafe { NonNull::new(part.as_ref().next) }
+    })
+    .flat_map(|part| {
+        // SAFETY: as above.
+        let (elements, count) = unsafe {
+            (
+                part.as_ref().elts.cast::<ngx_table_elt_t>(),
+                part.as_ref().nelts,
+            )
+        };
+        // SAFETY: as above.
+        (0..count).filter_map(move |at| NonNull::new(unsafe { elements.add(at) }))
+    })
+    .filter(|field| {
+        // SAFETY: as above.
+        let field = unsafe { field.as_ref() };
+        // SAFETY: the key of a live field.
+        field.hash != 0
+            && field.key.len == SET_COOKIE.len()
+            && unsafe { bytes(field.key) }.eq_ignore_ascii_case(SET_COOKIE)
+    })
+    .map(SetCookie)
+}

@@ -1,0 +1,203 @@
+//! The servers of an upstream as nginx's balancers keep them, with their locks and their bookkeeping
+//! (`src/http/ngx_http_upstream_round_robin.h` of each supported version).
+
+use ngx::ffi::{
+    ngx_http_upstream_rr_peer_data_t, ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t,
+    ngx_peer_connection_t, ngx_time, ngx_uint_t,
+};
+
+use session_cookie::roster::Member;
+
+pub(crate) type Peer = *mut ngx_http_upstream_rr_peer_t;
+pub(crate) type Peers = *mut ngx_http_upstream_rr_peers_t;
+pub(crate) type PeerData = *mut ngx_http_upstream_rr_peer_data_t;
+
+/// Runs `work` while no other worker changes the servers. Only a `zone` has a lock.
+///
+/// # Safety
+///
+/// `peers` is live, and this worker does not hold its lock.
+#[inline]
+pub(crate) unsafe fn exclusively<T>(peers: Peers, work: impl FnOnce() -> T) -> T {
+    // SAFETY: ngx_http_upstream_rr_peers_wlock() and _unlock(); `work` cannot unwind (panic = abort).
+    #[cfg(ngx_feature = "http_upstream_zone")]
+    unsafe {
+        if !(*peers).shpool.is_null() {
+            let lock = &raw mut (*peers).rwlock;
+            ngx::ffi::ngx_rwlock_wlock(lock);
+            let result = work();
+            ngx::ffi::ngx_rwlock_unlock(lock);
+            return result;
+        }
+    }
+    #[cfg(not(ngx_feature = "http_upstream_zone"))]
+    let _ = peers;
+    work()
+}
+
+/// The generation of the servers: it changes when `resolve` brings or takes one.
+///
+/// # Safety
+///
+/// `peers` is live and locked.
+pub(crate) unsafe fn generation(peers: Peers) -> ngx_uint_t {
+    // SAFETY: `config` is null, or points into the zone.
+    #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+    unsafe {
+        return (*peers).config.as_ref().copied().unwrap_or_default();
+    }
+    #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
+    {
+        let _ = peers;
+        0
+    }
+}
+
+/// The servers of one group, in order.
+///
+/// # Safety
+///
+/// `peers` is live and locked, or null.
+pub(crate) unsafe fn group(peers: Peers) -> impl Iterator<Item = Peer> {
+    // SAFETY: a list that ends with null.
+    let first = if peers.is_null() {
+        core::ptr::null_mut()
+    } else {
+        unsafe { (*peers).peer }
+    };
+    let live = |peer: Peer| (!peer.is_null()).then_some(peer);
+    // SAFETY: as above.
+    core::iter::successors(live(first), move |peer| live(unsafe { (**peer).next }))
+}
+
+/// The group that a server stands in, among the servers of `primary`.
+///
+/// # Safety
+///
+/// `primary` is live.
+pub(crate) unsafe fn group_of(primary: Peers, member: &Member<Peer>) -> Option<Peers> {
+    let peers = if member.backup {
+        // SAFETY: the group of backups, or null.
+        unsafe { (*primary).next }
+    } else {
+        primary
+    };
+    (!peers.is_null()).then_some(peers)
+}
+
+/// Where the bit of a server stands in the bitmap of those already tried.
+fn tried_bit(index: u32) -> (usize, usize) {
+    let bits = usize::BITS;
+    // A group with more servers than usize can count does not exist.
+    ((index / bits) as usize, 1usize.wrapping_shl(index % bits))
+}
+
+/// Could nginx's own balancers choose this server for this request now? (`ngx_http_upstream_get_peer`)
+///
+/// A draining server may keep its sessions.
+///
+/// # Safety
+///
+/// The member is one of `peers`, which is locked; `data` is this request's.
+unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> bool {
+    /// nginx 1.29.6 and newer: the bit of `down` for draining (`NGX_HTTP_UPSTREAM_DRAINING`).
+    const DRAINING: ngx_uint_t = if cfg!(nginx_peer_sid) { 8 } else { 0 };
+
+    // SAFETY: the caller's promise; the bitmap has a bit for every server of the group it is about.
+    unsafe {
+        let peer = member.peer;
+        let (word, bit) = tried_bit(member.index);
+
+        if (*data).peers == peers && *(*data).tried.add(word) & bit != 0 {
+            return false;
+        }
+        if (*peer).down & !DRAINING != 0 {
+            return false;
+        }
+        // Failures of a single server are counted, but nobody looks at them.
+        if (*peers).single() == 0
+            && (*peer).max_fails != 0
+            && (*peer).fails >= (*peer).max_fails
+            && ngx_time().saturating_sub((*peer).checked) <= (*peer).fail_timeout
+        {
+            return false;
+        }
+        (*peer).max_conns == 0 || (*peer).conns < (*peer).max_conns
+    }
+}
+
+/// Takes a server for a request as nginx's own balancers do: counts the connection, holds a reference,
+/// marks it as tried. `false`: it is not available, and nothing happened.
+///
+/// # Safety
+///
+/// `data` is the round robin data of the request behind `pc`, the member one of the servers of
+/// `primary`, and neither group is locked.
+pub(crate) unsafe fn take(
+    primary: Peers,
+    member: &Member<Peer>,
+    data: PeerData,
+    pc: *mut ngx_peer_connection_t,
+) -> bool {
+    // SAFETY: the caller's promise. The generation is compared under the lock before the server is
+    // touched, so that it is still there; the reference keeps it until `free`.
+    unsafe {
+        let Some(peers) = group_of(primary, member) else {
+            return false;
+        };
+
+        exclusively(peers, || {
+            if (*data).config != generation(primary) {
+                return false;
+            }
+            if !is_available(peers, member, data) {
+                return false;
+            }
+            if (*data).peers != peers {
+                switch(data, peers);
+            }
+
+            let peer = member.peer;
+            let (word, bit) = tried_bit(member.index);
+            *(*data).tried.add(word) |= bit;
+            (*data).current = peer;
+            #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+            {
+                (*peer).refs = (*peer).refs.wrapping_add(1);
+            }
+            (*peer).conns = (*peer).conns.wrapping_add(1);
+
+            let now = ngx_time();
+            if now.saturating_sub((*peer).checked) > (*peer).fail_timeout {
+                (*peer).checked = now;
+            }
+
+            (*pc).set_cached(0);
+            (*pc).connection = core::ptr::null_mut();
+            (*pc).sockaddr = (*peer).sockaddr;
+            (*pc).socklen = (*peer).socklen;
+            (*pc).name = &raw mut (*peer).name;
+            #[cfg(nginx_peer_sid)]
+            {
+                (*pc).sid = &raw mut (*peer).sid;
+            }
+            true
+        })
+    }
+}
+
+/// Turns a request to another group of servers, as nginx does when it comes to the backups: none of them
+/// was tried.
+///
+/// # Safety
+///
+/// `data` is live, and its bitmap has room for both groups.
+pub(crate) unsafe fn switch(data: PeerData, peers: Peers) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*data).peers = peers;
+        for word in 0..(*peers).number.div_ceil(usize::BITS as usize) {
+            *(*data).tried.add(word) = 0;
+        }
+    }
+}

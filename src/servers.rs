@@ -1,0 +1,129 @@
+//! The servers of an upstream as this worker knows them: id → server, and server → id.
+
+use ngx::core::Status;
+use ngx::ffi::{ngx_cycle_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_uint_t};
+use session_cookie::id::md5_hex;
+use session_cookie::policy::Hash;
+use session_cookie::roster::{Member, Roster};
+
+use crate::conf::{upstream_conf, UpstreamConf};
+use crate::nginx::bytes;
+use crate::nginx::conf::cycle_upstreams;
+use crate::nginx::peers::{exclusively, generation, group, Peer, Peers};
+
+/// The servers of one generation.
+pub(crate) struct Servers {
+    generation: ngx_uint_t,
+    pub(crate) roster: Roster<Peer>,
+}
+
+/// Every worker counts its servers before its first request.
+pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx calls this in a new worker, with its complete cycle.
+    unsafe {
+        for us in cycle_upstreams(cycle) {
+            if upstream_conf(us).policy.is_some() {
+                let peers = (*us).peer.data.cast();
+                let generation = exclusively(peers, || generation(peers));
+                servers(us, generation);
+            }
+        }
+    }
+    Status::NGX_OK.into()
+}
+
+/// The servers of this generation, counted anew if it is another than the last one.
+///
+/// `None` if nginx has changed them once more in the meantime.
+///
+/// # Safety
+///
+/// `us` is live, with a policy, and its balancer is one of nginx's. Its lock is not held.
+#[inline]
+pub(crate) unsafe fn servers<'a>(
+    us: *mut ngx_http_upstream_srv_conf_t,
+    generation: ngx_uint_t,
+) -> Option<&'a Roster<Peer>> {
+    // SAFETY: the caller's promise; a worker has one thread, and nobody else holds the configuration.
+    unsafe {
+        let conf = upstream_conf(us);
+        if !conf
+            .servers
+            .as_ref()
+            .is_some_and(|servers| servers.generation == generation)
+        {
+            conf.servers = count(us, conf);
+        }
+        conf.servers
+            .as_ref()
+            .filter(|servers| servers.generation == generation)
+            .map(|servers| &servers.roster)
+    }
+}
+
+unsafe fn count(us: *mut ngx_http_upstream_srv_conf_t, conf: &UpstreamConf) -> Option<Servers> {
+    let hash = conf.policy.as_ref()?.hash;
+    // SAFETY: as in `servers`. The groups are read under their locks, one at a time as nginx does; a
+    // change between the two shows in the generation.
+    unsafe {
+        let primary: Peers = (*us).peer.data.cast();
+        let mut roster = Roster::default();
+
+        let generation = exclusively(primary, || {
+            roster.reserve((*primary).number);
+            enroll(primary, false, conf, hash, &mut roster);
+            generation(primary)
+        });
+        let backups = (*primary).next;
+        if !backups.is_null() {
+            exclusively(backups, || enroll(backups, true, conf, hash, &mut roster));
+        }
+        Some(Servers { generation, roster })
+    }
+}
+
+unsafe fn enroll(
+    peers: Peers,
+    backup: bool,
+    conf: &UpstreamConf,
+    hash: Hash,
+    roster: &mut Roster<Peer>,
+) {
+    for (index, peer) in (0..).zip(
+        // SAFETY: the group is live and locked.
+        unsafe { group(peers) },
+    ) {
+        let member = Member {
+            peer,
+            index,
+            backup,
+        };
+        // SAFETY: as above; names change only under the lock.
+        let name = unsafe { bytes((*peer).name) };
+        match hash {
+            Hash::Md5 => roster.insert(&md5_hex(name), member),
+            // SAFETY: as above.
+            Hash::Plain => roster.insert(
+                unsafe { given_id(peer, backup, conf) }.unwrap_or(name),
+                member,
+            ),
+        }
+    }
+}
+
+/// The id that the operator gave a server: our `id=`, else nginx's own `route=`.
+unsafe fn given_id(peer: Peer, backup: bool, conf: &UpstreamConf) -> Option<&[u8]> {
+    // SAFETY: the peer is live.
+    let key = unsafe { (Box::from(bytes((*peer).server)), backup) };
+    if let Some(id) = conf.ids.get(&key) {
+        return Some(id);
+    }
+    #[cfg(nginx_peer_sid)]
+    // SAFETY: as above.
+    unsafe {
+        if (*peer).route() != 0 {
+            return Some(bytes((*peer).sid));
+        }
+    }
+    None
+}
