@@ -5,6 +5,7 @@
 //! changed.
 
 use std::env;
+use std::error::Error;
 
 /// Version from which on a cfg is set, its name, and the reason that it exists.
 const VERSIONS: &[(u64, &str)] = &[
@@ -18,14 +19,11 @@ const VERSIONS: &[(u64, &str)] = &[
     (1_029_007, "nginx_implicit_keepalive"),
 ];
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=DEP_NGINX_VERSION_NUMBER");
     println!("cargo::rerun-if-env-changed=DEP_NGINX_FEATURES");
 
-    let version: u64 = env::var("DEP_NGINX_VERSION_NUMBER")
-        .ok()
-        .and_then(|version| version.parse().ok())
-        .expect("nginx-sys gives the version of nginx");
+    let version: u64 = env::var("DEP_NGINX_VERSION_NUMBER")?.parse()?;
 
     for (since, cfg) in VERSIONS {
         println!("cargo::rustc-check-cfg=cfg({cfg})");
@@ -46,4 +44,5 @@ fn main() {
     // nginx unmaps a module when its configuration cycle ends, while pool cleanups of that cycle and
     // thread-local destructors may still point into it.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    Ok(())
 }

@@ -204,7 +204,9 @@ impl Visit {
                 && !(*upstream).peer.sockaddr.is_null()
                 && (*upstream).headers_in.status_n != 0
         };
-        (self.answered || answering).then_some(self.served)
+        (self.answered || answering)
+            .then_some(self.served)
+            .filter(|id| !id.is_empty())
     }
 }
 

@@ -9,7 +9,9 @@ use ngx::ffi::{
     ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
     ngx_int_t, ngx_module_t,
 };
-use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
+use ngx::http::{
+    HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
+};
 
 use session_cookie::cookie::Rule;
 use session_cookie::policy::Policy;
@@ -29,6 +31,9 @@ pub(crate) struct MainConf {
     pub(crate) hide_directives: Vec<HideDirective>,
 }
 
+/// The ids that the operator gave: by the text of the `server` line, and whether it is a backup.
+pub(crate) type Ids = BTreeMap<(Box<[u8]>, bool), Box<[u8]>>;
+
 /// What is known of one upstream.
 #[derive(Default)]
 pub(crate) struct UpstreamConf {
@@ -36,8 +41,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) policy: Option<Policy>,
     /// `samesite=$variable`.
     pub(crate) same_site: Option<&'static mut ngx_http_complex_value_t>,
-    /// `server … id=`: by the server's text and whether it is a backup.
-    pub(crate) ids: BTreeMap<(Box<[u8]>, bool), Box<[u8]>>,
+    /// What `server … id=` said.
+    pub(crate) ids: Ids,
     /// Our place between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
     /// The servers as this worker knows them.
@@ -72,10 +77,14 @@ pub(crate) struct LocationConf {
     pub(crate) hides: Vec<Rule<'static>>,
 }
 
+/// The last phase before content.
+const PHASE: usize = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize;
+
 impl HttpModule for Sticky {
     fn module() -> &'static ngx_module_t {
+        let module = &raw const crate::ngx_http_session_sticky_module;
         // SAFETY: nginx writes to it only before and after the calls that read it.
-        unsafe { &*(&raw const crate::ngx_http_session_sticky_module) }
+        unsafe { &*module }
     }
 
     unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
@@ -92,11 +101,9 @@ impl HttpModule for Sticky {
                 return Status::NGX_OK.into();
             }
 
-            let core = conf::core_main(cf);
-            let Some(phase) = (*core)
-                .phases
-                .get_mut(ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize)
-            else {
+            let phase =
+                NgxHttpCoreModule::main_conf_mut(&*cf).and_then(|core| core.phases.get_mut(PHASE));
+            let Some(phase) = phase else {
                 return Status::NGX_ERROR.into();
             };
             let handler = ngx::ffi::ngx_array_push(&raw mut phase.handlers)

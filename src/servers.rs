@@ -1,35 +1,18 @@
 //! The servers of an upstream as this worker knows them: id → server, and server → id.
 
-use ngx::core::Status;
-use ngx::ffi::{ngx_cycle_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_uint_t};
+use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t};
 use session_cookie::id::md5_hex;
 use session_cookie::policy::Hash;
 use session_cookie::roster::{Member, Roster};
 
 use crate::conf::{upstream_conf, UpstreamConf};
 use crate::nginx::bytes;
-use crate::nginx::conf::cycle_upstreams;
 use crate::nginx::peers::{exclusively, generation, group, Peer, Peers};
 
 /// The servers of one generation.
 pub(crate) struct Servers {
     generation: ngx_uint_t,
     pub(crate) roster: Roster<Peer>,
-}
-
-/// Every worker counts its servers before its first request.
-pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    // SAFETY: nginx calls this in a new worker, with its complete cycle.
-    unsafe {
-        for us in cycle_upstreams(cycle) {
-            if upstream_conf(us).policy.is_some() {
-                let peers = (*us).peer.data.cast();
-                let generation = exclusively(peers, || generation(peers));
-                servers(us, generation);
-            }
-        }
-    }
-    Status::NGX_OK.into()
 }
 
 /// The servers of this generation, counted anew if it is another than the last one.
@@ -47,10 +30,10 @@ pub(crate) unsafe fn servers<'a>(
     // SAFETY: the caller's promise; a worker has one thread, and nobody else holds the configuration.
     unsafe {
         let conf = upstream_conf(us);
-        if !conf
+        if conf
             .servers
             .as_ref()
-            .is_some_and(|servers| servers.generation == generation)
+            .is_none_or(|servers| servers.generation != generation)
         {
             conf.servers = count(us, conf);
         }

@@ -38,7 +38,7 @@ pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 3] = [
     SERVER,
     command(
         ngx_string!("keepalive"),
-        NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
+        NGX_HTTP_UPS_CONF | NGX_CONF_TAKE1,
         NGX_HTTP_SRV_CONF_OFFSET,
         keepalive::keepalive,
     ),

@@ -3,9 +3,9 @@
 use core::ffi::{c_char, c_void};
 
 use ngx::ffi::{
-    ngx_command_t, ngx_conf_t, ngx_http_upstream_module, ngx_http_upstream_server_t, ngx_str_t,
-    NGX_LOG_EMERG, NGX_LOG_WARN,
+    ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
+use ngx::http::{HttpModule, NgxHttpUpstreamModule};
 use ngx::ngx_conf_log_error;
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::is_cookie_value;
@@ -28,8 +28,8 @@ pub(crate) unsafe extern "C" fn server(
             Err(()) => return conf::ERROR,
         };
 
-        let result = hand_over(cf, &*(&raw const ngx_http_upstream_module), b"server")
-            .unwrap_or(conf::ERROR);
+        let result =
+            hand_over(cf, NgxHttpUpstreamModule::module(), b"server").unwrap_or(conf::ERROR);
         if result != conf::OK {
             return result;
         }

@@ -5,9 +5,11 @@ use core::ptr;
 
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
-    ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_module,
-    ngx_http_upstream_conf_t, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
+    ngx_command_t, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_conf_t,
     ngx_http_upstream_srv_conf_t, ngx_module_t, ngx_str_t,
+};
+use ngx::http::{
+    HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule,
 };
 
 use super::bytes;
@@ -104,66 +106,28 @@ pub(crate) unsafe fn hand_over(
 ///
 /// As for [`hand_over`].
 pub(crate) unsafe fn current_upstream(cf: *mut ngx_conf_t) -> *mut ngx_http_upstream_srv_conf_t {
-    // SAFETY: in an upstream block the context has the upstream module's configuration.
-    unsafe {
-        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        (*(*context)
-            .srv_conf
-            .add((*(&raw const ngx_http_upstream_module)).ctx_index))
-        .cast()
-    }
+    // SAFETY: `cf` is live; in an upstream block the context has the upstream module's configuration.
+    let us = unsafe { NgxHttpUpstreamModule::server_conf_mut(&*cf) };
+    us.map_or(ptr::null_mut(), |us| us)
 }
 
-fn explicit<'a>(
-    main: *mut ngx_http_upstream_main_conf_t,
+/// All `upstream` blocks of the configuration that is being read, or of a cycle; none of the upstreams
+/// that nginx makes of plain addresses.
+///
+/// # Safety
+///
+/// `conf` is in the `http` block, or a complete cycle.
+pub(crate) unsafe fn upstreams<'a>(
+    conf: *const impl HttpModuleConfExt,
 ) -> impl Iterator<Item = *mut ngx_http_upstream_srv_conf_t> + 'a {
-    let upstreams: &[*mut ngx_http_upstream_srv_conf_t] = if main.is_null() {
-        &[]
-    } else {
-        // SAFETY: `upstreams` is an array of pointers, complete once all directives were read.
-        unsafe { (*main).upstreams.as_slice() }
+    // SAFETY: the caller's promise; `upstreams` is an array of pointers that live as long as the cycle.
+    let all: &[*mut ngx_http_upstream_srv_conf_t] = unsafe {
+        NgxHttpUpstreamModule::main_conf(&*conf).map_or(&[], |main| main.upstreams.as_slice())
     };
-    // SAFETY: the upstreams live as long as the cycle. Implicit ones have no configuration.
-    upstreams
-        .iter()
+    // SAFETY: as above.
+    all.iter()
         .copied()
         .filter(|us| unsafe { !(**us).srv_conf.is_null() })
-}
-
-/// All `upstream` blocks of the configuration that is being read.
-///
-/// # Safety
-///
-/// `cf` is live and in the `http` block.
-pub(crate) unsafe fn upstreams<'a>(
-    cf: *mut ngx_conf_t,
-) -> impl Iterator<Item = *mut ngx_http_upstream_srv_conf_t> + 'a {
-    // SAFETY: the context of the http block has all main configurations.
-    let main = unsafe {
-        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        *(*context)
-            .main_conf
-            .add((*(&raw const ngx_http_upstream_module)).ctx_index)
-    };
-    explicit(main.cast())
-}
-
-/// All `upstream` blocks of a cycle.
-///
-/// # Safety
-///
-/// `cycle` is live and complete.
-pub(crate) unsafe fn cycle_upstreams<'a>(
-    cycle: *mut ngx_cycle_t,
-) -> impl Iterator<Item = *mut ngx_http_upstream_srv_conf_t> + 'a {
-    use ngx::http::HttpModuleConfExt;
-    // SAFETY: the type is that of the upstream module. Without an http block there is no context.
-    let main = unsafe {
-        (*cycle).http_main_conf_unchecked::<ngx_http_upstream_main_conf_t>(
-            &*(&raw const ngx_http_upstream_module),
-        )
-    };
-    explicit(main.map_or(ptr::null_mut(), |main| main.as_ptr()))
 }
 
 /// The modules that pass requests to an upstream and tell it in the first member of their location's
@@ -202,20 +166,4 @@ pub(crate) fn seconds(text: &[u8]) -> Option<u64> {
     // SAFETY: ngx_parse_time reads the string only.
     let seconds = unsafe { ngx::ffi::ngx_parse_time(&raw mut value, 1) };
     u64::try_from(seconds).ok()
-}
-
-/// The main configuration of the `http` block's core module.
-///
-/// # Safety
-///
-/// `cf` is live and in the `http` block.
-pub(crate) unsafe fn core_main(cf: *mut ngx_conf_t) -> *mut ngx::ffi::ngx_http_core_main_conf_t {
-    // SAFETY: the context of the http block has all main configurations.
-    unsafe {
-        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        (*(*context)
-            .main_conf
-            .add((*(&raw const ngx_http_core_module)).ctx_index))
-        .cast()
-    }
 }

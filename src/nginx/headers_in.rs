@@ -5,7 +5,7 @@
 //! therefore is a list of the request's own. The fields as the client sent them stay, and are kept with
 //! the view in the pool, where the next location or a subrequest finds them.
 
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_t, ngx_table_elt_t};
 
@@ -55,10 +55,10 @@ impl Cookies {
     fn fields(self) -> impl Iterator<Item = *mut ngx_table_elt_t> {
         #[cfg(nginx_header_chains)]
         // SAFETY: a chain of live fields.
-        return core::iter::successors(NonNull::new(self.0), |field| unsafe {
-            NonNull::new((*field.as_ptr()).next)
+        return core::iter::successors(ptr::NonNull::new(self.0), |field| unsafe {
+            ptr::NonNull::new((*field.as_ptr()).next)
         })
-        .map(NonNull::as_ptr);
+        .map(ptr::NonNull::as_ptr);
         #[cfg(not(nginx_header_chains))]
         // SAFETY: nginx's array of live fields; without any it was never filled.
         return (0..self.1).map(move |at| unsafe { *self.0.add(at) });

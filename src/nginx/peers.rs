@@ -43,14 +43,13 @@ pub(crate) unsafe fn exclusively<T>(peers: Peers, work: impl FnOnce() -> T) -> T
 pub(crate) unsafe fn generation(peers: Peers) -> ngx_uint_t {
     // SAFETY: `config` is null, or points into the zone.
     #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
-    unsafe {
-        return (*peers).config.as_ref().copied().unwrap_or_default();
-    }
+    let generation = unsafe { (*peers).config.as_ref().copied() };
     #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
-    {
+    let generation = {
         let _ = peers;
-        0
-    }
+        None
+    };
+    generation.unwrap_or_default()
 }
 
 /// The servers of one group, in order.
@@ -59,15 +58,11 @@ pub(crate) unsafe fn generation(peers: Peers) -> ngx_uint_t {
 ///
 /// `peers` is live and locked, or null.
 pub(crate) unsafe fn group(peers: Peers) -> impl Iterator<Item = Peer> {
-    // SAFETY: a list that ends with null.
-    let first = if peers.is_null() {
-        core::ptr::null_mut()
-    } else {
-        unsafe { (*peers).peer }
-    };
     let live = |peer: Peer| (!peer.is_null()).then_some(peer);
+    // SAFETY: null, or the head of a list that ends with null.
+    let first = unsafe { peers.as_ref() }.and_then(|peers| live(peers.peer));
     // SAFETY: as above.
-    core::iter::successors(live(first), move |peer| live(unsafe { (**peer).next }))
+    core::iter::successors(first, move |peer| live(unsafe { (**peer).next }))
 }
 
 /// The group that a server stands in, among the servers of `primary`.

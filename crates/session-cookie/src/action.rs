@@ -96,7 +96,10 @@ mod tests {
         }
     }
 
-    fn inserted(action: Action) -> Option<(&[u8], Option<(u64, u64)>)> {
+    /// The id, and when the session was last and first seen.
+    type Inserted<'a> = (&'a [u8], Option<(u64, u64)>);
+
+    fn inserted(action: Action<'_>) -> Option<Inserted<'_>> {
         match action {
             Action::Insert(Session { id, stamps }) => Some((
                 id,

@@ -1,0 +1,79 @@
+#!/bin/sh
+# Runs nginx-tests/*.t with one nginx and the module that was built for it.
+#
+#   NGINX_BINARY  empty: objs/nginx
+#   TESTS         only these files
+#   MODE          plain
+#                 hup       reload nginx between the blocks of a file instead of starting it anew
+#                 valgrind  any error or leak that valgrind reports is a failure
+#                 leak      load on each block; memory that keeps growing is a failure
+#   JOBS          files at a time
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+root=$(pwd)
+mode=${MODE:-plain}
+jobs=${JOBS:-$(nproc)}
+so=$(module_dir)/$module.so
+if is_vendored; then nginx=objs/nginx; else nginx=$NGINX_BINARY; fi
+[ -f "$so" ] || die "there is no $so: run make${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
+perl -MTest::Nginx::Socket -e 1 2>/dev/null || die "Test::Nginx is missing: make test-deps"
+
+# shellcheck disable=SC2086 # a list of words
+set -- ${TESTS:-nginx-tests/*.t}
+[ -f "$1" ] || die "there is no $1"
+
+# Test::Nginx takes no path with a space, and removes what it finds in its server root. Short,
+# because the name of a unix socket in there has at most 107 characters.
+dir=$(mktemp -d "${TMPDIR:-/tmp}/nginx-tests.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+ln -s "$(readlink -f "$nginx")" "$dir/nginx"
+ln -s "$root/$so" "$dir/$module.so"
+mkdir "$dir/valgrind"
+
+export CHECK_DIR="$dir"
+export TEST_NGINX_BINARY="$dir/nginx"
+export TEST_NGINX_LOAD_MODULES="$dir/$module.so"
+export TEST_NGINX_NO_SHUFFLE=1
+unset TEST_NGINX_USE_HUP TEST_NGINX_USE_VALGRIND TEST_NGINX_CHECK_LEAK TEST_NGINX_RANDOMIZE
+
+case $mode in
+    plain) ;;
+    hup) export TEST_NGINX_USE_HUP=1 ;;
+    valgrind)
+        # -v takes back the -q that Test::Nginx says: its last line is the proof that nginx came to
+        # its end under valgrind.
+        export TEST_NGINX_USE_VALGRIND="-v --log-file=$dir/valgrind/%p \
+            --leak-check=full --show-possibly-lost=yes --keep-debuginfo=yes --num-callers=40 \
+            --gen-suppressions=all --suppressions=$root/nginx-tests/valgrind.suppress"
+        # Everything takes twenty times as long, and the harness kills a server that is slow to quit.
+        export TEST_NGINX_SLEEP=0.3 TEST_NGINX_TIMEOUT=20 ;;
+    leak)
+        export TEST_NGINX_CHECK_LEAK=1
+        # each runs two processors full by itself
+        jobs=1 ;;
+    *) die "MODE is plain, hup, valgrind or leak, not $mode" ;;
+esac
+
+# Every file gets a network of its own, in which its ports are free, where the system allows it.
+isolate=none
+for way in 'unshare --net' 'unshare --net --map-root-user'; do
+    $way ip link set lo up 2>/dev/null && isolate=$way && break
+done
+if [ "$isolate" = none ]; then
+    say "-- no network namespaces here: one file at a time, on ports 1984 and up"
+    jobs=1
+fi
+export CHECK_ISOLATE="$isolate"
+
+say "-- nginx-tests, $mode, on $nginx ($(nginx_version "$nginx"))"
+status=0
+prove --exec "sh build/run-t.sh" --jobs "$jobs" --timer "$@" || status=$?
+
+case $mode in
+    valgrind) sh build/judge-valgrind.sh "$dir/valgrind" || status=1 ;;
+    leak) sh build/judge-leak.sh "$dir"/*.stderr || status=1 ;;
+esac
+exit "$status"

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs every fuzz target, or those of TARGETS, for FUZZ_SECONDS each; ends at the first that finds
+# something.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+seconds=${FUZZ_SECONDS:-600}
+for target in ${TARGETS:-$(cargo +nightly fuzz list)}; do
+    say "-- $target, $seconds seconds"
+    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -print_final_stats=1 -verbosity=0
+done

@@ -1,0 +1,26 @@
+# Sourced by install.sh and uninstall.sh: where $NGINX_BINARY has its things, below $DESTDIR.
+
+prefix=$(nginx_option "$NGINX_BINARY" prefix /usr/local/nginx)
+prefix=${prefix%/}
+
+# below_prefix PATH: nginx takes what is not absolute from its prefix
+below_prefix() {
+    case $1 in
+        /*) say "$1" ;;
+        *) say "$prefix/$1" ;;
+    esac
+}
+
+modules_dir=$(below_prefix "$(nginx_option "$NGINX_BINARY" modules-path modules)")
+modules_dir=${modules_dir%/}
+modules_path=${DESTDIR:-}$modules_dir
+conf_path=$(below_prefix "$(nginx_option "$NGINX_BINARY" conf-path conf/nginx.conf)")
+load_path=$modules_dir/$module.so
+
+# What loads modules on Debian: a file for each, which a link enables.
+available=${DESTDIR:-}/usr/share/nginx/modules-available/mod-http-session-sticky.conf
+enabled=${DESTDIR:-}/etc/nginx/modules-enabled/50-mod-http-session-sticky.conf
+debian=
+case $conf_path in
+    /etc/nginx/*) [ ! -d /etc/nginx/modules-enabled ] || debian=yes ;;
+esac

@@ -1,0 +1,21 @@
+#!/bin/sh
+# run-t.sh FILE.t: prove calls it through check-nginx.sh, which sets the environment.
+
+set -eu
+
+name=$(basename "$1" .t)
+export TEST_NGINX_SERVROOT="$CHECK_DIR/$name"
+
+if [ "$CHECK_ISOLATE" = none ]; then
+    set -- perl "$1"
+else
+    # shellcheck disable=SC2016 # for the inner shell
+    set -- $CHECK_ISOLATE sh -c 'ip link set lo up && exec perl "$1"' sh "$1"
+fi
+
+# What the leak mode finds, Test::Nginx tells on stderr alone.
+if [ -n "${TEST_NGINX_CHECK_LEAK:-}" ]; then
+    PATH=$(dirname "$0")/leak:$PATH
+    exec "$@" 2>"$CHECK_DIR/$name.stderr"
+fi
+exec "$@"

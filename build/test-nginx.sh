@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs Test::Nginx. Debian 12 does not have it, later releases do: there its package is taken
+# from, alone. It is Perl and needs nothing that Debian 12 lacks. apt's own sources, lists and cache
+# stay as they are: this uses a set of its own, in a folder that it removes.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+package=libtest-nginx-perl
+later=forky
+
+say "-- installing, to test: $package"
+if apt-cache show "$package" >/dev/null 2>&1; then
+    install_packages "$package"
+    exit
+fi
+
+# The mirror that this machine uses, read from its lists.
+mirror() {
+    apt-get indextargets --format '$(REPO_URI)' \
+        'Identifier: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' | head -n 1
+}
+uri=$(mirror)
+[ -n "$uri" ] || {
+    as_root apt-get update --quiet
+    uri=$(mirror)
+}
+[ -n "$uri" ] || die "apt's sources name no mirror of Debian: install $package by hand"
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+chmod 755 "$dir"
+mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/sources.d"
+say "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $later main" \
+    >"$dir/sources.list"
+
+set -- --quiet \
+    -o "Dir::Etc::SourceList=$dir/sources.list" -o "Dir::Etc::SourceParts=$dir/sources.d" \
+    -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache" \
+    -o APT::Sandbox::User= -o APT::Update::Post-Invoke-Success=
+say "-- from Debian's $later, which has it"
+apt-get "$@" update
+(cd "$dir" && apt-get "$@" download "$package")
+install_packages "$dir/$package"_*.deb

@@ -1,0 +1,456 @@
+# server … id=name: the id of a server in the cookie, on an nginx that knows no such parameter; and the ids that servers
+# have without it.
+#
+# Sections of this file's own:
+#   upstream  what stands in "upstream u"
+#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
+#   warn      nginx starts with exactly one [warn] line that has each line given here in it
+# ID_A … stand for the MD5 ids of the servers; A to C listen on ports 1985 to 1987 of 127.0.0.1.
+
+use strict;
+use warnings;
+
+use Digest::MD5 qw(md5_hex);
+use Test::Nginx::Socket 'no_plan';
+
+$ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
+
+my %port = (A => 1985, B => 1986, C => 1987);
+
+our $backends = join '', map { <<"_EOC_" } sort keys %port;
+server {
+    listen 127.0.0.1:$port{$_};
+    location / { return 200 "$_\\n"; }
+}
+_EOC_
+
+sub fill {
+    my ($text) = @_;
+    return [map { fill($_) } @$text] if ref $text eq 'ARRAY';
+    return $text if !defined $text || ref $text;
+    $text =~ s/\bID_([A-Z])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
+    return $text;
+}
+
+sub one_line_with {
+    my ($words) = @_;
+    my $all = join '', map { "(?=.*\Q$_\E)" } grep { length } split /\n/, $words;
+    return qr/\A$all.*\n\z/;
+}
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    $block->set_value(http_config => $backends . ($block->http_config // '')
+                                     . "upstream u {\n" . $block->upstream . "}\n");
+    $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
+
+    if (defined $block->emerg) {
+        $block->set_value(must_die => '');
+        $block->set_value(suppress_stderr => 1);
+        $block->set_value(grep_error_log => qr/\[emerg\].*/);
+        $block->set_value(grep_error_log_out => one_line_with($block->emerg));
+        $block->set_value(no_error_log => qr/\[(?:alert|crit)\]/);
+        return;
+    }
+
+    $block->set_value(request => 'GET /t') if !defined $block->request;
+
+    if (defined $block->warn) {
+        $block->set_value(grep_error_log => qr/\[warn\].*/);
+        $block->set_value(grep_error_log_out => one_line_with($block->warn));
+        $block->set_value(no_error_log => qr/\[(?:error|crit|alert|emerg)\]/);
+
+    } elsif (!defined $block->no_error_log) {
+        $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/);
+    }
+
+    for my $section (qw(more_headers response_headers response_headers_like)) {
+        $block->set_value($section => fill($block->$section)) if defined $block->$section;
+    }
+});
+
+log_level('info');
+no_long_string();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== with hash=plain the id is what the cookie says, and what it is read by
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=s2", "Cookie: route=s1"]
+--- response_body eval
+["A\n", "B\n", "A\n"]
+--- response_headers eval
+["Set-Cookie: route=s1; Path=/", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== session_sticky may stand before the servers
+--- upstream
+    session_sticky hash=plain;
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=s1; Path=/", "!Set-Cookie"]
+
+
+
+=== the id is case-sensitive and compared whole
+--- upstream
+    server 127.0.0.1:1985 id=alpha;
+    server 127.0.0.1:1986 id=beta;
+    session_sticky hash=plain fallback=off;
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=beta", "Cookie: route=Beta", "Cookie: route=bet", "Cookie: route=betas"]
+--- error_code eval
+[200, 502, 502, 502]
+--- no_error_log eval
+qr/\[(?:crit|alert|emerg)\]/
+
+
+
+=== with hash=plain and no id, the name of the peer
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 id=s2;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=127.0.0.1:1985; Path=/", "!Set-Cookie"]
+
+
+
+=== with hash=md5 the id of the server plays no part
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2;
+    session_sticky;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=ID_B"]
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+
+
+
+=== hash=md5 is the MD5 of the peer's name: the seed's 127.0.0.3:821
+--- http_config
+server { listen 127.0.0.3:821; return 200 "821\n"; }
+--- upstream
+    server 127.0.0.3:821;
+    session_sticky cookie=LBSID;
+--- response_body
+821
+--- response_headers
+Set-Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d; Path=/
+--- skip_eval
+4: $> != 0
+
+
+
+=== hash=md5 of a UNIX-domain socket is that of its name, unix: and all
+--- http_config
+server { listen unix:$TEST_NGINX_HTML_DIR/d.sock; return 200 "D\n"; }
+--- upstream
+    server 127.0.0.1:1985;
+    server unix:$TEST_NGINX_HTML_DIR/d.sock;
+    session_sticky;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+my $id = Digest::MD5::md5_hex("unix:$ENV{TEST_NGINX_HTML_DIR}/d.sock");
+["", "", "Cookie: route=$id"]
+--- response_body eval
+["A\n", "D\n", "D\n"]
+--- response_headers eval
+my $id = Digest::MD5::md5_hex("unix:$ENV{TEST_NGINX_HTML_DIR}/d.sock");
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=$id; Path=/", "!Set-Cookie"]
+
+
+
+=== id= may stand anywhere among nginx's own parameters
+--- upstream
+    server 127.0.0.1:1985 id=s1 weight=1 max_fails=2 fail_timeout=3s;
+    server 127.0.0.1:1986 weight=3 id=s2 max_conns=9;
+    server 127.0.0.1:1987 max_fails=0 backup id=s3;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=s1", "Cookie: route=s2", "Cookie: route=s3", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "B\n", "C\n", "B\n"]
+
+
+
+=== nginx's own parameters take effect beside id=: weight
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2 weight=3;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- response_body eval
+["B\n", "A\n", "B\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=s2; Path=/", "Set-Cookie: route=s1; Path=/", "Set-Cookie: route=s2; Path=/", "Set-Cookie: route=s2; Path=/"]
+
+
+
+=== a backup with an id: no visitor goes there first, its session does
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2 backup;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=s1; Path=/", "Set-Cookie: route=s1; Path=/", "!Set-Cookie"]
+
+
+
+=== a server that is down with an id: its session moves
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 down id=s2;
+    session_sticky hash=plain;
+--- more_headers
+Cookie: route=s2
+--- response_body
+A
+--- response_headers
+Set-Cookie: route=s1; Path=/
+
+
+
+=== servers that share an id: the first available wins
+--- upstream
+    server 127.0.0.1:1985 id=x;
+    server 127.0.0.1:1986 id=y;
+    server 127.0.0.1:1987 id=y;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers
+Cookie: route=y
+--- response_body eval
+["B\n", "B\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== servers that share an id: where the first is not available, the next; the client stays bound
+--- upstream
+    server 127.0.0.1:1985 id=x;
+    server 127.0.0.1:1986 id=y down;
+    server 127.0.0.1:1987 id=y;
+    session_sticky hash=plain fallback=off;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers
+Cookie: route=y
+--- response_body eval
+["C\n", "C\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== servers that share an id: a primary goes before a backup, wherever it stands
+--- upstream
+    server 127.0.0.1:1985 id=y backup;
+    server 127.0.0.1:1986 id=x;
+    server 127.0.0.1:1987 id=y;
+    session_sticky hash=plain;
+--- more_headers
+Cookie: route=y
+--- response_body
+C
+--- response_headers
+!Set-Cookie
+
+
+
+=== a name that resolves to several addresses: peers that share the id
+--- http_config
+server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; }
+--- upstream
+    server localhost:1988 id=both;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t"]
+--- response_body_like eval
+["^(127.0.0.1|::1)\$", "^(127.0.0.1|::1)\$"]
+--- response_headers eval
+["Set-Cookie: route=both; Path=/", "Set-Cookie: route=both; Path=/"]
+--- skip_eval
+8: `getent ahosts localhost` !~ /^::1\s.*^127\.0\.0\.1\s|^127\.0\.0\.1\s.*^::1\s/ms
+
+
+
+=== where nginx has route=, it is the id when there is no id=
+--- upstream
+    server 127.0.0.1:1985 route=r1;
+    server 127.0.0.1:1986 route=r2 id=s2;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=r1", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=r1; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- skip_nginx
+12: < 1.29.6
+
+
+
+=== an upstream without session_sticky loads with id=, and balances as ever
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 weight=1 id=s2;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers
+Cookie: route=s1
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== id= given twice loads with a [warn]; the last one counts
+--- upstream
+    server 127.0.0.1:1985 id=first id=second;
+    session_sticky hash=plain;
+--- warn
+"server"
+id
+--- response_headers
+Set-Cookie: route=second; Path=/
+
+
+
+=== an empty id is an error
+--- upstream
+    server 127.0.0.1:1985 id=;
+    session_sticky hash=plain;
+--- emerg
+"server"
+id
+
+
+
+=== an id with a space in it is an error
+--- upstream
+    server 127.0.0.1:1985 "id=s 1";
+    session_sticky hash=plain;
+--- emerg
+"server"
+id=s 1
+
+
+
+=== an id with a semicolon in it is an error
+--- upstream
+    server 127.0.0.1:1985 "id=s;1";
+    session_sticky hash=plain;
+--- emerg
+"server"
+id=s;1
+
+
+
+=== an id with a comma in it is an error
+--- upstream
+    server 127.0.0.1:1985 id=s,1;
+    session_sticky hash=plain;
+--- emerg
+"server"
+id=s,1
+
+
+
+=== an id with 8-bit characters is an error
+--- upstream
+    server 127.0.0.1:1985 id=côté;
+    session_sticky hash=plain;
+--- emerg
+"server"
+id
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: an unknown parameter
+--- upstream
+    server 127.0.0.1:1985 id=s1 ids=2;
+    session_sticky;
+--- emerg
+invalid parameter "ids=2" in
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: a bad value
+--- upstream
+    server 127.0.0.1:1985 weight=heavy id=s1;
+    session_sticky;
+--- emerg
+invalid parameter "weight=heavy" in
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: a bad port
+--- upstream
+    server 127.0.0.1:99999 id=s1;
+    session_sticky;
+--- emerg
+invalid port in upstream "127.0.0.1:99999" in
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: no argument
+--- upstream
+    server;
+    session_sticky;
+--- emerg
+invalid number of arguments in "server" directive in
+
+
+
+=== server with nothing but id= is an error, not a crash
+--- upstream
+    server id=s1;
+    session_sticky;
+--- emerg
+server

@@ -1,0 +1,423 @@
+# What a server is called in the cookie.
+
+use Test::Nginx::Socket 'no_plan';
+
+use Digest::MD5 'md5_hex';
+use IO::Socket::IP;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+$ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
+
+our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen => 1) ? 1 : 0;
+
+# MD5(name) in a section is the lower-case hexadecimal MD5 of that name.
+our $backends = join '', map { my ($name, $port) = @$_; <<"_EOC_" } ['A', 1985], ['B', 1986];
+    server {
+        listen 127.0.0.1:$port;
+        @{[$has_ipv6 ? "listen [::1]:$port;" : '']}
+        location / { return 200 "$name\\n"; }
+    }
+_EOC_
+
+sub expand {
+    my ($text) = @_;
+    return [map { expand($_) } @$text] if ref $text eq 'ARRAY';
+    return $text if ref $text || !defined $text;
+    $text =~ s/\$TEST_NGINX_HTML_DIR/$ENV{TEST_NGINX_HTML_DIR}/g;
+    return $text =~ s/MD5\((.*?)\)/md5_hex($1)/ger;
+}
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    for my $section (qw(more_headers response_headers raw_response_headers_like)) {
+        my $text = expand($block->$section) // next;
+        chomp $text if $section =~ /like$/;
+        $block->set_value($section, $text);
+    }
+    my $http = $backends . ($block->http_config // '');
+    $http .= 'upstream u { ' . $block->upstream . " }\n" if defined $block->upstream;
+    $block->set_value('http_config', $http);
+    $block->set_value('config', "location /t/ { proxy_pass http://u/; }\n") if !defined $block->config;
+    $block->set_value('request', 'GET /t/') if !defined $block->request;
+    $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
+});
+
+run_tests();
+
+__DATA__
+
+=== md5 of the peer's name, the example of the seeds
+--- http_config
+server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
+--- upstream
+server 127.0.0.3:821;
+session_sticky cookie=LBSID;
+--- response_headers
+Set-Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d; Path=/
+--- response_body
+821
+--- skip_eval: 3: $> != 0
+
+
+
+=== md5 of the peer's name, the cookie of the seeds comes back
+--- http_config
+server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
+--- upstream
+server 127.0.0.1:1985;
+server 127.0.0.3:821;
+session_sticky cookie=LBSID;
+--- more_headers
+Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d
+--- response_headers
+!Set-Cookie
+--- response_body
+821
+--- skip_eval: 3: $> != 0
+
+
+
+=== md5 is the default, and may be said
+--- http_config
+upstream said { server 127.0.0.1:1985; session_sticky hash=md5; }
+--- config
+    location /t/ { proxy_pass http://u/; }
+    location /said/ { proxy_pass http://said/; }
+--- upstream
+server 127.0.0.1:1985;
+session_sticky;
+--- request eval
+["GET /t/", "GET /said/"]
+--- response_headers eval
+["Set-Cookie: route=MD5(127.0.0.1:1985); Path=/", "Set-Cookie: route=MD5(127.0.0.1:1985); Path=/"]
+
+
+
+=== md5 of a unix socket's name has unix: in it
+--- http_config
+server { listen unix:$TEST_NGINX_HTML_DIR/a.sock; location / { return 200 "unix\n"; } }
+--- upstream
+server unix:$TEST_NGINX_HTML_DIR/a.sock;
+session_sticky;
+--- request eval
+["GET /t/", "GET /t/"]
+--- more_headers eval
+["", "Cookie: route=MD5(unix:\$TEST_NGINX_HTML_DIR/a.sock)"]
+--- response_headers eval
+["Set-Cookie: route=MD5(unix:\$TEST_NGINX_HTML_DIR/a.sock); Path=/", "!Set-Cookie"]
+--- response_body eval
+["unix\n", "unix\n"]
+
+
+
+=== md5 of an IPv6 peer's name has its brackets
+--- upstream
+server [::1]:1985;
+session_sticky;
+--- request eval
+["GET /t/", "GET /t/"]
+--- more_headers eval
+["", "Cookie: route=MD5([::1]:1985)"]
+--- response_headers eval
+["Set-Cookie: route=MD5([::1]:1985); Path=/", "!Set-Cookie"]
+--- skip_eval: 7: !$main::has_ipv6
+
+
+
+=== md5 is in lower case: upper case names no server
+--- upstream
+server 127.0.0.1:1985;
+server 127.0.0.1:1986;
+session_sticky;
+--- more_headers eval
+"Cookie: route=" . uc Digest::MD5::md5_hex('127.0.0.1:1986')
+--- response_headers
+Set-Cookie: route=MD5(127.0.0.1:1985); Path=/
+--- response_body
+A
+
+
+
+=== md5 is of the peer's name even where the server has an id=
+--- upstream
+server 127.0.0.1:1985 id=east;
+session_sticky hash=md5;
+--- response_headers
+Set-Cookie: route=MD5(127.0.0.1:1985); Path=/
+
+
+
+=== md5: an id= is not understood in a cookie
+--- upstream
+server 127.0.0.1:1985 id=east;
+server 127.0.0.1:1986 id=west;
+session_sticky;
+--- more_headers
+Cookie: route=west
+--- response_headers
+Set-Cookie: route=MD5(127.0.0.1:1985); Path=/
+--- response_body
+A
+
+
+
+=== md5 of a server that resolves is of the address, not of the text of the line
+--- upstream
+server localhost:1985;
+session_sticky;
+--- raw_response_headers_like
+(?m)^Set-Cookie: route=(?:MD5(127.0.0.1:1985)|MD5([::1]:1985)); Path=/\r$
+
+
+
+=== md5 is the same for two upstreams, and for backup servers
+--- http_config
+upstream v { server 127.0.0.1:1999; server 127.0.0.1:1985 backup; session_sticky; }
+--- config
+    location /t/ { proxy_pass http://u/; }
+    location /v/ { proxy_pass http://v/; }
+--- upstream
+server 127.0.0.1:1985;
+session_sticky;
+--- request eval
+["GET /t/", "GET /v/"]
+--- response_headers eval
+["Set-Cookie: route=MD5(127.0.0.1:1985); Path=/", "Set-Cookie: route=MD5(127.0.0.1:1985); Path=/"]
+
+
+
+=== plain: the server's id=
+--- upstream
+server 127.0.0.1:1985 id=east;
+server 127.0.0.1:1986 id=west-2.example_net;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["", "", "Cookie: route=west-2.example_net"]
+--- response_headers eval
+["Set-Cookie: route=east; Path=/", "Set-Cookie: route=west-2.example_net; Path=/", "!Set-Cookie"]
+--- response_body eval
+["A\n", "B\n", "B\n"]
+
+
+
+=== plain without id=: the peer's name
+--- upstream
+server 127.0.0.1:1985;
+server 127.0.0.1:1986;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["", "Cookie: route=127.0.0.1:1986", "Cookie: route=127.0.0.1:1986"]
+--- response_headers eval
+["Set-Cookie: route=127.0.0.1:1985; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- response_body eval
+["A\n", "B\n", "B\n"]
+
+
+
+=== plain: one server has an id=, the other has not
+--- upstream
+server 127.0.0.1:1985;
+server 127.0.0.1:1986 id=west;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/"]
+--- response_headers eval
+["Set-Cookie: route=127.0.0.1:1985; Path=/", "Set-Cookie: route=west; Path=/"]
+
+
+
+=== plain: where a server has an id=, its name is not understood
+--- upstream
+server 127.0.0.1:1985 id=east;
+server 127.0.0.1:1986 id=west;
+session_sticky hash=plain;
+--- more_headers
+Cookie: route=127.0.0.1:1986
+--- response_headers
+Set-Cookie: route=east; Path=/
+--- response_body
+A
+
+
+
+=== plain: an md5 is not understood
+--- upstream
+server 127.0.0.1:1985;
+server 127.0.0.1:1986;
+session_sticky hash=plain;
+--- more_headers
+Cookie: route=MD5(127.0.0.1:1986)
+--- response_headers
+Set-Cookie: route=127.0.0.1:1985; Path=/
+--- response_body
+A
+
+
+
+=== plain: an id is the whole id, in its own case
+--- upstream
+server 127.0.0.1:1985 id=web;
+server 127.0.0.1:1986 id=web2;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["Cookie: route=web2", "Cookie: route=web", "Cookie: route=we", "Cookie: route=WEB2"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=web; Path=/", "Set-Cookie: route=web2; Path=/"]
+--- response_body eval
+["B\n", "A\n", "A\n", "B\n"]
+
+
+
+=== plain with a unix socket and no id=
+--- http_config
+server { listen unix:$TEST_NGINX_HTML_DIR/a.sock; location / { return 200 "unix\n"; } }
+--- upstream
+server unix:$TEST_NGINX_HTML_DIR/a.sock;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/"]
+--- more_headers eval
+["", "Cookie: route=unix:\$TEST_NGINX_HTML_DIR/a.sock"]
+--- response_headers eval
+["Set-Cookie: route=unix:\$TEST_NGINX_HTML_DIR/a.sock; Path=/", "!Set-Cookie"]
+
+
+
+=== id= stands anywhere among the parameters of server
+--- upstream
+zone z 64k;
+server 127.0.0.1:1985 weight=2 id=east max_fails=3 fail_timeout=5s;
+server 127.0.0.1:1986 id=west max_conns=10 backup;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["", "", "Cookie: route=west"]
+--- response_headers eval
+["Set-Cookie: route=east; Path=/", "Set-Cookie: route=east; Path=/", "!Set-Cookie"]
+--- response_body eval
+["A\n", "A\n", "B\n"]
+
+
+
+=== one line that resolves to several addresses: its peers share the id=
+--- upstream
+server localhost:1985 id=web;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["", "", "", "Cookie: route=web"]
+--- response_headers eval
+["Set-Cookie: route=web; Path=/", "Set-Cookie: route=web; Path=/", "Set-Cookie: route=web; Path=/", "!Set-Cookie"]
+--- response_body eval
+["A\n", "A\n", "A\n", "A\n"]
+
+
+
+=== servers that share an id: the first takes all
+--- upstream
+server 127.0.0.1:1999 id=other;
+server 127.0.0.1:1985 id=web;
+server 127.0.0.1:1986 id=web;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/", "GET /t/"]
+--- more_headers
+Cookie: route=web
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body eval
+["A\n", "A\n", "A\n"]
+
+
+
+=== servers that share an id: the first is down, the second takes over and the cookie stays
+--- upstream
+server 127.0.0.1:1985 id=web down;
+server 127.0.0.1:1986 id=web;
+server 127.0.0.1:1999 id=other;
+session_sticky hash=plain fallback=off;
+--- request eval
+["GET /t/", "GET /t/", "GET /t/"]
+--- more_headers
+Cookie: route=web
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body eval
+["B\n", "B\n", "B\n"]
+
+
+
+=== servers that share an id: the first is dead, the second takes over and the cookie stays
+--- config
+location /t/ { proxy_pass http://u/; add_header X-Tried $upstream_addr; }
+--- upstream
+server 127.0.0.1:1985 id=other;
+server 127.0.0.1:1999 id=web;
+server 127.0.0.1:1986 id=web;
+session_sticky hash=plain;
+--- more_headers
+Cookie: route=web
+--- response_headers
+!Set-Cookie
+X-Tried: 127.0.0.1:1999, 127.0.0.1:1986
+--- response_body
+B
+
+
+
+=== nginx's own route= where it exists
+--- upstream
+server 127.0.0.1:1985 route=east;
+server 127.0.0.1:1986 route=west;
+session_sticky hash=plain;
+--- request eval
+["GET /t/", "GET /t/"]
+--- more_headers eval
+["", "Cookie: route=west"]
+--- response_headers eval
+["Set-Cookie: route=east; Path=/", "!Set-Cookie"]
+--- skip_nginx: 7: < 1.29.6
+
+
+
+=== id= goes before nginx's own route=
+--- upstream
+server 127.0.0.1:1985 route=east id=ours;
+session_sticky hash=plain;
+--- response_headers
+Set-Cookie: route=ours; Path=/
+--- skip_nginx: 3: < 1.29.6
+
+
+
+=== nginx's own sticky cookie uses the same id
+--- http_config
+upstream own { server 127.0.0.1:1985; server 127.0.0.1:1986; sticky cookie route; }
+--- config
+    location /t/ { proxy_pass http://u/; }
+    location /own/ { proxy_pass http://own/; }
+--- upstream
+server 127.0.0.1:1985;
+server 127.0.0.1:1986;
+session_sticky;
+--- request eval
+["GET /own/", "GET /own/", "GET /t/"]
+--- more_headers eval
+["", "Cookie: route=MD5(127.0.0.1:1986)", "Cookie: route=MD5(127.0.0.1:1986)"]
+--- raw_response_headers_like eval
+["Set-Cookie: route=MD5(127.0.0.1:1985)\\b", "", ""]
+--- response_body eval
+["A\n", "B\n", "B\n"]
+--- skip_nginx: 10: < 1.29.6
