@@ -15,13 +15,14 @@ TESTS =
 MODE = plain
 JOBS =
 
-# How long each fuzz target runs.
+# How long each fuzz target runs, and which ones.
 FUZZ_SECONDS = 600
+TARGETS =
 
 # The distribution's nginx, the second one that `make test` uses.
 DISTRIBUTION_NGINX = /usr/sbin/nginx
 
-export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS
+export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS TARGETS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-crates check-nginx \
 	lint demo fuzz clean
@@ -73,14 +74,15 @@ check-nginx: build
 
 #: make lint                 formatting and clippy
 lint: deps
-	cargo fmt --all --check
-	@sh build/clippy.sh
+	@sh build/lint.sh
 
 #: make demo                 see it work
 demo: deps build
 	@demo/run
 
-#: make fuzz                 every fuzz target, FUZZ_SECONDS=600 each
+#: make fuzz                 every fuzz target, with Rust's nightly toolchain
+#:      FUZZ_SECONDS=600        for so long each
+#:      TARGETS='NAME ...'      only these
 fuzz: fuzz-deps
 	@sh build/fuzz.sh
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every fuzz target, or those of TARGETS, for FUZZ_SECONDS each; ends at the first that finds
-# something.
+# something. What it learns goes to fuzz/corpus, what it starts from is in fuzz/seeds, if there.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -8,5 +8,9 @@ cd "$(dirname "$0")/.."
 seconds=${FUZZ_SECONDS:-600}
 for target in ${TARGETS:-$(cargo +nightly fuzz list)}; do
     say "-- $target, $seconds seconds"
-    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -print_final_stats=1 -verbosity=0
+    set -- "fuzz/corpus/$target"
+    mkdir -p "$1"
+    [ ! -d "fuzz/seeds/$target" ] || set -- "$@" "fuzz/seeds/$target"
+    cargo +nightly fuzz run "$target" "$@" -- \
+        -max_total_time="$seconds" -print_final_stats=1 -verbosity=0
 done

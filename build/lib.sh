@@ -1,4 +1,5 @@
 # Sourced by the scripts beside it: what more than one of them needs.
+# shellcheck shell=sh disable=SC2034,SC2154
 
 set -eu
 

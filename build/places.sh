@@ -1,4 +1,5 @@
 # Sourced by install.sh and uninstall.sh: where $NGINX_BINARY has its things, below $DESTDIR.
+# shellcheck shell=sh disable=SC2034,SC2154
 
 prefix=$(nginx_option "$NGINX_BINARY" prefix /usr/local/nginx)
 prefix=${prefix%/}

@@ -9,7 +9,7 @@ export TEST_NGINX_SERVROOT="$CHECK_DIR/$name"
 if [ "$CHECK_ISOLATE" = none ]; then
     set -- perl "$1"
 else
-    # shellcheck disable=SC2016 # for the inner shell
+    # shellcheck disable=SC2016,SC2086 # for the inner shell; a list of words
     set -- $CHECK_ISOLATE sh -c 'ip link set lo up && exec perl "$1"' sh "$1"
 fi
 

@@ -10,7 +10,7 @@ use ngx::ffi::{
     ngx_conf_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt, ngx_http_request_t,
     ngx_http_upstream_init_round_robin, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
     ngx_int_t, ngx_peer_connection_t, ngx_time, ngx_uint_t, NGX_LOG_ERR, NGX_LOG_INFO,
-    NGX_LOG_WARN, NGX_PEER_FAILED, NGX_PEER_NEXT,
+    NGX_PEER_FAILED, NGX_PEER_NEXT,
 };
 #[cfg(ngx_feature = "http_ssl")]
 use ngx::ffi::{ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt};
@@ -21,7 +21,7 @@ use session_cookie::policy::Policy;
 use session_cookie::verdict::{choose, read, Choice, Reading, Verdict};
 
 use crate::conf::{upstream_conf, Sticky};
-use crate::nginx::headers_in::Cookies;
+use crate::nginx::headers_in::View;
 use crate::nginx::peers::{switch, take, Peer, PeerData, Peers};
 use crate::nginx::{log, pool, Printable};
 use crate::servers::servers;
@@ -170,8 +170,9 @@ impl Below {
     }
 }
 
-/// Marks visits in a pool.
-unsafe extern "C" fn mark(_: *mut c_void) {}
+impl pool::Keep for Visit {
+    const KIND: pool::Kind = pool::Kind::Visit;
+}
 
 impl Visit {
     /// The newest visit of a request, also after a redirect inside nginx has cleared its contexts.
@@ -181,7 +182,7 @@ impl Visit {
     /// `r` is live.
     #[inline]
     pub(crate) unsafe fn of<'a>(r: *mut ngx_http_request_t) -> Option<&'a Visit> {
-        // SAFETY: our context is a visit or null; only visits stand under the mark.
+        // SAFETY: our context is a visit or null.
         unsafe {
             let visit = (*(*r).ctx.add(Sticky::module().ctx_index)).cast::<Visit>();
             if !visit.is_null() {
@@ -190,8 +191,7 @@ impl Visit {
             if (*r).internal() == 0 {
                 return None;
             }
-            pool::find::<Visit>((*r).pool, Some(mark), |visit| visit.request == r)
-                .map(|visit| visit.as_ref())
+            pool::find::<Visit>((*r).pool, |visit| visit.request == r).map(|visit| visit.as_ref())
         }
     }
 
@@ -259,7 +259,7 @@ unsafe extern "C" fn init_peer(
                 save_session: peer.save_session,
             },
         };
-        let Some(visit) = pool::keep((*r).pool, Some(mark), visit) else {
+        let Some(visit) = pool::keep((*r).pool, visit) else {
             return ERROR;
         };
 
@@ -286,7 +286,8 @@ unsafe fn read_cookie(
     unsafe {
         let now = u64::try_from(ngx_time()).unwrap_or_default();
         let knows = |id: &[u8]| servers(us, generation).is_some_and(|roster| roster.knows(id));
-        let values = Cookies::original(r)
+        let values = View::of(r)
+            .original
             .values()
             .flat_map(|field| cookie::values(field, &policy.cookie));
         let reading = read(values, policy, knows, now);
@@ -362,7 +363,7 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
         visit.stage = choose(Verdict::Down, visit.policy.fallback).into();
         if visit.stage == Stage::Balance {
             ngx_log_error!(
-                NGX_LOG_WARN, (*pc).log,
+                NGX_LOG_INFO, (*pc).log,
                 "session_sticky: server \"{}\" of upstream \"{}\" is not available, the session moves",
                 Printable(visit.reading.session.id), (*visit.upstream).host
             );

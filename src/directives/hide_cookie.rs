@@ -94,20 +94,20 @@ pub(crate) unsafe fn check(cf: *mut ngx_conf_t) {
             return;
         };
         for given in &main.hide_directives {
-            let why = match find(cf, given.upstream) {
-                None => "there is no such upstream block",
+            let what = match find(cf, given.upstream) {
+                None => "there is no upstream",
                 Some(us) if upstream_conf(us).policy.is_none() => {
-                    "this upstream has no \"session_sticky\""
+                    "there is no \"session_sticky\" in upstream"
                 }
                 Some(_) => continue,
             };
             ngx_log_error!(
                 NGX_LOG_WARN,
                 (*cf).log,
-                "\"{} upstream={}\" does nothing: {} in {}:{}",
+                "\"{}\" directive does nothing: {} \"{}\" in {}:{}",
                 Printable(given.directive),
+                what,
                 Printable(given.upstream),
-                why,
                 Printable(given.place.0),
                 given.place.1
             );

@@ -3,11 +3,14 @@
 //! Requests share header fields: a subrequest begins with a copy of the list's head, so that changing a
 //! field in place would change it for its parent too, whenever that one happens to be sent. A view
 //! therefore is a list of the request's own. The fields as the client sent them stay, and are kept with
-//! the view in the pool, where the next location or a subrequest finds them.
+//! the view in the pool, where the next location or a subrequest finds them: what is hidden once stays
+//! hidden, but can still be read.
 
 use core::ptr;
 
 use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_t, ngx_table_elt_t};
+
+use session_cookie::cookie::Rule;
 
 use super::{bytes, pool, string};
 
@@ -36,19 +39,34 @@ impl Cookies {
         }
     }
 
-    /// As the client sent them.
-    ///
-    /// # Safety
-    ///
-    /// `r` is live.
-    #[inline]
-    pub(crate) unsafe fn original(r: *mut ngx_http_request_t) -> Self {
-        // SAFETY: `r` is live; only views stand under the mark.
+    /// Puts `count` consecutive fields in the place of the current ones.
+    unsafe fn replace(
+        r: *mut ngx_http_request_t,
+        first: *mut ngx_table_elt_t,
+        count: usize,
+    ) -> Option<()> {
+        // SAFETY: `r` is live, and so are the fields.
         unsafe {
-            let current = Self::current(r);
-            pool::find::<View>((*r).pool, Some(mark), |view| view.installed == current)
-                .map_or(current, |view| view.as_ref().original)
+            #[cfg(nginx_header_chains)]
+            {
+                (*r).headers_in.cookie = if count == 0 { ptr::null_mut() } else { first };
+            }
+            #[cfg(not(nginx_header_chains))]
+            {
+                let fields = pool::array::<*mut ngx_table_elt_t>((*r).pool, count.max(1))?;
+                for at in 0..count {
+                    fields.add(at).write(first.add(at));
+                }
+                (*r).headers_in.cookies = ngx::ffi::ngx_array_t {
+                    elts: fields.as_ptr().cast(),
+                    nelts: count,
+                    size: size_of::<*mut ngx_table_elt_t>(),
+                    nalloc: count.max(1),
+                    pool: (*r).pool,
+                };
+            }
         }
+        Some(())
     }
 
     /// The fields.
@@ -71,154 +89,113 @@ impl Cookies {
     }
 }
 
-/// What a location's view was made of.
+/// A view of the `Cookie` fields: what it was made of.
 #[derive(Clone, Copy)]
-struct View {
+pub(crate) struct View {
     installed: Cookies,
-    original: Cookies,
+    /// The fields as the client sent them.
+    pub(crate) original: Cookies,
+    /// What is hidden of them.
+    pub(crate) rules: &'static [Rule<'static>],
 }
 
-/// Marks views in a pool.
-unsafe extern "C" fn mark(_: *mut core::ffi::c_void) {}
+impl pool::Keep for View {
+    const KIND: pool::Kind = pool::Kind::View;
+}
 
 /// Was memory short? Then the request fails.
 pub(crate) struct OutOfMemory;
 
-/// Gives the request a view of its own: `Cookie` fields with these values, in order, none of them empty.
-/// Only those of `original` may be shared.
-///
-/// # Safety
-///
-/// `r` is live, before its request to the server behind is created. The values live in its pool.
-pub(crate) unsafe fn install<'a>(
-    r: *mut ngx_http_request_t,
-    original: Cookies,
-    values: impl Iterator<Item = &'a [u8]> + Clone,
-) -> Result<(), OutOfMemory> {
-    // SAFETY: `r` is live. The new list is filled before it is installed: `count` elements were
-    // allocated, one is written for each other field and one for each value.
-    unsafe {
-        let current = Cookies::current(r);
-        let template = original.fields().next().ok_or(OutOfMemory)?;
-        let is_cookie =
-            |field: *mut ngx_table_elt_t| current.fields().any(|cookie| cookie == field);
-
-        let others = elements(&(*r).headers_in.headers)
-            .filter(|field| !is_cookie(*field))
-            .count();
-        let count = others.saturating_add(values.clone().count());
-        let list = pool::array::<ngx_table_elt_t>((*r).pool, count.max(1))
-            .ok_or(OutOfMemory)?
-            .as_ptr();
-
-        let mut length = 0usize;
-        let mut cookies_at = None;
-        let mut put = |field: ngx_table_elt_t| {
-            list.add(length).write(field);
-            length = length.saturating_add(1);
-            list.add(length.saturating_sub(1))
-        };
-        let put_cookies = |put: &mut dyn FnMut(ngx_table_elt_t) -> *mut ngx_table_elt_t| {
-            let mut first: *mut ngx_table_elt_t = ptr::null_mut();
-            for value in values.clone() {
-                let mut field = *template;
-                field.value = string(value);
-                #[cfg(nginx_header_chains)]
-                {
-                    field.next = ptr::null_mut();
-                }
-                let place = put(field);
-                if first.is_null() {
-                    first = place;
-                }
-            }
-            first
-        };
-
-        for field in elements(&(*r).headers_in.headers) {
-            if !is_cookie(field) {
-                put(*field);
-            } else if cookies_at.is_none() {
-                cookies_at = Some(put_cookies(&mut put));
-            }
+impl View {
+    /// What the request sees now.
+    ///
+    /// # Safety
+    ///
+    /// `r` is live.
+    #[inline]
+    pub(crate) unsafe fn of(r: *mut ngx_http_request_t) -> Self {
+        // SAFETY: `r` is live.
+        unsafe {
+            let current = Cookies::current(r);
+            let view = pool::find::<View>((*r).pool, |view| view.installed == current);
+            view.map_or(
+                View {
+                    installed: current,
+                    original: current,
+                    rules: &[],
+                },
+                |view| *view.as_ref(),
+            )
         }
-        let first = match cookies_at {
-            Some(first) => first,
-            None => put_cookies(&mut put),
-        };
-
-        #[cfg(nginx_header_chains)]
-        relink(r, list, others, first, values.clone().count(), is_cookie);
-
-        (*r).headers_in.headers = ngx_list_t {
-            last: ptr::null_mut(),
-            part: ngx_list_part_t {
-                elts: list.cast(),
-                nelts: count,
-                next: ptr::null_mut(),
-            },
-            size: size_of::<ngx_table_elt_t>(),
-            nalloc: count.max(1),
-            pool: (*r).pool,
-        };
-        (*r).headers_in.headers.last = &raw mut (*r).headers_in.headers.part;
-
-        #[cfg(nginx_header_chains)]
-        {
-            (*r).headers_in.cookie = first;
-        }
-        #[cfg(not(nginx_header_chains))]
-        {
-            let number = values.count();
-            let fields =
-                pool::array::<*mut ngx_table_elt_t>((*r).pool, number.max(1)).ok_or(OutOfMemory)?;
-            for at in 0..number {
-                fields.add(at).write(first.add(at));
-            }
-            let cookies = &raw mut (*r).headers_in.cookies;
-            (*cookies).elts = fields.as_ptr().cast();
-            (*cookies).nelts = number;
-            (*cookies).nalloc = number.max(1);
-            (*cookies).size = size_of::<*mut ngx_table_elt_t>();
-            (*cookies).pool = (*r).pool;
-        }
-
-        let view = View {
-            installed: Cookies::current(r),
-            original,
-        };
-        pool::keep((*r).pool, Some(mark), view)
-            .map(drop)
-            .ok_or(OutOfMemory)
     }
-}
 
-/// Shows the request the `Cookie` fields as the client sent them, if a view hides any.
-///
-/// # Safety
-///
-/// As for [`install`].
-pub(crate) unsafe fn restore(
-    r: *mut ngx_http_request_t,
-    original: Cookies,
-) -> Result<(), OutOfMemory> {
-    // SAFETY: the caller's promise; the values live as long as the fields that they are taken from.
-    unsafe {
-        if Cookies::current(r) == original {
-            return Ok(());
+    /// Gives the request a view of its own: `Cookie` fields with these values, in order, none of them
+    /// empty, at the place of the first one before. There was one.
+    ///
+    /// # Safety
+    ///
+    /// `r` is live, before its request to the server behind is created. The values live in its pool.
+    pub(crate) unsafe fn install(
+        self,
+        r: *mut ngx_http_request_t,
+        rules: &'static [Rule<'static>],
+        values: &[&[u8]],
+    ) -> Result<(), OutOfMemory> {
+        // SAFETY: `r` is live. The new list is filled before it is installed: room was made for every
+        // other field and every value.
+        unsafe {
+            let old = &raw const (*r).headers_in.headers;
+            let is_cookie =
+                |field: *mut ngx_table_elt_t| self.installed.fields().any(|cookie| cookie == field);
+            let template = self.original.fields().next().ok_or(OutOfMemory)?;
+
+            let room = elements(old).count().saturating_add(values.len());
+            let list = pool::array::<ngx_table_elt_t>((*r).pool, room)
+                .ok_or(OutOfMemory)?
+                .as_ptr();
+            let mut length = 0usize;
+            let mut put = |field: ngx_table_elt_t| {
+                list.add(length).write(field);
+                length = length.saturating_add(1);
+            };
+
+            // Without a cookie in the old list, the new ones come last.
+            let before = elements(old).take_while(|field| !is_cookie(*field)).count();
+            elements(old).take(before).for_each(|field| put(*field));
+            for value in values {
+                let mut cookie = *template;
+                cookie.value = string(value);
+                put(cookie);
+            }
+            elements(old)
+                .skip(before)
+                .filter(|field| !is_cookie(*field))
+                .for_each(|field| put(*field));
+
+            let cookies = list.add(before);
+            #[cfg(nginx_header_chains)]
+            relink(old, is_cookie, list, length, before, values.len());
+
+            (*r).headers_in.headers = ngx_list_t {
+                last: &raw mut (*r).headers_in.headers.part,
+                part: ngx_list_part_t {
+                    elts: list.cast(),
+                    nelts: length,
+                    next: ptr::null_mut(),
+                },
+                size: size_of::<ngx_table_elt_t>(),
+                nalloc: room,
+                pool: (*r).pool,
+            };
+            Cookies::replace(r, cookies, values.len()).ok_or(OutOfMemory)?;
+
+            let view = View {
+                installed: Cookies::current(r),
+                rules,
+                ..self
+            };
+            pool::keep((*r).pool, view).map(drop).ok_or(OutOfMemory)
         }
-        let count = original.fields().count();
-        let values = pool::array::<&[u8]>((*r).pool, count).ok_or(OutOfMemory)?;
-        for (at, value) in original.values().enumerate() {
-            values.add(at).write(value);
-        }
-        install(
-            r,
-            original,
-            core::slice::from_raw_parts(values.as_ptr(), count)
-                .iter()
-                .copied(),
-        )
     }
 }
 
@@ -238,40 +215,40 @@ unsafe fn elements(list: *const ngx_list_t) -> impl Iterator<Item = *mut ngx_tab
 
 /// Repairs the chains of equally named fields, which still lead into the old list.
 ///
-/// The new list holds `others` fields that are no cookies and, from `first` on, `cookies` that are.
+/// The new list has `length` fields; from `before` on, `count` of them are cookies.
 #[cfg(nginx_header_chains)]
 unsafe fn relink(
-    r: *mut ngx_http_request_t,
+    old: *const ngx_list_t,
+    is_cookie: impl Fn(*mut ngx_table_elt_t) -> bool,
     list: *mut ngx_table_elt_t,
-    others: usize,
-    first: *mut ngx_table_elt_t,
-    cookies: usize,
-    is_cookie: impl Fn(*mut ngx_table_elt_t) -> bool + Copy,
+    length: usize,
+    before: usize,
+    count: usize,
 ) {
+    let after = before.saturating_add(count);
+    let new_place = |number: usize| {
+        let skip = if number < before { 0 } else { count };
+        // SAFETY: the old list has no more fields other than cookies than the new one.
+        unsafe { list.add(number.saturating_add(skip)) }
+    };
     // SAFETY: all places are within the new list, which is complete.
     unsafe {
-        let before = if first.is_null() {
-            others
-        } else {
-            usize::try_from(first.offset_from(list)).unwrap_or(others)
-        };
-        let place = |number: usize| {
-            let skipped = if number >= before { cookies } else { 0 };
-            list.add(number.saturating_add(skipped))
-        };
-        let old =
-            || elements(&raw const (*r).headers_in.headers).filter(move |field| !is_cookie(*field));
-
-        for number in 0..others {
-            let next = (*place(number)).next;
+        for at in (0..before).chain(after..length) {
+            let next = (*list.add(at)).next;
             if !next.is_null() {
-                (*place(number)).next = old()
+                (*list.add(at)).next = elements(old)
+                    .filter(|field| !is_cookie(*field))
                     .position(|field| field == next)
-                    .map_or(ptr::null_mut(), place);
+                    .map_or(ptr::null_mut(), new_place);
             }
         }
-        for at in 1..cookies {
-            (*first.add(at.saturating_sub(1))).next = first.add(at);
+        for at in before..after {
+            let next = at.saturating_add(1);
+            (*list.add(at)).next = if next < after {
+                list.add(next)
+            } else {
+                ptr::null_mut()
+            };
         }
     }
 }

@@ -52,7 +52,7 @@ pub enum Hide {
 }
 
 /// What to hide from the server behind: one cookie, by name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rule<'a> {
     /// The cookie's name.
     pub name: &'a [u8],
