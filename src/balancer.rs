@@ -3,7 +3,9 @@
 //! In the order in which nginx calls it: the upstream is prepared once, then each request, then a server
 //! is got and freed as often as the request is tried.
 
+use core::cell::Cell;
 use core::ffi::c_void;
+use core::ptr::NonNull;
 
 use ngx::core::Status;
 use ngx::ffi::{
@@ -18,6 +20,7 @@ use ngx::http::HttpModule;
 use ngx::ngx_log_error;
 use session_cookie::cookie;
 use session_cookie::policy::Policy;
+use session_cookie::roster::Named;
 use session_cookie::verdict::{choose, read, Choice, Reading, Verdict};
 
 use crate::conf::{upstream_conf, Sticky};
@@ -140,6 +143,8 @@ pub(crate) struct Visit {
     connection: *mut ngx_http_upstream_t,
     pub(crate) policy: &'static Policy,
     pub(crate) reading: Reading<'static>,
+    /// The servers that the cookie names, in the roster of this generation.
+    named: Option<Named>,
     stage: Stage,
     /// The backup that the cookie chose and that failed: turning back to the others forgets it was tried.
     failed_backup: Option<Peer>,
@@ -170,7 +175,11 @@ impl Below {
     }
 }
 
-impl pool::Keep for Visit {
+/// A visit whose answer nginx hands on inside.
+#[derive(Clone, Copy)]
+struct Earlier(NonNull<Visit>);
+
+impl pool::Keep for Earlier {
     const KIND: pool::Kind = pool::Kind::Visit;
 }
 
@@ -191,7 +200,8 @@ impl Visit {
             if (*r).internal() == 0 {
                 return None;
             }
-            pool::find::<Visit>((*r).pool, |visit| visit.request == r).map(|visit| visit.as_ref())
+            pool::find::<Earlier>((*r).pool, |earlier| earlier.0.as_ref().request == r)
+                .map(|earlier| earlier.as_ref().0.as_ref())
         }
     }
 
@@ -237,14 +247,18 @@ unsafe extern "C" fn init_peer(
             return OK;
         }
 
+        let Some(visit) = pool::array::<Visit>((*r).pool, 1) else {
+            return ERROR;
+        };
         let policy: &'static Policy = &*(policy as *const Policy);
-        let reading = read_cookie(r, us, policy, (*data).config);
-        let visit = Visit {
+        let (reading, named) = read_cookie(r, us, policy, (*data).config);
+        visit.write(Visit {
             request: r,
             upstream: us,
             connection: (*r).upstream,
             policy,
             reading,
+            named,
             stage: choose(reading.verdict, policy.fallback).into(),
             failed_backup: None,
             served: &[],
@@ -258,10 +272,7 @@ unsafe extern "C" fn init_peer(
                 #[cfg(ngx_feature = "http_ssl")]
                 save_session: peer.save_session,
             },
-        };
-        let Some(visit) = pool::keep((*r).pool, visit) else {
-            return ERROR;
-        };
+        });
 
         peer.data = visit.as_ptr().cast();
         peer.get = Some(get);
@@ -276,16 +287,21 @@ unsafe extern "C" fn init_peer(
     OK
 }
 
+/// Reads the cookie, and finds the servers that it names.
 unsafe fn read_cookie(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
     policy: &'static Policy,
     generation: ngx_uint_t,
-) -> Reading<'static> {
+) -> (Reading<'static>, Option<Named>) {
     // SAFETY: the request is live, and so are its header fields; time is not before 1970.
     unsafe {
         let now = u64::try_from(ngx_time()).unwrap_or_default();
-        let knows = |id: &[u8]| servers(us, generation).is_some_and(|roster| roster.knows(id));
+        let named = Cell::new(None);
+        let knows = |id: &[u8]| {
+            named.set(servers(us, generation).and_then(|roster| roster.find(id)));
+            named.get().is_some()
+        };
         let values = View::of(r)
             .original
             .values()
@@ -293,17 +309,30 @@ unsafe fn read_cookie(
         let reading = read(values, policy, knows, now);
 
         if !matches!(reading.verdict, Verdict::None | Verdict::Valid) {
-            ngx_log_error!(
-                NGX_LOG_INFO,
-                log(r),
-                "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
-                Printable(&policy.cookie),
-                (*us).host,
-                reading.verdict.as_str(),
-                Printable(reading.session.id)
-            );
+            log_verdict(r, us, policy, &reading);
         }
-        reading
+        (reading, named.get())
+    }
+}
+
+#[cold]
+unsafe fn log_verdict(
+    r: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+    policy: &Policy,
+    reading: &Reading,
+) {
+    // SAFETY: the request and its upstream are live.
+    unsafe {
+        ngx_log_error!(
+            NGX_LOG_INFO,
+            log(r),
+            "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
+            Printable(&policy.cookie),
+            (*us).host,
+            reading.verdict.as_str(),
+            Printable(reading.session.id)
+        );
     }
 }
 
@@ -334,21 +363,22 @@ unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
     unsafe {
         let data = visit.below.round_robin();
         let primary: Peers = (*visit.upstream).peer.data.cast();
-        let id = visit.reading.session.id;
-        let Some(roster) = servers(visit.upstream, (*data).config) else {
+        let roster = servers(visit.upstream, (*data).config);
+        let (Some(roster), Some(named)) = (roster, visit.named) else {
             return false;
         };
         let taken = roster
-            .members(id)
+            .members(named)
             .any(|member| take(primary, &member, data, pc));
         if taken {
-            visit.served = id;
+            visit.served = visit.reading.session.id;
         }
         taken
     }
 }
 
 /// The server that the cookie names cannot be had: who chooses now?
+#[cold]
 unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
     // SAFETY: as in `bind`.
     unsafe {
@@ -372,6 +402,7 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
 }
 
 /// The request fails, as it does when a balancer has no server left.
+#[cold]
 unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
     // SAFETY: as in `bind`; nginx prints the name of the upstream.
     unsafe {
@@ -431,6 +462,10 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
         let visit = &mut *data.cast::<Visit>();
         let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
         visit.answered = !failed && (*visit.connection).headers_in.status_n != 0;
+        // An answer whose header was not sent is handed on inside nginx, which will clear our context.
+        if visit.answered && (*visit.request).header_sent() == 0 {
+            pool::keep((*visit.request).pool, Earlier(NonNull::from(&*visit)));
+        }
         if let Some(free) = visit.below.free {
             free(pc, visit.below.data, state);
         }

@@ -17,7 +17,7 @@ use session_cookie::cookie::Rule;
 use session_cookie::policy::Policy;
 
 use crate::directives::hide_cookie::{self, HideDirective};
-use crate::nginx::conf::{self, upstreams};
+use crate::nginx::conf;
 use crate::servers::Servers;
 use crate::{request, response};
 
@@ -29,6 +29,8 @@ pub(crate) struct Sticky;
 pub(crate) struct MainConf {
     /// Every `session_sticky_hide_cookie`, to be checked when all upstreams are known.
     pub(crate) hide_directives: Vec<HideDirective>,
+    /// Does any location hide anything?
+    pub(crate) hides: bool,
 }
 
 /// The ids that the operator gave: by the text of the `server` line, and whether it is a backup.
@@ -96,8 +98,7 @@ impl HttpModule for Sticky {
             // of the last configuration that it read, not of the one that is in force.
             response::install();
 
-            // Without a policy there is nothing to hide.
-            if !upstreams(cf).any(|us| upstream_conf(us).policy.is_some()) {
+            if !Sticky::main_conf(&*cf).is_some_and(|main| main.hides) {
                 return Status::NGX_OK.into();
             }
 
@@ -129,6 +130,9 @@ pub(crate) unsafe extern "C" fn merge_loc_conf(
         let location = &mut *inner.cast::<LocationConf>();
         location.hide_upstream = location.hide_upstream.or(outer);
         location.hides = hide_cookie::rules(cf, location.hide_upstream);
+        if let Some(main) = Sticky::main_conf_mut(&*cf) {
+            main.hides |= !location.hides.is_empty();
+        }
     }
     conf::OK
 }

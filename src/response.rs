@@ -61,7 +61,13 @@ unsafe fn answer(
         let own = || set_cookies(r).filter(|field| set_cookie::sets(field.value(), &policy.cookie));
         let now = u64::try_from(ngx_time()).unwrap_or_default();
 
-        match respond(policy, &visit.reading, served, own().next().is_some(), now) {
+        match respond(
+            policy,
+            &visit.reading,
+            served,
+            || own().next().is_some(),
+            now,
+        ) {
             Action::None => Ok(()),
             Action::Insert(session) => {
                 if policy.hides().is_some() {

@@ -25,20 +25,20 @@ pub fn respond<'a>(
     policy: &Policy,
     reading: &Reading<'a>,
     served: &'a [u8],
-    sets: bool,
+    sets: impl Fn() -> bool,
     now: u64,
 ) -> Action<'a> {
     match policy.mode {
-        Mode::Rewrite if sets => Action::Rewrite,
-        Mode::Prefix if sets => Action::Prefix,
+        Mode::Rewrite if sets() => Action::Rewrite,
+        Mode::Prefix if sets() => Action::Prefix,
         Mode::Rewrite | Mode::Prefix => Action::None,
         Mode::Insert => {
             let session = Session {
                 id: served,
                 stamps: stamps(policy, reading, served, now),
             };
-            let replaces = sets && policy.visibility == Visibility::Indirect;
-            if is_kept(reading) && reading.session == session && !replaces {
+            let replaces = || policy.visibility == Visibility::Indirect && sets();
+            if is_kept(reading) && reading.session == session && !replaces() {
                 Action::None
             } else {
                 Action::Insert(session)
@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn a_first_visit_is_bound_and_a_return_needs_nothing() {
         let policy = Policy::default();
-        let first = respond(&policy, &Reading::NONE, b"a", false, NOW);
+        let first = respond(&policy, &Reading::NONE, b"a", || false, NOW);
         assert_eq!(inserted(first), Some((&b"a"[..], None)));
         assert_eq!(
-            respond(&policy, &valid(b"a", None), b"a", false, NOW),
+            respond(&policy, &valid(b"a", None), b"a", || false, NOW),
             Action::None
         );
     }
@@ -126,7 +126,7 @@ mod tests {
             &limited(),
             &valid(b"a", Some((NOW - 9, NOW - 9))),
             b"b",
-            false,
+            || false,
             NOW,
         );
         assert_eq!(inserted(moved), Some((&b"b"[..], Some((NOW, NOW)))));
@@ -135,18 +135,21 @@ mod tests {
     #[test]
     fn stamps_are_renewed_when_the_second_changed() {
         let reading = valid(b"a", Some((NOW - 1, NOW - 9)));
-        let renewed = respond(&limited(), &reading, b"a", false, NOW);
+        let renewed = respond(&limited(), &reading, b"a", || false, NOW);
         assert_eq!(inserted(renewed), Some((&b"a"[..], Some((NOW, NOW - 9)))));
         let same = valid(b"a", Some((NOW, NOW - 9)));
-        assert_eq!(respond(&limited(), &same, b"a", false, NOW), Action::None);
+        assert_eq!(
+            respond(&limited(), &same, b"a", || false, NOW),
+            Action::None
+        );
     }
 
     #[test]
     fn stamps_come_and_go_with_the_limits() {
-        let unstamped = respond(&limited(), &valid(b"a", None), b"a", false, NOW);
+        let unstamped = respond(&limited(), &valid(b"a", None), b"a", || false, NOW);
         assert_eq!(inserted(unstamped), Some((&b"a"[..], Some((NOW, NOW)))));
         let stamped = valid(b"a", Some((NOW, NOW)));
-        let dropped = respond(&Policy::default(), &stamped, b"a", false, NOW);
+        let dropped = respond(&Policy::default(), &stamped, b"a", || false, NOW);
         assert_eq!(inserted(dropped), Some((&b"a"[..], None)));
     }
 
@@ -156,7 +159,7 @@ mod tests {
             verdict: Verdict::Expired,
             ..valid(b"a", Some((1, 1)))
         };
-        let anew = respond(&limited(), &reading, b"a", false, NOW);
+        let anew = respond(&limited(), &reading, b"a", || false, NOW);
         assert_eq!(inserted(anew), Some((&b"a"[..], Some((NOW, NOW)))));
     }
 
@@ -166,11 +169,11 @@ mod tests {
             visibility: Visibility::Indirect,
             ..Policy::default()
         };
-        let replaced = respond(&policy, &valid(b"a", None), b"a", true, NOW);
+        let replaced = respond(&policy, &valid(b"a", None), b"a", || true, NOW);
         assert_eq!(inserted(replaced), Some((&b"a"[..], None)));
         policy.visibility = Visibility::Direct;
         assert_eq!(
-            respond(&policy, &valid(b"a", None), b"a", true, NOW),
+            respond(&policy, &valid(b"a", None), b"a", || true, NOW),
             Action::None
         );
     }
@@ -186,10 +189,10 @@ mod tests {
                 ..Policy::default()
             };
             assert_eq!(
-                respond(&policy, &Reading::NONE, b"a", false, NOW),
+                respond(&policy, &Reading::NONE, b"a", || false, NOW),
                 Action::None
             );
-            assert_eq!(respond(&policy, &Reading::NONE, b"a", true, NOW), action);
+            assert_eq!(respond(&policy, &Reading::NONE, b"a", || true, NOW), action);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
 
 /// Where a server stands in its upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +16,10 @@ pub struct Member<P> {
     pub backup: bool,
 }
 
+/// The servers of one id, found in a roster; means nothing in another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Named(u32);
+
 #[derive(Debug)]
 struct Entry<P> {
     member: Member<P>,
@@ -24,14 +29,14 @@ struct Entry<P> {
 }
 
 /// The servers of one upstream. Several may share an id; they keep the order in which they came.
-#[derive(Debug)]
 pub struct Roster<P> {
     entries: Vec<Entry<P>>,
     ids: Vec<u8>,
     /// The first entry of each id.
     by_id: HashTable<u32>,
     by_peer: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    /// Not keyed: the ids and servers in the tables are the operator's, never a client's.
+    hasher: FxBuildHasher,
 }
 
 impl<P> Default for Roster<P> {
@@ -41,7 +46,7 @@ impl<P> Default for Roster<P> {
             ids: Vec::new(),
             by_id: HashTable::new(),
             by_peer: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            hasher: FxBuildHasher,
         }
     }
 }
@@ -87,7 +92,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         };
 
         // Servers that share an id share its text too, and stand in a chain.
-        let first = self.number_of(id);
+        let first = self.find(id).map(|named| named.0);
         let id_at = match first.and_then(|first| entry(&self.entries, first)) {
             Some(same) => same.id,
             None => {
@@ -123,26 +128,20 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         });
     }
 
-    fn number_of(&self, id: &[u8]) -> Option<u32> {
+    /// The servers with this id, if any has it.
+    pub fn find(&self, id: &[u8]) -> Option<Named> {
         self.by_id
             .find(self.hasher.hash_one(id), |number| {
                 entry(&self.entries, *number).is_some_and(|entry| text(&self.ids, entry) == id)
             })
-            .copied()
+            .map(|first| Named(*first))
     }
 
-    /// The servers with this id, in order.
-    pub fn members(&self, id: &[u8]) -> impl Iterator<Item = Member<P>> + '_ {
-        let first = self
-            .number_of(id)
-            .and_then(|number| entry(&self.entries, number));
+    /// These servers, in order.
+    pub fn members(&self, named: Named) -> impl Iterator<Item = Member<P>> + '_ {
+        let first = entry(&self.entries, named.0);
         core::iter::successors(first, |before| entry(&self.entries, before.next?))
             .map(|entry| entry.member)
-    }
-
-    /// Does any server have this id?
-    pub fn knows(&self, id: &[u8]) -> bool {
-        self.number_of(id).is_some()
     }
 
     /// The id of this server.
@@ -191,7 +190,8 @@ mod tests {
         for (id, peer) in [("a", 1), ("b", 2), ("a", 3), ("a", 4)] {
             roster.insert(id.as_bytes(), member(peer));
         }
-        let peers: Vec<_> = roster.members(b"a").map(|member| member.peer).collect();
+        let named = roster.find(b"a").unwrap();
+        let peers: Vec<_> = roster.members(named).map(|member| member.peer).collect();
         assert_eq!(peers, [1, 3, 4]);
         assert_eq!(roster.id(3), Some(&b"a"[..]));
         assert_eq!(roster.id(2), Some(&b"b"[..]));
@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn an_unknown_id_has_no_servers() {
         let roster = Roster::<u32>::default();
-        assert!(!roster.knows(b""));
-        assert_eq!(roster.members(b"a").count(), 0);
+        assert_eq!(roster.find(b""), None);
+        assert_eq!(roster.find(b"a"), None);
         assert_eq!(roster.id(1), None);
     }
 
@@ -215,7 +215,8 @@ mod tests {
             }
             for (peer, id) in (0..).zip(&ids) {
                 prop_assert_eq!(roster.id(peer), Some(id.as_bytes()));
-                prop_assert!(roster.members(id.as_bytes()).any(|member| member.peer == peer));
+                let named = roster.find(id.as_bytes()).unwrap();
+                prop_assert!(roster.members(named).any(|member| member.peer == peer));
             }
         }
     }

@@ -6,11 +6,13 @@ pub const fn is_ows(byte: u8) -> bool {
 }
 
 /// Cuts white space at both ends.
+#[inline]
 pub fn trim(text: &[u8]) -> &[u8] {
     trim_end(trim_start(text))
 }
 
 /// Cuts white space at the start.
+#[inline]
 pub fn trim_start(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text {
         if !is_ows(*first) {
@@ -22,6 +24,7 @@ pub fn trim_start(mut text: &[u8]) -> &[u8] {
 }
 
 /// Cuts white space at the end.
+#[inline]
 pub fn trim_end(mut text: &[u8]) -> &[u8] {
     while let [rest @ .., last] = text {
         if !is_ows(*last) {
