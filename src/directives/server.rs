@@ -81,8 +81,8 @@ fn check(cf: *mut ngx_conf_t, id: &[u8]) -> Result<(), ()> {
     ngx_conf_log_error!(
         NGX_LOG_EMERG,
         cf,
-        "invalid parameter \"id={}\" in \"server\" directive, \
-         an id must be visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'",
+        "invalid value \"{}\" of parameter \"id\" in \"server\" directive, \
+         it must be visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'",
         Printable(id)
     );
     Err(())

@@ -20,10 +20,10 @@ use crate::nginx::{bytes, pool, string, Printable};
 enum Error<'a> {
     #[error("invalid parameter \"{}\" in \"session_sticky\" directive, it must be one of: {NAMES}", Printable(.0))]
     Parameter(&'a [u8]),
-    #[error("invalid parameter \"{}\" in \"session_sticky\" directive, \"{name}\" must be {legal}", Printable(.word))]
+    #[error("invalid value \"{}\" of parameter \"{name}\" in \"session_sticky\" directive, it must be {legal}", Printable(.value))]
     Value {
         name: &'a str,
-        word: &'a [u8],
+        value: &'a [u8],
         legal: &'a str,
     },
     #[error("\"session_sticky\" with cookie=\"{}\" needs {needs}", Printable(.cookie))]
@@ -205,7 +205,7 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
     }
 
     let value = value.ok_or(Error::Parameter(word))?;
-    let error = |name, legal| Error::Value { name, word, legal };
+    let error = |name, legal| Error::Value { name, value, legal };
     let time = |name| seconds(value).ok_or(error(name, SECONDS));
 
     Ok(match name {
