@@ -1,12 +1,11 @@
 #!/bin/sh
-# Installs what building the module needs beyond Rust. deps.sh --check only complains.
+# Installs what building the module needs beyond Rust.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
 if ! command -v dpkg-query >/dev/null; then
-    [ "${1:-}" = --check ] ||
-        say "not a Debian: install clang, gcc, make and the headers of OpenSSL, PCRE2 and zlib"
+    say "not a Debian: install clang, gcc, make and the headers of OpenSSL, PCRE2 and zlib"
     exit
 fi
 
@@ -15,9 +14,6 @@ fi
 # libpcre2-dev, libssl-dev, zlib1g-dev: nginx's headers include theirs
 missing=$(missing_packages gcc make clang libclang-dev libpcre2-dev libssl-dev zlib1g-dev)
 [ -n "$missing" ] || exit 0
-
-[ "${1:-}" != --check ] ||
-    die "to build, this is missing:$missing" "make deps installs it"
 
 say "-- installing, to build nginx and its module:$missing"
 # shellcheck disable=SC2086 # a list of words

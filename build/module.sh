@@ -8,7 +8,7 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-sh build/deps.sh --check
+sh build/deps.sh
 
 target=${CARGO_TARGET_DIR:-target}
 messages=$(mktemp)

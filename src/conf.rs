@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_conf_t, ngx_http_complex_value_t, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
-    ngx_int_t, ngx_module_t,
+    ngx_conf_t, ngx_http_complex_value_t, ngx_http_core_main_conf_t,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_upstream_init_peer_pt,
+    ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t, ngx_http_variable_t, ngx_int_t,
+    ngx_module_t,
 };
 use ngx::http::{
     HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
@@ -17,7 +18,7 @@ use session_cookie::cookie::Rule;
 use session_cookie::policy::Policy;
 
 use crate::directives::hide_cookie::{self, HideDirective};
-use crate::nginx::conf;
+use crate::nginx::{bytes, conf};
 use crate::servers::Servers;
 use crate::{request, response};
 
@@ -31,6 +32,9 @@ pub(crate) struct MainConf {
     pub(crate) hide_directives: Vec<HideDirective>,
     /// Does any location hide anything?
     pub(crate) hides: bool,
+    /// Which of nginx's variables show cookies: `$http_cookie` and `$cookie_name`, as indices of the
+    /// values that a request remembers.
+    pub(crate) cookie_variables: Vec<usize>,
 }
 
 /// The ids that the operator gave: by the text of the `server` line, and whether it is a backup.
@@ -98,12 +102,18 @@ impl HttpModule for Sticky {
             // of the last configuration that it read, not of the one that is in force.
             response::install();
 
-            if !Sticky::main_conf(&*cf).is_some_and(|main| main.hides) {
+            let (Some(main), Some(core)) = (
+                Sticky::main_conf_mut(&*cf),
+                NgxHttpCoreModule::main_conf_mut(&*cf),
+            ) else {
+                return Status::NGX_ERROR.into();
+            };
+            if !main.hides {
                 return Status::NGX_OK.into();
             }
+            main.cookie_variables = cookie_variables(core);
 
-            let phase =
-                NgxHttpCoreModule::main_conf_mut(&*cf).and_then(|core| core.phases.get_mut(PHASE));
+            let phase = core.phases.get_mut(PHASE);
             let Some(phase) = phase else {
                 return Status::NGX_ERROR.into();
             };
@@ -116,6 +126,25 @@ impl HttpModule for Sticky {
         }
         Status::NGX_OK.into()
     }
+}
+
+/// Which of the variables that the configuration uses show cookies.
+///
+/// # Safety
+///
+/// All directives were read.
+unsafe fn cookie_variables(core: &ngx_http_core_main_conf_t) -> Vec<usize> {
+    // SAFETY: an array of variables, whose names live as long as the cycle.
+    let variables: &[ngx_http_variable_t] = unsafe { core.variables.as_slice() };
+    let names = variables.iter().map(|variable| {
+        // SAFETY: as above.
+        unsafe { bytes(variable.name) }
+    });
+    names
+        .enumerate()
+        .filter(|(_, name)| *name == b"http_cookie" || name.starts_with(b"cookie_"))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// Runs after those of the modules that pass requests, because all filters stand after them.

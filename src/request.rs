@@ -2,11 +2,11 @@
 
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, NGX_HTTP_INTERNAL_SERVER_ERROR};
-use ngx::http::HttpModuleLocationConf;
+use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
 use session_cookie::cookie::{is_named, strip, Rule};
 
 use crate::conf::Sticky;
-use crate::nginx::headers_in::{OutOfMemory, View};
+use crate::nginx::headers_in::{forget, OutOfMemory, View};
 use crate::nginx::pool;
 
 /// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
@@ -55,7 +55,11 @@ unsafe fn hide(
                 left.push(kept);
             }
         }
-        view.install(r, rules, left.as_slice())
+        view.install(r, rules, left.as_slice())?;
+        if let Some(main) = Sticky::main_conf(&*r) {
+            forget(r, &main.cookie_variables);
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,140 @@
+//! The response's `Set-Cookie` field: a server's, edited, and our own, written.
+
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use session_cookie::cookie::{strip, values, Hide, Rule};
+use session_cookie::policy::{Mode, Policy, SameSite};
+use session_cookie::session::{decode, encode, encoded_len, Session, Stamps};
+use session_cookie::set_cookie::{parse, prefix, rewrite, sets, Insertion};
+use session_cookie::text::{is_attribute_value, is_cookie_value, is_token};
+use session_cookie_fuzz::{parted, text, written, NAMES};
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    id: &'a [u8],
+    field: &'a [u8],
+    domain: Option<&'a [u8]>,
+    path: &'a [u8],
+    attributes: Vec<&'a [u8]>,
+    stamps: Option<(u64, u64)>,
+    max_age: Option<u64>,
+    expires: bool,
+    flags: u8,
+}
+
+const ID: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d";
+
+fuzz_target!(|input: Input| {
+    // An id as the configuration takes it.
+    let id = text(input.id);
+    let fits = !id.is_empty() && is_cookie_value(&id) && !id.contains(&b'|') && !id.contains(&b'~');
+    let id = if fits { &id[..] } else { ID };
+
+    edit(&text(input.field), id);
+    insert(&input, id);
+});
+
+fn edit(field: &[u8], id: &[u8]) {
+    let pair = field.split(|byte| *byte == b';').next().unwrap_or_default();
+    let expected = parted(pair);
+    let parts = parse(field);
+    assert_eq!(parts.map(|parts| (parts.name, parts.value)), expected);
+    for name in NAMES {
+        assert_eq!(
+            sets(field, name),
+            expected.is_some_and(|pair| pair.0 == name)
+        );
+    }
+    let Some(parts) = parts else { return };
+    assert_eq!([parts.before, parts.value, parts.after].concat(), field);
+
+    // Only the value changes.
+    let room = field.len() + id.len();
+    let rewritten = written(room, |out| rewrite(&parts, id, out));
+    let again = parse(&rewritten).expect("an edited field has a value");
+    assert_eq!(
+        (again.name, again.before, again.value, again.after),
+        (parts.name, parts.before, id, parts.after)
+    );
+
+    let prefixed = written(room + 1, |out| prefix(&parts, id, out));
+    let again = parse(&prefixed).expect("an edited field has a value");
+    assert_eq!(
+        (again.name, again.before, again.after),
+        (parts.name, parts.before, parts.after)
+    );
+
+    // The next request brings it back, names the server, and shows it what it has set.
+    let name = parts.name;
+    if is_token(name) {
+        let cookie = [name, b"=", again.value].concat();
+        assert_eq!(values(&cookie, name).collect::<Vec<_>>(), [again.value]);
+        assert_eq!(
+            decode(again.value, Mode::Prefix),
+            Ok(Session { id, stamps: None })
+        );
+        let mut seen = vec![0; cookie.len()];
+        let hide = Hide::Prefix;
+        let length = strip(&cookie, &[Rule { name, hide }], &mut seen);
+        assert_eq!(&seen[..length], [name, b"=", parts.value].concat());
+    }
+}
+
+fn insert(input: &Input, id: &[u8]) {
+    // As the configuration takes them.
+    let legal = |seed: &[u8]| {
+        let text = text(seed);
+        (!text.is_empty() && is_attribute_value(&text)).then(|| text.into_boxed_slice())
+    };
+    let flag = |bit: u8| input.flags & (1 << bit) != 0;
+    let policy = Policy {
+        cookie: Box::from(NAMES[usize::from(input.flags) % NAMES.len()]),
+        domain: input.domain.and_then(legal),
+        path: legal(input.path).unwrap_or(Box::from(*b"/")),
+        max_age: input.max_age,
+        http_only: flag(0),
+        partitioned: flag(1),
+        attributes: input.attributes.iter().copied().filter_map(legal).collect(),
+        ..Policy::default()
+    };
+    let session = Session {
+        id,
+        stamps: input.stamps.map(|(last_seen, first_seen)| Stamps {
+            last_seen,
+            first_seen,
+        }),
+    };
+    let insertion = Insertion {
+        policy: &policy,
+        session,
+        expires: input.expires.then_some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
+        secure: flag(2),
+        same_site: flag(3).then_some(SameSite::Strict),
+    };
+    let field = written(insertion.max_len(), |out| insertion.write(out));
+
+    let parts = parse(&field).expect("our own field has a value");
+    assert_eq!(parts.name, &*policy.cookie);
+    assert_eq!(
+        parts.value,
+        written(encoded_len(&session), |out| encode(&session, out))
+    );
+    assert_eq!(decode(parts.value, Mode::Insert), Ok(session));
+    assert!(field.iter().all(|byte| matches!(byte, b' '..=b'~')));
+
+    let attributes = 1
+        + usize::from(policy.domain.is_some())
+        + usize::from(policy.max_age.is_some())
+        + usize::from(insertion.expires.is_some())
+        + usize::from(insertion.secure)
+        + usize::from(policy.http_only)
+        + usize::from(insertion.same_site.is_some())
+        + usize::from(policy.partitioned)
+        + policy.attributes.len();
+    assert_eq!(
+        field.iter().filter(|byte| **byte == b';').count(),
+        attributes
+    );
+}

@@ -1,0 +1,144 @@
+//! From the values of a cookie to a verdict, to the choice of a server, to the answer and back.
+
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use session_cookie::action::{respond, Action};
+use session_cookie::cookie::values;
+use session_cookie::policy::{Fallback, Limits, Mode, Policy, Visibility};
+use session_cookie::session::{decode, encode, encoded_len, Undecodable};
+use session_cookie::verdict::{choose, read, Choice, Reading, Verdict, CLOCK_TOLERANCE};
+use session_cookie_fuzz::{text, written};
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    mode: u8,
+    flags: u8,
+    max_idle: Option<u64>,
+    max_life: Option<u64>,
+    now: u64,
+    known: &'a [u8],
+    fields: Vec<&'a [u8]>,
+}
+
+/// The verdict on one value alone, by the words of the manual.
+fn expected(value: &[u8], policy: &Policy, known: &[u8], now: u64) -> Verdict {
+    let session = match decode(value, policy.mode) {
+        Ok(session) => session,
+        Err(Undecodable::Unmarked) => return Verdict::None,
+        Err(Undecodable::Malformed) => return Verdict::Invalid,
+    };
+    let Limits { max_idle, max_life } = policy.limits;
+    if let (Some(stamps), true) = (session.stamps, max_idle.or(max_life).is_some()) {
+        let age = |since: u64| i128::from(now) - i128::from(since);
+        let (idle, life) = (age(stamps.last_seen), age(stamps.first_seen));
+        // No clock comes near the end of time, where the tolerance ends too.
+        if now < u64::MAX - CLOCK_TOLERANCE && idle.min(life) < -i128::from(CLOCK_TOLERANCE) {
+            return Verdict::Invalid;
+        }
+        if max_idle.is_some_and(|limit| idle > i128::from(limit)) {
+            return Verdict::Expired;
+        }
+        if max_life.is_some_and(|limit| life > i128::from(limit)) {
+            return Verdict::Old;
+        }
+    }
+    if session.id == known {
+        Verdict::Valid
+    } else {
+        Verdict::Unknown
+    }
+}
+
+fuzz_target!(|input: Input| {
+    let flag = |bit: u8| input.flags & (1 << bit) != 0;
+    let policy = Policy {
+        mode: [Mode::Insert, Mode::Rewrite, Mode::Prefix][usize::from(input.mode % 3)],
+        visibility: if flag(0) {
+            Visibility::Indirect
+        } else {
+            Visibility::Direct
+        },
+        fallback: if flag(1) { Fallback::On } else { Fallback::Off },
+        limits: Limits {
+            max_idle: input.max_idle,
+            max_life: input.max_life,
+        },
+        ..Policy::default()
+    };
+    let sets = flag(2);
+    // Near the stamps that the words bring, or anywhere.
+    let now = if flag(3) {
+        1_600_000_000 + input.now % 200_000
+    } else {
+        input.now
+    };
+    let known: &[u8] = match input.known {
+        [] => b"ID",
+        [1] => b"d349ca31adc862f4d7e6faa19e516d6d",
+        known => known,
+    };
+    let fields: Vec<_> = input.fields.iter().map(|seed| text(seed)).collect();
+    let all = || fields.iter().flat_map(|field| values(field, b"route"));
+
+    // The first valid value wins, else the first.
+    let reading = read(all(), &policy, |id| id == known, now);
+    let verdicts: Vec<_> = all()
+        .map(|value| expected(value, &policy, known, now))
+        .collect();
+    let verdict = if verdicts.contains(&Verdict::Valid) {
+        Verdict::Valid
+    } else {
+        verdicts.first().copied().unwrap_or(Verdict::None)
+    };
+    assert_eq!(reading.verdict, verdict);
+
+    let choice = choose(verdict, policy.fallback);
+    assert_eq!(choice == Choice::Bind, verdict == Verdict::Valid);
+    if choice == Choice::Refuse {
+        assert_eq!(
+            (policy.fallback, verdict),
+            (Fallback::Off, Verdict::Unknown)
+        );
+    }
+    if verdict == Verdict::Valid {
+        assert_eq!(reading.session.id, known);
+    }
+
+    for served in [known, b"other"] {
+        answer(&policy, &reading, served, sets, now);
+    }
+});
+
+fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u64) {
+    let session = match respond(policy, reading, served, || sets, now) {
+        Action::None => {
+            let kept = reading.verdict == Verdict::Valid && reading.session.id == served;
+            assert!(kept || policy.mode != Mode::Insert);
+            return;
+        }
+        Action::Rewrite => return assert!(sets && policy.mode == Mode::Rewrite),
+        Action::Prefix => return assert!(sets && policy.mode == Mode::Prefix),
+        Action::Insert(session) => session,
+    };
+    assert_eq!(policy.mode, Mode::Insert);
+    assert_eq!(session.id, served);
+    assert_eq!(session.stamps.is_some(), policy.limits.any());
+    if let Some(stamps) = session.stamps {
+        assert_eq!(stamps.last_seen, now);
+        if reading.verdict != Verdict::Valid || reading.session.id != served {
+            assert_eq!(stamps.first_seen, now);
+        }
+    }
+
+    // The next request in the same second brings it back, and there is nothing left to say.
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
+    if served.is_empty() || !served.iter().all(plain) {
+        return;
+    }
+    let value = written(encoded_len(&session), |out| encode(&session, out));
+    let next = read([&value[..]].into_iter(), policy, |id| id == served, now);
+    assert_eq!((next.verdict, next.session), (Verdict::Valid, session));
+    assert_eq!(respond(policy, &next, served, || false, now), Action::None);
+}

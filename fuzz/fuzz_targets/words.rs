@@ -1,0 +1,52 @@
+//! The words of the configuration, which become parts of header fields.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use session_cookie::policy::SameSite;
+use session_cookie::text::{
+    decimal, is_attribute_value, is_cookie_value, is_domain, is_token, trim, trim_end, trim_start,
+    unquote, DECIMAL,
+};
+use session_cookie_fuzz::{number, text, trimmed, written};
+
+fuzz_target!(|seed: &[u8]| {
+    let word = text(seed);
+
+    assert_eq!(decimal(&word), number(&word));
+    if let Some(number) = decimal(&word) {
+        let digits = written(DECIMAL, |out| out.put_decimal(number));
+        assert!(word.ends_with(&digits));
+        assert!(word[..word.len() - digits.len()]
+            .iter()
+            .all(|digit| *digit == b'0'));
+    }
+
+    assert_eq!(trim(&word), trimmed(&word));
+    assert_eq!(trim_start(trim_end(&word)), trimmed(&word));
+    assert!(word.ends_with(trim_start(&word)) && word.starts_with(trim_end(&word)));
+
+    let inner = unquote(&word);
+    assert!(inner == word || [b"\"", inner, b"\""].concat() == word);
+
+    // Whatever is taken can stand in a header field, in its place, and ends nothing there.
+    for (taken, breaks) in [
+        (is_domain(&word), &b" \t;,\"\\=/:@"[..]),
+        (is_token(&word), b" \t;,\"\\=/:@()<>?[]{}"),
+        (is_cookie_value(&word), b" \t;,\"\\"),
+        (is_attribute_value(&word), b"\t;"),
+    ] {
+        if taken {
+            assert!(word.iter().all(|byte| matches!(byte, b' '..=b'~')));
+            assert!(!word.iter().any(|byte| breaks.contains(byte)));
+        }
+    }
+    assert!(!is_domain(&word) || is_token(&word));
+    assert!(!is_token(&word) || is_cookie_value(&word));
+    assert!(!is_cookie_value(&word) || is_attribute_value(&word));
+
+    if let Some(same_site) = SameSite::parse(&word) {
+        assert!(same_site.as_bytes().eq_ignore_ascii_case(&word));
+        assert_eq!(SameSite::parse(same_site.as_bytes()), Some(same_site));
+    }
+});
