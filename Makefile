@@ -22,10 +22,13 @@ TARGETS =
 # The distribution's nginx, the second one that `make test` uses.
 DISTRIBUTION_NGINX = /usr/sbin/nginx
 
-export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS TARGETS
+# A checkout of Tengine, for its tests.
+TENGINE_TESTS =
+
+export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-crates check-nginx \
-	lint demo fuzz clean
+	tengine-tests lint demo fuzz clean
 .NOTPARALLEL:
 
 all: build
@@ -71,6 +74,11 @@ test-crates:
 #:      JOBS=N                  files at a time
 check-nginx: build
 	@sh build/check-nginx.sh
+
+#: make tengine-tests        Tengine's own tests of session_sticky, from a checkout of Tengine
+#:      TENGINE_TESTS=DIR        that checkout; with NGINX_BINARY=FILE for another nginx
+tengine-tests: build
+	@sh nginx-tests/tengine-conformance.sh
 
 #: make lint                 formatting and clippy
 lint: deps

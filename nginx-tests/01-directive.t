@@ -64,6 +64,7 @@ add_block_preprocessor(sub {
     $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
 
     if (defined $block->emerg) {
+        $block->set_value(request => 'GET /t');
         $block->set_value(must_die => '');
         $block->set_value(suppress_stderr => 1);
         $block->set_value(grep_error_log => qr/\[emerg\].*/);
@@ -330,7 +331,7 @@ server {
 _EOC_
 --- config
 location /plain { proxy_pass http://u; }
-location /tls   { proxy_pass https://127.0.0.1:1990; }
+location /tls   { proxy_ssl_session_reuse off; proxy_pass https://127.0.0.1:1990; }
 --- request eval
 ["GET /plain", "GET /tls"]
 --- raw_response_headers_like eval
@@ -486,7 +487,8 @@ cookie
     session_sticky mode=insertXYZ;
 --- emerg
 "session_sticky"
-mode=insertXYZ
+mode
+insertXYZ
 insert
 rewrite
 prefix
@@ -510,7 +512,8 @@ prefix
     session_sticky option=indirectly;
 --- emerg
 "session_sticky"
-option=indirectly
+option
+indirectly
 direct
 indirect
 
@@ -521,7 +524,8 @@ indirect
     session_sticky fallback=offline;
 --- emerg
 "session_sticky"
-fallback=offline
+fallback
+offline
 on
 off
 
@@ -532,7 +536,8 @@ off
     session_sticky hash=md55;
 --- emerg
 "session_sticky"
-hash=md55
+hash
+md55
 md5
 plain
 
@@ -543,7 +548,8 @@ plain
     session_sticky samesite=loose;
 --- emerg
 "session_sticky"
-samesite=loose
+samesite
+loose
 strict
 lax
 none
@@ -555,7 +561,8 @@ none
     session_sticky secure=maybe;
 --- emerg
 "session_sticky"
-secure=maybe
+secure
+maybe
 auto
 
 
@@ -583,7 +590,8 @@ cookie
     session_sticky "cookie=my route";
 --- emerg
 "session_sticky"
-cookie=my route
+cookie
+my route
 
 
 
@@ -592,7 +600,8 @@ cookie=my route
     session_sticky "cookie=a;b";
 --- emerg
 "session_sticky"
-cookie=a;b
+cookie
+a;b
 
 
 
@@ -610,7 +619,8 @@ domain
     session_sticky "domain=x.example; Secure";
 --- emerg
 "session_sticky"
-domain=x.example; Secure
+domain
+x.example; Secure
 
 
 
@@ -628,7 +638,8 @@ path
     session_sticky maxage=soon;
 --- emerg
 "session_sticky"
-maxage=soon
+maxage
+soon
 
 
 
@@ -637,7 +648,8 @@ maxage=soon
     session_sticky maxidle=-1;
 --- emerg
 "session_sticky"
-maxidle=-1
+maxidle
+-1
 
 
 
@@ -646,7 +658,8 @@ maxidle=-1
     session_sticky maxlife=5q;
 --- emerg
 "session_sticky"
-maxlife=5q
+maxlife
+5q
 
 
 
@@ -655,7 +668,8 @@ maxlife=5q
     session_sticky maxidle=99999999999999999999;
 --- emerg
 "session_sticky"
-maxidle=99999999999999999999
+maxidle
+99999999999999999999
 
 
 

@@ -61,7 +61,7 @@ add_block_preprocessor(sub {
 
     for my $section (qw(more_headers response_headers response_headers_like
                         raw_response_headers_like raw_response_headers_unlike)) {
-        my $text = expand($block->$section, $now) // next;
+        my $text = expand($block->$section // next, $now);
         chomp $text if $section =~ /like$/;
         $block->set_value($section, $text);
     }
@@ -187,7 +187,7 @@ Set-Cookie: route=ID_A; Path=/
         location / { proxy_pass http://u; }
     }
 --- config
-location /t/ { proxy_pass https://127.0.0.1:1990/; }
+location /t/ { proxy_pass https://127.0.0.1:1990/; proxy_ssl_session_reuse off; }
 --- response_headers
 Set-Cookie: route=ID_A; Path=/; Secure
 
@@ -214,14 +214,15 @@ Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
 
 
 
-=== samesite=$variable is evaluated for each request, a bad value becomes Strict
+=== samesite=$variable is evaluated for each request, a bad one is Strict, an empty one none
 --- sticky: samesite=$arg_s
 --- request eval
-["GET /t/?s=lax", "GET /t/?s=None", "GET /t/?s=loose"]
+["GET /t/?s=lax", "GET /t/?s=None", "GET /t/?s=loose", "GET /t/"]
 --- response_headers eval
 ["Set-Cookie: route=ID_A; Path=/; SameSite=Lax",
  "Set-Cookie: route=ID_B; Path=/; SameSite=None",
- "Set-Cookie: route=ID_A; Path=/; SameSite=Strict"]
+ "Set-Cookie: route=ID_A; Path=/; SameSite=Strict",
+ "Set-Cookie: route=ID_B; Path=/"]
 
 
 

@@ -45,7 +45,7 @@ add_block_preprocessor(sub {
 
     for my $section (qw(more_headers response_headers response_headers_like response_body
                         raw_response_headers_like raw_response_headers_unlike)) {
-        my $text = expand($block->$section) // next;
+        my $text = expand($block->$section // next);
         chomp $text if $section =~ /like$/;
         $block->set_value($section, $text);
     }

@@ -28,7 +28,18 @@ our $http_config = join '', map { <<"_EOC_" } sort keys %port;
             add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";
             return 200 "$_\\n";
         }
+        location /confirmed {
+            add_header Cache-Control max-age=1;
+            add_header ETag '"1"';
+            if (\$http_if_none_match) { return 304; }
+            return 200 "$_\\n";
+        }
         location /briefly { add_header Cache-Control max-age=1; return 200 "$_\\n"; }
+        location /once {
+            add_header Cache-Control max-age=1;
+            if (\$http_x_fail) { return 500; }
+            return 200 "$_\\n";
+        }
         location /404 { return 404 "$_ has no such page\\n"; }
         location /503 { return 503 "$_ is busy\\n"; }
         location /too-big { add_header X-Big "@{['x' x 1500]}"; return 200 "$_\\n"; }
@@ -46,7 +57,6 @@ our $http_config = join '', map { <<"_EOC_" } sort keys %port;
 _EOC_
 
 $http_config .= <<'_EOC_';
-    proxy_cache_path cached keys_zone=cached:1m;
     upstream u         { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
     upstream hiding    { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky option=indirect; }
     upstream stamping  { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky maxidle=1h; }
@@ -59,6 +69,8 @@ $http_config .= <<'_EOC_';
     upstream half      { server 127.0.0.1:1985; server 127.0.0.1:1999; session_sticky hash=plain fallback=off; }
 _EOC_
 
+our $cache = 'cached00';
+
 sub expand {
     my ($text) = @_;
     return [map { expand($_) } @$text] if ref $text eq 'ARRAY';
@@ -69,11 +81,15 @@ sub expand {
 add_block_preprocessor(sub {
     my $block = shift;
     for my $section (qw(more_headers response_headers raw_response_headers_like raw_response_headers_unlike)) {
-        my $text = expand($block->$section) // next;
+        my $text = expand($block->$section // next);
         chomp $text if $section =~ /like$/;
         $block->set_value($section, $text);
     }
-    $block->set_value('http_config', $http_config);
+
+    # A cache of its own for every block, since a cache outlives a reload.
+    $cache++;
+    $block->set_value('http_config', "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n$http_config");
+    $block->set_value('config', $block->config =~ s/\bproxy_cache cached;/proxy_cache $cache;/r);
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
 });
 
@@ -373,6 +389,61 @@ location /t/ { proxy_pass http://u/; proxy_cache cached; add_header X-Cache $ups
 
 
 
+=== a stale answer from the cache in place of a server's error
+--- config
+    location /t/ {
+        proxy_pass http://u/;
+        proxy_cache cached;
+        proxy_cache_use_stale http_500;
+        proxy_set_header X-Fail $arg_fail;
+        proxy_cache_key $uri;
+        add_header X-Cache $upstream_cache_status;
+    }
+--- request eval
+["GET /t/once", "GET /t/once?fail=1"]
+--- wait: 2.1
+--- response_headers eval
+["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: STALE\n!Set-Cookie"]
+--- response_body eval
+["A\n", "A\n"]
+
+
+
+=== an answer from the cache that a server has confirmed: the server that did, or nothing
+--- config
+    location /t/ {
+        proxy_pass http://u/;
+        proxy_cache cached;
+        proxy_cache_revalidate on;
+        add_header X-Cache $upstream_cache_status;
+    }
+--- request eval
+["GET /t/confirmed", "GET /t/confirmed"]
+--- wait: 2.1
+--- raw_response_headers_like eval
+["X-Cache: MISS\r\n", "X-Cache: REVALIDATED\r\n"]
+--- raw_response_headers_unlike eval
+["Set-Cookie: (?!route=ID_A; Path=/\r)", "Set-Cookie: (?!route=ID_B; Path=/\r)"]
+--- response_body eval
+["A\n", "A\n"]
+
+
+
+=== the answers of included parts set nothing
+--- config
+    location = /page { ssi on; ssi_types *; root html; }
+    location = /part { proxy_pass http://u/; }
+--- user_files
+>>> page
+[<!--#include virtual="/part" -->]
+--- request
+GET /page
+--- response_headers
+!Set-Cookie
+--- response_body_like: ^\[A
+
+
+
 === X-Accel-Redirect to a local answer keeps the cookie
 --- config
     location /t/ { proxy_pass http://u/; }
@@ -424,6 +495,19 @@ GET /t/accel-plain
 --- response_headers
 Set-Cookie: route=ID_A; Path=/
 --- response_body_like: ^C
+
+
+
+=== X-Accel-Redirect to what the cache has keeps the cookie
+--- config
+    location /t/ { proxy_pass http://u/; }
+    location /plain { internal; proxy_pass http://plain/cacheable; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
+--- request eval
+["GET /t/accel-plain", "GET /t/accel-plain"]
+--- response_headers eval
+["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: HIT\nSet-Cookie: route=ID_B; Path=/"]
+--- response_body eval
+["C\n", "C\n"]
 
 
 

@@ -34,7 +34,7 @@ sub expand {
 add_block_preprocessor(sub {
     my $block = shift;
     for my $section (qw(more_headers response_headers raw_response_headers_like)) {
-        my $text = expand($block->$section) // next;
+        my $text = expand($block->$section // next);
         chomp $text if $section =~ /like$/;
         $block->set_value($section, $text);
     }

@@ -24,7 +24,8 @@ no_root_location();
 master_on();
 worker_connections(256);
 
-our $patience = $ENV{TEST_NGINX_USE_VALGRIND} ? 15 : 5;
+our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
+our $patience = $valgrind ? 15 : 5;
 
 our $certificate = tempdir(CLEANUP => 1);
 system("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2"
@@ -121,8 +122,8 @@ sub body { my ($response) = @_; return $response =~ /\r\n\r\n(.*)/s ? $1 : '' }
 sub status { my ($response) = @_; return $response =~ m{^HTTP/\S+ (\d+)} ? $1 : 'none' }
 
 # Blocks say ok, is ... as every test does, with the block's name in front.
-sub holds   { my ($true, $what) = @_; ok($true, "$main::name - $what") }
-sub equals  { my ($got, $want, $what) = @_; is($got, $want, "$main::name - $what") }
+sub holds ($$) { my ($true, $what) = @_; ok($true, "$main::name - $what") }
+sub equals ($$$) { my ($got, $want, $what) = @_; is($got, $want, "$main::name - $what") }
 
 # A server that may have one connection is full while a bound request is there, and only then.
 sub one_at_a_time {
@@ -359,7 +360,7 @@ sub {
     main::equals("@tried[0, 1]", '127.0.0.1:1999, 127.0.0.1:1985 127.0.0.1:1999, 127.0.0.1:1985', 'two bound requests find it dead');
     main::equals("@tried[2 .. 4]", '127.0.0.1:1985 127.0.0.1:1985 127.0.0.1:1985', 'the next do not try it');
     @tried = map { main::head('X-Tried', main::response(main::ask('/t/'))) } 1 .. 4;
-    main::equals("@tried", join(' ', ('127.0.0.1:1985') x 4), 'nor does the balancer');
+    main::equals("@tried", CORE::join(' ', ('127.0.0.1:1985') x 4), 'nor does the balancer');
 }
 
 
@@ -405,10 +406,9 @@ session_sticky hash=plain fallback=off;
 --- client eval
 sub {
     my @responses = map { main::response(main::ask('/t/', 'route=127.0.0.1:1999')) } 1 .. 4;
-    main::equals(join(' ', map { main::status($_) } @responses), '502 502 502 502', 'all get 502');
-    my @tried = map { main::head('X-Tried', $_) } @responses;
-    main::equals("@tried[0, 1]", '127.0.0.1:1999 127.0.0.1:1999', 'two try it once each');
-    main::holds("@tried[2, 3]" !~ /1999/, 'the others do not');
+    main::equals(CORE::join(' ', map { main::status($_) } @responses), '502 502 502 502', 'all get 502');
+    my @dialled = map { scalar(() = main::head('X-Tried', $_) =~ /127\.0\.0\.1:\d+/g) } @responses;
+    main::equals("@dialled", '1 1 0 0', 'two of them dial it once each, the others no server at all');
 }
 
 
@@ -421,7 +421,7 @@ session_sticky hash=plain;
 --- client eval
 sub {
     my @tried = map { main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 4;
-    main::equals(join(' | ', @tried), join(' | ', ('127.0.0.1:1999, 127.0.0.1:1985') x 4), 'first it, then the other');
+    main::equals(CORE::join(' | ', @tried), CORE::join(' | ', ('127.0.0.1:1999, 127.0.0.1:1985') x 4), 'first it, then the other');
 }
 
 
@@ -543,7 +543,7 @@ X-Tried: 127.0.0.1:1998, 127.0.0.1:1999
 --- http_config
 server { listen 1993; location / { return 200 "$server_addr\n"; } }
 --- upstream eval
-join('', map { "server 127.0.1.$_:1993;\n" } 1 .. 70) . "session_sticky hash=plain;"
+CORE::join('', map { "server 127.0.1.$_:1993;\n" } 1 .. 70) . "session_sticky hash=plain;"
 --- client eval
 sub {
     my @wrong = grep { main::body(main::response(main::ask('/t/', "route=127.0.1.$_:1993"))) ne "127.0.1.$_\n" } 1 .. 70;
@@ -556,7 +556,7 @@ sub {
 --- http_config
 server { listen 1993; location / { return 200 "$server_addr\n"; } }
 --- upstream eval
-join('', map { "server 127.0.1.$_:1993;\n" } 1 .. 69) . "server 127.0.0.1:1999 max_fails=0;\nsession_sticky hash=plain;"
+CORE::join('', map { "server 127.0.1.$_:1993;\n" } 1 .. 69) . "server 127.0.0.1:1999 max_fails=0;\nsession_sticky hash=plain;"
 --- client eval
 sub {
     my @tried = map { main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 80;
@@ -582,8 +582,8 @@ sub {
     }
     main::holds($of_a[0] =~ /^A connection=\d+$/, 'A answers its client');
     main::holds($of_b[0] =~ /^B connection=\d+$/, 'B answers its client');
-    main::equals(join('', @of_a), $of_a[0] x 3, 'A on one connection');
-    main::equals(join('', @of_b), $of_b[0] x 3, 'B on one connection');
+    main::equals(CORE::join('', @of_a), $of_a[0] x 3, 'A on one connection');
+    main::equals(CORE::join('', @of_b), $of_b[0] x 3, 'B on one connection');
 }
 
 
@@ -620,7 +620,7 @@ keepalive 8;
 sub {
     my @bound = map { main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1986'))) } 1 .. 20;
     main::holds($bound[0] =~ /^B connection=\d+$/, 'B answers');
-    main::equals(join('', @bound), $bound[0] x 20, 'all 20 bound requests on one connection');
+    main::equals(CORE::join('', @bound), $bound[0] x 20, 'all 20 bound requests on one connection');
     my $served = grep { main::status(main::response(main::ask('/t/'))) == 200 } 1 .. 10;
     main::equals($served, 10, 'first visitors are served');
 }
@@ -653,19 +653,20 @@ sub {
 
 === TLS: the session with each server is reused for bound requests
 --- config
-location /t/ { proxy_pass https://u/; }
+location /t/ { proxy_pass https://u/; proxy_set_header Connection close; }
 --- upstream
 server 127.0.0.1:1995;
 server 127.0.0.1:1996;
 session_sticky hash=plain;
 --- client eval
 \&main::tls_sessions
+--- skip_eval: 10: $main::valgrind # nginx itself never frees the last TLS session of a server outside a zone
 
 
 
 === TLS with a zone: the session with each server is reused for bound requests
 --- config
-location /t/ { proxy_pass https://u/; proxy_ssl_session_reuse on; }
+location /t/ { proxy_pass https://u/; proxy_set_header Connection close; proxy_ssl_session_reuse on; }
 --- upstream
 zone z 128k;
 server 127.0.0.1:1995;
@@ -678,7 +679,7 @@ session_sticky hash=plain;
 
 === TLS over least_conn: the session with each server is reused for bound requests
 --- config
-location /t/ { proxy_pass https://u/; }
+location /t/ { proxy_pass https://u/; proxy_set_header Connection close; }
 --- upstream
 least_conn;
 server 127.0.0.1:1995;
@@ -686,12 +687,13 @@ server 127.0.0.1:1996;
 session_sticky hash=plain;
 --- client eval
 \&main::tls_sessions
+--- skip_eval: 10: $main::valgrind # nginx itself never frees the last TLS session of a server outside a zone
 
 
 
 === TLS: proxy_ssl_session_reuse off is off
 --- config
-location /t/ { proxy_pass https://u/; proxy_ssl_session_reuse off; }
+location /t/ { proxy_pass https://u/; proxy_set_header Connection close; proxy_ssl_session_reuse off; }
 --- upstream
 server 127.0.0.1:1995;
 server 127.0.0.1:1996;
@@ -699,5 +701,5 @@ session_sticky hash=plain;
 --- client eval
 sub {
     my @b = map { main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1996'))) } 1 .. 3;
-    main::equals(join('', @b), "B reused=[.]\n" x 3, 'every session is new');
+    main::equals(CORE::join('', @b), "B reused=[.]\n" x 3, 'every session is new');
 }

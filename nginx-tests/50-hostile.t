@@ -1,0 +1,355 @@
+# Ten thousand requests with hostile Cookie and Set-Cookie headers: every one is answered, nothing is
+# injected, nobody dies, memory stays. The headers come from a generator without chance, so that a
+# failure can be had again; "request N" of a failure is its argument.
+
+use Test::Nginx::Socket 'no_plan';
+
+use Digest::MD5 'md5_hex';
+use IO::Select;
+use IO::Socket::INET;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+master_on();
+log_level('warn');
+
+# Twice over the same requests, in each block: memory may grow the first time only.
+our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
+our %requests = $valgrind ? (cookie => 150, set_cookie => 100) : (cookie => 3000, set_cookie => 2000);
+our $start = time;
+our $patience = $valgrind ? 60 : 10;
+our $may_grow = 512;    # kB
+
+our %port = (A => 1985, B => 1986, SETS => 1987);
+our @ids = map { md5_hex("127.0.0.1:$port{$_}") } sort keys %port;
+
+# Numbers that look like chance: a linear congruential generator, seeded for every request.
+our $chance;
+sub seed { $chance = ($_[0] * 2654435761 + 12345) % 2**31; below(2) for 1 .. 3 }
+sub below { $chance = ($chance * 1103515245 + 12345) % 2**31; return ($chance >> 8) % $_[0] }
+sub one_of { return $_[below(scalar @_)] }
+sub bytes {
+    my ($length, @from) = @_;
+    my $some = join '', map { @from ? one_of(@from) : chr(1 + below(255)) } 1 .. ($length < 500 ? $length : 500);
+    return $length < 500 ? $some : substr $some x (1 + $length / length $some), 0, $length;
+}
+
+our @stamps = ('0', '-1', '-9223372036854775808', '9223372036854775807', '9223372036854775808', '18446744073709551615',
+               '18446744073709551616', '4294967296', '9' x 40, '9' x 400, '', '+5', '0x10', '1e9', '1.5', ' 7', '007', "\xb2", 'x');
+
+# A value that a session cookie might have, and what could be done to it.
+sub value {
+    my $id = one_of(@ids, @ids, 'nobody', '');
+    my $now = $start;
+    return one_of(
+        sub { $id },
+        sub { join '|', $id, one_of(@stamps, $now), one_of(@stamps, $now) },
+        sub { join '|', $id, $now, one_of(@stamps), one_of(@stamps) },
+        sub { $id . '|' x below(50) },
+        sub { '|' x below(50) . $id },
+        sub { '~' x below(50) . $id . '~' x below(50) },
+        sub { "$id~" . bytes(below(40), '|', '~', '"', 'x', ' ', '=') },
+        sub { bytes(below(60), '|', '~') },
+        sub { bytes(below(60), '"', '|', '~', $id, '=') },
+        sub { "\"$id" },
+        sub { "$id\"" },
+        sub { "\"$id\"" },
+        sub { "\"\"$id\"\"" },
+        sub { '"' x below(9) },
+        sub { '\\"' . $id . '\\' },
+        sub { bytes(below(80)) =~ tr/\r\n;//dr },
+        sub { my $value = "$id|$now|$now"; substr($value, below(length $value), 1, chr(1 + below(255)) =~ tr/\r\n//dr); $value },
+        sub { "\t $id \t" },
+        sub { uc $id },
+        sub { $id x 3 },
+        sub { $id . bytes(31_000, 'x', '|', '~') },
+    )->();
+}
+
+sub name { return one_of(('s') x 6, 'S', ' s ', 'xs', 'ss', "s\t", '', '"s"', '$s', 'test', "\xe9", 's' x 300) }
+sub pair { return one_of(sub { name() . '=' . value() }, sub { name() . '=' . value() }, \&name, sub { '=' . value() })->() }
+
+# The Cookie fields of a request.
+sub cookies {
+    my ($number) = @_;
+    seed($number);
+    return one_of(
+        (sub { 's=' . value() }) x 6,
+        (sub { join one_of('; ', ';', ' ; ', ';;', ', ', '; ; '), map { pair() } 0 .. below(6) }) x 6,
+        sub { bytes(below(200), ';', '=', ' ', '"', 's', ',') },
+        sub { join '; ', (map { "n$_=v" } 1 .. 500), pair(), (map { "m$_=v" } 1 .. 500) },
+        sub { join ';', map { 's=' . one_of(@ids, 'nobody', '|', '~') } 1 .. 1000 },
+        sub { ';' x 5000 . 's=' . one_of(@ids) . ';' x 5000 },
+        sub { 's=' . bytes(32_000) =~ tr/\r\n//dr },
+        sub { bytes(32_000, 's', '=', ';', '"', '|', '~') },
+        sub { 'a="' . 'x' x 100 . '; ' . pair() },
+        sub { (map { pair() } 1 .. 20) },
+        sub { ('', pair(), '', pair()) },
+        sub { 's=' . one_of(@ids) . "\0" . value() },
+        sub { "\0" },
+    )->();
+}
+
+# The Set-Cookie fields of an answer, without white space around them, which nginx takes away.
+sub set_cookies {
+    my ($number) = @_;
+    seed($number);
+    return map { s/^[ \t]+|[ \t]+$//gr } map { tr/\r\n//dr } one_of(
+        (sub { 's=' . value() . one_of('', ';', '; Path=/', ' ; Path=/', ';Path=/; s=1', '; "') }) x 6,
+        (sub { map { pair() . one_of('', '; Path=/', '; s=2') } 0 .. below(8) }) x 6,
+        sub { map { 's=' . one_of('x', '"y"', '', '~', '|') } 1 .. 200 },
+        sub { map { "n$_=s=1" } 1 .. 900 },
+        sub { 's=' . bytes(32_000) =~ tr/;//dr },
+        sub { bytes(32_000, 's', '=', ';', '"', '|', '~') },
+        sub { 's' },
+        sub { '=' },
+        sub { bytes(300) },
+        sub { "s=a\0b; Path=/" },
+    )->();
+}
+
+# What a Set-Cookie field becomes where the cookie is called s.
+sub edited {
+    my ($field, $edit) = @_;
+    $field =~ s/^([ \t]*s[ \t]*=[ \t]*)([^; \t]+(?:[ \t]+[^; \t]+)*)/$1 . $edit->($2)/e
+        or $field =~ s/^([ \t]*s[ \t]*=)(?=[ \t]*(?:;|$))/$1 . $edit->('')/e;
+    return $field;
+}
+
+# The server that sets them: nginx says in the path which.
+our $setter = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port{SETS}, Listen => 64, ReuseAddr => 1)
+    or bail_out("cannot listen on 127.0.0.1:$port{SETS}: $!");
+our $setting = fork() // bail_out("cannot fork: $!");
+if (!$setting) {
+    my $tests = getppid;
+    $SIG{PIPE} = 'IGNORE';
+    my $all = IO::Select->new($setter);
+    my %asked;
+    while (getppid == $tests) {
+        for my $ready ($all->can_read(1)) {
+            if ($ready == $setter) {
+                my $client = $ready->accept or next;
+                $all->add($client);
+                $asked{$client} = '';
+                next;
+            }
+            if (!sysread $ready, $asked{$ready}, 65536, length $asked{$ready}) {
+                $all->remove($ready);
+                delete $asked{$ready};
+                close $ready;
+                next;
+            }
+            while ($asked{$ready} =~ s{^\S+ /(\d+) .*?\r\n\r\n}{}s) {
+                my $answer = "HTTP/1.1 200 OK\r\n" . join('', map { "Set-Cookie: $_\r\n" } set_cookies($1)) . "Content-Length: 5\r\n\r\nsets\n";
+                while (length $answer) {
+                    my $sent = syswrite $ready, $answer or last;
+                    substr $answer, 0, $sent, '';
+                }
+            }
+        }
+    }
+    require POSIX;
+    POSIX::_exit(0);
+}
+close $setter;
+END { kill 'TERM', $setting if $setting }
+
+our $http_config = join '', map { <<"_EOC_" } 'A', 'B';
+    server { listen 127.0.0.1:$port{$_}; location / { return 200 "$_\\n"; } }
+_EOC_
+
+$http_config .= join '', map { my ($name, $parameters) = @$_; <<"_EOC_" }
+    upstream $name { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=s $parameters; }
+    upstream sets_$name { server 127.0.0.1:1987; session_sticky cookie=s $parameters; keepalive 4; }
+_EOC_
+    ['insert', 'maxidle=60 maxlife=600'],
+    ['indirect', 'option=indirect maxidle=60'],
+    ['plain', 'option=indirect hash=plain'],
+    ['off', 'fallback=off maxlife=600'],
+    ['rewrite', 'mode=rewrite'],
+    ['prefix', 'mode=prefix'];
+
+our @modes = qw(insert indirect plain off rewrite prefix);
+
+$http_config .= <<'_EOC_';
+    access_log off;
+    large_client_header_buffers 8 64k;
+    keepalive_requests 100000;
+    proxy_buffer_size 64k;
+    proxy_buffers 8 64k;
+    proxy_busy_buffers_size 128k;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    add_header X-Worker $pid always;
+_EOC_
+
+our $config = <<'_EOC_';
+    location = /idle { return 200 "idle\n"; }
+    location /cookie/ {
+        location /cookie/insert/ { proxy_pass http://insert/; }
+        location /cookie/indirect/ { proxy_pass http://indirect/; }
+        location /cookie/plain/ { session_sticky_hide_cookie upstream=plain; set $u plain; proxy_pass http://$u/; }
+        location /cookie/off/ { proxy_pass http://off/; }
+        location /cookie/rewrite/ { proxy_pass http://rewrite/; }
+        location /cookie/prefix/ { proxy_pass http://prefix/; }
+    }
+    location /sets/ {
+        location /sets/insert/ { proxy_pass http://sets_insert/; }
+        location /sets/indirect/ { proxy_pass http://sets_indirect/; }
+        location /sets/plain/ { proxy_pass http://sets_plain/; }
+        location /sets/off/ { proxy_pass http://sets_off/; }
+        location /sets/rewrite/ { proxy_pass http://sets_rewrite/; }
+        location /sets/prefix/ { proxy_pass http://sets_prefix/; }
+    }
+_EOC_
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value('http_config', $http_config);
+    $block->set_value('config', $config);
+    $block->set_value('request', 'GET /idle');
+    $block->set_value('timeout', $patience);
+    # Asked after all of it, when it is done.
+    $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\nexited on signal\n");
+});
+
+add_response_body_check(sub {
+    my ($block, $body, $index, $repeated, $dry_run) = @_;
+    return if $dry_run;
+    our $name = $block->name;
+    $block->client->();
+});
+
+# Reads one response from what has come of a connection: status, header fields, may the connection be used again.
+sub next_response {
+    my ($socket, $buffer) = @_;
+    my $enough = sub {
+        my ($ready) = @_;
+        while (!$ready->()) {
+            IO::Select->new($socket)->can_read($patience) or return;
+            sysread($socket, $$buffer, 262144, length $$buffer) or return;
+        }
+        return 1;
+    };
+    $enough->(sub { $$buffer =~ /\r\n\r\n/ }) or return;
+    my $head = substr $$buffer, 0, index($$buffer, "\r\n\r\n") + 4, '';
+    my ($status) = $head =~ m{^HTTP/1\.1 (\d{3}) } or return;
+    my ($length) = $head =~ /^Content-Length: (\d+)\r$/m or return;
+    $enough->(sub { length $$buffer >= $length }) or return;
+    substr $$buffer, 0, $length, '';
+    my ($worker) = $head =~ /^X-Worker: (\d+)\r$/m;
+    return { status => $status, open => scalar($head !~ /^Connection: close\r$/m), worker => $worker,
+             set_cookie => [$head =~ /^Set-Cookie: ?(.*?)\r$/mg] };
+}
+
+# Sends requests in pipelines and gives each one's answer to $judge, undef where there was none.
+sub pipelined {
+    my ($requests, $judge) = @_;
+    my $at = 0;
+    while ($at < @$requests) {
+        my $last = $at + 19 > $#$requests ? $#$requests : $at + 19;
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port(), Timeout => $patience);
+        my $buffer = '';
+        if ($socket) {
+            local $SIG{PIPE} = 'IGNORE';
+            print $socket join '', @$requests[$at .. $last];
+            $socket->flush;
+        }
+        # nginx closes after a bad request: what it has not read is sent again, after that one.
+        my $open = 1;
+        while ($at <= $last && $open) {
+            my $response = $socket && next_response($socket, \$buffer);
+            $judge->($at++, $response);
+            $open = $response && $response->{open};
+        }
+    }
+}
+
+sub memory_of {
+    my ($pid) = @_;
+    open my $status, '<', "/proc/$pid/status" or return;
+    local $/;
+    return <$status> =~ /^VmRSS:\s+(\d+) kB/m ? $1 : undef;
+}
+
+# Sends all requests twice. $wrong says what is wrong with the answer to one, if anything.
+sub all_answered {
+    my ($requests, $wrong) = @_;
+    my (@failures, @memory, %worker, %status);
+    for my $pass (1, 2) {
+        pipelined($requests, sub {
+            my ($number, $response) = @_;
+            my $what = $response ? $wrong->($number, $response) : 'no answer';
+            push @failures, "request $number: $what" if $what;
+            $status{$response->{status}}++ if $response;
+            $worker{$response->{worker}} = 1 if $response && $response->{worker};
+        });
+        push @memory, map { memory_of($_) // () } keys %worker;
+    }
+    is(scalar(@failures), 0, "$main::name - each of " . 2 * @$requests . ' requests has its answer')
+        or diag(join "\n", @failures > 20 ? @failures[0 .. 19] : @failures);
+    ok(($status{200} // 0) > @$requests, "$main::name - most of them 200");
+    is(scalar(keys %worker), 1, "$main::name - all from one worker, which is still that one") or diag(join ' ', keys %worker);
+    return if $valgrind;
+    is(scalar(@memory), 2, "$main::name - which tells its memory");
+    cmp_ok($memory[-1] - $memory[0], '<', $may_grow, "$main::name - which does not grow (@memory kB)");
+}
+
+run_tests();
+
+__DATA__
+
+=== hostile Cookie headers
+--- client eval
+sub {
+    my (@requests, @nul);
+    for my $number (0 .. $main::requests{cookie} - 1) {
+        my @fields = main::cookies($number);
+        $nul[$number] = grep { /\0/ } @fields;
+        push @requests, "GET /cookie/$main::modes[$number % @main::modes]/$number HTTP/1.1\r\nHost: localhost\r\n"
+                        . CORE::join('', map { "Cookie: $_\r\n" } @fields) . "\r\n";
+    }
+    my $id = CORE::join '|', @main::ids, map { "127\\.0\\.0\\.1:$_" } values %main::port;
+    main::all_answered(\@requests, sub {
+        my ($number, $response) = @_;
+        my $mode = $main::modes[$number % @main::modes];
+        return $response->{status} == 400 ? '' : "status $response->{status}, not 400" if $nul[$number];
+        return "status $response->{status}"
+            if $response->{status} != 200 && !($response->{status} == 502 && $mode eq 'off');
+        my @strange = grep { !/^s=(?:$id)(?:\|\d{10}\|\d{1,10})?; Path=\/$/ } @{$response->{set_cookie}};
+        return @strange ? "Set-Cookie: @strange" : @{$response->{set_cookie}} > 1 ? 'several cookies' : '';
+    });
+}
+
+
+
+=== hostile Set-Cookie headers
+--- client eval
+sub {
+    my @requests = map { "GET /sets/$main::modes[$_ % @main::modes]/$_ HTTP/1.1\r\nHost: localhost\r\n\r\n" } 0 .. $main::requests{set_cookie} - 1;
+    my $id = Digest::MD5::md5_hex("127.0.0.1:$main::port{SETS}");
+    my %edit = (rewrite => sub { $id }, prefix => sub { "$id~$_[0]" });
+    main::all_answered(\@requests, sub {
+        my ($number, $response) = @_;
+        my $mode = $main::modes[$number % @main::modes];
+        my @fields = main::set_cookies($number);
+        return $response->{status} == 502 ? '' : "status $response->{status}, not 502" if grep { /\0/ } @fields;
+        return "status $response->{status}" if $response->{status} != 200;
+        return '' if grep { !length } @fields;
+
+        my @got = @{$response->{set_cookie}};
+        if ($edit{$mode}) {
+            @fields = map { main::edited($_, $edit{$mode}) } @fields;
+        } else {
+            my $ours = $mode eq 'plain' ? "127\\.0\\.0\\.1:$main::port{SETS}" : $id;
+            my @ours = grep { /^s=$ours(?:\|\d{10}\|\d{1,10})?; Path=\/$/ } @got;
+            return scalar(@ours) . ' cookies of ours' if @ours != 1;
+            @got = grep { $_ ne $ours[0] } @got;
+            @fields = grep { !/^[ \t]*s[ \t]*=/ } @fields if $mode eq 'indirect' || $mode eq 'plain';
+            @fields = grep { $_ ne $ours[0] } @fields;
+        }
+        return CORE::join("\n", @got) eq CORE::join("\n", @fields) ? '' : "got\n" . CORE::join("\n", @got) . "\nfor\n" . CORE::join("\n", @fields);
+    });
+}
