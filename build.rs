@@ -13,8 +13,6 @@ const VERSIONS: &[(u64, &str)] = &[
     (1_023_000, "nginx_header_chains"),
     // rr_peer_t has `refs` and `zombie`, rr_peers_t has `config`: servers come and go at run time
     (1_027_003, "nginx_peer_refs"),
-    // rr_peer_t has `sid` and `route`, ngx_peer_connection_t has `sid`
-    (1_029_006, "nginx_peer_sid"),
     // the keepalive module wraps every upstream itself, after all directives were read
     (1_029_007, "nginx_implicit_keepalive"),
 ];
@@ -32,6 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
+    println!("cargo::rustc-check-cfg=cfg(nginx_peer_sid)");
+    if has_peer_sid(version)? {
+        println!("cargo::rustc-cfg=nginx_peer_sid");
+    }
+
     let known = env::var("DEP_NGINX_FEATURES_CHECK").unwrap_or_else(|_| "any()".into());
     println!("cargo::rustc-check-cfg=cfg(ngx_feature, values({known}))");
     for feature in env::var("DEP_NGINX_FEATURES")
@@ -45,4 +48,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     // thread-local destructors may still point into it.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     Ok(())
+}
+
+/// Have rr_peer_t and ngx_peer_connection_t a `sid`? From 1.29.6 on with nginx's own `sticky`, and with
+/// `--with-compat`, which keeps the layout.
+fn has_peer_sid(version: u64) -> Result<bool, Box<dyn Error>> {
+    if version < 1_029_006 {
+        return Ok(false);
+    }
+    let headers = env::var("DEP_NGINX_BUILD_DIR")? + "/ngx_auto_config.h";
+    println!("cargo::rerun-if-changed={headers}");
+    let headers = std::fs::read_to_string(headers)?;
+    Ok(["NGX_HTTP_UPSTREAM_SID", "NGX_COMPAT"]
+        .iter()
+        .any(|name| headers.contains(name)))
 }

@@ -88,7 +88,8 @@ add_block_preprocessor(sub {
 
     # A cache of its own for every block, since a cache outlives a reload.
     $cache++;
-    $block->set_value('http_config', "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n$http_config");
+    $block->set_value('http_config', ($block->config =~ /\bproxy_cache cached;/ ? "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n" : '')
+                                     . $http_config);
     $block->set_value('config', $block->config =~ s/\bproxy_cache cached;/proxy_cache $cache;/r);
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
 });

@@ -450,17 +450,19 @@ sub {
 === fail_timeout: a server that is back takes its sessions again
 --- upstream
 server 127.0.0.1:1985;
-server 127.0.0.1:1991 max_fails=1 fail_timeout=1s;
+server 127.0.0.1:1991 max_fails=1 fail_timeout=2s;
 session_sticky hash=plain;
 --- client eval
 sub {
     my $mine = 'route=127.0.0.1:1991';
     main::equals(main::head('X-Tried', main::response(main::ask('/t/', $mine))), '127.0.0.1:1991, 127.0.0.1:1985', 'it is dead');
     my $server = main::serve(1991);
-    main::sleep(2.2);
+    main::sleep(3.2);
     my $asked = main::ask('/t/', $mine);
     my $taken = main::taken($server);
     main::holds($taken, 'after fail_timeout it is tried again');
+    main::equals(main::head('X-Tried', main::response(main::ask('/t/', $mine))), '127.0.0.1:1985',
+                 'by one request: the next goes elsewhere until that one is answered');
     main::answer($taken, 'back') if $taken;
     my $response = main::response($asked);
     main::equals(main::body($response), 'back', 'and answers');

@@ -9,13 +9,17 @@ use core::ptr::NonNull;
 
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_conf_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt, ngx_http_request_t,
-    ngx_http_upstream_init_round_robin, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
-    ngx_int_t, ngx_peer_connection_t, ngx_time, ngx_uint_t, NGX_LOG_ERR, NGX_LOG_INFO,
-    NGX_PEER_FAILED, NGX_PEER_NEXT,
+    ngx_conf_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt, ngx_event_notify_peer_pt,
+    ngx_http_request_t, ngx_http_upstream_init_round_robin, ngx_http_upstream_srv_conf_t,
+    ngx_http_upstream_t, ngx_int_t, ngx_peer_connection_t, ngx_time, ngx_uint_t, NGX_LOG_ERR,
+    NGX_LOG_INFO, NGX_PEER_FAILED, NGX_PEER_NEXT,
 };
 #[cfg(ngx_feature = "http_ssl")]
 use ngx::ffi::{ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt};
+#[cfg(ngx_feature = "http_cache")]
+use ngx::ffi::{
+    NGX_HTTP_CACHE_HIT, NGX_HTTP_CACHE_REVALIDATED, NGX_HTTP_CACHE_STALE, NGX_HTTP_CACHE_UPDATING,
+};
 use ngx::http::HttpModule;
 use ngx::ngx_log_error;
 use session_cookie::cookie;
@@ -25,7 +29,7 @@ use session_cookie::verdict::{choose, read, Choice, Reading, Verdict};
 
 use crate::conf::{upstream_conf, Sticky};
 use crate::nginx::headers_in::View;
-use crate::nginx::peers::{switch, take, Peer, PeerData, Peers};
+use crate::nginx::peers::{generation_of, take, Peer, PeerData, Peers};
 use crate::nginx::{log, pool, Printable};
 use crate::servers::servers;
 
@@ -146,8 +150,8 @@ pub(crate) struct Visit {
     /// The servers that the cookie names, in the roster of this generation.
     named: Option<Named>,
     stage: Stage,
-    /// The backup that the cookie chose and that failed: turning back to the others forgets it was tried.
-    failed_backup: Option<Peer>,
+    /// How many of them the cookie was through with before the balancer was asked.
+    passed: usize,
     /// The id of the server in use.
     served: &'static [u8],
     /// Did the server answer? Known when it is freed.
@@ -162,6 +166,7 @@ struct Below {
     data: *mut c_void,
     get: ngx_event_get_peer_pt,
     free: ngx_event_free_peer_pt,
+    notify: ngx_event_notify_peer_pt,
     #[cfg(ngx_feature = "http_ssl")]
     set_session: ngx_event_set_peer_session_pt,
     #[cfg(ngx_feature = "http_ssl")]
@@ -212,11 +217,29 @@ impl Visit {
             let upstream = (*self.request).upstream;
             upstream == self.connection
                 && !(*upstream).peer.sockaddr.is_null()
-                && (*upstream).headers_in.status_n != 0
+                && has_answered(upstream)
         };
         (self.answered || answering)
             .then_some(self.served)
             .filter(|id| !id.is_empty())
+    }
+}
+
+/// Did the server in use send an answer, and is it what the client gets, not one from the cache?
+unsafe fn has_answered(upstream: *mut ngx_http_upstream_t) -> bool {
+    // SAFETY: the upstream of a live request.
+    unsafe {
+        #[cfg(ngx_feature = "http_cache")]
+        if matches!(
+            (*upstream).cache_status(),
+            NGX_HTTP_CACHE_STALE
+                | NGX_HTTP_CACHE_UPDATING
+                | NGX_HTTP_CACHE_REVALIDATED
+                | NGX_HTTP_CACHE_HIT
+        ) {
+            return false;
+        }
+        (*upstream).headers_in.status_n != 0
     }
 }
 
@@ -251,7 +274,7 @@ unsafe extern "C" fn init_peer(
             return ERROR;
         };
         let policy: &'static Policy = &*(policy as *const Policy);
-        let (reading, named) = read_cookie(r, us, policy, (*data).config);
+        let (reading, named) = read_cookie(r, us, policy, generation_of(data));
         visit.write(Visit {
             request: r,
             upstream: us,
@@ -260,13 +283,14 @@ unsafe extern "C" fn init_peer(
             reading,
             named,
             stage: choose(reading.verdict, policy.fallback).into(),
-            failed_backup: None,
+            passed: 0,
             served: &[],
             answered: false,
             below: Below {
                 data: peer.data,
                 get: peer.get,
                 free: peer.free,
+                notify: peer.notify,
                 #[cfg(ngx_feature = "http_ssl")]
                 set_session: peer.set_session,
                 #[cfg(ngx_feature = "http_ssl")]
@@ -277,6 +301,8 @@ unsafe extern "C" fn init_peer(
         peer.data = visit.as_ptr().cast();
         peer.get = Some(get);
         peer.free = Some(free);
+        // nginx asks whether there is one.
+        peer.notify = peer.notify.and(Some(notify));
         #[cfg(ngx_feature = "http_ssl")]
         {
             peer.set_session = Some(set_session);
@@ -357,23 +383,24 @@ unsafe extern "C" fn get(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> n
     }
 }
 
-/// Chooses the first available server that the cookie names.
+/// Chooses the first available server that the cookie names, and was not chosen before.
 unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
-    // SAFETY: the data below us is this request's; `take` checks that the servers are of its generation.
+    // SAFETY: the data below us is this request's, and the balancer was not asked yet.
     unsafe {
         let data = visit.below.round_robin();
         let primary: Peers = (*visit.upstream).peer.data.cast();
-        let roster = servers(visit.upstream, (*data).config);
+        let roster = servers(visit.upstream, generation_of(data));
         let (Some(roster), Some(named)) = (roster, visit.named) else {
             return false;
         };
-        let taken = roster
-            .members(named)
-            .any(|member| take(primary, &member, data, pc));
-        if taken {
-            visit.served = visit.reading.session.id;
+        for member in roster.members(named).skip(visit.passed) {
+            visit.passed = visit.passed.saturating_add(1);
+            if take(primary, &member, data, pc) {
+                visit.served = visit.reading.session.id;
+                return true;
+            }
         }
-        taken
+        false
     }
 }
 
@@ -383,11 +410,7 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
     // SAFETY: as in `bind`.
     unsafe {
         let data = visit.below.round_robin();
-        let primary: Peers = (*visit.upstream).peer.data.cast();
-        if (*data).peers != primary {
-            visit.failed_backup = Some((*data).current);
-            switch(data, primary);
-        }
+        (*data).peers = (*visit.upstream).peer.data.cast();
 
         visit.reading.verdict = Verdict::Down;
         visit.stage = choose(Verdict::Down, visit.policy.fallback).into();
@@ -429,19 +452,35 @@ unsafe fn balance(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_
         let data = visit.below.round_robin();
 
         let mut rc = get(pc, visit.below.data);
-        if (rc == OK || rc == DONE) && visit.failed_backup == Some((*data).current) {
-            // Given back untried, so it costs no try.
+        // A balancer that turns to the backups does not know which of them the cookie has tried. Such a
+        // one is given back unused, at the price of no try; it is marked now, so this comes to an end.
+        while (rc == OK || rc == DONE) && was_tried(visit, data) {
             let tries = (*pc).tries;
             free(pc, visit.below.data, 0);
             (*pc).tries = tries;
-            visit.failed_backup = None;
+            (*pc).sockaddr = core::ptr::null_mut();
             rc = get(pc, visit.below.data);
         }
 
         if rc == OK || rc == DONE {
-            visit.served = served(visit, (*data).current, (*data).config);
+            visit.served = served(visit, (*data).current, generation_of(data));
         }
         rc
+    }
+}
+
+/// Is the server that the balancer chose a backup that the cookie has chosen before?
+unsafe fn was_tried(visit: &Visit, data: PeerData) -> bool {
+    // SAFETY: as in `bind`.
+    unsafe {
+        let Some(named) = visit.named.filter(|_| visit.passed > 0) else {
+            return false;
+        };
+        let current = (*data).current;
+        servers(visit.upstream, generation_of(data)).is_some_and(|roster| {
+            let mut tried = roster.members(named).take(visit.passed);
+            tried.any(|member| member.backup && member.peer == current)
+        })
     }
 }
 
@@ -461,13 +500,24 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
     unsafe {
         let visit = &mut *data.cast::<Visit>();
         let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
-        visit.answered = !failed && (*visit.connection).headers_in.status_n != 0;
+        visit.answered = !failed && has_answered(visit.connection);
         // An answer whose header was not sent is handed on inside nginx, which will clear our context.
         if visit.answered && (*visit.request).header_sent() == 0 {
             pool::keep((*visit.request).pool, Earlier(NonNull::from(&*visit)));
         }
         if let Some(free) = visit.below.free {
             free(pc, visit.below.data, state);
+        }
+    }
+}
+
+/// Passes on what nginx tells the balancer.
+unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
+    // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
+    unsafe {
+        let below = (*data.cast::<Visit>()).below;
+        if let Some(notify) = below.notify {
+            notify(pc, below.data, kind);
         }
     }
 }

@@ -4,6 +4,8 @@ use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t};
 use session_cookie::id::md5_hex;
 use session_cookie::policy::Hash;
 use session_cookie::roster::{Member, Roster};
+use session_cookie::session::may_stand_in_id;
+use session_cookie::text::is_cookie_value;
 
 use crate::conf::{upstream_conf, UpstreamConf};
 use crate::nginx::bytes;
@@ -83,15 +85,18 @@ unsafe fn enroll(
         };
         // SAFETY: as above; names change only under the lock.
         let name = unsafe { bytes((*peer).name) };
-        match hash {
-            Hash::Md5 => roster.insert(&md5_hex(name), member),
-            // SAFETY: as above.
-            Hash::Plain => roster.insert(
-                unsafe { given_id(peer, backup, conf) }.unwrap_or(name),
-                member,
-            ),
+        // SAFETY: as above.
+        let given = unsafe { given_id(peer, backup, conf) };
+        match given.or(may_be_id(name).then_some(name)) {
+            Some(id) if hash == Hash::Plain => roster.insert(id, member),
+            _ => roster.insert(&md5_hex(name), member),
         }
     }
+}
+
+/// Can a server's name stand in a cookie as it is? The path of a socket may not.
+fn may_be_id(name: &[u8]) -> bool {
+    is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
 }
 
 /// The id that the operator gave a server: our `id=`, else nginx's own `route=`.

@@ -10,7 +10,7 @@ use ngx::{ngx_conf_log_error, ngx_log_error};
 use session_cookie::cookie::Rule;
 
 use crate::conf::{upstream_conf, LocationConf, Sticky};
-use crate::nginx::conf::{self, passed_upstream, place, upstreams, words};
+use crate::nginx::conf::{self, passed_upstreams, place, upstreams, words};
 use crate::nginx::{bytes, Printable};
 
 /// One such directive, to be checked when all upstreams are known.
@@ -124,13 +124,12 @@ pub(crate) unsafe fn check(cf: *mut ngx_conf_t) {
 pub(crate) unsafe fn rules(cf: *mut ngx_conf_t, named: Option<&[u8]>) -> Vec<Rule<'static>> {
     // SAFETY: policies live as long as the locations do: both are freed with the cycle.
     unsafe {
-        let passed = passed_upstream(cf);
-        let named = named
-            .and_then(|name| find(cf, name))
-            .filter(|us| Some(*us) != passed);
-        passed
+        let mut upstreams = passed_upstreams(cf);
+        upstreams.extend(named.and_then(|name| find(cf, name)));
+        upstreams.sort_unstable();
+        upstreams.dedup();
+        upstreams
             .into_iter()
-            .chain(named)
             .filter_map(|us| {
                 let policy = upstream_conf(us).policy.as_ref()?;
                 Some(Rule {

@@ -140,24 +140,23 @@ const PASSING: [&core::ffi::CStr; 5] = [
     c"ngx_http_grpc_module",
 ];
 
-/// The upstream that the location being merged passes to, if it is known ahead: the address has no
-/// variable and names an `upstream` block.
+/// The upstreams that the location being merged may pass to and that are known ahead: the address has no
+/// variable and names an `upstream` block. An `if` has that of its location besides its own.
 ///
 /// # Safety
 ///
 /// `cf` is that of a `merge_loc_conf` that runs after those of the passing modules.
-pub(crate) unsafe fn passed_upstream(
+pub(crate) unsafe fn passed_upstreams(
     cf: *mut ngx_conf_t,
-) -> Option<*mut ngx_http_upstream_srv_conf_t> {
+) -> Vec<*mut ngx_http_upstream_srv_conf_t> {
     // SAFETY: while a location is merged, the context has the configurations of that location.
-    unsafe {
+    let upstream = |name: &core::ffi::CStr| unsafe {
         let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        PASSING.iter().find_map(|name| {
-            let conf = *(*context).loc_conf.add(module(cf, name)?.ctx_index);
-            let upstream = conf.cast::<ngx_http_upstream_conf_t>().as_ref()?.upstream;
-            (!upstream.is_null() && !(*upstream).srv_conf.is_null()).then_some(upstream)
-        })
-    }
+        let conf = *(*context).loc_conf.add(module(cf, name)?.ctx_index);
+        let upstream = conf.cast::<ngx_http_upstream_conf_t>().as_ref()?.upstream;
+        (!upstream.is_null() && !(*upstream).srv_conf.is_null()).then_some(upstream)
+    };
+    PASSING.iter().filter_map(|name| upstream(name)).collect()
 }
 
 /// Reads a time: bare seconds, or nginx's `1h30m`.

@@ -145,8 +145,6 @@ impl View {
         // other field and every value.
         unsafe {
             let old = &raw const (*r).headers_in.headers;
-            let is_cookie =
-                |field: *mut ngx_table_elt_t| self.installed.fields().any(|cookie| cookie == field);
             let template = self.original.fields().next().ok_or(OutOfMemory)?;
 
             let room = elements(old).count().saturating_add(values.len());
@@ -155,7 +153,7 @@ impl View {
                 .as_ptr();
             let mut length = 0usize;
             let mut put = |field: ngx_table_elt_t| {
-                list.add(length).write(field);
+                list.add(length).write(unchained(field));
                 length = length.saturating_add(1);
             };
 
@@ -174,7 +172,13 @@ impl View {
 
             let cookies = list.add(before);
             #[cfg(nginx_header_chains)]
-            relink(old, is_cookie, list, length, before, values.len());
+            {
+                for at in 1..values.len() {
+                    (*cookies.add(at.saturating_sub(1))).next = cookies.add(at);
+                }
+                // Whoever needs the other chains has nginx make them anew, from the new list.
+                (*r).headers_in.set_multi_linked(0);
+            }
 
             (*r).headers_in.headers = ngx_list_t {
                 last: &raw mut (*r).headers_in.headers.part,
@@ -229,42 +233,21 @@ unsafe fn elements(list: *const ngx_list_t) -> impl Iterator<Item = *mut ngx_tab
     })
 }
 
-/// Repairs the chains of equally named fields, which still lead into the old list.
-///
-/// The new list has `length` fields; from `before` on, `count` of them are cookies.
-#[cfg(nginx_header_chains)]
-unsafe fn relink(
-    old: *const ngx_list_t,
-    is_cookie: impl Fn(*mut ngx_table_elt_t) -> bool,
-    list: *mut ngx_table_elt_t,
-    length: usize,
-    before: usize,
-    count: usize,
-) {
-    let after = before.saturating_add(count);
-    let new_place = |number: usize| {
-        let skip = if number < before { 0 } else { count };
-        // SAFETY: the old list has no more fields other than cookies than the new one.
-        unsafe { list.add(number.saturating_add(skip)) }
-    };
-    // SAFETY: all places are within the new list, which is complete.
+/// Is this a `Cookie` field?
+unsafe fn is_cookie(field: *mut ngx_table_elt_t) -> bool {
+    // SAFETY: a live field.
     unsafe {
-        for at in (0..before).chain(after..length) {
-            let next = (*list.add(at)).next;
-            if !next.is_null() {
-                (*list.add(at)).next = elements(old)
-                    .filter(|field| !is_cookie(*field))
-                    .position(|field| field == next)
-                    .map_or(ptr::null_mut(), new_place);
-            }
-        }
-        for at in before..after {
-            let next = at.saturating_add(1);
-            (*list.add(at)).next = if next < after {
-                list.add(next)
-            } else {
-                ptr::null_mut()
-            };
-        }
+        (*field).key.len == b"cookie".len() && bytes((*field).key).eq_ignore_ascii_case(b"cookie")
     }
+}
+
+/// A copy of a field that leads to no other: nginx leaves the link of a field whose name it does not
+/// know unwritten, and the others lead into the list that it was copied from.
+fn unchained(field: ngx_table_elt_t) -> ngx_table_elt_t {
+    #[cfg(nginx_header_chains)]
+    let field = ngx_table_elt_t {
+        next: ptr::null_mut(),
+        ..field
+    };
+    field
 }

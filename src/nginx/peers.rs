@@ -52,6 +52,21 @@ pub(crate) unsafe fn generation(peers: Peers) -> ngx_uint_t {
     generation.unwrap_or_default()
 }
 
+/// The generation of the servers that a request began with.
+///
+/// # Safety
+///
+/// `data` is live.
+pub(crate) unsafe fn generation_of(data: PeerData) -> ngx_uint_t {
+    // Without zones nginx does not write it.
+    if cfg!(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")) {
+        // SAFETY: the caller's promise.
+        unsafe { (*data).config }
+    } else {
+        0
+    }
+}
+
 /// The servers of one group, in order.
 ///
 /// # Safety
@@ -98,12 +113,12 @@ unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> b
     /// nginx 1.29.6 and newer: the bit of `down` for draining (`NGX_HTTP_UPSTREAM_DRAINING`).
     const DRAINING: ngx_uint_t = if cfg!(nginx_peer_sid) { 8 } else { 0 };
 
-    // SAFETY: the caller's promise; the bitmap has a bit for every server of the group it is about.
+    // SAFETY: the caller's promise; the bitmap has a bit for every primary server.
     unsafe {
         let peer = member.peer;
         let (word, bit) = tried_bit(member.index);
 
-        if (*data).peers == peers && *(*data).tried.add(word) & bit != 0 {
+        if !member.backup && *(*data).tried.add(word) & bit != 0 {
             return false;
         }
         if (*peer).down & !DRAINING != 0 {
@@ -122,12 +137,13 @@ unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> b
 }
 
 /// Takes a server for a request as nginx's own balancers do: counts the connection, holds a reference,
-/// marks it as tried. `false`: it is not available, and nothing happened.
+/// marks it as tried. The marks are about the primary servers as long as no balancer has turned to the
+/// backups, and stay so when a backup is taken here. `false`: it is not available, and nothing happened.
 ///
 /// # Safety
 ///
-/// `data` is the round robin data of the request behind `pc`, the member one of the servers of
-/// `primary`, and neither group is locked.
+/// `data` is the round robin data of the request behind `pc`, whose balancer was not asked yet; the
+/// member is one of the servers of `primary`, and neither group is locked.
 pub(crate) unsafe fn take(
     primary: Peers,
     member: &Member<Peer>,
@@ -142,19 +158,16 @@ pub(crate) unsafe fn take(
         };
 
         exclusively(peers, || {
-            if (*data).config != generation(primary) {
+            if generation_of(data) != generation(primary) || !is_available(peers, member, data) {
                 return false;
-            }
-            if !is_available(peers, member, data) {
-                return false;
-            }
-            if (*data).peers != peers {
-                switch(data, peers);
             }
 
             let peer = member.peer;
-            let (word, bit) = tried_bit(member.index);
-            *(*data).tried.add(word) |= bit;
+            if !member.backup {
+                let (word, bit) = tried_bit(member.index);
+                *(*data).tried.add(word) |= bit;
+            }
+            (*data).peers = peers;
             (*data).current = peer;
             #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
             {
@@ -178,21 +191,5 @@ pub(crate) unsafe fn take(
             }
             true
         })
-    }
-}
-
-/// Turns a request to another group of servers, as nginx does when it comes to the backups: none of them
-/// was tried.
-///
-/// # Safety
-///
-/// `data` is live, and its bitmap has room for both groups.
-pub(crate) unsafe fn switch(data: PeerData, peers: Peers) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        (*data).peers = peers;
-        for word in 0..(*peers).number.div_ceil(usize::BITS as usize) {
-            *(*data).tried.add(word) = 0;
-        }
     }
 }
