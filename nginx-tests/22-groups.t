@@ -1,0 +1,94 @@
+# A cookie that names servers among the backups, or on both sides: each is tried once, and counted once.
+#
+# A, B answer with their name; P and Q answer 500; D is dead. X-Upstream says whom nginx asked, in order.
+# Sections of this file's own:
+#   upstream  what stands in "upstream u"
+
+use strict;
+use warnings;
+
+use Test::Nginx::Socket 'no_plan';
+
+my %port = (A => 1985, B => 1986, P => 1987, Q => 1988, D => 1998);
+
+our $backends = join '', map {
+    my $answer = /[PQ]/ ? 'return 500;' : "return 200 \"$_\\n\";";
+    "server { listen 127.0.0.1:$port{$_}; location / { $answer } }\n"
+} qw(A B P Q);
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    my $upstream = $block->upstream;
+    $upstream =~ s/\b([ABPQD]):/127.0.0.1:$port{$1}/g;
+    $block->set_value(http_config => "$backends\nupstream u {\nsession_sticky hash=plain;\n$upstream}\n");
+    $block->set_value(config => <<'_EOC_');
+add_header X-Upstream "$upstream_addr" always;
+location / {
+    proxy_next_upstream error timeout http_500;
+    proxy_pass http://u;
+}
+_EOC_
+    $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/);
+});
+
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== a backup that failed is given back once: it stays countable, and takes requests again
+--- upstream
+    zone groups_given_back 64k;
+    server D: id=d fail_timeout=60s;
+    server P: id=p max_fails=0 max_conns=5 backup;
+--- request eval
+["GET /1", "GET /2", "GET /3", "GET /4"]
+--- more_headers eval
+["", "Cookie: route=p", "Cookie: route=p", ""]
+--- response_headers eval
+[
+    "X-Upstream: 127.0.0.1:1998, 127.0.0.1:1987",
+    "X-Upstream: 127.0.0.1:1987, u",
+    "X-Upstream: 127.0.0.1:1987, u",
+    "X-Upstream: 127.0.0.1:1987, u",
+]
+--- error_code eval
+[500, 502, 502, 502]
+
+
+
+=== an id on both sides: each of its servers is tried once, then the balancer's
+--- upstream
+    server P: id=x max_fails=0;
+    server A: id=a;
+    server Q: id=x max_fails=0 backup;
+--- request
+GET /
+--- more_headers
+Cookie: route=x
+--- response_body
+A
+--- response_headers
+X-Upstream: 127.0.0.1:1987, 127.0.0.1:1988, 127.0.0.1:1985
+Set-Cookie: route=a; Path=/
+
+
+
+=== the backups that the cookie tried are not tried again when the balancer turns to the backups
+--- upstream
+    server D: id=d;
+    server P: id=x max_fails=0 backup;
+    server Q: id=x max_fails=0 backup;
+    server B: id=b backup;
+--- request
+GET /
+--- more_headers
+Cookie: route=x
+--- response_body
+B
+--- response_headers
+X-Upstream: 127.0.0.1:1987, 127.0.0.1:1988, 127.0.0.1:1998, 127.0.0.1:1986
+Set-Cookie: route=b; Path=/
