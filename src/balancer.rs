@@ -156,6 +156,9 @@ pub(crate) struct Visit {
     served: &'static [u8],
     /// Did the server answer? Known when it is freed.
     answered: bool,
+    /// Is its answer on the way to the client? (nginx's own flag cannot be read: since 1.29.4 bindgen
+    /// misplaces the bits of a request.)
+    header_sent: bool,
 
     below: Below,
 }
@@ -195,19 +198,21 @@ impl Visit {
     ///
     /// `r` is live.
     #[inline]
-    pub(crate) unsafe fn of<'a>(r: *mut ngx_http_request_t) -> Option<&'a Visit> {
+    pub(crate) unsafe fn of<'a>(r: *mut ngx_http_request_t) -> Option<&'a mut Visit> {
         // SAFETY: our context is a visit or null.
         unsafe {
             let visit = (*(*r).ctx.add(Sticky::module().ctx_index)).cast::<Visit>();
             if !visit.is_null() {
-                return Some(&*visit);
-            }
-            if (*r).internal() == 0 {
-                return None;
+                return Some(&mut *visit);
             }
             pool::find::<Earlier>((*r).pool, |earlier| earlier.0.as_ref().request == r)
-                .map(|earlier| earlier.as_ref().0.as_ref())
+                .map(|mut earlier| earlier.as_mut().0.as_mut())
         }
+    }
+
+    /// The header of the request is being sent.
+    pub(crate) fn note_header(&mut self) {
+        self.header_sent = true;
     }
 
     /// The id of the server that answered; `None`: what is sent is nginx's own.
@@ -286,6 +291,7 @@ unsafe extern "C" fn init_peer(
             passed: 0,
             served: &[],
             answered: false,
+            header_sent: false,
             below: Below {
                 data: peer.data,
                 get: peer.get,
@@ -502,8 +508,8 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
         let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
         visit.answered = !failed && has_answered(visit.connection);
         // An answer whose header was not sent is handed on inside nginx, which will clear our context.
-        if visit.answered && (*visit.request).header_sent() == 0 {
-            pool::keep((*visit.request).pool, Earlier(NonNull::from(&*visit)));
+        if visit.answered && !visit.header_sent {
+            pool::keep((*visit.request).pool, Earlier(NonNull::from(&mut *visit)));
         }
         if let Some(free) = visit.below.free {
             free(pc, visit.below.data, state);

@@ -36,14 +36,12 @@ pub(crate) unsafe fn install() {
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls this with a live request whose header is about to be sent.
     unsafe {
-        // What a subrequest sets is not sent.
-        if r == (*r).main {
-            if let Some((visit, served)) =
-                Visit::of(r).and_then(|visit| Some((visit, visit.answered_by()?)))
-            {
-                if answer(r, visit, served).is_err() {
-                    return Status::NGX_ERROR.into();
-                }
+        if let Some(visit) = Visit::of(r) {
+            visit.note_header();
+            // What a subrequest sets is not sent.
+            let served = visit.answered_by().filter(|_| r == (*r).main);
+            if served.is_some_and(|served| answer(r, visit, served).is_err()) {
+                return Status::NGX_ERROR.into();
             }
         }
         NEXT.map_or(Status::NGX_OK.into(), |next| next(r))
