@@ -30,9 +30,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
+    // rr_peer_t and ngx_peer_connection_t have a `sid`: with nginx's own `sticky`, and with
+    // `--with-compat`, which keeps the layout
     println!("cargo::rustc-check-cfg=cfg(nginx_peer_sid)");
-    if has_peer_sid(version)? {
+    if version >= 1_029_006 && defines_any(&["NGX_HTTP_UPSTREAM_SID", "NGX_COMPAT"])? {
         println!("cargo::rustc-cfg=nginx_peer_sid");
+    }
+    // `server … drain` is nginx's own
+    println!("cargo::rustc-check-cfg=cfg(nginx_drain)");
+    if version >= 1_029_006 && defines_any(&["NGX_HTTP_UPSTREAM_STICKY"])? {
+        println!("cargo::rustc-cfg=nginx_drain");
     }
 
     let known = env::var("DEP_NGINX_FEATURES_CHECK").unwrap_or_else(|_| "any()".into());
@@ -50,16 +57,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Have rr_peer_t and ngx_peer_connection_t a `sid`? From 1.29.6 on with nginx's own `sticky`, and with
-/// `--with-compat`, which keeps the layout.
-fn has_peer_sid(version: u64) -> Result<bool, Box<dyn Error>> {
-    if version < 1_029_006 {
-        return Ok(false);
-    }
+/// Does the configured tree define any of these?
+fn defines_any(names: &[&str]) -> Result<bool, Box<dyn Error>> {
     let headers = env::var("DEP_NGINX_BUILD_DIR")? + "/ngx_auto_config.h";
     println!("cargo::rerun-if-changed={headers}");
     let headers = std::fs::read_to_string(headers)?;
-    Ok(["NGX_HTTP_UPSTREAM_SID", "NGX_COMPAT"]
-        .iter()
-        .any(|name| headers.contains(name)))
+    let mut words = headers.split_ascii_whitespace();
+    Ok(words.any(|word| names.contains(&word)))
 }

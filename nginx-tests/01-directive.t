@@ -100,7 +100,7 @@ run_tests();
 
 __DATA__
 
-=== no parameters: cookie=route path=/ mode=insert option=direct fallback=on hash=md5
+=== no parameters: cookie=route path=/ mode=insert option=direct fallback=on rebind=on hash=md5
 --- upstream
     session_sticky;
 --- request eval
@@ -138,7 +138,7 @@ Set-Cookie: c=ID_A; Path=/x; Secure; SameSite=Strict; Partitioned
 
 === the values of the defaults may be written out
 --- upstream
-    session_sticky cookie=route path=/ mode=insert option=direct fallback=on hash=md5;
+    session_sticky cookie=route path=/ mode=insert option=direct fallback=on rebind=on hash=md5;
 --- response_headers
 Set-Cookie: route=ID_A; Path=/
 
@@ -306,6 +306,18 @@ rewrite
 maxlife
 --- response_headers
 !Set-Cookie
+
+
+
+=== rebind=off without a fallback means nothing: [warn]
+--- upstream
+    session_sticky fallback=unknown rebind=off;
+--- warn
+session_sticky
+rebind=off
+fallback
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
 
 
 
@@ -526,6 +538,19 @@ indirect
 "session_sticky"
 fallback
 offline
+on
+unknown
+off
+
+
+
+=== rebind= with another value
+--- upstream
+    session_sticky rebind=never;
+--- emerg
+"session_sticky"
+rebind
+never
 on
 off
 

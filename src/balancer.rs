@@ -29,7 +29,7 @@ use session_cookie::verdict::{choose, read, Choice, Reading, Verdict};
 
 use crate::conf::{upstream_conf, Sticky};
 use crate::nginx::headers_in::View;
-use crate::nginx::peers::{generation_of, take, Peer, PeerData, Peers};
+use crate::nginx::peers::{forget_try, generation_of, take, Peer, PeerData, Peers};
 use crate::nginx::{log, pool, Printable};
 use crate::servers::servers;
 
@@ -402,11 +402,27 @@ unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
         for member in roster.members(named).skip(visit.passed) {
             visit.passed = visit.passed.saturating_add(1);
             if take(primary, &member, data, pc) {
+                if member.draining {
+                    grant_try(visit, pc);
+                }
                 visit.served = visit.reading.session.id;
                 return true;
             }
         }
         false
+    }
+}
+
+/// nginx counts the tries of a request by the servers that are not `down`, which a draining one is to the
+/// balancers: without this, one that fails would leave no try for the others.
+#[cold]
+unsafe fn grant_try(visit: &Visit, pc: *mut ngx_peer_connection_t) {
+    // SAFETY: as in `bind`; a connection to an upstream has its configuration.
+    unsafe {
+        let limit = (*(*visit.connection).conf).next_upstream_tries;
+        if limit == 0 || (*pc).tries < limit {
+            (*pc).tries = (*pc).tries.saturating_add(1);
+        }
     }
 }
 
@@ -437,9 +453,9 @@ unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
     unsafe {
         ngx_log_error!(
             NGX_LOG_ERR, (*pc).log,
-            "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"fallback=off\"",
+            "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"fallback={}\"",
             Printable(&visit.policy.cookie), Printable(visit.reading.session.id), (*visit.upstream).host,
-            visit.reading.verdict.as_str()
+            visit.reading.verdict.as_str(), visit.policy.fallback.as_str()
         );
         (*pc).set_cached(0);
         (*pc).connection = core::ptr::null_mut();
@@ -505,7 +521,12 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
     // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
     unsafe {
         let visit = &mut *data.cast::<Visit>();
+        let mut state = state;
         let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
+        if failed && was_stale(pc, visit.connection) {
+            state &= !(NGX_PEER_FAILED as ngx_uint_t);
+            try_again(visit);
+        }
         visit.answered = !failed && has_answered(visit.connection);
         // An answer whose header was not sent is handed on inside nginx, which will clear our context.
         if visit.answered && !visit.header_sent {
@@ -513,6 +534,39 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
         }
         if let Some(free) = visit.below.free {
             free(pc, visit.below.data, state);
+        }
+    }
+}
+
+/// Did the server close a connection that was kept alive, just when it was used again? That says nothing
+/// about the server: nginx itself takes no try away for it (`ngx_http_upstream_next`).
+unsafe fn was_stale(pc: *mut ngx_peer_connection_t, upstream: *mut ngx_http_upstream_t) -> bool {
+    // SAFETY: nginx frees the server before the connection; a try has a state.
+    unsafe {
+        (*pc).cached() != 0
+            && (*(*upstream).state).bytes_received == 0
+            && (*pc).connection.as_ref().is_some_and(|connection| {
+                (*connection.read).timedout() == 0 && (*connection.write).timedout() == 0
+            })
+    }
+}
+
+/// The server that the cookie names may be chosen once more.
+#[cold]
+unsafe fn try_again(visit: &mut Visit) {
+    if visit.stage != Stage::Bind {
+        return;
+    }
+    // SAFETY: as in `bind`, which has chosen the server in use.
+    unsafe {
+        let data = visit.below.round_robin();
+        let roster = servers(visit.upstream, generation_of(data));
+        let (Some(roster), Some(named)) = (roster, visit.named) else {
+            return;
+        };
+        visit.passed = visit.passed.saturating_sub(1);
+        if let Some(member) = roster.members(named).nth(visit.passed) {
+            forget_try(&member, data);
         }
     }
 }

@@ -37,8 +37,17 @@ pub(crate) struct MainConf {
     pub(crate) cookie_variables: Vec<usize>,
 }
 
-/// The ids that the operator gave: by the text of the `server` line, and whether it is a backup.
-pub(crate) type Ids = BTreeMap<(Box<[u8]>, bool), Box<[u8]>>;
+/// What a `server` line said to us.
+#[derive(Default)]
+pub(crate) struct ServerConf {
+    /// `id=`.
+    pub(crate) id: Option<Box<[u8]>>,
+    /// `drain`, where nginx does not have it.
+    pub(crate) draining: bool,
+}
+
+/// The `server` lines that said something to us: by their text, and whether it is a backup.
+pub(crate) type ServerConfs = BTreeMap<(Box<[u8]>, bool), ServerConf>;
 
 /// What is known of one upstream.
 #[derive(Default)]
@@ -47,8 +56,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) policy: Option<Policy>,
     /// `samesite=$variable`.
     pub(crate) same_site: Option<&'static mut ngx_http_complex_value_t>,
-    /// What `server … id=` said.
-    pub(crate) ids: Ids,
+    /// What `server …` said.
+    pub(crate) server_confs: ServerConfs,
     /// Our place between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
     /// The servers as this worker knows them.

@@ -73,11 +73,11 @@ unsafe fn answer(
                 }
                 insert(r, visit, session, now)
             }
-            Action::Rewrite => {
-                own().try_for_each(|field| edit(r, field, served, set_cookie::rewrite))
+            Action::Rewrite(id) => {
+                own().try_for_each(|field| edit(r, field, id, set_cookie::rewrite))
             }
-            Action::Prefix => {
-                own().try_for_each(|field| edit(r, field, served, set_cookie::prefix))
+            Action::Prefix(id) => {
+                own().try_for_each(|field| edit(r, field, id, set_cookie::prefix))
             }
         }
     }

@@ -7,9 +7,9 @@ use session_cookie::roster::{Member, Roster};
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::is_cookie_value;
 
-use crate::conf::{upstream_conf, UpstreamConf};
+use crate::conf::{upstream_conf, ServerConf, UpstreamConf};
 use crate::nginx::bytes;
-use crate::nginx::peers::{exclusively, generation, group, Peer, Peers};
+use crate::nginx::peers::{exclusively, generation, group, is_draining, Peer, Peers};
 
 /// The servers of one generation.
 pub(crate) struct Servers {
@@ -78,15 +78,19 @@ unsafe fn enroll(
         // SAFETY: the group is live and locked.
         unsafe { group(peers) },
     ) {
+        // SAFETY: as above.
+        let said = unsafe { said_of(peer, backup, conf) };
         let member = Member {
             peer,
             index,
             backup,
+            // SAFETY: as above.
+            draining: said.is_some_and(|said| said.draining) || unsafe { is_draining(peer) },
         };
         // SAFETY: as above; names change only under the lock.
         let name = unsafe { bytes((*peer).name) };
         // SAFETY: as above.
-        let given = unsafe { given_id(peer, backup, conf) };
+        let given = unsafe { given_id(peer, said) };
         match given.or(may_be_id(name).then_some(name)) {
             Some(id) if hash == Hash::Plain => roster.insert(id, member),
             _ => roster.insert(&md5_hex(name), member),
@@ -99,19 +103,29 @@ fn may_be_id(name: &[u8]) -> bool {
     is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
 }
 
-/// The id that the operator gave a server: our `id=`, else nginx's own `route=`.
-unsafe fn given_id(peer: Peer, backup: bool, conf: &UpstreamConf) -> Option<&[u8]> {
+/// What the operator said to us of a server.
+unsafe fn said_of(peer: Peer, backup: bool, conf: &UpstreamConf) -> Option<&ServerConf> {
+    if conf.server_confs.is_empty() {
+        return None;
+    }
     // SAFETY: the peer is live.
     let key = unsafe { (Box::from(bytes((*peer).server)), backup) };
-    if let Some(id) = conf.ids.get(&key) {
+    conf.server_confs.get(&key)
+}
+
+/// The id that the operator gave a server: our `id=`, else nginx's own `route=`.
+unsafe fn given_id(peer: Peer, said: Option<&ServerConf>) -> Option<&[u8]> {
+    if let Some(id) = said.and_then(|said| said.id.as_ref()) {
         return Some(id);
     }
     #[cfg(nginx_peer_sid)]
-    // SAFETY: as above.
+    // SAFETY: the peer is live.
     unsafe {
         if (*peer).route() != 0 {
             return Some(bytes((*peer).sid));
         }
     }
+    #[cfg(not(nginx_peer_sid))]
+    let _ = peer;
     None
 }

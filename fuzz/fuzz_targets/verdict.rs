@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::action::{respond, Action};
 use session_cookie::cookie::values;
-use session_cookie::policy::{Fallback, Limits, Mode, Policy, Visibility};
+use session_cookie::policy::{Fallback, Limits, Mode, Policy, Rebind, Visibility};
 use session_cookie::session::{decode, encode, encoded_len, Undecodable};
 use session_cookie::verdict::{choose, read, Choice, Reading, Verdict, CLOCK_TOLERANCE};
 use session_cookie_fuzz::{text, written};
@@ -60,7 +60,9 @@ fuzz_target!(|input: Input| {
         } else {
             Visibility::Direct
         },
-        fallback: if flag(1) { Fallback::On } else { Fallback::Off },
+        fallback: [Fallback::On, Fallback::Off, Fallback::Unknown]
+            [usize::from(flag(1)) + usize::from(flag(4))],
+        rebind: if flag(5) { Rebind::Off } else { Rebind::On },
         limits: Limits {
             max_idle: input.max_idle,
             max_life: input.max_life,
@@ -109,36 +111,47 @@ fuzz_target!(|input: Input| {
     for served in [known, b"other"] {
         answer(&policy, &reading, served, sets, now);
     }
+
+    // The server failed meanwhile.
+    if verdict == Verdict::Valid {
+        let down = Reading {
+            verdict: Verdict::Down,
+            ..reading
+        };
+        answer(&policy, &down, b"other", sets, now);
+    }
 });
 
 fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u64) {
+    let stays = reading.verdict == Verdict::Down && policy.rebind == Rebind::Off;
+    let owner = if stays { reading.session.id } else { served };
+    let kept = stays || reading.verdict == Verdict::Valid && reading.session.id == served;
+
     let session = match respond(policy, reading, served, || sets, now) {
-        Action::None => {
-            let kept = reading.verdict == Verdict::Valid && reading.session.id == served;
-            assert!(kept || policy.mode != Mode::Insert);
-            return;
+        Action::None => return assert!(kept || policy.mode != Mode::Insert),
+        Action::Rewrite(id) => {
+            return assert!(sets && policy.mode == Mode::Rewrite && id == owner);
         }
-        Action::Rewrite => return assert!(sets && policy.mode == Mode::Rewrite),
-        Action::Prefix => return assert!(sets && policy.mode == Mode::Prefix),
+        Action::Prefix(id) => return assert!(sets && policy.mode == Mode::Prefix && id == owner),
         Action::Insert(session) => session,
     };
     assert_eq!(policy.mode, Mode::Insert);
-    assert_eq!(session.id, served);
+    assert_eq!(session.id, owner);
     assert_eq!(session.stamps.is_some(), policy.limits.any());
     if let Some(stamps) = session.stamps {
         assert_eq!(stamps.last_seen, now);
-        if reading.verdict != Verdict::Valid || reading.session.id != served {
+        if !kept {
             assert_eq!(stamps.first_seen, now);
         }
     }
 
     // The next request in the same second brings it back, and there is nothing left to say.
     let plain = |byte: &u8| byte.is_ascii_alphanumeric();
-    if served.is_empty() || !served.iter().all(plain) {
+    if owner.is_empty() || !owner.iter().all(plain) {
         return;
     }
     let value = written(encoded_len(&session), |out| encode(&session, out));
-    let next = read([&value[..]].into_iter(), policy, |id| id == served, now);
+    let next = read([&value[..]].into_iter(), policy, |id| id == owner, now);
     assert_eq!((next.verdict, next.session), (Verdict::Valid, session));
-    assert_eq!(respond(policy, &next, served, || false, now), Action::None);
+    assert_eq!(respond(policy, &next, owner, || false, now), Action::None);
 }

@@ -1,4 +1,4 @@
-//! `server address [id=name] …`: takes `id=`, and hands the rest over to nginx.
+//! `server address [id=name] [drain] …`: takes what is ours, and hands the rest over to nginx.
 
 use core::ffi::{c_char, c_void};
 
@@ -6,12 +6,12 @@ use ngx::ffi::{
     ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::http::{HttpModule, NgxHttpUpstreamModule};
-use ngx::ngx_conf_log_error;
+use ngx::{ngx_conf_log_error, ngx_string};
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::is_cookie_value;
 
 use crate::balancer;
-use crate::conf::upstream_conf;
+use crate::conf::{upstream_conf, ServerConf};
 use crate::nginx::conf::{self, current_upstream, hand_over, upstreams, words};
 use crate::nginx::{bytes, Printable};
 
@@ -23,8 +23,8 @@ pub(crate) unsafe extern "C" fn server(
     // SAFETY: nginx calls this for a directive in an upstream block; the words live as long as the
     // cycle, except for those that name nothing.
     unsafe {
-        let id = match take_id(cf) {
-            Ok(id) => id,
+        let said = match take(cf) {
+            Ok(said) => said,
             Err(()) => return conf::ERROR,
         };
 
@@ -34,43 +34,51 @@ pub(crate) unsafe extern "C" fn server(
             return result;
         }
 
-        if let Some(id) = id {
-            name(cf, id);
+        if said.id.is_some() || said.draining {
+            note(cf, said);
         }
         conf::OK
     }
 }
 
-/// Takes `id=` out of the directive's words; nginx must not see it.
-unsafe fn take_id<'a>(cf: *mut ngx_conf_t) -> Result<Option<&'a [u8]>, ()> {
+/// Takes what is ours out of the directive's words; nginx must not see it.
+unsafe fn take(cf: *mut ngx_conf_t) -> Result<ServerConf, ()> {
     // SAFETY: as in `server`. Words are moved down within their array, and the count shrinks.
     unsafe {
-        let mut id = None;
+        let mut said = ServerConf::default();
         let mut kept = 0usize;
         for at in 0..words(cf).len() {
-            let Some(word) = words(cf).get(at).copied() else {
+            let Some(mut word) = words(cf).get(at).copied() else {
                 break;
             };
-            match bytes::<'a>(word).strip_prefix(b"id=") {
-                Some(given) if at > 1 => {
-                    check(cf, given)?;
-                    if id.replace(given).is_some() {
+            match bytes(word) {
+                text if at > 1 && text.starts_with(b"id=") => {
+                    let id = text.strip_prefix(b"id=").unwrap_or_default();
+                    check(cf, id)?;
+                    if said.id.replace(Box::from(id)).is_some() {
                         ngx_conf_log_error!(
                             NGX_LOG_WARN, cf,
                             "duplicate parameter \"id\" in \"server\" directive, the last one counts"
                         );
                     }
+                    continue;
                 }
-                _ => {
-                    if let Some(place) = words(cf).get_mut(kept) {
-                        *place = word;
-                    }
-                    kept = kept.saturating_add(1);
+                // No balancer gives a server that is down anything new, and we know better. Of this
+                // and "down" the last one counts, as where nginx has both.
+                b"drain" if at > 1 && cfg!(not(nginx_drain)) => {
+                    said.draining = true;
+                    word = ngx_string!("down");
                 }
+                b"down" if at > 1 => said.draining = false,
+                _ => (),
             }
+            if let Some(place) = words(cf).get_mut(kept) {
+                *place = word;
+            }
+            kept = kept.saturating_add(1);
         }
         (*(*cf).args).nelts = kept;
-        Ok(id)
+        Ok(said)
     }
 }
 
@@ -88,8 +96,8 @@ fn check(cf: *mut ngx_conf_t, id: &[u8]) -> Result<(), ()> {
     Err(())
 }
 
-/// Notes the id of the server that nginx has just read.
-unsafe fn name(cf: *mut ngx_conf_t, id: &[u8]) {
+/// Notes what was said of the server that nginx has just read.
+unsafe fn note(cf: *mut ngx_conf_t, said: ServerConf) {
     // SAFETY: nginx has pushed the server to its upstream's array.
     unsafe {
         let us = current_upstream(cf);
@@ -98,13 +106,17 @@ unsafe fn name(cf: *mut ngx_conf_t, id: &[u8]) {
         let address: ngx_str_t = server.name;
 
         let key = (Box::from(bytes(address)), server.backup() != 0);
-        let before = upstream_conf(us).ids.insert(key, Box::from(id));
-        if before.is_some_and(|before| *before != *id) {
-            ngx_conf_log_error!(
-                NGX_LOG_WARN, cf,
-                "server \"{}\" is given twice with different parameters \"id\", the last one counts",
-                address
-            );
+        let noted = upstream_conf(us).server_confs.entry(key).or_default();
+        noted.draining |= said.draining;
+        if let Some(id) = said.id {
+            let before = noted.id.replace(id);
+            if before.is_some() && before != noted.id {
+                ngx_conf_log_error!(
+                    NGX_LOG_WARN, cf,
+                    "server \"{}\" is given twice with different parameters \"id\", the last one counts",
+                    address
+                );
+            }
         }
     }
 }

@@ -8,7 +8,9 @@ use ngx::ffi::{
     ngx_http_complex_value_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::ngx_conf_log_error;
-use session_cookie::policy::{Fallback, Hash, Limits, Mode, Policy, SameSite, Secure, Visibility};
+use session_cookie::policy::{
+    Fallback, Hash, Limits, Mode, Policy, Rebind, SameSite, Secure, Visibility,
+};
 use session_cookie::text::{is_attribute_value, is_domain, is_token};
 
 use crate::conf::{upstream_conf, UpstreamConf};
@@ -66,8 +68,8 @@ impl Display for Warning<'_> {
 }
 
 const NAMES: &str =
-    "cookie=, domain=, path=, maxage=, mode=, option=, maxidle=, maxlife=, fallback=, hash=, \
-                     secure, httponly, samesite=, partitioned, attr=";
+    "cookie=, domain=, path=, maxage=, mode=, option=, maxidle=, maxlife=, fallback=, rebind=, \
+                     hash=, secure, httponly, samesite=, partitioned, attr=";
 
 const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
@@ -268,10 +270,19 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
         b"fallback" => {
             policy.fallback = match value {
                 b"on" => Fallback::On,
+                b"unknown" => Fallback::Unknown,
                 b"off" => Fallback::Off,
-                _ => return Err(error("fallback", "\"on\" or \"off\"")),
+                _ => return Err(error("fallback", "\"on\", \"unknown\" or \"off\"")),
             };
             "fallback"
+        }
+        b"rebind" => {
+            policy.rebind = match value {
+                b"on" => Rebind::On,
+                b"off" => Rebind::Off,
+                _ => return Err(error("rebind", "\"on\" or \"off\"")),
+            };
+            "rebind"
         }
         b"hash" => {
             policy.hash = match value {
@@ -356,6 +367,7 @@ fn meaningless<'a>(
         (rewrite && given("maxlife"), "mode=rewrite ignores maxlife=: the cookie has no room for stamps"),
         (prefix && given("maxidle"), "mode=prefix ignores maxidle=: the cookie has no room for stamps"),
         (prefix && given("maxlife"), "mode=prefix ignores maxlife=: the cookie has no room for stamps"),
+        (policy.rebind == Rebind::Off && policy.fallback != Fallback::On, "rebind=off only means something with fallback=on: without, no other server is tried"),
         (prefix && given("option"), "mode=prefix ignores option=: the id is always hidden"),
     ]
     .into_iter()

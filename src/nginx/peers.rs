@@ -95,6 +95,19 @@ pub(crate) unsafe fn group_of(primary: Peers, member: &Member<Peer>) -> Option<P
     (!peers.is_null()).then_some(peers)
 }
 
+/// nginx 1.29.6 and newer: the bit of `down` for draining (`NGX_HTTP_UPSTREAM_DRAINING`).
+const DRAINING: ngx_uint_t = 8;
+
+/// Did nginx itself read `drain` of this server?
+///
+/// # Safety
+///
+/// The peer is live.
+pub(crate) unsafe fn is_draining(peer: Peer) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { cfg!(nginx_drain) && (*peer).down & DRAINING != 0 }
+}
+
 /// Where the bit of a server stands in the bitmap of those already tried.
 fn tried_bit(index: u32) -> (usize, usize) {
     let bits = usize::BITS;
@@ -110,9 +123,6 @@ fn tried_bit(index: u32) -> (usize, usize) {
 ///
 /// The member is one of `peers`, which is locked; `data` is this request's.
 unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> bool {
-    /// nginx 1.29.6 and newer: the bit of `down` for draining (`NGX_HTTP_UPSTREAM_DRAINING`).
-    const DRAINING: ngx_uint_t = if cfg!(nginx_peer_sid) { 8 } else { 0 };
-
     // SAFETY: the caller's promise; the bitmap has a bit for every primary server.
     unsafe {
         let peer = member.peer;
@@ -121,7 +131,7 @@ unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> b
         if !member.backup && *(*data).tried.add(word) & bit != 0 {
             return false;
         }
-        if (*peer).down & !DRAINING != 0 {
+        if (*peer).down != 0 && !member.draining {
             return false;
         }
         // Failures of a single server are counted, but nobody looks at them.
@@ -133,6 +143,20 @@ unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> b
             return false;
         }
         (*peer).max_conns == 0 || (*peer).conns < (*peer).max_conns
+    }
+}
+
+/// Lets a server be taken once more for a request that it did not get.
+///
+/// # Safety
+///
+/// `data` is live, and the member is of its generation.
+pub(crate) unsafe fn forget_try(member: &Member<Peer>, data: PeerData) {
+    if !member.backup {
+        let (word, bit) = tried_bit(member.index);
+        // SAFETY: the bitmap has a bit for every primary server, and it is about these as long as the
+        // balancer was not asked.
+        unsafe { *(*data).tried.add(word) &= !bit };
     }
 }
 

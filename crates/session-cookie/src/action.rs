@@ -1,6 +1,6 @@
 //! What the response does for the session.
 
-use crate::policy::{Mode, Policy, Visibility};
+use crate::policy::{Mode, Policy, Rebind, Visibility};
 use crate::session::{Session, Stamps};
 use crate::verdict::{Reading, Verdict};
 
@@ -12,10 +12,10 @@ pub enum Action<'a> {
     /// Adds a `Set-Cookie` with this session. In its place goes, if the cookie is hidden from the
     /// server behind, every `Set-Cookie` of that name that came from there.
     Insert(Session<'a>),
-    /// Puts the id in place of the value in the server's own `Set-Cookie`.
-    Rewrite,
-    /// Puts the id before the value in the server's own `Set-Cookie`.
-    Prefix,
+    /// Puts this id in place of the value in the server's own `Set-Cookie`.
+    Rewrite(&'a [u8]),
+    /// Puts this id before the value in the server's own `Set-Cookie`.
+    Prefix(&'a [u8]),
 }
 
 /// Decides what an answer of the server called `served` does.
@@ -28,17 +28,18 @@ pub fn respond<'a>(
     sets: impl Fn() -> bool,
     now: u64,
 ) -> Action<'a> {
+    let owner = owner(policy, reading, served);
     match policy.mode {
-        Mode::Rewrite if sets() => Action::Rewrite,
-        Mode::Prefix if sets() => Action::Prefix,
+        Mode::Rewrite if sets() => Action::Rewrite(owner.id()),
+        Mode::Prefix if sets() => Action::Prefix(owner.id()),
         Mode::Rewrite | Mode::Prefix => Action::None,
         Mode::Insert => {
             let session = Session {
-                id: served,
-                stamps: stamps(policy, reading, served, now),
+                id: owner.id(),
+                stamps: stamps(policy, reading, owner, now),
             };
             let replaces = || policy.visibility == Visibility::Indirect && sets();
-            if is_kept(reading) && reading.session == session && !replaces() {
+            if owner.is_kept() && reading.session == session && !replaces() {
                 Action::None
             } else {
                 Action::Insert(session)
@@ -47,18 +48,43 @@ pub fn respond<'a>(
     }
 }
 
-/// Does the session go on, if the server is the same?
-fn is_kept(reading: &Reading) -> bool {
-    reading.verdict == Verdict::Valid
+/// Whose the session is from now on.
+#[derive(Clone, Copy)]
+enum Owner<'a> {
+    /// The server that the cookie names.
+    Kept(&'a [u8]),
+    /// The server that has answered.
+    New(&'a [u8]),
+}
+
+impl<'a> Owner<'a> {
+    fn id(self) -> &'a [u8] {
+        match self {
+            Owner::Kept(id) | Owner::New(id) => id,
+        }
+    }
+
+    fn is_kept(self) -> bool {
+        matches!(self, Owner::Kept(_))
+    }
+}
+
+fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<'a> {
+    let named = reading.session.id;
+    match (reading.verdict, policy.rebind) {
+        (Verdict::Down, Rebind::Off) => Owner::Kept(named),
+        (Verdict::Valid, _) if named == served => Owner::Kept(named),
+        _ => Owner::New(served),
+    }
 }
 
 /// The stamps of the session from now on: a session begins when its cookie is new.
-fn stamps(policy: &Policy, reading: &Reading, served: &[u8], now: u64) -> Option<Stamps> {
+fn stamps(policy: &Policy, reading: &Reading, owner: Owner, now: u64) -> Option<Stamps> {
     if !policy.limits.any() {
         return None;
     }
     let first_seen = match reading.session.stamps {
-        Some(stamps) if is_kept(reading) && reading.session.id == served => stamps.first_seen,
+        Some(stamps) if owner.is_kept() => stamps.first_seen,
         _ => now,
     };
     Some(Stamps {
@@ -133,6 +159,39 @@ mod tests {
     }
 
     #[test]
+    fn without_rebinding_a_session_outlives_the_failure_of_its_server() {
+        let policy = Policy {
+            rebind: Rebind::Off,
+            ..limited()
+        };
+        let reading = Reading {
+            verdict: Verdict::Down,
+            ..valid(b"a", Some((NOW - 9, NOW - 9)))
+        };
+        let kept = respond(&policy, &reading, b"b", || false, NOW);
+        assert_eq!(inserted(kept), Some((&b"a"[..], Some((NOW, NOW - 9)))));
+
+        let unlimited = Policy {
+            rebind: Rebind::Off,
+            ..Policy::default()
+        };
+        let reading = Reading {
+            verdict: Verdict::Down,
+            ..valid(b"a", None)
+        };
+        assert_eq!(
+            respond(&unlimited, &reading, b"b", || false, NOW),
+            Action::None
+        );
+        let unknown = Reading {
+            verdict: Verdict::Unknown,
+            ..reading
+        };
+        let bound = respond(&unlimited, &unknown, b"b", || false, NOW);
+        assert_eq!(inserted(bound), Some((&b"b"[..], None)));
+    }
+
+    #[test]
     fn stamps_are_renewed_when_the_second_changed() {
         let reading = valid(b"a", Some((NOW - 1, NOW - 9)));
         let renewed = respond(&limited(), &reading, b"a", || false, NOW);
@@ -181,8 +240,8 @@ mod tests {
     #[test]
     fn rewrite_and_prefix_wait_for_the_server() {
         for (mode, action) in [
-            (Mode::Rewrite, Action::Rewrite),
-            (Mode::Prefix, Action::Prefix),
+            (Mode::Rewrite, Action::Rewrite(b"a")),
+            (Mode::Prefix, Action::Prefix(b"a")),
         ] {
             let policy = Policy {
                 mode,

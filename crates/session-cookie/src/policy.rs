@@ -41,7 +41,31 @@ pub enum Fallback {
     /// The balancer chooses another.
     #[default]
     On,
+    /// The balancer chooses another if the cookie names no server here; if it names one that is not
+    /// available, the request fails.
+    Unknown,
     /// The request fails.
+    Off,
+}
+
+impl Fallback {
+    /// The word for it in configurations and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fallback::On => "on",
+            Fallback::Unknown => "unknown",
+            Fallback::Off => "off",
+        }
+    }
+}
+
+/// Whose is the session after another server than that of the cookie has served it?
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Rebind {
+    /// The other's: the session has moved.
+    #[default]
+    On,
+    /// Still that of the cookie: the client returns when that server does.
     Off,
 }
 
@@ -115,6 +139,8 @@ pub struct Policy {
     pub hash: Hash,
     /// What happens when that server cannot be had.
     pub fallback: Fallback,
+    /// Whose the session is after that.
+    pub rebind: Rebind,
     /// When the session ends.
     pub limits: Limits,
     /// The `Domain` attribute.
@@ -143,6 +169,7 @@ impl Default for Policy {
             visibility: Visibility::default(),
             hash: Hash::default(),
             fallback: Fallback::default(),
+            rebind: Rebind::default(),
             limits: Limits::default(),
             domain: None,
             path: Box::from(*b"/"),

@@ -14,6 +14,8 @@ pub struct Member<P> {
     pub index: u32,
     /// Is it in the group of backup servers?
     pub backup: bool,
+    /// Does it keep its sessions, and get no new ones?
+    pub draining: bool,
 }
 
 /// The servers of one id, found in a roster; means nothing in another.
@@ -181,6 +183,7 @@ mod tests {
             peer,
             index: peer,
             backup: false,
+            draining: false,
         }
     }
 

@@ -148,9 +148,13 @@ pub fn choose(verdict: Verdict, fallback: Fallback) -> Choice {
     match verdict {
         Verdict::Valid => Choice::Bind,
         Verdict::None | Verdict::Expired | Verdict::Old | Verdict::Invalid => Choice::Balance,
-        Verdict::Unknown | Verdict::Down => match fallback {
-            Fallback::On => Choice::Balance,
+        Verdict::Unknown => match fallback {
+            Fallback::On | Fallback::Unknown => Choice::Balance,
             Fallback::Off => Choice::Refuse,
+        },
+        Verdict::Down => match fallback {
+            Fallback::On => Choice::Balance,
+            Fallback::Unknown | Fallback::Off => Choice::Refuse,
         },
     }
 }
@@ -247,11 +251,14 @@ mod tests {
             Verdict::Invalid,
         ] {
             assert_eq!(choose(absent, Fallback::Off), Choice::Balance);
+            assert_eq!(choose(absent, Fallback::Unknown), Choice::Balance);
         }
         for named in [Verdict::Unknown, Verdict::Down] {
             assert_eq!(choose(named, Fallback::Off), Choice::Refuse);
             assert_eq!(choose(named, Fallback::On), Choice::Balance);
         }
+        assert_eq!(choose(Verdict::Unknown, Fallback::Unknown), Choice::Balance);
+        assert_eq!(choose(Verdict::Down, Fallback::Unknown), Choice::Refuse);
     }
 
     proptest! {
