@@ -3,7 +3,6 @@
 //! In the order in which nginx calls it: the upstream is prepared once, then each request, then a server
 //! is got and freed as often as the request is tried.
 
-use core::cell::Cell;
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
@@ -22,14 +21,13 @@ use ngx::ffi::{
 };
 use ngx::http::HttpModule;
 use ngx::ngx_log_error;
-use session_cookie::cookie;
-use session_cookie::policy::Policy;
-use session_cookie::roster::Named;
-use session_cookie::verdict::{choose, read, Choice, Reading, Verdict};
+use session_cookie::policy::{Policy, Rebind};
+use session_cookie::roster::{Member, Named, Roster};
+use session_cookie::verdict::{choose, read, read_value, Choice, Reading, Verdict};
 
-use crate::conf::{upstream_conf, Sticky};
+use crate::conf::{upstream_conf, upstream_conf_mut, Sticky};
 use crate::nginx::headers_in::View;
-use crate::nginx::peers::{forget_try, generation_of, take, Peer, PeerData, Peers};
+use crate::nginx::peers::{forget_check, forget_try, generation_of, take, Peer, PeerData, Peers};
 use crate::nginx::{log, pool, Printable};
 use crate::servers::servers;
 
@@ -46,7 +44,7 @@ const ERROR: ngx_int_t = Status::NGX_ERROR.0;
 pub(crate) unsafe fn install(us: *mut ngx_http_upstream_srv_conf_t) {
     // SAFETY: the caller's promise.
     unsafe {
-        let chain = &mut upstream_conf(us).chain;
+        let chain = &mut upstream_conf_mut(us).chain;
 
         #[cfg(not(nginx_implicit_keepalive))]
         if let Some(keepalive) = &chain.keepalive {
@@ -112,7 +110,7 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
 unsafe fn stand_before_requests(us: *mut ngx_http_upstream_srv_conf_t) {
     // SAFETY: what is below has been prepared.
     unsafe {
-        upstream_conf(us).chain.init_peer = (*us).peer.init;
+        upstream_conf_mut(us).chain.init_peer = (*us).peer.init;
         (*us).peer.init = Some(init_peer);
     }
 }
@@ -148,10 +146,10 @@ pub(crate) struct Visit {
     pub(crate) policy: &'static Policy,
     pub(crate) reading: Reading<'static>,
     /// The servers that the cookie names, in the roster of this generation.
-    named: Option<Named>,
+    named: Option<Candidate>,
     stage: Stage,
-    /// How many of them the cookie was through with before the balancer was asked.
-    passed: usize,
+    /// Was a connection to the server in use closed, so that it was tried once more?
+    retried: bool,
     /// The id of the server in use.
     served: &'static [u8],
     /// Did the server answer? Known when it is freed.
@@ -161,6 +159,50 @@ pub(crate) struct Visit {
     header_sent: bool,
 
     below: Below,
+}
+
+/// The servers that a cookie names: whose turn it is.
+#[derive(Clone, Copy)]
+struct Candidate {
+    first: Named,
+    /// The one whose turn it is.
+    this: Named,
+    member: Member<Peer>,
+    /// Was it chosen, or could it not be?
+    passed: bool,
+}
+
+impl Candidate {
+    fn first(first: Named, member: &Member<Peer>) -> Self {
+        Candidate {
+            first,
+            this: first,
+            member: *member,
+            passed: false,
+        }
+    }
+
+    /// It is the turn of the next one.
+    #[cold]
+    #[inline(never)]
+    fn advance(&mut self, roster: &Roster<Peer>) -> Option<()> {
+        self.this = roster.next(self.this)?;
+        self.member = *roster.member(self.this)?;
+        self.passed = false;
+        Some(())
+    }
+
+    /// Those whose turn was.
+    fn before<'a>(&self, roster: &'a Roster<Peer>) -> impl Iterator<Item = &'a Member<Peer>> {
+        let end = if self.passed {
+            roster.next(self.this)
+        } else {
+            Some(self.this)
+        };
+        core::iter::successors(Some(self.first), |named| roster.next(*named))
+            .take_while(move |named| Some(*named) != end)
+            .filter_map(|named| roster.member(named))
+    }
 }
 
 /// The balancer below us.
@@ -267,28 +309,22 @@ unsafe extern "C" fn init_peer(
         let peer = &mut (*(*r).upstream).peer;
         let data: PeerData = peer.data.cast();
         if (*data).peers.cast() != (*us).peer.data {
-            ngx_log_error!(
-                NGX_LOG_ERR, log(r),
-                "session_sticky: the balancer of upstream \"{}\" is not based on round robin, sessions do not stick",
-                (*us).host
-            );
+            log_foreign_balancer(r, us);
             return OK;
         }
 
         let Some(visit) = pool::array::<Visit>((*r).pool, 1) else {
             return ERROR;
         };
-        let policy: &'static Policy = &*(policy as *const Policy);
-        let (reading, named) = read_cookie(r, us, policy, generation_of(data));
         visit.write(Visit {
             request: r,
             upstream: us,
             connection: (*r).upstream,
-            policy,
-            reading,
-            named,
-            stage: choose(reading.verdict, policy.fallback).into(),
-            passed: 0,
+            policy: &*(policy as *const Policy),
+            reading: Reading::NONE,
+            named: None,
+            stage: Stage::Balance,
+            retried: false,
             served: &[],
             answered: false,
             header_sent: false,
@@ -303,6 +339,7 @@ unsafe extern "C" fn init_peer(
                 save_session: peer.save_session,
             },
         });
+        read_cookie(&mut *visit.as_ptr());
 
         peer.data = visit.as_ptr().cast();
         peer.get = Some(get);
@@ -320,50 +357,63 @@ unsafe extern "C" fn init_peer(
 }
 
 /// Reads the cookie, and finds the servers that it names.
-unsafe fn read_cookie(
-    r: *mut ngx_http_request_t,
-    us: *mut ngx_http_upstream_srv_conf_t,
-    policy: &'static Policy,
-    generation: ngx_uint_t,
-) -> (Reading<'static>, Option<Named>) {
+#[inline]
+unsafe fn read_cookie(visit: &mut Visit) {
     // SAFETY: the request is live, and so are its header fields; time is not before 1970.
     unsafe {
-        let now = u64::try_from(ngx_time()).unwrap_or_default();
-        let named = Cell::new(None);
-        let knows = |id: &[u8]| {
-            named.set(servers(us, generation).and_then(|roster| roster.find(id)));
-            named.get().is_some()
+        let generation = generation_of(visit.below.round_robin());
+        let upstream = visit.upstream;
+        let find = |id: &[u8]| {
+            let roster = servers(upstream, generation)?;
+            let first = roster.find(id)?;
+            Some((first, roster.member(first)?))
         };
-        let values = View::of(r)
-            .original
-            .values()
-            .flat_map(|field| cookie::values(field, &policy.cookie));
-        let reading = read(values, policy, knows, now);
+        let view = View::of(visit.request);
+        let now = || u64::try_from(ngx_time()).unwrap_or_default();
 
-        if !matches!(reading.verdict, Verdict::None | Verdict::Valid) {
-            log_verdict(r, us, policy, &reading);
+        let (policy, reading) = (visit.policy, &mut visit.reading);
+        let found = match view.only {
+            Some((name, value)) if core::ptr::eq(name, &policy.cookie) => {
+                read_value(value, policy, &find, &now, reading)
+            }
+            _ => read(view.original.values(), policy, find, &now, reading),
+        };
+        if let Some((first, member)) = found {
+            visit.named = Some(Candidate::first(first, member));
+            visit.stage = Stage::Bind;
+        } else if visit.reading.verdict != Verdict::None {
+            log_verdict(visit);
+            visit.stage = choose(visit.reading.verdict, visit.policy.fallback).into();
         }
-        (reading, named.get())
     }
 }
 
 #[cold]
-unsafe fn log_verdict(
-    r: *mut ngx_http_request_t,
-    us: *mut ngx_http_upstream_srv_conf_t,
-    policy: &Policy,
-    reading: &Reading,
-) {
+#[inline(never)]
+unsafe fn log_verdict(visit: &Visit) {
     // SAFETY: the request and its upstream are live.
     unsafe {
         ngx_log_error!(
             NGX_LOG_INFO,
-            log(r),
+            log(visit.request),
             "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
-            Printable(&policy.cookie),
-            (*us).host,
-            reading.verdict.as_str(),
-            Printable(reading.session.id)
+            Printable(&visit.policy.cookie),
+            (*visit.upstream).host,
+            visit.reading.verdict.as_str(),
+            Printable(visit.reading.session.id)
+        );
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn log_foreign_balancer(r: *mut ngx_http_request_t, us: *mut ngx_http_upstream_srv_conf_t) {
+    // SAFETY: the request and its upstream are live.
+    unsafe {
+        ngx_log_error!(
+            NGX_LOG_ERR, log(r),
+            "session_sticky: the balancer of upstream \"{}\" is not based on round robin, sessions do not stick",
+            (*us).host
         );
     }
 }
@@ -395,27 +445,33 @@ unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
     unsafe {
         let data = visit.below.round_robin();
         let primary: Peers = (*visit.upstream).peer.data.cast();
-        let roster = servers(visit.upstream, generation_of(data));
-        let (Some(roster), Some(named)) = (roster, visit.named) else {
+        let Some(named) = &mut visit.named else {
             return false;
         };
-        for member in roster.members(named).skip(visit.passed) {
-            visit.passed = visit.passed.saturating_add(1);
-            if take(primary, &member, data, pc) {
-                if member.draining {
-                    grant_try(visit, pc);
+        loop {
+            if named.passed {
+                let roster = servers(visit.upstream, generation_of(data));
+                if roster.and_then(|roster| named.advance(roster)).is_none() {
+                    return false;
                 }
-                visit.served = visit.reading.session.id;
-                return true;
+            }
+            named.passed = true;
+            if take(primary, &named.member, data, pc) {
+                break;
             }
         }
-        false
+        visit.served = visit.reading.session.id;
+        if named.member.draining {
+            grant_try(visit, pc);
+        }
+        true
     }
 }
 
 /// nginx counts the tries of a request by the servers that are not `down`, which a draining one is to the
 /// balancers: without this, one that fails would leave no try for the others.
 #[cold]
+#[inline(never)]
 unsafe fn grant_try(visit: &Visit, pc: *mut ngx_peer_connection_t) {
     // SAFETY: as in `bind`; a connection to an upstream has its configuration.
     unsafe {
@@ -428,6 +484,7 @@ unsafe fn grant_try(visit: &Visit, pc: *mut ngx_peer_connection_t) {
 
 /// The server that the cookie names cannot be had: who chooses now?
 #[cold]
+#[inline(never)]
 unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
     // SAFETY: as in `bind`.
     unsafe {
@@ -438,9 +495,15 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
         visit.stage = choose(Verdict::Down, visit.policy.fallback).into();
         if visit.stage == Stage::Balance {
             ngx_log_error!(
-                NGX_LOG_INFO, (*pc).log,
-                "session_sticky: server \"{}\" of upstream \"{}\" is not available, the session moves",
-                Printable(visit.reading.session.id), (*visit.upstream).host
+                NGX_LOG_INFO,
+                (*pc).log,
+                "session_sticky: server \"{}\" of upstream \"{}\" is not available, {}",
+                Printable(visit.reading.session.id),
+                (*visit.upstream).host,
+                match visit.policy.rebind {
+                    Rebind::On => "the session moves",
+                    Rebind::Off => "another serves this request",
+                }
             );
         }
     }
@@ -448,6 +511,7 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
 
 /// The request fails, as it does when a balancer has no server left.
 #[cold]
+#[inline(never)]
 unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
     // SAFETY: as in `bind`; nginx prints the name of the upstream.
     unsafe {
@@ -465,6 +529,7 @@ unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
 }
 
 /// Lets the balancer choose, and notes whom.
+#[inline(never)]
 unsafe fn balance(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
     // SAFETY: as in `bind`. Every balancer has both functions.
     unsafe {
@@ -495,13 +560,13 @@ unsafe fn balance(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_
 unsafe fn was_tried(visit: &Visit, data: PeerData) -> bool {
     // SAFETY: as in `bind`.
     unsafe {
-        let Some(named) = visit.named.filter(|_| visit.passed > 0) else {
+        let Some(named) = &visit.named else {
             return false;
         };
         let current = (*data).current;
         servers(visit.upstream, generation_of(data)).is_some_and(|roster| {
-            let mut tried = roster.members(named).take(visit.passed);
-            tried.any(|member| member.backup && member.peer == current)
+            let mut before = named.before(roster);
+            before.any(|member| member.backup && member.peer == current)
         })
     }
 }
@@ -523,8 +588,9 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
         let visit = &mut *data.cast::<Visit>();
         let mut state = state;
         let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
-        if failed && was_stale(pc, visit.connection) {
+        if failed && !visit.retried && was_stale(pc, visit.connection) {
             state &= !(NGX_PEER_FAILED as ngx_uint_t);
+            forget_check(visit.below.round_robin());
             try_again(visit);
         }
         visit.answered = !failed && has_answered(visit.connection);
@@ -539,7 +605,8 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
 }
 
 /// Did the server close a connection that was kept alive, just when it was used again? That says nothing
-/// about the server: nginx itself takes no try away for it (`ngx_http_upstream_next`).
+/// about the server: nginx itself takes no try away for it (`ngx_http_upstream_next`). The second time it does:
+/// a server that closes without an answer must not get the request by every connection to it.
 unsafe fn was_stale(pc: *mut ngx_peer_connection_t, upstream: *mut ngx_http_upstream_t) -> bool {
     // SAFETY: nginx frees the server before the connection; a try has a state.
     unsafe {
@@ -553,6 +620,7 @@ unsafe fn was_stale(pc: *mut ngx_peer_connection_t, upstream: *mut ngx_http_upst
 
 /// The server that the cookie names may be chosen once more.
 #[cold]
+#[inline(never)]
 unsafe fn try_again(visit: &mut Visit) {
     if visit.stage != Stage::Bind {
         return;
@@ -560,13 +628,10 @@ unsafe fn try_again(visit: &mut Visit) {
     // SAFETY: as in `bind`, which has chosen the server in use.
     unsafe {
         let data = visit.below.round_robin();
-        let roster = servers(visit.upstream, generation_of(data));
-        let (Some(roster), Some(named)) = (roster, visit.named) else {
-            return;
-        };
-        visit.passed = visit.passed.saturating_sub(1);
-        if let Some(member) = roster.members(named).nth(visit.passed) {
-            forget_try(&member, data);
+        if let Some(named) = &mut visit.named {
+            forget_try(&named.member, data);
+            named.passed = false;
+            visit.retried = true;
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the module knows of each upstream and each location, and when it learns it.
 
+use core::cell::UnsafeCell;
 use core::ffi::{c_char, c_void};
+use core::ptr::NonNull;
 use std::collections::BTreeMap;
 
 use ngx::core::Status;
@@ -18,6 +20,7 @@ use session_cookie::cookie::Rule;
 use session_cookie::policy::Policy;
 
 use crate::directives::hide_cookie::{self, HideDirective};
+use crate::nginx::pool::ALIGNMENT;
 use crate::nginx::{bytes, conf};
 use crate::servers::Servers;
 use crate::{request, response};
@@ -55,13 +58,13 @@ pub(crate) struct UpstreamConf {
     /// What `session_sticky` said; without it the upstream is none of our business.
     pub(crate) policy: Option<Policy>,
     /// `samesite=$variable`.
-    pub(crate) same_site: Option<&'static mut ngx_http_complex_value_t>,
+    pub(crate) same_site: Option<NonNull<ngx_http_complex_value_t>>,
     /// What `server …` said.
     pub(crate) server_confs: ServerConfs,
     /// Our place between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
-    /// The servers as this worker knows them.
-    pub(crate) servers: Option<Servers>,
+    /// The servers as this worker knows them, the only thing here that changes while requests are served.
+    pub(crate) servers: UnsafeCell<Option<Servers>>,
 }
 
 /// What we call in turn: nginx's balancers stand in each other, and so do we.
@@ -94,6 +97,13 @@ pub(crate) struct LocationConf {
 
 /// The last phase before content.
 const PHASE: usize = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize;
+
+// ngx makes them in memory of a pool.
+const _: () = assert!(
+    align_of::<MainConf>() <= ALIGNMENT
+        && align_of::<UpstreamConf>() <= ALIGNMENT
+        && align_of::<LocationConf>() <= ALIGNMENT
+);
 
 impl HttpModule for Sticky {
     fn module() -> &'static ngx_module_t {
@@ -194,12 +204,29 @@ unsafe impl HttpModuleLocationConf for Sticky {
 ///
 /// # Safety
 ///
-/// `us` is an explicit upstream of a live cycle. The reference is short-lived: no other exists meanwhile.
+/// `us` is an explicit upstream of a live cycle.
 #[inline]
-pub(crate) unsafe fn upstream_conf<'a>(
+pub(crate) unsafe fn upstream_conf<'a>(us: *mut ngx_http_upstream_srv_conf_t) -> &'a UpstreamConf {
+    // SAFETY: as below; nobody changes it meanwhile.
+    unsafe { &*upstream_conf_ptr(us) }
+}
+
+/// The same, to be written to.
+///
+/// # Safety
+///
+/// `us` is an explicit upstream of a cycle whose configuration is being read. The reference is short-lived:
+/// no other exists meanwhile.
+pub(crate) unsafe fn upstream_conf_mut<'a>(
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> &'a mut UpstreamConf {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *upstream_conf_ptr(us) }
+}
+
+#[inline]
+unsafe fn upstream_conf_ptr(us: *mut ngx_http_upstream_srv_conf_t) -> *mut UpstreamConf {
     // SAFETY: every explicit upstream has a configuration of every http module; ours never fails to be
     // made without nginx failing too.
-    unsafe { &mut *(*(*us).srv_conf.add(Sticky::module().ctx_index)).cast::<UpstreamConf>() }
+    unsafe { (*(*us).srv_conf.add(Sticky::module().ctx_index)).cast() }
 }

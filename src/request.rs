@@ -1,13 +1,15 @@
 //! Before the request to the server behind is created: hides what that server must not see.
 
+use core::ptr;
+
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, NGX_HTTP_INTERNAL_SERVER_ERROR};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
-use session_cookie::cookie::{is_named, strip, Rule};
+use session_cookie::cookie::{first_hidden, strip, Rule};
 
 use crate::conf::Sticky;
 use crate::nginx::headers_in::{forget, OutOfMemory, View};
-use crate::nginx::pool;
+use crate::nginx::pool::{self, Text};
 
 /// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
 /// again with its own location.
@@ -35,27 +37,38 @@ unsafe fn hide(
     // SAFETY: the request is live; the values live in its pool, or are the client's own.
     unsafe {
         let view = View::of(r);
-        if hides.iter().all(|rule| view.rules.contains(rule)) {
+        let hides = fresh(r, hides, view.rules)?;
+        let mut fields = view.installed.values();
+        let named = |field| {
+            let mut rules = hides.iter();
+            rules.find_map(|rule| Some((field, rule, first_hidden(field, rule)?)))
+        };
+        let Some((first_field, first_rule, first)) = fields.find_map(named) else {
             return Ok(());
-        }
-        if !view.original.values().any(|field| is_named(field, hides)) {
-            return Ok(());
+        };
+
+        let mut several = false;
+        let rules = concat(r, view.rules, hides)?;
+        let view = view.install(r, rules, |field| {
+            let mut left = field;
+            for rule in hides {
+                let is_first = ptr::eq(left, first_field) && ptr::eq(rule, first_rule);
+                let hidden = if is_first {
+                    Some(first)
+                } else {
+                    first_hidden(left, rule)
+                };
+                let Some(hidden) = hidden else { continue };
+                let mut text = Text::new((*r).pool, left.len()).ok_or(OutOfMemory)?;
+                several |= strip(left, hidden, rule, &mut text) || !is_first;
+                left = text.into_bytes();
+            }
+            Ok(left)
+        })?;
+        if let ([rule], false) = (view.rules, several) {
+            view.only = Some((rule.name, first.value(first_field)));
         }
 
-        let rules = if view.rules.is_empty() {
-            hides
-        } else {
-            both(r, view.rules, hides)?
-        };
-        let mut left = pool::Stack::<&[u8]>::new((*r).pool, view.original.values().count())
-            .ok_or(OutOfMemory)?;
-        for field in view.original.values() {
-            let kept = stripped(r, field, rules)?;
-            if !kept.is_empty() {
-                left.push(kept);
-            }
-        }
-        view.install(r, rules, left.as_slice())?;
         if let Some(main) = Sticky::main_conf(&*r) {
             forget(r, &main.cookie_variables);
         }
@@ -63,13 +76,36 @@ unsafe fn hide(
     }
 }
 
-/// The rules of an earlier location and those of this one.
-unsafe fn both(
+/// The rules that no earlier location has followed: what is hidden already must not be looked for again.
+unsafe fn fresh(
+    r: *mut ngx_http_request_t,
+    hides: &'static [Rule<'static>],
+    earlier: &[Rule<'static>],
+) -> Result<&'static [Rule<'static>], OutOfMemory> {
+    if earlier.is_empty() {
+        return Ok(hides);
+    }
+    // SAFETY: the request is live, and so is its pool as long as its view.
+    unsafe {
+        let mut rules = pool::Stack::new((*r).pool, hides.len()).ok_or(OutOfMemory)?;
+        hides
+            .iter()
+            .filter(|rule| !earlier.contains(rule))
+            .for_each(|rule| rules.push(*rule));
+        Ok(rules.as_slice())
+    }
+}
+
+/// The rules of earlier locations and those of this one.
+unsafe fn concat(
     r: *mut ngx_http_request_t,
     earlier: &[Rule<'static>],
-    hides: &[Rule<'static>],
+    hides: &'static [Rule<'static>],
 ) -> Result<&'static [Rule<'static>], OutOfMemory> {
-    // SAFETY: the request is live, and so is its pool as long as its view.
+    if earlier.is_empty() {
+        return Ok(hides);
+    }
+    // SAFETY: as above.
     unsafe {
         let length = earlier.len().saturating_add(hides.len());
         let mut rules = pool::Stack::new((*r).pool, length).ok_or(OutOfMemory)?;
@@ -79,19 +115,4 @@ unsafe fn both(
             .for_each(|rule| rules.push(*rule));
         Ok(rules.as_slice())
     }
-}
-
-/// A field without what the rules hide; the field itself if that is nothing.
-unsafe fn stripped<'a>(
-    r: *mut ngx_http_request_t,
-    field: &'a [u8],
-    rules: &[Rule],
-) -> Result<&'a [u8], OutOfMemory> {
-    if !is_named(field, rules) {
-        return Ok(field);
-    }
-    // SAFETY: the request is live.
-    let memory = unsafe { pool::text((*r).pool, field.len()) }.ok_or(OutOfMemory)?;
-    let length = strip(field, rules, memory);
-    Ok(memory.get(..length).unwrap_or_default())
 }

@@ -6,16 +6,16 @@ use ngx::ffi::{
     ngx_http_top_header_filter, ngx_int_t, ngx_str_t, ngx_time, time_t,
 };
 use session_cookie::action::{respond, Action};
-use session_cookie::policy::{SameSite, Secure};
+use session_cookie::policy::{Policy, SameSite, Secure};
 use session_cookie::session::Session;
 use session_cookie::set_cookie::{self, Insertion, Parts, DATE};
-use session_cookie::text::Writer;
 
 use crate::balancer::Visit;
 use crate::conf::upstream_conf;
+use crate::nginx::bytes;
 use crate::nginx::headers_in::OutOfMemory;
 use crate::nginx::headers_out::{set_cookies, SetCookie};
-use crate::nginx::{bytes, pool};
+use crate::nginx::pool::Text;
 
 /// The filter after us. nginx sets the chain anew for each configuration.
 static mut NEXT: ngx_http_output_header_filter_pt = None;
@@ -38,16 +38,18 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     unsafe {
         if let Some(visit) = Visit::of(r) {
             visit.note_header();
-            // What a subrequest sets is not sent.
-            let served = visit.answered_by().filter(|_| r == (*r).main);
-            if served.is_some_and(|served| answer(r, visit, served).is_err()) {
-                return Status::NGX_ERROR.into();
+            if let Some(served) = visit.answered_by() {
+                if answer(r, visit, served).is_err() {
+                    return Status::NGX_ERROR.into();
+                }
             }
         }
         NEXT.map_or(Status::NGX_OK.into(), |next| next(r))
     }
 }
 
+/// Does for the session what the server's answer calls for.
+#[inline]
 unsafe fn answer(
     r: *mut ngx_http_request_t,
     visit: &Visit,
@@ -55,59 +57,57 @@ unsafe fn answer(
 ) -> Result<(), OutOfMemory> {
     // SAFETY: the request is live, and its header was not sent.
     unsafe {
+        // What a subrequest sets is not sent.
+        if r != (*r).main {
+            return Ok(());
+        }
         let policy = visit.policy;
-        let own = || set_cookies(r).filter(|field| set_cookie::sets(field.value(), &policy.cookie));
+        let sets = || own(r, policy).next().is_some();
         let now = u64::try_from(ngx_time()).unwrap_or_default();
-
-        match respond(
-            policy,
-            &visit.reading,
-            served,
-            || own().next().is_some(),
-            now,
-        ) {
+        match respond(policy, &visit.reading, served, sets, now) {
             Action::None => Ok(()),
-            Action::Insert(session) => {
-                if policy.hides().is_some() {
-                    own().for_each(SetCookie::remove);
-                }
-                insert(r, visit, session, now)
-            }
-            Action::Rewrite(id) => {
-                own().try_for_each(|field| edit(r, field, id, set_cookie::rewrite))
-            }
-            Action::Prefix(id) => {
-                own().try_for_each(|field| edit(r, field, id, set_cookie::prefix))
-            }
+            Action::Insert(session) => insert(r, visit, session, now),
+            Action::Rewrite(id) => edit(r, policy, id, set_cookie::rewrite),
+            Action::Prefix(id) => edit(r, policy, id, set_cookie::prefix),
         }
     }
 }
 
-/// Edits a field of the server behind.
+/// The fields in which the server behind sets the cookie.
+unsafe fn own(
+    r: *mut ngx_http_request_t,
+    policy: &'static Policy,
+) -> impl Iterator<Item = SetCookie> {
+    // SAFETY: the request is live; the list does not grow while it is read.
+    unsafe { set_cookies(r).filter(|field| set_cookie::sets(field.value(), &policy.cookie)) }
+}
+
+/// Edits the fields in which the server behind sets the cookie.
+#[inline(never)]
 unsafe fn edit(
     r: *mut ngx_http_request_t,
-    field: SetCookie,
+    policy: &Policy,
     id: &[u8],
-    write: fn(&Parts, &[u8], &mut Writer),
+    write: fn(&Parts, &[u8], &mut Text),
 ) -> Result<(), OutOfMemory> {
-    let Some(parts) = set_cookie::parse(field.value()) else {
-        return Ok(());
-    };
-    let length = field
-        .value()
-        .len()
-        .saturating_add(id.len())
-        .saturating_add(1);
-    // SAFETY: the request is live.
-    let memory = unsafe { pool::text((*r).pool, length) }.ok_or(OutOfMemory)?;
-    let mut out = Writer::new(memory);
-    write(&parts, id, &mut out);
-    let length = out.len();
-    field.set(memory.get(..length).unwrap_or_default());
+    // SAFETY: the request is live, and so are its fields; the list does not grow while it is read.
+    unsafe {
+        for field in set_cookies(r) {
+            let value = field.value();
+            let Some(parts) = set_cookie::parse(value, &policy.cookie) else {
+                continue;
+            };
+            let room = value.len().saturating_add(id.len()).saturating_add(1);
+            let mut out = Text::new((*r).pool, room).ok_or(OutOfMemory)?;
+            write(&parts, id, &mut out);
+            field.set(out.into_bytes());
+        }
+    }
     Ok(())
 }
 
-/// Adds a field of our own.
+/// Adds a field of our own, in place of those of a server that must not see the cookie.
+#[inline(never)]
 unsafe fn insert(
     r: *mut ngx_http_request_t,
     visit: &Visit,
@@ -124,6 +124,9 @@ unsafe fn insert(
     });
     // SAFETY: the request is live, with its connection; the field is written into its pool.
     unsafe {
+        if policy.hides().is_some() {
+            own(r, policy).for_each(SetCookie::remove);
+        }
         let insertion = Insertion {
             policy,
             session,
@@ -135,11 +138,9 @@ unsafe fn insert(
             },
             same_site: same_site(r, visit),
         };
-        let memory = pool::text((*r).pool, insertion.max_len()).ok_or(OutOfMemory)?;
-        let mut out = Writer::new(memory);
+        let mut out = Text::new((*r).pool, insertion.max_len()).ok_or(OutOfMemory)?;
         insertion.write(&mut out);
-        let length = out.len();
-        SetCookie::push(r, memory.get(..length).unwrap_or_default()).ok_or(OutOfMemory)
+        SetCookie::push(r, out.into_bytes()).ok_or(OutOfMemory)
     }
 }
 
@@ -165,11 +166,11 @@ unsafe fn is_tls(r: *mut ngx_http_request_t) -> bool {
 unsafe fn same_site(r: *mut ngx_http_request_t, visit: &Visit) -> Option<SameSite> {
     // SAFETY: the request is live, and the compiled value lives as long as the cycle.
     unsafe {
-        let Some(compiled) = upstream_conf(visit.upstream).same_site.as_deref_mut() else {
+        let Some(compiled) = upstream_conf(visit.upstream).same_site else {
             return visit.policy.same_site;
         };
         let mut value = ngx_str_t::empty();
-        if ngx_http_complex_value(r, compiled, &raw mut value) != Status::NGX_OK.into() {
+        if ngx_http_complex_value(r, compiled.as_ptr(), &raw mut value) != Status::NGX_OK.into() {
             return Some(SameSite::Strict);
         }
         match bytes(value) {

@@ -82,10 +82,17 @@ fuzz_target!(|input: Input| {
         known => known,
     };
     let fields: Vec<_> = input.fields.iter().map(|seed| text(seed)).collect();
-    let all = || fields.iter().flat_map(|field| values(field, b"route"));
+    let all = || {
+        fields
+            .iter()
+            .flat_map(|field| values(field, &policy.cookie))
+    };
 
     // The first valid value wins, else the first.
-    let reading = read(all(), &policy, |id| id == known, now);
+    let mut reading = Reading::NONE;
+    let find = |id: &[u8]| (id == known).then_some(());
+    let cookies = fields.iter().map(Vec::as_slice);
+    let found = read(cookies, &policy, find, &|| now, &mut reading);
     let verdicts: Vec<_> = all()
         .map(|value| expected(value, &policy, known, now))
         .collect();
@@ -95,6 +102,7 @@ fuzz_target!(|input: Input| {
         verdicts.first().copied().unwrap_or(Verdict::None)
     };
     assert_eq!(reading.verdict, verdict);
+    assert_eq!(found.is_some(), verdict == Verdict::Valid);
 
     let choice = choose(verdict, policy.fallback);
     assert_eq!(choice == Choice::Bind, verdict == Verdict::Valid);
@@ -130,9 +138,9 @@ fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u6
     let session = match respond(policy, reading, served, || sets, now) {
         Action::None => return assert!(kept || policy.mode != Mode::Insert),
         Action::Rewrite(id) => {
-            return assert!(sets && policy.mode == Mode::Rewrite && id == owner);
+            return assert!(policy.mode == Mode::Rewrite && id == owner);
         }
-        Action::Prefix(id) => return assert!(sets && policy.mode == Mode::Prefix && id == owner),
+        Action::Prefix(id) => return assert!(policy.mode == Mode::Prefix && id == owner),
         Action::Insert(session) => session,
     };
     assert_eq!(policy.mode, Mode::Insert);
@@ -151,7 +159,10 @@ fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u6
         return;
     }
     let value = written(encoded_len(&session), |out| encode(&session, out));
-    let next = read([&value[..]].into_iter(), policy, |id| id == owner, now);
+    let find = |id: &[u8]| (id == owner).then_some(());
+    let field = [b"route=", &value[..]].concat();
+    let mut next = Reading::NONE;
+    let _ = read([&field[..]].into_iter(), policy, find, &|| now, &mut next);
     assert_eq!((next.verdict, next.session), (Verdict::Valid, session));
     assert_eq!(respond(policy, &next, owner, || false, now), Action::None);
 }

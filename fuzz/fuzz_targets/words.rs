@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use session_cookie::policy::SameSite;
 use session_cookie::text::{
-    decimal, is_attribute_value, is_cookie_value, is_domain, is_token, trim, trim_end, trim_start,
-    unquote, DECIMAL,
+    decimal, find, is_attribute_value, is_cookie_value, is_domain, is_token, trim, trim_end,
+    trim_start, unquote, Sink, DECIMAL,
 };
 use session_cookie_fuzz::{number, text, trimmed, written};
 
@@ -25,6 +25,13 @@ fuzz_target!(|seed: &[u8]| {
     assert_eq!(trim(&word), trimmed(&word));
     assert_eq!(trim_start(trim_end(&word)), trimmed(&word));
     assert!(word.ends_with(trim_start(&word)) && word.starts_with(trim_end(&word)));
+
+    for byte in [b';', b'=', b'|', b'~', 0, 255] {
+        assert_eq!(
+            find(byte, &word),
+            word.iter().position(|other| *other == byte)
+        );
+    }
 
     let inner = unquote(&word);
     assert!(inner == word || [b"\"", inner, b"\""].concat() == word);

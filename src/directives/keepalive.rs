@@ -12,7 +12,7 @@ use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_init_round_robin, NG
 use ngx::ngx_conf_log_error;
 
 use crate::balancer;
-use crate::conf::{upstream_conf, Keepalive};
+use crate::conf::{upstream_conf, upstream_conf_mut, Keepalive};
 use crate::nginx::conf::{self, current_upstream, hand_over};
 
 pub(crate) unsafe extern "C" fn keepalive(
@@ -38,7 +38,7 @@ pub(crate) unsafe extern "C" fn keepalive(
             .or(Some(ngx_http_upstream_init_round_robin));
         (*us).peer.init_upstream = Some(balancer::init_upstream_inside);
         let result = hand_over(cf, module, b"keepalive").unwrap_or(conf::ERROR);
-        upstream_conf(us).chain.keepalive = Some(Keepalive {
+        upstream_conf_mut(us).chain.keepalive = Some(Keepalive {
             inside,
             outside: (*us).peer.init_upstream,
         });

@@ -6,12 +6,12 @@ use ngx::ffi::{
     ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::http::{HttpModule, NgxHttpUpstreamModule};
-use ngx::{ngx_conf_log_error, ngx_string};
+use ngx::{ngx_conf_log_error, ngx_log_error, ngx_string};
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::is_cookie_value;
 
 use crate::balancer;
-use crate::conf::{upstream_conf, ServerConf};
+use crate::conf::{upstream_conf, upstream_conf_mut, ServerConf};
 use crate::nginx::conf::{self, current_upstream, hand_over, upstreams, words};
 use crate::nginx::{bytes, Printable};
 
@@ -34,9 +34,7 @@ pub(crate) unsafe extern "C" fn server(
             return result;
         }
 
-        if said.id.is_some() || said.draining {
-            note(cf, said);
-        }
+        note(cf, said);
         conf::OK
     }
 }
@@ -101,21 +99,39 @@ unsafe fn note(cf: *mut ngx_conf_t, said: ServerConf) {
     // SAFETY: nginx has pushed the server to its upstream's array.
     unsafe {
         let us = current_upstream(cf);
+        let confs = &mut upstream_conf_mut(us).server_confs;
+        let is_silent = said.id.is_none() && !said.draining;
+        if is_silent && confs.is_empty() {
+            return;
+        }
         let servers: &[ngx_http_upstream_server_t] = (*(*us).servers).as_slice();
         let Some(server) = servers.last() else { return };
         let address: ngx_str_t = server.name;
 
         let key = (Box::from(bytes(address)), server.backup() != 0);
-        let noted = upstream_conf(us).server_confs.entry(key).or_default();
-        noted.draining |= said.draining;
+        let Some(noted) = confs.get_mut(&key) else {
+            if !is_silent {
+                confs.insert(key, said);
+            }
+            return;
+        };
+        let warn = |what: &str| {
+            ngx_conf_log_error!(
+                NGX_LOG_WARN,
+                cf,
+                "server \"{}\" is given twice {}, the last one counts",
+                address,
+                what
+            );
+        };
+        if noted.draining != said.draining {
+            noted.draining = said.draining;
+            warn("with and without \"drain\"");
+        }
         if let Some(id) = said.id {
             let before = noted.id.replace(id);
             if before.is_some() && before != noted.id {
-                ngx_conf_log_error!(
-                    NGX_LOG_WARN, cf,
-                    "server \"{}\" is given twice with different parameters \"id\", the last one counts",
-                    address
-                );
+                warn("with different parameters \"id\"");
             }
         }
     }
@@ -128,11 +144,15 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
     unsafe {
         for us in upstreams(cf).filter(|us| upstream_conf(*us).policy.is_some()) {
             if has_own_sticky(cf, us) {
-                ngx_conf_log_error!(
-                    NGX_LOG_EMERG, cf,
-                    "\"session_sticky\" and \"sticky\" are both given in upstream \"{}\" in {}:{}, \
-                     remove one of them",
-                    (*us).host, Printable(core::ffi::CStr::from_ptr((*us).file_name.cast()).to_bytes()), (*us).line
+                // All was read: "cf" is at the end of the block, which is no place to point at.
+                ngx_log_error!(
+                    NGX_LOG_EMERG,
+                    (*cf).log,
+                    "\"session_sticky\" and \"sticky\" are both given, remove one of them from \
+                     upstream \"{}\" in {}:{}",
+                    (*us).host,
+                    Printable(core::ffi::CStr::from_ptr((*us).file_name.cast()).to_bytes()),
+                    (*us).line
                 );
                 return conf::ERROR;
             }

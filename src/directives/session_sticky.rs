@@ -2,18 +2,20 @@
 
 use core::ffi::{c_char, c_void};
 use core::fmt::{self, Display};
+use core::ptr::NonNull;
 
 use ngx::ffi::{
     ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
     ngx_http_complex_value_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::ngx_conf_log_error;
+use session_cookie::cookie::Name;
 use session_cookie::policy::{
     Fallback, Hash, Limits, Mode, Policy, Rebind, SameSite, Secure, Visibility,
 };
 use session_cookie::text::{is_attribute_value, is_domain, is_token};
 
-use crate::conf::{upstream_conf, UpstreamConf};
+use crate::conf::{upstream_conf, upstream_conf_mut, UpstreamConf};
 use crate::nginx::conf::{self, current_upstream, seconds, words};
 use crate::nginx::{bytes, pool, string, Printable};
 
@@ -109,7 +111,7 @@ pub(crate) unsafe extern "C" fn session_sticky(
 
         let same_site = |text| compile(cf, text);
         match parse(parameters, &mut warn)
-            .and_then(|parsed| store(parsed, upstream_conf(us), same_site))
+            .and_then(|parsed| store(parsed, upstream_conf_mut(us), same_site))
         {
             Ok(()) => conf::OK,
             Err(error) => {
@@ -123,7 +125,7 @@ pub(crate) unsafe extern "C" fn session_sticky(
 fn store<'a>(
     parsed: Parsed<'a>,
     conf: &mut UpstreamConf,
-    compile: impl FnOnce(&'a [u8]) -> Result<&'static mut ngx_http_complex_value_t, Error<'a>>,
+    compile: impl FnOnce(&'a [u8]) -> Result<NonNull<ngx_http_complex_value_t>, Error<'a>>,
 ) -> Result<(), Error<'a>> {
     conf.same_site = parsed.same_site.map(compile).transpose()?;
     conf.policy = Some(parsed.policy);
@@ -134,10 +136,10 @@ fn store<'a>(
 unsafe fn compile<'a>(
     cf: *mut ngx_conf_t,
     text: &'a [u8],
-) -> Result<&'static mut ngx_http_complex_value_t, Error<'a>> {
+) -> Result<NonNull<ngx_http_complex_value_t>, Error<'a>> {
     // SAFETY: the compiled value lives in the cycle's pool, and so does its text.
     unsafe {
-        let mut value =
+        let value =
             pool::array::<ngx_http_complex_value_t>((*cf).pool, 1).ok_or(Error::Variable(text))?;
         value.write_bytes(0, 1);
         let mut source = string(text);
@@ -146,7 +148,7 @@ unsafe fn compile<'a>(
         request.value = &raw mut source;
         request.complex_value = value.as_ptr();
         if ngx_http_compile_complex_value(&raw mut request) == 0 {
-            Ok(value.as_mut())
+            Ok(value)
         } else {
             Err(Error::Variable(text))
         }
@@ -218,7 +220,7 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
                     "a token: letters, digits and any of \"!#$%&'*+-.^_`|~\"",
                 ));
             }
-            policy.cookie = Box::from(value);
+            policy.cookie = Name::new(value);
             "cookie"
         }
         b"domain" => {
@@ -349,7 +351,7 @@ fn check_cookie_prefix<'a>(policy: &Policy) -> Result<(), Error<'a>> {
         return Ok(());
     };
     Err(Error::CookiePrefix {
-        cookie: policy.cookie.clone(),
+        cookie: Box::from(&*policy.cookie),
         needs,
     })
 }

@@ -10,7 +10,7 @@ use core::ptr;
 
 use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_t, ngx_table_elt_t};
 
-use session_cookie::cookie::Rule;
+use session_cookie::cookie::{Name, Rule};
 
 use super::{bytes, pool, string};
 
@@ -39,38 +39,64 @@ impl Cookies {
         }
     }
 
-    /// Puts `count` consecutive fields in the place of the current ones.
-    unsafe fn replace(
-        r: *mut ngx_http_request_t,
-        first: *mut ngx_table_elt_t,
-        count: usize,
-    ) -> Option<()> {
+    /// Without any field yet, and with room for so many.
+    #[cfg(nginx_header_chains)]
+    unsafe fn with_room(_: *mut ngx_http_request_t, _: usize) -> Option<Self> {
+        Some(Cookies(ptr::null_mut()))
+    }
+
+    /// Without any field yet, and with room for so many.
+    #[cfg(not(nginx_header_chains))]
+    unsafe fn with_room(r: *mut ngx_http_request_t, room: usize) -> Option<Self> {
+        // SAFETY: `r` is live.
+        let fields = unsafe { pool::array((*r).pool, room.max(1))? };
+        Some(Cookies(fields.as_ptr(), 0))
+    }
+
+    /// Appends a field behind `last`, which is the last one, or null.
+    unsafe fn push(&mut self, last: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
+        // SAFETY: both are live, and there is room.
+        unsafe {
+            #[cfg(nginx_header_chains)]
+            if last.is_null() {
+                self.0 = field;
+            } else {
+                (*last).next = field;
+            }
+            #[cfg(not(nginx_header_chains))]
+            {
+                let _ = last;
+                self.0.add(self.1).write(field);
+                self.1 = self.1.saturating_add(1);
+            }
+        }
+    }
+
+    /// Puts them in the place of the current ones.
+    unsafe fn install(self, r: *mut ngx_http_request_t) {
         // SAFETY: `r` is live, and so are the fields.
         unsafe {
             #[cfg(nginx_header_chains)]
             {
-                (*r).headers_in.cookie = if count == 0 { ptr::null_mut() } else { first };
+                (*r).headers_in.cookie = self.0;
+                // Whoever needs the other chains has nginx make them anew, from the new list.
+                (*r).headers_in.set_multi_linked(0);
             }
             #[cfg(not(nginx_header_chains))]
             {
-                let fields = pool::array::<*mut ngx_table_elt_t>((*r).pool, count.max(1))?;
-                for at in 0..count {
-                    fields.add(at).write(first.add(at));
-                }
                 (*r).headers_in.cookies = ngx::ffi::ngx_array_t {
-                    elts: fields.as_ptr().cast(),
-                    nelts: count,
+                    elts: self.0.cast(),
+                    nelts: self.1,
                     size: size_of::<*mut ngx_table_elt_t>(),
-                    nalloc: count.max(1),
+                    nalloc: self.1.max(1),
                     pool: (*r).pool,
                 };
             }
         }
-        Some(())
     }
 
     /// The fields.
-    fn fields(self) -> impl Iterator<Item = *mut ngx_table_elt_t> {
+    fn fields(self) -> impl Iterator<Item = *mut ngx_table_elt_t> + Clone {
         #[cfg(nginx_header_chains)]
         // SAFETY: a chain of live fields.
         return core::iter::successors(ptr::NonNull::new(self.0), |field| unsafe {
@@ -83,7 +109,7 @@ impl Cookies {
     }
 
     /// The values of the fields.
-    pub(crate) fn values<'a>(self) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn values<'a>(self) -> impl Iterator<Item = &'a [u8]> + Clone {
         // SAFETY: header fields live in the request's pool, or in its connection's header buffers.
         self.fields().map(|field| unsafe { bytes((*field).value) })
     }
@@ -92,11 +118,14 @@ impl Cookies {
 /// A view of the `Cookie` fields: what it was made of.
 #[derive(Clone, Copy)]
 pub(crate) struct View {
-    installed: Cookies,
+    /// The fields as the request sees them.
+    pub(crate) installed: Cookies,
     /// The fields as the client sent them.
     pub(crate) original: Cookies,
     /// What is hidden of them.
     pub(crate) rules: &'static [Rule<'static>],
+    /// Where there is one rule and one pair that it names: the name and the value.
+    pub(crate) only: Option<(&'static Name, &'static [u8])>,
 }
 
 impl pool::Keep for View {
@@ -123,82 +152,111 @@ impl View {
                     installed: current,
                     original: current,
                     rules: &[],
+                    only: None,
                 },
                 |view| *view.as_ref(),
             )
         }
     }
 
-    /// Gives the request a view of its own: `Cookie` fields with these values, in order, none of them
-    /// empty, at the place of the first one before. There was one.
+    /// Gives the request a view of its own: `strip` says what of each `Cookie` field that it sees now is
+    /// left; a field of which nothing is left goes.
     ///
     /// # Safety
     ///
     /// `r` is live, before its request to the server behind is created. The values live in its pool.
-    pub(crate) unsafe fn install(
+    pub(crate) unsafe fn install<'a>(
         self,
         r: *mut ngx_http_request_t,
         rules: &'static [Rule<'static>],
-        values: &[&[u8]],
-    ) -> Result<(), OutOfMemory> {
-        // SAFETY: `r` is live. The new list is filled before it is installed: room was made for every
-        // other field and every value.
+        mut strip: impl FnMut(&'static [u8]) -> Result<&'static [u8], OutOfMemory>,
+    ) -> Result<&'a mut Self, OutOfMemory> {
+        // SAFETY: `r` is live. The new list is filled before it is installed, and has room for the old one.
         unsafe {
             let old = &raw const (*r).headers_in.headers;
-            let template = self.original.fields().next().ok_or(OutOfMemory)?;
+            let mut room = 0usize;
+            parts(old).for_each(|part| room = room.saturating_add((*part).nelts));
+            let mut list = Fields::new(r, room).ok_or(OutOfMemory)?;
 
-            let room = elements(old).count().saturating_add(values.len());
-            let list = pool::array::<ngx_table_elt_t>((*r).pool, room)
-                .ok_or(OutOfMemory)?
-                .as_ptr();
-            let mut length = 0usize;
-            let mut put = |field: ngx_table_elt_t| {
-                list.add(length).write(unchained(field));
-                length = length.saturating_add(1);
-            };
-
-            // Without a cookie in the old list, the new ones come last.
-            let before = elements(old).take_while(|field| !is_cookie(*field)).count();
-            elements(old).take(before).for_each(|field| put(*field));
-            for value in values {
-                let mut cookie = *template;
-                cookie.value = string(value);
-                put(cookie);
-            }
-            elements(old)
-                .skip(before)
-                .filter(|field| !is_cookie(*field))
-                .for_each(|field| put(*field));
-
-            let cookies = list.add(before);
-            #[cfg(nginx_header_chains)]
-            {
-                for at in 1..values.len() {
-                    (*cookies.add(at.saturating_sub(1))).next = cookies.add(at);
+            // By name, whoever put them there: what is hidden must not slip through.
+            let is_cookie = |field: &*mut ngx_table_elt_t| is_cookie(&**field);
+            let mut left = Cookies::with_room(r, room).ok_or(OutOfMemory)?;
+            let mut last = ptr::null_mut();
+            for part in parts(old) {
+                let mut rest = (*part).elts.cast::<ngx_table_elt_t>();
+                let end = rest.add((*part).nelts);
+                for cookie in fields_of(part).filter(is_cookie) {
+                    list.copy(rest, cookie);
+                    rest = cookie.add(1);
+                    let value = strip(bytes((*cookie).value))?;
+                    if !value.is_empty() {
+                        let field = list.copy(cookie, rest);
+                        (*field).value = string(value);
+                        left.push(last, field);
+                        last = field;
+                    }
                 }
-                // Whoever needs the other chains has nginx make them anew, from the new list.
-                (*r).headers_in.set_multi_linked(0);
+                list.copy(rest, end);
             }
 
             (*r).headers_in.headers = ngx_list_t {
                 last: &raw mut (*r).headers_in.headers.part,
                 part: ngx_list_part_t {
-                    elts: list.cast(),
-                    nelts: length,
+                    elts: list.start.cast(),
+                    nelts: list.length,
                     next: ptr::null_mut(),
                 },
                 size: size_of::<ngx_table_elt_t>(),
                 nalloc: room,
                 pool: (*r).pool,
             };
-            Cookies::replace(r, cookies, values.len()).ok_or(OutOfMemory)?;
+            left.install(r);
 
             let view = View {
                 installed: Cookies::current(r),
                 rules,
+                only: None,
                 ..self
             };
-            pool::keep((*r).pool, view).map(drop).ok_or(OutOfMemory)
+            let kept = pool::keep((*r).pool, view).ok_or(OutOfMemory)?;
+            Ok(&mut *kept.as_ptr())
+        }
+    }
+}
+
+/// A list of header fields that is being written.
+struct Fields {
+    start: *mut ngx_table_elt_t,
+    length: usize,
+}
+
+impl Fields {
+    /// Makes room in the request's pool.
+    unsafe fn new(r: *mut ngx_http_request_t, room: usize) -> Option<Self> {
+        // SAFETY: `r` is live.
+        let start = unsafe { pool::array((*r).pool, room)? }.as_ptr();
+        Some(Fields { start, length: 0 })
+    }
+
+    /// Appends copies of the fields from `first` up to `end`, for which there is room, and returns the
+    /// first copy. They lead to no other field: nginx leaves the link of a field whose name it does not
+    /// know unwritten, and the other links lead into the list that is copied.
+    unsafe fn copy(
+        &mut self,
+        first: *mut ngx_table_elt_t,
+        end: *mut ngx_table_elt_t,
+    ) -> *mut ngx_table_elt_t {
+        // SAFETY: both are in one array, and there is room.
+        unsafe {
+            let count = usize::try_from(end.offset_from(first)).unwrap_or_default();
+            let copy = self.start.add(self.length);
+            copy.copy_from_nonoverlapping(first, count);
+            #[cfg(nginx_header_chains)]
+            for at in 0..count {
+                (*copy.add(at)).next = ptr::null_mut();
+            }
+            self.length = self.length.saturating_add(count);
+            copy
         }
     }
 }
@@ -219,35 +277,26 @@ pub(crate) unsafe fn forget(r: *mut ngx_http_request_t, variables: &[usize]) {
     }
 }
 
-/// The elements of a list of header fields.
-unsafe fn elements(list: *const ngx_list_t) -> impl Iterator<Item = *mut ngx_table_elt_t> {
-    // SAFETY: the list of a live request: parts linked to null, each with `nelts` elements.
+/// The parts of a list of header fields.
+unsafe fn parts(list: *const ngx_list_t) -> impl Iterator<Item = *const ngx_list_part_t> {
+    // SAFETY: the list of a live request: parts linked to null.
     unsafe {
         core::iter::successors(Some(&raw const (*list).part), |part| {
             (**part).next.as_ref().map(|next| next as *const _)
         })
     }
-    .flat_map(|part: *const ngx_list_part_t| {
-        // SAFETY: as above.
-        unsafe { (0..(*part).nelts).map(move |at| (*part).elts.cast::<ngx_table_elt_t>().add(at)) }
-    })
+}
+
+/// The header fields of a part of their list.
+unsafe fn fields_of(part: *const ngx_list_part_t) -> impl Iterator<Item = *mut ngx_table_elt_t> {
+    // SAFETY: a part of the list of a live request, with `nelts` elements.
+    unsafe { (0..(*part).nelts).map(move |at| (*part).elts.cast::<ngx_table_elt_t>().add(at)) }
 }
 
 /// Is this a `Cookie` field?
-unsafe fn is_cookie(field: *mut ngx_table_elt_t) -> bool {
-    // SAFETY: a live field.
-    unsafe {
-        (*field).key.len == b"cookie".len() && bytes((*field).key).eq_ignore_ascii_case(b"cookie")
-    }
+fn is_cookie(field: &ngx_table_elt_t) -> bool {
+    // SAFETY: the key of a live field.
+    field.key.len == COOKIE.len() && unsafe { bytes(field.key) }.eq_ignore_ascii_case(COOKIE)
 }
 
-/// A copy of a field that leads to no other: nginx leaves the link of a field whose name it does not
-/// know unwritten, and the others lead into the list that it was copied from.
-fn unchained(field: ngx_table_elt_t) -> ngx_table_elt_t {
-    #[cfg(nginx_header_chains)]
-    let field = ngx_table_elt_t {
-        next: ptr::null_mut(),
-        ..field
-    };
-    field
-}
+const COOKIE: &[u8] = b"Cookie";

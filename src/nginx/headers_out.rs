@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use ngx::ffi::{ngx_http_request_t, ngx_list_push, ngx_table_elt_t};
+use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_push, ngx_table_elt_t};
 
 use super::{bytes, string};
 
@@ -60,31 +60,49 @@ impl SetCookie {
 /// # Safety
 ///
 /// `r` is live, and the list does not grow meanwhile.
-pub(crate) unsafe fn set_cookies(r: *mut ngx_http_request_t) -> impl Iterator<Item = SetCookie> {
-    // SAFETY: the list of a live request: parts linked to null, each with `nelts` elements.
+pub(crate) unsafe fn set_cookies(r: *mut ngx_http_request_t) -> SetCookies {
+    // SAFETY: the request is live.
     let part = unsafe { &raw mut (*r).headers_out.headers.part };
-    core::iter::successors(NonNull::new(part), |part| {
-        // SAFETY: as above.
-        unsafe { NonNull::new(part.as_ref().next) }
-    })
-    .flat_map(|part| {
-        // SAFETY: as above.
-        let (elements, count) = unsafe {
-            (
-                part.as_ref().elts.cast::<ngx_table_elt_t>(),
-                part.as_ref().nelts,
-            )
-        };
-        // SAFETY: as above.
-        (0..count).filter_map(move |at| NonNull::new(unsafe { elements.add(at) }))
-    })
-    .filter(|field| {
-        // SAFETY: as above.
-        let field = unsafe { field.as_ref() };
-        // SAFETY: the key of a live field.
-        field.hash != 0
-            && field.key.len == SET_COOKIE.len()
-            && unsafe { bytes(field.key) }.eq_ignore_ascii_case(SET_COOKIE)
-    })
-    .map(SetCookie)
+    SetCookies { part, at: 0 }
+}
+
+/// See [`set_cookies`].
+pub(crate) struct SetCookies {
+    part: *mut ngx_list_part_t,
+    at: usize,
+}
+
+impl Iterator for SetCookies {
+    type Item = SetCookie;
+
+    #[inline]
+    fn next(&mut self) -> Option<SetCookie> {
+        // SAFETY: the list of a live request: parts linked to null, each with `nelts` elements.
+        unsafe {
+            while let Some(part) = self.part.as_ref() {
+                let fields = part.elts.cast::<ngx_table_elt_t>();
+                while self.at < part.nelts {
+                    let field = fields.add(self.at);
+                    self.at = self.at.saturating_add(1);
+                    if is_set_cookie(&*field) {
+                        return NonNull::new(field).map(SetCookie);
+                    }
+                }
+                self.part = part.next;
+                self.at = 0;
+            }
+        }
+        None
+    }
+}
+
+/// Is it a `Set-Cookie` field that was not removed?
+fn is_set_cookie(field: &ngx_table_elt_t) -> bool {
+    if field.hash == 0 || field.key.len != SET_COOKIE.len() {
+        return false;
+    }
+    // SAFETY: the key of a live field.
+    let key = unsafe { bytes(field.key) };
+    // Nearly everybody writes it like this.
+    key == SET_COOKIE || key.eq_ignore_ascii_case(SET_COOKIE)
 }

@@ -8,6 +8,8 @@ use ngx::ffi::{
 
 use session_cookie::roster::Member;
 
+use super::bytes;
+
 pub(crate) type Peer = *mut ngx_http_upstream_rr_peer_t;
 pub(crate) type Peers = *mut ngx_http_upstream_rr_peers_t;
 pub(crate) type PeerData = *mut ngx_http_upstream_rr_peer_data_t;
@@ -20,19 +22,19 @@ pub(crate) type PeerData = *mut ngx_http_upstream_rr_peer_data_t;
 #[inline]
 pub(crate) unsafe fn exclusively<T>(peers: Peers, work: impl FnOnce() -> T) -> T {
     // SAFETY: ngx_http_upstream_rr_peers_wlock() and _unlock(); `work` cannot unwind (panic = abort).
-    #[cfg(ngx_feature = "http_upstream_zone")]
     unsafe {
+        #[cfg(ngx_feature = "http_upstream_zone")]
         if !(*peers).shpool.is_null() {
-            let lock = &raw mut (*peers).rwlock;
-            ngx::ffi::ngx_rwlock_wlock(lock);
-            let result = work();
-            ngx::ffi::ngx_rwlock_unlock(lock);
-            return result;
+            ngx::ffi::ngx_rwlock_wlock(&raw mut (*peers).rwlock);
         }
+        let result = work();
+        #[cfg(ngx_feature = "http_upstream_zone")]
+        if !(*peers).shpool.is_null() {
+            ngx::ffi::ngx_rwlock_unlock(&raw mut (*peers).rwlock);
+        }
+        let _ = peers;
+        result
     }
-    #[cfg(not(ngx_feature = "http_upstream_zone"))]
-    let _ = peers;
-    work()
 }
 
 /// The generation of the servers: it changes when `resolve` brings or takes one.
@@ -40,7 +42,7 @@ pub(crate) unsafe fn exclusively<T>(peers: Peers, work: impl FnOnce() -> T) -> T
 /// # Safety
 ///
 /// `peers` is live and locked.
-pub(crate) unsafe fn generation(peers: Peers) -> ngx_uint_t {
+pub(crate) unsafe fn current_generation(peers: Peers) -> ngx_uint_t {
     // SAFETY: `config` is null, or points into the zone.
     #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
     let generation = unsafe { (*peers).config.as_ref().copied() };
@@ -80,6 +82,26 @@ pub(crate) unsafe fn group(peers: Peers) -> impl Iterator<Item = Peer> {
     core::iter::successors(first, move |peer| live(unsafe { (**peer).next }))
 }
 
+/// The `server` line that a server comes of: its address as it was written, and whether it has `backup`.
+///
+/// A server that `resolve` has brought leads to the line's template: with `service=` its own text is another,
+/// and it may stand among the backups because of its priority.
+///
+/// # Safety
+///
+/// The peer is live, in a group of `primary`.
+pub(crate) unsafe fn line_of<'a>(primary: Peers, peer: Peer, backup: bool) -> (&'a [u8], bool) {
+    // SAFETY: the caller's promise; the template and its group live as long as the zone.
+    unsafe {
+        #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+        if let Some(host) = (*peer).host.as_ref() {
+            return (bytes((*host.peer).server), host.peers == (*primary).next);
+        }
+        let _ = primary;
+        (bytes((*peer).server), backup)
+    }
+}
+
 /// The group that a server stands in, among the servers of `primary`.
 ///
 /// # Safety
@@ -111,7 +133,6 @@ pub(crate) unsafe fn is_draining(peer: Peer) -> bool {
 /// Where the bit of a server stands in the bitmap of those already tried.
 fn tried_bit(index: u32) -> (usize, usize) {
     let bits = usize::BITS;
-    // A group with more servers than usize can count does not exist.
     ((index / bits) as usize, 1usize.wrapping_shl(index % bits))
 }
 
@@ -138,7 +159,7 @@ unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> b
         if (*peers).single() == 0
             && (*peer).max_fails != 0
             && (*peer).fails >= (*peer).max_fails
-            && ngx_time().saturating_sub((*peer).checked) <= (*peer).fail_timeout
+            && ngx_time().wrapping_sub((*peer).checked) <= (*peer).fail_timeout
         {
             return false;
         }
@@ -157,6 +178,22 @@ pub(crate) unsafe fn forget_try(member: &Member<Peer>, data: PeerData) {
         // SAFETY: the bitmap has a bit for every primary server, and it is about these as long as the
         // balancer was not asked.
         unsafe { *(*data).tried.add(word) &= !bit };
+    }
+}
+
+/// Takes back that a server is being tried again after failures: nobody learnt anything about it. Else
+/// nginx would forget its failures when it is freed without another (`ngx_http_upstream_free_round_robin_peer`).
+///
+/// # Safety
+///
+/// `data` is that of a request that holds a server, whose group this worker has not locked.
+pub(crate) unsafe fn forget_check(data: PeerData) {
+    // SAFETY: the caller's promise; the reference keeps the server.
+    unsafe {
+        exclusively((*data).peers, || {
+            let peer = (*data).current;
+            (*peer).checked = (*peer).checked.min((*peer).accessed);
+        });
     }
 }
 
@@ -182,7 +219,9 @@ pub(crate) unsafe fn take(
         };
 
         exclusively(peers, || {
-            if generation_of(data) != generation(primary) || !is_available(peers, member, data) {
+            if generation_of(data) != current_generation(primary)
+                || !is_available(peers, member, data)
+            {
                 return false;
             }
 
@@ -199,8 +238,9 @@ pub(crate) unsafe fn take(
             }
             (*peer).conns = (*peer).conns.wrapping_add(1);
 
+            // The next request after `fail_timeout` is the one that tries a server again.
             let now = ngx_time();
-            if now.saturating_sub((*peer).checked) > (*peer).fail_timeout {
+            if (*peers).single() == 0 && now.wrapping_sub((*peer).checked) > (*peer).fail_timeout {
                 (*peer).checked = now;
             }
 

@@ -5,18 +5,58 @@ use core::mem::size_of;
 use core::ptr::NonNull;
 
 use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t};
+use session_cookie::text::Sink;
 
-/// Unaligned, zeroed memory for text.
-///
-/// # Safety
-///
-/// `pool` is live and outlives `'a`.
-pub(crate) unsafe fn text<'a>(pool: *mut ngx_pool_t, length: usize) -> Option<&'a mut [u8]> {
-    // SAFETY: the pool is live; the memory is ours alone, and initialized before it becomes a slice.
-    unsafe {
-        let memory = NonNull::new(ngx_pnalloc(pool, length).cast::<u8>())?;
-        memory.write_bytes(0, length);
-        Some(core::slice::from_raw_parts_mut(memory.as_ptr(), length))
+/// Text that is written into a pool.
+pub(crate) struct Text {
+    start: NonNull<u8>,
+    length: usize,
+    room: usize,
+}
+
+impl Text {
+    /// Makes room for `room` bytes.
+    ///
+    /// # Safety
+    ///
+    /// `pool` is live.
+    #[inline]
+    pub(crate) unsafe fn new(pool: *mut ngx_pool_t, room: usize) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        let start = NonNull::new(unsafe { ngx_pnalloc(pool, room) }.cast())?;
+        Some(Text {
+            start,
+            length: 0,
+            room,
+        })
+    }
+
+    /// What was written.
+    ///
+    /// # Safety
+    ///
+    /// The pool outlives `'a`.
+    #[inline]
+    pub(crate) unsafe fn into_bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: so many bytes were written.
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl Sink for Text {
+    /// What does not fit is dropped.
+    #[inline]
+    fn put(&mut self, text: &[u8]) {
+        let length = self.length.saturating_add(text.len());
+        if length <= self.room {
+            // SAFETY: there is room, which nobody else knows of.
+            unsafe {
+                self.start
+                    .add(self.length)
+                    .copy_from_nonoverlapping(NonNull::from(text).cast(), text.len());
+            }
+            self.length = length;
+        }
     }
 }
 
@@ -24,13 +64,18 @@ pub(crate) unsafe fn text<'a>(pool: *mut ngx_pool_t, length: usize) -> Option<&'
 ///
 /// # Safety
 ///
-/// As for [`text`].
-pub(crate) unsafe fn copy<'a>(pool: *mut ngx_pool_t, from: &[u8]) -> Option<&'a [u8]> {
+/// `pool` is live and outlives `'a`.
+pub(crate) unsafe fn copy<'a>(pool: *mut ngx_pool_t, text: &[u8]) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise.
-    let memory = unsafe { text(pool, from.len())? };
-    memory.copy_from_slice(from);
-    Some(memory)
+    unsafe {
+        let mut copy = Text::new(pool, text.len())?;
+        copy.put(text);
+        Some(copy.into_bytes())
+    }
 }
+
+/// How nginx aligns memory of a pool (`NGX_ALIGNMENT`).
+pub(crate) const ALIGNMENT: usize = size_of::<core::ffi::c_ulong>();
 
 /// Memory for `count` values of `T`, not initialized.
 ///
@@ -38,8 +83,9 @@ pub(crate) unsafe fn copy<'a>(pool: *mut ngx_pool_t, from: &[u8]) -> Option<&'a 
 ///
 /// `pool` is live.
 pub(crate) unsafe fn array<T>(pool: *mut ngx_pool_t, count: usize) -> Option<NonNull<T>> {
+    const { assert!(align_of::<T>() <= ALIGNMENT) };
     let size = size_of::<T>().checked_mul(count)?;
-    // SAFETY: the pool is live; ngx_palloc aligns for every type of nginx.
+    // SAFETY: the pool is live; ngx_palloc aligns as T needs it.
     NonNull::new(unsafe { ngx_palloc(pool, size) }.cast())
 }
 

@@ -7,8 +7,8 @@
 //! 3. it looks the named server up ([`roster`]), under the rules that the operator gave ([`policy`]);
 //! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
 //!
-//! Everything is a function of its arguments: no clock, no allocation while a request is served, no
-//! panic whatever the bytes are.
+//! Everything is a function of its arguments: no clock, no panic whatever the bytes are. Only policies and
+//! rosters allocate, which are made before requests, or once for many.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::cookie::{Hide, Name};
+
 /// Who sets the cookie.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
@@ -130,7 +132,7 @@ impl SameSite {
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The cookie's name.
-    pub cookie: Box<[u8]>,
+    pub cookie: Name,
     /// Who sets it.
     pub mode: Mode,
     /// Who sees it.
@@ -164,7 +166,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Policy {
-            cookie: Box::from(*b"route"),
+            cookie: Name::new(b"route"),
             mode: Mode::default(),
             visibility: Visibility::default(),
             hash: Hash::default(),
@@ -184,11 +186,17 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Does a session that goes on need nothing in any answer?
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.mode == Mode::Insert && self.visibility == Visibility::Direct && !self.limits.any()
+    }
+
     /// What of the cookie the server behind must not see.
-    pub fn hides(&self) -> Option<crate::cookie::Hide> {
+    pub fn hides(&self) -> Option<Hide> {
         match (self.mode, self.visibility) {
-            (Mode::Prefix, _) => Some(crate::cookie::Hide::Prefix),
-            (Mode::Insert, Visibility::Indirect) => Some(crate::cookie::Hide::Pair),
+            (Mode::Prefix, _) => Some(Hide::Prefix),
+            (Mode::Insert, Visibility::Indirect) => Some(Hide::Pair),
             (Mode::Insert, Visibility::Direct) | (Mode::Rewrite, _) => None,
         }
     }

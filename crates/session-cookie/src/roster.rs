@@ -1,9 +1,12 @@
 //! The servers of one upstream by id, and their ids by server. Both look-ups take constant time.
 
 use alloc::vec::Vec;
-use core::hash::{BuildHasher, Hash};
+use core::hash::{BuildHasher, Hash, Hasher};
+use core::num::NonZeroU32;
 use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHasher};
+
+use crate::id::MD5_HEX;
 
 /// Where a server stands in its upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,16 +21,19 @@ pub struct Member<P> {
     pub draining: bool,
 }
 
-/// The servers of one id, found in a roster; means nothing in another.
+/// A server of an id, found in a roster; means nothing in another. Its number, from 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Named(u32);
+pub struct Named(NonZeroU32);
 
 #[derive(Debug)]
 struct Entry<P> {
     member: Member<P>,
+    /// Where its id starts and ends in [`Roster::ids`].
     id: (u32, u32),
     /// The next server with the same id.
-    next: Option<u32>,
+    next: Option<Named>,
+    /// In the first server of an id: the last one.
+    last: Option<Named>,
 }
 
 /// The servers of one upstream. Several may share an id; they keep the order in which they came.
@@ -35,10 +41,8 @@ pub struct Roster<P> {
     entries: Vec<Entry<P>>,
     ids: Vec<u8>,
     /// The first entry of each id.
-    by_id: HashTable<u32>,
-    by_peer: HashTable<u32>,
-    /// Not keyed: the ids and servers in the tables are the operator's, never a client's.
-    hasher: FxBuildHasher,
+    by_id: HashTable<Named>,
+    by_peer: HashTable<Named>,
 }
 
 impl<P> Default for Roster<P> {
@@ -48,128 +52,156 @@ impl<P> Default for Roster<P> {
             ids: Vec::new(),
             by_id: HashTable::new(),
             by_peer: HashTable::new(),
-            hasher: FxBuildHasher,
         }
     }
 }
 
-fn entry<P>(entries: &[Entry<P>], number: u32) -> Option<&Entry<P>> {
-    entries.get(usize::try_from(number).ok()?)
+#[inline]
+fn entry<P>(entries: &[Entry<P>], named: Named) -> Option<&Entry<P>> {
+    entries.get(index(named)?)
 }
 
+fn entry_mut<P>(entries: &mut [Entry<P>], named: Named) -> Option<&mut Entry<P>> {
+    entries.get_mut(index(named)?)
+}
+
+#[inline]
+fn index(named: Named) -> Option<usize> {
+    usize::try_from(named.0.get()).ok()?.checked_sub(1)
+}
+
+#[inline]
 fn text<'a, P>(ids: &'a [u8], entry: &Entry<P>) -> &'a [u8] {
-    let (start, length) = entry.id;
+    let (start, end) = entry.id;
     usize::try_from(start)
         .ok()
-        .and_then(|start| ids.get(start..)?.get(..usize::try_from(length).ok()?))
+        .zip(usize::try_from(end).ok())
+        .and_then(|(start, end)| ids.get(start..end))
         .unwrap_or_default()
+}
+
+/// Not keyed: the ids in the table are the operator's, never a client's.
+#[inline(always)]
+fn hash_id(id: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    let mut rest = id;
+    while let Some((block, after)) = rest.split_first_chunk() {
+        hasher.write_u64(u64::from_le_bytes(*block));
+        rest = after;
+    }
+    rest.iter().for_each(|byte| hasher.write_u8(*byte));
+    hasher.finish()
+}
+
+#[inline]
+fn hash_peer<P: Hash>(peer: P) -> u64 {
+    FxBuildHasher.hash_one(peer)
 }
 
 impl<P: Copy + Eq + Hash> Roster<P> {
     /// Makes room for a number of servers at once.
     pub fn reserve(&mut self, servers: usize) {
-        let Roster {
-            entries,
-            ids,
-            hasher,
-            ..
-        } = self;
-        entries.reserve_exact(servers);
-        self.by_id.reserve(servers, |number| {
-            hasher.hash_one(entry(entries, *number).map_or(&b""[..], |entry| text(ids, entry)))
-        });
-        self.by_peer.reserve(servers, |number| {
-            hasher.hash_one(entry(entries, *number).map(|entry| entry.member.peer))
-        });
+        self.entries.reserve_exact(servers);
+        let (entries, ids) = (&self.entries, &self.ids);
+        self.by_id.reserve(servers, rehash_id(entries, ids));
+        self.by_peer.reserve(servers, rehash_peer(entries));
     }
 
     /// Adds a server. The roster holds at most `u32::MAX` servers and bytes of ids; more are left out.
     pub fn insert(&mut self, id: &[u8], member: Member<P>) {
-        let (Ok(number), Ok(start), Ok(length)) = (
-            u32::try_from(self.entries.len()),
+        let number = self.entries.len().saturating_add(1);
+        let (Ok(number), Ok(start), Ok(end)) = (
+            u32::try_from(number).and_then(NonZeroU32::try_from),
             u32::try_from(self.ids.len()),
-            u32::try_from(id.len()),
+            u32::try_from(self.ids.len().saturating_add(id.len())),
         ) else {
             return;
         };
+        let number = Named(number);
 
         // Servers that share an id share its text too, and stand in a chain.
-        let first = self.find(id).map(|named| named.0);
+        let first = self.find(id);
         let id_at = match first.and_then(|first| entry(&self.entries, first)) {
             Some(same) => same.id,
             None => {
                 self.ids.extend_from_slice(id);
-                (start, length)
+                (start, end)
             }
         };
         self.entries.push(Entry {
             member,
             id: id_at,
             next: None,
+            last: None,
         });
 
-        let Roster {
-            entries,
-            ids,
-            by_id,
-            by_peer,
-            hasher,
-        } = self;
         match first {
-            Some(first) => append(entries, first, number),
+            Some(first) => append(&mut self.entries, first, number),
             None => {
-                by_id.insert_unique(hasher.hash_one(id), number, |number| {
-                    hasher.hash_one(
-                        entry(entries, *number).map_or(&b""[..], |entry| text(ids, entry)),
-                    )
-                });
+                let rehash = rehash_id(&self.entries, &self.ids);
+                self.by_id.insert_unique(hash_id(id), number, rehash);
             }
         }
-        by_peer.insert_unique(hasher.hash_one(Some(member.peer)), number, |number| {
-            hasher.hash_one(entry(entries, *number).map(|entry| entry.member.peer))
-        });
+        let rehash = rehash_peer(&self.entries);
+        self.by_peer
+            .insert_unique(hash_peer(member.peer), number, rehash);
     }
 
-    /// The servers with this id, if any has it.
+    /// The first server with this id, if any has it.
+    #[inline]
     pub fn find(&self, id: &[u8]) -> Option<Named> {
-        self.by_id
-            .find(self.hasher.hash_one(id), |number| {
-                entry(&self.entries, *number).is_some_and(|entry| text(&self.ids, entry) == id)
-            })
-            .map(|first| Named(*first))
+        // Most ids have this length, and the compiler needs neither loops nor calls for it.
+        match <&[u8; MD5_HEX]>::try_from(id) {
+            Ok(id) => self.look_up(hash_id(id), |text| {
+                text.try_into().is_ok_and(|text: &[u8; MD5_HEX]| text == id)
+            }),
+            Err(_) => self.look_up(hash_id(id), |text| text == id),
+        }
     }
 
-    /// These servers, in order.
-    pub fn members(&self, named: Named) -> impl Iterator<Item = Member<P>> + '_ {
-        let first = entry(&self.entries, named.0);
-        core::iter::successors(first, |before| entry(&self.entries, before.next?))
-            .map(|entry| entry.member)
+    #[inline(always)]
+    fn look_up(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<Named> {
+        self.by_id
+            .find(hash, |number| {
+                entry(&self.entries, *number).is_some_and(|entry| is_it(text(&self.ids, entry)))
+            })
+            .copied()
+    }
+
+    /// A server that was found.
+    #[inline]
+    pub fn member(&self, named: Named) -> Option<&Member<P>> {
+        Some(&entry(&self.entries, named)?.member)
+    }
+
+    /// The next server with the same id.
+    #[inline]
+    pub fn next(&self, named: Named) -> Option<Named> {
+        entry(&self.entries, named)?.next
     }
 
     /// The id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
-        let number = self
-            .by_peer
-            .find(self.hasher.hash_one(Some(peer)), |number| {
-                entry(&self.entries, *number).is_some_and(|entry| entry.member.peer == peer)
-            })?;
+        let number = self.by_peer.find(hash_peer(peer), |number| {
+            entry(&self.entries, *number).is_some_and(|entry| entry.member.peer == peer)
+        })?;
         Some(text(&self.ids, entry(&self.entries, *number)?))
     }
 }
 
-/// Puts entry `last` at the end of the chain that begins with entry `number`.
-fn append<P>(entries: &mut [Entry<P>], mut number: u32, last: u32) {
-    while let Some(entry) = usize::try_from(number)
-        .ok()
-        .and_then(|at| entries.get_mut(at))
-    {
-        match entry.next {
-            Some(next) => number = next,
-            None => {
-                entry.next = Some(last);
-                return;
-            }
-        }
+fn rehash_id<'a, P>(entries: &'a [Entry<P>], ids: &'a [u8]) -> impl Fn(&Named) -> u64 + 'a {
+    |number| hash_id(entry(entries, *number).map_or(&[], |entry| text(ids, entry)))
+}
+
+fn rehash_peer<P: Copy + Hash>(entries: &[Entry<P>]) -> impl Fn(&Named) -> u64 + '_ {
+    |number| entry(entries, *number).map_or(0, |entry| hash_peer(entry.member.peer))
+}
+
+/// Puts an entry at the end of the chain that begins with entry `first`.
+fn append<P>(entries: &mut [Entry<P>], first: Named, new: Named) {
+    let last = entry_mut(entries, first).and_then(|entry| entry.last.replace(new));
+    if let Some(entry) = entry_mut(entries, last.unwrap_or(first)) {
+        entry.next = Some(new);
     }
 }
 
@@ -187,15 +219,19 @@ mod tests {
         }
     }
 
+    fn peers(roster: &Roster<u32>, id: &str) -> Vec<u32> {
+        core::iter::successors(roster.find(id.as_bytes()), |named| roster.next(*named))
+            .map(|named| roster.member(named).unwrap().peer)
+            .collect()
+    }
+
     #[test]
     fn servers_that_share_an_id_come_in_order() {
         let mut roster = Roster::default();
         for (id, peer) in [("a", 1), ("b", 2), ("a", 3), ("a", 4)] {
             roster.insert(id.as_bytes(), member(peer));
         }
-        let named = roster.find(b"a").unwrap();
-        let peers: Vec<_> = roster.members(named).map(|member| member.peer).collect();
-        assert_eq!(peers, [1, 3, 4]);
+        assert_eq!(peers(&roster, "a"), [1, 3, 4]);
         assert_eq!(roster.id(3), Some(&b"a"[..]));
         assert_eq!(roster.id(2), Some(&b"b"[..]));
     }
@@ -218,8 +254,7 @@ mod tests {
             }
             for (peer, id) in (0..).zip(&ids) {
                 prop_assert_eq!(roster.id(peer), Some(id.as_bytes()));
-                let named = roster.find(id.as_bytes()).unwrap();
-                prop_assert!(roster.members(named).any(|member| member.peer == peer));
+                prop_assert!(peers(&roster, id).contains(&peer));
             }
         }
     }

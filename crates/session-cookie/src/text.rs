@@ -1,4 +1,6 @@
-//! Bytes of header fields: white space, tokens, and a writer that cannot overflow.
+//! Bytes of header fields: white space, tokens, searching and writing.
+
+use alloc::vec::Vec;
 
 /// Is this optional white space (OWS) of RFC 9110, section 5.6.3?
 pub const fn is_ows(byte: u8) -> bool {
@@ -76,57 +78,103 @@ pub fn is_domain(text: &[u8]) -> bool {
     })
 }
 
-/// Writes into memory that the caller owns. What does not fit is dropped.
-#[derive(Debug)]
-pub struct Writer<'a> {
-    memory: &'a mut [u8],
-    length: usize,
+/// Where `byte` stands first in `text`.
+///
+/// What is searched in a request is mostly shorter than what a call to a search with vector instructions
+/// pays for (docs/performance.md).
+#[inline(always)]
+pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    let mut rest = text;
+    while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
+        // The compiler makes one comparison of this.
+        if block
+            .iter()
+            .fold(false, |is_in, other| is_in | (*other == byte))
+        {
+            return text
+                .len()
+                .checked_sub(rest.len())?
+                .checked_add(find_in_block(byte, block));
+        }
+        rest = after;
+    }
+    find_in_rest(byte, rest)?.checked_add(text.len().checked_sub(rest.len())?)
 }
 
-impl<'a> Writer<'a> {
-    /// Starts at the front of `memory`.
-    pub fn new(memory: &'a mut [u8]) -> Self {
-        Writer { memory, length: 0 }
-    }
+/// Bytes of a vector register that every processor has.
+const BLOCK: usize = 16;
 
-    /// Appends `text`, or as much of it as there is room for.
-    #[inline]
-    pub fn put(&mut self, text: &[u8]) {
-        let Some(room) = self.memory.get_mut(self.length..) else {
-            return;
-        };
-        let fits = text.len().min(room.len());
-        if let (Some(to), Some(from)) = (room.get_mut(..fits), text.get(..fits)) {
-            to.copy_from_slice(from);
-            self.length = self.length.saturating_add(fits);
-        }
+/// Where `byte` stands first in a block that has it.
+#[inline(always)]
+fn find_in_block(byte: u8, block: &[u8; BLOCK]) -> usize {
+    let (low, high) = block.split_at(BLOCK / 2);
+    match find_in_word(byte, low) {
+        None => find_in_word(byte, high).map_or(BLOCK, |at| at.saturating_add(BLOCK / 2)),
+        Some(at) => at,
     }
+}
+
+/// What equals `byte` becomes zero, and the lowest zero is the lowest byte whose highest bit the
+/// subtraction sets where it was not set before.
+#[inline(always)]
+fn find_in_word(byte: u8, word: &[u8]) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+
+    let differences = u64::from_le_bytes(word.try_into().ok()?) ^ LOW.wrapping_mul(u64::from(byte));
+    let zeros = differences.wrapping_sub(LOW) & !differences & HIGH;
+    (zeros != 0).then_some((zeros.trailing_zeros() / u8::BITS) as usize)
+}
+
+#[inline(never)]
+fn find_in_rest(byte: u8, rest: &[u8]) -> Option<usize> {
+    rest.iter().position(|other| *other == byte)
+}
+
+/// Where text is written to. Whoever provides one has made room for the most that is written.
+pub trait Sink {
+    /// Appends `text`.
+    fn put(&mut self, text: &[u8]);
 
     /// Appends a number in decimal.
-    pub fn put_decimal(&mut self, mut number: u64) {
+    #[inline]
+    fn put_decimal(&mut self, mut number: u64) {
         let mut digits = [b'0'; DECIMAL];
-        let mut start = DECIMAL;
-        for (position, digit) in digits.iter_mut().enumerate().rev() {
-            #[allow(clippy::cast_possible_truncation)]
-            let lowest = (number % 10) as u8;
-            *digit = b'0' | lowest;
-            number /= 10;
-            start = position;
+        let mut unused = DECIMAL;
+        for place in digits.rchunks_exact_mut(2) {
+            let pair = usize::try_from(number % 100).ok();
+            place.copy_from_slice(pair.and_then(|pair| PAIRS.get(pair)).unwrap_or(b"00"));
+            unused = unused.wrapping_sub(2);
+            number /= 100;
             if number == 0 {
                 break;
             }
         }
-        self.put(digits.get(start..).unwrap_or_default());
+        self.put(match digits.get(unused..) {
+            Some([b'0', digits @ ..]) if !digits.is_empty() => digits,
+            Some(digits) => digits,
+            None => &[],
+        });
     }
+}
 
-    /// How many bytes were written.
-    pub fn len(&self) -> usize {
-        self.length
+/// The digits of the numbers below 100.
+static PAIRS: [[u8; 2]; 100] = pairs();
+
+#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)] // evaluated by the compiler
+const fn pairs() -> [[u8; 2]; 100] {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
     }
+    pairs
+}
 
-    /// Was nothing written yet?
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
+impl Sink for Vec<u8> {
+    fn put(&mut self, text: &[u8]) {
+        self.extend_from_slice(text);
     }
 }
 
@@ -135,13 +183,50 @@ pub const DECIMAL: usize = 20;
 
 /// Reads a decimal number: digits only, no sign, no overflow.
 pub fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
+    match leading_decimal(digits) {
+        Some((number, [])) => Some(number),
+        _ => None,
+    }
+}
+
+/// Reads the decimal number at the start, and returns what follows it.
+#[inline]
+pub fn leading_decimal(text: &[u8]) -> Option<(u64, &[u8])> {
+    // Seconds since the epoch have ten digits.
+    let (mut number, mut rest) = match text.split_first_chunk() {
+        Some((block, rest)) => eight_digits(*block).map_or((0, text), |number| (number, rest)),
+        None => (0, text),
+    };
+    while let [byte @ b'0'..=b'9', after @ ..] = rest {
+        number = number
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(*byte & 0x0f));
+        rest = after;
+    }
+
+    let digits = text
+        .split_at_checked(text.len().checked_sub(rest.len())?)?
+        .0;
+    match digits.len() {
+        0 => None,
+        1..DECIMAL => Some((number, rest)),
+        // Only so many digits can be too many.
+        _ => Some((core::str::from_utf8(digits).ok()?.parse().ok()?, rest)),
+    }
+}
+
+/// The number of eight digits; neighbours are joined to pairs, pairs to fours, these to eight.
+#[inline]
+fn eight_digits(digits: [u8; 8]) -> Option<u64> {
+    let text = u64::from_le_bytes(digits);
+    let high = text & 0xf0f0_f0f0_f0f0_f0f0;
+    let carry = text.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    if high != 0x3030_3030_3030_3030 || carry != high {
         return None;
     }
-    digits.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+    let pairs = (text & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    Some((fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
 #[cfg(test)]
@@ -173,6 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn a_number_ends_where_its_digits_end() {
+        assert_eq!(
+            leading_decimal(b"1556447041|1"),
+            Some((1_556_447_041, &b"|1"[..]))
+        );
+        assert_eq!(leading_decimal(b"12345678:"), Some((12_345_678, &b":"[..])));
+        assert_eq!(leading_decimal(b"1234567/9"), Some((1_234_567, &b"/9"[..])));
+        assert_eq!(leading_decimal(b"|1"), None);
+    }
+
+    #[test]
     fn a_number_with_a_sign_or_too_large_is_none() {
         assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
         for bad in ["", "-1", "+1", "1x", "18446744073709551616", " 1"] {
@@ -182,23 +278,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_number_survives_writing_and_reading(number: u64) {
-            let mut memory = [0; DECIMAL];
-            let mut writer = Writer::new(&mut memory);
-            writer.put_decimal(number);
-            let length = writer.len();
-            prop_assert_eq!(decimal(&memory[..length]), Some(number));
+        fn a_number_survives_writing_and_reading(number: u64, digits in 1u32..20) {
+            for number in [number, number % 10u64.pow(digits)] {
+                let mut text = Vec::new();
+                text.put_decimal(number);
+                prop_assert_eq!(&text, &alloc::format!("{number}").into_bytes());
+                prop_assert_eq!(decimal(&text), Some(number));
+            }
         }
 
         #[test]
-        fn a_writer_never_exceeds_its_memory(texts: [alloc::vec::Vec<u8>; 4], size in 0usize..16) {
-            let mut memory = alloc::vec![0; size];
-            let mut writer = Writer::new(&mut memory);
-            for text in &texts {
-                writer.put(text);
+        fn the_first_byte_is_found(text in "[ab\u{7f}\u{80}]{0,40}") {
+            for byte in [b'a', b'b', 0x7f, 0x80, 0xc2] {
+                let text = text.as_bytes();
+                prop_assert_eq!(find(byte, text), text.iter().position(|other| *other == byte));
             }
-            let length = writer.len();
-            prop_assert_eq!(&memory[..length], &texts.concat()[..length]);
         }
     }
 }

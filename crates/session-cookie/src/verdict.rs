@@ -1,6 +1,7 @@
 //! What became of the cookie that a request carried, and what follows for the choice of a server.
 
-use crate::policy::{Fallback, Limits, Policy};
+use crate::cookie::values;
+use crate::policy::{Fallback, Limits, Mode, Policy};
 use crate::session::{decode, Session, Stamps, Undecodable};
 
 /// What became of the cookie that a request carried.
@@ -70,47 +71,95 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Judges all values of the cookie that a request carried: the first valid one wins, else the first.
+/// Judges all values of the cookie in the fields of a request: the first valid one wins, else the first.
+/// What was found for the id of a valid one is returned.
 ///
-/// `knows` says whether an id names a server here; `now` is seconds since the epoch.
-pub fn read<'a>(
-    values: impl Iterator<Item = &'a [u8]>,
+/// `reading` is that of no cookie before; it is written where it stays, since every request comes here.
+/// `find` looks an id up among the servers here; `now` tells the seconds since the epoch.
+#[inline(always)]
+pub fn read<'a, N>(
+    fields: impl Iterator<Item = &'a [u8]> + Clone,
     policy: &Policy,
-    knows: impl Fn(&[u8]) -> bool,
-    now: u64,
-) -> Reading<'a> {
-    let mut first = None;
-
-    for value in values {
-        let reading = match decode(value, policy.mode) {
-            Ok(session) => Reading {
-                verdict: judge(&session, policy.limits, &knows, now),
-                session,
-            },
-            Err(why) => Reading::undecodable(why),
-        };
-        if reading.verdict == Verdict::Valid {
-            return reading;
-        }
-        first.get_or_insert(reading);
-    }
-
-    first.unwrap_or(Reading::NONE)
+    find: impl Fn(&[u8]) -> Option<N>,
+    now: &impl Fn() -> u64,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    let mut all = fields.clone();
+    let first = all.find_map(|field| values(field, &policy.cookie).next())?;
+    read_value(first, policy, &find, now, reading).or_else(|| {
+        let others = fields
+            .flat_map(|field| values(field, &policy.cookie))
+            .skip(1);
+        read_others(others, policy, &find, now, reading)
+    })
 }
 
-fn judge(session: &Session, limits: Limits, knows: &impl Fn(&[u8]) -> bool, now: u64) -> Verdict {
-    match session.stamps {
-        Some(stamps) if limits.any() => match age(stamps, limits, now) {
-            Verdict::Valid => (),
-            too_old => return too_old,
-        },
-        _ => (),
+/// Judges one value, where there is no other.
+#[inline(always)]
+pub fn read_value<'a, N>(
+    value: &'a [u8],
+    policy: &Policy,
+    find: &impl Fn(&[u8]) -> Option<N>,
+    now: &impl Fn() -> u64,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    // Where none carries stamps, nearly every value is an id as it stands.
+    if policy.mode != Mode::Prefix && !policy.limits.any() {
+        if let Some(found) = find(value) {
+            reading.verdict = Verdict::Valid;
+            reading.session.id = value;
+            return Some(found);
+        }
     }
-    if knows(session.id) {
-        Verdict::Valid
-    } else {
-        Verdict::Unknown
-    }
+    judge(value, policy, find, now, reading)
+}
+
+#[cold]
+#[inline(never)]
+fn read_others<'a, N>(
+    mut values: impl Iterator<Item = &'a [u8]>,
+    policy: &Policy,
+    find: &impl Fn(&[u8]) -> Option<N>,
+    now: &impl Fn() -> u64,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    values.find_map(|value| {
+        let mut other = Reading::NONE;
+        let found = judge(value, policy, find, now, &mut other)?;
+        *reading = other;
+        Some(found)
+    })
+}
+
+#[inline(never)]
+fn judge<'a, N>(
+    value: &'a [u8],
+    policy: &Policy,
+    find: &impl Fn(&[u8]) -> Option<N>,
+    now: &impl Fn() -> u64,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    let session = match decode(value, policy.mode) {
+        Ok(session) => session,
+        Err(why) => {
+            *reading = Reading::undecodable(why);
+            return None;
+        }
+    };
+    let age = match session.stamps {
+        Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now()),
+        _ => Verdict::Valid,
+    };
+    let found = match age {
+        Verdict::Valid => find(session.id),
+        _ => None,
+    };
+    let verdict = match age {
+        Verdict::Valid if found.is_none() => Verdict::Unknown,
+        age => age,
+    };
+    *reading = Reading { verdict, session };
+    found
 }
 
 fn age(stamps: Stamps, limits: Limits, now: u64) -> Verdict {
@@ -179,13 +228,16 @@ mod tests {
     }
 
     fn verdict(policy: &Policy, values: &[&str]) -> Verdict {
-        read(
-            values.iter().map(|value| value.as_bytes()),
-            policy,
-            |id| id == b"a",
-            NOW,
-        )
-        .verdict
+        let fields: Vec<_> = values
+            .iter()
+            .map(|value| alloc::format!("route={value}"))
+            .collect();
+        let mut reading = Reading::NONE;
+        let known = |id: &[u8]| (id == b"a").then_some(());
+        let fields = fields.iter().map(|field| field.as_bytes());
+        let found = read(fields, policy, known, &|| NOW, &mut reading);
+        assert_eq!(found.is_some(), reading.verdict == Verdict::Valid);
+        reading.verdict
     }
 
     fn stamped(idle: i64, life: i64) -> alloc::string::String {
@@ -263,8 +315,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_values_get_a_verdict(values: Vec<Vec<u8>>, now: u64) {
-            let _ = read(values.iter().map(Vec::as_slice), &limited(), |id| id.len() < 3, now);
+        fn any_fields_get_a_verdict(fields: Vec<Vec<u8>>, now: u64) {
+            let known = |id: &[u8]| (id.len() < 3).then_some(());
+            let fields = fields.iter().map(Vec::as_slice);
+            let _ = read(fields, &limited(), known, &|| now, &mut Reading::NONE.clone());
         }
     }
 }
