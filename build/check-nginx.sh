@@ -2,6 +2,8 @@
 # Runs nginx-tests/*.t with one nginx and the module that was built for it.
 #
 #   NGINX_BINARY  empty: objs/nginx
+#   CHECK_MODULE  the module, if it is not where module.sh puts it for this nginx
+#   CHECK_PROBE   the probe, if it is not where probe.sh puts it for this nginx
 #   TESTS         only these files
 #   MODE          plain
 #                 hup       reload nginx between the blocks of a file instead of starting it anew
@@ -15,9 +17,11 @@ cd "$(dirname "$0")/.."
 root=$(pwd)
 mode=${MODE:-plain}
 jobs=${JOBS:-$(nproc)}
-so=$(module_dir)/$module.so
+so=${CHECK_MODULE:-$(module_dir)/$module.so}
 if is_vendored; then nginx=objs/nginx; else nginx=$NGINX_BINARY; fi
 [ -f "$so" ] || die "there is no $so: run make${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
+probe=${CHECK_PROBE:-$(module_dir)/ngx_http_upstream_probe_module.so}
+[ -f "$probe" ] || die "there is no $probe: run sh build/probe.sh"
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || die "Test::Nginx is missing: make test-deps"
 
 # shellcheck disable=SC2086 # a list of words
@@ -31,11 +35,12 @@ trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
 ln -s "$(readlink -f "$nginx")" "$dir/nginx"
 ln -s "$root/$so" "$dir/$module.so"
+ln -s "$root/$probe" "$dir/probe.so"
 mkdir "$dir/valgrind"
 
 export CHECK_DIR="$dir"
 export TEST_NGINX_BINARY="$dir/nginx"
-export TEST_NGINX_LOAD_MODULES="$dir/$module.so"
+export TEST_NGINX_LOAD_MODULES="$dir/$module.so $dir/probe.so"
 export TEST_NGINX_NO_SHUFFLE=1
 unset TEST_NGINX_USE_HUP TEST_NGINX_USE_VALGRIND TEST_NGINX_CHECK_LEAK TEST_NGINX_RANDOMIZE
 
@@ -57,16 +62,21 @@ case $mode in
     *) die "MODE is plain, hup, valgrind or leak, not $mode" ;;
 esac
 
-# Every file gets a network of its own, in which its ports are free, where the system allows it.
+# Every file gets a network of its own, in which its ports are free, and the names of nginx-tests/hosts,
+# where the system allows it.
 isolate=none
-for way in 'unshare --net' 'unshare --net --map-root-user'; do
-    $way ip link set lo up 2>/dev/null && isolate=$way && break
+prepare=
+for way in 'unshare --net --mount' 'unshare --net --mount --map-root-user' \
+    'unshare --net' 'unshare --net --map-root-user'; do
+    prepare='ip link set lo up'
+    case $way in *--mount*) prepare="$prepare && mount --bind nginx-tests/hosts /etc/hosts" ;; esac
+    $way sh -c "$prepare" 2>/dev/null && isolate=$way && break
 done
 if [ "$isolate" = none ]; then
     say "-- no network namespaces here: one file at a time, on ports 1984 and up"
     jobs=1
 fi
-export CHECK_ISOLATE="$isolate"
+export CHECK_ISOLATE="$isolate" CHECK_PREPARE="$prepare"
 
 say "-- nginx-tests, $mode, on $nginx ($(nginx_version "$nginx"))"
 status=0

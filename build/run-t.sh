@@ -9,8 +9,8 @@ export TEST_NGINX_SERVROOT="$CHECK_DIR/$name"
 if [ "$CHECK_ISOLATE" = none ]; then
     set -- perl "$1"
 else
-    # shellcheck disable=SC2016,SC2086 # for the inner shell; a list of words
-    set -- $CHECK_ISOLATE sh -c 'ip link set lo up && exec perl "$1"' sh "$1"
+    # shellcheck disable=SC2086 # a list of words
+    set -- $CHECK_ISOLATE sh -c "$CHECK_PREPARE && exec perl \"\$1\"" sh "$1"
 fi
 
 # What the leak mode finds, Test::Nginx tells on stderr alone.

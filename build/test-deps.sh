@@ -12,21 +12,14 @@ command -v apt-get >/dev/null || die "not a Debian: install nginx, Test::Nginx, 
 # iproute2, util-linux: a network of its own for each .t file
 # valgrind, apache2-utils: MODE=valgrind, and ab for MODE=leak
 # openssl: certificates for the tests of TLS
+# python3, python3-venv: what a request costs, make budget; the clients of HTTP/2 and HTTP/3
 missing=$(missing_packages nginx nginx-dev curl psmisc procps iproute2 util-linux \
-    valgrind apache2-utils openssl perl)
+    valgrind apache2-utils openssl perl python3 python3-venv)
 if [ -n "$missing" ]; then
     say "-- installing, to test:$missing"
-    case $missing in
-        # The package would start a server on port 80, which nobody asked for.
-        *" nginx"*)
-            if [ ! -e /usr/sbin/policy-rc.d ]; then
-                trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
-                printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
-                as_root chmod 755 /usr/sbin/policy-rc.d
-            fi ;;
-    esac
     # shellcheck disable=SC2086 # a list of words
-    install_packages $missing
+    install_unstarted $missing
 fi
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || sh build/test-nginx.sh
+sh build/http-clients.sh

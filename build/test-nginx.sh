@@ -15,18 +15,7 @@ if apt-cache show "$package" >/dev/null 2>&1; then
     exit
 fi
 
-# The mirror that this machine uses, read from its lists.
-mirror() {
-    apt-get indextargets --format '$(REPO_URI)' \
-        'Identifier: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' | head -n 1
-}
-uri=$(mirror)
-[ -n "$uri" ] || {
-    as_root apt-get update --quiet
-    uri=$(mirror)
-}
-[ -n "$uri" ] || die "apt's sources name no mirror of Debian: install $package by hand"
-
+uri=$(sh build/mirror.sh)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"

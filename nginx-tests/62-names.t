@@ -1,0 +1,317 @@
+# A "server" whose name means several addresses when the configuration is read: each is a server of its own.
+#
+# The names are those of nginx-tests/hosts. Whatever is asked on port 1985 answers with its address. On port 1996
+# 127.0.0.2 refuses connections and 127.0.0.3 answers, on 1997 the other way round; on 1998 all refuse.
+# Sections of this file's own:
+#   upstreams  upstream blocks; /NAME/ leads to upstream NAME. VARIANTS stands for one upstream of its rest for each
+#              balancer, without a zone and with one
+#   client     see lib/Client.pm; VARIANTS' paths are in @variants
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Client;
+use Digest::MD5 'md5_hex';
+use IO::Socket::IP;
+use Test::Nginx::Socket 'no_plan';
+
+BEGIN {
+    if (!gethostbyname 'pair.test') {
+        die "the names of nginx-tests/hosts mean nothing here" if $> == 0;
+        print "1..0 # SKIP this user may not mount nginx-tests/hosts over /etc/hosts\n";
+        exit;
+    }
+}
+
+my @servers = ('1985', '127.0.0.3:1996', '127.0.0.2:1997');
+our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen => 1) ? 1 : 0;
+push @servers, '[::1]:1985' if $has_ipv6;
+my $servers = join '', map { "server { listen $_; location / { return 200 \"\$server_addr\"; } }\n" } @servers;
+
+my @balancers = ('', 'least_conn;', 'ip_hash;', 'hash $arg_key;', 'hash $arg_key consistent;', 'random;', 'random two;');
+my $zones = 0;
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    my $upstreams = $block->upstreams // '';
+    if ($upstreams =~ s/^VARIANTS(.*)//ms) {
+        my $rest = $1;
+        # The hashes and random know no backups.
+        for my $balancer (grep { $rest !~ /backup/ || !/hash|random/ } @balancers) {
+            $zones++;
+            $upstreams .= "upstream variant_$zones { $balancer $rest }\n"
+                        . "upstream variant_zone_$zones { zone names_$zones 64k; $balancer $rest }\n";
+        }
+    }
+    my @names = $upstreams =~ /upstream (\w+)/g;
+    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } @names;
+    $block->set_value(http_config => <<"_EOC_");
+$servers
+$upstreams
+server {
+    listen 1983;
+    add_header X-Tried \$upstream_addr always;
+    add_header X-Worker \$pid always;
+    $locations
+}
+_EOC_
+    $block->set_value(client => 'my @variants = qw(' . join(' ', map { "/$_/" } grep { /^variant/ } @names) . ");\n"
+                                . $block->client) if defined $block->client;
+    $block->set_value(config => '') if !defined $block->config;
+    $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log;
+});
+
+master_on();
+log_level('info');
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== md5: each address has an id of its own, and its sessions
+--- upstreams
+VARIANTS
+server pair.test:1985;
+session_sticky;
+--- client
+for my $path (@variants) {
+    my @first = everywhere($path);
+    equals(scalar(grep { bound($_) ne md5_hex(body($_) . ':1985') } @first), 0, "$path: a first visitor is bound to the address that answered");
+    for my $address ('127.0.0.2', '127.0.0.3') {
+        my @bound = everywhere($path, 'route=' . md5_hex("$address:1985"));
+        equals(bodies(@bound), $address, "$path: the sessions of $address go there");
+        equals(cookies(@bound), '', "$path: with their cookie");
+    }
+}
+equals(bodies(everywhere($variants[0])), '127.0.0.2 | 127.0.0.3', 'the balancer uses both');
+
+
+
+=== plain, no id on the line: the addresses are the ids
+--- upstreams
+VARIANTS
+server pair.test:1985;
+session_sticky hash=plain fallback=off;
+--- client
+for my $path (@variants) {
+    for my $address ('127.0.0.2', '127.0.0.3') {
+        equals(bodies(everywhere($path, "route=$address:1985")), $address, "$path: the sessions of $address go there");
+    }
+    equals(bodies(everywhere($path, 'route=pair.test:1985')), '502', "$path: the name is no id");
+}
+
+
+
+=== plain, an id on the line: all addresses share it, the first has its sessions
+--- upstreams
+VARIANTS
+server pair.test:1985 id=pair;
+server solo.test:1985 id=solo;
+session_sticky hash=plain;
+--- client
+for my $path (@variants) {
+    my @bound = everywhere($path, 'route=pair');
+    holds(bodies(@bound) =~ /^127\.0\.0\.[23]$/, "$path: they go to one address: " . bodies(@bound));
+    equals(cookies(@bound), '', "$path: with their cookie");
+    equals(bodies(everywhere($path, 'route=solo')), '127.0.0.6', "$path: those of the other server go to that");
+    my @first = everywhere($path);
+    equals(scalar(grep { bound($_) ne (body($_) =~ /6$/ ? 'solo' : 'pair') } @first), 0, "$path: first visitors get the id of the line");
+}
+
+
+
+=== a shared id: where one address fails, the next is tried, and the session stays
+--- upstreams
+upstream two   { server pair.test:1996 id=pair max_fails=0; server solo.test:1985 id=solo; session_sticky hash=plain; }
+upstream three { server pair.test:1997 id=pair max_fails=0; server solo.test:1985 id=solo; session_sticky hash=plain; }
+--- client
+my $again = 0;
+for my $path ('/two/', '/three/') {
+    my $lives = $path eq '/two/' ? '127.0.0.3' : '127.0.0.2';
+    my @bound = everywhere($path, 'route=pair');
+    equals(bodies(@bound), $lives, "$path: the address that lives answers");
+    equals(cookies(@bound), '', "$path: and the cookie holds");
+    $again++ if tried(@bound) =~ /^127\.0\.0\.\d:\d+, 127\.0\.0\.\d:\d+$/;
+}
+equals($again, 1, 'in one of the two the address that is dead is the first, and is tried before');
+
+
+
+=== a shared id, fallback=off: the next address of the id is no other server
+--- upstreams
+upstream two   { server pair.test:1996 id=pair max_fails=1 fail_timeout=60s; server solo.test:1985 id=solo; session_sticky hash=plain fallback=off; }
+upstream three { server pair.test:1997 id=pair max_fails=1 fail_timeout=60s; server solo.test:1985 id=solo; session_sticky hash=plain fallback=off; }
+upstream dead  { server pair.test:1998 id=pair max_fails=1 fail_timeout=60s; server solo.test:1985 id=solo; session_sticky hash=plain fallback=off; }
+--- client
+my $again = 0;
+for my $path ('/two/', '/three/') {
+    my $lives = $path eq '/two/' ? '127.0.0.3' : '127.0.0.2';
+    my @bound = everywhere($path, 'route=pair');
+    equals(bodies(@bound), $lives, "$path: the address that lives answers");
+    $again += grep { head('X-Tried', $_) =~ /, / } @bound;
+}
+equals($again, 1, 'a dead one is tried once, then max_fails holds');
+my @bound = everywhere('/dead/', 'route=pair');
+equals(bodies(@bound), '502', 'where all are dead nobody else may answer');
+my @dialled = map { my @one = head('X-Tried', $_) =~ /127/g; scalar @one } @bound;
+equals("@dialled[0 .. 2]", '2 0 0', 'each is dialled once');
+
+
+
+=== a shared id, all addresses dead: the session moves
+--- upstreams
+VARIANTS
+server pair.test:1998 id=pair max_fails=1 fail_timeout=60s;
+server solo.test:1985 id=solo;
+session_sticky hash=plain;
+--- client
+for my $path (@variants) {
+    my @bound = everywhere($path, 'route=pair');
+    equals(bodies(@bound), '127.0.0.6', "$path: the other server answers");
+    equals(cookies(@bound), 'solo', "$path: and is named");
+    holds(head('X-Tried', $bound[0]) =~ /^127\.0\.0\.([23]):1998, 127\.0\.0\.(?!\1)[23]:1998, 127\.0\.0\.6:1985$/,
+          "$path: after each was tried once: " . head('X-Tried', $bound[0]));
+    equals(head('X-Tried', $bound[-1]), '127.0.0.6:1985', "$path: later none of them");
+}
+
+
+
+=== a backup with several addresses
+--- upstreams
+VARIANTS
+server solo.test:1985 id=solo;
+server pair.test:1985 id=pair backup;
+session_sticky hash=plain;
+--- client
+for my $path (@variants) {
+    equals(bodies(everywhere($path)), '127.0.0.6', "$path: first visitors go to the primary");
+    my @bound = everywhere($path, 'route=pair');
+    holds(bodies(@bound) =~ /^127\.0\.0\.[23]$/, "$path: the sessions of the backups to the first of them");
+    equals(cookies(@bound), '', "$path: with their cookie");
+}
+
+
+
+=== a backup whose first address is dead
+--- upstreams
+upstream two   { server solo.test:1985 id=solo; server pair.test:1996 id=pair max_fails=0 backup; session_sticky hash=plain; }
+upstream three { server solo.test:1985 id=solo; server pair.test:1997 id=pair max_fails=0 backup; session_sticky hash=plain; }
+--- client
+for my $path ('/two/', '/three/') {
+    my @bound = everywhere($path, 'route=pair');
+    equals(bodies(@bound), $path eq '/two/' ? '127.0.0.3' : '127.0.0.2', "$path: the one that lives answers");
+    equals(cookies(@bound), '', "$path: and the cookie holds");
+}
+
+
+
+=== down on the line is about all its addresses
+--- upstreams
+VARIANTS
+server solo.test:1985;
+server pair.test:1985 down;
+session_sticky hash=plain;
+--- client
+for my $path (@variants) {
+    for my $address ('127.0.0.2', '127.0.0.3') {
+        equals(cookies(everywhere($path, "route=$address:1985")), '127.0.0.6:1985', "$path: the sessions of $address move");
+    }
+}
+
+
+
+=== drain on the line is about all its addresses
+--- upstreams
+VARIANTS
+server solo.test:1985;
+server pair.test:1985 drain;
+session_sticky hash=plain;
+--- client
+for my $path (@variants) {
+    for my $address ('127.0.0.2', '127.0.0.3') {
+        equals(bodies(everywhere($path, "route=$address:1985")), $address, "$path: the sessions of $address stay");
+    }
+    equals(bodies(everywhere($path)), '127.0.0.6', "$path: nobody comes");
+}
+
+
+
+=== IPv4 and IPv6 addresses of one name
+--- upstreams
+upstream md5   { server dual.test:1985; session_sticky; }
+upstream plain { server dual.test:1985; session_sticky hash=plain fallback=off; }
+upstream both  { server dual.test:1985 id=dual; server solo.test:1985 id=solo; session_sticky hash=plain; }
+--- client
+equals(bodies(everywhere('/md5/', 'route=' . md5_hex('127.0.0.4:1985'))), '127.0.0.4', 'md5 of the IPv4 address');
+equals(bodies(everywhere('/md5/', 'route=' . md5_hex('[::1]:1985'))), '::1', 'md5 of the IPv6 address, with its brackets');
+equals(bodies(everywhere('/md5/')), '127.0.0.4 | ::1', 'the balancer uses both');
+equals(bodies(everywhere('/plain/', 'route=127.0.0.4:1985')), '127.0.0.4', 'plain for the one');
+equals(bodies(everywhere('/plain/', 'route=[::1]:1985')), '::1', 'and for the other');
+my @bound = everywhere('/both/', 'route=dual');
+holds(bodies(@bound) =~ /^(?:127\.0\.0\.4|::1)$/, 'of a shared id the first has the sessions');
+equals(cookies(@bound), '', 'with their cookie');
+--- skip_eval: 8: !$main::has_ipv6
+
+
+
+=== an address given twice, by one name or by two lines: one id, and tried once for each
+--- upstreams
+upstream name  { server twice.test:1985; server solo.test:1985; session_sticky; }
+upstream lines { server 127.0.0.5:1985; server 127.0.0.5:1985; server solo.test:1985; session_sticky; }
+upstream dead  { server 127.0.0.5:1998 max_fails=0; server 127.0.0.5:1998 max_fails=0; server solo.test:1985; session_sticky; }
+--- client
+for my $path ('/name/', '/lines/') {
+    my @bound = everywhere($path, 'route=' . md5_hex('127.0.0.5:1985'));
+    equals(bodies(@bound), '127.0.0.5', "$path: its sessions go there");
+    equals(cookies(@bound), '', "$path: with their cookie");
+    my @first = everywhere($path);
+    equals(scalar(grep { bound($_) ne md5_hex(body($_) . ':1985') } @first), 0, "$path: first visitors are bound to who answered");
+}
+equals(tried(everywhere('/dead/', 'route=' . md5_hex('127.0.0.5:1998'))), '127.0.0.5:1998, 127.0.0.5:1998, 127.0.0.6:1985',
+       'where it is dead the session moves');
+
+
+
+=== one address by two names, with an id for each
+--- upstreams
+upstream u { server solo.test:1985 id=a; server 127.0.0.6:1985 id=b; server pair.test:1985 id=c; session_sticky hash=plain fallback=off; }
+--- client
+for my $id ('a', 'b') {
+    my @bound = everywhere('/u/', "route=$id");
+    equals(bodies(@bound), '127.0.0.6', "the sessions of $id go there");
+    equals(cookies(@bound), '', "the cookie $id holds");
+}
+equals(cookies(everywhere('/u/')), 'a | b | c', 'the balancer uses all');
+
+
+
+=== a reload leaves the sessions of a name where they are
+--- upstreams
+VARIANTS
+server pair.test:1985;
+server solo.test:1985;
+session_sticky fallback=off;
+--- client
+holds(reload(), 'nginx is reloaded');
+for my $path (@variants) {
+    equals(bodies(everywhere($path, 'route=' . md5_hex("$_:1985"))), $_, "$path: $_") for map { "127.0.0.$_" } 2, 3, 6;
+}
+
+
+
+=== a name that means nothing: nginx says so
+--- upstreams
+upstream u { session_sticky; server nobody.test:1985 id=x; }
+--- request
+GET /
+--- must_die
+--- suppress_stderr
+--- error_log
+host not found in upstream "nobody.test:1985"

@@ -1,0 +1,63 @@
+# What a session does while its servers fail, told as stories.
+#
+#   live($block, DIRECTIVES)    prepares a block: every upstream of its http_config gets a location with these
+#                               directives, and the section "stories" is told, then the section "client"
+#   chapter(LINE)               tells one more line of a story
+#
+# A line is
+#   UPSTREAM COOKIE [POST] PLAN... => STORY
+# one request: COOKIE is the id in the cookie "route", or - for none; PLAN has a word for each try of it
+# (FaultyServers.pm); STORY is what comes of it: "STATUS of SERVERS, fails FAILS, bound to ID". FAILS are nginx's
+# counters after it, in the order of the servers. After the last line every upstream is idle: no connection, no
+# reference, nothing lost in the zone.
+#
+# A, B and C, with a colon in http_config, are FaultyServers on 127.0.0.1:1985 to 1987; R refuses connections.
+
+package Stories;
+
+use strict;
+use warnings;
+
+use Conversation;
+use Counters;
+use Exporter 'import';
+use FaultyServers;
+
+our @EXPORT = qw(live chapter);
+
+my %port = (A => 1985, B => 1986, C => 1987, R => 1999);
+my %letter = reverse %port;
+
+sub live {
+    my ($block, $directives) = @_;
+    my $http = ($block->http_config // '') =~ s/\b([ABCR]):/127.0.0.1:$port{$1}/gr;
+    $http = unforgiving($http);
+    my @upstreams = $http =~ /^\s*upstream (\w+)/mg;
+    my $client = $block->client;
+    $block->set_value(http_config => '');
+    $block->set_value(config => 'location = /peers { upstream_peers; }');
+    fill($block, front($http, $directives));
+    $block->set_value(client => sub {
+        chapter($_) for grep { /\S/ } split /\n/, $block->stories // '';
+        $client->() if $client;
+        idle($_, 'at the end') for @upstreams;
+    });
+}
+
+sub chapter {
+    my ($line) = @_;
+    my ($upstream, $cookie, $post, $plan, $wanted) = $line =~ /^(\w+) (\S+) (POST )?(.*?) => (.*)$/ or die "no story: $line";
+    my $response = response(ask_for($plan, $upstream, {cookie => $cookie eq '-' ? '' : "route=$cookie",
+                                                       method => $post ? 'POST' : 'GET'}));
+    return equals(story($upstream, $response), $wanted, $line);
+}
+
+sub story {
+    my ($upstream, $response) = @_;
+    my $tried = join ' ', map { /^127\.0\.0\.1:(\d+)$/ ? $letter{$1} : 'none' } split /, | : /, head('X-Tried', $response);
+    my $fails = join ' ', map { $_->{fails} } @{counters($upstream)};
+    my $bound = cookies($response) =~ /^route=([^;]*)/ ? "bound to $1" : 'not bound anew';
+    return status($response) . " of $tried, fails $fails, $bound";
+}
+
+1;
