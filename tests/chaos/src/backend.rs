@@ -1,0 +1,305 @@
+//! The servers behind nginx. Each tells who it is, and keeps a record of its own injuries and of every
+//! request that reached it: what the judge knows for sure.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Channel, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderMap, CONTENT_LENGTH, COOKIE, SET_COOKIE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::topology::{Mode, ServerId, Topology};
+
+/// How a server is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Condition {
+    Up,
+    /// Not listening; what was open is reset.
+    Refusing,
+    /// Takes requests and does not answer. What still waits at the end is cut off.
+    Hanging,
+    /// Answers late, but in time: no reason for a session to move.
+    Late,
+    /// Answers with this status.
+    Failing(u16),
+    /// Closes the connection in the place of an answer.
+    Cutting,
+    /// Closes the connection in the middle of an answer.
+    Halving,
+}
+
+impl Condition {
+    pub(crate) fn is_harmful(self) -> bool {
+        !matches!(self, Condition::Up | Condition::Late)
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Condition::Up => "up",
+            Condition::Refusing => "killed",
+            Condition::Hanging => "hanging",
+            Condition::Late => "late",
+            Condition::Failing(_) => "answering 5xx",
+            Condition::Cutting => "closing without an answer",
+            Condition::Halving => "answering by half",
+        }
+    }
+}
+
+const LATE: Duration = Duration::from_millis(400);
+
+/// From before a harm could be felt until after it was undone.
+struct Spell {
+    begin: Instant,
+    end: Option<Instant>,
+}
+
+pub(crate) struct Backend {
+    pub(crate) server: ServerId,
+    topology: Arc<Topology>,
+    ledger: Arc<Ledger>,
+    condition: watch::Sender<Condition>,
+    spells: Mutex<Vec<Spell>>,
+    listening: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Backend {
+    pub(crate) fn new(server: ServerId, topology: &Arc<Topology>, ledger: &Arc<Ledger>) -> Self {
+        Backend {
+            server,
+            topology: topology.clone(),
+            ledger: ledger.clone(),
+            condition: watch::Sender::new(Condition::Up),
+            spells: Mutex::default(),
+            listening: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn listen(self: &Arc<Self>) -> io::Result<()> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(self.topology.servers[self.server].address.into())?;
+        let listener = socket.listen(1024)?;
+        *lock(&self.listening) = Some(tokio::spawn(accept(self.clone(), listener)));
+        Ok(())
+    }
+
+    pub(crate) async fn injure(self: &Arc<Self>, condition: Condition) {
+        if condition.is_harmful() {
+            lock(&self.spells).push(Spell {
+                begin: Instant::now(),
+                end: None,
+            });
+        }
+        if condition == Condition::Refusing {
+            let listening = lock(&self.listening).take();
+            if let Some(task) = listening {
+                task.abort();
+                // The socket is closed when the task is gone.
+                let _ = task.await;
+            }
+        }
+        self.condition.send_replace(condition);
+    }
+
+    pub(crate) fn heal(self: &Arc<Self>) {
+        let before = self.condition.send_replace(Condition::Up);
+        if before == Condition::Refusing {
+            self.listen().expect("the address was ours before");
+        }
+        if let Some(spell) = lock(&self.spells).last_mut() {
+            spell.end.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Was it in a harmful condition at any time between the two?
+    pub(crate) fn was_injured(&self, from: Instant, to: Instant) -> bool {
+        lock(&self.spells)
+            .iter()
+            .any(|spell| spell.begin <= to && spell.end.is_none_or(|end| end >= from))
+    }
+
+    /// Forgets what ended before.
+    pub(crate) fn forget(&self, before: Instant) {
+        lock(&self.spells).retain(|spell| spell.end.is_none_or(|end| end >= before));
+    }
+}
+
+async fn accept(backend: Arc<Backend>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(backend.clone(), stream));
+            }
+            // Out of files, or a client that has gone.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn serve(backend: Arc<Backend>, stream: TcpStream) {
+    let mut condition = backend.condition.subscribe();
+    let _ = stream.set_nodelay(true);
+    let service = {
+        let backend = backend.clone();
+        service_fn(move |request| answer(backend.clone(), request))
+    };
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = &mut connection => {}
+        _ = condition.wait_for(|condition| *condition == Condition::Refusing) => {
+            let stream = connection.into_parts().io.into_inner();
+            // Closing then sends RST.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+type Body = BoxBody<Bytes, io::Error>;
+
+/// An error makes hyper close the connection.
+async fn answer(
+    backend: Arc<Backend>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, io::Error> {
+    let (head, body) = request.into_parts();
+    let condition = *backend.condition.borrow();
+    let visit = Visit::read(&backend, &head.headers, condition);
+    let client = number(&head.headers, "x-client");
+    let size = number(&head.headers, "x-size") as usize;
+    backend
+        .ledger
+        .note(number(&head.headers, "x-request"), visit);
+    body.collect().await.map_err(io::Error::other)?;
+
+    match condition {
+        Condition::Up | Condition::Refusing => {}
+        Condition::Late => tokio::time::sleep(LATE).await,
+        Condition::Hanging => {
+            let mut condition = backend.condition.subscribe();
+            let _ = condition.wait_for(|now| *now != Condition::Hanging).await;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Condition::Cutting => return Err(io::ErrorKind::ConnectionAborted.into()),
+        Condition::Failing(status) => {
+            let answer = Response::builder()
+                .status(status)
+                .header("X-Server", backend.server);
+            return Ok(answer.body(whole("failing")).expect("a valid answer"));
+        }
+        Condition::Halving => {
+            let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
+            tokio::spawn(async move {
+                let _ = sender.send_data(Bytes::from_static(b"half")).await;
+                // hyper throws away what it has not written yet.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                sender.abort(io::ErrorKind::ConnectionAborted.into());
+            });
+            let answer = Response::builder()
+                .header("X-Server", backend.server)
+                .header(CONTENT_LENGTH, 1000);
+            return Ok(answer.body(body.boxed()).expect("a valid answer"));
+        }
+    }
+
+    let mut answer = Response::builder().header("X-Server", backend.server);
+    if let Some(cookie) = application_cookie(&backend, client) {
+        answer = answer.header(SET_COOKIE, cookie);
+    }
+    let body = whole(vec![b'.'; size]);
+    Ok(answer.body(body).expect("a valid answer"))
+}
+
+fn whole(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into())
+        .map_err(|never: Infallible| match never {})
+        .boxed()
+}
+
+/// In the modes that want one: the cookie that the application behind nginx sets.
+fn application_cookie(backend: &Backend, client: u64) -> Option<String> {
+    let topology = &backend.topology;
+    let upstream = &topology.upstreams[topology.servers[backend.server].upstream];
+    (upstream.mode() != Mode::Insert).then(|| {
+        format!(
+            "{}={}; Path=/",
+            upstream.cookie(),
+            application_value(client)
+        )
+    })
+}
+
+fn application_value(client: u64) -> String {
+    format!("app{client}")
+}
+
+/// What a server knows of a request that reached it.
+#[derive(Clone)]
+pub(crate) struct Visit {
+    pub(crate) server: ServerId,
+    /// The configuration by which nginx sent it here.
+    pub(crate) generation: usize,
+    pub(crate) condition: Condition,
+    /// A cookie that should have been hidden, or was damaged.
+    pub(crate) leaked: Option<String>,
+}
+
+impl Visit {
+    fn read(backend: &Backend, headers: &HeaderMap, condition: Condition) -> Self {
+        let topology = &backend.topology;
+        let upstream = &topology.upstreams[topology.servers[backend.server].upstream];
+        let application = application_value(number(headers, "x-client"));
+        let seen = headers
+            .get_all(COOKIE)
+            .iter()
+            .flat_map(|field| cookie::Cookie::split_parse(field.to_str().unwrap_or_default()))
+            .flatten()
+            .find(|cookie| cookie.name() == upstream.cookie());
+        Visit {
+            server: backend.server,
+            generation: number(headers, "x-generation") as usize,
+            condition,
+            leaked: seen
+                .map(|cookie| cookie.value().to_owned())
+                .filter(|value| upstream.hides() && *value != application),
+        }
+    }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> u64 {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or_default()
+}
+
+/// Which servers each request has reached, by the number of the request.
+#[derive(Default)]
+pub(crate) struct Ledger(Mutex<HashMap<u64, Vec<Visit>>>);
+
+impl Ledger {
+    fn note(&self, request: u64, visit: Visit) {
+        lock(&self.0).entry(request).or_default().push(visit);
+    }
+
+    pub(crate) fn take(&self, request: u64) -> Vec<Visit> {
+        lock(&self.0).remove(&request).unwrap_or_default()
+    }
+}
+
+/// Nobody panics while holding a lock here without ending the program.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread has panicked")
+}

@@ -1,0 +1,576 @@
+//! A run from its beginning to its end.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::seq::IndexedRandom;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tokio::signal::unix::{signal, SignalKind};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, sleep_until, timeout};
+
+use crate::backend::{Backend, Ledger};
+use crate::client::{self, Clients, Outcome};
+use crate::counters::Counters;
+use crate::judge::{Judge, Tally};
+use crate::log::LogJudge;
+use crate::memory::{self, Memory};
+use crate::nginx::{get, version, Failure, Nginx};
+use crate::options::{Fault, Options};
+use crate::plan::{plan, Action, Phases, Signal};
+use crate::report::{Report, Rule};
+use crate::resolver::Resolver;
+use crate::topology::{Membership, Setting, Topology};
+use crate::world::World;
+
+const WORKERS: usize = 4;
+/// Where the probe of the tests tells the counters of servers.
+const PROBE_LOCATION: &str = "location = /counters { access_log off; upstream_peers; }";
+/// The file that `load_module` names, in the folder of the run.
+const MODULE: &str = "session_sticky.so";
+/// Clients that start, and memory that fills for the first time.
+const WARM_UP: Duration = Duration::from_secs(4);
+/// Injuries without reloads, before the end.
+const LAST_GENERATION: Duration = Duration::from_secs(12);
+/// Load without injuries at the end.
+const CALM: Duration = Duration::from_secs(10);
+/// What old workers may take to go: they have clients that read slowly, and servers that hung.
+const OLD_WORKERS: Duration = Duration::from_secs(30);
+/// What a worker may grow in the calm, in KiB: pools and buffers that no request needed before.
+const CALM_GROWTH: u64 = 1024;
+/// What the master may grow from its tenth reload on, in KiB.
+const MASTER_GROWTH: u64 = 1024;
+/// Reloads until the heap of the master has found its size.
+const FIRST_RELOADS: usize = 10;
+
+/// `true`: nothing was violated.
+pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
+    let limit = options.seconds + Duration::from_secs(180);
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        outcome = timeout(limit, conduct(options)) => {
+            outcome.map_err(|_| format!("not at its end after {limit:?}"))?
+        }
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        _ = terminated.recv() => Err("terminated".into()),
+    }
+}
+
+async fn conduct(options: &Options) -> Result<bool, Failure> {
+    let folder = std::env::temp_dir().join(format!("chaos.{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    println!("seed {}, logs in {}", options.seed, folder.display());
+
+    let mut run = Run::start(options, &folder).await?;
+    let report = run.carry_out(options).await;
+    drop(run);
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => return Err(format!("{error}\nlogs are in {}", folder.display()).into()),
+    };
+    report.print();
+    if report.failed() > 0 {
+        println!(
+            "to see it again: --seed {} --seconds {}; logs are in {}",
+            options.seed,
+            options.seconds.as_secs(),
+            folder.display()
+        );
+        return Ok(false);
+    }
+    fs::remove_dir_all(&folder)?;
+    Ok(true)
+}
+
+struct Ports {
+    nginx: u16,
+    resolver: u16,
+    servers: u16,
+}
+
+impl Ports {
+    /// In a network namespace of one's own the first three are free. They are below those that the
+    /// system gives to connections: a server that was killed must find its own again.
+    fn find() -> Result<Self, Failure> {
+        let local = Ipv4Addr::LOCALHOST;
+        let is_free = |base: &u16| {
+            TcpListener::bind((local, *base)).is_ok()
+                && UdpSocket::bind((local, *base + 1)).is_ok()
+                && TcpListener::bind(("127.1.1.1", *base + 2)).is_ok()
+        };
+        let base = (8000..30_000).step_by(100).find(is_free);
+        let base = base.ok_or("no free ports")?;
+        Ok(Ports {
+            nginx: base,
+            resolver: base + 1,
+            servers: base + 2,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    injuries: HashMap<&'static str, u64>,
+    reloads: u64,
+    replacements: u64,
+    killed: usize,
+    terminated: usize,
+    left_configuration: u64,
+    left_dns: u64,
+}
+
+struct Run {
+    world: Arc<World>,
+    nginx: Nginx,
+    setting: OwnedSetting,
+    members: Vec<bool>,
+    log: LogJudge,
+    report: Report,
+    counts: Counts,
+    /// What a worker has grown in the calm, at most.
+    calm_growth: u64,
+    /// The master after each reload.
+    master: Vec<Memory>,
+    judging: JoinHandle<Judge>,
+    outcomes: Option<mpsc::UnboundedSender<Outcome>>,
+    background: Vec<JoinHandle<()>>,
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    rng: ChaCha8Rng,
+}
+
+/// What each configuration is written from.
+struct OwnedSetting {
+    modules: Vec<String>,
+    ports: Ports,
+    extra: String,
+    fault: Fault,
+}
+
+impl Run {
+    async fn start(options: &Options, folder: &Path) -> Result<Self, Failure> {
+        let ports = Ports::find()?;
+        let with_resolve = version(&options.nginx)? >= (1, 27, 3);
+        let topology = Arc::new(Topology::new(ports.servers, with_resolve));
+        let ledger = Arc::new(Ledger::default());
+        let resolver = Resolver::start(ports.resolver, options.fault == Fault::StaleDns)?;
+        let mut backends = Vec::new();
+        for server in 0..topology.servers.len() {
+            let backend = Arc::new(Backend::new(server, &topology, &ledger));
+            backend.listen()?;
+            backends.push(backend);
+        }
+        let world = Arc::new(World::new(topology, backends, ledger, resolver));
+
+        let mut files = vec![options.module.clone()];
+        files.extend(options.alternate.clone());
+        fs::copy(&options.module, folder.join(MODULE))?;
+        let mut modules = vec![folder.join(MODULE).display().to_string()];
+        let mut extra = String::new();
+        if let Some(probe) = &options.probe {
+            modules.push(fs::canonicalize(probe)?.display().to_string());
+            extra = PROBE_LOCATION.to_owned();
+        }
+        let members = vec![true; world.topology.servers.len()];
+        let setting = OwnedSetting {
+            modules,
+            ports,
+            extra,
+            fault: options.fault,
+        };
+        tell_dns(&world, &members);
+        write_configuration(folder, &world, &setting, &members)?;
+        let nginx = Nginx::start(&options.nginx, folder, setting.ports.nginx).await?;
+        world.history.seen(0);
+        until_servers_answer(&world.topology, setting.ports.nginx).await?;
+
+        let (outcomes, heard) = mpsc::unbounded_channel();
+        let judging = tokio::spawn(judge(Judge::new(world.clone()), heard));
+        let watching = world.clone();
+        let background = vec![tokio::spawn(async move { watching.watch().await })];
+        Ok(Run {
+            world,
+            nginx,
+            setting,
+            members,
+            log: LogJudge::default(),
+            report: Report::default(),
+            counts: Counts::default(),
+            calm_growth: 0,
+            master: Vec::new(),
+            judging,
+            outcomes: Some(outcomes),
+            background,
+            folder: folder.to_owned(),
+            files,
+            rng: ChaCha8Rng::seed_from_u64(options.seed ^ 1),
+        })
+    }
+
+    async fn carry_out(&mut self, options: &Options) -> Result<Report, Failure> {
+        let begin = Instant::now();
+        let (stop, stopped) = watch::channel(false);
+        let all = Arc::new(Clients {
+            topology: self.world.topology.clone(),
+            nginx: self.setting.ports.nginx,
+            seed: options.seed,
+            outcomes: self.outcomes.take().expect("taken once"),
+            stop: stopped,
+            next: AtomicU64::new(1),
+        });
+        let clients: Vec<_> = (0..options.clients)
+            .map(|number| tokio::spawn(client::run(all.clone(), number)))
+            .collect();
+        // With the last client the judge hears that there is nothing more.
+        drop(all);
+
+        let end = options.seconds - CALM;
+        let phases = Phases {
+            begin: WARM_UP,
+            last_reload: end - LAST_GENERATION,
+            end,
+        };
+        let steps = plan(options.seed, &self.world.topology, phases);
+        for step in steps {
+            sleep_until((begin + step.at).into()).await;
+            self.act(step.action).await?;
+        }
+
+        self.calm().await;
+        let end = begin.elapsed();
+        let _ = stop.send(true);
+        for client in clients {
+            timeout(client::PATIENCE, client).await??;
+        }
+        self.settle().await;
+        self.counters().await?;
+        self.stop_nginx().await;
+        self.judge_master();
+
+        let judge = (&mut self.judging).await?;
+        for task in &self.background {
+            task.abort();
+        }
+        let mut report = std::mem::take(&mut self.report);
+        report.merge(std::mem::take(&mut self.log.report));
+        judge_throughput(&mut report, &judge.tally, options.clients, end);
+        self.facts(&mut report, &judge.tally, options, end)?;
+        report.merge(judge.report);
+        Ok(report)
+    }
+
+    async fn act(&mut self, action: Action) -> Result<(), Failure> {
+        match action {
+            Action::Injure(server, condition) => {
+                *self.counts.injuries.entry(condition.word()).or_default() += 1;
+                self.world.backends[server].injure(condition).await;
+            }
+            Action::Heal(server) => self.world.backends[server].heal(),
+            Action::Leave(server) | Action::Join(server) => {
+                self.members[server] = matches!(action, Action::Join(_));
+                if !self.members[server] {
+                    if self.world.topology.is_resolved(server) {
+                        self.counts.left_dns += 1;
+                    } else {
+                        self.counts.left_configuration += 1;
+                    }
+                }
+                tell_dns(&self.world, &self.members);
+            }
+            Action::Reload => self.reload().await?,
+            Action::ReplaceModule => self.replace_module()?,
+            Action::Signal(signal) => self.end_a_worker(signal).await?,
+        }
+        Ok(())
+    }
+
+    async fn reload(&mut self) -> Result<(), Failure> {
+        let generation =
+            write_configuration(&self.folder, &self.world, &self.setting, &self.members)?;
+        self.report.checked(Rule::Reloads);
+        self.counts.reloads += 1;
+        if let Err(error) = self.nginx.reload(generation).await {
+            self.report.violation(Rule::Reloads, error.to_string());
+        }
+        self.world.history.seen(generation);
+        let mut memory = memory::of(self.nginx.master(), MODULE);
+        // The channel to each worker that has not gone yet has two ends, both open here.
+        let channels = 2 * self.nginx.workers().len();
+        memory.descriptors = memory.descriptors.saturating_sub(channels);
+        self.master.push(memory);
+        let lines = self.nginx.new_log_lines()?;
+        self.log.read(&lines);
+        Ok(())
+    }
+
+    /// As dpkg does it: a new file beside the old one, then renamed over it.
+    fn replace_module(&mut self) -> Result<(), Failure> {
+        self.counts.replacements += 1;
+        let file = &self.files[self.counts.replacements as usize % self.files.len()];
+        let new = self.folder.join("session_sticky.so.new");
+        fs::copy(file, &new)?;
+        fs::rename(new, self.folder.join(MODULE))?;
+        Ok(())
+    }
+
+    async fn end_a_worker(&mut self, signal: Signal) -> Result<(), Failure> {
+        let Some(&worker) = self.nginx.current_workers().choose(&mut self.rng) else {
+            return Ok(());
+        };
+        let begin = Instant::now();
+        let (ended, count) = match signal {
+            Signal::Kill => (self.nginx.kill(worker).await?, &mut self.counts.killed),
+            Signal::Term => {
+                let ended = self.nginx.terminate(worker).await?;
+                (ended, &mut self.counts.terminated)
+            }
+        };
+        if ended {
+            *count += 1;
+            self.world.history.killed(worker, begin);
+        }
+        Ok(())
+    }
+
+    /// All is well, and the workers serve all clients. They must not grow.
+    async fn calm(&mut self) {
+        sleep(CALM / 2).await;
+        let before = self.workers_memory();
+        sleep(CALM / 2).await;
+        let after = self.workers_memory();
+        for (worker, before) in before {
+            let after = after.get(&worker).copied().unwrap_or_default();
+            self.calm_growth = self
+                .calm_growth
+                .max(after.private.saturating_sub(before.private));
+            let holds = after.private > 0
+                && after.private <= before.private + CALM_GROWTH
+                && after.modules == before.modules;
+            self.report.check(Rule::Memory, holds, || {
+                format!("worker {worker} had {before}; it has {after}")
+            });
+        }
+    }
+
+    fn workers_memory(&self) -> HashMap<u32, Memory> {
+        let workers = self.nginx.current_workers().into_iter();
+        workers
+            .map(|worker| (worker, memory::of(worker, MODULE)))
+            .collect()
+    }
+
+    async fn settle(&mut self) {
+        self.report.checked(Rule::Workers);
+        if let Err(error) = self.nginx.settle(WORKERS, OLD_WORKERS).await {
+            self.report.violation(Rule::Workers, error.to_string());
+        }
+    }
+
+    /// No client is left, and no old worker: the counters of all servers must be back at nothing.
+    async fn counters(&mut self) -> Result<(), Failure> {
+        if self.setting.extra.is_empty() {
+            return Ok(());
+        }
+        // Without a zone each worker has its own: ask until each has answered.
+        let mut left: HashSet<u32> = self.nginx.current_workers().into_iter().collect();
+        for _ in 0..1000 {
+            if left.is_empty() {
+                return Ok(());
+            }
+            let answer = get(self.setting.ports.nginx, "/counters").await?;
+            let (_, text) = answer.split_once("\r\n\r\n").unwrap_or_default();
+            let counters = Counters::read(text);
+            if left.remove(&counters.worker) {
+                counters.judge(&mut self.report);
+            }
+        }
+        Err(format!("the workers {left:?} do not answer").into())
+    }
+
+    async fn stop_nginx(&mut self) {
+        self.report.checked(Rule::Workers);
+        if let Err(error) = self.nginx.quit().await {
+            self.report.violation(Rule::Workers, error.to_string());
+        }
+        let lines = self.nginx.new_log_lines().unwrap_or_default();
+        self.log.read(&lines);
+        let (killed, logged) = (self.counts.killed, self.log.killed);
+        self.report.check(Rule::Log, killed == logged, || {
+            format!("{killed} workers were killed, {logged} exited on signal 9")
+        });
+    }
+
+    /// The master after its last reloads, against after its first.
+    fn judge_master(&mut self) {
+        let Some((first, last)) = self.master.get(FIRST_RELOADS).zip(self.master.last()) else {
+            return;
+        };
+        let holds = last.private <= first.private + MASTER_GROWTH
+            && last.descriptors <= first.descriptors
+            && last.modules <= first.modules;
+        self.report.check(Rule::Memory, holds, || {
+            format!("the master had {first} after reload {FIRST_RELOADS}; it has {last}")
+        });
+    }
+
+    fn facts(
+        &self,
+        report: &mut Report,
+        tally: &Tally,
+        options: &Options,
+        end: Duration,
+    ) -> Result<(), Failure> {
+        let counts = &self.counts;
+        let (major, minor, patch) = version(&options.nginx)?;
+        report.fact("nginx", format!("{major}.{minor}.{patch}"));
+        report.fact("seed", options.seed);
+        report.fact("seconds", end.as_secs());
+        report.fact("upstreams, servers", {
+            let topology = &self.world.topology;
+            format!("{}, {}", topology.upstreams.len(), topology.servers.len())
+        });
+        report.fact("clients", options.clients);
+        report.fact("requests", tally.requests);
+        report.fact("how they ended", list(&tally.statuses));
+        report.fact("stayed, moved", format!("{}, {}", tally.bound, tally.moved));
+        report.fact("injuries", list(&counts.injuries));
+        report.fact("reloads", counts.reloads);
+        report.fact("module replaced", counts.replacements);
+        report.fact(
+            "workers ended",
+            format!(
+                "{} by SIGKILL, {} by SIGTERM",
+                counts.killed, counts.terminated
+            ),
+        );
+        report.fact("left the configuration", counts.left_configuration);
+        report.fact("left DNS", counts.left_dns);
+        report.fact("this program stood still", self.world.stalls());
+        if let Some((first, last)) = self.master.first().zip(self.master.last()) {
+            report.fact("master, first reload", first);
+            report.fact("master, last reload", last);
+        }
+        report.fact(
+            "worker, in the calm",
+            format!("{} KiB more", self.calm_growth),
+        );
+        Ok(())
+    }
+}
+
+fn list<K: std::fmt::Display + Ord>(counts: &HashMap<K, u64>) -> String {
+    let mut words: Vec<_> = counts.iter().collect();
+    words.sort();
+    let words: Vec<_> = words
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    words.join(", ")
+}
+
+/// Names that DNS tells get their addresses at once.
+fn tell_dns(world: &World, members: &[bool]) {
+    let topology = &world.topology;
+    for upstream in topology.upstreams.iter().filter(|u| u.resolves()) {
+        let present = upstream.servers.iter().filter(|&&server| members[server]);
+        let addresses = present.map(|&server| *topology.servers[server].address.ip());
+        world
+            .resolver
+            .set(&upstream.dns_name(), addresses.collect());
+    }
+}
+
+fn write_configuration(
+    folder: &Path,
+    world: &World,
+    setting: &OwnedSetting,
+    members: &[bool],
+) -> Result<usize, Failure> {
+    let topology = &world.topology;
+    let mut members: Vec<Membership> = (0..members.len())
+        .map(|server| topology.membership(server, members[server]))
+        .collect();
+    let generation = world.history.begin(members.clone());
+    if setting.fault == Fault::StaleConfig {
+        members.fill(Membership::In);
+    }
+    let text = topology.configuration(
+        &Setting {
+            modules: &setting.modules,
+            workers: WORKERS,
+            listen: setting.ports.nginx,
+            resolver: setting.ports.resolver,
+            port: setting.ports.servers,
+            extra: &setting.extra,
+            sticky: setting.fault != Fault::NoSticky,
+        },
+        generation,
+        &members,
+    );
+    let new = folder.join("nginx.conf.new");
+    fs::write(&new, text)?;
+    fs::rename(new, folder.join("nginx.conf"))?;
+    Ok(generation)
+}
+
+/// The addresses of names are known only when a worker has asked for them.
+async fn until_servers_answer(topology: &Topology, port: u16) -> Result<(), Failure> {
+    for upstream in &topology.upstreams {
+        let path = format!("/{}", upstream.name());
+        let mut tries = 0;
+        while !get(port, &path).await?.starts_with("HTTP/1.1 200") {
+            tries += 1;
+            if tries > 100 {
+                return Err(format!("{path} does not answer").into());
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Hears all outcomes until there are no clients any more, and judges them.
+async fn judge(mut judge: Judge, mut heard: mpsc::UnboundedReceiver<Outcome>) -> Judge {
+    let mut last = Instant::now();
+    while let Some(outcome) = heard.recv().await {
+        judge.hear(outcome);
+        let now = Instant::now();
+        if now - last > Duration::from_secs(1) {
+            judge.judge(now);
+            last = now;
+        }
+    }
+    judge.finish();
+    judge
+}
+
+/// Answers must come at every time: fewer than a tenth of the usual in five seconds are a standstill. And
+/// to every client.
+fn judge_throughput(report: &mut Report, tally: &Tally, clients: usize, end: Duration) {
+    const WINDOW: usize = 5;
+    let seconds = &tally.answers[..tally.answers.len().min(end.as_secs() as usize)];
+    let mean = seconds.iter().sum::<u64>() / seconds.len().max(1) as u64;
+    for (at, window) in seconds.windows(WINDOW).enumerate() {
+        let answers: u64 = window.iter().sum();
+        let floor = mean * WINDOW as u64 / 10;
+        report.check(Rule::Throughput, answers > floor, || {
+            format!(
+                "{answers} answers in the {WINDOW} seconds from {at} s, {mean} a second are usual"
+            )
+        });
+    }
+    for client in 0..clients {
+        let answers = tally.clients.get(&client).copied().unwrap_or_default();
+        // A client with a pause of at most a second.
+        report.check(Rule::Throughput, answers > end.as_secs() / 10, || {
+            format!("client {client} got {answers} answers in {end:?}")
+        });
+    }
+}

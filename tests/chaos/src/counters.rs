@@ -1,0 +1,44 @@
+//! What nginx has counted for its servers, told by the probe of the tests (`tests/probe`).
+
+use crate::report::{Report, Rule};
+
+/// What the probe said in one worker.
+pub(crate) struct Counters<'a> {
+    pub(crate) worker: u32,
+    lines: Vec<&'a str>,
+}
+
+impl<'a> Counters<'a> {
+    pub(crate) fn read(text: &'a str) -> Self {
+        let lines: Vec<&str> = text.lines().collect();
+        let first = lines.first().copied().unwrap_or_default();
+        Counters {
+            worker: value(first, "pid").unwrap_or_default(),
+            lines,
+        }
+    }
+
+    /// No request is left, so nothing may be in use, held or lost. `fails` may be what the last one left.
+    pub(crate) fn judge(&self, report: &mut Report) {
+        for line in &self.lines {
+            let nothing: &[&str] = if line.starts_with("peer ") {
+                &["conns", "refs", "zombie"]
+            } else if line.starts_with("zone ") {
+                &["lost", "zombies"]
+            } else {
+                continue;
+            };
+            // Older versions of nginx do not have all of them.
+            let all = nothing.iter().filter_map(|name| value(line, name));
+            let holds = all.clone().count() > 0 && all.sum::<u32>() == 0;
+            report.check(Rule::Counters, holds, || {
+                format!("worker {}: {line}", self.worker)
+            });
+        }
+    }
+}
+
+fn value(line: &str, name: &str) -> Option<u32> {
+    line.split_whitespace()
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}

@@ -1,0 +1,71 @@
+//! What was done to nginx, and when: which servers each configuration had, and which workers were ended.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::backend::lock;
+use crate::topology::{Membership, ServerId};
+
+/// A worker that was ended by a signal, from before it was sent until it was seen gone.
+struct Killing {
+    worker: u32,
+    begin: Instant,
+    end: Instant,
+}
+
+/// A configuration that nginx was given.
+struct Generation {
+    members: Vec<Membership>,
+    /// When it was first seen to answer.
+    seen: Option<Instant>,
+}
+
+#[derive(Default)]
+pub(crate) struct History {
+    generations: Mutex<Vec<Generation>>,
+    killings: Mutex<Vec<Killing>>,
+}
+
+impl History {
+    /// The number of a new configuration with these servers.
+    pub(crate) fn begin(&self, members: Vec<Membership>) -> usize {
+        let mut generations = lock(&self.generations);
+        generations.push(Generation {
+            members,
+            seen: None,
+        });
+        generations.len() - 1
+    }
+
+    pub(crate) fn seen(&self, generation: usize) {
+        lock(&self.generations)[generation].seen = Some(Instant::now());
+    }
+
+    pub(crate) fn membership(&self, generation: usize, server: ServerId) -> Membership {
+        let generations = lock(&self.generations);
+        let generation = generations.get(generation);
+        generation.map_or(Membership::Out, |generation| generation.members[server])
+    }
+
+    /// Since when every new request should be served by a newer configuration than this one.
+    pub(crate) fn replaced(&self, generation: usize) -> Option<Instant> {
+        lock(&self.generations).get(generation + 1)?.seen
+    }
+
+    pub(crate) fn killed(&self, worker: u32, begin: Instant) {
+        lock(&self.killings).push(Killing {
+            worker,
+            begin,
+            end: Instant::now(),
+        });
+    }
+
+    /// Was a worker ended between the two, this one if it is known?
+    pub(crate) fn was_killed(&self, worker: Option<u32>, from: Instant, to: Instant) -> bool {
+        lock(&self.killings).iter().any(|killing| {
+            worker.is_none_or(|worker| worker == killing.worker)
+                && killing.begin <= to
+                && killing.end >= from
+        })
+    }
+}

@@ -1,0 +1,660 @@
+//! Judges each request: did what happened to it follow from what was done to servers and to nginx?
+//!
+//! It asks for causes, not for times. A session may move if nginx knew its server as failed, and nginx may
+//! know that only from a try that failed, and a try may fail only on a server that was injured. What each
+//! answer says of itself (worker, generation of the configuration, the servers tried) and what each server
+//! wrote down are facts; grace is given only where a constant below says so.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::backend::{Condition, Visit};
+use crate::client::{Answer, Ended, Outcome, PATIENCE};
+use crate::report::{Report, Rule};
+use crate::topology::{Fallback, Membership, Mode, ServerId, UpstreamId, FAIL_TIMEOUT};
+use crate::world::World;
+
+/// A request is judged when every other one that could explain it has ended.
+const DELAY: Duration = PATIENCE.saturating_add(Duration::from_secs(5));
+/// How long facts are kept beyond that. No worker outlives a reload for so long.
+const MEMORY: Duration = Duration::from_secs(120);
+/// A worker that did not run for a while finds a connection reset after its server has come back.
+const FELT_LATER: Duration = Duration::from_millis(500);
+/// From an answer of DNS, or the start of new workers, until all of nginx goes by it: each old worker has to
+/// run once, on a machine that may have other things to do.
+const GONE: Duration = Duration::from_secs(5);
+/// From an answer of DNS until a worker that was busy has read it.
+const DNS_READ: Duration = Duration::from_secs(1);
+/// nginx counts whole seconds, and a failure may be a second younger than it looks.
+const FORGIVEN: Duration = FAIL_TIMEOUT.saturating_add(Duration::from_secs(1));
+/// nginx's clock and ours are one, read at different moments, in whole seconds.
+const CLOCK: u64 = 2;
+
+/// Who shares what is known of failures: the workers of a configuration, by a `zone`, or nobody.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Scope {
+    Generation(usize),
+    Worker(u32),
+}
+
+/// Tries of one server within one scope, as the interval of the request that they belong to.
+#[derive(Default)]
+struct Tries {
+    failed: Vec<(Instant, Instant)>,
+    /// Those of them that nginx has counted for sure.
+    counted: Vec<(Instant, Instant)>,
+    succeeded: Vec<(Instant, Instant)>,
+}
+
+pub(crate) struct Judge {
+    world: Arc<World>,
+    pub(crate) report: Report,
+    pending: VecDeque<Outcome>,
+    tries: HashMap<(Scope, ServerId), Tries>,
+    /// Requests of which nobody told what nginx tried, by upstream.
+    lost: HashMap<UpstreamId, Vec<(Instant, Instant)>>,
+    pub(crate) tally: Tally,
+}
+
+/// Counts for the report and for the rule about throughput.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    pub(crate) statuses: HashMap<String, u64>,
+    /// Answers in each second of the run.
+    pub(crate) answers: Vec<u64>,
+    /// Answers that each client got.
+    pub(crate) clients: HashMap<usize, u64>,
+    pub(crate) bound: u64,
+    pub(crate) moved: u64,
+}
+
+impl Judge {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Judge {
+            world,
+            report: Report::default(),
+            pending: VecDeque::new(),
+            tries: HashMap::new(),
+            lost: HashMap::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes down what a request tells about servers. It is judged later.
+    pub(crate) fn hear(&mut self, outcome: Outcome) {
+        self.count(&outcome);
+        let when = (outcome.start, outcome.end);
+        match &outcome.ended {
+            Ended::Answered(answer) => {
+                let scope = self.scope(&outcome, answer);
+                let upstream = &self.world.topology.upstreams[outcome.upstream];
+                let has_keepalive = upstream.has_keepalive();
+                for (at, (address, status)) in answer.attempts.iter().enumerate() {
+                    let Some(server) = self.world.topology.server_at(address) else {
+                        continue;
+                    };
+                    let tries = self.tries.entry((scope, server)).or_default();
+                    if *status >= 500 {
+                        tries.failed.push(when);
+                        // Not an answer that is handed on, and not an idle connection that was closed.
+                        let next = answer.attempts.get(at + 1);
+                        let counts = match status {
+                            502 => !has_keepalive,
+                            504 => true,
+                            _ => next.is_some_and(|next| next.0 != *address),
+                        };
+                        if counts {
+                            tries.counted.push(when);
+                        }
+                    } else if !tries.failed.is_empty() {
+                        tries.succeeded.push(when);
+                    }
+                }
+            }
+            Ended::Aborted | Ended::Broken { .. } | Ended::TimedOut => {
+                self.lost.entry(outcome.upstream).or_default().push(when);
+            }
+        }
+        self.pending.push_back(outcome);
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        let tally = &mut self.tally;
+        tally.requests += 1;
+        let word = match &outcome.ended {
+            Ended::Answered(answer) => {
+                let second = outcome.end.duration_since(self.world.begin).as_secs() as usize;
+                if tally.answers.len() <= second {
+                    tally.answers.resize(second + 1, 0);
+                }
+                tally.answers[second] += 1;
+                *tally.clients.entry(outcome.client).or_default() += 1;
+                answer.status.to_string()
+            }
+            Ended::Aborted => "aborted by the client".into(),
+            Ended::Broken { .. } => "broken".into(),
+            Ended::TimedOut => "no answer".into(),
+        };
+        *tally.statuses.entry(word).or_default() += 1;
+    }
+
+    /// Judges what is old enough.
+    pub(crate) fn judge(&mut self, now: Instant) {
+        while self.pending.front().is_some_and(|o| o.end + DELAY < now) {
+            if let Some(outcome) = self.pending.pop_front() {
+                self.one(&outcome);
+            }
+        }
+        if let Some(before) = now.checked_sub(MEMORY) {
+            self.tries.retain(|_, tries| {
+                tries.failed.iter().any(|when| when.1 > before)
+                    || tries.succeeded.iter().any(|when| when.1 > before)
+            });
+            for lost in self.lost.values_mut() {
+                lost.retain(|when| when.1 > before);
+            }
+            self.world.forget(before);
+        }
+    }
+
+    /// Judges all that is left.
+    pub(crate) fn finish(&mut self) {
+        while let Some(outcome) = self.pending.pop_front() {
+            self.one(&outcome);
+        }
+    }
+
+    fn scope(&self, outcome: &Outcome, answer: &Answer) -> Scope {
+        if self.world.topology.upstreams[outcome.upstream].has_zone() {
+            Scope::Generation(answer.generation)
+        } else {
+            Scope::Worker(answer.worker)
+        }
+    }
+
+    fn one(&mut self, outcome: &Outcome) {
+        let visits = self.world.ledger.take(outcome.request);
+        self.servers_were_there(outcome, &visits);
+        match &outcome.ended {
+            Ended::Answered(answer) => {
+                self.tries_are_explained(outcome, answer);
+                self.failed_are_spared(outcome, answer);
+                self.answer_is_explained(outcome, answer, &visits);
+                self.session_stays(outcome, answer);
+                self.cookie_names_server(outcome, answer, &visits);
+                self.generation_is_current(outcome, answer);
+            }
+            Ended::Aborted => {}
+            Ended::Broken {
+                worker,
+                resent,
+                error,
+            } => self.break_is_explained(outcome, *worker, *resent, error, &visits),
+            Ended::TimedOut => {
+                let words = self.words(outcome, "no answer for longer than all tries can take");
+                self.report.violation(Rule::Errors, words);
+            }
+        }
+    }
+
+    /// Rule Gone and rule Hidden, as the servers saw it.
+    fn servers_were_there(&mut self, outcome: &Outcome, visits: &[Visit]) {
+        for visit in visits {
+            let history = &self.world.history;
+            let membership = history.membership(visit.generation, visit.server);
+            // Who drains has the sessions that it has, and no others.
+            let may_come = match membership {
+                Membership::In => true,
+                Membership::Draining => self.named(outcome) == Some(visit.server),
+                Membership::Out => false,
+            };
+            let there = may_come
+                && (!self.world.topology.is_resolved(visit.server)
+                    || self.is_told(visit.server, outcome, GONE).0);
+            if !there {
+                let server = self.name(visit.server);
+                let words = format!(
+                    "{server} was gone or draining in generation {}, or gone from DNS, and got the request",
+                    visit.generation
+                );
+                let words = self.words(outcome, &words);
+                self.report.violation(Rule::Gone, words);
+            }
+            self.report.checked(Rule::Gone);
+            let hides = self.world.topology.upstreams[outcome.upstream].hides();
+            if hides {
+                self.report.checked(Rule::Hidden);
+            }
+            if let Some(value) = &visit.leaked {
+                let words = self.words(outcome, &format!("the server saw {value}"));
+                self.report.violation(Rule::Hidden, words);
+            }
+        }
+    }
+
+    /// Is a server of a name among the addresses that nginx may have in use: in any, and in all of them?
+    fn is_told(&self, server: ServerId, outcome: &Outcome, grace: Duration) -> (bool, bool) {
+        let topology = &self.world.topology;
+        let name = topology.upstreams[topology.servers[server].upstream].dns_name();
+        let from = outcome.start.checked_sub(grace).unwrap_or(outcome.start);
+        let told = self.world.resolver.told(&name, from, outcome.end);
+        let address = topology.servers[server].address.ip();
+        let holds = |addresses: &Vec<_>| addresses.contains(address);
+        (
+            told.iter().any(|answer| holds(&answer.addresses)),
+            told.iter().all(|answer| holds(&answer.addresses)),
+        )
+    }
+
+    fn generation_is_current(&mut self, outcome: &Outcome, answer: &Answer) {
+        let replaced = self.world.history.replaced(answer.generation);
+        self.report.checked(Rule::Gone);
+        if replaced.is_some_and(|replaced| outcome.start > replaced + GONE) {
+            let words = format!("served by generation {}", answer.generation);
+            let words = self.words(outcome, &words);
+            self.report.violation(Rule::Gone, words);
+        }
+    }
+
+    fn was_injured(&self, server: ServerId, outcome: &Outcome) -> bool {
+        let from = outcome.start.checked_sub(FELT_LATER);
+        self.world.backends[server].was_injured(from.unwrap_or(outcome.start), outcome.end)
+    }
+
+    fn tries_are_explained(&mut self, outcome: &Outcome, answer: &Answer) {
+        for (address, status) in &answer.attempts {
+            self.report.checked(Rule::Attempts);
+            let Some(server) = self.world.topology.server_at(address) else {
+                continue;
+            };
+            if *status < 500 {
+                continue;
+            }
+            if self.was_injured(server, outcome) {
+                self.report
+                    .explained(Rule::Attempts, "failed on an injured server");
+            } else if self.world.was_stalled(outcome.start, outcome.end) {
+                self.report
+                    .explained(Rule::Attempts, "this program itself stood still");
+            } else {
+                let words = format!("{status} from {}, which was well", self.name(server));
+                let words = self.words(outcome, &words);
+                self.report.violation(Rule::Attempts, words);
+            }
+        }
+    }
+
+    /// With `max_fails=1` a server that failed gets no request until `fail_timeout` has passed, from
+    /// nobody who shares that knowledge. Judged are only requests that lie wholly within that time.
+    fn failed_are_spared(&mut self, outcome: &Outcome, answer: &Answer) {
+        let upstream = &self.world.topology.upstreams[outcome.upstream];
+        let history = &self.world.history;
+        let is_there =
+            |&&s: &&ServerId| history.membership(answer.generation, s) != Membership::Out;
+        // The only server of an upstream is never given up.
+        if upstream.resolves() || upstream.servers.iter().filter(is_there).count() < 2 {
+            return;
+        }
+        let scope = self.scope(outcome, answer);
+        for (address, _) in &answer.attempts {
+            let Some(server) = self.world.topology.server_at(address) else {
+                continue;
+            };
+            let known = self.tries.get(&(scope, server)).is_some_and(|tries| {
+                tries
+                    .counted
+                    .iter()
+                    .any(|failed| failed.1 < outcome.start && outcome.end < failed.0 + FAIL_TIMEOUT)
+            });
+            self.report.checked(Rule::Spared);
+            if known {
+                let words = format!("{} had failed just before", self.name(server));
+                let words = self.words(outcome, &words);
+                self.report.violation(Rule::Spared, words);
+            }
+        }
+    }
+
+    /// Did a try of this server fail for this request?
+    fn failed_here(&self, answer: &Answer, server: ServerId) -> bool {
+        let address = self.world.topology.servers[server].address.to_string();
+        answer
+            .attempts
+            .iter()
+            .any(|(tried, status)| *tried == address && *status >= 500)
+    }
+
+    /// May nginx have known this server as failed when it served the request?
+    fn known_as_failed(&self, outcome: &Outcome, answer: &Answer, server: ServerId) -> bool {
+        let none = Tries::default();
+        let key = (self.scope(outcome, answer), server);
+        let tries = self.tries.get(&key).unwrap_or(&none);
+        // A success clears a failure if it began when the failure had had its time.
+        let is_open = |failed: &(Instant, Instant)| {
+            failed.0 <= outcome.end
+                && !tries
+                    .succeeded
+                    .iter()
+                    .any(|well| well.0 > failed.1 + FORGIVEN && well.1 < outcome.start)
+        };
+        let backend = &self.world.backends[server];
+        let lost = self.lost.get(&outcome.upstream);
+        tries.failed.iter().any(is_open)
+            || lost
+                .into_iter()
+                .flatten()
+                .any(|lost| is_open(lost) && backend.was_injured(lost.0, lost.1 + FELT_LATER))
+    }
+
+    /// Could the balancer choose this server: in all the sets that may have been in use, in any of them?
+    fn is_known(&self, outcome: &Outcome, answer: &Answer, server: ServerId) -> (bool, bool) {
+        let membership = self.world.history.membership(answer.generation, server);
+        let drains = membership == Membership::Draining;
+        if membership == Membership::Out || drains && self.named(outcome) != Some(server) {
+            (false, false)
+        } else if self.world.topology.is_resolved(server) {
+            let (any, all) = self.is_told(server, outcome, DNS_READ);
+            (all, any)
+        } else {
+            (true, true)
+        }
+    }
+
+    fn answer_is_explained(&mut self, outcome: &Outcome, answer: &Answer, visits: &[Visit]) {
+        self.report.checked(Rule::Errors);
+        if let Some(why) = &answer.truncated {
+            let halved = visits
+                .last()
+                .is_some_and(|visit| visit.condition == Condition::Halving);
+            let reset = answer
+                .server
+                .is_some_and(|server| self.was_injured(server, outcome));
+            let killed =
+                self.world
+                    .history
+                    .was_killed(Some(answer.worker), outcome.start, outcome.end);
+            let reason = match (halved, reset, killed) {
+                (true, _, _) => "half an answer of the server",
+                (_, _, true) => "half an answer, its worker was killed",
+                (_, true, _) => "half an answer, its server was killed",
+                _ => {
+                    let words = self.words(outcome, &format!("the answer broke off: {why}"));
+                    self.report.violation(Rule::Errors, words);
+                    return;
+                }
+            };
+            self.report.explained(Rule::Errors, reason);
+            return;
+        }
+        let reason = match (answer.status, answer.server) {
+            (200, Some(_)) => return,
+            (status, Some(server)) => visits
+                .iter()
+                .any(|visit| {
+                    visit.server == server && visit.condition == Condition::Failing(status)
+                })
+                .then_some("the server answered 5xx"),
+            (502 | 504, None) => self.refusal(outcome, answer),
+            _ => None,
+        };
+        match reason {
+            Some(reason) => self.report.explained(Rule::Errors, reason),
+            None if self.world.was_stalled(outcome.start, outcome.end) => self
+                .report
+                .explained(Rule::Errors, "this program itself stood still"),
+            None => {
+                let words = self.words(outcome, &format!("status {}", answer.status));
+                self.report.violation(Rule::Errors, words);
+            }
+        }
+    }
+
+    /// Why nginx answered 502 or 504 itself.
+    fn refusal(&self, outcome: &Outcome, answer: &Answer) -> Option<&'static str> {
+        let upstream = &self.world.topology.upstreams[outcome.upstream];
+        if upstream.fallback() != Fallback::On && self.may_live(outcome) {
+            if let Some(server) = self.named(outcome) {
+                if self.failed_here(answer, server) {
+                    return Some("fallback=off, and the session's server failed");
+                }
+                if self.known_as_failed(outcome, answer, server) {
+                    return Some("fallback=off, and the session's server was known as failed");
+                }
+                if upstream.fallback() == Fallback::Off && !self.is_known(outcome, answer, server).0
+                {
+                    return Some("fallback=off, and the session's server was gone");
+                }
+            }
+        }
+        let last = answer.attempts.last()?;
+        if outcome.is_post && self.world.topology.server_at(&last.0).is_some() {
+            return Some("the server failed, and POST may not be sent twice");
+        }
+        // A balancer of nginx gives up a request whose upstream got other servers since it began.
+        let served_by = |&server: &ServerId| self.is_told(server, outcome, DNS_READ);
+        if upstream.resolves()
+            && self.world.topology.server_at(&last.0).is_none()
+            && upstream
+                .servers
+                .iter()
+                .map(served_by)
+                .any(|(any, all)| any != all)
+        {
+            return Some("no other try, for DNS had changed the servers since the first");
+        }
+        let is_down = |&server: &ServerId| {
+            !self.is_known(outcome, answer, server).1
+                || self.failed_here(answer, server)
+                || self.known_as_failed(outcome, answer, server)
+                || self.was_injured(server, outcome)
+        };
+        let all_down = if upstream.resolves() {
+            // A request has as many tries as there were servers when it began.
+            let from = outcome.start.checked_sub(DNS_READ);
+            let told = self.world.resolver.told(
+                &upstream.dns_name(),
+                from.unwrap_or(outcome.start),
+                outcome.end,
+            );
+            told.iter().any(|answer| {
+                let is_in = |&&server: &&ServerId| {
+                    let address = self.world.topology.servers[server].address;
+                    answer.addresses.contains(address.ip())
+                };
+                upstream.servers.iter().filter(is_in).all(is_down)
+            })
+        } else {
+            upstream.servers.iter().all(is_down)
+        };
+        all_down.then_some("every server failed, or was known as failed")
+    }
+
+    fn break_is_explained(
+        &mut self,
+        outcome: &Outcome,
+        worker: Option<u32>,
+        resent: bool,
+        error: &str,
+        visits: &[Visit],
+    ) {
+        self.report.checked(Rule::Errors);
+        let history = &self.world.history;
+        let reason = if history.was_killed(worker, outcome.start, outcome.end) {
+            "broken, its worker was killed"
+        } else if resent && visits.is_empty() {
+            // nginx closes idle connections when it is reloaded. A request that is on its way at that
+            // moment is lost, in every version.
+            "an idle connection was closed at that moment, sent once more"
+        } else {
+            let words = self.words(outcome, &format!("the connection broke: {error}"));
+            self.report.violation(Rule::Errors, words);
+            return;
+        };
+        self.report.explained(Rule::Errors, reason);
+    }
+
+    /// The id and the stamps (last seen, first seen) in a value of the cookie.
+    fn read<'a>(&self, upstream: UpstreamId, value: &'a str) -> (&'a str, Option<(u64, u64)>) {
+        match self.world.topology.upstreams[upstream].mode() {
+            Mode::Rewrite => (value, None),
+            Mode::Prefix => (value.split('~').next().unwrap_or_default(), None),
+            Mode::Insert => {
+                let mut parts = value.split('|');
+                let id = parts.next().unwrap_or_default();
+                let mut stamp = || parts.next()?.parse().ok();
+                (id, stamp().zip(stamp()))
+            }
+        }
+    }
+
+    /// The server that the client's cookie names.
+    fn named(&self, outcome: &Outcome) -> Option<ServerId> {
+        let (id, _) = self.read(outcome.upstream, outcome.cookie.as_deref()?);
+        self.world.topology.server_of_id(outcome.upstream, id)
+    }
+
+    /// Does the session live, as far as clocks can tell?
+    fn may_live(&self, outcome: &Outcome) -> bool {
+        self.age(outcome, |exceeds, limit| exceeds <= limit + CLOCK)
+    }
+
+    fn surely_lives(&self, outcome: &Outcome) -> bool {
+        self.age(outcome, |exceeds, limit| exceeds + CLOCK < limit)
+    }
+
+    fn age(&self, outcome: &Outcome, within: impl Fn(u64, u64) -> bool) -> bool {
+        let upstream = &self.world.topology.upstreams[outcome.upstream];
+        let Some(value) = &outcome.cookie else {
+            return false;
+        };
+        let Some((last, first)) = self.read(outcome.upstream, value).1 else {
+            return true;
+        };
+        let within = |limit: Option<u64>, since: u64| {
+            limit.is_none_or(|limit| within(outcome.clock.1.saturating_sub(since), limit))
+        };
+        within(upstream.max_idle(), last) && within(upstream.max_life(), first)
+    }
+
+    fn session_stays(&mut self, outcome: &Outcome, answer: &Answer) {
+        let (Some(value), Some(served)) = (&outcome.cookie, answer.server) else {
+            return;
+        };
+        let Some(named) = self.named(outcome) else {
+            let words = self.words(outcome, &format!("the cookie {value} names no server"));
+            self.report.violation(Rule::Cookie, words);
+            return;
+        };
+        self.report.checked(Rule::Stays);
+        if named == served {
+            self.tally.bound += 1;
+            return;
+        }
+        self.tally.moved += 1;
+        let reason = if !self.surely_lives(outcome) {
+            "moved: the session had ended"
+        } else if self.failed_here(answer, named) {
+            "moved: its server failed for this request"
+        } else if !self.is_known(outcome, answer, named).0 {
+            "moved: its server was gone"
+        } else if self.known_as_failed(outcome, answer, named) {
+            "moved: nginx knew its server as failed"
+        } else {
+            let words = format!("moved from {} to {}", self.name(named), self.name(served));
+            let words = self.words(outcome, &words);
+            self.report.violation(Rule::Stays, words);
+            return;
+        };
+        self.report.explained(Rule::Stays, reason);
+    }
+
+    fn cookie_names_server(&mut self, outcome: &Outcome, answer: &Answer, visits: &[Visit]) {
+        let Some(served) = answer.server else {
+            return;
+        };
+        let upstream = &self.world.topology.upstreams[outcome.upstream];
+        let application_sets_it = visits
+            .iter()
+            .any(|visit| visit.server == served && !visit.condition.is_harmful());
+        if upstream.mode() != Mode::Insert && !application_sets_it {
+            return;
+        }
+        let value = answer.cookie.as_deref().unwrap_or_default();
+        let (id, stamps) = self.read(outcome.upstream, value);
+        let named = self.world.topology.server_of_id(outcome.upstream, id);
+        self.report.checked(Rule::Cookie);
+        let before = self.named(outcome).filter(|_| self.may_live(outcome));
+        let keeps = before.filter(|&before| {
+            before != served && !upstream.rebinds() && self.is_known(outcome, answer, before).0
+        });
+        let right = match keeps {
+            // It could have ended just now.
+            Some(_) if !self.surely_lives(outcome) => true,
+            Some(before) => named == Some(before),
+            None => named == Some(served),
+        };
+        if !right {
+            let words = format!("{} answered, and the cookie is {value}", self.name(served));
+            let words = self.words(outcome, &words);
+            self.report.violation(Rule::Cookie, words);
+        }
+        self.stamps_are_right(outcome, answer, stamps);
+    }
+
+    fn stamps_are_right(&mut self, outcome: &Outcome, answer: &Answer, after: Option<(u64, u64)>) {
+        let upstream = &self.world.topology.upstreams[outcome.upstream];
+        if upstream.max_idle().or(upstream.max_life()).is_none() {
+            return;
+        }
+        self.report.checked(Rule::Stamps);
+        let before = outcome.cookie.as_deref();
+        let before = before.and_then(|value| self.read(outcome.upstream, value).1);
+        let (begin, end) = outcome.clock;
+        let is_now = |stamp| begin <= stamp + CLOCK && stamp <= end + CLOCK;
+        let right = match (before, after) {
+            (_, None) => false,
+            (None, Some((last, first))) => is_now(last) && is_now(first),
+            (Some(_), Some((last, first))) if !self.may_live(outcome) => {
+                is_now(last) && is_now(first)
+            }
+            (Some((_, began)), Some((last, first))) => {
+                let stayed = answer.server == self.named(outcome);
+                is_now(last) && (first == began || !stayed || !self.surely_lives(outcome))
+            }
+        };
+        if !right {
+            let words = format!("stamps {before:?} became {after:?}");
+            let words = self.words(outcome, &words);
+            self.report.violation(Rule::Stamps, words);
+        }
+    }
+
+    fn name(&self, server: ServerId) -> String {
+        self.world.topology.servers[server].address.to_string()
+    }
+
+    /// A violation, with what is needed to find it in the logs.
+    fn words(&self, outcome: &Outcome, what: &str) -> String {
+        let since = |at: Instant| at.duration_since(self.world.begin).as_secs_f64();
+        let ended = match &outcome.ended {
+            Ended::Answered(answer) => format!(
+                "status {}, worker {}, generation {}, tried {:?}, cookie after {:?}",
+                answer.status, answer.worker, answer.generation, answer.attempts, answer.cookie
+            ),
+            Ended::Broken { worker, .. } => format!("worker {worker:?}"),
+            Ended::Aborted | Ended::TimedOut => String::new(),
+        };
+        format!(
+            "{what}\n    upstream {}, request {}, client {}, {}, from {:.3} s to {:.3} s, cookie {:?}\n    {ended}",
+            self.world.topology.upstreams[outcome.upstream].name(),
+            outcome.request,
+            outcome.client,
+            if outcome.is_post { "POST" } else { "GET" },
+            since(outcome.start),
+            since(outcome.end),
+            outcome.cookie,
+        )
+    }
+}

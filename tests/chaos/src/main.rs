@@ -1,0 +1,51 @@
+//! `chaos`: injures a real nginx with the real module, and judges what its clients got.
+//!
+//! See README.md beside this crate.
+
+// A test program may end where its own expectations fail.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
+
+mod backend;
+mod client;
+mod conduct;
+mod counters;
+mod history;
+mod judge;
+mod log;
+mod memory;
+mod nginx;
+mod options;
+mod plan;
+mod report;
+mod resolver;
+mod topology;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = match options::Options::read(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("error: {error}\n\n{}", options::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let outcome = runtime.block_on(conduct::run(&options));
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

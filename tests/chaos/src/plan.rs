@@ -1,0 +1,205 @@
+//! What happens when: a pure function of the seed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::backend::Condition;
+use crate::topology::{ServerId, Topology};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signal {
+    Kill,
+    Term,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Action {
+    Injure(ServerId, Condition),
+    Heal(ServerId),
+    /// Out of the configuration, at the next reload, or out of DNS, at once.
+    Leave(ServerId),
+    Join(ServerId),
+    Reload,
+    /// Puts another file in the place of the module, as an upgrade of a package does.
+    ReplaceModule,
+    /// To some worker.
+    Signal(Signal),
+}
+
+pub(crate) struct Step {
+    pub(crate) at: Duration,
+    pub(crate) action: Action,
+}
+
+/// What a server may suffer. Twice what stands here twice.
+const CONDITIONS: [Condition; 8] = [
+    Condition::Refusing,
+    Condition::Refusing,
+    Condition::Hanging,
+    Condition::Late,
+    Condition::Failing(500),
+    Condition::Failing(503),
+    Condition::Cutting,
+    Condition::Halving,
+];
+
+/// How far apart steps of one kind are, in milliseconds, at random between the two.
+const INJURIES: (u64, u64) = (150, 650);
+const INJURY: (u64, u64) = (400, 3500);
+const OUTAGES: (u64, u64) = (6_000, 14_000);
+const OUTAGE: (u64, u64) = (500, 2_500);
+const LEAVES: (u64, u64) = (1_000, 3_000);
+const LEAVES_OF_DNS: (u64, u64) = (800, 2_400);
+/// Longer than the judge's grace for servers that are gone, or that rule would never be put to the test.
+const ABSENCE: (u64, u64) = (6_000, 14_000);
+const RELOADS: (u64, u64) = (1_000, 2_000);
+const REPLACEMENTS: (u64, u64) = (5_000, 9_000);
+const SIGNALS: (u64, u64) = (2_000, 5_000);
+
+/// When what happens.
+pub(crate) struct Phases {
+    /// Until then nothing is injured.
+    pub(crate) begin: Duration,
+    /// Then come the last reload and the last signal. Servers and DNS are not spared: the workers that
+    /// are judged in the end shall have seen something.
+    pub(crate) last_reload: Duration,
+    /// All is healed and back.
+    pub(crate) end: Duration,
+}
+
+struct Planner<'a> {
+    rng: ChaCha8Rng,
+    topology: &'a Topology,
+    phases: Phases,
+    steps: Vec<Step>,
+}
+
+pub(crate) fn plan(seed: u64, topology: &Topology, phases: Phases) -> Vec<Step> {
+    let mut planner = Planner {
+        rng: ChaCha8Rng::seed_from_u64(seed),
+        topology,
+        phases,
+        steps: Vec::new(),
+    };
+    planner.injuries();
+    planner.absences();
+    planner.trouble_for_nginx();
+    let mut steps = planner.steps;
+    steps.sort_by_key(|step| step.at);
+    steps
+}
+
+impl Planner<'_> {
+    fn add(&mut self, at: Duration, action: Action) {
+        self.steps.push(Step { at, action });
+    }
+
+    fn between(&mut self, (from, to): (u64, u64)) -> Duration {
+        Duration::from_millis(self.rng.random_range(from..to))
+    }
+
+    fn times(&mut self, often: (u64, u64), end: Duration) -> Vec<Duration> {
+        let mut at = self.phases.begin;
+        let mut times = Vec::new();
+        loop {
+            at += self.between(often);
+            if at >= end {
+                return times;
+            }
+            times.push(at);
+        }
+    }
+
+    fn condition(&mut self) -> Condition {
+        *CONDITIONS.choose(&mut self.rng).expect("conditions")
+    }
+
+    /// Of single servers, and of all those of an upstream at once.
+    fn injuries(&mut self) {
+        let (topology, end) = (self.topology, self.phases.end);
+        let mut injuries = Vec::new();
+        for at in self.times(OUTAGES, end) {
+            let upstream = topology.upstreams.choose(&mut self.rng).expect("upstreams");
+            let until = (at + self.between(OUTAGE)).min(end);
+            let servers = upstream.servers.clone();
+            injuries.push((at, until, servers, self.condition()));
+        }
+        for at in self.times(INJURIES, end) {
+            let server = self.rng.random_range(0..topology.servers.len());
+            let until = (at + self.between(INJURY)).min(end);
+            injuries.push((at, until, vec![server], self.condition()));
+        }
+        injuries.sort_by_key(|(at, ..)| *at);
+
+        // A server has one injury at a time, so that what is healed is what was inflicted.
+        let mut busy_until: HashMap<ServerId, Duration> = HashMap::new();
+        for (at, until, servers, condition) in injuries {
+            for server in servers {
+                let busy = busy_until.entry(server).or_default();
+                if *busy < at {
+                    *busy = until;
+                    self.add(at, Action::Injure(server, condition));
+                    self.add(until, Action::Heal(server));
+                }
+            }
+        }
+    }
+
+    /// Of servers from the configuration, which takes a reload, and from DNS.
+    fn absences(&mut self) {
+        let (in_dns, configured): (Vec<_>, Vec<_>) = self
+            .topology
+            .upstreams
+            .iter()
+            .partition(|upstream| upstream.resolves());
+        let kinds = [
+            (LEAVES, configured, self.phases.last_reload),
+            (LEAVES_OF_DNS, in_dns, self.phases.end),
+        ];
+        for (often, upstreams, end) in kinds {
+            let mut back_at: HashMap<ServerId, Duration> = HashMap::new();
+            for at in self.times(often, end) {
+                let Some(upstream) = upstreams.choose(&mut self.rng) else {
+                    continue;
+                };
+                let mut here = upstream.servers.clone();
+                here.retain(|server| back_at.get(server).is_none_or(|&back| back < at));
+                let Some(&server) = here.choose(&mut self.rng) else {
+                    continue;
+                };
+                // An upstream needs a primary server, and one that may be looked for elsewhere.
+                let is_backup = |server: &ServerId| self.topology.is_backup(*server);
+                let primaries = here.iter().filter(|server| !is_backup(server)).count();
+                if is_backup(&server) || primaries > 2 {
+                    let until = (at + self.between(ABSENCE)).min(end);
+                    back_at.insert(server, until);
+                    self.add(at, Action::Leave(server));
+                    self.add(until, Action::Join(server));
+                }
+            }
+        }
+    }
+
+    fn trouble_for_nginx(&mut self) {
+        let end = self.phases.last_reload;
+        for at in self.times(RELOADS, end) {
+            self.add(at, Action::Reload);
+        }
+        for at in self.times(REPLACEMENTS, end) {
+            self.add(at, Action::ReplaceModule);
+        }
+        for at in self.times(SIGNALS, end) {
+            let signal = if self.rng.random_bool(0.5) {
+                Signal::Kill
+            } else {
+                Signal::Term
+            };
+            self.add(at, Action::Signal(signal));
+        }
+        self.add(end, Action::Reload);
+    }
+}

@@ -1,0 +1,561 @@
+//! The upstreams under test, their servers, and the configuration that nginx gets of them.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use rustix::process::geteuid;
+
+/// `fail_timeout` of every server, with `max_fails=1`.
+pub(crate) const FAIL_TIMEOUT: Duration = Duration::from_secs(1);
+/// What nginx waits for a server: to connect, to take a request, to answer.
+pub(crate) const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) type ServerId = usize;
+pub(crate) type UpstreamId = usize;
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Mode {
+    Insert,
+    Rewrite,
+    Prefix,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Fallback {
+    On,
+    Off,
+    /// A cookie that names no server is a first visit; a known server that is down is 502.
+    Unknown,
+}
+
+/// An upstream as its author would describe it.
+struct Recipe {
+    name: &'static str,
+    /// Before `session_sticky` ...
+    above: &'static str,
+    /// ... its parameters, `cookie=` aside ...
+    sticky: &'static str,
+    /// ... and after it: the order of directives must not matter.
+    below: &'static str,
+    primaries: usize,
+    backups: usize,
+    dynamic: Dynamic,
+}
+
+/// How a server leaves.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Dynamic {
+    /// Its line goes.
+    Configuration,
+    /// Its line says `drain`: it keeps the sessions that it has.
+    Drain,
+    /// Its address goes from the answers of DNS.
+    Dns,
+}
+
+const RECIPES: &[Recipe] = &[
+    Recipe {
+        name: "plain",
+        above: "zone plain 256k;",
+        sticky: "",
+        below: "",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "least",
+        above: "zone least 256k;",
+        sticky: "maxidle=3s maxlife=12s",
+        below: "least_conn;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "hashed",
+        above: "hash $http_x_client consistent;",
+        sticky: "option=indirect",
+        below: "zone hashed 256k;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "two",
+        above: "zone two 256k; random two least_conn;",
+        sticky: "hash=plain",
+        below: "keepalive 16;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "alone",
+        above: "keepalive 8;",
+        sticky: "",
+        below: "",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "leastalone",
+        above: "",
+        sticky: "hash=plain option=indirect maxidle=20s",
+        below: "least_conn;",
+        primaries: 5,
+        backups: 1,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "prefixed",
+        above: "zone prefixed 256k;",
+        sticky: "mode=prefix",
+        below: "keepalive 8;",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "rewritten",
+        above: "",
+        sticky: "mode=rewrite",
+        below: "",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "strict",
+        above: "zone strict 256k;",
+        sticky: "fallback=off",
+        below: "",
+        primaries: 4,
+        backups: 1,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "strictalone",
+        above: "",
+        sticky: "fallback=off option=indirect",
+        below: "keepalive 4;",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "unknown",
+        above: "",
+        sticky: "fallback=unknown hash=plain",
+        below: "zone unknown 256k; least_conn;",
+        primaries: 4,
+        backups: 1,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "returning",
+        above: "zone returning 256k;",
+        sticky: "rebind=off maxidle=20s",
+        below: "",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "draining",
+        above: "zone draining 256k;",
+        sticky: "",
+        below: "keepalive 8;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Drain,
+    },
+    Recipe {
+        name: "backed",
+        above: "zone backed 256k;",
+        sticky: "",
+        below: "keepalive 16;",
+        primaries: 3,
+        backups: 2,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "single",
+        above: "",
+        sticky: "",
+        below: "",
+        primaries: 1,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "names",
+        above: "zone names 256k;",
+        sticky: "",
+        below: "keepalive 8;",
+        primaries: 6,
+        backups: 0,
+        dynamic: Dynamic::Dns,
+    },
+    Recipe {
+        name: "namesleast",
+        above: "least_conn;",
+        sticky: "option=indirect",
+        below: "zone namesleast 256k;",
+        primaries: 6,
+        backups: 0,
+        dynamic: Dynamic::Dns,
+    },
+];
+
+/// The upstream whose location names it with a variable, so that only the directive can hide the cookie.
+const BY_VARIABLE: &str = "hashed";
+
+pub(crate) struct Upstream {
+    recipe: &'static Recipe,
+    pub(crate) servers: Vec<ServerId>,
+}
+
+impl Upstream {
+    pub(crate) fn name(&self) -> &'static str {
+        self.recipe.name
+    }
+
+    pub(crate) fn cookie(&self) -> String {
+        format!("route_{}", self.recipe.name)
+    }
+
+    fn directives(&self) -> impl Iterator<Item = &'static str> {
+        self.recipe
+            .above
+            .split(';')
+            .chain(self.recipe.below.split(';'))
+            .map(str::trim)
+    }
+
+    fn parameter(&self, name: &str) -> Option<&'static str> {
+        self.recipe
+            .sticky
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        match self.parameter("mode") {
+            Some("prefix") => Mode::Prefix,
+            Some("rewrite") => Mode::Rewrite,
+            _ => Mode::Insert,
+        }
+    }
+
+    pub(crate) fn fallback(&self) -> Fallback {
+        match self.parameter("fallback") {
+            Some("off") => Fallback::Off,
+            Some("unknown") => Fallback::Unknown,
+            _ => Fallback::On,
+        }
+    }
+
+    /// Does a session move for good?
+    pub(crate) fn rebinds(&self) -> bool {
+        self.parameter("rebind") != Some("off")
+    }
+
+    /// Must the server behind not see the id?
+    pub(crate) fn hides(&self) -> bool {
+        self.parameter("option") == Some("indirect") || self.mode() == Mode::Prefix
+    }
+
+    /// Do the workers share what they know of the servers?
+    pub(crate) fn has_zone(&self) -> bool {
+        self.directives().any(|line| line.starts_with("zone "))
+    }
+
+    pub(crate) fn has_keepalive(&self) -> bool {
+        self.directives().any(|line| line.starts_with("keepalive "))
+    }
+
+    /// Does DNS say which servers there are, rather than the configuration?
+    pub(crate) fn resolves(&self) -> bool {
+        self.recipe.dynamic == Dynamic::Dns
+    }
+
+    /// The name whose addresses are the servers.
+    pub(crate) fn dns_name(&self) -> String {
+        format!("{}.chaos.test", self.recipe.name)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.parameter("hash") == Some("plain")
+    }
+
+    pub(crate) fn max_idle(&self) -> Option<u64> {
+        seconds(self.parameter("maxidle")?)
+    }
+
+    pub(crate) fn max_life(&self) -> Option<u64> {
+        seconds(self.parameter("maxlife")?)
+    }
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    text.strip_suffix('s')?.parse().ok()
+}
+
+pub(crate) struct Server {
+    pub(crate) upstream: UpstreamId,
+    pub(crate) address: SocketAddrV4,
+    backup: bool,
+    /// What the cookie must name it by. Computed here, not asked of the module.
+    pub(crate) id: String,
+}
+
+/// What a configuration says of a server.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Membership {
+    In,
+    Draining,
+    Out,
+}
+
+pub(crate) struct Topology {
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) servers: Vec<Server>,
+}
+
+impl Topology {
+    /// `port`: the one that all servers listen on, each on an address of its own.
+    pub(crate) fn new(port: u16, with_resolve: bool) -> Self {
+        let mut topology = Topology {
+            upstreams: Vec::new(),
+            servers: Vec::new(),
+        };
+        let recipes = RECIPES
+            .iter()
+            .filter(|r| with_resolve || r.dynamic != Dynamic::Dns);
+        for (upstream, recipe) in recipes.enumerate() {
+            let mut this = Upstream {
+                recipe,
+                servers: Vec::new(),
+            };
+            for index in 0..recipe.primaries + recipe.backups {
+                let host = Ipv4Addr::new(127, 1, upstream as u8 + 1, index as u8 + 1);
+                let address = SocketAddrV4::new(host, port);
+                this.servers.push(topology.servers.len());
+                topology.servers.push(Server {
+                    upstream,
+                    address,
+                    backup: index >= recipe.primaries,
+                    id: if this.is_plain() {
+                        format!("srv-{index}")
+                    } else {
+                        hex(&Md5::digest(address.to_string()))
+                    },
+                });
+            }
+            topology.upstreams.push(this);
+        }
+        topology
+    }
+
+    pub(crate) fn server_at(&self, address: &str) -> Option<ServerId> {
+        self.servers
+            .iter()
+            .position(|server| server.address.to_string() == address)
+    }
+
+    pub(crate) fn server_of_id(&self, upstream: UpstreamId, id: &str) -> Option<ServerId> {
+        let servers = &self.upstreams[upstream].servers;
+        servers.iter().copied().find(|&s| self.servers[s].id == id)
+    }
+
+    /// Does DNS say whether this server takes part?
+    pub(crate) fn is_resolved(&self, server: ServerId) -> bool {
+        self.upstreams[self.servers[server].upstream].resolves()
+    }
+
+    /// What the configuration says of a server that is present, or is not.
+    pub(crate) fn membership(&self, server: ServerId, is_present: bool) -> Membership {
+        let upstream = &self.upstreams[self.servers[server].upstream];
+        match upstream.recipe.dynamic {
+            Dynamic::Dns => Membership::In,
+            _ if is_present => Membership::In,
+            Dynamic::Drain => Membership::Draining,
+            Dynamic::Configuration => Membership::Out,
+        }
+    }
+
+    pub(crate) fn is_backup(&self, server: ServerId) -> bool {
+        self.servers[server].backup
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What the configuration says besides the upstreams.
+pub(crate) struct Setting<'a> {
+    pub(crate) modules: &'a [String],
+    pub(crate) workers: usize,
+    pub(crate) listen: u16,
+    pub(crate) resolver: u16,
+    pub(crate) port: u16,
+    /// Further lines of the `server` block.
+    pub(crate) extra: &'a str,
+    /// Whether `session_sticky` is written at all, or its cookies are only imitated.
+    pub(crate) sticky: bool,
+}
+
+impl Topology {
+    /// The configuration of one generation. Each says its number in every answer, and to every server,
+    /// so that it is known, not guessed, which servers a request could go to.
+    pub(crate) fn configuration(
+        &self,
+        setting: &Setting,
+        generation: usize,
+        members: &[Membership],
+    ) -> String {
+        let mut text = String::new();
+        for module in setting.modules {
+            let _ = writeln!(text, "load_module {module};");
+        }
+        let _ = write!(
+            text,
+            "{user}
+worker_processes {workers};
+worker_rlimit_nofile 8192;
+daemon off;
+pid nginx.pid;
+error_log error.log notice;
+events {{ worker_connections 2048; }}
+http {{
+    log_format chaos '$msec $pid $http_x_request \"$request\" $status $request_time '
+                     '\"$upstream_addr\" \"$upstream_status\" \"$upstream_response_time\" '
+                     '\"$sent_http_set_cookie\"';
+    access_log access-{generation}.log chaos;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    resolver 127.0.0.1:{resolver} valid=1s ipv6=off;
+    resolver_timeout 2s;
+    proxy_connect_timeout {timeout}s;
+    proxy_send_timeout {timeout}s;
+    proxy_read_timeout {timeout}s;
+    proxy_next_upstream error timeout http_500 http_503;
+    proxy_http_version 1.1;
+    proxy_set_header X-Generation {generation};
+    add_header X-Generation {generation} always;
+    add_header X-Worker $pid always;
+    add_header X-Attempts $upstream_addr always;
+    add_header X-Statuses $upstream_status always;
+",
+            // Run by root, its workers would be `nobody`, who may not enter the folder.
+            user = if geteuid().is_root() {
+                "user root;"
+            } else {
+                ""
+            },
+            workers = setting.workers,
+            resolver = setting.resolver,
+            timeout = SERVER_TIMEOUT.as_secs(),
+        );
+
+        if !setting.sticky {
+            self.imitation(&mut text);
+        }
+        for upstream in &self.upstreams {
+            self.upstream_block(&mut text, setting, upstream, members);
+        }
+
+        let _ = write!(
+            text,
+            "    server {{
+        listen 127.0.0.1:{};
+        location = /generation {{ access_log off; return 200 {generation}; }}
+        {}
+",
+            setting.listen, setting.extra,
+        );
+        for upstream in &self.upstreams {
+            let name = upstream.name();
+            let connection = if upstream.has_keepalive() {
+                "\"\""
+            } else {
+                "close"
+            };
+            let pass = if name == BY_VARIABLE {
+                let hide = format!("session_sticky_hide_cookie upstream={name};");
+                format!(
+                    "set $name {name}; proxy_pass http://$name; {}",
+                    if setting.sticky { hide.as_str() } else { "" }
+                )
+            } else {
+                format!("proxy_pass http://{name};")
+            };
+            // What a location sets itself replaces what it would inherit.
+            let _ = writeln!(
+                text,
+                "        location = /{name} {{ {pass} proxy_set_header Connection {connection}; \
+                 proxy_set_header X-Generation {generation}; }}"
+            );
+        }
+        text.push_str("    }\n}\n");
+        text
+    }
+
+    /// Sets the cookies that the module would set. Nobody follows them.
+    fn imitation(&self, text: &mut String) {
+        text.push_str("    map $upstream_addr $imitated {\n");
+        for server in &self.servers {
+            let cookie = self.upstreams[server.upstream].cookie();
+            let _ = writeln!(text, "        {} {cookie}={};", server.address, server.id);
+        }
+        text.push_str("    }\n    add_header Set-Cookie $imitated always;\n");
+    }
+
+    fn upstream_block(
+        &self,
+        text: &mut String,
+        setting: &Setting,
+        upstream: &Upstream,
+        members: &[Membership],
+    ) {
+        let recipe = upstream.recipe;
+        let limits = format!("max_fails=1 fail_timeout={}s", FAIL_TIMEOUT.as_secs());
+        let _ = writeln!(text, "    upstream {} {{", recipe.name);
+        let _ = writeln!(text, "        {}", recipe.above);
+        if setting.sticky {
+            let cookie = upstream.cookie();
+            let _ = writeln!(
+                text,
+                "        session_sticky cookie={cookie} {};",
+                recipe.sticky
+            );
+        }
+        if upstream.resolves() {
+            let (name, port) = (upstream.dns_name(), setting.port);
+            let _ = writeln!(text, "        server {name}:{port} resolve {limits};");
+        } else {
+            for &id in &upstream.servers {
+                let server = &self.servers[id];
+                if members[id] == Membership::Out {
+                    continue;
+                }
+                let _ = write!(text, "        server {} {limits}", server.address);
+                if setting.sticky && members[id] == Membership::Draining {
+                    text.push_str(" drain");
+                }
+                if setting.sticky && upstream.is_plain() {
+                    let _ = write!(text, " id={}", server.id);
+                }
+                let _ = writeln!(text, "{};", if server.backup { " backup" } else { "" });
+            }
+        }
+        let _ = writeln!(text, "        {}\n    }}", recipe.below);
+    }
+}
