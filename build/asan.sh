@@ -1,0 +1,89 @@
+#!/bin/sh
+# Runs nginx-tests/*.t with AddressSanitizer in nginx and in the module: any report is a failure.
+#
+#   TESTS, JOBS   as for check-nginx.sh
+#   MODE          plain or hup
+#
+# nginx 1.28 is compiled with it by clang, the module by Rust's nightly. nginx brings the one runtime
+# that both use: Rust links none into a cdylib.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+mode=${MODE:-plain}
+case $mode in
+    plain | hup) ;;
+    *) die "with AddressSanitizer MODE is plain or hup, not $mode" ;;
+esac
+
+sh build/deps.sh
+sh build/test-deps.sh
+cargo +nightly --version >/dev/null 2>&1 ||
+    die "AddressSanitizer needs Rust's nightly toolchain:" "rustup toolchain install nightly"
+
+dir=objs/asan
+target=${CARGO_TARGET_DIR:-target}/asan
+probe=ngx_http_upstream_probe_module
+# What is built for a target that is named: not the build scripts and macros, which run here.
+triple=$(rustc +nightly -vV | sed -n 's/^host: //p')
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+trap 'exit 130' INT TERM
+messages=$temporary/messages
+reports=$temporary/reports
+mkdir "$reports"
+
+# NGX_DEBUG_PALLOC, a switch of nginx's own, makes each allocation from a pool a malloc: what reads or
+# writes past its end, or uses it when its pool has gone, is seen.
+unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
+[ -x "$dir/nginx" ] || say "-- building nginx and the module with AddressSanitizer: three minutes"
+CC=clang \
+    NGX_CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address -DNGX_DEBUG_PALLOC=1" \
+    NGX_LDFLAGS=-fsanitize=address \
+    RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes" \
+    CARGO_PROFILE_RELEASE_DEBUG=1 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_LTO=off \
+    CARGO_TARGET_DIR=$target \
+    cargo +nightly build --release --target "$triple" --package "$module" --package "$probe" \
+    --features vendored --message-format=json-render-diagnostics >"$messages"
+
+# cargo tells in JSON where it put things, as in module.sh.
+out_dir=$(sed -n '/"build-script-executed"/s/.*[#/]nginx-sys[@#].*"out_dir":"\([^"]*\)".*/\1/p' "$messages")
+[ -x "$out_dir/objs/nginx" ] || die "cargo did not say where it built nginx"
+touch -r "$out_dir/../invoked.timestamp" "$out_dir/objs/Makefile" "$out_dir/objs/ngx_auto_config.h"
+mkdir -p "$dir"
+install -m 755 "$out_dir/objs/nginx" "$dir/nginx"
+for name in "$module" "$probe"; do
+    built=$(sed -n '/"compiler-artifact"/s/.*"\([^"]*\/lib'"$name"'\.so\)".*/\1/p' "$messages")
+    [ -f "$built" ] || die "cargo did not say where it built $name"
+    install -m 644 "$built" "$dir/$name.so"
+done
+
+# No leaks: nginx frees almost nothing when it ends, and with NGX_DEBUG_PALLOC all of that is a leak of
+# its own. MODE=valgrind has the leaks.
+# What is freed is kept aside, to see it used: 64 MB of it, so that 50-hostile.t, which sends more and
+# looks at the memory of nginx, finds it steady.
+ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1
+ASAN_OPTIONS=$ASAN_OPTIONS:quarantine_size_mb=64:allocator_release_to_os_interval_ms=0
+export ASAN_OPTIONS
+sh build/check-load.sh "$dir/nginx" "$dir/$module.so"
+
+# A run without the sanitizer would find nothing either.
+ASAN_OPTIONS=help=1 "$dir/nginx" -v 2>&1 | grep -q AddressSanitizer ||
+    die "$dir/nginx was built without AddressSanitizer"
+nm -D "$dir/$module.so" | grep -q __asan_report_load8 ||
+    die "$dir/$module.so was built without AddressSanitizer"
+
+status=0
+ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$reports/asan \
+    MODE=$mode NGINX_BINARY=$dir/nginx CHECK_MODULE=$dir/$module.so CHECK_PROBE=$dir/$probe.so \
+    sh build/check-nginx.sh || status=$?
+
+count=0
+for report in "$reports"/*; do
+    [ -f "$report" ] || break
+    count=$((count + 1))
+    cat "$report" >&2
+done
+say "AddressSanitizer: $count reports"
+[ "$count" = 0 ] || status=1
+exit "$status"

@@ -1,0 +1,88 @@
+#!/bin/sh
+# Runs nginx-tests and tests/chaos with each nginx of the list below, each with the module that was built
+# for exactly it, and prints a table. What they say goes to objs/matrix/VERSION.*.log.
+#
+#   MATRIX  only these versions: '1.26 1.30'
+#   JOBS    files of nginx-tests at a time
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+# A line for each: its version, and the release of Debian that packages it, or - for the nginx that
+# `make` builds.
+matrix='
+1.22 bookworm
+1.26 trixie
+1.28 -
+1.30 forky
+'
+
+release_of() {
+    say "$matrix" | sed -n "s/^$1 //p"
+}
+
+versions=${MATRIX:-$(say "$matrix" | sed 's/ .*//')}
+for version in $versions; do
+    [ -n "$(release_of "$version")" ] || die "$version is not in the list of build/matrix.sh"
+done
+
+sh build/deps.sh
+sh build/test-deps.sh
+
+dir=objs/matrix
+table=$dir/table
+mkdir -p "$dir"
+printf '%-8s %-10s %6s %7s  %-12s %-7s %8s\n' \
+    nginx Debian files checks nginx-tests chaos seconds >"$table"
+
+# step NAME TARGET ...: makes it with the nginx of this version, and says how that went
+step() {
+    name=$1
+    shift
+    if "${MAKE:-make}" --no-print-directory "$@" MODE=plain TESTS= >"$dir/$version.$name.log" 2>&1; then
+        result=pass
+    else
+        result=FAIL
+        status=1
+        say "-- $version: $name failed, $dir/$version.$name.log ends with"
+        tail -n 20 "$dir/$version.$name.log"
+    fi
+}
+
+status=0
+for version in $versions; do
+    release=$(release_of "$version")
+    started=$(date +%s)
+    set --
+    exact=$version
+    if [ "$release" = - ]; then
+        set -- NGINX_BINARY= NGINX_SOURCE_DIR=
+    else
+        nginx=$(sh build/root.sh "$release")
+        # The machine's own nginx may be of this version too: a target of its own, so that the two do not
+        # undo each other's configuration.
+        set -- NGINX_BINARY="$nginx" NGINX_SOURCE_DIR="${nginx%.nginx}/usr/share/nginx/src" \
+            CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/matrix"
+        exact=$(nginx_version "$nginx")
+    fi
+
+    say "-- nginx $exact, $release"
+    suite=- chaos=- files=- checks=-
+    step build build "$@"
+    if [ "$result" = pass ]; then
+        [ "$release" != - ] || exact=$(nginx_version objs/nginx)
+        step nginx-tests check-nginx "$@"
+        suite=$result
+        counts=$(sed -n 's/^Files=\([0-9]*\), Tests=\([0-9]*\),.*/\1 \2/p' "$dir/$version.nginx-tests.log")
+        files=${counts% *} checks=${counts#* }
+        step chaos chaos "$@"
+        chaos=$result
+    else
+        suite='no build'
+    fi
+    printf '%-8s %-10s %6s %7s  %-12s %-7s %8s\n' "$exact" "$release" \
+        "$files" "$checks" "$suite" "$chaos" $(($(date +%s) - started)) >>"$table"
+done
+
+cat "$table"
+exit "$status"

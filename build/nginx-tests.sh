@@ -1,0 +1,131 @@
+#!/bin/sh
+# Runs nginx's own public tests of what leads to an upstream, as they are, twice: with nginx alone and
+# with the module loaded. Every check of every file must have the same result both times.
+#
+#   NGINX_TESTS         a checkout of nginx-tests
+#   NGINX_BINARY        empty: objs/nginx
+#   TESTS               only these files of it: 'proxy.t upstream*.t'
+#   JOBS                files at a time
+#   NGINX_TESTS_STICKY  1: the second time with session_sticky in every upstream, not only loaded
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+[ -f "${NGINX_TESTS:-}/lib/Test/Nginx.pm" ] ||
+    die "where are nginx's tests? Say: make nginx-tests NGINX_TESTS=/path/to/a/checkout/of/nginx-tests"
+NGINX_TESTS=$(cd "$NGINX_TESTS" && pwd)
+
+so=$(module_dir)/$module.so
+if is_vendored; then nginx=objs/nginx; else nginx=$NGINX_BINARY; fi
+[ -f "$so" ] || die "there is no $so: run make${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
+sh build/nginx-tests/deps.sh
+
+# Everything that has an upstream, in http, and what it is most often used with.
+patterns='upstream*.t proxy*.t fastcgi*.t grpc*.t uwsgi*.t scgi*.t memcached*.t tunnel*.t
+    *keepalive*.t *sticky*.t mirror*.t ssi*.t auth_request*.t slice.t http_resolver*.t
+    h2_*proxy*.t h2_auth_request.t h2_fastcgi*.t h3_proxy*.t not_modified_proxy.t gunzip_*.t
+    subrequest*.t post_action.t http_error_page.t worker_shutdown_timeout*.t'
+# shellcheck disable=SC2086 # a list of patterns, for the shell in that folder
+files=$(cd "$NGINX_TESTS" && for file in ${TESTS:-$patterns}; do
+    [ -f "$file" ] || continue
+    case $file in stream_* | mail_*) ;; *) say "$file" ;; esac
+done | sort -u)
+[ -n "$files" ] || die "no such test in $NGINX_TESTS"
+
+root=$(pwd)
+dir=$(mktemp -d "${TMPDIR:-/tmp}/nginx-org.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+
+# The harness asks nginx -V what there is; it must not load modules of a distribution.
+cat >"$dir/nginx" <<END_OF_NGINX
+#!/bin/sh
+case "\$*" in
+    -V) "$(readlink -f "$nginx")" -V 2>&1 | sed 's/ --with-[^ ]*=dynamic//g' ;;
+    *) exec "$(readlink -f "$nginx")" "\$@" ;;
+esac
+END_OF_NGINX
+chmod 755 "$dir/nginx"
+
+# memcached does not run as root, but becomes whom it is told.
+if [ "$(id -u)" = 0 ] && command -v memcached >/dev/null; then
+    mkdir "$dir/bin"
+    printf '#!/bin/sh\nexec %s -u nobody "$@"\n' "$(command -v memcached)" >"$dir/bin/memcached"
+    chmod 755 "$dir/bin/memcached"
+    PATH=$dir/bin:$PATH
+fi
+
+# A network of its own for each file, in which its ports are free, where the system allows it.
+isolate=
+jobs=${JOBS:-$(nproc)}
+for way in 'unshare --net' 'unshare --net --map-root-user'; do
+    $way ip link set lo up 2>/dev/null && isolate=$way && break
+done
+[ -n "$isolate" ] || jobs=1
+[ -n "$isolate" ] || [ "$(id -u)" = 0 ] || die "this needs root: the harness starts workers as root"
+
+export NGINX_TESTS ISOLATE="$isolate" TEST_NGINX_BINARY="$dir/nginx" PERL5LIB="$NGINX_TESTS/lib"
+unset TEST_NGINX_GLOBALS_HTTP TEST_NGINX_GLOBALS_STREAM TEST_NGINX_MODULES TEST_NGINX_VERBOSE PERL5OPT
+
+# run WAY ROUND JOBS FILE ...: what each file says goes to $dir/WAY.ROUND/
+run() (
+    RESULTS=$dir/$1.$2
+    TEST_NGINX_GLOBALS="user root;"
+    if [ "$1" = with ]; then
+        TEST_NGINX_GLOBALS="load_module $root/$so; $TEST_NGINX_GLOBALS"
+        if [ -n "${NGINX_TESTS_STICKY:-}" ]; then
+            export PERL5OPT="-I$root/build/nginx-tests -MStickyUpstreams"
+        fi
+    fi
+    export RESULTS TEST_NGINX_GLOBALS
+    mkdir -p "$RESULTS"
+    at_a_time=$3
+    shift 3
+    printf '%s\n' "$@" | xargs -P "$at_a_time" -n 1 sh build/nginx-tests/run-file.sh
+)
+
+# same ROUND FILE
+same() {
+    cmp -s "$dir/without.$1/$2.result" "$dir/with.$1/$2.result"
+}
+
+say "-- nginx's tests on $nginx ($(nginx_version "$nginx")), without and with the module"
+# shellcheck disable=SC2086 # a list of words
+for way in without with; do
+    run "$way" 1 "$jobs" $files
+done
+
+# A file that differs is run again by itself, both ways, three times. Some of nginx's tests depend on time:
+# it is no difference if the two ways agree in one of these rounds, but it is told.
+different=
+flaky=
+for file in $files; do
+    same 1 "$file" && continue
+    agreed=
+    for round in 2 3 4; do
+        for way in without with; do
+            run "$way" "$round" 1 "$file"
+        done
+        same "$round" "$file" && agreed=yes
+    done
+    if [ -n "$agreed" ]; then flaky="$flaky $file"; else different="$different $file"; fi
+    for round in 1 2 3 4; do
+        say "-- $file, round $round: without (<) and with (>)"
+        diff "$dir/without.$round/$file.result" "$dir/with.$round/$file.result" || :
+    done
+done
+
+cd "$dir/with.1"
+say "-- with the module:"
+grep -l '^skipped' -- *.result | while read -r result; do
+    say "skipped: ${result%.result} $(sed -n 's/^skipped//p' "$result")"
+done
+grep -l -e '^not ok [0-9]*$' -e '^exit [1-9]' -- *.result | while read -r result; do
+    say "fails: ${result%.result}$(sed -n 's/^not ok \([0-9]*\)$/ \1/p' "$result" | tr -d '\n')"
+done
+say "$(printf '%s\n' "$files" | wc -l) files, $(cat -- *.result | grep -cE '^(not )?ok ') checks," \
+    "$(cat -- *.result | grep -c '^skipped') files skipped," \
+    "$(cat -- *.result | grep -cE '^not ok [0-9]+$') checks fail"
+[ -z "$flaky" ] || say "not always the same, either way:$flaky"
+[ -z "$different" ] || die "another result with the module than without:$different"
+say "the same with the module as without"
