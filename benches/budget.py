@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Do requests cost no more instructions than benches/budget.txt allows, and take memory from their pool only?
+
+usage: budget.py NGINX MODULE [write]
+       budget.py NGINX MODULE explain FILE    where they go; FILE: what the first form said is too much
+
+The limit is for what a case costs over its base, so that compilers and libraries hardly matter. libc
+chooses functions by what the processor can do: here it takes those that every x86-64 processor can run.
+"""
+
+import os
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+
+from measure.cases import by_name
+from measure.instructions import measure
+from measure.memory import allocations
+
+BUDGET = Path(__file__).with_name("budget.txt")
+SLACK = 0.03
+# what a measurement is repeatable to
+NOISE = 10
+# what is explained
+MOST = 20
+
+BASELINE = dict(
+    os.environ,
+    GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX,-AVX2,-BMI2,-ERMS,-SSSE3,-SSE4_1,-SSE4_2,"
+    "-AVX_Fast_Unaligned_Load",
+)
+
+
+def lines():
+    """(name, servers, zone, ceiling) of each line; comments as they are."""
+    for line in BUDGET.read_text(encoding="ascii").splitlines():
+        if line.startswith("#") or not line.strip():
+            yield line
+        else:
+            name, count, zone, ceiling = line.split()
+            yield name, int(count), zone == "zone", int(ceiling)
+
+
+def line(name, count, zone, ceiling):
+    return f"{name:<13} {count:>7}  {'zone' if zone else '-':<4} {ceiling:>8}"
+
+
+class Measured:
+    """Measures each case and base once."""
+
+    def __init__(self, nginx, module):
+        self.nginx, self.module = nginx, module
+        self.known = {}
+
+    def get(self, name, count, zone):
+        key = (name, count, zone)
+        if key not in self.known:
+            self.known[key] = measure(
+                by_name()[name], self.nginx, self.module, self.nginx, count=count, zone=zone,
+                env=BASELINE,
+            )
+        return self.known[key]
+
+    def with_base(self, name, count, zone):
+        """The case, and its base. A bound request is to cost the same however many servers there are."""
+        case = by_name()[name]
+        return self.get(name, count, zone), self.get(case.base, 2 if case.bound else count, zone)
+
+
+def check(measured, write):
+    too_much, written = [], []
+    print(f"{'case':<13} {'servers':>7}  zone {'base':>8} {'case':>8} {'over':>6} {'limit':>6} mallocs")
+    for entry in lines():
+        if isinstance(entry, str):
+            written.append(entry)
+            continue
+        name, count, zone, ceiling = entry
+        case, base = measured.with_base(name, count, zone)
+        over = round(case.total - base.total)
+        limit = round(ceiling + max(SLACK * ceiling, NOISE))
+        heap = round(allocations(case)[0] - allocations(base)[0], 2)
+        wrong = [what for what, bad in (("TOO MUCH", over > limit), ("ALLOCATES", heap > 0)) if bad]
+        print(
+            f"{name:<13} {count:>7}  {'zone' if zone else '-':<4} {base.total:>8.0f} "
+            f"{case.total:>8.0f} {over:>+6} {limit:>+6} {heap:>7}  {' '.join(wrong)}",
+            flush=True,
+        )
+        if wrong:
+            too_much.append(line(*entry))
+        written.append(line(name, count, zone, over))
+    if write:
+        BUDGET.write_text("\n".join(written) + "\n", encoding="ascii")
+        return []
+    return too_much
+
+
+def explain(measured, entry):
+    """Prints where the difference to the base is: by function, and the module's by source file."""
+    name, count, zone, _ = entry.split()
+    case, base = measured.with_base(name, int(count), zone == "zone")
+    after, before = case.functions(), base.functions()
+    functions, sources = Counter(), Counter()
+    for key in after.keys() | before.keys():
+        thing, function, source = key
+        cost = after.get(key, 0) - before.get(key, 0)
+        functions[f"{function}  [{thing}]"] += cost
+        if thing == os.path.basename(measured.module):
+            sources["/".join(Path(source).parts[-3:])] += cost
+
+    print(f"\n{name}, {count} servers{', zone' if zone == 'zone' else ''}: "
+          f"{case.total - base.total:+.0f} instructions over its base")
+    for title, costs in ("function", functions), ("source file of the module", sources):
+        print(f"  by {title}")
+        for what, cost in sorted(costs.items(), key=lambda item: -abs(item[1]))[:MOST]:
+            if abs(cost) >= 1:
+                print(f"{cost:>+8.0f}  {what}")
+
+
+def main():
+    if platform.machine() != "x86_64":
+        print("the ceilings are those of x86-64: nothing was measured")
+        return
+    nginx, module, *rest = sys.argv[1:]
+    measured = Measured(os.path.abspath(nginx), os.path.abspath(module))
+    match rest:
+        case ["explain", file]:
+            for entry in Path(file).read_text(encoding="ascii").splitlines():
+                explain(measured, entry)
+        case [] | ["write"] | ["failed", _]:
+            too_much = check(measured, rest == ["write"])
+            if rest[:1] == ["failed"]:
+                Path(rest[1]).write_text("".join(f"{entry}\n" for entry in too_much), encoding="ascii")
+            sys.exit(1 if too_much else 0)
+        case _:
+            sys.exit(__doc__)
+
+
+main()

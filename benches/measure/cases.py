@@ -1,0 +1,83 @@
+"""What is measured: configurations, what the client and the server behind send, and the fair base.
+
+The base of a case is round robin, in the same nginx, that receives a cookie of the same length.
+"""
+
+from dataclasses import dataclass
+
+# what the application behind sets, in mode=rewrite and mode=prefix
+APPLICATION = "route=session-of-the-application; Path=/; HttpOnly"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    #: what stands in the upstream; None: the module is not even loaded
+    upstream: str | None
+    #: of the client: none, id, stamps, prefix
+    cookie: str
+    base: str | None = None
+    #: does the server behind set the cookie itself?
+    sets: bool = False
+    #: does the answer to the client set the cookie?
+    answer_sets: bool = False
+    #: is the request bound to the server that its cookie names?
+    bound: bool = False
+
+    def title(self):
+        return TITLES[self.name]
+
+
+CASES = [
+    Case("base", None, "none"),
+    Case("base-id", None, "id"),
+    Case("base-stamps", None, "stamps"),
+    Case("base-sets", None, "id", sets=True, answer_sets=True),
+    Case("base-sets-prefix", None, "prefix", sets=True, answer_sets=True),
+    Case("unused", "", "id", "base-id"),
+    Case("carried", "session_sticky;", "id", "base-id", bound=True),
+    Case("indirect", "session_sticky option=indirect;", "id", "base-id", bound=True),
+    Case(
+        "renewed", "session_sticky maxidle=1h maxlife=1d;", "stamps", "base-stamps",
+        answer_sets=True, bound=True,
+    ),
+    Case("first-visit", "session_sticky;", "none", "base", answer_sets=True),
+    Case(
+        "prefix", "session_sticky mode=prefix;", "prefix", "base-sets-prefix", sets=True,
+        answer_sets=True, bound=True,
+    ),
+    Case(
+        "rewrite", "session_sticky mode=rewrite;", "id", "base-sets", sets=True, answer_sets=True,
+        bound=True,
+    ),
+]
+
+# nginx's own, since 1.29.6
+OWN_CASES = [
+    Case("base", None, "none"),
+    Case("base-id", None, "id"),
+    # it says the cookie anew in every answer
+    Case("own-carried", "sticky cookie route;", "id", "base-id", answer_sets=True, bound=True),
+    Case("own-first-visit", "sticky cookie route;", "none", "base", answer_sets=True),
+]
+
+TITLES = {
+    "base": "round robin, no such cookie",
+    "base-id": "round robin, a cookie as long",
+    "base-stamps": "round robin, a cookie as long as with stamps",
+    "base-sets": "round robin, the backend sets the cookie",
+    "base-sets-prefix": "round robin, the backend sets the cookie, longer request",
+    "unused": "module loaded, not used",
+    "carried": "insert, cookie carried",
+    "indirect": "indirect and hidden, carried",
+    "renewed": "maxidle and maxlife, carried, stamps renewed",
+    "first-visit": "first visit, cookie set",
+    "prefix": "prefix, carried, the backend sets the cookie",
+    "rewrite": "rewrite, carried, the backend sets the cookie",
+    "own-carried": "nginx's own `sticky cookie`, carried",
+    "own-first-visit": "nginx's own `sticky cookie`, first visit",
+}
+
+
+def by_name(cases=None):
+    return {case.name: case for case in cases or CASES}

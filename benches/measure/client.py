@@ -1,0 +1,93 @@
+"""A client with one kept-alive connection, and the cookies that it sends."""
+
+import hashlib
+import re
+import socket
+import time
+
+from .programs import die, servers
+
+REQUEST = (
+    b"GET /index.html HTTP/1.1\r\nHost: example.test\r\nUser-Agent: measure/1.0\r\nAccept: */*\r\n"
+    b"Accept-Encoding: gzip, deflate\r\n"
+)
+
+
+def position(place, count):
+    return {"first": 0, "middle": count // 2, "last": count - 1}[place]
+
+
+def md5_id(server):
+    """What hash=md5, and nginx's own sticky, call the server."""
+    return hashlib.md5(server.encode()).hexdigest()
+
+
+def cookie_value(kind, place, count, port):
+    """The value of the cookie `route`, or None for a client that has none."""
+    if kind == "none":
+        return None
+    name = md5_id(servers(count, port)[position(place, count)])
+    if kind == "id":
+        return name
+    if kind == "stamps":
+        # seen before, so that the answer says it anew
+        now = int(time.time())
+        return f"{name}|{now - 60}|{now - 600}"
+    if kind == "prefix":
+        return f"{name}~session-of-the-application"
+    return die(f"no such cookie: {kind}")
+
+
+def cookies(value):
+    """Other cookies come along, before and after."""
+    ours = f"route={value}; " if value else ""
+    return f"theme=dark; lang=en-GB; {ours}_ga=GA1.2.1234567890.1234567890"
+
+
+class Client:
+    def __init__(self, address, value=None):
+        self.carry(value)
+        self.socket = socket.create_connection(address, 60)
+        self.socket.settimeout(120)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.rest = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def carry(self, value):
+        """From now on with this cookie."""
+        self.request = REQUEST + f"Cookie: {cookies(value)}\r\n\r\n".encode()
+
+    def _more(self):
+        data = self.socket.recv(65536)
+        if not data:
+            die(f"the connection was closed after {self.rest[:200]!r}")
+        self.rest += data
+
+    def get(self):
+        """One request; the header of its answer, which must be 200."""
+        self.socket.sendall(self.request)
+        while b"\r\n\r\n" not in self.rest:
+            self._more()
+        head, self.rest = self.rest.split(b"\r\n\r\n", 1)
+        length = re.search(rb"content-length: (\d+)", head, re.I)
+        if not length or b" 200 " not in head.split(b"\r\n")[0]:
+            die(f"not an answer from behind: {head!r}")
+        length = int(length.group(1))
+        while len(self.rest) < length:
+            self._more()
+        self.rest = self.rest[length:]
+        return head
+
+    def repeat(self, times):
+        for _ in range(times):
+            head = self.get()
+        return head
+
+
+def set_cookies(head):
+    return re.findall(rb"^set-cookie: ([^\r\n]+)", head, re.I | re.M)

@@ -1,0 +1,44 @@
+"""Instructions per proxied request."""
+
+import os
+
+from .callgrind import Traced, slope
+from .cases import APPLICATION
+from .client import Client, cookie_value, position, set_cookies
+from .programs import Backend, Proxy, Scratch, die, free_port, servers
+
+# more than the keepalive connections of the upstream
+IDLE = 70
+
+
+def measure(case, nginx, module, backend_nginx, *, count=2, zone=False, place="middle", pool="16k",
+            requests=100, pairs=3, env=None):
+    """The Slope of one case; dies if the requests did not go the way that the case is about."""
+    modules = [module] if module and case.upstream is not None else []
+    proxy = Proxy(nginx, modules, case.upstream or "", zone, count, pool)
+    with Scratch() as scratch:
+        log = scratch.file("behind.log")
+        with Backend(scratch, backend_nginx, APPLICATION if case.sets else None, log) as backend:
+            address = ("127.0.0.1", free_port())
+            conf = proxy.conf(scratch, backend.port, "%s:%d" % address)
+            value = cookie_value(case.cookie, place, count, backend.port)
+            with Traced(scratch, proxy.command(scratch, conf), address, env) as traced:
+                with Client(address) as client:
+                    # nginx keeps as many idle connections as the base does: each has a timer
+                    visits = min(count, IDLE)
+                    client.repeat(visits)
+                    client.carry(value)
+                    result = slope(traced, client, requests, pairs)
+                    if bool(set_cookies(client.get())) != case.answer_sets:
+                        die(f"{case.name}: a Set-Cookie too few or too many")
+            if case.bound:
+                expect_one(log, visits, servers(count, backend.port)[position(place, count)])
+    return result
+
+
+def expect_one(log, visits, address):
+    """Every request after the first visits reached this server."""
+    with open(log, encoding="ascii") as file:
+        reached = set(file.read().split()[visits:])
+    if reached != {address.rsplit(":", 1)[0]}:
+        die(f"{os.path.basename(log)}: {sorted(reached)} instead of {address}")

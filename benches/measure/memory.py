@@ -1,0 +1,104 @@
+"""What a request and an upstream need of memory."""
+
+import os
+
+from .callgrind import Traced, slope
+from .cases import APPLICATION
+from .client import Client, cookie_value
+from .programs import Backend, Proxy, Running, Scratch, free_port
+
+# what takes memory from the system or from libc's heap
+ALLOCATORS = {
+    "malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc", "valloc", "mmap",
+    "mmap64", "mremap", "brk", "sbrk",
+}
+
+
+def allocations(result, module=""):
+    """Of a Slope: calls of allocators for one request, and how many of them the module's code made."""
+    every = own = 0.0
+    for (caller, called), calls in result.calls().items():
+        if called.split("'")[0] in ALLOCATORS and caller != "libc.so.6":
+            every += calls
+            if caller == os.path.basename(module):
+                own += calls
+    return every, own
+
+
+# Sizes of a request's pool to look for the smallest that suffices in: above the buffer for the answer's
+# header, which else is taken from elsewhere.
+SMALLEST, LARGEST, STEP = 7200, 10400, 16
+
+
+def pool_bytes(case, nginx, module, backend_nginx):
+    """The smallest request_pool_size with which a request needs no second block, for 2 servers.
+
+    All sizes are served by one nginx, each on an address of its own.
+    """
+    sizes = list(range(SMALLEST, LARGEST + 1, STEP))
+    proxy = Proxy(
+        nginx, [module] if module and case.upstream is not None else [], case.upstream or "",
+        pool=str(LARGEST * 2 // STEP * STEP),
+    )
+    with Scratch() as scratch:
+        with Backend(scratch, backend_nginx, APPLICATION if case.sets else None) as backend:
+            port = free_port()
+            more = "".join(
+                f"server {{ listen 127.3.{i // 250}.{i % 250 + 1}:{port}; request_pool_size {size}; "
+                'location / { proxy_http_version 1.1; proxy_set_header Connection ""; '
+                "proxy_pass http://u; } }\n"
+                for i, size in enumerate(sizes)
+            )
+            conf = proxy.conf(scratch, backend.port, f"127.0.0.1:{port}", more=more)
+            value = cookie_value(case.cookie, "middle", 2, backend.port)
+            with Traced(scratch, proxy.command(scratch, conf), ("127.0.0.1", port)) as traced:
+
+                def calls(address):
+                    with Client((address, port), value) as client:
+                        result = slope(traced, client, requests=20, pairs=1, warm=5)
+                    return round(allocations(result)[0])
+
+                enough = calls("127.0.0.1")
+                low, high = 0, len(sizes) - 1
+                while low < high:
+                    middle = (low + high) // 2
+                    if calls(f"127.3.{middle // 250}.{middle % 250 + 1}") <= enough:
+                        high = middle
+                    else:
+                        low = middle + 1
+    return sizes[low]
+
+
+def worker_bytes(case, nginx, module, backend_nginx, count, zone=False):
+    """Memory of its own that a worker has after it served a few requests."""
+    proxy = Proxy(
+        nginx, [module] if module and case.upstream is not None else [], case.upstream or "", zone, count
+    )
+    with Scratch() as scratch, Backend(scratch, backend_nginx) as backend:
+        address = ("127.0.0.1", free_port())
+        conf = proxy.conf(scratch, backend.port, "%s:%d" % address)
+        value = cookie_value(case.cookie, "middle", count, backend.port)
+        with Running(proxy.command(scratch, conf), scratch.file("log")) as running:
+            running.wait_for(address)
+            with Client(address, value) as client:
+                client.repeat(5)
+                return anonymous(running.pid)
+
+
+def anonymous(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Anonymous:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def index_bytes(case, base, nginx, module, backend_nginx, zone=False, count=10_000):
+    """Bytes of a server in a worker, beyond what plain nginx has for it."""
+
+    def more(servers):
+        return worker_bytes(case, nginx, module, backend_nginx, servers, zone) - worker_bytes(
+            base, nginx, None, backend_nginx, servers, zone
+        )
+
+    return (more(count) - more(2)) / (count - 2)

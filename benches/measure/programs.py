@@ -1,0 +1,188 @@
+"""The programs that are measured: an nginx with or without modules, and HAProxy.
+
+All of them speak on 127.0.0.0/8 only. The server behind is one more nginx, never under valgrind.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+# nginx takes an environment variable of this name for the sockets that a previous binary hands over.
+os.environ.pop("NGINX", None)
+
+
+def die(text):
+    raise SystemExit(f"error: {text}")
+
+
+def free_port():
+    """A port that nobody listens on, on any address."""
+    with socket.socket() as probe:
+        probe.bind(("0.0.0.0", 0))
+        return probe.getsockname()[1]
+
+
+def servers(count, port):
+    """The addresses of the servers behind: one process answers on all of them."""
+    return [f"127.1.{i // 250}.{i % 250 + 1}:{port}" for i in range(count)]
+
+
+class Scratch:
+    """A folder that goes away, and in it whatever a program writes."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="bench-")
+        os.chmod(self.path, 0o755)
+        os.mkdir(os.path.join(self.path, "logs"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def file(self, name, text=None):
+        path = os.path.join(self.path, name)
+        if text is not None:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+        return path
+
+
+class Running:
+    """A program that was started, and is ended by its own process number."""
+
+    def __init__(self, command, log, tool=(), cpus=None, env=None):
+        self.log = log
+        pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(
+                [*tool, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=pin,
+                env=env,
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def alive(self):
+        if self.process.poll() is not None:
+            with open(self.log, encoding="utf-8", errors="replace") as log:
+                die(f"{self.process.args[0]} ended by itself:\n{log.read()[-2000:]}")
+
+    def wait_for(self, address, seconds=120):
+        """Until something accepts connections there."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.alive()
+            try:
+                socket.create_connection(address, 1).close()
+                return self
+            except OSError:
+                time.sleep(0.05)
+        return die(f"nothing listens on {address} after {seconds} s")
+
+    def stop(self):
+        # A signal that lands just before epoll_wait() is not seen until the next event.
+        for _ in range(20):
+            if self.process.poll() is not None:
+                return
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(1)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+        self.process.kill()
+        self.process.wait()
+
+
+def paths(scratch, name):
+    """Keeps everything that an nginx writes below the scratch folder."""
+    return "".join(
+        f"{kind}_temp_path {scratch.file(name)}.{kind}; "
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+
+
+def head(scratch, name):
+    return (
+        f"daemon off; master_process off; pid {scratch.file(name)}.pid; "
+        f"error_log {scratch.file(name)}.error error;\n"
+    )
+
+
+class Backend:
+    """The servers behind, one process on one port of every address."""
+
+    PLAIN = "location / { return 200 'hello from the backend\\n'; }"
+    # sets the cookie itself, as mode=rewrite and mode=prefix need it
+    SETS = "location / {{ add_header Set-Cookie '{}'; return 200 'hello from the backend\\n'; }}"
+
+    def __init__(self, scratch, nginx, sets=None, log=None, cpus=None):
+        self.port = free_port()
+        location = self.SETS.format(sets) if sets else self.PLAIN
+        access = f"log_format a $server_addr; access_log {log} a" if log else "access_log off"
+        conf = scratch.file(
+            f"backend-{self.port}.conf",
+            head(scratch, f"backend-{self.port}")
+            + "events { worker_connections 8192; }\n"
+            + f"http {{ {access}; keepalive_requests 100000000; keepalive_timeout 600s;\n"
+            + paths(scratch, f"backend-{self.port}")
+            + f"\nserver {{ listen 0.0.0.0:{self.port} backlog=4096; {location} }} }}\n",
+        )
+        self.running = Running(
+            [nginx, "-p", scratch.path, "-c", conf], scratch.file("backend.log"), cpus=cpus
+        ).wait_for(("127.0.0.1", self.port))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.running.stop()
+
+
+class Proxy:
+    """How one nginx is configured to pass requests on."""
+
+    def __init__(self, nginx, modules=(), upstream="", zone=False, count=2, pool="16k"):
+        self.nginx = nginx
+        self.modules = tuple(modules)
+        self.upstream = upstream
+        self.zone = zone
+        self.count = count
+        self.pool = pool
+
+    def conf(self, scratch, backend_port, listen, keepalive=64, more=""):
+        """One worker without a master, kept-alive connections on both sides."""
+        loads = "".join(f"load_module {module};\n" for module in self.modules)
+        # about 1,100 bytes a server
+        zone = f"zone u {max(256, self.count * 2)}k;" if self.zone else ""
+        pool = f"request_pool_size {self.pool};" if self.pool else ""
+        lines = "\n".join(f"server {address};" for address in servers(self.count, backend_port))
+        return scratch.file(
+            "proxy.conf",
+            loads
+            + head(scratch, "proxy")
+            + "events { worker_connections 8192; }\n"
+            + "http { access_log off; keepalive_requests 100000000; keepalive_timeout 600s; "
+            + f"{pool}\n{paths(scratch, 'proxy')}\n"
+            + f"upstream u {{ {self.upstream} {zone}\n{lines}\n"
+            + f"keepalive {keepalive}; keepalive_requests 100000000; }}\n"
+            + f"server {{ listen {listen}; location / {{ proxy_http_version 1.1; "
+            + 'proxy_set_header Connection ""; proxy_pass http://u; } }\n'
+            + f"{more}}}\n",
+        )
+
+    def command(self, scratch, conf):
+        return [self.nginx, "-p", scratch.path, "-c", conf]

@@ -1,0 +1,181 @@
+"""The results as tables of Markdown."""
+
+from .cases import OWN_CASES, by_name
+from .plot import number, svg
+
+
+def table(head, rows):
+    cells = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells) + "\n"
+
+
+def signed(value):
+    return f"{value:+,.0f}"
+
+
+def key(nginx, name, count, zone=False, place="middle", pool="16k"):
+    """Under which name a result is kept: JSON's keys are strings."""
+    parts = [nginx, name, str(count), place]
+    if zone:
+        parts.append("zone")
+    if pool is None:
+        parts.append("default pool")
+    return " ".join(parts)
+
+
+def costs(results, nginx, cases, counts):
+    """A row for each case: its figures, and what it costs over its base."""
+    got = results["instructions"]
+    variants = {
+        f"over its base at {counts[0]}": {},
+        "… with `zone`": {"zone": True},
+        "… with the default pool": {"pool": None},
+    }
+    variants = {
+        title: how
+        for title, how in variants.items()
+        if key(nginx, cases[0].name, counts[0], **how) in got
+    }
+    rows = []
+    for case in cases:
+        row = [case.title()]
+        row += [number(got[key(nginx, case.name, count)]) for count in counts]
+        for how in variants.values():
+            mine = got[key(nginx, case.name, counts[0], **how)]
+            row.append(signed(mine - got[key(nginx, case.base, counts[0], **how)]) if case.base else "")
+        rows.append(row)
+    return table(["", *[f"{number(count)} servers" for count in counts], *variants], rows)
+
+
+def places(results, nginx, cases, counts):
+    """Where the server stands in the list: for each case the most and the least."""
+    got = results["instructions"]
+    head = ["", *[f"{number(count)} servers" for count in counts]]
+    rows = []
+    for case in cases:
+        if not case.bound:
+            continue
+        row = [case.title()]
+        for count in counts:
+            row.append(
+                " / ".join(
+                    number(got[key(nginx, case.name, count, place=place)])
+                    for place in ("first", "middle", "last")
+                )
+            )
+        rows.append(row)
+    return table(head, rows)
+
+
+def ratio(values, digits=3):
+    low, middle, high = values
+    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def microseconds(seconds):
+    return f"{seconds * 1e6:.1f}"
+
+
+def load(results):
+    parts = []
+    for one in results["load"]:
+        parts.append(
+            f"{number(one['servers'])} servers, {one['connections']} connections, "
+            f"{one['rounds']} rounds of {one['seconds']} s:\n"
+        )
+        rows = []
+        for name, got in one["contenders"].items():
+            row = [name, microseconds(got["median"]["cpu"])]
+            row += [ratio(got["ratio"][what]) if "ratio" in got else "1" for what in ("cpu", "rate", "p50", "p99")]
+            rows.append(row)
+        parts.append(
+            table(
+                ["", "µs of processor a request", "processor time", "throughput", "p50", "p99"], rows
+            )
+        )
+    return "\n".join(parts)
+
+
+def memory(results):
+    rows = []
+    for name, got in results["memory"].items():
+        case = by_name()[name]
+        base = results["memory"].get(case.base)
+        rows.append(
+            [
+                case.title(),
+                f"{got['allocations']:.2f}",
+                f"{got['own']:.2f}",
+                number(got["pool"]),
+                signed(got["pool"] - base["pool"]) if base else "",
+            ]
+        )
+    return table(
+        ["", "calls of malloc & co.", "… by the module", "bytes of the request's pool", "over its base"], rows
+    )
+
+
+def startup(results):
+    got = results["startup"]
+    rows = [
+        ["plain nginx", number(got["instructions"][0]), f"{got['seconds'][0] * 1e3:.1f}"],
+        ["with `session_sticky`", number(got["instructions"][1]), f"{got['seconds'][1] * 1e3:.1f}"],
+        ["ratio", f"{got['instructions_ratio']:.3f}", ratio(got["seconds_ratio"])],
+    ]
+    return table([f"`nginx -t`, {number(got['servers'])} servers", "instructions", "ms"], rows)
+
+
+def index(results):
+    rows = [[name, f"{got:.1f}"] for name, got in results["index"].items()]
+    return table(["", "bytes a server and worker"], rows)
+
+
+def markdown(results):
+    counts = results["counts"]
+    parts = [
+        f"{results['machine']}; {', '.join(results['versions'])}. {results['date']}.\n",
+        f"### Instructions of a request, {results['versions'][0]}\n",
+        costs(results, "ours", [by_name()[name] for name in results["cases"]], counts),
+    ]
+    if results["places"]:
+        parts += [
+            "With the server of the session first / in the middle / last in the list:\n",
+            places(results, "ours", [by_name()[name] for name in results["cases"]], counts),
+        ]
+    if results["own"]:
+        own = {**by_name(), **by_name(OWN_CASES)}
+        parts += [
+            f"### Instructions of a request, {results['versions'][1]}\n",
+            costs(results, "own", [own[name] for name in results["own"]], counts),
+        ]
+    parts += ["### Throughput, latency, processor time\n", load(results)]
+    if "memory" in results:
+        parts += ["### Memory of a request\n", memory(results)]
+    if "index" in results:
+        parts += ["### Memory of the servers' index\n", index(results)]
+    parts += ["### Loading\n", startup(results)]
+    return "\n".join(parts)
+
+
+def plot(results):
+    """All lines are of one nginx: of the one that has its own sticky, if that was measured."""
+    got = results["instructions"]
+    nginx = "own" if results["own"] else "ours"
+    lines = [
+        ("round robin, no module", 0, "base-id"),
+        ("this module, first visit", 1, "first-visit"),
+        ("nginx's own sticky, carried", 3, "own-carried"),
+        ("this module, cookie carried", 2, "carried"),
+    ]
+    drawn = []
+    for title, colour, name in lines:
+        counts = [count for count in results["plot_counts"] if key(nginx, name, count) in got]
+        if counts:
+            drawn.append((title, colour, [(count, got[key(nginx, name, count)]) for count in counts]))
+    return svg(
+        "What a request costs, by the number of servers",
+        f"{results['versions'][1 if results['own'] else 0]}; the server of the session is in the middle of the list",
+        "servers in the upstream",
+        "instructions a request",
+        drawn,
+    )

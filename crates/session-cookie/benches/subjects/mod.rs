@@ -1,0 +1,199 @@
+//! What is measured: each function that a request goes through, with inputs of several sizes.
+
+use std::hint::black_box;
+use std::rc::Rc;
+
+use session_cookie::cookie::{first_hidden, strip, values, Hide, Rule};
+use session_cookie::id::md5_hex;
+use session_cookie::policy::{Mode, Policy};
+use session_cookie::roster::{Member, Roster};
+use session_cookie::session::{decode, encode, Session, Stamps};
+use session_cookie::set_cookie::{parse, prefix, rewrite, Insertion};
+
+const ID: &str = "d349ca31adc862f4d7e6faa19e516d6d";
+const STAMPED: &str = "d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556440041";
+const PREFIXED: &str = "d349ca31adc862f4d7e6faa19e516d6d~session-of-the-application";
+const SET_COOKIE: &str = "route=session-of-the-application; Path=/; HttpOnly; SameSite=Lax";
+
+/// Suffices for what is written.
+const ROOM: usize = 256;
+
+/// A function with its input, under the name that the results have.
+pub(crate) struct Subject {
+    pub(crate) name: String,
+    pub(crate) run: Box<dyn FnMut()>,
+}
+
+pub(crate) fn all() -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    scan(&mut subjects);
+    value(&mut subjects);
+    set_cookie(&mut subjects);
+    roster(&mut subjects);
+    subjects
+}
+
+fn add(subjects: &mut Vec<Subject>, name: impl Into<String>, run: impl FnMut() + 'static) {
+    subjects.push(Subject {
+        name: name.into(),
+        run: Box::new(run),
+    });
+}
+
+/// A Cookie field of so many pairs and bytes; ours is the last but one, or the only one.
+fn field(pairs: usize, bytes: usize) -> Vec<u8> {
+    let ours = format!("route={ID}");
+    let others = pairs - 1;
+    let mut field = String::new();
+    for number in 0..pairs {
+        if !field.is_empty() {
+            field.push_str("; ");
+        }
+        if number == pairs.saturating_sub(2) {
+            field.push_str(&ours);
+        } else {
+            let name = format!("cookie{number:02}=");
+            let room = bytes.saturating_sub(ours.len() + others * (name.len() + 2)) / others;
+            field.push_str(&name);
+            field.push_str(&"v".repeat(room));
+        }
+    }
+    field.into_bytes()
+}
+
+/// The Cookie field: the value by its name, and hiding it, against number of pairs and size.
+fn scan(subjects: &mut Vec<Subject>) {
+    let sizes = [
+        (1, 38),
+        (4, 100),
+        (4, 1024),
+        (16, 512),
+        (16, 1024),
+        (16, 8192),
+        (64, 2048),
+        (64, 8192),
+    ];
+    for (pairs, bytes) in sizes {
+        let policy = Policy::default();
+        let text = field(pairs, bytes);
+        let title = format!("{pairs} in {} bytes", text.len());
+        let (name, input) = (policy.cookie.clone(), text.clone());
+        add(subjects, format!("cookie scan/{title}"), move || {
+            black_box(values(black_box(&input), &name).next());
+        });
+        let mut out = Vec::with_capacity(text.len());
+        add(subjects, format!("cookie hide/{title}"), move || {
+            let rule = Rule {
+                name: &policy.cookie,
+                hide: Hide::Pair,
+            };
+            out.clear();
+            if let Some(first) = first_hidden(black_box(&text), &rule) {
+                strip(&text, first, &rule, &mut out);
+            }
+            black_box(out.len());
+        });
+    }
+}
+
+/// The value of the cookie.
+fn value(subjects: &mut Vec<Subject>) {
+    let session = Session {
+        id: ID.as_bytes(),
+        stamps: None,
+    };
+    let stamps = Some(Stamps {
+        last_seen: 1_556_447_041,
+        first_seen: 1_556_440_041,
+    });
+    let kinds = [
+        ("id", ID, Mode::Insert),
+        ("id and stamps", STAMPED, Mode::Insert),
+        ("prefix", PREFIXED, Mode::Prefix),
+    ];
+    for (name, text, mode) in kinds {
+        add(subjects, format!("value decode/{name}"), move || {
+            black_box(decode(black_box(text.as_bytes()), mode).is_ok());
+        });
+    }
+    for (name, session) in [
+        ("id", session),
+        ("id and stamps", Session { stamps, ..session }),
+    ] {
+        let mut out = Vec::with_capacity(ROOM);
+        add(subjects, format!("value encode/{name}"), move || {
+            out.clear();
+            encode(black_box(&session), &mut out);
+            black_box(out.len());
+        });
+    }
+    add(subjects, "id/md5", || {
+        black_box(md5_hex(black_box(b"192.0.2.1:8080")));
+    });
+}
+
+/// The Set-Cookie field: a server's, and our own.
+fn set_cookie(subjects: &mut Vec<Subject>) {
+    let mut out = Vec::with_capacity(ROOM);
+    add(subjects, "set-cookie edit/rewrite", move || {
+        out.clear();
+        if let Some(parts) = parse(black_box(SET_COOKIE.as_bytes()), b"route") {
+            rewrite(&parts, ID.as_bytes(), &mut out);
+        }
+        black_box(out.len());
+    });
+    let mut out = Vec::with_capacity(ROOM);
+    add(subjects, "set-cookie edit/prefix", move || {
+        out.clear();
+        if let Some(parts) = parse(black_box(SET_COOKIE.as_bytes()), b"route") {
+            prefix(&parts, ID.as_bytes(), &mut out);
+        }
+        black_box(out.len());
+    });
+    let mut out = Vec::with_capacity(ROOM);
+    let policy = Policy::default();
+    add(subjects, "set-cookie insert/plain", move || {
+        out.clear();
+        black_box(Insertion {
+            policy: &policy,
+            session: Session {
+                id: ID.as_bytes(),
+                stamps: None,
+            },
+            expires: None,
+            secure: false,
+            same_site: None,
+        })
+        .write(&mut out);
+        black_box(out.len());
+    });
+}
+
+/// The servers, by id and by address.
+fn roster(subjects: &mut Vec<Subject>) {
+    for servers in [2_u32, 100, 1_000, 10_000] {
+        let mut roster = Roster::default();
+        roster.reserve(servers as usize);
+        let id = |number: u32| md5_hex(format!("192.0.2.1:{number}").as_bytes());
+        for index in 0..servers {
+            let member = Member {
+                peer: u64::from(index) * 400,
+                index,
+                backup: false,
+                draining: false,
+            };
+            roster.insert(&id(index), member);
+        }
+        let known = id(servers / 2);
+        let roster = Rc::new(roster);
+
+        let servers_by_id = Rc::clone(&roster);
+        add(subjects, format!("roster find/{servers}"), move || {
+            black_box(servers_by_id.find(black_box(&known)));
+        });
+        let peer = u64::from(servers / 2) * 400;
+        add(subjects, format!("roster id/{servers}"), move || {
+            black_box(roster.id(black_box(peer)));
+        });
+    }
+}
