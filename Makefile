@@ -22,13 +22,39 @@ TARGETS =
 # The distribution's nginx, the second one that `make test` uses.
 DISTRIBUTION_NGINX = /usr/sbin/nginx
 
+# How long chaos and soak let everything fail, and the seed of what happens; empty: any.
+CHAOS_SECONDS = 60
+SOAK_SECONDS = 3600
+CHAOS_SEED =
+
+# Which seeds-tests and browser-tests, and where pictures are kept.
+SEEDS =
+BROWSER =
+SCREENSHOTS =
+
+# What bench and budget do.
+BENCH_QUICK =
+BENCH_NGINX =
+BUDGET =
+
 # A checkout of Tengine, for its tests.
 TENGINE_TESTS =
 
-export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS
+# A checkout of nginx's own tests; 1: run them with session_sticky in every upstream.
+NGINX_TESTS =
+NGINX_TESTS_STICKY =
 
-.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-crates check-nginx \
-	tengine-tests lint demo fuzz clean
+# Which versions of the list in build/matrix.sh, and where the roots with them are; empty: objs/roots.
+MATRIX =
+MATRIX_ROOTS =
+
+export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS
+export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
+	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED SEEDS BROWSER SCREENSHOTS
+
+.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-crates check-nginx chaos soak \
+	seeds-tests browser-tests \
+	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-deps lint demo fuzz clean
 .NOTPARALLEL:
 
 all: build
@@ -59,10 +85,13 @@ deps:
 test-deps: deps
 	@sh build/test-deps.sh
 
-#: make test                 every test: the crates', and nginx-tests on both versions of nginx
+#: make test                 every test: the crates', nginx-tests on both versions of nginx, a minute of
+#:                             chaos, and what requests cost
 test: test-deps test-crates
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY=
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY='$(DISTRIBUTION_NGINX)'
+	@$(MAKE) --no-print-directory chaos NGINX_BINARY= CHAOS_SEED=1
+	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
 #: make test-crates          only the crates' tests, which need no nginx
 test-crates:
@@ -73,12 +102,72 @@ test-crates:
 #:      MODE=plain|hup|valgrind|leak
 #:      JOBS=N                  files at a time
 check-nginx: build
+	@sh build/probe.sh
 	@sh build/check-nginx.sh
+
+#: make chaos                clients with cookies, while servers, workers, DNS and the configuration come
+#:                             and go: tests/chaos; with NGINX_BINARY=FILE for another nginx
+#:      CHAOS_SECONDS=60        for so long
+#:      CHAOS_SEED=N            what happens, as told by an earlier run
+#: make soak                 the same for SOAK_SECONDS=3600
+chaos: build
+	@sh build/probe.sh
+	@sh build/chaos.sh
+
+soak: CHAOS_SECONDS = $(SOAK_SECONDS)
+soak: chaos
+
+#: make seeds-tests          configurations that others wrote down, as stories: tests/seeds; installs Tomcat
+#:      SEEDS='001 003'         only these; with NGINX_BINARY=FILE for another nginx
+#: make browser-tests        chromium in front of nginx: tests/browser
+#:      BROWSER='demo'          only these files
+#:      SCREENSHOTS=DIR         keep the pictures there
+seeds-tests: build
+	@sh build/seeds.sh
+
+browser-tests: build
+	@sh build/browser.sh
 
 #: make tengine-tests        Tengine's own tests of session_sticky, from a checkout of Tengine
 #:      TENGINE_TESTS=DIR        that checkout; with NGINX_BINARY=FILE for another nginx
 tengine-tests: build
 	@sh nginx-tests/tengine-conformance.sh
+
+#: make nginx-tests          nginx's own tests of upstreams, without and with the module: no difference
+#:      NGINX_TESTS=DIR          a checkout of nginx-tests; with NGINX_BINARY=FILE for another nginx
+#:      NGINX_TESTS_STICKY=1     with session_sticky in every upstream, not only loaded
+nginx-tests: build
+	@sh build/nginx-tests.sh
+
+#: make asan                 nginx-tests with AddressSanitizer in nginx and in the module
+#:                             TESTS, JOBS, MODE=plain|hup as for check-nginx
+asan:
+	@sh build/asan.sh
+
+#: make matrix               nginx-tests and chaos with the nginx of each supported release of Debian
+#:      MATRIX='1.26 1.30'       only these
+#:      MATRIX_ROOTS=DIR         keep those releases there, not in objs/roots
+matrix:
+	@sh build/matrix.sh
+
+#: make budget               does a request cost no more instructions than benches/budget.txt allows?
+#:      BUDGET=write            write what it costs there
+budget: build
+	@sh build/budget.sh
+
+#: make bench                what stickiness costs, against nginx without it, nginx's own and HAProxy's:
+#:                             benches/README.md; needs half an hour
+#:      BENCH_QUICK=1           a part of it, in two minutes, printed only
+#:      BENCH_NGINX=FILE        an nginx with a `sticky` of its own, 1.29.6 or newer
+#: make bench-crates         the functions that a request goes through, in nanoseconds and instructions
+bench: bench-deps build
+	@sh build/bench.sh
+
+bench-crates: bench-deps
+	@sh build/bench-crates.sh
+
+bench-deps: test-deps
+	@sh build/bench-deps.sh
 
 #: make lint                 formatting and clippy
 lint: deps
