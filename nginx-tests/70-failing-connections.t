@@ -183,14 +183,14 @@ u 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
 
 
 
-=== several kept connections, all stale: once the server is not at fault
+=== two kept connections, both stale: once the server is not at fault
 --- http_config
 upstream u { zone stale_many 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 --- client eval
 package main; our $servers; sub {
-    my @held = map { ask_for('wait-keep', 'u', {cookie => 'route=127.0.0.1:1985', id => "many-$_"}) } 1 .. 3;
-    equals($servers->port_of("many-$_"), 1985, "request $_ is at the server") for 1 .. 3;
-    $servers->go("many-$_") for 1 .. 3;
+    my @held = map { ask_for('wait-keep', 'u', {cookie => 'route=127.0.0.1:1985', id => "many-$_"}) } 1 .. 2;
+    equals($servers->port_of("many-$_"), 1985, "request $_ is at the server") for 1 .. 2;
+    $servers->go("many-$_") for 1 .. 2;
     equals(status(response($_)), 200, 'it is answered') for @held;
     settled('u');
     chapter('u 127.0.0.1:1985 empty reset ok => 200 of A A B, fails 1 0, bound to 127.0.0.1:1986');
