@@ -16,6 +16,8 @@ struct Killing {
 /// A configuration that nginx was given.
 struct Generation {
     members: Vec<Membership>,
+    /// When it was about to be written.
+    begin: Instant,
     /// When it was first seen to answer.
     seen: Option<Instant>,
 }
@@ -32,6 +34,7 @@ impl History {
         let mut generations = lock(&self.generations);
         generations.push(Generation {
             members,
+            begin: Instant::now(),
             seen: None,
         });
         generations.len() - 1
@@ -39,6 +42,16 @@ impl History {
 
     pub(crate) fn seen(&self, generation: usize) {
         lock(&self.generations)[generation].seen = Some(Instant::now());
+    }
+
+    /// Between which moments nginx read this configuration.
+    pub(crate) fn read(&self, generation: usize) -> Option<(Instant, Instant)> {
+        let generations = lock(&self.generations);
+        let generation = generations.get(generation)?;
+        Some((
+            generation.begin,
+            generation.seen.unwrap_or_else(Instant::now),
+        ))
     }
 
     pub(crate) fn membership(&self, generation: usize, server: ServerId) -> Membership {

@@ -21,11 +21,9 @@ const DELAY: Duration = PATIENCE.saturating_add(Duration::from_secs(5));
 const MEMORY: Duration = Duration::from_secs(120);
 /// A worker that did not run for a while finds a connection reset after its server has come back.
 const FELT_LATER: Duration = Duration::from_millis(500);
-/// From an answer of DNS, or the start of new workers, until all of nginx goes by it: each old worker has to
-/// run once, on a machine that may have other things to do.
+/// From the start of new workers until the old ones take no more: each has to run once, on a machine that may
+/// have other things to do.
 const GONE: Duration = Duration::from_secs(5);
-/// From an answer of DNS until a worker that was busy has read it.
-const DNS_READ: Duration = Duration::from_secs(1);
 /// nginx counts whole seconds, and a failure may be a second younger than it looks.
 const FORGIVEN: Duration = FAIL_TIMEOUT.saturating_add(Duration::from_secs(1));
 /// nginx's clock and ours are one, read at different moments, in whole seconds.
@@ -212,7 +210,7 @@ impl Judge {
             };
             let there = may_come
                 && (!self.world.topology.is_resolved(visit.server)
-                    || self.is_told(visit.server, outcome, GONE).0);
+                    || self.is_told(visit.server, outcome, visit.generation).0);
             if !there {
                 let server = self.name(visit.server);
                 let words = format!(
@@ -235,17 +233,15 @@ impl Judge {
     }
 
     /// Is a server of a name among the addresses that nginx may have in use: in any, and in all of them?
-    fn is_told(&self, server: ServerId, outcome: &Outcome, grace: Duration) -> (bool, bool) {
+    fn is_told(&self, server: ServerId, outcome: &Outcome, generation: usize) -> (bool, bool) {
         let topology = &self.world.topology;
         let name = topology.upstreams[topology.servers[server].upstream].dns_name();
-        let from = outcome.start.checked_sub(grace).unwrap_or(outcome.start);
-        let told = self.world.resolver.told(&name, from, outcome.end);
+        let told = self
+            .world
+            .told(&name, generation, outcome.start, outcome.end);
         let address = topology.servers[server].address.ip();
         let holds = |addresses: &Vec<_>| addresses.contains(address);
-        (
-            told.iter().any(|answer| holds(&answer.addresses)),
-            told.iter().all(|answer| holds(&answer.addresses)),
-        )
+        (told.iter().any(holds), told.iter().all(holds))
     }
 
     fn generation_is_current(&mut self, outcome: &Outcome, answer: &Answer) {
@@ -355,7 +351,7 @@ impl Judge {
         if membership == Membership::Out || drains && self.named(outcome) != Some(server) {
             (false, false)
         } else if self.world.topology.is_resolved(server) {
-            let (any, all) = self.is_told(server, outcome, DNS_READ);
+            let (any, all) = self.is_told(server, outcome, answer.generation);
             (all, any)
         } else {
             (true, true)
@@ -433,8 +429,9 @@ impl Judge {
             return Some("the server failed, and POST may not be sent twice");
         }
         // A balancer of nginx gives up a request whose upstream got other servers since it began.
-        let served_by = |&server: &ServerId| self.is_told(server, outcome, DNS_READ);
+        let served_by = |&server: &ServerId| self.is_told(server, outcome, answer.generation);
         if upstream.resolves()
+            && answer.attempts.len() > 1
             && self.world.topology.server_at(&last.0).is_none()
             && upstream
                 .servers
@@ -452,16 +449,14 @@ impl Judge {
         };
         let all_down = if upstream.resolves() {
             // A request has as many tries as there were servers when it began.
-            let from = outcome.start.checked_sub(DNS_READ);
-            let told = self.world.resolver.told(
-                &upstream.dns_name(),
-                from.unwrap_or(outcome.start),
-                outcome.end,
-            );
-            told.iter().any(|answer| {
+            let name = upstream.dns_name();
+            let told = self
+                .world
+                .told(&name, answer.generation, outcome.start, outcome.end);
+            told.iter().any(|addresses| {
                 let is_in = |&&server: &&ServerId| {
                     let address = self.world.topology.servers[server].address;
-                    answer.addresses.contains(address.ip())
+                    addresses.contains(address.ip())
                 };
                 upstream.servers.iter().filter(is_in).all(is_down)
             })

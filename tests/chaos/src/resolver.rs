@@ -1,4 +1,7 @@
 //! A resolver for the names of those upstreams whose servers DNS tells.
+//!
+//! Each configuration of nginx asks an address of its own, so that it is known what it was told: the
+//! workers of an older one go on asking, at other moments than those of the newer one.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,10 +15,23 @@ use tokio::net::UdpSocket;
 
 use crate::backend::lock;
 
-/// What nginx was told of a name, and when.
+/// How many configurations have different addresses. No worker is left of the one whose address is used again.
+const LINES: usize = 200;
+
+/// The address that a configuration asks.
+pub(crate) fn line_of(generation: usize) -> Ipv4Addr {
+    line(generation % LINES)
+}
+
+fn line(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(127, 2, 0, 1).to_bits() + number as u32)
+}
+
+/// What was told of a name, when, and where nginx had asked.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) at: Instant,
+    line: Ipv4Addr,
     pub(crate) addresses: Vec<Ipv4Addr>,
 }
 
@@ -33,14 +49,16 @@ pub(crate) struct Resolver {
 
 impl Resolver {
     pub(crate) fn start(port: u16, stale: bool) -> io::Result<Arc<Self>> {
-        let socket = StdUdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
-        socket.set_nonblocking(true)?;
-        let socket = UdpSocket::from_std(socket)?;
         let resolver = Arc::new(Resolver {
             names: Mutex::default(),
             stale,
         });
-        tokio::spawn(serve(resolver.clone(), socket));
+        for line in (0..LINES).map(line) {
+            let socket = StdUdpSocket::bind((line, port))?;
+            socket.set_nonblocking(true)?;
+            let socket = UdpSocket::from_std(socket)?;
+            tokio::spawn(serve(resolver.clone(), line, socket));
+        }
         Ok(resolver)
     }
 
@@ -49,26 +67,31 @@ impl Resolver {
         names.entry(name.to_owned()).or_default().addresses = addresses;
     }
 
-    /// Every set of addresses that nginx could have in use for this name between the two: the last one
-    /// told before, and those told since.
-    pub(crate) fn told(&self, name: &str, from: Instant, to: Instant) -> Vec<Answer> {
+    /// What was told of this name on a line between the two, in order.
+    pub(crate) fn told(
+        &self,
+        name: &str,
+        line: Ipv4Addr,
+        from: Instant,
+        to: Instant,
+    ) -> Vec<Answer> {
         let names = lock(&self.names);
         let answers = names.get(name).map_or(&[][..], |name| &name.answers);
-        let first = answers.partition_point(|answer| answer.at < from);
-        let last = answers.partition_point(|answer| answer.at <= to);
-        answers[first.saturating_sub(1)..last].to_vec()
+        answers
+            .iter()
+            .filter(|answer| answer.line == line && from <= answer.at && answer.at <= to)
+            .cloned()
+            .collect()
     }
 
     /// Forgets what was told long before.
     pub(crate) fn forget(&self, before: Instant) {
         for name in lock(&self.names).values_mut() {
-            let old = name.answers.partition_point(|answer| answer.at < before);
-            // The last of them is still in use.
-            name.answers.drain(..old.saturating_sub(1));
+            name.answers.retain(|answer| answer.at >= before);
         }
     }
 
-    fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
+    fn answer(&self, line: Ipv4Addr, query: &[u8]) -> Option<Vec<u8>> {
         let query = Packet::parse(query).ok()?;
         let question = query.questions.first()?;
         let asked = question.qname.to_string();
@@ -91,6 +114,7 @@ impl Resolver {
                 }
                 name.answers.push(Answer {
                     at: Instant::now(),
+                    line,
                     addresses: name.addresses.clone(),
                 });
             }
@@ -101,10 +125,10 @@ impl Resolver {
     }
 }
 
-async fn serve(resolver: Arc<Resolver>, socket: UdpSocket) {
+async fn serve(resolver: Arc<Resolver>, line: Ipv4Addr, socket: UdpSocket) {
     let mut query = [0; 512];
     while let Ok((length, from)) = socket.recv_from(&mut query).await {
-        if let Some(reply) = resolver.answer(&query[..length]) {
+        if let Some(reply) = resolver.answer(line, &query[..length]) {
             let _ = socket.send_to(&reply, from).await;
         }
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use rustix::process::geteuid;
 
+use crate::resolver::line_of;
+
 /// `fail_timeout` of every server, with `max_fails=1`.
 pub(crate) const FAIL_TIMEOUT: Duration = Duration::from_secs(1);
 /// What nginx waits for a server: to connect, to take a request, to answer.
@@ -441,7 +443,7 @@ http {{
     access_log access-{generation}.log chaos;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    resolver 127.0.0.1:{resolver} valid=1s ipv6=off;
+    resolver {line}:{resolver} valid=1s ipv6=off;
     resolver_timeout 2s;
     proxy_connect_timeout {timeout}s;
     proxy_send_timeout {timeout}s;
@@ -461,6 +463,7 @@ http {{
                 ""
             },
             workers = setting.workers,
+            line = line_of(generation),
             resolver = setting.resolver,
             timeout = SERVER_TIMEOUT.as_secs(),
         );

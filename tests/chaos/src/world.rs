@@ -1,12 +1,16 @@
 //! What all parts of the program know of.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::backend::{lock, Backend, Ledger};
 use crate::history::History;
-use crate::resolver::Resolver;
+use crate::resolver::{line_of, Resolver};
 use crate::topology::{Topology, SERVER_TIMEOUT};
+
+/// From an answer of DNS until a worker that was busy has read it.
+const DNS_READ: Duration = Duration::from_secs(1);
 
 pub(crate) struct World {
     pub(crate) topology: Arc<Topology>,
@@ -58,6 +62,35 @@ impl World {
             }
             last = now;
         }
+    }
+
+    /// Every set of addresses that a configuration could have in use for this name between the two: the last
+    /// one that it was told before, and those told since. Until it has asked, it goes by what the one before
+    /// it had when nginx read it (1.27.3 and newer, ngx_http_upstream_zone_module.c).
+    pub(crate) fn told(
+        &self,
+        name: &str,
+        generation: usize,
+        from: Instant,
+        to: Instant,
+    ) -> Vec<Vec<Ipv4Addr>> {
+        let Some((begin, read)) = self.history.read(generation) else {
+            return Vec::new();
+        };
+        let from = from.checked_sub(DNS_READ).unwrap_or(from);
+        let answers = self.resolver.told(name, line_of(generation), begin, to);
+        let since = answers.partition_point(|answer| answer.at < from);
+        let mut sets = match (since.checked_sub(1), generation.checked_sub(1)) {
+            (Some(last), _) => vec![answers[last].addresses.clone()],
+            (None, Some(before)) => self.told(name, before, begin, read.min(to)),
+            (None, None) => Vec::new(),
+        };
+        sets.extend(
+            answers[since..]
+                .iter()
+                .map(|answer| answer.addresses.clone()),
+        );
+        sets
     }
 
     /// Forgets what nobody will ask for again.
