@@ -474,6 +474,16 @@ domain
 
 
 
+=== __Host- name with a domain by a variable
+--- upstream
+    session_sticky cookie=__Host-route secure domain=$host;
+--- emerg
+"session_sticky"
+__Host-route
+domain
+
+
+
 === an unknown parameter
 --- upstream
     session_sticky cooky=route;

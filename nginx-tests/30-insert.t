@@ -226,6 +226,47 @@ Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
 
 
 
+=== domain= with a variable is evaluated for each request, an empty one is left out
+--- sticky: domain=$arg_d maxage=60 secure
+--- request eval
+["GET /t/?d=.example.com", "GET /t/?d=a_b-1.test", "GET /t/"]
+--- response_headers_like eval
+["Set-Cookie: route=ID_A; Domain=\\.example\\.com; Path=/; Max-Age=60; Expires=DATE+60; Secure",
+ "Set-Cookie: route=ID_B; Domain=a_b-1\\.test; Path=/; Max-Age=60; Expires=DATE+60; Secure",
+ "Set-Cookie: route=ID_A; Path=/; Max-Age=60; Expires=DATE+60; Secure"]
+
+
+
+=== domain= with a variable that is no host name adds nothing
+--- sticky: domain=$http_x_domain
+--- request eval
+["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["X-Domain: a;Secure", "X-Domain: [::1]", "X-Domain: a b", "X-Domain: a..b"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/",
+ "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- error_log
+[error]
+of cookie "route" is no host name, the cookie is set without it
+--- no_error_log
+[alert]
+[emerg]
+
+
+
+=== domain= with a variable in the midst of text
+--- sticky: domain=.$arg_d.test
+--- request eval
+["GET /t/?d=a", "GET /t/"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Domain=.a.test; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- no_error_log
+[alert]
+[emerg]
+
+
+
 === attr= adds any other attribute, and may be repeated
 --- sticky: attr=Priority=High attr=X-Mine
 --- response_headers

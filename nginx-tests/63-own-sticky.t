@@ -154,7 +154,7 @@ GET /
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
 
 
 
@@ -166,7 +166,7 @@ GET /
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
 
 
 
@@ -178,7 +178,7 @@ GET /
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
 
 
 
@@ -190,7 +190,7 @@ GET /
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
 
 
 

@@ -19,17 +19,19 @@ use ngx::ffi::{ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt};
 use ngx::ffi::{
     NGX_HTTP_CACHE_HIT, NGX_HTTP_CACHE_REVALIDATED, NGX_HTTP_CACHE_STALE, NGX_HTTP_CACHE_UPDATING,
 };
-use ngx::http::HttpModule;
+use ngx::http::{HttpModule, HttpModuleLocationConf};
 use ngx::ngx_log_error;
-use session_cookie::policy::{Policy, Rebind};
+use session_cookie::policy::{Fallback, Policy, Rebind};
 use session_cookie::roster::{Member, Named, Roster};
-use session_cookie::verdict::{choose, read, read_value, Choice, Reading, Verdict};
+use session_cookie::verdict::{
+    choose, read, read_accepted, read_transferred, read_value, Choice, Reading, Verdict,
+};
 
 use crate::conf::{upstream_conf, upstream_conf_mut, Sticky};
 use crate::nginx::headers_in::View;
 use crate::nginx::peers::{forget_check, forget_try, generation_of, take, Peer, PeerData, Peers};
 use crate::nginx::{log, pool, Printable};
-use crate::servers::servers;
+use crate::servers::{accepted, servers};
 
 const OK: ngx_int_t = Status::NGX_OK.0;
 const DONE: ngx_int_t = Status::NGX_DONE.0;
@@ -382,9 +384,63 @@ unsafe fn read_cookie(visit: &mut Visit) {
             visit.named = Some(Candidate::first(first, member));
             visit.stage = Stage::Bind;
         } else if visit.reading.verdict != Verdict::None {
-            log_verdict(visit);
-            visit.stage = choose(visit.reading.verdict, visit.policy.fallback).into();
+            read_again(visit, &find, now());
         }
+    }
+}
+
+/// Reads a cookie that names no server here as it stands.
+#[cold]
+#[inline(never)]
+unsafe fn read_again<'a>(
+    visit: &mut Visit,
+    find: &impl Fn(&[u8]) -> Option<(Named, &'a Member<Peer>)>,
+    now: u64,
+) {
+    // SAFETY: as in `read_cookie`.
+    unsafe {
+        let (policy, reading) = (visit.policy, &mut visit.reading);
+        if let Some(delimiter) = &policy.transfer {
+            let fields = View::of(visit.request).original;
+            let found = read_transferred(fields.values(), policy, delimiter, find, reading);
+            if let Some((first, member)) = found {
+                visit.named = Some(Candidate::first(first, member));
+                visit.stage = Stage::Bind;
+                return;
+            }
+        }
+        if !policy.accept.is_empty() {
+            let (upstream, pool) = (visit.upstream, (*visit.request).pool);
+            let generation = generation_of(visit.below.round_robin());
+            let find = |id: &[u8]| {
+                let ours = accepted(upstream, generation, id)?;
+                let (first, member) = find(ours)?;
+                Some((first, member, pool::copy(pool, ours)?))
+            };
+            let fields = View::of(visit.request).original;
+            let found = read_accepted(fields.values(), policy, &find, now, reading);
+            if let Some((first, member, ours)) = found {
+                reading.session.id = ours;
+                visit.named = Some(Candidate::first(first, member));
+                visit.stage = Stage::Bind;
+                return;
+            }
+        }
+        log_verdict(visit);
+        visit.stage = choose(visit.reading.verdict, fallback(visit)).into();
+    }
+}
+
+/// What happens when the server that the cookie names cannot be had: the location may be stricter.
+#[cold]
+#[inline(never)]
+unsafe fn fallback(visit: &Visit) -> Fallback {
+    // SAFETY: the request is live, in a location.
+    let location = unsafe { Sticky::location_conf(&*visit.request) };
+    if location.is_some_and(|location| location.no_fallback) {
+        Fallback::Off
+    } else {
+        visit.policy.fallback
     }
 }
 
@@ -492,7 +548,7 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
         (*data).peers = (*visit.upstream).peer.data.cast();
 
         visit.reading.verdict = Verdict::Down;
-        visit.stage = choose(Verdict::Down, visit.policy.fallback).into();
+        visit.stage = choose(Verdict::Down, fallback(visit)).into();
         if visit.stage == Stage::Balance {
             ngx_log_error!(
                 NGX_LOG_INFO,
@@ -519,7 +575,7 @@ unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
             NGX_LOG_ERR, (*pc).log,
             "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"fallback={}\"",
             Printable(&visit.policy.cookie), Printable(visit.reading.session.id), (*visit.upstream).host,
-            visit.reading.verdict.as_str(), visit.policy.fallback.as_str()
+            visit.reading.verdict.as_str(), fallback(visit).as_str()
         );
         (*pc).set_cached(0);
         (*pc).connection = core::ptr::null_mut();

@@ -55,9 +55,13 @@ pub(crate) type ServerConfs = BTreeMap<(Box<[u8]>, bool), ServerConf>;
 /// What is known of one upstream.
 #[derive(Default)]
 pub(crate) struct UpstreamConf {
-    /// What `session_sticky` said; without it the upstream is none of our business.
+    /// What `session_sticky` said, or a directive of another system; without it the upstream is none of our business.
     pub(crate) policy: Option<Policy>,
-    /// `samesite=$variable`.
+    /// The name of the directive that said it.
+    pub(crate) directive: &'static str,
+    /// `domain=` with a variable.
+    pub(crate) domain: Option<NonNull<ngx_http_complex_value_t>>,
+    /// `samesite=` with a variable.
     pub(crate) same_site: Option<NonNull<ngx_http_complex_value_t>>,
     /// What `server …` said.
     pub(crate) server_confs: ServerConfs,
@@ -93,6 +97,10 @@ pub(crate) struct LocationConf {
     pub(crate) hide_upstream: Option<&'static [u8]>,
     /// What the server behind must not see.
     pub(crate) hides: Vec<Rule<'static>>,
+    /// `sticky_no_fallback`, here or further out: as `fallback=off` of whichever upstream.
+    pub(crate) no_fallback: bool,
+    /// `sticky_hide_cookie`, here or further out: no upstream's cookie is set.
+    pub(crate) silent: bool,
 }
 
 /// The last phase before content.
@@ -174,9 +182,11 @@ pub(crate) unsafe extern "C" fn merge_loc_conf(
 ) -> *mut c_char {
     // SAFETY: both are configurations that create_loc_conf() made.
     unsafe {
-        let outer = (*outer.cast::<LocationConf>()).hide_upstream;
+        let outer = &*outer.cast::<LocationConf>();
         let location = &mut *inner.cast::<LocationConf>();
-        location.hide_upstream = location.hide_upstream.or(outer);
+        location.hide_upstream = location.hide_upstream.or(outer.hide_upstream);
+        location.no_fallback |= outer.no_fallback;
+        location.silent |= outer.silent;
         location.hides = hide_cookie::rules(cf, location.hide_upstream);
         if let Some(main) = Sticky::main_conf_mut(&*cf) {
             main.hides |= !location.hides.is_empty();

@@ -1,21 +1,28 @@
 //! The header filter: adds our cookie to the answer, or edits the server's.
 
+use core::ptr::NonNull;
+
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_http_complex_value, ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_time,
-    ngx_http_top_header_filter, ngx_int_t, ngx_str_t, ngx_time, time_t,
+    ngx_http_complex_value, ngx_http_complex_value_t, ngx_http_cookie_time,
+    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_time,
+    ngx_http_top_header_filter, ngx_int_t, ngx_str_t, ngx_time, time_t, NGX_LOG_ERR,
 };
+use ngx::http::HttpModuleLocationConf;
+use ngx::ngx_log_error;
 use session_cookie::action::{respond, Action};
-use session_cookie::policy::{Policy, SameSite, Secure};
+use session_cookie::policy::{Policy, SameSite, Secure, Style};
 use session_cookie::session::Session;
 use session_cookie::set_cookie::{self, Insertion, Parts, DATE};
+use session_cookie::text::{is_domain, Sink};
+use session_cookie::verdict::transferred;
 
 use crate::balancer::Visit;
-use crate::conf::upstream_conf;
-use crate::nginx::bytes;
-use crate::nginx::headers_in::OutOfMemory;
+use crate::conf::{upstream_conf, Sticky};
+use crate::nginx::headers_in::{OutOfMemory, View};
 use crate::nginx::headers_out::{set_cookies, SetCookie};
 use crate::nginx::pool::Text;
+use crate::nginx::{bytes, log, Printable};
 
 /// The filter after us. nginx sets the chain anew for each configuration.
 static mut NEXT: ngx_http_output_header_filter_pt = None;
@@ -106,37 +113,99 @@ unsafe fn edit(
     Ok(())
 }
 
-/// Adds a field of our own, in place of those of a server that must not see the cookie.
+/// The session with the application's own value of the cookie behind its id: what the server sets now, else
+/// what the client has.
+#[cold]
+#[inline(never)]
+unsafe fn transfer(
+    r: *mut ngx_http_request_t,
+    visit: &Visit,
+    delimiter: &'static [u8],
+    session: Session<'static>,
+) -> Result<Session<'static>, OutOfMemory> {
+    // SAFETY: as in `edit`; what is written lives in the request's pool.
+    unsafe {
+        let policy = visit.policy;
+        let set = own(r, policy).find_map(|field| {
+            let parts = set_cookie::parse(field.value(), &policy.cookie)?;
+            Some(parts.value)
+        });
+        let parts: [&[u8]; 3] = match set {
+            Some(b"") => [session.id, b"", b""],
+            Some(value) => [session.id, delimiter, value],
+            None => {
+                let fields = View::of(r).original;
+                let rest = transferred(fields.values(), policy, delimiter, &visit.reading);
+                [session.id, b"", rest]
+            }
+        };
+        let room = parts
+            .iter()
+            .map(|part| part.len())
+            .fold(0, usize::saturating_add);
+        let mut out = Text::new((*r).pool, room).ok_or(OutOfMemory)?;
+        parts.iter().for_each(|part| out.put(part));
+        Ok(Session {
+            id: out.into_bytes(),
+            ..session
+        })
+    }
+}
+
+/// Adds a field of our own, in place of those that the server behind must not set.
 #[inline(never)]
 unsafe fn insert(
     r: *mut ngx_http_request_t,
     visit: &Visit,
-    session: Session,
+    session: Session<'static>,
     now: u64,
 ) -> Result<(), OutOfMemory> {
     let policy = visit.policy;
     let mut date = [0; DATE];
     let expires = policy.max_age.and_then(|max_age| {
         let at = time_t::try_from(now.saturating_add(max_age)).ok()?;
-        // SAFETY: ngx_http_time() writes an HTTP-date, which has exactly this length until the year 9999.
-        unsafe { ngx_http_time(date.as_mut_ptr(), at.min(LAST_DATE)) };
-        Some(date.as_slice())
+        let at = at.min(LAST_DATE);
+        // SAFETY: ngx_http_time() writes an HTTP-date, which has exactly this length until the year 9999;
+        // ngx_http_cookie_time() the same with hyphens, and until 2037 with two digits for the year.
+        let end = unsafe {
+            match policy.style {
+                Style::Rfc => ngx_http_time(date.as_mut_ptr(), at),
+                Style::Nginx => ngx_http_cookie_time(date.as_mut_ptr(), at),
+            }
+        };
+        date.get(..(end as usize).wrapping_sub(date.as_ptr() as usize))
     });
     // SAFETY: the request is live, with its connection; the field is written into its pool.
     unsafe {
-        if policy.hides().is_some() {
+        let session = match &policy.transfer {
+            Some(delimiter) => transfer(r, visit, delimiter, session)?,
+            None => session,
+        };
+        if policy.replaces() {
             own(r, policy).for_each(SetCookie::remove);
         }
+        let location = Sticky::location_conf(&*r);
+        if policy.silent || location.is_some_and(|location| location.silent) {
+            return Ok(());
+        }
+        let conf = upstream_conf(visit.upstream);
         let insertion = Insertion {
             policy,
             session,
             expires,
+            domain: match conf.domain {
+                Some(compiled) => domain(r, policy, compiled),
+                None => policy.domain.as_deref(),
+            },
             secure: match policy.secure {
                 Secure::Off => false,
                 Secure::On => true,
                 Secure::Auto => is_tls(r),
             },
-            same_site: same_site(r, visit),
+            same_site: match conf.same_site {
+                Some(compiled) => same_site(r, compiled),
+                None => policy.same_site,
+            },
         };
         let mut out = Text::new((*r).pool, insertion.max_len()).ok_or(OutOfMemory)?;
         insertion.write(&mut out);
@@ -161,14 +230,48 @@ unsafe fn is_tls(r: *mut ngx_http_request_t) -> bool {
     }
 }
 
-/// `SameSite`, evaluated for this request where it is a variable. What is no such word becomes `Strict`,
-/// the value that exposes least; an empty value leaves the attribute out.
-unsafe fn same_site(r: *mut ngx_http_request_t, visit: &Visit) -> Option<SameSite> {
+/// `Domain`, evaluated for this request where it has a variable. What is no host name leaves the attribute out: a
+/// client that says `Host: a;Secure` adds nothing.
+#[cold]
+#[inline(never)]
+unsafe fn domain<'a>(
+    r: *mut ngx_http_request_t,
+    policy: &Policy,
+    compiled: NonNull<ngx_http_complex_value_t>,
+) -> Option<&'a [u8]> {
     // SAFETY: the request is live, and the compiled value lives as long as the cycle.
     unsafe {
-        let Some(compiled) = upstream_conf(visit.upstream).same_site else {
-            return visit.policy.same_site;
-        };
+        let mut value = ngx_str_t::empty();
+        if ngx_http_complex_value(r, compiled.as_ptr(), &raw mut value) != Status::NGX_OK.into() {
+            return None;
+        }
+        let value = bytes(value);
+        if is_domain(value) {
+            return Some(value);
+        }
+        if !value.is_empty() {
+            ngx_log_error!(
+                NGX_LOG_ERR,
+                log(r),
+                "session_sticky: domain \"{}\" of cookie \"{}\" is no host name, the cookie is set without it",
+                Printable(value),
+                Printable(&policy.cookie)
+            );
+        }
+        None
+    }
+}
+
+/// `SameSite`, evaluated for this request where it is a variable. What is no such word becomes `Strict`,
+/// the value that exposes least; an empty value leaves the attribute out.
+#[cold]
+#[inline(never)]
+unsafe fn same_site(
+    r: *mut ngx_http_request_t,
+    compiled: NonNull<ngx_http_complex_value_t>,
+) -> Option<SameSite> {
+    // SAFETY: the request is live, and the compiled value lives as long as the cycle.
+    unsafe {
         let mut value = ngx_str_t::empty();
         if ngx_http_complex_value(r, compiled.as_ptr(), &raw mut value) != Status::NGX_OK.into() {
             return Some(SameSite::Strict);

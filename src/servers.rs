@@ -1,22 +1,45 @@
 //! The servers of an upstream as this worker knows them: id → server, and server → id.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t};
-use session_cookie::id::md5_hex;
-use session_cookie::policy::Hash;
+use session_cookie::id::{md5_hex, of_address};
+use session_cookie::policy::{Accepted, Hash, Policy};
 use session_cookie::roster::{Member, Roster};
 use session_cookie::session::may_stand_in_id;
-use session_cookie::text::is_cookie_value;
+use session_cookie::text::{is_cookie_value, Sink};
 
 use crate::conf::{upstream_conf, ServerConf, UpstreamConf};
 use crate::nginx::bytes;
 use crate::nginx::peers::{
-    current_generation, exclusively, group, is_draining, line_of, Peer, Peers,
+    address_of, current_generation, exclusively, group, is_draining, line_of, Peer, Peers,
 };
 
 /// The servers of one generation.
 pub(crate) struct Servers {
     generation: ngx_uint_t,
     pub(crate) roster: Roster<Peer>,
+    /// The server of each id in a form that `accept=` lists; the first, where several have it.
+    accepted: BTreeMap<Box<[u8]>, Peer>,
+}
+
+/// The id of the server that an id in an accepted form names.
+///
+/// # Safety
+///
+/// As for [`servers`].
+pub(crate) unsafe fn accepted<'a>(
+    us: *mut ngx_http_upstream_srv_conf_t,
+    generation: ngx_uint_t,
+    id: &[u8],
+) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let roster = servers(us, generation)?;
+        let servers = (*upstream_conf(us).servers.get()).as_ref()?;
+        roster.id(*servers.accepted.get(id)?)
+    }
 }
 
 /// The servers of this generation, counted anew if it is another than the last one.
@@ -76,9 +99,10 @@ unsafe fn count(us: *mut ngx_http_upstream_srv_conf_t, conf: &UpstreamConf) -> O
         let mut census = Census {
             primary,
             conf,
-            hash: conf.policy.as_ref()?.hash,
+            policy: conf.policy.as_ref()?,
             roster: Roster::default(),
             draining: Vec::new(),
+            accepted: BTreeMap::new(),
         };
 
         let generation = exclusively(primary, || {
@@ -92,6 +116,7 @@ unsafe fn count(us: *mut ngx_http_upstream_srv_conf_t, conf: &UpstreamConf) -> O
         }
         Some(Servers {
             generation,
+            accepted: core::mem::take(&mut census.accepted),
             roster: census.finish(),
         })
     }
@@ -101,10 +126,11 @@ unsafe fn count(us: *mut ngx_http_upstream_srv_conf_t, conf: &UpstreamConf) -> O
 struct Census<'a> {
     primary: Peers,
     conf: &'a UpstreamConf,
-    hash: Hash,
+    policy: &'a Policy,
     roster: Roster<Peer>,
     /// Those that come last: of several servers with one id, none that drains gets the next session.
     draining: Vec<(Box<[u8]>, Member<Peer>)>,
+    accepted: BTreeMap<Box<[u8]>, Peer>,
 }
 
 impl Census<'_> {
@@ -120,11 +146,75 @@ impl Census<'_> {
                     backup,
                     draining: said.is_some_and(|said| said.draining) || is_draining(peer),
                 };
-                let name = bytes((*peer).name);
-                let given = given_id(peer, said).or(may_be_id(name).then_some(name));
-                match given {
-                    Some(id) if self.hash == Hash::Plain => self.insert(id, member),
-                    _ => self.insert(&md5_hex(name), member),
+                let id = self.id(self.policy.hash, &member, said);
+                self.insert(&id, member);
+                for form in &self.policy.accept {
+                    if let Some(id) = self.accepted_id(*form, &member, said) {
+                        self.accepted.entry(id.into()).or_insert(peer);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What else names a server, which is live.
+    unsafe fn accepted_id<'p>(
+        &self,
+        form: Accepted,
+        member: &Member<Peer>,
+        said: Option<&'p ServerConf>,
+    ) -> Option<Cow<'p, [u8]>> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match form {
+                Accepted::Id(hash) => Some(self.id(hash, member, said)),
+                Accepted::Address(digest) => {
+                    let address = address_of(member.peer);
+                    Some(of_address(address, digest, &self.policy.hmac_key).into())
+                }
+                Accepted::Nginx => given_id(member.peer, None)
+                    .map(Cow::from)
+                    .or_else(|| Some(self.id(Hash::Md5, member, said))),
+                Accepted::Haproxy => said?.id.as_deref().map(Cow::from),
+            }
+        }
+    }
+
+    /// What the cookie names a server by, which is live.
+    unsafe fn id<'p>(
+        &self,
+        hash: Hash,
+        member: &Member<Peer>,
+        said: Option<&'p ServerConf>,
+    ) -> Cow<'p, [u8]> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let peer = member.peer;
+            let name = bytes((*peer).name);
+            let md5 = |text| Cow::from(Vec::from(md5_hex(text)));
+            match hash {
+                Hash::Md5 => md5(name),
+                Hash::Plain => given_id(peer, said)
+                    .or(may_be_id(name).then_some(name))
+                    .map_or_else(|| md5(name), Cow::from),
+                Hash::Index => {
+                    let primaries = if member.backup {
+                        (*self.primary).number
+                    } else {
+                        0
+                    };
+                    let mut digits = Vec::new();
+                    digits.put_decimal((primaries as u64).saturating_add(member.index.into()));
+                    Cow::from(digits)
+                }
+                Hash::Line(digest) => {
+                    let (line, _) = line_of(self.primary, peer, member.backup);
+                    let id = of_address(line, digest, &self.policy.hmac_key);
+                    if may_be_id(&id) {
+                        Cow::from(id)
+                    } else {
+                        md5(line)
+                    }
                 }
             }
         }

@@ -113,6 +113,7 @@ fn insert(input: &Input, id: &[u8]) {
         policy: &policy,
         session,
         expires: input.expires.then_some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
+        domain: policy.domain.as_deref(),
         secure: flag(2),
         same_site: flag(3).then_some(SameSite::Strict),
     };

@@ -1,5 +1,6 @@
 //! Configuration text into policies.
 
+pub(crate) mod compat;
 pub(crate) mod hide_cookie;
 #[cfg(not(nginx_implicit_keepalive))]
 pub(crate) mod keepalive;
@@ -9,9 +10,9 @@ pub(crate) mod session_sticky;
 use core::ptr;
 
 use ngx::ffi::{
-    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_TAKE1, NGX_HTTP_LOC_CONF,
-    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
-    NGX_HTTP_UPS_CONF,
+    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF,
+    NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
 };
 use ngx::ngx_string;
 
@@ -34,8 +35,9 @@ const fn command(name: ngx_str_t, kind: u32, conf: usize, set: Handler) -> ngx_c
 
 /// Directives that nginx has too: ours are found first, and hand over.
 #[cfg(not(nginx_implicit_keepalive))]
-pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 3] = [
+pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 4] = [
     SERVER,
+    STICKY,
     command(
         ngx_string!("keepalive"),
         NGX_HTTP_UPS_CONF | NGX_CONF_TAKE1,
@@ -47,7 +49,8 @@ pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 3] = [
 
 /// Directives that nginx has too: ours are found first, and hand over.
 #[cfg(nginx_implicit_keepalive)]
-pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 2] = [SERVER, ngx_command_t::empty()];
+pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 3] =
+    [SERVER, STICKY, ngx_command_t::empty()];
 
 const SERVER: ngx_command_t = command(
     ngx_string!("server"),
@@ -56,15 +59,40 @@ const SERVER: ngx_command_t = command(
     server::server,
 );
 
+const STICKY: ngx_command_t = command(
+    ngx_string!("sticky"),
+    NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
+    NGX_HTTP_SRV_CONF_OFFSET,
+    compat::sticky::sticky,
+);
+
 const ANY_LEVEL: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// Our own directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 4] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 7] = [
     command(
         ngx_string!("session_sticky"),
         NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
         NGX_HTTP_SRV_CONF_OFFSET,
         session_sticky::session_sticky,
+    ),
+    command(
+        ngx_string!("sticky_cookie_insert"),
+        NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
+        NGX_HTTP_SRV_CONF_OFFSET,
+        compat::plus::sticky_cookie_insert,
+    ),
+    command(
+        ngx_string!("sticky_no_fallback"),
+        NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        compat::sticky_module_ng::no_fallback,
+    ),
+    command(
+        ngx_string!("sticky_hide_cookie"),
+        NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        compat::sticky_module_ng::hide_cookie,
     ),
     command(
         ngx_string!("session_sticky_hide_cookie"),

@@ -148,8 +148,9 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
                 ngx_log_error!(
                     NGX_LOG_EMERG,
                     (*cf).log,
-                    "\"session_sticky\" and \"sticky\" are both given, remove one of them from \
+                    "\"{}\" and nginx's own \"sticky\" are both given, remove one of them from \
                      upstream \"{}\" in {}:{}",
+                    upstream_conf(us).directive,
                     (*us).host,
                     Printable(core::ffi::CStr::from_ptr((*us).file_name.cast()).to_bytes()),
                     (*us).line

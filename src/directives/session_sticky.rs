@@ -11,7 +11,7 @@ use ngx::ffi::{
 use ngx::ngx_conf_log_error;
 use session_cookie::cookie::Name;
 use session_cookie::policy::{
-    Fallback, Hash, Limits, Mode, Policy, Rebind, SameSite, Secure, Visibility,
+    Accepted, Digest, Fallback, Hash, Limits, Mode, Policy, Rebind, SameSite, Secure, Visibility,
 };
 use session_cookie::text::{is_attribute_value, is_domain, is_token};
 
@@ -21,7 +21,7 @@ use crate::nginx::{bytes, pool, string, Printable};
 
 /// What is wrong with the directive, and what would be right.
 #[derive(Debug, thiserror::Error)]
-enum Error<'a> {
+pub(super) enum Error<'a> {
     #[error("invalid parameter \"{}\" in \"session_sticky\" directive, it must be one of: {NAMES}", Printable(.0))]
     Parameter(&'a [u8]),
     #[error("invalid value \"{}\" of parameter \"{name}\" in \"session_sticky\" directive, it must be {legal}", Printable(.value))]
@@ -35,8 +35,12 @@ enum Error<'a> {
         cookie: Box<[u8]>,
         needs: &'static str,
     },
-    #[error("\"session_sticky\" could not compile \"samesite={}\"", Printable(.0))]
-    Variable(&'a [u8]),
+    #[error("\"session_sticky\" with accept=hmac-md5 or accept=hmac-sha1 needs \"hmac_key=\"")]
+    NoKey,
+    #[error("\"{0}\" and \"session_sticky\" are both given, remove one of them")]
+    Both(&'static str),
+    #[error("\"session_sticky\" could not compile \"{0}={value}\"", value = Printable(.1))]
+    Variable(&'static str, &'a [u8]),
 }
 
 /// What loads, but not as it may have been meant.
@@ -69,9 +73,18 @@ impl Display for Warning<'_> {
     }
 }
 
+const DIRECTIVE: &str = "session_sticky";
+
 const NAMES: &str =
     "cookie=, domain=, path=, maxage=, mode=, option=, maxidle=, maxlife=, fallback=, rebind=, \
-                     hash=, secure, httponly, samesite=, partitioned, attr=";
+                     hash=, accept=, hmac_key=, secure, httponly, samesite=, partitioned, attr=";
+
+const ACCEPTED: &str =
+    "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
+                        \"hmac-sha1\" and \"haproxy\", with commas between them";
+
+pub(super) const DOMAIN: &str =
+    "a host name, with or without a leading dot, or text with variables";
 
 const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
@@ -79,6 +92,7 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 #[derive(Default)]
 struct Parsed<'a> {
     policy: Policy,
+    domain: Option<&'a [u8]>,
     same_site: Option<&'a [u8]>,
     /// The names of parameters that were given.
     given: Vec<&'a str>,
@@ -105,13 +119,13 @@ pub(crate) unsafe extern "C" fn session_sticky(
             [_, rest @ ..] => rest,
             [] => &[],
         };
-        if upstream_conf(us).policy.is_some() {
+        if upstream_conf(us).directive == DIRECTIVE {
             warn(Warning::DoubledDirective);
         }
 
-        let same_site = |text| compile(cf, text);
+        let ready = |name, text| compile(cf, name, text);
         match parse(parameters, &mut warn)
-            .and_then(|parsed| store(parsed, upstream_conf_mut(us), same_site))
+            .and_then(|parsed| store(parsed, upstream_conf_mut(us), ready))
         {
             Ok(()) => conf::OK,
             Err(error) => {
@@ -125,22 +139,33 @@ pub(crate) unsafe extern "C" fn session_sticky(
 fn store<'a>(
     parsed: Parsed<'a>,
     conf: &mut UpstreamConf,
-    compile: impl FnOnce(&'a [u8]) -> Result<NonNull<ngx_http_complex_value_t>, Error<'a>>,
+    compile: impl Fn(&'static str, &'a [u8]) -> Result<NonNull<ngx_http_complex_value_t>, Error<'a>>,
 ) -> Result<(), Error<'a>> {
-    conf.same_site = parsed.same_site.map(compile).transpose()?;
+    if conf.policy.is_some() && conf.directive != DIRECTIVE {
+        return Err(Error::Both(conf.directive));
+    }
+    conf.directive = DIRECTIVE;
+    let ready = |name, value: Option<_>| value.map(|value| compile(name, value)).transpose();
+    conf.domain = ready("domain", parsed.domain)?;
+    conf.same_site = ready("samesite", parsed.same_site)?;
     conf.policy = Some(parsed.policy);
     Ok(())
 }
 
-/// Makes `samesite=$variable` ready to be evaluated.
-unsafe fn compile<'a>(
+/// Makes a value with a variable in it ready to be evaluated.
+///
+/// # Safety
+///
+/// `cf` is that of a directive's handler.
+pub(super) unsafe fn compile<'a>(
     cf: *mut ngx_conf_t,
+    name: &'static str,
     text: &'a [u8],
 ) -> Result<NonNull<ngx_http_complex_value_t>, Error<'a>> {
     // SAFETY: the compiled value lives in the cycle's pool, and so does its text.
     unsafe {
-        let value =
-            pool::array::<ngx_http_complex_value_t>((*cf).pool, 1).ok_or(Error::Variable(text))?;
+        let value = pool::array::<ngx_http_complex_value_t>((*cf).pool, 1)
+            .ok_or(Error::Variable(name, text))?;
         value.write_bytes(0, 1);
         let mut source = string(text);
         let mut request: ngx_http_compile_complex_value_t = core::mem::zeroed();
@@ -150,7 +175,7 @@ unsafe fn compile<'a>(
         if ngx_http_compile_complex_value(&raw mut request) == 0 {
             Ok(value)
         } else {
-            Err(Error::Variable(text))
+            Err(Error::Variable(name, text))
         }
     }
 }
@@ -169,11 +194,14 @@ fn parse<'a>(
     }
 
     let policy = &mut parsed.policy;
-    check_cookie_prefix(policy)?;
+    check_cookie_prefix(policy, parsed.domain.is_some())?;
     if policy.same_site == Some(SameSite::None) && policy.secure == Secure::Off {
         warn(Warning::SameSiteNone);
     }
     let given = |name| parsed.given.contains(&name);
+    if needs_key(policy) && !given("hmac_key") {
+        return Err(Error::NoKey);
+    }
     for what in meaningless(policy, given) {
         warn(Warning::Meaningless(what));
     }
@@ -224,13 +252,13 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
             "cookie"
         }
         b"domain" => {
-            if !is_domain(value) {
-                return Err(error(
-                    "domain",
-                    "a host name, with or without a leading dot",
-                ));
-            }
-            policy.domain = Some(Box::from(value));
+            (policy.domain, parsed.domain) = if value.contains(&b'$') {
+                (None, Some(value))
+            } else if is_domain(value) {
+                (Some(Box::from(value)), None)
+            } else {
+                return Err(error("domain", DOMAIN));
+            };
             "domain"
         }
         b"path" => {
@@ -294,6 +322,17 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
             };
             "hash"
         }
+        b"accept" => {
+            policy.accept = accepted(value).ok_or(error("accept", ACCEPTED))?;
+            "accept"
+        }
+        b"hmac_key" => {
+            if value.is_empty() {
+                return Err(error("hmac_key", "a text"));
+            }
+            policy.hmac_key = Box::from(value);
+            "hmac_key"
+        }
         b"secure" => {
             if value != b"auto" {
                 return Err(error(
@@ -305,7 +344,7 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
             "secure"
         }
         b"samesite" => {
-            if value.first() == Some(&b'$') {
+            if value.contains(&b'$') {
                 parsed.same_site = Some(value);
                 policy.same_site = None;
             } else {
@@ -331,8 +370,39 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
     })
 }
 
+fn needs_key(policy: &Policy) -> bool {
+    let forms = [Digest::HmacMd5, Digest::HmacSha1].map(Accepted::Address);
+    forms.iter().any(|form| policy.accept.contains(form))
+}
+
+/// Reads `accept=`. A word may stand for what several systems write.
+fn accepted(words: &[u8]) -> Option<Vec<Accepted>> {
+    let line = |digest| Accepted::Id(Hash::Line(digest));
+    // That of nginx-sticky-module-ng as it is now, and of its releases.
+    let both = |digest| [line(digest), Accepted::Address(digest)];
+    let mut forms = Vec::new();
+    for word in words.split(|byte| *byte == b',') {
+        match word {
+            b"md5" => {
+                forms.push(Accepted::Id(Hash::Md5));
+                forms.extend(both(Digest::Md5));
+            }
+            b"plain" => forms.push(Accepted::Id(Hash::Plain)),
+            b"nginx" => forms.push(Accepted::Nginx),
+            b"sha1" => forms.extend(both(Digest::Sha1)),
+            b"raw" => forms.push(line(Digest::Raw)),
+            b"index" => forms.push(Accepted::Id(Hash::Index)),
+            b"hmac-md5" => forms.extend(both(Digest::HmacMd5)),
+            b"hmac-sha1" => forms.extend(both(Digest::HmacSha1)),
+            b"haproxy" => forms.push(Accepted::Haproxy),
+            _ => return None,
+        }
+    }
+    Some(forms)
+}
+
 /// What browsers want of names with a prefix (RFC 6265bis, section 4.1.3); they compare it in any case.
-fn check_cookie_prefix<'a>(policy: &Policy) -> Result<(), Error<'a>> {
+fn check_cookie_prefix<'a>(policy: &Policy, has_domain: bool) -> Result<(), Error<'a>> {
     let begins = |prefix: &[u8]| {
         policy
             .cookie
@@ -344,7 +414,10 @@ fn check_cookie_prefix<'a>(policy: &Policy) -> Result<(), Error<'a>> {
     } else if begins(b"__Secure-") && policy.secure != Secure::On {
         "\"secure\": browsers refuse such a cookie without it"
     } else if begins(b"__Host-")
-        && !(policy.secure == Secure::On && policy.domain.is_none() && *policy.path == *b"/")
+        && !(policy.secure == Secure::On
+            && policy.domain.is_none()
+            && !has_domain
+            && *policy.path == *b"/")
     {
         "\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise"
     } else {
@@ -370,6 +443,7 @@ fn meaningless<'a>(
         (prefix && given("maxidle"), "mode=prefix ignores maxidle=: the cookie has no room for stamps"),
         (prefix && given("maxlife"), "mode=prefix ignores maxlife=: the cookie has no room for stamps"),
         (policy.rebind == Rebind::Off && policy.fallback != Fallback::On, "rebind=off only means something with fallback=on: without, no other server is tried"),
+        (given("hmac_key") && !needs_key(policy), "hmac_key= only means something with accept=hmac-md5 or accept=hmac-sha1"),
         (prefix && given("option"), "mode=prefix ignores option=: the id is always hidden"),
     ]
     .into_iter()

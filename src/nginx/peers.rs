@@ -102,6 +102,16 @@ pub(crate) unsafe fn line_of<'a>(primary: Peers, peer: Peer, backup: bool) -> (&
     }
 }
 
+/// The address of a server as the system has it, a `struct sockaddr`.
+///
+/// # Safety
+///
+/// The peer is live, in a group that is locked.
+pub(crate) unsafe fn address_of<'a>(peer: Peer) -> &'a [u8] {
+    // SAFETY: nginx keeps it as long as the peer, and changes it only under the lock.
+    unsafe { core::slice::from_raw_parts((*peer).sockaddr.cast(), (*peer).socklen as usize) }
+}
+
 /// The group that a server stands in, among the servers of `primary`.
 ///
 /// # Safety

@@ -1,6 +1,6 @@
 //! What the response does for the session.
 
-use crate::policy::{Mode, Policy, Rebind, Visibility};
+use crate::policy::{Mode, Policy, Rebind};
 use crate::session::{Session, Stamps};
 use crate::verdict::{Reading, Verdict};
 
@@ -9,8 +9,8 @@ use crate::verdict::{Reading, Verdict};
 pub enum Action<'a> {
     /// Nothing.
     None,
-    /// Adds a `Set-Cookie` with this session. In its place goes, if the cookie is hidden from the
-    /// server behind, every `Set-Cookie` of that name that came from there.
+    /// Adds a `Set-Cookie` with this session. In its place goes, if the policy says so, every
+    /// `Set-Cookie` of that name that came from the server behind.
     Insert(Session<'a>),
     /// Puts this id in place of the value in the server's own `Set-Cookie`, if there is one.
     Rewrite(&'a [u8]),
@@ -53,10 +53,14 @@ fn decide<'a>(
     match policy.mode {
         Mode::Rewrite => Action::Rewrite(owner.id()),
         Mode::Prefix => Action::Prefix(owner.id()),
-        Mode::Insert => {
+        Mode::Insert | Mode::Repeat => {
             let stamps = stamps(policy, reading, owner, now);
-            let replaces = || policy.visibility == Visibility::Indirect && sets();
-            if owner.is_kept() && reading.session.stamps == stamps && !replaces() {
+            let replaces = || policy.replaces() && sets();
+            if owner.is_kept()
+                && reading.session.stamps == stamps
+                && policy.mode != Mode::Repeat
+                && !replaces()
+            {
                 return Action::None;
             }
             Action::Insert(Session {
@@ -72,6 +76,8 @@ fn decide<'a>(
 enum Owner<'a> {
     /// The server that the cookie names.
     Kept(&'a [u8]),
+    /// The server that the cookie names in a form that is not ours.
+    Upgraded(&'a [u8]),
     /// The server that has answered.
     New(&'a [u8]),
 }
@@ -79,7 +85,7 @@ enum Owner<'a> {
 impl<'a> Owner<'a> {
     fn id(self) -> &'a [u8] {
         match self {
-            Owner::Kept(id) | Owner::New(id) => id,
+            Owner::Kept(id) | Owner::Upgraded(id) | Owner::New(id) => id,
         }
     }
 
@@ -96,6 +102,7 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
         (Verdict::Valid, _) if core::ptr::eq(named, served) || named == served => {
             Owner::Kept(named)
         }
+        (Verdict::Accepted, _) if named == served => Owner::Upgraded(named),
         _ => Owner::New(served),
     }
 }
@@ -106,7 +113,7 @@ fn stamps(policy: &Policy, reading: &Reading, owner: Owner, now: u64) -> Option<
         return None;
     }
     let first_seen = match reading.session.stamps {
-        Some(stamps) if owner.is_kept() => stamps.first_seen,
+        Some(stamps) if !matches!(owner, Owner::New(_)) => stamps.first_seen,
         _ => now,
     };
     Some(Stamps {
@@ -118,7 +125,7 @@ fn stamps(policy: &Policy, reading: &Reading, owner: Owner, now: u64) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Limits;
+    use crate::policy::{Limits, Visibility};
 
     const NOW: u64 = 1_600_000_000;
 
@@ -242,6 +249,37 @@ mod tests {
         };
         let anew = respond(&limited(), &reading, b"a", || false, NOW);
         assert_eq!(inserted(anew), Some((&b"a"[..], Some((NOW, NOW)))));
+    }
+
+    #[test]
+    fn an_accepted_form_is_upgraded_and_the_session_goes_on() {
+        let reading = Reading {
+            verdict: Verdict::Accepted,
+            ..valid(b"a", Some((NOW, NOW - 9)))
+        };
+        let upgraded =
+            |policy: &Policy, served| inserted(respond(policy, &reading, served, || false, NOW));
+        assert_eq!(upgraded(&Policy::default(), b"a"), Some((&b"a"[..], None)));
+        assert_eq!(
+            upgraded(&limited(), b"a"),
+            Some((&b"a"[..], Some((NOW, NOW - 9))))
+        );
+        assert_eq!(
+            upgraded(&limited(), b"b"),
+            Some((&b"b"[..], Some((NOW, NOW))))
+        );
+    }
+
+    #[test]
+    fn every_answer_repeats_the_cookie() {
+        let policy = Policy {
+            mode: Mode::Repeat,
+            ..Policy::default()
+        };
+        for reading in [Reading::NONE, valid(b"a", None)] {
+            let repeated = respond(&policy, &reading, b"a", || false, NOW);
+            assert_eq!(inserted(repeated), Some((&b"a"[..], None)));
+        }
     }
 
     #[test]

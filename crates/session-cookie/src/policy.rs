@@ -8,9 +8,11 @@ use crate::cookie::{Hide, Name};
 /// Who sets the cookie.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
-    /// The proxy adds a cookie of its own.
+    /// The proxy adds a cookie of its own, where the client has to learn something.
     #[default]
     Insert,
+    /// The proxy adds a cookie of its own to every answer, in place of one of that name from the server behind.
+    Repeat,
     /// The proxy puts the id in place of the value of a cookie that the application sets.
     Rewrite,
     /// The proxy puts the id before the value of a cookie that the application sets.
@@ -35,6 +37,25 @@ pub enum Hash {
     Md5,
     /// The name that the operator gave, else the address itself.
     Plain,
+    /// Its place in the upstream, from 0.
+    Index,
+    /// The address as the operator wrote it in the `server` line, which may be a name.
+    Line(Digest),
+}
+
+/// What is made of an address before it is written into a cookie; all but the first in hexadecimal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Digest {
+    /// Nothing.
+    Raw,
+    /// Its MD5.
+    Md5,
+    /// Its SHA-1.
+    Sha1,
+    /// An HMAC with MD5 (RFC 2104).
+    HmacMd5,
+    /// An HMAC with SHA-1.
+    HmacSha1,
 }
 
 /// What happens when the server that the cookie names cannot be had.
@@ -126,6 +147,39 @@ impl SameSite {
             SameSite::None => b"None",
         }
     }
+
+    /// The word as configurations mostly have it.
+    pub fn as_lower_case(self) -> &'static [u8] {
+        match self {
+            SameSite::Strict => b"strict",
+            SameSite::Lax => b"lax",
+            SameSite::None => b"none",
+        }
+    }
+}
+
+/// A form of ids, or of whole values, that is understood besides our own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accepted {
+    /// Ids made in this way.
+    Id(Hash),
+    /// Digests of a server's address as the system keeps it, a `struct sockaddr`: ids of nginx-sticky-module-ng's
+    /// releases, up to 1.2.6.
+    Address(Digest),
+    /// Ids of nginx's own `sticky`: a server's `route=`, else the MD5 of its name.
+    Nginx,
+    /// HAProxy's values: the name that the operator gave, alone or with dates.
+    Haproxy,
+}
+
+/// How the attributes of a cookie are written. User agents take both alike.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Style {
+    /// As RFC 6265 has them, in the order of Tengine.
+    #[default]
+    Rfc,
+    /// As nginx's own `sticky cookie` writes them.
+    Nginx,
 }
 
 /// Everything that `session_sticky` was told.
@@ -139,15 +193,21 @@ pub struct Policy {
     pub visibility: Visibility,
     /// What it names a server by.
     pub hash: Hash,
+    /// What else is understood, and upgraded.
+    pub accept: Vec<Accepted>,
+    /// The key of [`Digest::HmacMd5`] and [`Digest::HmacSha1`].
+    pub hmac_key: Box<[u8]>,
+    /// The application's own value of the cookie is carried behind the id, after this text.
+    pub transfer: Option<Box<[u8]>>,
     /// What happens when that server cannot be had.
     pub fallback: Fallback,
     /// Whose the session is after that.
     pub rebind: Rebind,
     /// When the session ends.
     pub limits: Limits,
-    /// The `Domain` attribute.
+    /// The `Domain` attribute, where it is the same for every request.
     pub domain: Option<Box<[u8]>>,
-    /// The `Path` attribute.
+    /// The `Path` attribute; empty: it is left out.
     pub path: Box<[u8]>,
     /// The `Max-Age` and `Expires` attributes: how long the user agent keeps the cookie, in seconds.
     pub max_age: Option<u64>,
@@ -161,6 +221,10 @@ pub struct Policy {
     pub partitioned: bool,
     /// Any other attributes, in order.
     pub attributes: Vec<Box<[u8]>>,
+    /// How they are all written.
+    pub style: Style,
+    /// Is the cookie never set? Then clients have it from elsewhere.
+    pub silent: bool,
 }
 
 impl Default for Policy {
@@ -170,6 +234,9 @@ impl Default for Policy {
             mode: Mode::default(),
             visibility: Visibility::default(),
             hash: Hash::default(),
+            accept: Vec::new(),
+            hmac_key: Box::default(),
+            transfer: None,
             fallback: Fallback::default(),
             rebind: Rebind::default(),
             limits: Limits::default(),
@@ -181,6 +248,8 @@ impl Default for Policy {
             same_site: None,
             partitioned: false,
             attributes: Vec::new(),
+            style: Style::default(),
+            silent: false,
         }
     }
 }
@@ -196,8 +265,13 @@ impl Policy {
     pub fn hides(&self) -> Option<Hide> {
         match (self.mode, self.visibility) {
             (Mode::Prefix, _) => Some(Hide::Prefix),
-            (Mode::Insert, Visibility::Indirect) => Some(Hide::Pair),
-            (Mode::Insert, Visibility::Direct) | (Mode::Rewrite, _) => None,
+            (Mode::Insert | Mode::Repeat, Visibility::Indirect) => Some(Hide::Pair),
+            (Mode::Insert | Mode::Repeat, Visibility::Direct) | (Mode::Rewrite, _) => None,
         }
+    }
+
+    /// Does our cookie take the place of one of that name from the server behind?
+    pub fn replaces(&self) -> bool {
+        self.mode == Mode::Repeat || self.visibility == Visibility::Indirect
     }
 }

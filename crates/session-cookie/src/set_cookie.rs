@@ -1,7 +1,7 @@
 //! The response's `Set-Cookie` field (RFC 6265, section 4.1): editing a server's, writing our own.
 
 use crate::cookie::{after_name, PREFIX_END};
-use crate::policy::{Policy, SameSite};
+use crate::policy::{Policy, SameSite, Style};
 use crate::session::{encode, encoded_len, Session};
 use crate::text::{find, trim, trim_start, Sink, DECIMAL};
 
@@ -59,7 +59,7 @@ pub fn prefix(parts: &Parts, id: &[u8], out: &mut impl Sink) {
     out.put(parts.after);
 }
 
-/// Length of a date in the form that [`Insertion::expires`] has.
+/// The most bytes that [`Insertion::expires`] has.
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 
 /// A cookie of our own, with what differs from request to request.
@@ -69,8 +69,11 @@ pub struct Insertion<'a> {
     pub policy: &'a Policy,
     /// The value.
     pub session: Session<'a>,
-    /// Now plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7).
+    /// Now plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7), or with hyphens in the
+    /// date, which user agents take as well.
     pub expires: Option<&'a [u8]>,
+    /// Which `Domain` attribute does it get?
+    pub domain: Option<&'a [u8]>,
     /// Does it get the `Secure` attribute?
     pub secure: bool,
     /// Which `SameSite` attribute does it get?
@@ -89,7 +92,7 @@ impl Insertion<'_> {
         [
             policy.cookie.len(),
             encoded_len(&self.session),
-            policy.domain.as_ref().map_or(0, |domain| domain.len()),
+            self.domain.map_or(0, <[u8]>::len),
             policy.path.len(),
         ]
         .into_iter()
@@ -104,17 +107,26 @@ impl Insertion<'_> {
 
     /// Writes the field.
     pub fn write(&self, out: &mut impl Sink) {
-        let policy = self.policy;
-
-        out.put(&policy.cookie);
+        out.put(&self.policy.cookie);
         out.put(b"=");
         encode(&self.session, out);
-        if let Some(domain) = &policy.domain {
+        match self.policy.style {
+            Style::Rfc => self.write_attributes(out),
+            Style::Nginx => self.write_attributes_as_nginx(out),
+        }
+    }
+
+    #[inline(always)]
+    fn write_attributes(&self, out: &mut impl Sink) {
+        let policy = self.policy;
+        if let Some(domain) = self.domain {
             out.put(b"; Domain=");
             out.put(domain);
         }
-        out.put(b"; Path=");
-        out.put(&policy.path);
+        if !policy.path.is_empty() {
+            out.put(b"; Path=");
+            out.put(&policy.path);
+        }
         if let Some(max_age) = policy.max_age {
             out.put(b"; Max-Age=");
             out.put_decimal(max_age);
@@ -139,6 +151,42 @@ impl Insertion<'_> {
         for attribute in &policy.attributes {
             out.put(b"; ");
             out.put(attribute);
+        }
+    }
+
+    /// As `ngx_http_upstream_sticky_cookie_insert` does.
+    #[inline(never)]
+    fn write_attributes_as_nginx(&self, out: &mut impl Sink) {
+        let policy = self.policy;
+        if let Some(expires) = self.expires {
+            out.put(b"; expires=");
+            out.put(expires);
+        }
+        if let Some(max_age) = policy.max_age {
+            out.put(b"; max-age=");
+            out.put_decimal(max_age);
+        }
+        for attribute in &policy.attributes {
+            out.put(b"; ");
+            out.put(attribute);
+        }
+        if let Some(domain) = self.domain {
+            out.put(b"; domain=");
+            out.put(domain);
+        }
+        if policy.http_only {
+            out.put(b"; httponly");
+        }
+        if self.secure {
+            out.put(b"; secure");
+        }
+        if let Some(same_site) = self.same_site {
+            out.put(b"; samesite=");
+            out.put(same_site.as_lower_case());
+        }
+        if !policy.path.is_empty() {
+            out.put(b"; path=");
+            out.put(&policy.path);
         }
     }
 }
@@ -213,6 +261,7 @@ mod tests {
                 }),
             },
             expires: Some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
+            domain: policy.domain.as_deref(),
             secure: true,
             same_site: Some(SameSite::Strict),
         };
@@ -224,6 +273,55 @@ mod tests {
             "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; \
              Expires=Thu, 31 Dec 2037 23:55:55 GMT; Secure; HttpOnly; SameSite=Strict; Partitioned; Priority=High"
         );
+    }
+
+    #[test]
+    fn every_attribute_as_nginx_writes_them() {
+        let policy = Policy {
+            domain: Some(Box::from(*b".example.com")),
+            max_age: Some(3600),
+            http_only: true,
+            path: Box::from(*b"/a"),
+            style: Style::Nginx,
+            ..Policy::default()
+        };
+        let mut insertion = Insertion {
+            policy: &policy,
+            session: Session {
+                id: b"a",
+                stamps: None,
+            },
+            expires: Some(b"Thu, 31-Dec-37 23:55:55 GMT"),
+            domain: policy.domain.as_deref(),
+            secure: true,
+            same_site: Some(SameSite::Lax),
+        };
+        let written = |insertion: &Insertion| {
+            let mut field = Vec::new();
+            insertion.write(&mut field);
+            assert!(field.len() <= insertion.max_len());
+            String::from_utf8(field).unwrap()
+        };
+        assert_eq!(
+            written(&insertion),
+            "route=a; expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=3600; domain=.example.com; \
+             httponly; secure; samesite=lax; path=/a"
+        );
+
+        let bare = Policy {
+            path: Box::default(),
+            style: Style::Nginx,
+            ..Policy::default()
+        };
+        insertion = Insertion {
+            policy: &bare,
+            expires: None,
+            domain: None,
+            secure: false,
+            same_site: None,
+            ..insertion
+        };
+        assert_eq!(written(&insertion), "route=a");
     }
 
     proptest! {

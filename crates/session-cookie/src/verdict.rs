@@ -1,8 +1,10 @@
 //! What became of the cookie that a request carried, and what follows for the choice of a server.
 
+use memchr::memmem;
+
 use crate::cookie::values;
-use crate::policy::{Fallback, Limits, Mode, Policy};
-use crate::session::{decode, Session, Stamps, Undecodable};
+use crate::policy::{Accepted, Fallback, Limits, Mode, Policy};
+use crate::session::{decode, decode_haproxy, Session, Stamps, Undecodable};
 
 /// What became of the cookie that a request carried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,6 +13,8 @@ pub enum Verdict {
     None,
     /// It names a server here.
     Valid,
+    /// It names a server here in another form than ours, which is accepted.
+    Accepted,
     /// Its session was idle for too long.
     Expired,
     /// Its session has lived for too long.
@@ -28,7 +32,7 @@ impl Verdict {
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::None => "none",
-            Verdict::Valid => "valid",
+            Verdict::Valid | Verdict::Accepted => "valid",
             Verdict::Expired => "expired",
             Verdict::Old => "old",
             Verdict::Unknown => "unknown",
@@ -131,6 +135,91 @@ fn read_others<'a, N>(
     })
 }
 
+/// The most places in a value where its id could end.
+const ENDS: usize = 8;
+
+/// Judges the values once more where what follows the id is the application's own, after `delimiter`: the
+/// first that begins with the id of a server here wins.
+#[cold]
+#[inline(never)]
+pub fn read_transferred<'a, N>(
+    mut fields: impl Iterator<Item = &'a [u8]>,
+    policy: &Policy,
+    delimiter: &[u8],
+    find: &impl Fn(&[u8]) -> Option<N>,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    fields.find_map(|field| {
+        values(field, &policy.cookie).find_map(|value| {
+            memmem::find_iter(value, delimiter)
+                .take(ENDS)
+                .find_map(|end| {
+                    let id = value.get(..end)?;
+                    let found = find(id)?;
+                    *reading = Reading {
+                        verdict: Verdict::Valid,
+                        session: Session { id, stamps: None },
+                    };
+                    Some(found)
+                })
+        })
+    })
+}
+
+/// Judges the values once more by the forms that are accepted: the first that names a server here wins.
+///
+/// `find` looks up the ids in these forms.
+#[cold]
+#[inline(never)]
+pub fn read_accepted<'a, N>(
+    mut fields: impl Iterator<Item = &'a [u8]>,
+    policy: &Policy,
+    find: &impl Fn(&[u8]) -> Option<N>,
+    now: u64,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    fields.find_map(|field| {
+        values(field, &policy.cookie).find_map(|value| {
+            let ours = decode(value, policy.mode).ok();
+            let haproxys = policy
+                .accept
+                .contains(&Accepted::Haproxy)
+                .then(|| decode_haproxy(value))
+                .flatten();
+            [ours, haproxys].into_iter().flatten().find_map(|session| {
+                let found = find(session.id)?;
+                let age = match session.stamps {
+                    Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
+                    _ => Verdict::Valid,
+                };
+                let verdict = match age {
+                    Verdict::Valid => Verdict::Accepted,
+                    age => age,
+                };
+                *reading = Reading { verdict, session };
+                (verdict == Verdict::Accepted).then_some(found)
+            })
+        })
+    })
+}
+
+/// What follows the id in the value that was judged valid, with the delimiter before it.
+pub fn transferred<'a>(
+    mut fields: impl Iterator<Item = &'a [u8]>,
+    policy: &Policy,
+    delimiter: &[u8],
+    reading: &Reading,
+) -> &'a [u8] {
+    let rest = fields.find_map(|field| {
+        values(field, &policy.cookie).find_map(|value| {
+            value
+                .strip_prefix(reading.session.id)
+                .filter(|rest| !reading.session.id.is_empty() && rest.starts_with(delimiter))
+        })
+    });
+    rest.unwrap_or_default()
+}
+
 #[inline(never)]
 fn judge<'a, N>(
     value: &'a [u8],
@@ -195,7 +284,7 @@ pub enum Choice {
 /// A cookie that counts as absent is a first visit whatever `fallback` says.
 pub fn choose(verdict: Verdict, fallback: Fallback) -> Choice {
     match verdict {
-        Verdict::Valid => Choice::Bind,
+        Verdict::Valid | Verdict::Accepted => Choice::Bind,
         Verdict::None | Verdict::Expired | Verdict::Old | Verdict::Invalid => Choice::Balance,
         Verdict::Unknown => match fallback {
             Fallback::On | Fallback::Unknown => Choice::Balance,
@@ -292,6 +381,62 @@ mod tests {
         assert_eq!(verdict(&limited(), &["b", "|"]), Verdict::Unknown);
         assert_eq!(verdict(&limited(), &["|", "b"]), Verdict::Invalid);
         assert_eq!(verdict(&limited(), &[]), Verdict::None);
+    }
+
+    #[test]
+    fn accepted_forms() {
+        let policy = Policy {
+            accept: alloc::vec![Accepted::Haproxy],
+            ..limited()
+        };
+        // X14QA: NOW, X14P4: 32 seconds before
+        let accepted = |field: &'static [u8], policy: &Policy| {
+            let mut reading = Reading::NONE;
+            let known = |id: &[u8]| (id == b"old").then_some(());
+            let fields = [field].into_iter();
+            let found = read_accepted(fields, policy, &known, NOW, &mut reading);
+            assert_eq!(found.is_some(), reading.verdict == Verdict::Accepted);
+            assert_eq!(
+                choose(reading.verdict, Fallback::Off) == Choice::Bind,
+                found.is_some()
+            );
+            reading.verdict
+        };
+        assert_eq!(
+            accepted(b"route=new; route=old", &policy),
+            Verdict::Accepted
+        );
+        assert_eq!(
+            accepted(b"route=old|1600000000|1600000000", &policy),
+            Verdict::Accepted
+        );
+        assert_eq!(accepted(b"route=old|1|1", &policy), Verdict::Expired);
+        assert_eq!(
+            accepted(b"route=old|X14QA|X14QA", &policy),
+            Verdict::Accepted
+        );
+        assert_eq!(accepted(b"route=old|X14P4", &policy), Verdict::Expired);
+        assert_eq!(accepted(b"route=old|X14QA", &limited()), Verdict::None);
+        assert_eq!(accepted(b"route=new|X14QA", &policy), Verdict::None);
+    }
+
+    #[test]
+    fn an_id_ends_where_the_value_of_the_application_begins() {
+        let transferred_by = |field: &'static [u8], delimiter: &[u8]| {
+            let mut reading = Reading::NONE;
+            let known = |id: &[u8]| (id == b"1.2").then_some(());
+            let policy = Policy::default();
+            let fields = || [field].into_iter();
+            let found = read_transferred(fields(), &policy, delimiter, &known, &mut reading);
+            assert_eq!(found.is_some(), reading.verdict == Verdict::Valid);
+            transferred(fields(), &policy, delimiter, &reading)
+        };
+        assert_eq!(transferred_by(b"route=1.2 a b", b" "), b" a b");
+        assert_eq!(transferred_by(b"route=1.2.a.b", b"."), b".a.b");
+        assert_eq!(transferred_by(b"x=1; route=1.2--", b"--"), b"--");
+        assert_eq!(transferred_by(b"route=1.3 a", b" "), b"");
+        assert_eq!(transferred_by(b"route= a", b" "), b"");
+        assert_eq!(transferred_by(b"route=........1.2.a", b"."), b"");
     }
 
     #[test]

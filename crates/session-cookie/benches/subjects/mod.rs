@@ -161,6 +161,7 @@ fn set_cookie(subjects: &mut Vec<Subject>) {
                 stamps: None,
             },
             expires: None,
+            domain: policy.domain.as_deref(),
             secure: false,
             same_site: None,
         })
