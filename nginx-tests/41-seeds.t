@@ -48,6 +48,93 @@ run_tests();
 
 __DATA__
 
+=== seed 000: ip_hash, and what WebSocket needs
+--- http_config
+  map $http_upgrade $connection_upgrade {
+    default upgrade;
+    ''      close;
+  }
+  upstream websocket {
+    ip_hash;
+    server 127.0.0.1:1985 weight=2; 
+    server 127.0.0.1:1986 weight=2;
+  }
+--- config
+    location / {
+      proxy_pass http://websocket;
+      proxy_read_timeout 300s;
+      proxy_set_header Host $host;
+      proxy_set_header X-Real-IP $remote_addr;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+        }
+--- request eval
+["GET /", "GET /", "GET /"]
+--- response_body eval
+["A sees none\n", "A sees none\n", "A sees none\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== seed 000: sticky_cookie_insert
+--- http_config
+upstream backend {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    sticky_cookie_insert srv_id expires=1h domain=3evip.cn path=/;
+}
+--- config
+    location / {
+        proxy_pass http://backend;
+    }
+--- request eval
+["GET /", "GET /", "GET /"]
+--- more_headers eval
+["", "Cookie: srv_id=ID_B", "Cookie: srv_id=ID_B"]
+--- response_headers_like eval
+["Set-Cookie: srv_id=ID_A; expires=\\w{3}, \\d\\d-\\w{3}-\\d\\d [\\d:]+ GMT; max-age=3600; domain=3evip\\.cn; path=/",
+ "Set-Cookie: srv_id=ID_B; expires=.*", "Set-Cookie: srv_id=ID_B; expires=.*"]
+--- response_body_like eval
+["^A", "^B", "^B"]
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+
+
+
+=== seeds 001 and 003: sticky
+--- http_config
+upstream tomcat {
+    sticky;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+    location / {
+        proxy_pass http://tomcat;
+    }
+--- request eval
+["GET /", "GET /", "GET /", "GET /"]
+--- more_headers eval
+["", "Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_A"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "Set-Cookie: route=ID_B; Path=/",
+ "Set-Cookie: route=ID_A; Path=/"]
+--- response_body_like eval
+["^A", "^B", "^B", "^A"]
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+
+
+
 === seed 004, example 1: the defaults
 --- http_config
 # default: cookie=route mode=insert fallback=on

@@ -113,10 +113,19 @@ class Backend:
 
     def __init__(self, name, where, answer=None):
         self.name, self.seen = name, []
+        self.connections = set()
         backend = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                backend.connections.add(self.connection)
+
+            def finish(self):
+                backend.connections.discard(self.connection)
+                super().finish()
 
             def do_GET(self):
                 backend.seen.append((self.path, self.headers.get("Cookie")))
@@ -143,6 +152,10 @@ class Backend:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+        # Those that nginx keeps as well, which it does by itself since 1.29.7.
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 # --- what a test runs in

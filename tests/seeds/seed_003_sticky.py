@@ -1,0 +1,8 @@
+"""The two Tomcats with the line that the article adds, `sticky;`."""
+
+from seed_003_tomcat import login_and_failover
+
+
+def test_login_and_failover(lab):
+    """`sticky;`: the login survives, its Tomcat is stopped, the user moves, it comes back"""
+    login_and_failover(lab, "sticky;")
