@@ -606,6 +606,23 @@ Cookie: a=b; route=ID_B
 
 
 
+=== session_sticky_hide_cookie of an upstream that hides nothing does nothing but a [warn]
+--- sticky
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    proxy_pass http://u;
+}
+--- warn
+"session_sticky_hide_cookie" directive does nothing: there is neither "option=indirect" nor "mode=prefix"
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b; route=ID_B
+
+
+
 === session_sticky_hide_cookie of an address does nothing but a [warn]
 --- sticky: option=indirect
 --- config

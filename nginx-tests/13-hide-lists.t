@@ -124,3 +124,179 @@ my $fields = CORE::join '', map { "Cookie:\r\nVia: $_\r\nX: $_\r\n" } 1 .. 300;
 "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: uid=x; a=b\r\n$fields\r\n"
 --- error_code: 200
 --- response_body_like: ^Cookie=\[a=b
+
+
+
+=== a single Cookie field, wherever it stands: the server gets the other fields byte for byte
+--- config
+    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+--- http_more
+upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
+--- raw_request eval
+"GET / HTTP/1.0\r\nAccept: */*\r\ncookie: a=b; uid=x; c=d\r\nX-Last: 2\r\n\r\n"
+--- tcp_listen: 1990
+--- tcp_query eval
+"GET / HTTP/1.0\r\nConnection: close\r\nAccept: */*\r\ncookie: a=b; c=d\r\nX-Last: 2\r\n\r\n"
+--- tcp_reply eval
+"HTTP/1.0 200 OK\r\n\r\nseen\n"
+--- response_body
+seen
+
+
+
+=== a single Cookie field that comes first
+--- config
+    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+--- http_more
+upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
+--- raw_request eval
+"GET / HTTP/1.0\r\nCookie: uid=x; c=d\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
+--- tcp_listen: 1990
+--- tcp_query eval
+"GET / HTTP/1.0\r\nConnection: close\r\nCookie: c=d\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
+--- tcp_reply eval
+"HTTP/1.0 200 OK\r\n\r\nseen\n"
+--- response_body
+seen
+
+
+
+=== a single Cookie field that comes last
+--- config
+    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+--- http_more
+upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
+--- raw_request eval
+"GET / HTTP/1.0\r\nX-First: 1\r\nX-Last: 2\r\nCookie: c=d; uid=x\r\n\r\n"
+--- tcp_listen: 1990
+--- tcp_query eval
+"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\nCookie: c=d\r\n\r\n"
+--- tcp_reply eval
+"HTTP/1.0 200 OK\r\n\r\nseen\n"
+--- response_body
+seen
+
+
+
+=== a single Cookie field of which nothing is left, first
+--- config
+    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+--- http_more
+upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
+--- raw_request eval
+"GET / HTTP/1.0\r\nCookie: uid=x\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
+--- tcp_listen: 1990
+--- tcp_query eval
+"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
+--- tcp_reply eval
+"HTTP/1.0 200 OK\r\n\r\nseen\n"
+--- response_body
+seen
+
+
+
+=== a single Cookie field of which nothing is left, between
+--- config
+    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+--- http_more
+upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
+--- raw_request eval
+"GET / HTTP/1.0\r\nX-First: 1\r\nCookie: uid=x\r\nX-Last: 2\r\n\r\n"
+--- tcp_listen: 1990
+--- tcp_query eval
+"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
+--- tcp_reply eval
+"HTTP/1.0 200 OK\r\n\r\nseen\n"
+--- response_body
+seen
+
+
+
+=== a single Cookie field of which nothing is left, last
+--- config
+    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+--- http_more
+upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
+--- raw_request eval
+"GET / HTTP/1.0\r\nX-First: 1\r\nX-Last: 2\r\nCookie: uid=x\r\n\r\n"
+--- tcp_listen: 1990
+--- tcp_query eval
+"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
+--- tcp_reply eval
+"HTTP/1.0 200 OK\r\n\r\nseen\n"
+--- response_body
+seen
+
+
+
+=== a single Cookie field of which nothing is left, alone
+--- config
+    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+--- http_more
+upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
+--- raw_request eval
+"GET / HTTP/1.0\r\nCookie: uid=x\r\n\r\n"
+--- tcp_listen: 1990
+--- tcp_query eval
+"GET / HTTP/1.0\r\nConnection: close\r\n\r\n"
+--- tcp_reply eval
+"HTTP/1.0 200 OK\r\n\r\nseen\n"
+--- response_body
+seen
+
+
+
+=== a field that another module takes away from a subrequest stays with the page and the other subrequests
+--- config
+    ssi on;
+    location /page { proxy_pass http://w/page; }
+    location /part { proxy_pass http://parts; }
+--- http_more
+upstream w { server 127.0.0.1:1988; session_sticky cookie=uid option=indirect; }
+server {
+    listen 127.0.0.1:1988;
+    location = /page {
+        default_type text/html;
+        return 200 '<!--#include virtual="/part?remove=$arg_field" wait="yes" --><!--#include virtual="/part" -->';
+    }
+}
+server {
+    listen 127.0.0.1:1989;
+    location /part { return 200 "[$http_x_first $http_cookie $http_x_last]\n"; }
+}
+upstream parts { server 127.0.0.1:1989; }
+--- request eval
+[map { "GET /page?field=$_" } qw(Cookie X-Last X-Last)]
+--- more_headers eval
+["X-First: 1\nX-Last: 2\nCookie: a=b; uid=x\n", "X-First: 1\nCookie: uid=x; a=b\nX-Last: 2\n", "X-First: 1\nCookie: uid=x\nX-Last: 2\n"]
+--- response_body eval
+["[1  2]\n[1 a=b 2]\n", "[1 a=b ]\n[1 a=b 2]\n", "[1  ]\n[1  2]\n"]
+
+
+
+=== fields that were linked by name before the cookie was hidden, and are afterwards
+--- config
+    recursive_error_pages on;
+    location / { scgi_pass 127.0.0.1:1; error_page 502 = @hiding; }
+    location @hiding { proxy_pass http://dead; error_page 502 = @w; }
+    location @w { scgi_pass w; }
+--- http_more
+upstream dead { server 127.0.0.1:1; session_sticky cookie=uid option=indirect; }
+upstream w { server 127.0.0.1:1990; session_sticky cookie=wid option=indirect; }
+--- request
+GET /
+--- more_headers
+X-Twice: a
+X-Forwarded-For: 192.0.2.1
+Cookie: wid=2; uid=1; a=b
+X-Forwarded-For: 192.0.2.2
+X-Twice: b
+--- tcp_listen: 1990
+--- tcp_query eval
+qr/TWICE\0a, b\0.*FOR\x{0}192.0.2.1, 192.0.2.2\0.*KIE\0a=b\0/
+--- tcp_reply eval
+"Status: 200\r\n\r\nscgi\n"
+--- response_body
+scgi
+--- skip_nginx
+4: < 1.23.0

@@ -27,6 +27,7 @@ server {
     listen 127.0.0.1:$port{$_};
     location / { return 200 "$_"; }
     location /404 { return 404 "$_"; }
+    location /accel { add_header X-Accel-Redirect /elsewhere; return 200; }
     location /sees { return 200 "$_ sees [\$http_cookie]"; }
     location /sets { add_header Set-Cookie "other=1"; add_header Set-Cookie "route=\$arg_value; HttpOnly"; return 200 "$_"; }
 }
@@ -229,6 +230,10 @@ upstream u { sticky hide_cookie; server A:; server B:; }
 upstream v { sticky; server A:; server B:; }
 --- locations
 location /silent/ { sticky_hide_cookie; proxy_pass http://v/; }
+location /caught/ { sticky_hide_cookie; proxy_pass http://v/; proxy_intercept_errors on; error_page 404 /elsewhere; }
+location /loud/ { proxy_pass http://v/; error_page 404 /silent/; }
+location /accelerated/ { proxy_pass http://v/; }
+location /elsewhere { return 200 redirected; }
 }
 server {
     listen 1982;
@@ -243,6 +248,14 @@ for my $path ('/u/', '/silent/') {
     equals(set(visit("${path}sets?value=x", "route=$id", 1983)), 'other=1', "$path: not even from the server");
 }
 equals(set(visit('/nested/', undef, 1982)), '', 'server');
+for my $path ('/silent/accel', '/caught/404') {
+    my $response = visit($path, undef, 1983);
+    equals(body($response), 'redirected', "$path: is answered elsewhere");
+    equals(set($response), '', "$path: nor does a redirect inside nginx bring one");
+}
+my $response = visit('/accelerated/accel', undef, 1983);
+equals(body($response), 'redirected', 'without it such an answer');
+holds(set($response) =~ /^route=/, 'brings one');
 holds(set(visit('/v/', undef, 1983)) ne '', 'not elsewhere');
 
 
@@ -267,6 +280,9 @@ for my $name (qw(A B)) {
     equals(cookies(@bound), "$line{$name}.x.y", 'and in values');
 }
 equals(bodies(everywhere('/v/', 'route=127.0.0.9:1985.x')), '502', 'an id of nobody');
+my $gone = md5_hex('127.0.0.9:1985');
+equals(cookies(everywhere('/u/', "route=$gone a b")), "$id{A} a b | $id{B} a b", 'its server gone: the value is kept');
+equals(cookies(everywhere('/u/', "route=$gone")), "$id{A} | $id{B}", 'of no value nothing');
 
 
 
@@ -293,6 +309,20 @@ equals(set(visit('/u/', undef, 1983)), "route=$line{A}; Path=/", 'loads');
 duplicate parameter "name" in "sticky" directive, the last one counts
 "sticky" with delimiter= ignores it: it only means something with transfer
 "sticky" with hmac_key= ignores it: it only means something with hmac=
+
+
+
+=== a name that browsers refuse
+--- upstreams
+upstream u { sticky name=__Host-route; server A:; }
+upstream v { sticky name=__Host-route secure; server A:; }
+--- client
+equals(set(visit('/u/', undef, 1983)), '__Host-route=' . md5_hex($line{A}) . '; Path=/', 'loads');
+--- grep_error_log eval: qr/\[warn\].*?needs.*?:/
+--- grep_error_log_out eval
+[qr/\A\[warn\] .*"sticky" with a cookie "__Host-route" needs "secure", "path=\/" and no "domain=":\n\z/]
+--- no_error_log
+[emerg]
 
 
 

@@ -293,6 +293,43 @@ names server "d" of upstream "off", which is down, with "fallback=off"
 
 
 
+=== servers that share an id: the first that can be had, as with our own form
+--- upstreams
+upstream down   { session_sticky accept=plain fallback=off; server A: id=a down; server B: id=a; server C: id=c; }
+upstream dead   { session_sticky accept=haproxy; server D: id=s1 max_fails=0; server B: id=s2; server C: id=s1 backup; }
+upstream drain  { session_sticky accept=plain; server A: id=a drain; server B: id=a; }
+upstream all    { session_sticky accept=plain fallback=off; server A: id=a down; server D: id=a max_fails=0; server C: id=c; }
+upstream prefer { session_sticky accept=plain,index; server A:; server B:; server C: id=0; }
+upstream index  { session_sticky accept=index,plain; server A:; server B:; server C: id=0; }
+--- client
+for my $case (['down', 'a', 'B'], ['dead', 's1', 'C'], ['drain', 'a', 'B'], ['prefer', '0', 'C'], ['index', '0', 'A']) {
+    my ($upstream, $id, $server) = @$case;
+    my @bound = everywhere("/$upstream/", "route=$id");
+    equals(bodies(@bound), $server, "$upstream: who is bound");
+    equals(cookies(@bound), $md5{$server}, "$upstream: the cookie");
+}
+equals(bodies(everywhere('/all/', 'route=a')), '502', 'none of them');
+--- no_error_log
+[warn]
+[alert]
+
+
+
+=== HAProxy: the cookie of a server that is not here
+--- upstreams
+upstream u { session_sticky accept=haproxy fallback=off; server A: id=a; server B: id=b; server C: id=c; }
+upstream v { session_sticky accept=haproxy fallback=off maxidle=30; server A: id=a; server B: id=b; server C: id=c; }
+--- client
+my ($now, $old) = map { haproxy_date(time - $_) } 0, 100;
+equals(bodies(everywhere('/u/', "route=$_")), '502', $_) for 'zz', "zz|$now", "zz|$now|$now";
+equals(bodies(everywhere('/v/', "route=zz|$now|$now")), '502', 'with limits');
+equals(bodies(everywhere('/v/', "route=zz|$old|$old")), 'A | B | C', 'an old one is a first visit');
+equals(bodies(everywhere('/u/', "route=$_")), 'A | B | C', "malformed: $_") for "zz|!!!!!|$now", "|$now", 'a|AAAAAA|';
+equals(bodies(everywhere('/u/', "route=|; route=$_")), 'A | B | C', "a malformed one before $_") for 'zz', "zz|$now|$now";
+equals(bodies(everywhere('/u/', 'route=|; route=b')), 'B', 'and before one of a server');
+
+
+
 === malformed values of every form name nobody
 --- upstreams
 upstream all   { session_sticky hash=plain hmac_key=k accept=md5,plain,nginx,sha1,raw,index,hmac-md5,hmac-sha1,haproxy; server A: id=a; server B: id=b; server C: id=c; }
@@ -344,7 +381,10 @@ for my $name (@names) {
     my $response = visit('/u/sets', "route=$md5{$name}~x", 1983);
     equals(body($response), "$name sees [route=x]", "the client of $name stays");
     equals(bound($response), lc($name) . '~value', 'and is upgraded when the application sets the cookie');
+    my @bound = everywhere('/u/', "route=app; route=$md5{$name}~x");
+    equals(bodies(@bound), $name, 'and stays behind a cookie of the application alone');
 }
+equals(bodies(everywhere('/u/', 'route=app')), 'A | B | C', 'who has none is balanced');
 
 
 

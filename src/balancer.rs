@@ -19,19 +19,24 @@ use ngx::ffi::{ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt};
 use ngx::ffi::{
     NGX_HTTP_CACHE_HIT, NGX_HTTP_CACHE_REVALIDATED, NGX_HTTP_CACHE_STALE, NGX_HTTP_CACHE_UPDATING,
 };
-use ngx::http::{HttpModule, HttpModuleLocationConf};
+use ngx::http::HttpModule;
 use ngx::ngx_log_error;
-use session_cookie::policy::{Fallback, Policy, Rebind};
+use session_cookie::action::{settled, Settled};
+use session_cookie::policy::{Fallback, Mode, Policy, Rebind};
 use session_cookie::roster::{Member, Named, Roster};
+use session_cookie::set_cookie::{ByVariables, Template};
 use session_cookie::verdict::{
-    choose, read, read_accepted, read_transferred, read_value, Choice, Reading, Verdict,
+    choose, read, read_accepted, read_id, read_transferred, read_value, Choice, Find, Reading,
+    Verdict,
 };
 
-use crate::conf::{upstream_conf, upstream_conf_mut, Sticky};
+use crate::conf::{upstream_conf, upstream_conf_mut, LocationConf, Sticky, UpstreamConf};
 use crate::nginx::headers_in::View;
-use crate::nginx::peers::{forget_check, forget_try, generation_of, take, Peer, PeerData, Peers};
+use crate::nginx::peers::{
+    forget_check, forget_try, generation_of, may_change, take, Peer, PeerData, Peers,
+};
 use crate::nginx::{log, pool, Printable};
-use crate::servers::{accepted, servers};
+use crate::servers::{servers, Form, Servers};
 
 const OK: ngx_int_t = Status::NGX_OK.0;
 const DONE: ngx_int_t = Status::NGX_DONE.0;
@@ -112,7 +117,14 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
 unsafe fn stand_before_requests(us: *mut ngx_http_upstream_srv_conf_t) {
     // SAFETY: what is below has been prepared.
     unsafe {
-        upstream_conf_mut(us).chain.init_peer = (*us).peer.init;
+        let conf = upstream_conf_mut(us);
+        conf.chain.init_peer = (*us).peer.init;
+        let by_variables = ByVariables {
+            domain: conf.domain.is_some(),
+            same_site: conf.same_site.is_some(),
+        };
+        let template = conf.policy.as_ref();
+        conf.template = template.map(|policy| Template::new(policy, by_variables));
         (*us).peer.init = Some(init_peer);
     }
 }
@@ -142,18 +154,22 @@ impl From<Choice> for Stage {
 #[derive(Clone, Copy)]
 pub(crate) struct Visit {
     pub(crate) request: *mut ngx_http_request_t,
+    /// The configurations of the location that passed it; a redirect inside nginx may lead to another one.
+    location: *mut *mut c_void,
     pub(crate) upstream: *mut ngx_http_upstream_srv_conf_t,
     /// The connection to the server; the request may get another one by a redirect inside nginx.
     connection: *mut ngx_http_upstream_t,
     pub(crate) policy: &'static Policy,
     pub(crate) reading: Reading<'static>,
-    /// The servers that the cookie names, in the roster of this generation.
+    /// The servers that the cookie names, among those of this generation.
     named: Option<Candidate>,
     stage: Stage,
     /// Was a connection to the server in use closed, so that it was tried once more?
     retried: bool,
     /// The id of the server in use.
     served: &'static [u8],
+    /// Is it known that answers need nothing, as long as the cookie chooses?
+    settled: Settled,
     /// Did the server answer? Known when it is freed.
     answered: bool,
     /// Is its answer on the way to the client? (nginx's own flag cannot be read: since 1.29.4 bindgen
@@ -166,6 +182,8 @@ pub(crate) struct Visit {
 /// The servers that a cookie names: whose turn it is.
 #[derive(Clone, Copy)]
 struct Candidate {
+    /// How the cookie names them.
+    form: Form,
     first: Named,
     /// The one whose turn it is.
     this: Named,
@@ -175,8 +193,9 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn first(first: Named, member: &Member<Peer>) -> Self {
+    fn first(form: Form, first: Named, member: &Member<Peer>) -> Self {
         Candidate {
+            form,
             first,
             this: first,
             member: *member,
@@ -187,7 +206,8 @@ impl Candidate {
     /// It is the turn of the next one.
     #[cold]
     #[inline(never)]
-    fn advance(&mut self, roster: &Roster<Peer>) -> Option<()> {
+    fn advance(&mut self, servers: &Servers) -> Option<()> {
+        let roster = servers.by(self.form)?;
         self.this = roster.next(self.this)?;
         self.member = *roster.member(self.this)?;
         self.passed = false;
@@ -254,9 +274,21 @@ impl Visit {
         }
     }
 
+    /// What the location said that passed the request.
+    pub(crate) fn location(&self) -> &'static LocationConf {
+        // SAFETY: the configuration of a live request; nginx has made ours in every location.
+        unsafe { &*(*self.location.add(Sticky::module().ctx_index)).cast() }
+    }
+
     /// The header of the request is being sent.
     pub(crate) fn note_header(&mut self) {
         self.header_sent = true;
+    }
+
+    /// Is it known ahead that nothing is to be done for the session?
+    #[inline]
+    pub(crate) fn settled(&self) -> Settled {
+        self.settled
     }
 
     /// The id of the server that answered; `None`: what is sent is nginx's own.
@@ -320,14 +352,16 @@ unsafe extern "C" fn init_peer(
         };
         visit.write(Visit {
             request: r,
+            location: (*r).loc_conf,
             upstream: us,
             connection: (*r).upstream,
-            policy: &*(policy as *const Policy),
+            policy,
             reading: Reading::NONE,
             named: None,
             stage: Stage::Balance,
             retried: false,
             served: &[],
+            settled: Settled::No,
             answered: false,
             header_sent: false,
             below: Below {
@@ -341,7 +375,7 @@ unsafe extern "C" fn init_peer(
                 save_session: peer.save_session,
             },
         });
-        read_cookie(&mut *visit.as_ptr());
+        read_cookie(&mut *visit.as_ptr(), conf);
 
         peer.data = visit.as_ptr().cast();
         peer.get = Some(get);
@@ -359,74 +393,110 @@ unsafe extern "C" fn init_peer(
 }
 
 /// Reads the cookie, and finds the servers that it names.
-#[inline]
-unsafe fn read_cookie(visit: &mut Visit) {
+#[inline(always)]
+unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
     // SAFETY: the request is live, and so are its header fields; time is not before 1970.
     unsafe {
-        let generation = generation_of(visit.below.round_robin());
-        let upstream = visit.upstream;
-        let find = |id: &[u8]| {
-            let roster = servers(upstream, generation)?;
-            let first = roster.find(id)?;
-            Some((first, roster.member(first)?))
-        };
-        let view = View::of(visit.request);
+        let here = Here::of(visit, conf);
         let now = || u64::try_from(ngx_time()).unwrap_or_default();
+        let view = View::of(visit.request);
 
         let (policy, reading) = (visit.policy, &mut visit.reading);
         let found = match view.only {
-            Some((name, value)) if core::ptr::eq(name, &policy.cookie) => {
-                read_value(value, policy, &find, &now, reading)
-            }
-            _ => read(view.original.values(), policy, find, &now, reading),
+            Some(only) if core::ptr::eq(only.name, &policy.cookie) => match policy.mode {
+                Mode::Prefix => read_id(only.said, here, reading),
+                _ => read_value(only.said, policy, here, now, reading),
+            },
+            _ => read(view.original.values(), policy, here, now, reading),
         };
         if let Some((first, member)) = found {
-            visit.named = Some(Candidate::first(first, member));
+            visit.settled = settled(policy, reading);
+            visit.named = Some(Candidate::first(Form::Own, first, member));
             visit.stage = Stage::Bind;
-        } else if visit.reading.verdict != Verdict::None {
-            read_again(visit, &find, now());
+        } else if visit.reading.verdict != Verdict::None || policy.accepts_unmarked() {
+            read_again(visit, conf);
         }
+    }
+}
+
+/// The servers that a request may get, unless nginx has changed them meanwhile.
+unsafe fn servers_of<'a>(
+    upstream: *mut ngx_http_upstream_srv_conf_t,
+    data: PeerData,
+) -> Option<&'a Servers> {
+    // SAFETY: the request is live, and the data is the balancer's for it.
+    unsafe { servers(upstream_conf(upstream), upstream, generation_of(data)) }
+}
+
+/// The servers that a request may get, to be looked up by id.
+#[derive(Clone, Copy)]
+struct Here {
+    conf: &'static UpstreamConf,
+    upstream: *mut ngx_http_upstream_srv_conf_t,
+    generation: ngx_uint_t,
+}
+
+impl Here {
+    /// The servers of a request whose balancer was prepared.
+    unsafe fn of(visit: &Visit, conf: &'static UpstreamConf) -> Self {
+        // SAFETY: the caller's promise.
+        let generation = unsafe { generation_of(visit.below.round_robin()) };
+        Here {
+            conf,
+            upstream: visit.upstream,
+            generation,
+        }
+    }
+}
+
+impl<'a> Find<(Named, &'a Member<Peer>)> for Here {
+    #[inline(always)]
+    fn find(&self, id: &[u8]) -> Option<(Named, &'a Member<Peer>)> {
+        // SAFETY: a request to this upstream is live.
+        let roster = unsafe { &servers(self.conf, self.upstream, self.generation)?.own };
+        let first = roster.find(id)?;
+        Some((first, roster.member(first)?))
     }
 }
 
 /// Reads a cookie that names no server here as it stands.
 #[cold]
 #[inline(never)]
-unsafe fn read_again<'a>(
-    visit: &mut Visit,
-    find: &impl Fn(&[u8]) -> Option<(Named, &'a Member<Peer>)>,
-    now: u64,
-) {
+unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
     // SAFETY: as in `read_cookie`.
     unsafe {
+        let here = Here::of(visit, conf);
         let (policy, reading) = (visit.policy, &mut visit.reading);
         if let Some(delimiter) = &policy.transfer {
             let fields = View::of(visit.request).original;
-            let found = read_transferred(fields.values(), policy, delimiter, find, reading);
+            let found = read_transferred(fields.values(), policy, delimiter, here, reading);
             if let Some((first, member)) = found {
-                visit.named = Some(Candidate::first(first, member));
+                visit.named = Some(Candidate::first(Form::Own, first, member));
                 visit.stage = Stage::Bind;
                 return;
             }
         }
         if !policy.accept.is_empty() {
-            let (upstream, pool) = (visit.upstream, (*visit.request).pool);
-            let generation = generation_of(visit.below.round_robin());
+            let pool = (*visit.request).pool;
             let find = |id: &[u8]| {
-                let ours = accepted(upstream, generation, id)?;
-                let (first, member) = find(ours)?;
-                Some((first, member, pool::copy(pool, ours)?))
+                let servers = servers(conf, here.upstream, here.generation)?;
+                let (form, first, member) = servers.find_accepted(id)?;
+                let ours = pool::copy(pool, servers.own.id(member.peer)?)?;
+                Some((Candidate::first(form, first, member), ours))
             };
+            let now = u64::try_from(ngx_time()).unwrap_or_default();
             let fields = View::of(visit.request).original;
-            let found = read_accepted(fields.values(), policy, &find, now, reading);
-            if let Some((first, member, ours)) = found {
+            let found = read_accepted(fields.values(), policy, find, now, reading);
+            if let Some((named, ours)) = found {
                 reading.session.id = ours;
-                visit.named = Some(Candidate::first(first, member));
+                visit.named = Some(named);
                 visit.stage = Stage::Bind;
                 return;
             }
         }
-        log_verdict(visit);
+        if visit.reading.verdict != Verdict::None {
+            log_verdict(visit);
+        }
         visit.stage = choose(visit.reading.verdict, fallback(visit)).into();
     }
 }
@@ -434,10 +504,8 @@ unsafe fn read_again<'a>(
 /// What happens when the server that the cookie names cannot be had: the location may be stricter.
 #[cold]
 #[inline(never)]
-unsafe fn fallback(visit: &Visit) -> Fallback {
-    // SAFETY: the request is live, in a location.
-    let location = unsafe { Sticky::location_conf(&*visit.request) };
-    if location.is_some_and(|location| location.no_fallback) {
+fn fallback(visit: &Visit) -> Fallback {
+    if visit.location().no_fallback {
         Fallback::Off
     } else {
         visit.policy.fallback
@@ -506,8 +574,8 @@ unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
         };
         loop {
             if named.passed {
-                let roster = servers(visit.upstream, generation_of(data));
-                if roster.and_then(|roster| named.advance(roster)).is_none() {
+                let servers = servers_of(visit.upstream, data);
+                if servers.and_then(|servers| named.advance(servers)).is_none() {
                     return false;
                 }
             }
@@ -516,8 +584,13 @@ unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
                 break;
             }
         }
-        visit.served = visit.reading.session.id;
-        if named.member.draining {
+        let draining = named.member.draining;
+        visit.served = match named.form {
+            Form::Own => visit.reading.session.id,
+            // Those that share such an id may differ in our own form.
+            Form::Accepted(_) => served(visit, data),
+        };
+        if draining {
             grant_try(visit, pc);
         }
         true
@@ -548,6 +621,7 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
         (*data).peers = (*visit.upstream).peer.data.cast();
 
         visit.reading.verdict = Verdict::Down;
+        visit.settled = Settled::No;
         visit.stage = choose(Verdict::Down, fallback(visit)).into();
         if visit.stage == Stage::Balance {
             ngx_log_error!(
@@ -606,7 +680,7 @@ unsafe fn balance(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_
         }
 
         if rc == OK || rc == DONE {
-            visit.served = served(visit, (*data).current, generation_of(data));
+            visit.served = served(visit, data);
         }
         rc
     }
@@ -620,20 +694,32 @@ unsafe fn was_tried(visit: &Visit, data: PeerData) -> bool {
             return false;
         };
         let current = (*data).current;
-        servers(visit.upstream, generation_of(data)).is_some_and(|roster| {
-            let mut before = named.before(roster);
-            before.any(|member| member.backup && member.peer == current)
-        })
+        servers_of(visit.upstream, data)
+            .and_then(|servers| servers.by(named.form))
+            .is_some_and(|roster| {
+                let mut before = named.before(roster);
+                before.any(|member| member.backup && member.peer == current)
+            })
     }
 }
 
-/// The id of a server that the balancer chose, for as long as the request lives.
-unsafe fn served(visit: &Visit, peer: Peer, generation: ngx_uint_t) -> &'static [u8] {
-    // SAFETY: as in `bind`; the roster may be counted anew while the request lives, so the id is copied.
+/// The id of the server that the balancer chose, for as long as the request lives.
+#[inline]
+unsafe fn served(visit: &Visit, data: PeerData) -> &'static [u8] {
+    // SAFETY: as in `bind`. The roster is replaced only by that of another generation (`recount`): where there
+    // is but one, the id lives as long as the cycle. Else the roster may be counted anew while the request
+    // lives, and the id is copied.
     unsafe {
-        servers(visit.upstream, generation)
-            .and_then(|roster| pool::copy((*visit.request).pool, roster.id(peer)?))
-            .unwrap_or_default()
+        let Some(id) =
+            servers_of(visit.upstream, data).and_then(|servers| servers.own.id((*data).current))
+        else {
+            return &[];
+        };
+        if may_change((*visit.upstream).peer.data.cast()) {
+            pool::copy((*visit.request).pool, id).unwrap_or_default()
+        } else {
+            id
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use ngx::http::{
 
 use session_cookie::cookie::Rule;
 use session_cookie::policy::Policy;
+use session_cookie::set_cookie::Template;
 
 use crate::directives::hide_cookie::{self, HideDirective};
 use crate::nginx::pool::ALIGNMENT;
@@ -63,6 +64,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) domain: Option<NonNull<ngx_http_complex_value_t>>,
     /// `samesite=` with a variable.
     pub(crate) same_site: Option<NonNull<ngx_http_complex_value_t>>,
+    /// Our cookie, made ready when all of this was read.
+    pub(crate) template: Option<Template>,
     /// What `server …` said.
     pub(crate) server_confs: ServerConfs,
     /// Our place between the upstream's balancer and nginx.

@@ -1,14 +1,12 @@
 //! Before the request to the server behind is created: hides what that server must not see.
 
-use core::ptr;
-
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, NGX_HTTP_INTERNAL_SERVER_ERROR};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
-use session_cookie::cookie::{first_hidden, strip, Rule};
+use session_cookie::cookie::{self, first_hidden, strip, values, Hides, Rule};
 
 use crate::conf::Sticky;
-use crate::nginx::headers_in::{forget, OutOfMemory, View};
+use crate::nginx::headers_in::{forget, Lone, Only, OutOfMemory, View};
 use crate::nginx::pool::{self, Text};
 
 /// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
@@ -30,49 +28,76 @@ unsafe fn hide(
     r: *mut ngx_http_request_t,
     hides: &'static [Rule<'static>],
 ) -> Result<(), OutOfMemory> {
-    if hides.is_empty() {
+    let [rule, more @ ..] = hides else {
         return Ok(());
-    }
-
+    };
     // SAFETY: the request is live; the values live in its pool, or are the client's own.
+    unsafe {
+        let Some(lone) = Lone::of(r).filter(|_| more.is_empty()) else {
+            return hide_any(r, hides);
+        };
+        let one = match cookie::hides(lone.value(), rule) {
+            Hides::Nothing => return Ok(()),
+            Hides::One(one) => one,
+            Hides::Else => return hide_any(r, hides),
+        };
+        let only = Only {
+            name: rule.name,
+            said: one.said,
+        };
+        if !lone.replace(r, hides, only, one.left)? {
+            return hide_any(r, hides);
+        }
+        forget_cookies(r);
+    }
+    Ok(())
+}
+
+/// The same, whatever the request, the location and earlier ones are like.
+#[cold]
+#[inline(never)]
+unsafe fn hide_any(
+    r: *mut ngx_http_request_t,
+    hides: &'static [Rule<'static>],
+) -> Result<(), OutOfMemory> {
+    // SAFETY: as in `hide`.
     unsafe {
         let view = View::of(r);
         let hides = fresh(r, hides, view.rules)?;
         let mut fields = view.installed.values();
-        let named = |field| {
-            let mut rules = hides.iter();
-            rules.find_map(|rule| Some((field, rule, first_hidden(field, rule)?)))
-        };
-        let Some((first_field, first_rule, first)) = fields.find_map(named) else {
+        if !fields.any(|field| {
+            hides
+                .iter()
+                .any(|rule| values(field, rule.name).next().is_some())
+        }) {
             return Ok(());
-        };
+        }
 
-        let mut several = false;
         let rules = concat(r, view.rules, hides)?;
-        let view = view.install(r, rules, |field| {
+        view.install(r, rules, |field| {
             let mut left = field;
             for rule in hides {
-                let is_first = ptr::eq(left, first_field) && ptr::eq(rule, first_rule);
-                let hidden = if is_first {
-                    Some(first)
-                } else {
-                    first_hidden(left, rule)
+                let Some(first) = first_hidden(left, rule) else {
+                    continue;
                 };
-                let Some(hidden) = hidden else { continue };
                 let mut text = Text::new((*r).pool, left.len()).ok_or(OutOfMemory)?;
-                several |= strip(left, hidden, rule, &mut text) || !is_first;
+                strip(left, first, rule, &mut text);
                 left = text.into_bytes();
             }
             Ok(left)
         })?;
-        if let ([rule], false) = (view.rules, several) {
-            view.only = Some((rule.name, first.value(first_field)));
-        }
+        forget_cookies(r);
+    }
+    Ok(())
+}
 
+/// Makes the request forget what variables said of its cookies.
+unsafe fn forget_cookies(r: *mut ngx_http_request_t) {
+    // SAFETY: the request is live, and so is its configuration.
+    unsafe {
         if let Some(main) = Sticky::main_conf(&*r) {
             forget(r, &main.cookie_variables);
         }
-        Ok(())
     }
 }
 

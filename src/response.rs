@@ -8,19 +8,18 @@ use ngx::ffi::{
     ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_time,
     ngx_http_top_header_filter, ngx_int_t, ngx_str_t, ngx_time, time_t, NGX_LOG_ERR,
 };
-use ngx::http::HttpModuleLocationConf;
 use ngx::ngx_log_error;
-use session_cookie::action::{respond, Action};
-use session_cookie::policy::{Policy, SameSite, Secure, Style};
+use session_cookie::action::{respond, Action, Settled};
+use session_cookie::policy::{Policy, SameSite, Style};
 use session_cookie::session::Session;
-use session_cookie::set_cookie::{self, Insertion, Parts, DATE};
+use session_cookie::set_cookie::{self, Template, Varying, DATE};
 use session_cookie::text::{is_domain, Sink};
 use session_cookie::verdict::transferred;
 
 use crate::balancer::Visit;
-use crate::conf::{upstream_conf, Sticky};
+use crate::conf::upstream_conf;
 use crate::nginx::headers_in::{OutOfMemory, View};
-use crate::nginx::headers_out::{set_cookies, SetCookie};
+use crate::nginx::headers_out::{set_cookies, sets_any, SetCookie};
 use crate::nginx::pool::Text;
 use crate::nginx::{bytes, log, Printable};
 
@@ -45,25 +44,34 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     unsafe {
         if let Some(visit) = Visit::of(r) {
             visit.note_header();
-            if let Some(served) = visit.answered_by() {
-                if answer(r, visit, served).is_err() {
-                    return Status::NGX_ERROR.into();
-                }
+            if visit.settled() != Settled::Yes && answer_unsettled(r, visit).is_err() {
+                return Status::NGX_ERROR.into();
             }
         }
         NEXT.map_or(Status::NGX_OK.into(), |next| next(r))
     }
 }
 
-/// Does for the session what the server's answer calls for.
-#[inline]
-unsafe fn answer(
-    r: *mut ngx_http_request_t,
-    visit: &Visit,
-    served: &'static [u8],
-) -> Result<(), OutOfMemory> {
+/// Does for the session what the server's answer calls for, if it is not known that this is nothing.
+#[inline(never)]
+unsafe fn answer_unsettled(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfMemory> {
     // SAFETY: the request is live, and its header was not sent.
     unsafe {
+        if visit.settled() == Settled::UnlessSet && !sets_any(r) {
+            return Ok(());
+        }
+        answer(r, visit)
+    }
+}
+
+/// Does for the session what the server's answer calls for.
+#[inline(never)]
+unsafe fn answer(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfMemory> {
+    // SAFETY: the request is live, and its header was not sent.
+    unsafe {
+        let Some(served) = visit.answered_by() else {
+            return Ok(());
+        };
         // What a subrequest sets is not sent.
         if r != (*r).main {
             return Ok(());
@@ -74,8 +82,18 @@ unsafe fn answer(
         match respond(policy, &visit.reading, served, sets, now) {
             Action::None => Ok(()),
             Action::Insert(session) => insert(r, visit, session, now),
-            Action::Rewrite(id) => edit(r, policy, id, set_cookie::rewrite),
-            Action::Prefix(id) => edit(r, policy, id, set_cookie::prefix),
+            Action::Rewrite(id) => edit(
+                r,
+                id,
+                |field| set_cookie::parse(field, &policy.cookie),
+                |_, parts, out| set_cookie::rewrite(&parts, id, out),
+            ),
+            Action::Prefix(id) => edit(
+                r,
+                id,
+                |field| set_cookie::value_place(field, &policy.cookie),
+                |field, value, out| set_cookie::prefix(field, value, id, out),
+            ),
         }
     }
 }
@@ -89,31 +107,32 @@ unsafe fn own(
     unsafe { set_cookies(r).filter(|field| set_cookie::sets(field.value(), &policy.cookie)) }
 }
 
-/// Edits the fields in which the server behind sets the cookie.
-#[inline(never)]
-unsafe fn edit(
+/// Edits the fields in which the server behind sets the cookie, which are those in which `find` finds what
+/// `write` needs.
+#[inline(always)]
+unsafe fn edit<T>(
     r: *mut ngx_http_request_t,
-    policy: &Policy,
     id: &[u8],
-    write: fn(&Parts, &[u8], &mut Text),
+    find: impl Fn(&'static [u8]) -> Option<T>,
+    write: impl Fn(&[u8], T, &mut Text),
 ) -> Result<(), OutOfMemory> {
     // SAFETY: the request is live, and so are its fields; the list does not grow while it is read.
     unsafe {
         for field in set_cookies(r) {
             let value = field.value();
-            let Some(parts) = set_cookie::parse(value, &policy.cookie) else {
+            let Some(found) = find(value) else {
                 continue;
             };
             let room = value.len().saturating_add(id.len()).saturating_add(1);
             let mut out = Text::new((*r).pool, room).ok_or(OutOfMemory)?;
-            write(&parts, id, &mut out);
+            write(value, found, &mut out);
             field.set(out.into_bytes());
         }
     }
     Ok(())
 }
 
-/// The session with the application's own value of the cookie behind its id: what the server sets now, else
+/// The id with the application's own value of the cookie behind it: what the server sets now, else
 /// what the client has.
 #[cold]
 #[inline(never)]
@@ -121,8 +140,8 @@ unsafe fn transfer(
     r: *mut ngx_http_request_t,
     visit: &Visit,
     delimiter: &'static [u8],
-    session: Session<'static>,
-) -> Result<Session<'static>, OutOfMemory> {
+    id: &'static [u8],
+) -> Result<&'static [u8], OutOfMemory> {
     // SAFETY: as in `edit`; what is written lives in the request's pool.
     unsafe {
         let policy = visit.policy;
@@ -131,12 +150,12 @@ unsafe fn transfer(
             Some(parts.value)
         });
         let parts: [&[u8]; 3] = match set {
-            Some(b"") => [session.id, b"", b""],
-            Some(value) => [session.id, delimiter, value],
+            Some(b"") => [id, b"", b""],
+            Some(value) => [id, delimiter, value],
             None => {
                 let fields = View::of(r).original;
                 let rest = transferred(fields.values(), policy, delimiter, &visit.reading);
-                [session.id, b"", rest]
+                [id, b"", rest]
             }
         };
         let room = parts
@@ -145,21 +164,76 @@ unsafe fn transfer(
             .fold(0, usize::saturating_add);
         let mut out = Text::new((*r).pool, room).ok_or(OutOfMemory)?;
         parts.iter().for_each(|part| out.put(part));
-        Ok(Session {
-            id: out.into_bytes(),
-            ..session
-        })
+        Ok(out.into_bytes())
     }
 }
 
 /// Adds a field of our own, in place of those that the server behind must not set.
-#[inline(never)]
+#[inline(always)]
 unsafe fn insert(
     r: *mut ngx_http_request_t,
     visit: &Visit,
     session: Session<'static>,
     now: u64,
 ) -> Result<(), OutOfMemory> {
+    // SAFETY: the request is live, with its connection; the field is written into its pool.
+    unsafe {
+        let (policy, conf) = (visit.policy, upstream_conf(visit.upstream));
+        let Some(template) = &conf.template else {
+            return Ok(());
+        };
+        let id = match &policy.transfer {
+            Some(delimiter) => transfer(r, visit, delimiter, session.id)?,
+            None => session.id,
+        };
+        if policy.replaces() {
+            remove_own(r, policy);
+        }
+        if policy.silent || visit.location().silent {
+            return Ok(());
+        }
+        // Made where it is handed over: one session for both would live in memory.
+        let stamps = session.stamps;
+        let field = if template.varies() {
+            varying_field(r, visit, template, Session { id, stamps }, now)
+        } else {
+            field(r, template, Session { id, stamps }, &Varying::default())
+                .map(|out| out.into_bytes())
+        };
+        SetCookie::push(r, field.ok_or(OutOfMemory)?).ok_or(OutOfMemory)
+    }
+}
+
+/// Takes the fields out in which the server behind sets the cookie.
+#[inline(never)]
+unsafe fn remove_own(r: *mut ngx_http_request_t, policy: &'static Policy) {
+    // SAFETY: as in `own`.
+    unsafe { own(r, policy).for_each(SetCookie::remove) }
+}
+
+/// A field of our own, up to the first attribute that differs from request to request.
+#[inline(always)]
+unsafe fn field(
+    r: *mut ngx_http_request_t,
+    template: &Template,
+    session: Session<'static>,
+    varying: &Varying,
+) -> Option<Text> {
+    // SAFETY: the request is live.
+    let mut out = unsafe { Text::new((*r).pool, template.max_len(&session, varying))? };
+    template.write(&session, &mut out);
+    Some(out)
+}
+
+/// A field of our own of which more than the value differs from request to request.
+#[inline(never)]
+unsafe fn varying_field(
+    r: *mut ngx_http_request_t,
+    visit: &Visit,
+    template: &Template,
+    session: Session<'static>,
+    now: u64,
+) -> Option<&'static [u8]> {
     let policy = visit.policy;
     let mut date = [0; DATE];
     let expires = policy.max_age.and_then(|max_age| {
@@ -175,41 +249,18 @@ unsafe fn insert(
         };
         date.get(..(end as usize).wrapping_sub(date.as_ptr() as usize))
     });
-    // SAFETY: the request is live, with its connection; the field is written into its pool.
+    // SAFETY: the request is live, and what is written lives in its pool.
     unsafe {
-        let session = match &policy.transfer {
-            Some(delimiter) => transfer(r, visit, delimiter, session)?,
-            None => session,
-        };
-        if policy.replaces() {
-            own(r, policy).for_each(SetCookie::remove);
-        }
-        let location = Sticky::location_conf(&*r);
-        if policy.silent || location.is_some_and(|location| location.silent) {
-            return Ok(());
-        }
         let conf = upstream_conf(visit.upstream);
-        let insertion = Insertion {
-            policy,
-            session,
+        let varying = Varying {
             expires,
-            domain: match conf.domain {
-                Some(compiled) => domain(r, policy, compiled),
-                None => policy.domain.as_deref(),
-            },
-            secure: match policy.secure {
-                Secure::Off => false,
-                Secure::On => true,
-                Secure::Auto => is_tls(r),
-            },
-            same_site: match conf.same_site {
-                Some(compiled) => same_site(r, compiled),
-                None => policy.same_site,
-            },
+            domain: conf.domain.and_then(|compiled| domain(r, policy, compiled)),
+            tls: is_tls(r),
+            same_site: conf.same_site.and_then(|compiled| same_site(r, compiled)),
         };
-        let mut out = Text::new((*r).pool, insertion.max_len()).ok_or(OutOfMemory)?;
-        insertion.write(&mut out);
-        SetCookie::push(r, out.into_bytes()).ok_or(OutOfMemory)
+        let mut out = field(r, template, session, &varying)?;
+        template.write_rest(&varying, &mut out);
+        Some(out.into_bytes())
     }
 }
 
@@ -262,7 +313,7 @@ unsafe fn domain<'a>(
     }
 }
 
-/// `SameSite`, evaluated for this request where it is a variable. What is no such word becomes `Strict`,
+/// `SameSite` where it is a variable, evaluated for this request. What is no such word becomes `Strict`,
 /// the value that exposes least; an empty value leaves the attribute out.
 #[cold]
 #[inline(never)]

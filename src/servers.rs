@@ -1,16 +1,15 @@
 //! The servers of an upstream as this worker knows them: id → server, and server → id.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t};
 use session_cookie::id::{md5_hex, of_address};
 use session_cookie::policy::{Accepted, Hash, Policy};
-use session_cookie::roster::{Member, Roster};
+use session_cookie::roster::{Member, Named, Roster};
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::{is_cookie_value, Sink};
 
-use crate::conf::{upstream_conf, ServerConf, UpstreamConf};
+use crate::conf::{ServerConf, UpstreamConf};
 use crate::nginx::bytes;
 use crate::nginx::peers::{
     address_of, current_generation, exclusively, group, is_draining, line_of, Peer, Peers,
@@ -19,26 +18,35 @@ use crate::nginx::peers::{
 /// The servers of one generation.
 pub(crate) struct Servers {
     generation: ngx_uint_t,
-    pub(crate) roster: Roster<Peer>,
-    /// The server of each id in a form that `accept=` lists; the first, where several have it.
-    accepted: BTreeMap<Box<[u8]>, Peer>,
+    /// By the ids of our own cookies.
+    pub(crate) own: Roster<Peer>,
+    /// By their ids in each of the forms that `accept=` lists.
+    accepted: Vec<Roster<Peer>>,
 }
 
-/// The id of the server that an id in an accepted form names.
-///
-/// # Safety
-///
-/// As for [`servers`].
-pub(crate) unsafe fn accepted<'a>(
-    us: *mut ngx_http_upstream_srv_conf_t,
-    generation: ngx_uint_t,
-    id: &[u8],
-) -> Option<&'a [u8]> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let roster = servers(us, generation)?;
-        let servers = (*upstream_conf(us).servers.get()).as_ref()?;
-        roster.id(*servers.accepted.get(id)?)
+/// Which of the rosters: our own, or that of the accepted form of this number.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    Own,
+    Accepted(u16),
+}
+
+impl Servers {
+    /// The servers by their ids in this form.
+    #[inline]
+    pub(crate) fn by(&self, form: Form) -> Option<&Roster<Peer>> {
+        match form {
+            Form::Own => Some(&self.own),
+            Form::Accepted(number) => self.accepted.get(usize::from(number)),
+        }
+    }
+
+    /// The servers that an id in any accepted form names: the form that is listed first wins.
+    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(Form, Named, &Member<Peer>)> {
+        (0..).zip(&self.accepted).find_map(|(number, roster)| {
+            let first = roster.find(id)?;
+            Some((Form::Accepted(number), first, roster.member(first)?))
+        })
     }
 }
 
@@ -48,21 +56,18 @@ pub(crate) unsafe fn accepted<'a>(
 ///
 /// # Safety
 ///
-/// `us` is live, with a policy, and its balancer is one of nginx's. Its lock is not held.
-#[inline]
+/// `us` is live, with a policy, and its balancer is one of nginx's. Its lock is not held. `conf` is its own.
+#[inline(always)]
 pub(crate) unsafe fn servers<'a>(
+    conf: &UpstreamConf,
     us: *mut ngx_http_upstream_srv_conf_t,
     generation: ngx_uint_t,
-) -> Option<&'a Roster<Peer>> {
+) -> Option<&'a Servers> {
     // SAFETY: the caller's promise; a worker has one thread, and replaces them only in `recount`.
     unsafe {
-        match &*upstream_conf(us).servers.get() {
-            Some(servers) if servers.generation == generation => Some(&servers.roster),
-            servers => recount(
-                us,
-                servers.as_ref().map(|servers| servers.generation),
-                generation,
-            ),
+        match &*conf.servers.get() {
+            Some(servers) if servers.generation == generation => Some(servers),
+            _ => recount(conf, us, generation),
         }
     }
 }
@@ -71,23 +76,22 @@ pub(crate) unsafe fn servers<'a>(
 #[cold]
 #[inline(never)]
 unsafe fn recount<'a>(
+    conf: &UpstreamConf,
     us: *mut ngx_http_upstream_srv_conf_t,
-    known: Option<ngx_uint_t>,
     generation: ngx_uint_t,
-) -> Option<&'a Roster<Peer>> {
+) -> Option<&'a Servers> {
     // SAFETY: as in `servers`; nobody holds a roster of an older generation any more.
     unsafe {
         let primary: Peers = (*us).peer.data.cast();
+        let servers = conf.servers.get();
+        let known = (*servers).as_ref().map(|servers| servers.generation);
         if known == Some(exclusively(primary, || current_generation(primary))) {
             return None;
         }
-        let conf = upstream_conf(us);
-        let servers = conf.servers.get();
         *servers = count(us, conf);
         (*servers)
             .as_ref()
             .filter(|servers| servers.generation == generation)
-            .map(|servers| &servers.roster)
     }
 }
 
@@ -96,17 +100,17 @@ unsafe fn count(us: *mut ngx_http_upstream_srv_conf_t, conf: &UpstreamConf) -> O
     // change between the two shows in the generation.
     unsafe {
         let primary: Peers = (*us).peer.data.cast();
+        let policy = conf.policy.as_ref()?;
         let mut census = Census {
             primary,
             conf,
-            policy: conf.policy.as_ref()?,
-            roster: Roster::default(),
-            draining: Vec::new(),
-            accepted: BTreeMap::new(),
+            policy,
+            own: Enrolled::default(),
+            accepted: policy.accept.iter().map(|_| Enrolled::default()).collect(),
         };
 
         let generation = exclusively(primary, || {
-            census.roster.reserve((*primary).number);
+            census.own.roster.reserve((*primary).number);
             census.enroll(primary, false);
             current_generation(primary)
         });
@@ -116,8 +120,8 @@ unsafe fn count(us: *mut ngx_http_upstream_srv_conf_t, conf: &UpstreamConf) -> O
         }
         Some(Servers {
             generation,
-            accepted: core::mem::take(&mut census.accepted),
-            roster: census.finish(),
+            own: census.own.finish(),
+            accepted: census.accepted.into_iter().map(Enrolled::finish).collect(),
         })
     }
 }
@@ -127,10 +131,8 @@ struct Census<'a> {
     primary: Peers,
     conf: &'a UpstreamConf,
     policy: &'a Policy,
-    roster: Roster<Peer>,
-    /// Those that come last: of several servers with one id, none that drains gets the next session.
-    draining: Vec<(Box<[u8]>, Member<Peer>)>,
-    accepted: BTreeMap<Box<[u8]>, Peer>,
+    own: Enrolled,
+    accepted: Vec<Enrolled>,
 }
 
 impl Census<'_> {
@@ -147,10 +149,12 @@ impl Census<'_> {
                     draining: said.is_some_and(|said| said.draining) || is_draining(peer),
                 };
                 let id = self.id(self.policy.hash, &member, said);
-                self.insert(&id, member);
-                for form in &self.policy.accept {
-                    if let Some(id) = self.accepted_id(*form, &member, said) {
-                        self.accepted.entry(id.into()).or_insert(peer);
+                self.own.insert(&id, member);
+                for (number, form) in (0..).zip(&self.policy.accept) {
+                    let id = self.accepted_id(*form, &member, said);
+                    let roster = self.accepted.get_mut(number);
+                    if let Some((id, roster)) = id.zip(roster) {
+                        roster.insert(&id, member);
                     }
                 }
             }
@@ -219,7 +223,17 @@ impl Census<'_> {
             }
         }
     }
+}
 
+/// The servers by their ids in one form, being counted.
+#[derive(Default)]
+struct Enrolled {
+    roster: Roster<Peer>,
+    /// Those that come last: of several servers with one id, none that drains gets the next session.
+    draining: Vec<(Box<[u8]>, Member<Peer>)>,
+}
+
+impl Enrolled {
     fn insert(&mut self, id: &[u8], member: Member<Peer>) {
         if member.draining {
             self.draining.push((Box::from(id), member));

@@ -4,7 +4,9 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use session_cookie::cookie::{first_hidden, split_prefix, strip, values, Hide, Name, Rule};
+use session_cookie::cookie::{
+    first_hidden, hides, split_prefix, strip, values, Hide, Hides, Name, Rule,
+};
 use session_cookie_fuzz::{parted, text, trimmed, written, NAMES};
 
 #[derive(Arbitrary, Debug)]
@@ -26,12 +28,25 @@ fn expected<'h>(field: &'h [u8], name: &[u8]) -> Vec<&'h [u8]> {
 /// The field without what the rule hides.
 fn stripped(field: &[u8], rule: &Rule) -> Vec<u8> {
     let Some(first) = first_hidden(field, rule) else {
+        assert!(matches!(hides(field, rule), Hides::Nothing));
         return field.to_vec();
     };
-    written(field.len(), |out| {
-        let several = strip(field, first, rule, out);
-        assert_eq!(several, values(field, rule.name).count() > 1);
-    })
+    let left = written(field.len(), |out| strip(field, first, rule, out));
+    match hides(field, rule) {
+        Hides::One(one) => {
+            assert_eq!(values(field, rule.name).count(), 1);
+            assert_eq!(one.left.concat(), left);
+            let value = first.value(field);
+            let prefix = split_prefix(value).filter(|_| rule.hide == Hide::Prefix);
+            assert_eq!(one.said, prefix.map_or(value, |(id, _)| id));
+        }
+        Hides::Else => {
+            let has_prefix = split_prefix(first.value(field)).is_some();
+            assert!(values(field, rule.name).count() > 1 || !has_prefix);
+        }
+        Hides::Nothing => panic!("a pair was found"),
+    }
+    left
 }
 
 fn is_blank(segment: Option<&[u8]>) -> bool {

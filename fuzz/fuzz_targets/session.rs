@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use session_cookie::policy::Mode;
-use session_cookie::session::{decode, encode, encoded_len, Session, Stamps, Undecodable};
+use session_cookie::session::{
+    decode, decode_usual, encode, encoded_len, Session, Stamps, Undecodable,
+};
 use session_cookie_fuzz::{number, text, written};
 
 /// `ID` or `ID|LASTSEEN|FIRSTSEEN`, by a reading that is slow and plain.
@@ -40,6 +42,11 @@ fuzz_target!(|seed: &[u8]| {
     let decoded = decode(&value, Mode::Insert);
     assert_eq!(decoded, expected(&value));
     assert_eq!(decode(&value, Mode::Rewrite), decoded);
+    for mode in [Mode::Insert, Mode::Rewrite, Mode::Prefix] {
+        if let Some(usual) = decode_usual(&value, mode) {
+            assert_eq!(Ok(usual), decode(&value, mode));
+        }
+    }
 
     if let Ok(session) = decoded {
         let again = written(encoded_len(&session), |out| encode(&session, out));

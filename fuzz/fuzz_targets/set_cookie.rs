@@ -5,9 +5,11 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::{first_hidden, strip, values, Hide, Name, Rule};
-use session_cookie::policy::{Mode, Policy, SameSite};
-use session_cookie::session::{decode, encode, encoded_len, Session, Stamps};
-use session_cookie::set_cookie::{parse, prefix, rewrite, sets, Insertion};
+use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
+use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
+use session_cookie::set_cookie::{
+    parse, prefix, rewrite, sets, value_place, ByVariables, Template, Varying,
+};
 use session_cookie::text::{is_attribute_value, is_cookie_value, is_token};
 use session_cookie_fuzz::{parted, text, written, NAMES};
 
@@ -16,6 +18,8 @@ struct Input<'a> {
     id: &'a [u8],
     field: &'a [u8],
     domain: Option<&'a [u8]>,
+    /// Do variables say it, and do they say anything?
+    domain_varies: Option<bool>,
     path: &'a [u8],
     attributes: Vec<&'a [u8]>,
     stamps: Option<(u64, u64)>,
@@ -43,6 +47,7 @@ fn edit(field: &[u8], id: &[u8]) {
         let is_set = expected.is_some_and(|pair| pair.0 == name);
         assert_eq!(sets(field, name), is_set);
         assert_eq!(parse(field, name).is_some(), is_set);
+        assert_eq!(value_place(field, &Name::new(name)).is_some(), is_set);
     }
     let Some((name, value)) = expected else {
         return;
@@ -60,14 +65,16 @@ fn edit(field: &[u8], id: &[u8]) {
         (parts.before, id, parts.after)
     );
 
-    let prefixed = written(room + 1, |out| prefix(&parts, id, out));
+    let ready = &Name::new(name);
+    let place = value_place(field, ready);
+    assert_eq!(place, Some(parts.before.len()));
+    let prefixed = written(room + 1, |out| prefix(field, parts.before.len(), id, out));
     let again = parse(&prefixed, name).expect("an edited field has a value");
     assert_eq!((again.before, again.after), (parts.before, parts.after));
 
     // The next request brings it back, names the server, and shows it what it has set.
     if is_token(name) {
         let cookie = [name, b"=", again.value].concat();
-        let ready = &Name::new(name);
         assert_eq!(values(&cookie, ready).collect::<Vec<_>>(), [again.value]);
         assert_eq!(
             decode(again.value, Mode::Prefix),
@@ -79,7 +86,7 @@ fn edit(field: &[u8], id: &[u8]) {
         };
         let first = first_hidden(&cookie, &rule).expect("the cookie is there");
         let seen = written(cookie.len(), |out| {
-            assert!(!strip(&cookie, first, &rule, out));
+            strip(&cookie, first, &rule, out);
         });
         assert_eq!(seen, [name, b"=", parts.value].concat());
     }
@@ -97,9 +104,12 @@ fn insert(input: &Input, id: &[u8]) {
         domain: input.domain.and_then(legal),
         path: legal(input.path).unwrap_or(Box::from(*b"/")),
         max_age: input.max_age,
+        secure: [Secure::Off, Secure::On, Secure::Auto][usize::from(input.flags >> 4) % 3],
         http_only: flag(0),
+        same_site: flag(3).then_some(SameSite::Lax),
         partitioned: flag(1),
         attributes: input.attributes.iter().copied().filter_map(legal).collect(),
+        style: if flag(7) { Style::Nginx } else { Style::Rfc },
         ..Policy::default()
     };
     let session = Session {
@@ -109,15 +119,21 @@ fn insert(input: &Input, id: &[u8]) {
             first_seen,
         }),
     };
-    let insertion = Insertion {
-        policy: &policy,
-        session,
+    let varying = Varying {
         expires: input.expires.then_some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
-        domain: policy.domain.as_deref(),
-        secure: flag(2),
-        same_site: flag(3).then_some(SameSite::Strict),
+        domain: (input.domain_varies == Some(true)).then_some(b".example.com"),
+        tls: flag(2),
+        same_site: flag(5).then_some(SameSite::Strict),
     };
-    let field = written(insertion.max_len(), |out| insertion.write(out));
+    let by_variables = ByVariables {
+        domain: input.domain_varies.is_some(),
+        same_site: flag(6),
+    };
+    let template = Template::new(&policy, by_variables);
+    let field = written(template.max_len(&session, &varying), |out| {
+        template.write(&session, out);
+        template.write_rest(&varying, out);
+    });
 
     let parts = parse(&field, &policy.cookie).expect("our own field has a value");
     assert_eq!(
@@ -125,17 +141,43 @@ fn insert(input: &Input, id: &[u8]) {
         written(encoded_len(&session), |out| encode(&session, out))
     );
     assert_eq!(decode(parts.value, Mode::Insert), Ok(session));
+    if let Some(usual) = decode_usual(parts.value, Mode::Insert) {
+        assert_eq!(usual, session);
+    }
     assert!(field.iter().all(|byte| matches!(byte, b' '..=b'~')));
 
+    let secure = match policy.secure {
+        Secure::Off => false,
+        Secure::On => true,
+        Secure::Auto => varying.tls,
+    };
+    let same_site = if by_variables.same_site {
+        varying.same_site
+    } else {
+        policy.same_site
+    };
+    let domain = if by_variables.domain {
+        varying.domain
+    } else {
+        policy.domain.as_deref()
+    };
+    let expires = policy.max_age.and(varying.expires);
     let attributes = 1
-        + usize::from(policy.domain.is_some())
+        + usize::from(domain.is_some())
         + usize::from(policy.max_age.is_some())
-        + usize::from(insertion.expires.is_some())
-        + usize::from(insertion.secure)
+        + usize::from(expires.is_some())
+        + usize::from(secure)
         + usize::from(policy.http_only)
-        + usize::from(insertion.same_site.is_some())
-        + usize::from(policy.partitioned)
+        + usize::from(same_site.is_some())
+        + usize::from(policy.partitioned && policy.style == Style::Rfc)
         + policy.attributes.len();
+    assert_eq!(
+        template.varies(),
+        policy.max_age.is_some()
+            || policy.secure == Secure::Auto
+            || by_variables.domain
+            || by_variables.same_site
+    );
     assert_eq!(
         field.iter().filter(|byte| **byte == b';').count(),
         attributes

@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use session_cookie::action::{respond, Action};
+use session_cookie::action::{respond, settled, Action, Settled};
 use session_cookie::cookie::values;
 use session_cookie::policy::{Fallback, Limits, Mode, Policy, Rebind, Visibility};
 use session_cookie::session::{decode, encode, encoded_len, Undecodable};
@@ -92,7 +92,7 @@ fuzz_target!(|input: Input| {
     let mut reading = Reading::NONE;
     let find = |id: &[u8]| (id == known).then_some(());
     let cookies = fields.iter().map(Vec::as_slice);
-    let found = read(cookies, &policy, find, &|| now, &mut reading);
+    let found = read(cookies, &policy, find, || now, &mut reading);
     let verdicts: Vec<_> = all()
         .map(|value| expected(value, &policy, known, now))
         .collect();
@@ -135,7 +135,15 @@ fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u6
     let owner = if stays { reading.session.id } else { served };
     let kept = stays || reading.verdict == Verdict::Valid && reading.session.id == served;
 
-    let session = match respond(policy, reading, served, || sets, now) {
+    let action = respond(policy, reading, served, || sets, now);
+    if reading.session.id == served {
+        match settled(policy, reading) {
+            Settled::Yes => assert_eq!(action, Action::None),
+            Settled::UnlessSet => assert!(sets || action == Action::None),
+            Settled::No => {}
+        }
+    }
+    let session = match action {
         Action::None => return assert!(kept || policy.mode != Mode::Insert),
         Action::Rewrite(id) => {
             return assert!(policy.mode == Mode::Rewrite && id == owner);
@@ -162,7 +170,7 @@ fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u6
     let find = |id: &[u8]| (id == owner).then_some(());
     let field = [b"route=", &value[..]].concat();
     let mut next = Reading::NONE;
-    let _ = read([&field[..]].into_iter(), policy, find, &|| now, &mut next);
+    let _ = read([&field[..]].into_iter(), policy, find, || now, &mut next);
     assert_eq!((next.verdict, next.session), (Verdict::Valid, session));
     assert_eq!(respond(policy, &next, owner, || false, now), Action::None);
 }

@@ -96,10 +96,13 @@ pub(crate) unsafe fn check(cf: *mut ngx_conf_t) {
         for given in &main.hide_directives {
             let what = match find(cf, given.upstream) {
                 None => "there is no upstream",
-                Some(us) if upstream_conf(us).policy.is_none() => {
-                    "there is no \"session_sticky\" in upstream"
-                }
-                Some(_) => continue,
+                Some(us) => match &upstream_conf(us).policy {
+                    None => "there is no \"session_sticky\" in upstream",
+                    Some(policy) if policy.hides().is_none() => {
+                        "there is neither \"option=indirect\" nor \"mode=prefix\" in upstream"
+                    }
+                    Some(_) => continue,
+                },
             };
             ngx_log_error!(
                 NGX_LOG_WARN,

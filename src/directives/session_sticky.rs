@@ -401,32 +401,37 @@ fn accepted(words: &[u8]) -> Option<Vec<Accepted>> {
     Some(forms)
 }
 
-/// What browsers want of names with a prefix (RFC 6265bis, section 4.1.3); they compare it in any case.
 fn check_cookie_prefix<'a>(policy: &Policy, has_domain: bool) -> Result<(), Error<'a>> {
+    match missing_of_prefix(policy, has_domain) {
+        Some(needs) if policy.mode == Mode::Insert => Err(Error::CookiePrefix {
+            cookie: Box::from(&*policy.cookie),
+            needs,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What browsers want of a name with a prefix (RFC 6265bis, section 4.1.3), if it is not there; they compare the
+/// prefix in any case. `has_domain`: variables say the domain.
+pub(super) fn missing_of_prefix(policy: &Policy, has_domain: bool) -> Option<&'static str> {
     let begins = |prefix: &[u8]| {
         policy
             .cookie
             .get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    let needs = if policy.mode != Mode::Insert {
-        return Ok(());
-    } else if begins(b"__Secure-") && policy.secure != Secure::On {
-        "\"secure\": browsers refuse such a cookie without it"
+    if begins(b"__Secure-") && policy.secure != Secure::On {
+        Some("\"secure\": browsers refuse such a cookie without it")
     } else if begins(b"__Host-")
         && !(policy.secure == Secure::On
             && policy.domain.is_none()
             && !has_domain
             && *policy.path == *b"/")
     {
-        "\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise"
+        Some("\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise")
     } else {
-        return Ok(());
-    };
-    Err(Error::CookiePrefix {
-        cookie: Box::from(&*policy.cookie),
-        needs,
-    })
+        None
+    }
 }
 
 /// Combinations that mean nothing, with what becomes of them.

@@ -2,15 +2,19 @@
 //!
 //! Requests share header fields: a subrequest begins with a copy of the list's head, so that changing a
 //! field in place would change it for its parent too, whenever that one happens to be sent. A view
-//! therefore is a list of the request's own. The fields as the client sent them stay, and are kept with
-//! the view in the pool, where the next location or a subrequest finds them: what is hidden once stays
-//! hidden, but can still be read.
+//! therefore is a list of the request's own, with `Cookie` fields of its own. Those that the client sent
+//! stay, and are kept with the view in the pool, where the next location or a subrequest finds them: what
+//! is hidden once stays hidden, but can still be read.
+
+mod lone;
 
 use core::ptr;
 
 use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_t, ngx_table_elt_t};
 
 use session_cookie::cookie::{Name, Rule};
+
+pub(crate) use lone::Lone;
 
 use super::{bytes, pool, string};
 
@@ -79,8 +83,6 @@ impl Cookies {
             #[cfg(nginx_header_chains)]
             {
                 (*r).headers_in.cookie = self.0;
-                // Whoever needs the other chains has nginx make them anew, from the new list.
-                (*r).headers_in.set_multi_linked(0);
             }
             #[cfg(not(nginx_header_chains))]
             {
@@ -124,8 +126,17 @@ pub(crate) struct View {
     pub(crate) original: Cookies,
     /// What is hidden of them.
     pub(crate) rules: &'static [Rule<'static>],
-    /// Where there is one rule and one pair that it names: the name and the value.
-    pub(crate) only: Option<(&'static Name, &'static [u8])>,
+    /// Where there is one rule, and one pair that it names: that pair.
+    pub(crate) only: Option<Only>,
+}
+
+/// The only pair that a rule hides in a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Only {
+    /// Its name: that of the policy from which the rule is.
+    pub(crate) name: &'static Name,
+    /// What is hidden of it: the value, or the id that is a prefix of it.
+    pub(crate) said: &'static [u8],
 }
 
 impl pool::Keep for View {
@@ -165,12 +176,12 @@ impl View {
     /// # Safety
     ///
     /// `r` is live, before its request to the server behind is created. The values live in its pool.
-    pub(crate) unsafe fn install<'a>(
+    pub(crate) unsafe fn install(
         self,
         r: *mut ngx_http_request_t,
         rules: &'static [Rule<'static>],
         mut strip: impl FnMut(&'static [u8]) -> Result<&'static [u8], OutOfMemory>,
-    ) -> Result<&'a mut Self, OutOfMemory> {
+    ) -> Result<(), OutOfMemory> {
         // SAFETY: `r` is live. The new list is filled before it is installed, and has room for the old one.
         unsafe {
             let old = &raw const (*r).headers_in.headers;
@@ -211,6 +222,9 @@ impl View {
                 pool: (*r).pool,
             };
             left.install(r);
+            // Whoever needs the other chains has nginx make them anew, from the new list.
+            #[cfg(nginx_header_chains)]
+            (*r).headers_in.set_multi_linked(0);
 
             let view = View {
                 installed: Cookies::current(r),
@@ -218,9 +232,9 @@ impl View {
                 only: None,
                 ..self
             };
-            let kept = pool::keep((*r).pool, view).ok_or(OutOfMemory)?;
-            Ok(&mut *kept.as_ptr())
+            pool::keep((*r).pool, view).ok_or(OutOfMemory)?;
         }
+        Ok(())
     }
 }
 
@@ -294,9 +308,15 @@ unsafe fn fields_of(part: *const ngx_list_part_t) -> impl Iterator<Item = *mut n
 }
 
 /// Is this a `Cookie` field?
+#[inline]
 fn is_cookie(field: &ngx_table_elt_t) -> bool {
-    // SAFETY: the key of a live field.
-    field.key.len == COOKIE.len() && unsafe { bytes(field.key) }.eq_ignore_ascii_case(COOKIE)
+    if field.key.len != COOKIE.len() {
+        return false;
+    }
+    // SAFETY: the key of a live field, which has letters.
+    let key = unsafe { core::slice::from_raw_parts(field.key.data, COOKIE.len()) };
+    // `Accept` has as many.
+    matches!(key.first(), Some(b'C' | b'c')) && key.eq_ignore_ascii_case(COOKIE)
 }
 
 const COOKIE: &[u8] = b"Cookie";

@@ -66,6 +66,17 @@ pub(crate) unsafe fn set_cookies(r: *mut ngx_http_request_t) -> SetCookies {
     SetCookies { part, at: 0 }
 }
 
+/// Does the response set any cookie?
+///
+/// # Safety
+///
+/// `r` is live.
+#[inline(never)]
+pub(crate) unsafe fn sets_any(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: the caller's promise; the list does not grow meanwhile.
+    unsafe { set_cookies(r).next().is_some() }
+}
+
 /// See [`set_cookies`].
 pub(crate) struct SetCookies {
     part: *mut ngx_list_part_t,
@@ -75,7 +86,7 @@ pub(crate) struct SetCookies {
 impl Iterator for SetCookies {
     type Item = SetCookie;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<SetCookie> {
         // SAFETY: the list of a live request: parts linked to null, each with `nelts` elements.
         unsafe {
@@ -97,10 +108,13 @@ impl Iterator for SetCookies {
 }
 
 /// Is it a `Set-Cookie` field that was not removed?
+#[inline(always)]
 fn is_set_cookie(field: &ngx_table_elt_t) -> bool {
-    if field.hash == 0 || field.key.len != SET_COOKIE.len() {
-        return false;
-    }
+    field.key.len == SET_COOKIE.len() && field.hash != 0 && is_called_set_cookie(field)
+}
+
+#[inline(never)]
+fn is_called_set_cookie(field: &ngx_table_elt_t) -> bool {
     // SAFETY: the key of a live field.
     let key = unsafe { bytes(field.key) };
     // Nearly everybody writes it like this.

@@ -54,6 +54,24 @@ pub(crate) unsafe fn current_generation(peers: Peers) -> ngx_uint_t {
     generation.unwrap_or_default()
 }
 
+/// May the generation change while requests are served? Only a `zone` counts one.
+///
+/// # Safety
+///
+/// `peers` is live.
+#[inline]
+pub(crate) unsafe fn may_change(peers: Peers) -> bool {
+    #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+    // SAFETY: the caller's promise; the pointer is written before requests are served.
+    let counts = unsafe { !(*peers).config.is_null() };
+    #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
+    let counts = {
+        let _ = peers;
+        false
+    };
+    counts
+}
+
 /// The generation of the servers that a request began with.
 ///
 /// # Safety
@@ -112,21 +130,6 @@ pub(crate) unsafe fn address_of<'a>(peer: Peer) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts((*peer).sockaddr.cast(), (*peer).socklen as usize) }
 }
 
-/// The group that a server stands in, among the servers of `primary`.
-///
-/// # Safety
-///
-/// `primary` is live.
-pub(crate) unsafe fn group_of(primary: Peers, member: &Member<Peer>) -> Option<Peers> {
-    let peers = if member.backup {
-        // SAFETY: the group of backups, or null.
-        unsafe { (*primary).next }
-    } else {
-        primary
-    };
-    (!peers.is_null()).then_some(peers)
-}
-
 /// nginx 1.29.6 and newer: the bit of `down` for draining (`NGX_HTTP_UPSTREAM_DRAINING`).
 const DRAINING: ngx_uint_t = 8;
 
@@ -140,35 +143,39 @@ pub(crate) unsafe fn is_draining(peer: Peer) -> bool {
     unsafe { cfg!(nginx_drain) && (*peer).down & DRAINING != 0 }
 }
 
-/// Where the bit of a server stands in the bitmap of those already tried.
-fn tried_bit(index: u32) -> (usize, usize) {
+/// The word of the bitmap of those already tried, and the bit of a server in it.
+///
+/// # Safety
+///
+/// The member is a primary server, and `data` is live.
+#[inline]
+unsafe fn tried_bit(member: &Member<Peer>, data: PeerData) -> (*mut usize, usize) {
     let bits = usize::BITS;
-    ((index / bits) as usize, 1usize.wrapping_shl(index % bits))
+    // SAFETY: the bitmap has a bit for every primary server.
+    let word = unsafe { (*data).tried.add((member.index / bits) as usize) };
+    (word, 1usize.wrapping_shl(member.index % bits))
 }
 
-/// Could nginx's own balancers choose this server for this request now? (`ngx_http_upstream_get_peer`)
+/// Could nginx's own balancers choose this server for this request now, if it was not tried before?
+/// (`ngx_http_upstream_get_peer`)
 ///
 /// A draining server may keep its sessions.
 ///
 /// # Safety
 ///
-/// The member is one of `peers`, which is locked; `data` is this request's.
-unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> bool {
-    // SAFETY: the caller's promise; the bitmap has a bit for every primary server.
+/// The member is one of `peers`, which is locked.
+#[inline(always)]
+unsafe fn is_available(peers: Peers, member: &Member<Peer>) -> bool {
+    // SAFETY: the caller's promise.
     unsafe {
         let peer = member.peer;
-        let (word, bit) = tried_bit(member.index);
-
-        if !member.backup && *(*data).tried.add(word) & bit != 0 {
-            return false;
-        }
         if (*peer).down != 0 && !member.draining {
             return false;
         }
         // Failures of a single server are counted, but nobody looks at them.
-        if (*peers).single() == 0
-            && (*peer).max_fails != 0
+        if (*peer).max_fails != 0
             && (*peer).fails >= (*peer).max_fails
+            && (*peers).single() == 0
             && ngx_time().wrapping_sub((*peer).checked) <= (*peer).fail_timeout
         {
             return false;
@@ -184,10 +191,11 @@ unsafe fn is_available(peers: Peers, member: &Member<Peer>, data: PeerData) -> b
 /// `data` is live, and the member is of its generation.
 pub(crate) unsafe fn forget_try(member: &Member<Peer>, data: PeerData) {
     if !member.backup {
-        let (word, bit) = tried_bit(member.index);
-        // SAFETY: the bitmap has a bit for every primary server, and it is about these as long as the
-        // balancer was not asked.
-        unsafe { *(*data).tried.add(word) &= !bit };
+        // SAFETY: the bitmap is about the primary servers as long as the balancer was not asked.
+        unsafe {
+            let (word, bit) = tried_bit(member, data);
+            *word &= !bit;
+        }
     }
 }
 
@@ -215,31 +223,64 @@ pub(crate) unsafe fn forget_check(data: PeerData) {
 ///
 /// `data` is the round robin data of the request behind `pc`, whose balancer was not asked yet; the
 /// member is one of the servers of `primary`, and neither group is locked.
+#[inline]
 pub(crate) unsafe fn take(
     primary: Peers,
     member: &Member<Peer>,
     data: PeerData,
     pc: *mut ngx_peer_connection_t,
 ) -> bool {
-    // SAFETY: the caller's promise. The generation is compared under the lock before the server is
-    // touched, so that it is still there; the reference keeps it until `free`.
+    // SAFETY: the caller's promise.
     unsafe {
-        let Some(peers) = group_of(primary, member) else {
-            return false;
-        };
+        if member.backup {
+            take_backup(primary, member, data, pc)
+        } else {
+            take_from::<false>(primary, primary, member, data, pc)
+        }
+    }
+}
 
+/// Takes a server of the other group.
+#[cold]
+#[inline(never)]
+unsafe fn take_backup(
+    primary: Peers,
+    member: &Member<Peer>,
+    data: PeerData,
+    pc: *mut ngx_peer_connection_t,
+) -> bool {
+    // SAFETY: as in `take`.
+    unsafe {
+        let backups = (*primary).next;
+        !backups.is_null() && take_from::<true>(primary, backups, member, data, pc)
+    }
+}
+
+/// Takes a server of this group, which knows whether it is that of the backups: nearly none is.
+#[inline(always)]
+unsafe fn take_from<const BACKUP: bool>(
+    primary: Peers,
+    peers: Peers,
+    member: &Member<Peer>,
+    data: PeerData,
+    pc: *mut ngx_peer_connection_t,
+) -> bool {
+    // SAFETY: as in `take`. The generation is compared under the lock before the server is touched, so that
+    // it is still there; the reference keeps it until `free`.
+    unsafe {
         exclusively(peers, || {
-            if generation_of(data) != current_generation(primary)
-                || !is_available(peers, member, data)
-            {
+            if generation_of(data) != current_generation(primary) || !is_available(peers, member) {
                 return false;
+            }
+            if !BACKUP {
+                let (word, bit) = tried_bit(member, data);
+                if *word & bit != 0 {
+                    return false;
+                }
+                *word |= bit;
             }
 
             let peer = member.peer;
-            if !member.backup {
-                let (word, bit) = tried_bit(member.index);
-                *(*data).tried.add(word) |= bit;
-            }
             (*data).peers = peers;
             (*data).current = peer;
             #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
@@ -250,7 +291,7 @@ pub(crate) unsafe fn take(
 
             // The next request after `fail_timeout` is the one that tries a server again.
             let now = ngx_time();
-            if (*peers).single() == 0 && now.wrapping_sub((*peer).checked) > (*peer).fail_timeout {
+            if now.wrapping_sub((*peer).checked) > (*peer).fail_timeout && (*peers).single() == 0 {
                 (*peer).checked = now;
             }
 

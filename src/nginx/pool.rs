@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t};
+use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_cleanup_t, ngx_pool_t};
 use session_cookie::text::Sink;
 
 /// Text that is written into a pool.
@@ -89,6 +89,44 @@ pub(crate) unsafe fn array<T>(pool: *mut ngx_pool_t, count: usize) -> Option<Non
     NonNull::new(unsafe { ngx_palloc(pool, size) }.cast())
 }
 
+/// Memory for a `T` and so many bytes behind it, not initialized.
+///
+/// # Safety
+///
+/// `pool` is live.
+#[inline]
+pub(crate) unsafe fn with_room<T>(pool: *mut ngx_pool_t, bytes: usize) -> Option<NonNull<T>> {
+    const { assert!(align_of::<T>() <= ALIGNMENT) };
+    // SAFETY: the pool is live; ngx_palloc aligns as T needs it.
+    let place = unsafe { ngx_palloc(pool, size_of::<T>().checked_add(bytes)?) };
+    NonNull::new(place.cast())
+}
+
+/// The same, and behind these bytes one text of two.
+///
+/// # Safety
+///
+/// `pool` is live, and outlives `'a`.
+#[inline]
+pub(crate) unsafe fn with_text<'a, T>(
+    pool: *mut ngx_pool_t,
+    bytes: usize,
+    before: &[u8],
+    after: &[u8],
+) -> Option<(NonNull<T>, &'a [u8])> {
+    // Both are in memory, so this is no more than there is.
+    let length = before.len().wrapping_add(after.len());
+    // SAFETY: the pool is live, and so much is behind the place.
+    unsafe {
+        let place = with_room::<T>(pool, bytes.checked_add(length)?)?;
+        let text = place.add(1).cast::<u8>().add(bytes);
+        text.copy_from_nonoverlapping(NonNull::from(before).cast(), before.len());
+        let rest = text.add(before.len());
+        rest.copy_from_nonoverlapping(NonNull::from(after).cast(), after.len());
+        Some((place, core::slice::from_raw_parts(text.as_ptr(), length)))
+    }
+}
+
 /// A list in a pool, with room for a number of values that is known ahead.
 pub(crate) struct Stack<T> {
     place: NonNull<T>,
@@ -151,7 +189,8 @@ pub(crate) enum Kind {
 /// A kept value, behind what tells its type: functions are no mark for it, because the linker may give
 /// two equal functions one address.
 #[repr(C)]
-struct Kept<T> {
+pub(crate) struct Kept<T> {
+    cleanup: ngx_pool_cleanup_t,
     kind: Kind,
     value: T,
 }
@@ -165,16 +204,37 @@ unsafe extern "C" fn kept(_: *mut c_void) {}
 ///
 /// `pool` is live.
 pub(crate) unsafe fn keep<T: Keep>(pool: *mut ngx_pool_t, value: T) -> Option<NonNull<T>> {
-    // SAFETY: nginx allocates the bytes for a Kept<T>, aligned, behind `data`.
+    // SAFETY: the caller's promise; the place is new memory of the pool.
     unsafe {
-        let cleanup = NonNull::new(ngx_pool_cleanup_add(pool, size_of::<Kept<T>>()))?.as_ptr();
-        let place = NonNull::new((*cleanup).data.cast::<Kept<T>>())?.as_ptr();
+        let place = array::<Kept<T>>(pool, 1)?;
+        Some(keep_at(pool, place.as_ptr(), value))
+    }
+}
+
+/// Keeps a value in the pool, at a place that the pool has given already.
+///
+/// # Safety
+///
+/// `pool` is live, `place` is memory of it, and nobody else writes there.
+#[inline]
+pub(crate) unsafe fn keep_at<T: Keep>(
+    pool: *mut ngx_pool_t,
+    place: *mut Kept<T>,
+    value: T,
+) -> NonNull<T> {
+    // SAFETY: as ngx_pool_cleanup_add() does it, which would allocate twice.
+    unsafe {
         place.write(Kept {
+            cleanup: ngx_pool_cleanup_t {
+                handler: Some(kept),
+                data: place.cast(),
+                next: (*pool).cleanup,
+            },
             kind: T::KIND,
             value,
         });
-        (*cleanup).handler = Some(kept);
-        Some(NonNull::from(&mut (*place).value))
+        (*pool).cleanup = place.cast();
+        NonNull::from(&mut (*place).value)
     }
 }
 
@@ -183,25 +243,25 @@ pub(crate) unsafe fn keep<T: Keep>(pool: *mut ngx_pool_t, value: T) -> Option<No
 /// # Safety
 ///
 /// `pool` is live.
+#[inline]
 pub(crate) unsafe fn find<T: Keep>(
     pool: *mut ngx_pool_t,
     accept: impl Fn(&T) -> bool,
 ) -> Option<NonNull<T>> {
-    // SAFETY: the list of a live pool is well formed; behind our mark there is a kind and its value.
+    // SAFETY: the list of a live pool is well formed; where our mark is, an entry has a kind and its value
+    // behind it.
     unsafe {
-        let mut cleanup = (*pool).cleanup;
-        while let Some(entry) = cleanup.as_ref() {
-            if entry
-                .handler
-                .is_some_and(|handler| handler as usize == kept as *const () as usize)
-                && *entry.data.cast::<Kind>() == T::KIND
+        let mut entry = (*pool).cleanup;
+        while !entry.is_null() {
+            let is_kept = |handler| handler as usize == kept as *const () as usize;
+            if (*entry).handler.is_some_and(is_kept) && (*entry.cast::<Kept<()>>()).kind == T::KIND
             {
-                let value = &mut (*entry.data.cast::<Kept<T>>()).value;
-                if accept(value) {
-                    return Some(NonNull::from(value));
+                let value = &raw mut (*entry.cast::<Kept<T>>()).value;
+                if accept(&*value) {
+                    return NonNull::new(value);
                 }
             }
-            cleanup = entry.next;
+            entry = (*entry).next;
         }
     }
     None

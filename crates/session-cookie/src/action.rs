@@ -29,26 +29,6 @@ pub fn respond<'a>(
     sets: impl Fn() -> bool,
     now: u64,
 ) -> Action<'a> {
-    // Nearly every answer: the session goes on, and its cookie says all there is to say. The id is then
-    // mostly the same text, not only an equal one.
-    if policy.is_quiet()
-        && reading.verdict == Verdict::Valid
-        && reading.session.stamps.is_none()
-        && core::ptr::eq(reading.session.id, served)
-    {
-        return Action::None;
-    }
-    decide(policy, reading, served, sets, now)
-}
-
-#[inline(never)]
-fn decide<'a>(
-    policy: &Policy,
-    reading: &Reading<'a>,
-    served: &'a [u8],
-    sets: impl Fn() -> bool,
-    now: u64,
-) -> Action<'a> {
     let owner = owner(policy, reading, served);
     match policy.mode {
         Mode::Rewrite => Action::Rewrite(owner.id()),
@@ -71,6 +51,30 @@ fn decide<'a>(
     }
 }
 
+/// Is it known ahead that an answer of the server that the cookie names needs nothing?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Settled {
+    /// So it is with nearly every request: the session goes on, and its cookie says all there is to say.
+    Yes,
+    /// If the answer sets no cookie.
+    UnlessSet,
+    /// It may need something.
+    No,
+}
+
+/// What is known when a cookie has been read.
+#[inline]
+pub fn settled(policy: &Policy, reading: &Reading) -> Settled {
+    let goes_on = reading.verdict == Verdict::Valid && reading.session.stamps.is_none();
+    if !goes_on || !policy.is_quiet() {
+        Settled::No
+    } else if policy.replaces() {
+        Settled::UnlessSet
+    } else {
+        Settled::Yes
+    }
+}
+
 /// Whose the session is from now on.
 #[derive(Clone, Copy)]
 enum Owner<'a> {
@@ -83,17 +87,20 @@ enum Owner<'a> {
 }
 
 impl<'a> Owner<'a> {
+    #[inline]
     fn id(self) -> &'a [u8] {
         match self {
             Owner::Kept(id) | Owner::Upgraded(id) | Owner::New(id) => id,
         }
     }
 
+    #[inline]
     fn is_kept(self) -> bool {
         matches!(self, Owner::Kept(_))
     }
 }
 
+#[inline]
 fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<'a> {
     let named = reading.session.id;
     match (reading.verdict, policy.rebind) {
@@ -102,12 +109,13 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
         (Verdict::Valid, _) if core::ptr::eq(named, served) || named == served => {
             Owner::Kept(named)
         }
-        (Verdict::Accepted, _) if named == served => Owner::Upgraded(named),
+        (Verdict::Accepted, _) => Owner::Upgraded(served),
         _ => Owner::New(served),
     }
 }
 
 /// The stamps of the session from now on: a session begins when its cookie is new.
+#[inline]
 fn stamps(policy: &Policy, reading: &Reading, owner: Owner, now: u64) -> Option<Stamps> {
     if !policy.limits.any() {
         return None;
@@ -162,6 +170,40 @@ mod tests {
             )),
             _ => None,
         }
+    }
+
+    #[test]
+    fn a_settled_session_needs_nothing_whatever_the_answer_is() {
+        let id = b"a";
+        let verdicts = [Verdict::None, Verdict::Valid, Verdict::Accepted];
+        let modes = [Mode::Insert, Mode::Repeat, Mode::Rewrite, Mode::Prefix];
+        let mut known = alloc::vec::Vec::new();
+        for (verdict, mode) in verdicts.iter().flat_map(|v| modes.map(|mode| (*v, mode))) {
+            for visibility in [Visibility::Direct, Visibility::Indirect] {
+                for stamps in [None, Some((NOW - 9, NOW - 9))] {
+                    for policy in [Policy::default(), limited()] {
+                        let policy = Policy {
+                            mode,
+                            visibility,
+                            ..policy
+                        };
+                        let reading = Reading {
+                            verdict,
+                            ..valid(id, stamps)
+                        };
+                        let sets = match settled(&policy, &reading) {
+                            Settled::Yes => true,
+                            Settled::UnlessSet => false,
+                            Settled::No => continue,
+                        };
+                        known.push(visibility);
+                        let action = respond(&policy, &reading, id, || sets, NOW);
+                        assert_eq!(action, Action::None);
+                    }
+                }
+            }
+        }
+        assert_eq!(known, [Visibility::Direct, Visibility::Indirect]);
     }
 
     #[test]
@@ -264,9 +306,10 @@ mod tests {
             upgraded(&limited(), b"a"),
             Some((&b"a"[..], Some((NOW, NOW - 9))))
         );
+        // Another server that has the same id in the accepted form.
         assert_eq!(
             upgraded(&limited(), b"b"),
-            Some((&b"b"[..], Some((NOW, NOW))))
+            Some((&b"b"[..], Some((NOW, NOW - 9))))
         );
     }
 

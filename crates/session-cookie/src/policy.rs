@@ -255,10 +255,10 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Does a session that goes on need nothing in any answer?
+    /// Does a session that goes on need no cookie in an answer, unless in place of the server's?
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.mode == Mode::Insert && self.visibility == Visibility::Direct && !self.limits.any()
+        self.mode == Mode::Insert && !self.limits.any()
     }
 
     /// What of the cookie the server behind must not see.
@@ -268,6 +268,11 @@ impl Policy {
             (Mode::Insert | Mode::Repeat, Visibility::Indirect) => Some(Hide::Pair),
             (Mode::Insert | Mode::Repeat, Visibility::Direct) | (Mode::Rewrite, _) => None,
         }
+    }
+
+    /// Could a value be in an accepted form that, read as our own, is no cookie of ours at all?
+    pub fn accepts_unmarked(&self) -> bool {
+        self.mode == Mode::Prefix && !self.accept.is_empty()
     }
 
     /// Does our cookie take the place of one of that name from the server behind?

@@ -148,15 +148,25 @@ impl<P: Copy + Eq + Hash> Roster<P> {
     }
 
     /// The first server with this id, if any has it.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, id: &[u8]) -> Option<Named> {
         // Most ids have this length, and the compiler needs neither loops nor calls for it.
-        match <&[u8; MD5_HEX]>::try_from(id) {
-            Ok(id) => self.look_up(hash_id(id), |text| {
-                text.try_into().is_ok_and(|text: &[u8; MD5_HEX]| text == id)
-            }),
-            Err(_) => self.look_up(hash_id(id), |text| text == id),
+        match id.try_into() {
+            Ok(id) => self.find_md5(id),
+            Err(_) => self.find_any(id),
         }
+    }
+
+    #[inline(never)]
+    fn find_md5(&self, id: &[u8; MD5_HEX]) -> Option<Named> {
+        self.look_up(hash_id(id), |text| {
+            text.try_into().is_ok_and(|text: &[u8; MD5_HEX]| text == id)
+        })
+    }
+
+    #[inline(never)]
+    fn find_any(&self, id: &[u8]) -> Option<Named> {
+        self.look_up(hash_id(id), |text| text == id)
     }
 
     #[inline(always)]

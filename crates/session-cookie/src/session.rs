@@ -7,8 +7,11 @@
 //! ```
 
 use crate::cookie::split_prefix;
+use crate::id::MD5_HEX;
 use crate::policy::Mode;
-use crate::text::{decimal, find, leading_decimal, unquote, Sink, DECIMAL};
+use crate::text::{
+    contains, decimal, find, leading_decimal, ten_digits, to_ten_digits, unquote, Sink, DECIMAL,
+};
 
 /// When a session was used, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,20 +56,54 @@ pub enum Undecodable {
 ///
 /// [`Undecodable`] says what the value is instead.
 pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
-    let session = match mode {
+    match mode {
         Mode::Prefix => {
             let (id, _) = split_prefix(value).ok_or(Undecodable::Unmarked)?;
-            Session { id, stamps: None }
+            not_empty(Session { id, stamps: None })
         }
         Mode::Insert | Mode::Repeat | Mode::Rewrite => {
-            stamped(unquote(value)).ok_or(Undecodable::Malformed)?
+            not_empty(stamped(unquote(value)).ok_or(Undecodable::Malformed)?)
         }
-    };
+    }
+}
 
+fn not_empty(session: Session) -> Result<Session, Undecodable> {
     if session.id.is_empty() {
         return Err(Undecodable::Malformed);
     }
     Ok(session)
+}
+
+/// Decodes what nearly every value is that is not an id alone; `None`: [`decode`] says more.
+#[inline(always)]
+pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
+    let session = match mode {
+        Mode::Prefix => {
+            let (id, _) = split_prefix(value)?;
+            Session { id, stamps: None }
+        }
+        Mode::Insert | Mode::Repeat | Mode::Rewrite => as_written(value)?,
+    };
+    (!session.id.is_empty()).then_some(session)
+}
+
+/// A value with stamps as [`encode`] writes it in our time.
+#[inline(always)]
+fn as_written(value: &[u8]) -> Option<Session<'_>> {
+    let (id, [STAMP, stamps @ ..]) = value.split_last_chunk::<STAMPS>()? else {
+        return None;
+    };
+    let (last_seen, [STAMP, first_seen @ ..]) = stamps.split_first_chunk()? else {
+        return None;
+    };
+    let stamps = Stamps {
+        last_seen: ten_digits(last_seen)?,
+        first_seen: ten_digits(first_seen.try_into().ok()?)?,
+    };
+    (!contains(STAMP, id)).then_some(Session {
+        id,
+        stamps: Some(stamps),
+    })
 }
 
 fn stamped(value: &[u8]) -> Option<Session<'_>> {
@@ -126,24 +163,87 @@ fn haproxy_date(digits: &[u8]) -> Option<u64> {
     Some(date << 2)
 }
 
+/// Two stamps of ten digits, each after its mark.
+const STAMPS: usize = 2 * (1 + 10);
+
+/// The text of stamps that have ten digits each.
+#[inline(always)]
+fn stamps_text(stamps: Stamps) -> Option<[u8; STAMPS]> {
+    let mut text = [STAMP; STAMPS];
+    let (last_seen, first_seen) = text.split_at_mut(STAMPS / 2);
+    *last_seen.last_chunk_mut()? = to_ten_digits(stamps.last_seen)?;
+    *first_seen.last_chunk_mut()? = to_ten_digits(stamps.first_seen)?;
+    Some(text)
+}
+
 /// The most bytes that [`encode`] writes.
+#[inline]
 pub fn encoded_len(session: &Session) -> usize {
-    let stamps = if session.stamps.is_some() {
-        2 * (DECIMAL + 1)
-    } else {
-        0
+    let stamps = match session.stamps {
+        Some(_) => ANY_STAMPS,
+        None => 0,
     };
     session.id.len().saturating_add(stamps)
 }
 
 /// Writes the value of a cookie in insert mode.
+#[inline(always)]
 pub fn encode(session: &Session, out: &mut impl Sink) {
-    out.put(session.id);
+    // Most ids have this length, and the compiler needs no call to copy halves of it.
+    match <&[u8; MD5_HEX]>::try_from(session.id) {
+        Ok(id) => {
+            let (start, end) = id.split_at(MD5_HEX / 2);
+            out.put(start);
+            out.put(end);
+        }
+        Err(_) => out.put(session.id),
+    }
     if let Some(stamps) = session.stamps {
-        out.put(&[STAMP]);
-        out.put_decimal(stamps.last_seen);
-        out.put(&[STAMP]);
-        out.put_decimal(stamps.first_seen);
+        match stamps_text(stamps) {
+            Some(text) => out.put(&text),
+            None => out.put(any_stamps_text(stamps).as_bytes()),
+        }
+    }
+}
+
+/// The text of any stamps. It is made apart, so that nearly always nothing but the copies of what is put
+/// needs the sink in memory.
+#[cold]
+#[inline(never)]
+fn any_stamps_text(stamps: Stamps) -> Small {
+    let mut text = Small {
+        bytes: [0; ANY_STAMPS],
+        length: 0,
+    };
+    for stamp in [stamps.last_seen, stamps.first_seen] {
+        text.put(&[STAMP]);
+        text.put_decimal(stamp);
+    }
+    text
+}
+
+/// Two stamps of any number of digits, each after its mark.
+const ANY_STAMPS: usize = 2 * (1 + DECIMAL);
+
+/// A text that has room for any stamps.
+struct Small {
+    bytes: [u8; ANY_STAMPS],
+    length: usize,
+}
+
+impl Small {
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Sink for Small {
+    fn put(&mut self, text: &[u8]) {
+        let end = self.length.saturating_add(text.len());
+        if let Some(place) = self.bytes.get_mut(self.length..end) {
+            place.copy_from_slice(text);
+            self.length = end;
+        }
     }
 }
 
@@ -163,6 +263,31 @@ mod tests {
             first_seen: 1_556_447_041,
         });
         assert_eq!(decode(value, Mode::Insert), Ok(Session { id: ID, stamps }));
+    }
+
+    #[test]
+    fn stamps_of_any_length_are_written() {
+        for (last_seen, first_seen) in [
+            (9_999_999_999, 1_000_000_000),
+            (10_000_000_000, 1_556_447_041),
+            (1_556_447_041, 999_999_999),
+            (u64::MAX, 0),
+        ] {
+            let session = Session {
+                id: b"x",
+                stamps: Some(Stamps {
+                    last_seen,
+                    first_seen,
+                }),
+            };
+            let mut value = Vec::new();
+            encode(&session, &mut value);
+            assert_eq!(
+                value,
+                alloc::format!("x|{last_seen}|{first_seen}").into_bytes()
+            );
+            assert_eq!(decode(&value, Mode::Insert), Ok(session));
+        }
     }
 
     #[test]
@@ -195,6 +320,10 @@ mod tests {
             "x|1|-1",
             "x|1|1|1",
             "x|1|99999999999999999999",
+            "|1556447041|1556447041",
+            "x|1|1556447041|1556447041",
+            "x|155644704x|1556447041",
+            "x|1556447041:1556447041",
         ] {
             assert_eq!(
                 decode(value.as_bytes(), Mode::Insert),
@@ -245,6 +374,9 @@ mod tests {
         fn any_bytes_are_decoded_or_refused(value: Vec<u8>) {
             for mode in [Mode::Insert, Mode::Rewrite, Mode::Prefix] {
                 let _ = decode(&value, mode);
+                if let Some(session) = decode_usual(&value, mode) {
+                    prop_assert_eq!(decode(&value, mode), Ok(session));
+                }
             }
         }
 
@@ -257,6 +389,25 @@ mod tests {
             encode(&session, &mut value);
             prop_assert!(value.len() <= encoded_len(&session));
             prop_assert_eq!(decode(&value, Mode::Insert), Ok(session));
+        }
+
+        #[test]
+        fn what_is_decoded_at_once_is_what_is_decoded(
+            id in "[|\"a]{0,3}|[a-f]{32}",
+            mut stamps in "\\|[0-9]{10}\\|[0-9]{10}",
+            at in 0..STAMPS,
+            other: u8,
+        ) {
+            stamps.insert_str(0, &id);
+            let mut value = stamps.into_bytes();
+            let is_id = !id.is_empty() && !id.contains('|');
+            prop_assert_eq!(decode_usual(&value, Mode::Insert).is_some(), is_id);
+            prop_assert_eq!(decode_usual(&value, Mode::Prefix), None);
+            prop_assert_eq!(decode_usual(&value, Mode::Insert), decode(&value, Mode::Insert).ok());
+            value[id.len() + at] = other;
+            if let Some(session) = decode_usual(&value, Mode::Insert) {
+                prop_assert_eq!(decode(&value, Mode::Insert), Ok(session));
+            }
         }
     }
 }

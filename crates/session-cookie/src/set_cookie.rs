@@ -1,9 +1,12 @@
 //! The response's `Set-Cookie` field (RFC 6265, section 4.1): editing a server's, writing our own.
 
-use crate::cookie::{after_name, PREFIX_END};
-use crate::policy::{Policy, SameSite, Style};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::cookie::{after_name, Name, PREFIX_END};
+use crate::policy::{Policy, SameSite, Secure, Style};
 use crate::session::{encode, encoded_len, Session};
-use crate::text::{find, trim, trim_start, Sink, DECIMAL};
+use crate::text::{find, trim_end, trim_start, Sink};
 
 /// A server's `Set-Cookie`, parted around the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,18 +20,20 @@ pub struct Parts<'a> {
 }
 
 /// Parts a field around the value (RFC 6265, section 5.2), if it sets the cookie of exactly this name.
+#[inline]
 pub fn parse<'a>(field: &'a [u8], name: &[u8]) -> Option<Parts<'a>> {
     let rest = after_name(field, name)?;
-    let value = trim(rest.get(..find(b';', rest).unwrap_or(rest.len()))?);
+    let pair = rest.get(..find(b';', rest).unwrap_or(rest.len()))?;
+    let trimmed = trim_start(pair);
+    let value = trim_end(trimmed);
 
-    let start = field
-        .len()
-        .checked_sub(rest.len())?
-        .checked_add(if value.is_empty() {
-            0
-        } else {
-            rest.len().checked_sub(trim_start(rest).len())?
-        })?;
+    // Each is a part of the one before it. Without a value, white space stands behind it.
+    let start = field.len().wrapping_sub(if value.is_empty() {
+        rest.len()
+    } else {
+        rest.len()
+            .wrapping_sub(pair.len().wrapping_sub(trimmed.len()))
+    });
     let (before, rest) = field.split_at_checked(start)?;
     let (value, after) = rest.split_at_checked(value.len())?;
     Some(Parts {
@@ -44,149 +49,279 @@ pub fn sets(field: &[u8], name: &[u8]) -> bool {
 }
 
 /// Writes a server's field with the id in place of the value.
+#[inline]
 pub fn rewrite(parts: &Parts, id: &[u8], out: &mut impl Sink) {
     out.put(parts.before);
     out.put(id);
     out.put(parts.after);
 }
 
-/// Writes a server's field with the id before the value.
-pub fn prefix(parts: &Parts, id: &[u8], out: &mut impl Sink) {
-    out.put(parts.before);
-    out.put(id);
-    out.put(&[PREFIX_END]);
-    out.put(parts.value);
-    out.put(parts.after);
+/// Where the value begins in a field that sets the cookie of exactly this name: at [`Parts::value`].
+#[inline(always)]
+pub fn value_place(field: &[u8], name: &Name) -> Option<usize> {
+    let behind_name = name.strip(trim_start(field))?;
+    let rest = trim_start(behind_name).strip_prefix(b"=")?;
+    let value = trim_start(rest);
+    // Without a value, white space stands behind it.
+    let value = match value {
+        [] | [b';', ..] => rest,
+        _ => value,
+    };
+    // It is the end of the field.
+    Some(field.len().wrapping_sub(value.len()))
 }
 
-/// The most bytes that [`Insertion::expires`] has.
+/// Writes a server's field with the id before the value, which begins at `value`.
+#[inline]
+pub fn prefix(field: &[u8], value: usize, id: &[u8], out: &mut impl Sink) {
+    let (before, rest) = field.split_at_checked(value).unwrap_or((field, &[]));
+    out.put(before);
+    out.put(id);
+    out.put(&[PREFIX_END]);
+    out.put(rest);
+}
+
+/// The most bytes that [`Varying::expires`] has.
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 
-/// A cookie of our own, with what differs from request to request.
-#[derive(Clone, Copy, Debug)]
-pub struct Insertion<'a> {
-    /// The rules.
-    pub policy: &'a Policy,
-    /// The value.
-    pub session: Session<'a>,
+/// A cookie of our own: what is the same for every request is one text before the value, and one after it.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The name and its equals sign.
+    start: Box<[u8]>,
+    /// The attributes, up to the first that differs from request to request.
+    attributes: Box<[u8]>,
+    /// Those from there on.
+    others: Vec<Attribute>,
+    /// The most bytes that all this has.
+    room: usize,
+}
+
+/// Which attributes not the policy says, but [`Varying`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByVariables {
+    /// `Domain`.
+    pub domain: bool,
+    /// `SameSite`.
+    pub same_site: bool,
+}
+
+/// What differs from request to request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Varying<'a> {
     /// Now plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7), or with hyphens in the
     /// date, which user agents take as well.
     pub expires: Option<&'a [u8]>,
-    /// Which `Domain` attribute does it get?
+    /// The `Domain` attribute, where variables say it.
     pub domain: Option<&'a [u8]>,
-    /// Does it get the `Secure` attribute?
-    pub secure: bool,
-    /// Which `SameSite` attribute does it get?
+    /// Did the request come over TLS?
+    pub tls: bool,
+    /// The `SameSite` attribute, where a variable says it.
     pub same_site: Option<SameSite>,
 }
 
-impl Insertion<'_> {
-    /// The most bytes that [`Self::write`] writes.
-    pub fn max_len(&self) -> usize {
-        const FIXED: usize =
-            "=; Domain=; Path=; Max-Age=; Expires=; Secure; HttpOnly; SameSite=Strict; Partitioned"
-                .len()
-                + DECIMAL
-                + DATE;
-        let policy = self.policy;
-        [
-            policy.cookie.len(),
-            encoded_len(&self.session),
-            self.domain.map_or(0, <[u8]>::len),
-            policy.path.len(),
-        ]
-        .into_iter()
-        .chain(
-            policy
-                .attributes
-                .iter()
-                .map(|attribute| attribute.len().saturating_add("; ".len())),
-        )
-        .fold(FIXED, usize::saturating_add)
-    }
+/// A part of the attributes.
+#[derive(Clone, Debug)]
+enum Attribute {
+    Text(Vec<u8>),
+    /// What stands before the date.
+    Expires(&'static [u8]),
+    /// What stands before the domain.
+    Domain(&'static [u8]),
+    /// What is written on requests that came over TLS.
+    Tls(&'static [u8]),
+    /// What stands before the word.
+    SameSite(&'static [u8], fn(SameSite) -> &'static [u8]),
+}
 
-    /// Writes the field.
-    pub fn write(&self, out: &mut impl Sink) {
-        out.put(&self.policy.cookie);
-        out.put(b"=");
-        encode(&self.session, out);
-        match self.policy.style {
-            Style::Rfc => self.write_attributes(out),
-            Style::Nginx => self.write_attributes_as_nginx(out),
+impl Attribute {
+    fn max_len(&self) -> usize {
+        const WORD: usize = "Strict".len();
+        match self {
+            Attribute::Text(text) => text.len(),
+            Attribute::Expires(name) => name.len().saturating_add(DATE),
+            Attribute::Domain(name) | Attribute::Tls(name) => name.len(),
+            Attribute::SameSite(name, _) => name.len().saturating_add(WORD),
         }
     }
 
+    fn write(&self, varying: &Varying, out: &mut impl Sink) {
+        match self {
+            Attribute::Text(text) => out.put(text),
+            Attribute::Expires(name) => {
+                if let Some(expires) = varying.expires {
+                    out.put(name);
+                    out.put(expires);
+                }
+            }
+            Attribute::Domain(name) => {
+                if let Some(domain) = varying.domain {
+                    out.put(name);
+                    out.put(domain);
+                }
+            }
+            Attribute::Tls(name) => {
+                if varying.tls {
+                    out.put(name);
+                }
+            }
+            Attribute::SameSite(name, word) => {
+                if let Some(same_site) = varying.same_site {
+                    out.put(name);
+                    out.put(word(same_site));
+                }
+            }
+        }
+    }
+}
+
+impl Template {
+    /// Makes ready what a policy says.
+    pub fn new(policy: &Policy, by_variables: ByVariables) -> Self {
+        let mut attributes = Attributes(Vec::new());
+        match policy.style {
+            Style::Rfc => attributes.add_as_rfc(policy, by_variables),
+            Style::Nginx => attributes.add_as_nginx(policy, by_variables),
+        }
+        let mut others = attributes.0;
+        let start = [&policy.cookie, &b"="[..]].concat();
+        let room = others
+            .iter()
+            .map(Attribute::max_len)
+            .fold(start.len(), usize::saturating_add);
+        let first = match others.first_mut() {
+            Some(Attribute::Text(text)) => core::mem::take(text),
+            _ => Vec::new(),
+        };
+        others.retain(|other| !matches!(other, Attribute::Text(text) if text.is_empty()));
+        Template {
+            start: start.into(),
+            attributes: first.into(),
+            others,
+            room,
+        }
+    }
+
+    /// Does anything but the value differ from request to request?
+    #[inline]
+    pub fn varies(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// The most bytes that the field has.
+    #[inline]
+    pub fn max_len(&self, session: &Session, varying: &Varying) -> usize {
+        let domain = varying.domain.map_or(0, <[u8]>::len);
+        let room = self.room.saturating_add(encoded_len(session));
+        room.saturating_add(domain)
+    }
+
+    /// Writes the field, up to the first attribute that differs from request to request.
     #[inline(always)]
-    fn write_attributes(&self, out: &mut impl Sink) {
-        let policy = self.policy;
-        if let Some(domain) = self.domain {
-            out.put(b"; Domain=");
-            out.put(domain);
+    pub fn write(&self, session: &Session, out: &mut impl Sink) {
+        out.put(&self.start);
+        encode(session, out);
+        out.put(&self.attributes);
+    }
+
+    /// Writes the rest of the field.
+    pub fn write_rest(&self, varying: &Varying, out: &mut impl Sink) {
+        for other in &self.others {
+            other.write(varying, out);
         }
+    }
+}
+
+/// The attributes of a template, texts that follow each other joined to one.
+struct Attributes(Vec<Attribute>);
+
+impl Attributes {
+    fn add(&mut self, attribute: Attribute) {
+        self.0.push(attribute);
+    }
+
+    fn text(&mut self, name: &[u8], value: &[u8]) {
+        if let Some(Attribute::Text(text)) = self.0.last_mut() {
+            text.extend_from_slice(name);
+            text.extend_from_slice(value);
+        } else {
+            self.add(Attribute::Text([name, value].concat()));
+        }
+    }
+
+    fn text_if(&mut self, is_there: bool, name: &[u8]) {
+        if is_there {
+            self.text(name, b"");
+        }
+    }
+
+    fn secure(&mut self, secure: Secure, name: &'static [u8]) {
+        match secure {
+            Secure::Off => {}
+            Secure::On => self.text(name, b""),
+            Secure::Auto => self.add(Attribute::Tls(name)),
+        }
+    }
+
+    fn max_age(&mut self, max_age: u64, name: &[u8]) {
+        let mut digits = Vec::new();
+        digits.put_decimal(max_age);
+        self.text(name, &digits);
+    }
+
+    fn others(&mut self, policy: &Policy) {
+        for attribute in &policy.attributes {
+            self.text(b"; ", attribute);
+        }
+    }
+
+    fn domain(&mut self, policy: &Policy, by_variables: ByVariables, name: &'static [u8]) {
+        if by_variables.domain {
+            self.add(Attribute::Domain(name));
+        } else if let Some(domain) = &policy.domain {
+            self.text(name, domain);
+        }
+    }
+
+    fn add_as_rfc(&mut self, policy: &Policy, by_variables: ByVariables) {
+        self.domain(policy, by_variables, b"; Domain=");
         if !policy.path.is_empty() {
-            out.put(b"; Path=");
-            out.put(&policy.path);
+            self.text(b"; Path=", &policy.path);
         }
         if let Some(max_age) = policy.max_age {
-            out.put(b"; Max-Age=");
-            out.put_decimal(max_age);
+            self.max_age(max_age, b"; Max-Age=");
+            self.add(Attribute::Expires(b"; Expires="));
         }
-        if let Some(expires) = self.expires {
-            out.put(b"; Expires=");
-            out.put(expires);
+        self.secure(policy.secure, b"; Secure");
+        self.text_if(policy.http_only, b"; HttpOnly");
+        const SAME_SITE: &[u8] = b"; SameSite=";
+        if by_variables.same_site {
+            self.add(Attribute::SameSite(SAME_SITE, SameSite::as_bytes));
+        } else if let Some(same_site) = policy.same_site {
+            self.text(SAME_SITE, same_site.as_bytes());
         }
-        if self.secure {
-            out.put(b"; Secure");
-        }
-        if policy.http_only {
-            out.put(b"; HttpOnly");
-        }
-        if let Some(same_site) = self.same_site {
-            out.put(b"; SameSite=");
-            out.put(same_site.as_bytes());
-        }
-        if policy.partitioned {
-            out.put(b"; Partitioned");
-        }
-        for attribute in &policy.attributes {
-            out.put(b"; ");
-            out.put(attribute);
-        }
+        self.text_if(policy.partitioned, b"; Partitioned");
+        self.others(policy);
     }
 
     /// As `ngx_http_upstream_sticky_cookie_insert` does.
-    #[inline(never)]
-    fn write_attributes_as_nginx(&self, out: &mut impl Sink) {
-        let policy = self.policy;
-        if let Some(expires) = self.expires {
-            out.put(b"; expires=");
-            out.put(expires);
-        }
+    fn add_as_nginx(&mut self, policy: &Policy, by_variables: ByVariables) {
         if let Some(max_age) = policy.max_age {
-            out.put(b"; max-age=");
-            out.put_decimal(max_age);
+            self.add(Attribute::Expires(b"; expires="));
+            self.max_age(max_age, b"; max-age=");
         }
-        for attribute in &policy.attributes {
-            out.put(b"; ");
-            out.put(attribute);
-        }
-        if let Some(domain) = self.domain {
-            out.put(b"; domain=");
-            out.put(domain);
-        }
-        if policy.http_only {
-            out.put(b"; httponly");
-        }
-        if self.secure {
-            out.put(b"; secure");
-        }
-        if let Some(same_site) = self.same_site {
-            out.put(b"; samesite=");
-            out.put(same_site.as_lower_case());
+        self.others(policy);
+        self.domain(policy, by_variables, b"; domain=");
+        self.text_if(policy.http_only, b"; httponly");
+        self.secure(policy.secure, b"; secure");
+        const SAME_SITE: &[u8] = b"; samesite=";
+        if by_variables.same_site {
+            self.add(Attribute::SameSite(SAME_SITE, SameSite::as_lower_case));
+        } else if let Some(same_site) = policy.same_site {
+            self.text(SAME_SITE, same_site.as_lower_case());
         }
         if !policy.path.is_empty() {
-            out.put(b"; path=");
-            out.put(&policy.path);
+            self.text(b"; path=", &policy.path);
         }
     }
 }
@@ -195,15 +330,20 @@ impl Insertion<'_> {
 mod tests {
     use super::*;
     use crate::session::Stamps;
-    use alloc::boxed::Box;
     use alloc::string::String;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    fn edited(field: &str, edit: fn(&Parts, &[u8], &mut Vec<u8>)) -> String {
+    fn rewritten(field: &str) -> String {
         let parts = parse(field.as_bytes(), b"s").unwrap();
         let mut out = Vec::new();
-        edit(&parts, b"ID", &mut out);
+        rewrite(&parts, b"ID", &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn prefixed(field: &str) -> String {
+        let value = value_place(field.as_bytes(), &Name::new(b"s")).unwrap();
+        let mut out = Vec::new();
+        prefix(field.as_bytes(), value, b"ID", &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -226,108 +366,153 @@ mod tests {
 
     #[test]
     fn attributes_stay_untouched() {
+        assert_eq!(rewritten("s=v; Path=/a;HttpOnly"), "s=ID; Path=/a;HttpOnly");
         assert_eq!(
-            edited("s=v; Path=/a;HttpOnly", rewrite),
-            "s=ID; Path=/a;HttpOnly"
-        );
-        assert_eq!(
-            edited("s=v; Path=/a;HttpOnly", prefix),
+            prefixed("s=v; Path=/a;HttpOnly"),
             "s=ID~v; Path=/a;HttpOnly"
         );
-        assert_eq!(edited("s = \"v\" ; Secure", rewrite), "s = ID ; Secure");
-        assert_eq!(edited("s=\"v\"", prefix), "s=ID~\"v\"");
-        assert_eq!(edited("s=; Max-Age=0", prefix), "s=ID~; Max-Age=0");
-        assert_eq!(edited("s=  ; a", rewrite), "s=ID  ; a");
-        assert_eq!(edited(" s =v=w", rewrite), " s =ID");
+        assert_eq!(rewritten("s = \"v\" ; Secure"), "s = ID ; Secure");
+        assert_eq!(prefixed("s=\"v\""), "s=ID~\"v\"");
+        assert_eq!(prefixed("s=; Max-Age=0"), "s=ID~; Max-Age=0");
+        assert_eq!(rewritten("s=  ; a"), "s=ID  ; a");
+        assert_eq!(rewritten(" s =v=w"), " s =ID");
     }
+
+    /// What the template of a policy writes.
+    fn written(
+        policy: &Policy,
+        by_variables: ByVariables,
+        session: Session,
+        varying: &Varying,
+    ) -> String {
+        let template = Template::new(policy, by_variables);
+        let mut field = Vec::new();
+        template.write(&session, &mut field);
+        template.write_rest(varying, &mut field);
+        assert!(field.len() <= template.max_len(&session, varying));
+        String::from_utf8(field).unwrap()
+    }
+
+    const NONE: ByVariables = ByVariables {
+        domain: false,
+        same_site: false,
+    };
+    const SAME_SITE: ByVariables = ByVariables {
+        same_site: true,
+        ..NONE
+    };
+    const ALL: ByVariables = ByVariables {
+        domain: true,
+        ..SAME_SITE
+    };
+
+    const SESSION: Session = Session {
+        id: b"a",
+        stamps: None,
+    };
 
     #[test]
     fn every_attribute_in_order() {
-        let policy = Policy {
+        let mut policy = Policy {
             domain: Some(Box::from(*b".taobao.com")),
             max_age: Some(120),
+            secure: Secure::Auto,
             http_only: true,
             partitioned: true,
             attributes: alloc::vec![Box::from(*b"Priority=High")],
             ..Policy::default()
         };
-        let insertion = Insertion {
-            policy: &policy,
-            session: Session {
-                id: b"a",
-                stamps: Some(Stamps {
-                    last_seen: 2,
-                    first_seen: 1,
-                }),
-            },
+        let session = Session {
+            stamps: Some(Stamps {
+                last_seen: 2,
+                first_seen: 1,
+            }),
+            ..SESSION
+        };
+        let varying = Varying {
             expires: Some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
-            domain: policy.domain.as_deref(),
-            secure: true,
+            domain: None,
+            tls: true,
             same_site: Some(SameSite::Strict),
         };
-        let mut field = Vec::new();
-        insertion.write(&mut field);
-        assert!(field.len() <= insertion.max_len());
+        let all = "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; \
+             Expires=Thu, 31 Dec 2037 23:55:55 GMT; Secure; HttpOnly; SameSite=Strict; Partitioned; Priority=High";
+        assert_eq!(written(&policy, SAME_SITE, session, &varying), all);
         assert_eq!(
-            core::str::from_utf8(&field).unwrap(),
-            "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; \
-             Expires=Thu, 31 Dec 2037 23:55:55 GMT; Secure; HttpOnly; SameSite=Strict; Partitioned; Priority=High"
+            written(&policy, SAME_SITE, session, &Varying::default()),
+            "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; HttpOnly; Partitioned; Priority=High"
         );
+
+        // The same, as far as the policy can say it.
+        policy.secure = Secure::On;
+        policy.same_site = Some(SameSite::Strict);
+        let varying = Varying {
+            tls: false,
+            same_site: None,
+            ..varying
+        };
+        assert_eq!(written(&policy, NONE, session, &varying), all);
     }
 
     #[test]
     fn every_attribute_as_nginx_writes_them() {
-        let policy = Policy {
-            domain: Some(Box::from(*b".example.com")),
+        let mut policy = Policy {
             max_age: Some(3600),
+            secure: Secure::Auto,
             http_only: true,
             path: Box::from(*b"/a"),
             style: Style::Nginx,
             ..Policy::default()
         };
-        let mut insertion = Insertion {
-            policy: &policy,
-            session: Session {
-                id: b"a",
-                stamps: None,
-            },
+        let varying = Varying {
             expires: Some(b"Thu, 31-Dec-37 23:55:55 GMT"),
-            domain: policy.domain.as_deref(),
-            secure: true,
+            domain: Some(b".example.com"),
+            tls: true,
             same_site: Some(SameSite::Lax),
         };
-        let written = |insertion: &Insertion| {
-            let mut field = Vec::new();
-            insertion.write(&mut field);
-            assert!(field.len() <= insertion.max_len());
-            String::from_utf8(field).unwrap()
-        };
-        assert_eq!(
-            written(&insertion),
+        let all =
             "route=a; expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=3600; domain=.example.com; \
-             httponly; secure; samesite=lax; path=/a"
-        );
+             httponly; secure; samesite=lax; path=/a";
+        assert_eq!(written(&policy, ALL, SESSION, &varying), all);
+        policy.secure = Secure::On;
+        policy.same_site = Some(SameSite::Lax);
+        policy.domain = Some(Box::from(*b".example.com"));
+        assert_eq!(written(&policy, NONE, SESSION, &varying), all);
 
         let bare = Policy {
             path: Box::default(),
             style: Style::Nginx,
             ..Policy::default()
         };
-        insertion = Insertion {
-            policy: &bare,
-            expires: None,
-            domain: None,
-            secure: false,
-            same_site: None,
-            ..insertion
+        assert_eq!(written(&bare, NONE, SESSION, &varying), "route=a");
+    }
+
+    #[test]
+    fn only_what_differs_is_looked_at_for_each_request() {
+        let mut policy = Policy {
+            http_only: true,
+            secure: Secure::On,
+            same_site: Some(SameSite::Lax),
+            ..Policy::default()
         };
-        assert_eq!(written(&insertion), "route=a");
+        assert!(!Template::new(&policy, NONE).varies());
+        assert!(Template::new(&policy, SAME_SITE).varies());
+        assert!(Template::new(&policy, ALL).varies());
+        policy.secure = Secure::Auto;
+        assert!(Template::new(&policy, NONE).varies());
+        policy.secure = Secure::Off;
+        policy.max_age = Some(1);
+        assert!(Template::new(&policy, NONE).varies());
     }
 
     proptest! {
         #[test]
-        fn any_field_is_its_parts(field: Vec<u8>) {
-            if let Some(parts) = parse(&field, b"") {
+        fn any_field_is_its_parts(field in "[ \t]?(s|ss|t)[ \t]?=?[ \t]?[s;=~ \t]{0,5}.{0,9}") {
+            let field = field.into_bytes();
+            let parts = parse(&field, b"s");
+            let place = value_place(&field, &Name::new(b"s"));
+            prop_assert_eq!(place, parts.map(|parts| parts.before.len()));
+            if let Some(parts) = parts {
                 prop_assert_eq!([parts.before, parts.value, parts.after].concat(), field);
             }
         }

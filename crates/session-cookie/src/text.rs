@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::id::MD5_HEX;
+
 /// Is this optional white space (OWS) of RFC 9110, section 5.6.3?
 pub const fn is_ows(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
@@ -84,21 +86,42 @@ pub fn is_domain(text: &[u8]) -> bool {
 /// pays for (docs/performance.md).
 #[inline(always)]
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    // Mostly it is what ends an id.
+    if let Some((id, [end, ..])) = text.split_first_chunk::<MD5_HEX>() {
+        if *end == byte && !is_in(byte, id) {
+            return Some(MD5_HEX);
+        }
+    }
+    // What is left is the end of the text.
+    let before = |rest: &[u8]| text.len().wrapping_sub(rest.len());
     let mut rest = text;
     while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
-        // The compiler makes one comparison of this.
-        if block
-            .iter()
-            .fold(false, |is_in, other| is_in | (*other == byte))
-        {
-            return text
-                .len()
-                .checked_sub(rest.len())?
-                .checked_add(find_in_block(byte, block));
+        if is_in(byte, block) {
+            return Some(before(rest).wrapping_add(find_in_block(byte, block)));
         }
         rest = after;
     }
-    find_in_rest(byte, rest)?.checked_add(text.len().checked_sub(rest.len())?)
+    if rest.is_empty() {
+        return None;
+    }
+    Some(before(rest).wrapping_add(find_in_rest(byte, rest)?))
+}
+
+/// Does `byte` stand in `text`?
+#[inline(always)]
+pub fn contains(byte: u8, text: &[u8]) -> bool {
+    match <&[u8; MD5_HEX]>::try_from(text) {
+        Ok(id) => is_in(byte, id),
+        Err(_) => find_in_rest(byte, text).is_some(),
+    }
+}
+
+/// The compiler makes comparisons of vectors of this.
+#[inline(always)]
+fn is_in<const N: usize>(byte: u8, block: &[u8; N]) -> bool {
+    block
+        .iter()
+        .fold(false, |is_in, other| is_in | (*other == byte))
 }
 
 /// Bytes of a vector register that every processor has.
@@ -109,7 +132,7 @@ const BLOCK: usize = 16;
 fn find_in_block(byte: u8, block: &[u8; BLOCK]) -> usize {
     let (low, high) = block.split_at(BLOCK / 2);
     match find_in_word(byte, low) {
-        None => find_in_word(byte, high).map_or(BLOCK, |at| at.saturating_add(BLOCK / 2)),
+        None => find_in_word(byte, high).map_or(BLOCK, |at| at.wrapping_add(BLOCK / 2)),
         Some(at) => at,
     }
 }
@@ -215,6 +238,50 @@ pub fn leading_decimal(text: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
+/// The number of ten digits, which seconds since the epoch have from 2001 to 2286.
+#[inline]
+pub fn ten_digits(digits: &[u8; 10]) -> Option<u64> {
+    let [tens, ones, rest @ ..] = digits;
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    if tens > 9 || ones > 9 {
+        return None;
+    }
+    let high = u64::from(tens.wrapping_mul(10).wrapping_add(ones));
+    Some(
+        high.wrapping_mul(100_000_000)
+            .wrapping_add(eight_digits(*rest)?),
+    )
+}
+
+/// The ten digits of a number that has so many.
+#[inline(always)]
+pub fn to_ten_digits(number: u64) -> Option<[u8; 10]> {
+    if !(1_000_000_000..10_000_000_000).contains(&number) {
+        return None;
+    }
+    let (high, low) = (number / 100_000_000, number % 100_000_000);
+    let [tens, ones] = *PAIRS.get(usize::try_from(high).ok()?)?;
+    let [a, b, c, d, e, f, g, h] = to_eight_digits(low);
+    Some([tens, ones, a, b, c, d, e, f, g, h])
+}
+
+/// The digits of a number below 100,000,000: the way of [`eight_digits`] back. The quotients are those of
+/// multiplications, which are exact for numbers as small as these.
+#[inline(always)]
+fn to_eight_digits(number: u64) -> [u8; 8] {
+    // What takes the place of `whole` in each lane: its quotient, and above it the remainder.
+    let part = |whole: u64, quotients: u64, divisor: u64, bits: u32| {
+        let remainders = whole.wrapping_sub(quotients.wrapping_mul(divisor));
+        quotients | remainders << bits
+    };
+    let fours = part(number, number / 10_000, 10_000, 32);
+    let hundreds = fours.wrapping_mul(10_486) >> 20 & 0x0000_007f_0000_007f;
+    let pairs = part(fours, hundreds, 100, 16);
+    let tens = pairs.wrapping_mul(103) >> 10 & 0x000f_000f_000f_000f;
+    let digits = part(pairs, tens, 10, 8);
+    (digits | 0x3030_3030_3030_3030).to_le_bytes()
+}
+
 /// The number of eight digits; neighbours are joined to pairs, pairs to fours, these to eight.
 #[inline]
 fn eight_digits(digits: [u8; 8]) -> Option<u64> {
@@ -276,6 +343,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_numbers_of_ten_digits_have_ten() {
+        for number in [0, 999_999_999, 10_000_000_000, u64::MAX] {
+            assert_eq!(to_ten_digits(number), None);
+        }
+        for number in 0..100_000 {
+            for number in [number, 99_999_999 - number, number * 1_000] {
+                let digits = alloc::format!("{number:08}");
+                assert_eq!(to_eight_digits(number), digits.as_bytes());
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn a_number_survives_writing_and_reading(number: u64, digits in 1u32..20) {
@@ -288,9 +368,23 @@ mod tests {
         }
 
         #[test]
-        fn the_first_byte_is_found(text in "[ab\u{7f}\u{80}]{0,40}") {
-            for byte in [b'a', b'b', 0x7f, 0x80, 0xc2] {
+        fn ten_digits_are_written_and_read(number in 1_000_000_000..10_000_000_000u64, other: [u8; 10]) {
+            let digits = to_ten_digits(number).unwrap();
+            prop_assert_eq!(digits.to_vec(), alloc::format!("{number}").into_bytes());
+            prop_assert_eq!(ten_digits(&digits), Some(number));
+            prop_assert_eq!(ten_digits(&other), decimal(&other));
+            for at in 0..digits.len() {
+                let mut digits = digits;
+                digits[at] = other[at];
+                prop_assert_eq!(ten_digits(&digits), decimal(&digits));
+            }
+        }
+
+        #[test]
+        fn the_first_byte_is_found(text in "[ab\u{7f}\u{80}]{0,40}|a{31,33}b?c{0,2}") {
+            for byte in [b'a', b'b', b'c', 0x7f, 0x80, 0xc2] {
                 let text = text.as_bytes();
+                prop_assert_eq!(contains(byte, text), text.contains(&byte));
                 prop_assert_eq!(find(byte, text), text.iter().position(|other| *other == byte));
             }
         }

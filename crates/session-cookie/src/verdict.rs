@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use crate::cookie::values;
 use crate::policy::{Accepted, Fallback, Limits, Mode, Policy};
-use crate::session::{decode, decode_haproxy, Session, Stamps, Undecodable};
+use crate::session::{decode, decode_haproxy, decode_usual, Session, Stamps, Undecodable};
 
 /// What became of the cookie that a request carried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,6 +75,18 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Looks an id up among the servers here. A trait, so that an implementation may say how it is compiled.
+pub trait Find<N> {
+    /// What is found.
+    fn find(&self, id: &[u8]) -> Option<N>;
+}
+
+impl<N, F: Fn(&[u8]) -> Option<N>> Find<N> for F {
+    fn find(&self, id: &[u8]) -> Option<N> {
+        self(id)
+    }
+}
+
 /// Judges all values of the cookie in the fields of a request: the first valid one wins, else the first.
 /// What was found for the id of a valid one is returned.
 ///
@@ -84,18 +96,16 @@ impl<'a> Reading<'a> {
 pub fn read<'a, N>(
     fields: impl Iterator<Item = &'a [u8]> + Clone,
     policy: &Policy,
-    find: impl Fn(&[u8]) -> Option<N>,
-    now: &impl Fn() -> u64,
+    find: impl Find<N> + Copy,
+    now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     let mut all = fields.clone();
     let first = all.find_map(|field| values(field, &policy.cookie).next())?;
-    read_value(first, policy, &find, now, reading).or_else(|| {
-        let others = fields
-            .flat_map(|field| values(field, &policy.cookie))
-            .skip(1);
-        read_others(others, policy, &find, now, reading)
-    })
+    match read_value(first, policy, find, now, reading) {
+        Some(found) => Some(found),
+        None => read_others(fields, policy, find, now, reading),
+    }
 }
 
 /// Judges one value, where there is no other.
@@ -103,13 +113,13 @@ pub fn read<'a, N>(
 pub fn read_value<'a, N>(
     value: &'a [u8],
     policy: &Policy,
-    find: &impl Fn(&[u8]) -> Option<N>,
-    now: &impl Fn() -> u64,
+    find: impl Find<N> + Copy,
+    now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     // Where none carries stamps, nearly every value is an id as it stands.
     if policy.mode != Mode::Prefix && !policy.limits.any() {
-        if let Some(found) = find(value) {
+        if let Some(found) = find.find(value) {
             reading.verdict = Verdict::Valid;
             reading.session.id = value;
             return Some(found);
@@ -118,16 +128,31 @@ pub fn read_value<'a, N>(
     judge(value, policy, find, now, reading)
 }
 
+/// Judges one value, of which the id is known already, and which has no stamps.
+#[inline]
+pub fn read_id<'a, N>(id: &'a [u8], find: impl Find<N>, reading: &mut Reading<'a>) -> Option<N> {
+    let found = find.find(id);
+    reading.verdict = match found {
+        Some(_) => Verdict::Valid,
+        None if id.is_empty() => Verdict::Invalid,
+        None => Verdict::Unknown,
+    };
+    reading.session.id = id;
+    found
+}
+
+/// Judges all values but the first.
 #[cold]
 #[inline(never)]
 fn read_others<'a, N>(
-    mut values: impl Iterator<Item = &'a [u8]>,
+    fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
-    find: &impl Fn(&[u8]) -> Option<N>,
-    now: &impl Fn() -> u64,
+    find: impl Find<N> + Copy,
+    now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
-    values.find_map(|value| {
+    let values = fields.flat_map(|field| values(field, &policy.cookie));
+    values.skip(1).find_map(|value| {
         let mut other = Reading::NONE;
         let found = judge(value, policy, find, now, &mut other)?;
         *reading = other;
@@ -136,7 +161,7 @@ fn read_others<'a, N>(
 }
 
 /// The most places in a value where its id could end.
-const ENDS: usize = 8;
+const ENDS: usize = 64;
 
 /// Judges the values once more where what follows the id is the application's own, after `delimiter`: the
 /// first that begins with the id of a server here wins.
@@ -146,7 +171,7 @@ pub fn read_transferred<'a, N>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
     delimiter: &[u8],
-    find: &impl Fn(&[u8]) -> Option<N>,
+    find: impl Find<N>,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     fields.find_map(|field| {
@@ -155,7 +180,7 @@ pub fn read_transferred<'a, N>(
                 .take(ENDS)
                 .find_map(|end| {
                     let id = value.get(..end)?;
-                    let found = find(id)?;
+                    let found = find.find(id)?;
                     *reading = Reading {
                         verdict: Verdict::Valid,
                         session: Session { id, stamps: None },
@@ -166,7 +191,8 @@ pub fn read_transferred<'a, N>(
     })
 }
 
-/// Judges the values once more by the forms that are accepted: the first that names a server here wins.
+/// Judges the values once more by the forms that are accepted: the first that names a server here wins. If there
+/// is none, the first value says what became of the cookie.
 ///
 /// `find` looks up the ids in these forms.
 #[cold]
@@ -174,12 +200,14 @@ pub fn read_transferred<'a, N>(
 pub fn read_accepted<'a, N>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
-    find: &impl Fn(&[u8]) -> Option<N>,
+    find: impl Find<N>,
     now: u64,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
+    let mut is_first = true;
     fields.find_map(|field| {
         values(field, &policy.cookie).find_map(|value| {
+            let is_first = core::mem::take(&mut is_first);
             let ours = decode(value, policy.mode).ok();
             let haproxys = policy
                 .accept
@@ -187,23 +215,29 @@ pub fn read_accepted<'a, N>(
                 .then(|| decode_haproxy(value))
                 .flatten();
             [ours, haproxys].into_iter().flatten().find_map(|session| {
-                let found = find(session.id)?;
+                let found = find.find(session.id);
                 let age = match session.stamps {
                     Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
                     _ => Verdict::Valid,
                 };
                 let verdict = match age {
-                    Verdict::Valid => Verdict::Accepted,
+                    Verdict::Valid if found.is_some() => Verdict::Accepted,
+                    Verdict::Valid => Verdict::Unknown,
                     age => age,
                 };
-                *reading = Reading { verdict, session };
-                (verdict == Verdict::Accepted).then_some(found)
+                // Another system's cookie of a server that is not here is no malformed one.
+                let tells = is_first && (found.is_some() || reading.verdict == Verdict::Invalid);
+                if tells || verdict == Verdict::Accepted {
+                    *reading = Reading { verdict, session };
+                }
+                found.filter(|_| verdict == Verdict::Accepted)
             })
         })
     })
 }
 
-/// What follows the id in the value that was judged valid, with the delimiter before it.
+/// What follows the id in the value that was judged valid, with the delimiter before it. Where none was, the
+/// id may be that of a server which is here no more: it ends at the first delimiter.
 pub fn transferred<'a>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
@@ -211,10 +245,11 @@ pub fn transferred<'a>(
     reading: &Reading,
 ) -> &'a [u8] {
     let rest = fields.find_map(|field| {
-        values(field, &policy.cookie).find_map(|value| {
-            value
+        values(field, &policy.cookie).find_map(|value| match reading.verdict {
+            Verdict::Valid | Verdict::Down => value
                 .strip_prefix(reading.session.id)
-                .filter(|rest| !reading.session.id.is_empty() && rest.starts_with(delimiter))
+                .filter(|rest| rest.starts_with(delimiter)),
+            _ => value.get(memmem::find(value, delimiter)?..),
         })
     });
     rest.unwrap_or_default()
@@ -224,33 +259,59 @@ pub fn transferred<'a>(
 fn judge<'a, N>(
     value: &'a [u8],
     policy: &Policy,
-    find: &impl Fn(&[u8]) -> Option<N>,
-    now: &impl Fn() -> u64,
+    find: impl Find<N>,
+    now: impl Fn() -> u64,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
-    let session = match decode(value, policy.mode) {
-        Ok(session) => session,
+    match decode_usual(value, policy.mode) {
+        Some(session) => weigh(session, policy, find, now, reading),
+        None => judge_any(value, policy, find, now, reading),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn judge_any<'a, N>(
+    value: &'a [u8],
+    policy: &Policy,
+    find: impl Find<N>,
+    now: impl Fn() -> u64,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    match decode(value, policy.mode) {
+        Ok(session) => weigh(session, policy, find, now, reading),
         Err(why) => {
             *reading = Reading::undecodable(why);
-            return None;
+            None
         }
-    };
+    }
+}
+
+#[inline(always)]
+fn weigh<'a, N>(
+    session: Session<'a>,
+    policy: &Policy,
+    find: impl Find<N>,
+    now: impl Fn() -> u64,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
     let age = match session.stamps {
         Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now()),
         _ => Verdict::Valid,
     };
-    let found = match age {
-        Verdict::Valid => find(session.id),
-        _ => None,
-    };
-    let verdict = match age {
-        Verdict::Valid if found.is_none() => Verdict::Unknown,
-        age => age,
-    };
-    *reading = Reading { verdict, session };
+    reading.session = session;
+    reading.verdict = age;
+    if age != Verdict::Valid {
+        return None;
+    }
+    let found = find.find(session.id);
+    if found.is_none() {
+        reading.verdict = Verdict::Unknown;
+    }
     found
 }
 
+#[inline]
 fn age(stamps: Stamps, limits: Limits, now: u64) -> Verdict {
     let latest = now.saturating_add(CLOCK_TOLERANCE);
     let exceeds = |limit: Option<u64>, since: u64| {
@@ -324,7 +385,7 @@ mod tests {
         let mut reading = Reading::NONE;
         let known = |id: &[u8]| (id == b"a").then_some(());
         let fields = fields.iter().map(|field| field.as_bytes());
-        let found = read(fields, policy, known, &|| NOW, &mut reading);
+        let found = read(fields, policy, known, || NOW, &mut reading);
         assert_eq!(found.is_some(), reading.verdict == Verdict::Valid);
         reading.verdict
     }
@@ -376,6 +437,22 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_judged_as_the_value_in_which_it_stands() {
+        let policy = Policy {
+            mode: Mode::Prefix,
+            ..Policy::default()
+        };
+        for id in ["a", "b", ""] {
+            let find = |id: &[u8]| (id == b"a").then_some(());
+            let (mut whole, mut part) = (Reading::NONE, Reading::NONE);
+            let value = alloc::format!("{id}~x");
+            let found = read_value(value.as_bytes(), &policy, find, || NOW, &mut whole);
+            assert_eq!(read_id(id.as_bytes(), find, &mut part), found);
+            assert_eq!(part, whole);
+        }
+    }
+
+    #[test]
     fn the_first_valid_value_wins_else_the_first() {
         assert_eq!(verdict(&limited(), &["b", "|", "a"]), Verdict::Valid);
         assert_eq!(verdict(&limited(), &["b", "|"]), Verdict::Unknown);
@@ -390,18 +467,21 @@ mod tests {
             ..limited()
         };
         // X14QA: NOW, X14P4: 32 seconds before
-        let accepted = |field: &'static [u8], policy: &Policy| {
-            let mut reading = Reading::NONE;
+        let judged = |verdict, field: &'static [u8], policy: &Policy| {
+            let mut reading = Reading {
+                verdict,
+                ..Reading::NONE
+            };
             let known = |id: &[u8]| (id == b"old").then_some(());
             let fields = [field].into_iter();
-            let found = read_accepted(fields, policy, &known, NOW, &mut reading);
+            let found = read_accepted(fields, policy, known, NOW, &mut reading);
             assert_eq!(found.is_some(), reading.verdict == Verdict::Accepted);
-            assert_eq!(
-                choose(reading.verdict, Fallback::Off) == Choice::Bind,
-                found.is_some()
-            );
+            let binds = choose(reading.verdict, Fallback::Off) == Choice::Bind;
+            assert_eq!(binds, found.is_some());
             reading.verdict
         };
+        let accepted = |field, policy: &Policy| judged(Verdict::None, field, policy);
+        let invalid = |field, policy: &Policy| judged(Verdict::Invalid, field, policy);
         assert_eq!(
             accepted(b"route=new; route=old", &policy),
             Verdict::Accepted
@@ -418,6 +498,14 @@ mod tests {
         assert_eq!(accepted(b"route=old|X14P4", &policy), Verdict::Expired);
         assert_eq!(accepted(b"route=old|X14QA", &limited()), Verdict::None);
         assert_eq!(accepted(b"route=new|X14QA", &policy), Verdict::None);
+        assert_eq!(invalid(b"route=new|X14QA", &policy), Verdict::Unknown);
+        assert_eq!(invalid(b"route=new|X14Q!", &policy), Verdict::Invalid);
+        assert_eq!(invalid(b"route=|; route=new", &policy), Verdict::Invalid);
+        assert_eq!(
+            invalid(b"route=|; route=old|1|1", &policy),
+            Verdict::Invalid
+        );
+        assert_eq!(invalid(b"route=|; route=old", &policy), Verdict::Accepted);
     }
 
     #[test]
@@ -427,16 +515,16 @@ mod tests {
             let known = |id: &[u8]| (id == b"1.2").then_some(());
             let policy = Policy::default();
             let fields = || [field].into_iter();
-            let found = read_transferred(fields(), &policy, delimiter, &known, &mut reading);
+            let found = read_transferred(fields(), &policy, delimiter, known, &mut reading);
             assert_eq!(found.is_some(), reading.verdict == Verdict::Valid);
             transferred(fields(), &policy, delimiter, &reading)
         };
         assert_eq!(transferred_by(b"route=1.2 a b", b" "), b" a b");
         assert_eq!(transferred_by(b"route=1.2.a.b", b"."), b".a.b");
         assert_eq!(transferred_by(b"x=1; route=1.2--", b"--"), b"--");
-        assert_eq!(transferred_by(b"route=1.3 a", b" "), b"");
-        assert_eq!(transferred_by(b"route= a", b" "), b"");
-        assert_eq!(transferred_by(b"route=........1.2.a", b"."), b"");
+        assert_eq!(transferred_by(b"route=1.3 a", b" "), b" a");
+        assert_eq!(transferred_by(b"route=1.3", b" "), b"");
+        assert_eq!(transferred_by(b"route=1.2", b" "), b"");
     }
 
     #[test]
@@ -463,7 +551,7 @@ mod tests {
         fn any_fields_get_a_verdict(fields: Vec<Vec<u8>>, now: u64) {
             let known = |id: &[u8]| (id.len() < 3).then_some(());
             let fields = fields.iter().map(Vec::as_slice);
-            let _ = read(fields, &limited(), known, &|| now, &mut Reading::NONE.clone());
+            let _ = read(fields, &limited(), known, || now, &mut Reading::NONE.clone());
         }
     }
 }

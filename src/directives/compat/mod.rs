@@ -16,7 +16,7 @@ use session_cookie::cookie::Name;
 use session_cookie::policy::{Policy, SameSite, Secure};
 use session_cookie::text::is_token;
 
-use super::session_sticky::{compile, DOMAIN};
+use super::session_sticky::{compile, missing_of_prefix, DOMAIN};
 use crate::conf::upstream_conf_mut;
 use crate::nginx::conf::{self, current_upstream, words};
 use crate::nginx::{bytes, Printable};
@@ -65,6 +65,7 @@ enum Warning {
     DoubledDirective(&'static str),
     DoubledParameter(&'static str, &'static str),
     SameSiteNone(&'static str),
+    CookiePrefix(&'static str, Name, &'static str),
     Meaningless(&'static str, &'static str, &'static str),
 }
 
@@ -85,6 +86,11 @@ impl Display for Warning {
             Warning::SameSiteNone(directive) => write!(
                 f,
                 "\"{directive}\" with \"samesite=none\" needs \"secure\", browsers refuse such a cookie without it"
+            ),
+            Warning::CookiePrefix(directive, cookie, needs) => write!(
+                f,
+                "\"{directive}\" with a cookie \"{}\" needs {needs}",
+                Printable(cookie)
             ),
         }
     }
@@ -187,6 +193,11 @@ unsafe fn store(cf: *mut ngx_conf_t, mut parsed: Parsed<'static>) -> Result<(), 
         let policy = &parsed.policy;
         if policy.same_site == Some(SameSite::None) && policy.secure == Secure::Off {
             parsed.warnings.push(Warning::SameSiteNone(directive));
+        }
+        if let Some(needs) = missing_of_prefix(policy, parsed.domain.is_some()) {
+            let cookie = policy.cookie.clone();
+            let warning = Warning::CookiePrefix(directive, cookie, needs);
+            parsed.warnings.push(warning);
         }
         for warning in &parsed.warnings {
             ngx_conf_log_error!(NGX_LOG_WARN, cf, "{}", warning);

@@ -1,10 +1,12 @@
 //! For tests only: the directive `upstream_peers` answers a request with what nginx has counted for the
-//! servers of its upstreams, and whether anything is lost in their zones. README.md describes the text.
+//! servers of its upstreams, and whether anything is lost in their zones, and the argument `remove` takes a
+//! field away from a request. README.md describes both.
 //!
 //! It needs an nginx with the zones of upstreams, as every distribution builds it.
 
 #![warn(missing_docs)]
 
+mod fields;
 mod peers;
 mod zone;
 
@@ -26,7 +28,7 @@ use ngx::ngx_string;
 
 static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
-    postconfiguration: None,
+    postconfiguration: Some(fields::install),
     create_main_conf: None,
     init_main_conf: None,
     create_srv_conf: None,

@@ -3,12 +3,12 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use session_cookie::cookie::{first_hidden, strip, values, Hide, Rule};
+use session_cookie::cookie::{hides, values, Hide, Hides, Rule};
 use session_cookie::id::md5_hex;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{Member, Roster};
 use session_cookie::session::{decode, encode, Session, Stamps};
-use session_cookie::set_cookie::{parse, prefix, rewrite, Insertion};
+use session_cookie::set_cookie::{parse, prefix, rewrite, value_place, ByVariables, Template};
 
 const ID: &str = "d349ca31adc862f4d7e6faa19e516d6d";
 const STAMPED: &str = "d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556440041";
@@ -81,17 +81,14 @@ fn scan(subjects: &mut Vec<Subject>) {
         add(subjects, format!("cookie scan/{title}"), move || {
             black_box(values(black_box(&input), &name).next());
         });
-        let mut out = Vec::with_capacity(text.len());
         add(subjects, format!("cookie hide/{title}"), move || {
             let rule = Rule {
                 name: &policy.cookie,
                 hide: Hide::Pair,
             };
-            out.clear();
-            if let Some(first) = first_hidden(black_box(&text), &rule) {
-                strip(&text, first, &rule, &mut out);
+            if let Hides::One(one) = hides(black_box(&text), &rule) {
+                black_box(one.left);
             }
-            black_box(out.len());
         });
     }
 }
@@ -143,31 +140,33 @@ fn set_cookie(subjects: &mut Vec<Subject>) {
         black_box(out.len());
     });
     let mut out = Vec::with_capacity(ROOM);
+    let name = Policy::default().cookie;
     add(subjects, "set-cookie edit/prefix", move || {
         out.clear();
-        if let Some(parts) = parse(black_box(SET_COOKIE.as_bytes()), b"route") {
-            prefix(&parts, ID.as_bytes(), &mut out);
+        let field = black_box(SET_COOKIE.as_bytes());
+        if let Some(value) = value_place(field, &name) {
+            prefix(field, value, ID.as_bytes(), &mut out);
         }
         black_box(out.len());
     });
-    let mut out = Vec::with_capacity(ROOM);
-    let policy = Policy::default();
-    add(subjects, "set-cookie insert/plain", move || {
-        out.clear();
-        black_box(Insertion {
-            policy: &policy,
-            session: Session {
-                id: ID.as_bytes(),
-                stamps: None,
-            },
-            expires: None,
-            domain: policy.domain.as_deref(),
-            secure: false,
-            same_site: None,
-        })
-        .write(&mut out);
-        black_box(out.len());
+    let template = Template::new(&Policy::default(), ByVariables::default());
+    let stamps = Some(Stamps {
+        last_seen: 1_556_447_041,
+        first_seen: 1_556_440_041,
     });
+    for (kind, stamps) in [("plain", None), ("id and stamps", stamps)] {
+        let mut out = Vec::with_capacity(ROOM);
+        let template = template.clone();
+        add(subjects, format!("set-cookie insert/{kind}"), move || {
+            let session = Session {
+                id: ID.as_bytes(),
+                stamps,
+            };
+            out.clear();
+            template.write(black_box(&session), &mut out);
+            black_box(out.len());
+        });
+    }
 }
 
 /// The servers, by id and by address.
