@@ -133,7 +133,8 @@ fuzz_target!(|input: Input| {
 fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u64) {
     let stays = reading.verdict == Verdict::Down && policy.rebind == Rebind::Off;
     let owner = if stays { reading.session.id } else { served };
-    let kept = stays || reading.verdict == Verdict::Valid && reading.session.id == served;
+    let known = matches!(reading.verdict, Verdict::Valid | Verdict::Down);
+    let kept = stays || known && reading.session.id == served;
 
     let action = respond(policy, reading, served, || sets, now);
     if reading.session.id == served {

@@ -105,8 +105,9 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
     let named = reading.session.id;
     match (reading.verdict, policy.rebind) {
         (Verdict::Down, Rebind::Off) => Owner::Kept(named),
-        // Mostly it is the same text, not only an equal one.
-        (Verdict::Valid, _) if core::ptr::eq(named, served) || named == served => {
+        // Mostly it is the same text, not only an equal one. Down: the balancer may choose that server after all, when
+        // it has been tried again meanwhile. Then the session has not moved.
+        (Verdict::Valid | Verdict::Down, _) if core::ptr::eq(named, served) || named == served => {
             Owner::Kept(named)
         }
         (Verdict::Accepted, _) => Owner::Upgraded(served),
@@ -291,6 +292,20 @@ mod tests {
         };
         let anew = respond(&limited(), &reading, b"a", || false, NOW);
         assert_eq!(inserted(anew), Some((&b"a"[..], Some((NOW, NOW)))));
+    }
+
+    #[test]
+    fn a_server_that_was_down_and_answers_after_all_keeps_the_session() {
+        let down = Reading {
+            verdict: Verdict::Down,
+            ..valid(b"a", Some((NOW - 9, NOW - 9)))
+        };
+        let action = |served| respond(&limited(), &down, served, || false, NOW);
+        assert_eq!(
+            inserted(action(b"a")),
+            Some((&b"a"[..], Some((NOW, NOW - 9))))
+        );
+        assert_eq!(inserted(action(b"b")), Some((&b"b"[..], Some((NOW, NOW)))));
     }
 
     #[test]
