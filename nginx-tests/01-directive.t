@@ -9,41 +9,20 @@
 use strict;
 use warnings;
 
-use Digest::MD5 qw(md5_hex);
-use File::Temp qw(tempdir);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Certificates;
 use POSIX qw(strftime setlocale LC_TIME);
+use Servers;
 use Test::Nginx::Socket 'no_plan';
+use Verdicts;
 
-my %port = (A => 1985, B => 1986);
-
-our $servers = join '', map { "    server 127.0.0.1:$port{$_};\n" } sort keys %port;
-our $backends = join '', map { <<"_EOC_" } sort keys %port;
-server {
-    listen 127.0.0.1:$port{$_};
-    location / { return 200 "$_ cookie=[\$http_cookie]\\n"; }
-}
-_EOC_
+our $servers = "    server 127.0.0.1:1985;\n    server 127.0.0.1:1986;\n";
+our $backends = servers('location / { return 200 "NAME cookie=[$http_cookie]\n"; }' . "\n", qw(A B));
 
 # A certificate for the blocks that speak TLS.
-our $tls = tempdir(CLEANUP => 1);
-system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-       . " -keyout $tls/key.pem -out $tls/cert.pem 2>$tls/log") == 0
-    or BAIL_OUT("cannot make a certificate: " . `cat $tls/log`);
-
-sub fill {
-    my ($text) = @_;
-    return [map { fill($_) } @$text] if ref $text eq 'ARRAY';
-    return $text if !defined $text || ref $text;
-    $text =~ s/\bID_([A-Z])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
-    return $text;
-}
-
-# Each line of $words as a word of its own (so that "insert" is not found in "insertXYZ"), in any order, in one line.
-sub one_line_with {
-    my ($words) = @_;
-    my $all = join '', map { /^\w+$/ ? "(?=.*\\b$_\\b)" : "(?=.*\Q$_\E)" } grep { length } split /\n/, $words;
-    return qr/\A$all.*\n\z/;
-}
+our $tls = certificate();
 
 # The Expires of a cookie set in the next half minute, as a pattern.
 sub expires {
@@ -53,6 +32,7 @@ sub expires {
     return '(?:' . join('|', map { strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime($now + $maxage + $_)) } 0 .. 30) . ')';
 }
 
+verdict_sections(qr/session_sticky/);
 add_block_preprocessor(sub {
     my ($block) = @_;
 
@@ -63,34 +43,7 @@ add_block_preprocessor(sub {
 
     $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
 
-    if (defined $block->emerg) {
-        $block->set_value(request => 'GET /t');
-        $block->set_value(must_die => '');
-        $block->set_value(suppress_stderr => 1);
-        $block->set_value(grep_error_log => qr/\[emerg\].*/);
-        $block->set_value(grep_error_log_out => one_line_with($block->emerg));
-        $block->set_value(no_error_log => qr/\[(?:alert|crit)\]/);
-        return;
-    }
-
-    $block->set_value(request => 'GET /t') if !defined $block->request;
-
-    if (defined $block->warn) {
-        $block->set_value(grep_error_log => qr/\[warn\].*session_sticky.*/);
-        $block->set_value(grep_error_log_out => one_line_with($block->warn));
-        $block->set_value(no_error_log => qr/\[(?:error|crit|alert|emerg)\]/);
-
-    } elsif (!defined $block->no_error_log) {
-        $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/);
-    }
-
-    for my $section (qw(more_headers response_headers response_headers_like raw_response_headers_like
-                         response_body response_body_like)) {
-        my $text = $block->$section;
-        next if !defined $text;
-        chomp $text if $section =~ /_like$/ && !ref $text;
-        $block->set_value($section => fill($text));
-    }
+    fill($block, '', 'response_body_like');
 });
 
 log_level('info');
@@ -185,7 +138,7 @@ Set-Cookie: route=ID_A; Path=/shop/cart
     session_sticky maxage=90;
 --- init
 $block->set_value(raw_response_headers_like =>
-    ::fill('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=90; Expires=') . ::expires(90) . '\r\n');
+    ::expand('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=90; Expires=') . ::expires(90) . '\r\n');
 --- raw_response_headers_like: set by init
 
 
@@ -195,7 +148,7 @@ $block->set_value(raw_response_headers_like =>
     session_sticky maxage=1h30m;
 --- init
 $block->set_value(raw_response_headers_like =>
-    ::fill('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=5400; Expires=') . ::expires(5400) . '\r\n');
+    ::expand('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=5400; Expires=') . ::expires(5400) . '\r\n');
 --- raw_response_headers_like: set by init
 
 
@@ -205,7 +158,7 @@ $block->set_value(raw_response_headers_like =>
     session_sticky maxage=1y;
 --- init
 $block->set_value(raw_response_headers_like =>
-    ::fill('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=31536000; Expires=') . ::expires(31536000) . '\r\n');
+    ::expand('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=31536000; Expires=') . ::expires(31536000) . '\r\n');
 --- raw_response_headers_like: set by init
 
 
@@ -222,7 +175,7 @@ $block->set_value(raw_response_headers_like =>
 --- upstream
     session_sticky maxidle=1h30m;
 --- init
-$block->set_value(more_headers => ::fill("Cookie: route=ID_B|" . (time() - 5300) . "|" . (time() - 5300)));
+$block->set_value(more_headers => ::expand("Cookie: route=ID_B|" . (time() - 5300) . "|" . (time() - 5300)));
 --- response_body_like: ^B
 
 
@@ -233,7 +186,7 @@ $block->set_value(more_headers => ::fill("Cookie: route=ID_B|" . (time() - 5300)
 --- request eval
 ["GET /t", "GET /t"]
 --- init
-$block->set_value(more_headers => [map { ::fill("Cookie: route=ID_B|" . (time() - $_) . "|" . (time() - $_)) } 5300, 5500]);
+$block->set_value(more_headers => [map { ::expand("Cookie: route=ID_B|" . (time() - $_) . "|" . (time() - $_)) } 5300, 5500]);
 --- more_headers eval
 ["", ""]
 --- response_body_like eval
@@ -336,8 +289,8 @@ Set-Cookie: route=ID_A; Path=/; Secure; HttpOnly
 <<"_EOC_"
 server {
     listen 127.0.0.1:1990 ssl;
-    ssl_certificate     $::tls/cert.pem;
-    ssl_certificate_key $::tls/key.pem;
+    ssl_certificate     $::tls.pem;
+    ssl_certificate_key $::tls.key;
     location / { proxy_pass http://u; }
 }
 _EOC_

@@ -10,50 +10,22 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Servers;
 use Test::Nginx::Socket 'no_plan';
+use Verdicts;
 
-my %port = (A => 1985, B => 1986, C => 1987);
+our $backends = servers('location / { return 200 "NAME\n"; }' . "\n", qw(A B C));
 
-our $backends = join '', map { <<"_EOC_" } sort keys %port;
-server {
-    listen 127.0.0.1:$port{$_};
-    location / { return 200 "$_\\n"; }
-}
-_EOC_
-
-sub one_line_with {
-    my ($words) = @_;
-    my $all = join '', map { /^\w+$/ ? "(?=.*\\b$_\\b)" : "(?=.*\Q$_\E)" } grep { length } split /\n/, $words;
-    return qr/\A$all.*\n\z/;
-}
-
+verdict_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
 
     $block->set_value(http_config => $backends . ($block->http_config // '')
                                      . "upstream u {\n" . $block->upstream . "}\n");
     $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
-
-    if (defined $block->emerg) {
-        $block->set_value(request => 'GET /t');
-        $block->set_value(must_die => '');
-        $block->set_value(suppress_stderr => 1);
-        $block->set_value(grep_error_log => qr/\[emerg\].*/);
-        $block->set_value(grep_error_log_out => one_line_with($block->emerg));
-        $block->set_value(no_error_log => qr/\[(?:alert|crit)\]/);
-        return;
-    }
-
-    $block->set_value(request => 'GET /t') if !defined $block->request;
-
-    if (defined $block->warn) {
-        $block->set_value(grep_error_log => qr/\[warn\].*/);
-        $block->set_value(grep_error_log_out => one_line_with($block->warn));
-        $block->set_value(no_error_log => qr/\[(?:error|crit|alert|emerg)\]/);
-
-    } elsif (!defined $block->no_error_log) {
-        $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/);
-    }
 });
 
 log_level('info');

@@ -10,26 +10,22 @@
 use strict;
 use warnings;
 
-use Digest::MD5 qw(md5_hex);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
 use IO::Socket::INET;
+use Servers;
 use Test::Nginx::Socket 'no_plan';
 use Time::HiRes qw(sleep time);
 
-my %port = (A => 1985, B => 1986);
-
-our $backends = join '', map { <<"_EOC_" } sort keys %port;
-server {
-    listen 127.0.0.1:$port{$_};
-    location / { return 200 "$_\\n"; }
-}
-_EOC_
+our $backends = servers('location / { return 200 "NAME\n"; }' . "\n", qw(A B));
 
 # Without a time the words NOW and STAMP stay as they are.
-sub fill {
+sub timed {
     my ($text, $now) = @_;
-    return [map { fill($_, $now) } @$text] if ref $text eq 'ARRAY';
+    return [map { timed($_, $now) } @$text] if ref $text eq 'ARRAY';
     return $text if !defined $text || ref $text;
-    $text =~ s/\bID_([A-Z])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
+    $text = expand($text);
     if (defined $now) {
         $text =~ s/\bNOW(?:\\?([-+])(\d+))?/$now + ($1 ? "$1$2" : 0)/ge;
         $text =~ s/\bSTAMP\b/'(?:' . join('|', $now .. $now + 10) . ')'/ge;
@@ -56,7 +52,7 @@ sub now_into {
 
     sleep 1.03 - (time - int(time));
     my $now = int(time);
-    $block->set_value($_ => fill($block->$_, $now)) for grep { defined $block->$_ } @sections;
+    $block->set_value($_ => timed($block->$_, $now)) for grep { defined $block->$_ } @sections;
 }
 
 add_block_preprocessor(sub {
@@ -75,7 +71,7 @@ _EOC_
     $block->set_value(request => 'GET /t') if !defined $block->request;
     $block->set_value(init => '::now_into($block)');
     $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/) if !defined $block->no_error_log;
-    $block->set_value($_ => fill($block->$_)) for grep { defined $block->$_ } @sections;
+    $block->set_value($_ => timed($block->$_)) for grep { defined $block->$_ } @sections;
 });
 
 log_level('info');
@@ -301,7 +297,7 @@ qr/\[(?:crit|alert|emerg)\]/
 --- request eval
 ["GET /t", "GET /t", "GET /t", "GET /t", "GET /t"]
 --- more_headers eval
-my $id = main::fill("ID_B");
+my $id = main::expand("ID_B");
 [map { "Cookie: route=$_" } $id, uc $id, "${id}0", substr($id, 0, 31), "0$id"]
 --- error_code eval
 [200, 502, 502, 502, 502]

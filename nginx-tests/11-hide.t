@@ -14,19 +14,19 @@
 use strict;
 use warnings;
 
-use Digest::MD5 qw(md5_hex);
-use IO::Select;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
 use IO::Socket::INET;
-use POSIX ();
+use RawServers;
+use Servers;
 use Test::Nginx::Socket 'no_plan';
 use Time::HiRes qw(sleep);
-
-my %port = (A => 1985, B => 1986, D => 1988);
-
-# --- the servers: one process, many connections, gone with its parent
+use Verdicts;
 
 sub answer {
     my ($name, $head) = @_;
+    return if $head !~ /\r\n\r\n/;
     my ($path) = $head =~ /^\S+ (\S+)/;
     my @cookies = $head =~ /^(Cookie:[^\r\n]*)/mig;
     s/^cookie:/Cookie:/ for @cookies;
@@ -36,61 +36,7 @@ sub answer {
     return "HTTP/1.1 $status\r\nX-Server: $name\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
 }
 
-sub serve {
-    my (%listening) = @_;
-    local $SIG{PIPE} = 'IGNORE';
-    my $parent = getppid;
-    my $select = IO::Select->new(map { $_->{socket} } values %listening);
-    my %read;
-    while (getppid == $parent) {
-        for my $ready ($select->can_read(1)) {
-            if (my $server = $listening{fileno $ready}) {
-                my $client = $ready->accept or next;
-                $read{$client} = [$server->{name}, ''];
-                $select->add($client);
-                next;
-            }
-            my $state = $read{$ready};
-            my $got = sysread $ready, $state->[1], 65536, length $state->[1];
-            next if $got && $state->[1] !~ /\r\n\r\n/;
-            syswrite $ready, answer(@$state) if $got;
-            delete $read{$ready};
-            $select->remove($ready);
-            close $ready;
-        }
-    }
-}
-
-my %listening;
-for my $name (keys %port) {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port{$name}, Listen => 64, ReuseAddr => 1)
-        or BAIL_OUT("cannot listen on port $port{$name}: $@");
-    $listening{fileno $socket} = {name => $name, socket => $socket};
-}
-my $main = $$;
-my $servers = fork // BAIL_OUT("fork: $!");
-if (!$servers) {
-    serve(%listening);
-    POSIX::_exit(0);
-}
-%listening = ();
-END { kill 'TERM', $servers if $servers && $$ == $main }
-
-# --- the blocks
-
-sub fill {
-    my ($text) = @_;
-    return [map { fill($_) } @$text] if ref $text eq 'ARRAY';
-    return $text if !defined $text || ref $text;
-    $text =~ s/\bID_([A-Z])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
-    return $text;
-}
-
-sub one_line_with {
-    my ($words) = @_;
-    my $all = join '', map { "(?=.*\Q$_\E)" } grep { length } split /\n/, $words;
-    return qr/\A$all.*\n\z/;
-}
+raw_servers({map { $_ => $port{$_} } qw(A B D)}, \&answer);
 
 # curl, which HTTP/2 goes by, does not try again while nginx is still starting, as it is under valgrind.
 sub wait_for_nginx {
@@ -102,6 +48,7 @@ sub wait_for_nginx {
 
 my $version;
 
+verdict_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
 
@@ -110,7 +57,7 @@ add_block_preprocessor(sub {
     $Test::Nginx::Util::NginxVersion = defined $block->http2 && $version < 1.025001 ? 1.019008 : $version;
 
     my $sticky = $block->sticky // '';
-    $block->set_value(http_config => ($block->early // '') . <<"_EOC_" . ($block->http_config // ''));
+    fill($block, ($block->early // '') . <<"_EOC_", 'response_body_like');
 upstream u {
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -120,31 +67,6 @@ upstream other { server 127.0.0.1:1988; session_sticky cookie=other @{[$block->o
 upstream plain { server 127.0.0.1:1985; server 127.0.0.1:1986; }
 _EOC_
     $block->set_value(config => 'location / { proxy_pass http://u; }') if !defined $block->config;
-
-    if (defined $block->emerg) {
-        $block->set_value(request => 'GET /t');
-        $block->set_value(must_die => '');
-        $block->set_value(suppress_stderr => 1);
-        $block->set_value(grep_error_log => qr/\[emerg\].*/);
-        $block->set_value(grep_error_log_out => one_line_with($block->emerg));
-        $block->set_value(no_error_log => qr/\[(?:alert|crit)\]/);
-        return;
-    }
-
-    $block->set_value(request => 'GET /t') if !defined $block->request;
-
-    if (defined $block->warn) {
-        $block->set_value(grep_error_log => qr/\[warn\].*/);
-        $block->set_value(grep_error_log_out => one_line_with($block->warn));
-        $block->set_value(no_error_log => qr/\[(?:error|crit|alert|emerg)\]/);
-
-    } elsif (!defined $block->no_error_log) {
-        $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/);
-    }
-
-    for my $section (qw(more_headers response_headers response_headers_like response_body response_body_like)) {
-        $block->set_value($section => fill($block->$section)) if defined $block->$section;
-    }
 });
 
 log_level('info');

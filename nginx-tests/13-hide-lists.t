@@ -1,7 +1,8 @@
 # Hiding makes a list of header fields of the request's own: nothing else in it changes, whatever its length, and
 # nothing remembers the old one.
 #
-# The backend answers with the fields that it got.
+# The backend answers with the fields that it got. Sections of this file's own:
+#   sent, got   the fields of a request, with | between them, and what a server gets of them, byte for byte; - is none
 
 use strict;
 use warnings;
@@ -20,8 +21,21 @@ server {
 }
 _EOC_
 
+sub lines { my ($fields) = @_; return $fields eq '-' ? '' : join '', map { "$_\r\n" } split / \| /, $fields }
+
 add_block_preprocessor(sub {
     my ($block) = @_;
+    if (defined $block->sent) {
+        $block->set_value(http_more => 'upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }');
+        $block->set_value(config => <<'_EOC_');
+location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
+_EOC_
+        $block->set_value(raw_request => "GET / HTTP/1.0\r\n" . lines($block->sent) . "\r\n");
+        $block->set_value(tcp_listen => 1990);
+        $block->set_value(tcp_query => "GET / HTTP/1.0\r\nConnection: close\r\n" . lines($block->got) . "\r\n");
+        $block->set_value(tcp_reply => "HTTP/1.0 200 OK\r\n\r\nseen\n");
+        $block->set_value(response_body => "seen\n");
+    }
     $block->set_value(http_config => $http . ($block->http_more // ''));
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/);
 });
@@ -128,121 +142,44 @@ my $fields = CORE::join '', map { "Cookie:\r\nVia: $_\r\nX: $_\r\n" } 1 .. 300;
 
 
 === a single Cookie field, wherever it stands: the server gets the other fields byte for byte
---- config
-    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
---- http_more
-upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
---- raw_request eval
-"GET / HTTP/1.0\r\nAccept: */*\r\ncookie: a=b; uid=x; c=d\r\nX-Last: 2\r\n\r\n"
---- tcp_listen: 1990
---- tcp_query eval
-"GET / HTTP/1.0\r\nConnection: close\r\nAccept: */*\r\ncookie: a=b; c=d\r\nX-Last: 2\r\n\r\n"
---- tcp_reply eval
-"HTTP/1.0 200 OK\r\n\r\nseen\n"
---- response_body
-seen
+--- sent: Accept: */* | cookie: a=b; uid=x; c=d | X-Last: 2
+--- got:  Accept: */* | cookie: a=b; c=d | X-Last: 2
 
 
 
 === a single Cookie field that comes first
---- config
-    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
---- http_more
-upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
---- raw_request eval
-"GET / HTTP/1.0\r\nCookie: uid=x; c=d\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
---- tcp_listen: 1990
---- tcp_query eval
-"GET / HTTP/1.0\r\nConnection: close\r\nCookie: c=d\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
---- tcp_reply eval
-"HTTP/1.0 200 OK\r\n\r\nseen\n"
---- response_body
-seen
+--- sent: Cookie: uid=x; c=d | X-First: 1 | X-Last: 2
+--- got:  Cookie: c=d | X-First: 1 | X-Last: 2
 
 
 
 === a single Cookie field that comes last
---- config
-    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
---- http_more
-upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
---- raw_request eval
-"GET / HTTP/1.0\r\nX-First: 1\r\nX-Last: 2\r\nCookie: c=d; uid=x\r\n\r\n"
---- tcp_listen: 1990
---- tcp_query eval
-"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\nCookie: c=d\r\n\r\n"
---- tcp_reply eval
-"HTTP/1.0 200 OK\r\n\r\nseen\n"
---- response_body
-seen
+--- sent: X-First: 1 | X-Last: 2 | Cookie: c=d; uid=x
+--- got:  X-First: 1 | X-Last: 2 | Cookie: c=d
 
 
 
 === a single Cookie field of which nothing is left, first
---- config
-    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
---- http_more
-upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
---- raw_request eval
-"GET / HTTP/1.0\r\nCookie: uid=x\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
---- tcp_listen: 1990
---- tcp_query eval
-"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
---- tcp_reply eval
-"HTTP/1.0 200 OK\r\n\r\nseen\n"
---- response_body
-seen
+--- sent: Cookie: uid=x | X-First: 1 | X-Last: 2
+--- got:  X-First: 1 | X-Last: 2
 
 
 
 === a single Cookie field of which nothing is left, between
---- config
-    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
---- http_more
-upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
---- raw_request eval
-"GET / HTTP/1.0\r\nX-First: 1\r\nCookie: uid=x\r\nX-Last: 2\r\n\r\n"
---- tcp_listen: 1990
---- tcp_query eval
-"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
---- tcp_reply eval
-"HTTP/1.0 200 OK\r\n\r\nseen\n"
---- response_body
-seen
+--- sent: X-First: 1 | Cookie: uid=x | X-Last: 2
+--- got:  X-First: 1 | X-Last: 2
 
 
 
 === a single Cookie field of which nothing is left, last
---- config
-    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
---- http_more
-upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
---- raw_request eval
-"GET / HTTP/1.0\r\nX-First: 1\r\nX-Last: 2\r\nCookie: uid=x\r\n\r\n"
---- tcp_listen: 1990
---- tcp_query eval
-"GET / HTTP/1.0\r\nConnection: close\r\nX-First: 1\r\nX-Last: 2\r\n\r\n"
---- tcp_reply eval
-"HTTP/1.0 200 OK\r\n\r\nseen\n"
---- response_body
-seen
+--- sent: X-First: 1 | X-Last: 2 | Cookie: uid=x
+--- got:  X-First: 1 | X-Last: 2
 
 
 
 === a single Cookie field of which nothing is left, alone
---- config
-    location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
---- http_more
-upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }
---- raw_request eval
-"GET / HTTP/1.0\r\nCookie: uid=x\r\n\r\n"
---- tcp_listen: 1990
---- tcp_query eval
-"GET / HTTP/1.0\r\nConnection: close\r\n\r\n"
---- tcp_reply eval
-"HTTP/1.0 200 OK\r\n\r\nseen\n"
---- response_body
-seen
+--- sent: Cookie: uid=x
+--- got:  -
 
 
 

@@ -13,41 +13,30 @@
 use strict;
 use warnings;
 
-use Digest::MD5 qw(md5_hex);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Servers;
 use Test::Nginx::Socket 'no_plan';
 
-my %port = (A => 1985, B => 1986, C => 1987, D => 1998);
+$port{D} = 1998;
 
-sub fill {
-    my ($text) = @_;
-    return [map { fill($_) } @$text] if ref $text eq 'ARRAY';
-    return $text if !defined $text || ref $text;
-    $text =~ s/\bID_([A-Z])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
-    return $text;
-}
-
-sub backend {
-    my ($name) = @_;
-    return <<"_EOC_";
-server {
-    listen 127.0.0.1:$port{$name};
-    add_header X-Id @{[fill("ID_$name")]} always;
-    location / { return 200 "$name\\n"; }
-    location /count { return 200 "$name \$connection_requests\\n"; }
-    location /busy {
-        add_header X-Via $name always;
-        proxy_pass http://127.0.0.1:\$TEST_NGINX_SERVER_PORT/t;
-    }
+my $backends = join '', map { servers(<<"_EOC_", $_) } qw(A B C);
+add_header X-Id @{[id($_)]} always;
+location / { return 200 "NAME\\n"; }
+location /count { return 200 "NAME \$connection_requests\\n"; }
+location /busy {
+    add_header X-Via NAME always;
+    proxy_pass http://127.0.0.1:\$TEST_NGINX_SERVER_PORT/t;
 }
 _EOC_
-}
 
 our $three_servers = join ' ', map { "server 127.0.0.1:$port{$_};" } qw(A B C);
 
 add_block_preprocessor(sub {
     my ($block) = @_;
 
-    my $http = join '', map { backend($_) } qw(A B C);
+    my $http = $backends;
 
     if (defined(my $balancer = $block->balancer)) {
         $http .= <<"_EOC_";
@@ -67,15 +56,13 @@ _EOC_
     }
 
     $http .= "upstream u {\n" . $block->upstream . "}\n" if defined $block->upstream;
-    $block->set_value(http_config => fill($http . ($block->http_config // '')));
+    fill($block, $http);
     $block->set_value(config => <<'_EOC_') if !defined $block->config;
 add_header X-Upstream "$upstream_addr" always;
 location / { proxy_pass http://u; }
 _EOC_
     $block->set_value(request => 'GET /t') if !defined $block->request;
     $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/) if !defined $block->no_error_log;
-    $block->set_value($_ => fill($block->$_))
-        for grep { defined $block->$_ } qw(more_headers response_headers response_headers_like);
 });
 
 # Without a master nginx leaves without closing kept connections, which valgrind takes for leaks.

@@ -9,46 +9,36 @@
 use strict;
 use warnings;
 
-use Digest::MD5 qw(md5_hex);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
 use IO::Socket::INET;
+use Servers;
 use Test::Nginx::Socket 'no_plan';
 
-my %port = (A => 1985, B => 1986, C => 1987, D => 1998, E => 1997, H => 1996);
+@port{qw(D E H)} = (1998, 1997, 1996);
 
-our $backends = join '', map { <<"_EOC_" } qw(A B C);
-server {
-    listen 127.0.0.1:$port{$_};
-    location / {
-        if (\$arg_fail = $_) { return 503; }
-        if (\$arg_error = $_) { return 500; }
-        return 200 "$_\\n";
-    }
+our $backends = servers(<<'_EOC_', qw(A B C));
+location / {
+    if ($arg_fail = NAME) { return 503; }
+    if ($arg_error = NAME) { return 500; }
+    return 200 "NAME\n";
 }
 _EOC_
 
 my $never_answers = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port{H}, Listen => 1024, ReuseAddr => 1)
     or BAIL_OUT("cannot listen on port $port{H}: $@");
 
-sub fill {
-    my ($text) = @_;
-    return [map { fill($_) } @$text] if ref $text eq 'ARRAY';
-    return $text if !defined $text || ref $text;
-    $text =~ s/\bID_([A-Z])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
-    return $text;
-}
-
 add_block_preprocessor(sub {
     my ($block) = @_;
 
-    $block->set_value(http_config => "$backends\nupstream u {\n" . $block->upstream . "}\n");
+    fill($block, "$backends\nupstream u {\n" . $block->upstream . "}\n");
     $block->set_value(config => <<'_EOC_' . ($block->location // '') . 'proxy_pass http://u; }');
 add_header X-Upstream "$upstream_addr" always;
 location / {
 _EOC_
     $block->set_value(request => 'GET /t') if !defined $block->request;
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/) if !defined $block->no_error_log;
-    $block->set_value($_ => fill($block->$_))
-        for grep { defined $block->$_ } qw(more_headers response_headers response_headers_like);
 });
 
 log_level('info');
@@ -99,12 +89,12 @@ Set-Cookie: route=ID_A; Path=/
     session_sticky maxidle=1h;
 --- init
 my $t = time() - 1000;
-$block->set_value(more_headers => ::fill("Cookie: route=ID_D|$t|$t"));
+$block->set_value(more_headers => ::expand("Cookie: route=ID_D|$t|$t"));
 --- response_body
 A
 --- raw_response_headers_like eval
 my $decades = CORE::join '|', map { substr($_, 0, -2) } time(), time() + 100;
-main::fill("\\r\\nSet-Cookie: route=ID_A\\|((?:$decades)\\d\\d)\\|\\1; Path=/\\r\\n")
+main::expand("\\r\\nSet-Cookie: route=ID_A\\|((?:$decades)\\d\\d)\\|\\1; Path=/\\r\\n")
 
 
 

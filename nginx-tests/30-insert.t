@@ -2,97 +2,50 @@
 
 use Test::Nginx::Socket 'no_plan';
 
-use Digest::MD5 'md5_hex';
-use File::Temp 'tempdir';
-use HTTP::Date 'time2str';
-use IO::Socket::INET;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Certificates;
+use Client;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
 
-# Words that sections may use:
-#   ID_A, ID_B      the ids of the servers A and B
-#   NOW, NOW-n      seconds since the epoch
-#   STAMP, DATE+n   patterns: a time from now on, in seconds or as an HTTP-date n seconds later
-our %port = (A => 1985, B => 1986);
+our $certificate = certificate();
 
-our $certificate = tempdir(CLEANUP => 1);
-system("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2"
-       . " -keyout $certificate/key.pem -out $certificate/cert.pem 2>/dev/null") == 0
-    or bail_out("openssl cannot make a certificate");
-
-our $backends = join '', map { <<"_EOC_" } sort keys %port;
-    server {
-        listen 127.0.0.1:$port{$_};
-        location / { return 200 "$_ cookie=[\$http_cookie]\\n"; }
-        location /status/204 { return 204; }
-        location /status/302 { return 302 http://elsewhere/; }
-        location /status/404 { return 404 "$_ has no such page\\n"; }
-        location /status/500 { return 500 "$_ failed\\n"; }
-        location /status/503 { return 503 "$_ is busy\\n"; }
-        location /status/304 { return 304; }
-        location /sets {
-            add_header Set-Cookie "latest=42";
-            add_header Set-Cookie "test=of-$_; Path=/app";
-            add_header Set-Cookie "other=test=1";
-            return 200 "$_\\n";
-        }
-    }
+our $backends = servers(<<'_EOC_', qw(A B));
+location / { return 200 "NAME cookie=[$http_cookie]\n"; }
+location /status/204 { return 204; }
+location /status/302 { return 302 http://elsewhere/; }
+location /status/404 { return 404 "NAME has no such page\n"; }
+location /status/500 { return 500 "NAME failed\n"; }
+location /status/503 { return 503 "NAME is busy\n"; }
+location /status/304 { return 304; }
+location /sets {
+    add_header Set-Cookie "latest=42";
+    add_header Set-Cookie "test=of-NAME; Path=/app";
+    add_header Set-Cookie "other=test=1";
+    return 200 "NAME\n";
+}
 _EOC_
 
-sub within { my ($form, $from) = @_; '(?:' . join('|', map { $form->($_) } $from .. $from + 30) . ')' }
-
-sub expand {
-    my ($text, $now) = @_;
-    return [map { expand($_, $now) } @$text] if ref $text eq 'ARRAY';
-    return $text if ref $text || !defined $text;
-    $text =~ s/\bID_([AB])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
-    $text =~ s/\bNOW(?:-(\d+))?\b/$now - ($1 || 0)/ge;
-    $text =~ s/\bSTAMP\b/within(sub { $_[0] }, $now)/ge;
-    $text =~ s/\bDATE\+(\d+)\b/within(\&time2str, $now + $1)/ge;
-    return $text;
-}
-
+client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
-    my $now = time;
-
-    for my $section (qw(more_headers response_headers response_headers_like
-                        raw_response_headers_like raw_response_headers_unlike)) {
-        my $text = expand($block->$section // next, $now);
-        chomp $text if $section =~ /like$/;
-        $block->set_value($section, $text);
-    }
-
     # "sticky" is what stands after session_sticky in an upstream of A and B.
-    my $http = $backends . ($block->http_config // '');
+    my $http = $backends;
     $http .= "upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky "
              . $block->sticky . "; }\n" if defined $block->sticky;
-    $http =~ s/CERTIFICATE/ssl_certificate $certificate\/cert.pem; ssl_certificate_key $certificate\/key.pem;/g;
-    $block->set_value('http_config', $http);
+    fill($block, $http);
+    $block->set_value('http_config', $block->http_config
+                                     =~ s/CERTIFICATE/ssl_certificate $certificate.pem; ssl_certificate_key $certificate.key;/gr);
 
     $block->set_value('config', "location /t/ { proxy_pass http://u/; }\n") if !defined $block->config;
     $block->set_value('request', 'GET /t/')
-        if !defined $block->request && !defined $block->raw_request && !defined $block->pipelined_requests;
-    $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
+        if !defined $block->client && !defined $block->request && !defined $block->raw_request && !defined $block->pipelined_requests;
 });
-
-# "client": a sub that talks to nginx itself, for what fixed requests cannot say.
-add_response_body_check(sub {
-    my ($block, $body, $index, $repeated, $dry_run) = @_;
-    $block->client->($block->name) if $block->client && !$dry_run;
-});
-
-sub get {
-    my ($cookie) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port(), Timeout => 10)
-        or return '';
-    print $socket "GET /t/ HTTP/1.0\r\nCookie: $cookie\r\n\r\n";
-    local $/;
-    return scalar <$socket>;
-}
 
 run_tests();
 
@@ -331,22 +284,19 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-5000; Path=/
 
 === return visit within the same second: no stamp changed, nothing is set
 --- sticky: maxidle=1h
---- client eval
-sub {
-    my ($name) = @_;
-    my $id = main::md5_hex('127.0.0.1:1986');
-    my ($unchanged, $needless);
-    for (1 .. 40) {
-        my $now = time;
-        my $response = main::get("route=$id|$now|$now");
-        $unchanged = 1 if $response =~ /^HTTP.* 200 / && $response !~ /^Set-Cookie:/mi;
-        $needless = 1 if $response =~ /^Set-Cookie: route=$id\|$now\|/mi;
-        last if $unchanged || $needless;
-        Time::HiRes::sleep(0.05);
-    }
-    main::ok($unchanged, "$name - a cookie of this second is left alone");
-    main::ok(!$needless, "$name - no cookie that says what the client knows");
+--- client
+my $id = id('B');
+my ($unchanged, $needless);
+for (1 .. 40) {
+    my $now = time;
+    my $response = visit('/t/', "route=$id|$now|$now");
+    $unchanged = 1 if status($response) == 200 && set($response) eq '';
+    $needless = 1 if set($response) =~ /^route=$id\|$now\|/;
+    last if $unchanged || $needless;
+    select(undef, undef, undef, 0.05);
 }
+holds($unchanged, 'a cookie of this second is left alone');
+holds(!$needless, 'no cookie that says what the client knows');
 
 
 

@@ -2,62 +2,17 @@
 
 use Test::Nginx::Socket 'no_plan';
 
-use Digest::MD5 'md5_hex';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use SettingServers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
 
-# ID_A and ID_B in a section are the ids of the servers A and B.
-our %port = (A => 1985, B => 1986);
-
-# A server says what it was sent, and sets the cookies that "set_cookie" of the block lists.
-sub backend {
-    my ($name, @fields) = @_;
-    my $add = join '', map { s/(["\\])/\\$1/gr =~ s/.*/            add_header Set-Cookie "$&" always;\n/r } @fields;
-    return <<"_EOC_";
-    server {
-        listen 127.0.0.1:$port{$name};
-        location / {
-$add
-            return 200 "$name cookie=[\$http_cookie]\\n";
-        }
-        location /500 {
-$add
-            return 500 "$name failed\\n";
-        }
-        location /sets-nothing { return 200 "$name\\n"; }
-    }
-_EOC_
-}
-
-sub expand {
-    my ($text) = @_;
-    return [map { expand($_) } @$text] if ref $text eq 'ARRAY';
-    return $text if ref $text || !defined $text;
-    return $text =~ s/\bID_([AB])\b/md5_hex("127.0.0.1:$port{$1}")/ger;
-}
-
-add_block_preprocessor(sub {
-    my $block = shift;
-
-    for my $section (qw(more_headers response_headers response_body
-                        raw_response_headers_like raw_response_headers_unlike)) {
-        my $text = expand($block->$section // next);
-        chomp $text if $section =~ /like$/;
-        $block->set_value($section, $text);
-    }
-
-    my @fields = split /\n/, $block->set_cookie // '';
-    my $parameters = $block->sticky // 'cookie=test mode=rewrite';
-    $block->set_value('http_config', backend('A', @fields) . backend('B', @fields) . ($block->http_config // <<"_EOC_"));
-    upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky $parameters; }
-_EOC_
-    $block->set_value('config', "location /t/ { proxy_pass http://u/; }\n") if !defined $block->config;
-    $block->set_value('request', 'GET /t/') if !defined $block->request;
-    $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
-});
+# lib/SettingServers.pm has the servers and the sections.
+setting_sections('cookie=test mode=rewrite');
 
 run_tests();
 
@@ -122,7 +77,7 @@ GET /t/sets-nothing
 --- response_headers
 !Set-Cookie
 --- response_body
-A
+A cookie=[]
 
 
 

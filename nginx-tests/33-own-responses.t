@@ -2,58 +2,57 @@
 
 use Test::Nginx::Socket 'no_plan';
 
-use Digest::MD5 'md5_hex';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Caches;
 use IO::Socket::INET;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
 
-# ID_A, ID_B and ID_C in a section are the ids of the servers A, B and C.
 # 127.0.0.1:1998 accepts connections and never answers, 127.0.0.1:1999 refuses them.
-our %port = (A => 1985, B => 1986, C => 1987);
 
 our $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 1998, Listen => 64, ReuseAddr => 1)
     or bail_out("cannot listen on 127.0.0.1:1998: $!");
 
-our $http_config = join '', map { <<"_EOC_" } sort keys %port;
-    server {
-        listen 127.0.0.1:$port{$_};
-        location / { return 200 "$_ \$uri cookie=[\$http_cookie]\\n"; }
-        location /sets { add_header Set-Cookie "test=abc; Path=/app"; return 200 "$_\\n"; }
-        location /cacheable {
-            add_header Cache-Control max-age=60;
-            add_header ETag '"1"';
-            add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";
-            return 200 "$_\\n";
-        }
-        location /confirmed {
-            add_header Cache-Control max-age=1;
-            add_header ETag '"1"';
-            if (\$http_if_none_match) { return 304; }
-            return 200 "$_\\n";
-        }
-        location /briefly { add_header Cache-Control max-age=1; return 200 "$_\\n"; }
-        location /once {
-            add_header Cache-Control max-age=1;
-            if (\$http_x_fail) { return 500; }
-            return 200 "$_\\n";
-        }
-        location /404 { return 404 "$_ has no such page\\n"; }
-        location /503 { return 503 "$_ is busy\\n"; }
-        location /too-big { add_header X-Big "@{['x' x 1500]}"; return 200 "$_\\n"; }
-        location /accel { add_header X-Accel-Redirect /inside; return 200; }
-        location /accel-other { add_header X-Accel-Redirect /other; return 200; }
-        location /accel-plain { add_header X-Accel-Redirect /plain; return 200; }
-        location /accel-file { add_header X-Accel-Redirect /file.txt; return 200; }
-        location /accel-sets {
-            add_header X-Accel-Redirect /inside;
-            add_header Set-Cookie "mytest=1";
-            add_header Set-Cookie "test=abc; Path=/app";
-            return 200;
-        }
-    }
+my $big = 'x' x 1500;
+our $http_config = servers(<<'_EOC_' =~ s/BIG/$big/r, qw(A B C));
+location / { return 200 "NAME $uri cookie=[$http_cookie]\n"; }
+location /sets { add_header Set-Cookie "test=abc; Path=/app"; return 200 "NAME\n"; }
+location /cacheable {
+    add_header Cache-Control max-age=60;
+    add_header ETag '"1"';
+    add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";
+    return 200 "NAME\n";
+}
+location /confirmed {
+    add_header Cache-Control max-age=1;
+    add_header ETag '"1"';
+    if ($http_if_none_match) { return 304; }
+    return 200 "NAME\n";
+}
+location /briefly { add_header Cache-Control max-age=1; return 200 "NAME\n"; }
+location /once {
+    add_header Cache-Control max-age=1;
+    if ($http_x_fail) { return 500; }
+    return 200 "NAME\n";
+}
+location /404 { return 404 "NAME has no such page\n"; }
+location /503 { return 503 "NAME is busy\n"; }
+location /too-big { add_header X-Big "BIG"; return 200 "NAME\n"; }
+location /accel { add_header X-Accel-Redirect /inside; return 200; }
+location /accel-other { add_header X-Accel-Redirect /other; return 200; }
+location /accel-plain { add_header X-Accel-Redirect /plain; return 200; }
+location /accel-file { add_header X-Accel-Redirect /file.txt; return 200; }
+location /accel-sets {
+    add_header X-Accel-Redirect /inside;
+    add_header Set-Cookie "mytest=1";
+    add_header Set-Cookie "test=abc; Path=/app";
+    return 200;
+}
 _EOC_
 
 $http_config .= <<'_EOC_';
@@ -69,28 +68,11 @@ $http_config .= <<'_EOC_';
     upstream half      { server 127.0.0.1:1985; server 127.0.0.1:1999; session_sticky hash=plain fallback=off; }
 _EOC_
 
-our $cache = 'cached00';
-
-sub expand {
-    my ($text) = @_;
-    return [map { expand($_) } @$text] if ref $text eq 'ARRAY';
-    return $text if ref $text || !defined $text;
-    return $text =~ s/\bID_([ABC])\b/md5_hex("127.0.0.1:$port{$1}")/ger;
-}
-
 add_block_preprocessor(sub {
     my $block = shift;
-    for my $section (qw(more_headers response_headers raw_response_headers_like raw_response_headers_unlike)) {
-        my $text = expand($block->$section // next);
-        chomp $text if $section =~ /like$/;
-        $block->set_value($section, $text);
-    }
-
-    # A cache of its own for every block, since a cache outlives a reload.
-    $cache++;
-    $block->set_value('http_config', ($block->config =~ /\bproxy_cache cached;/ ? "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n" : '')
-                                     . $http_config);
-    $block->set_value('config', $block->config =~ s/\bproxy_cache cached;/proxy_cache $cache;/r);
+    my ($config, $cache) = own_cache($block->config);
+    $block->set_value('config', $config);
+    fill($block, $cache . $http_config);
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
 });
 

@@ -1,21 +1,20 @@
 # nginx's own bookkeeping of its servers holds for bound requests: connections, failures, tries, and
 # what is kept for the next request, connections and TLS sessions.
 #
-# Most blocks need several requests at once, or servers that wait. There "client" is a sub that talks
-# to nginx, and plays a server, itself:
-#   ask(PATH, COOKIE)   sends a request and returns its connection
-#   response(ASKED)     the response to it, whole
-#   serve(PORT)         listens as a server
-#   taken(SERVER)       the request that nginx sent it next, undef if none comes within a second or so
-#   answer(TAKEN, TEXT) lets that server answer
-# 127.0.0.1:1999 refuses connections.
+# A and B answer with their name, on 1985 and 1986, and over TLS on 1995 and 1996. 1991 and 1992 are played by the
+# section "client" (lib/Client.pm); 1999 refuses connections.
+# Sections of this file's own:
+#   upstream  what stands in "upstream u"
+#   config    what leads to it; by default /t/, which does so on port 1983 as well where there are several workers
 
 use Test::Nginx::Socket 'no_plan';
 
-use File::Temp 'tempdir';
+use FindBin;
 use IO::Select;
-use IO::Socket::INET;
 use Time::HiRes 'sleep';
+use lib "$FindBin::Bin/lib";
+use Certificates;
+use Client;
 
 repeat_each(1);
 no_shuffle();
@@ -25,105 +24,33 @@ master_on();
 worker_connections(256);
 
 our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
-our $patience = $valgrind ? 15 : 5;
 
-our $certificate = tempdir(CLEANUP => 1);
-system("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2"
-       . " -keyout $certificate/key.pem -out $certificate/cert.pem 2>/dev/null") == 0
-    or bail_out("openssl cannot make a certificate");
-
+our $certificate = certificate();
 our $backends = join '', map { my ($name, $port) = @$_; <<"_EOC_" } ['A', 1985], ['B', 1986];
     server {
         listen 127.0.0.1:$port;
         location / { return 200 "$name connection=\$connection\\n"; }
-        location /503 { return 503 "$name is busy\\n"; }
     }
     server {
         listen 127.0.0.1:@{[$port + 10]} ssl;
-        ssl_certificate $certificate/cert.pem;
-        ssl_certificate_key $certificate/key.pem;
+        ssl_certificate $certificate.pem;
+        ssl_certificate_key $certificate.key;
         location / { return 200 "$name reused=[\$ssl_session_reused]\\n"; }
     }
 _EOC_
 
+my $variables = 'add_header X-Tried $upstream_addr always; add_header X-Worker $pid always;';
+my $location = 'location /t/ { proxy_pass http://u/; }';
+
+client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
-    workers($block->workers // 1);
     my $http = $backends . ($block->http_config // '');
     $http .= 'upstream u { ' . $block->upstream . " }\n" if defined $block->upstream;
+    $http .= "server { listen 127.0.0.1:1983 reuseport; $variables $location }\n" if defined $block->workers;
     $block->set_value('http_config', $http);
-    $block->set_value('config', ($block->config // 'location /t/ { proxy_pass http://u/; }') . <<'_EOC_');
-        location = /idle { return 200 "idle\n"; }
-        add_header X-Tried $upstream_addr always;
-        add_header X-Worker $pid always;
-_EOC_
-    $block->set_value('request', 'GET /idle') if !defined $block->request;
-    $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
+    $block->set_value('config', $variables . ($block->config // $location));
 });
-
-add_response_body_check(sub {
-    my ($block, $body, $index, $repeated, $dry_run) = @_;
-    return if $dry_run || !$block->client;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    our $name = $block->name;
-    $block->client->();
-});
-
-sub connected {
-    my ($port) = @_;
-    return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => $patience);
-}
-
-sub ask {
-    my ($path, $cookie, $port) = @_;
-    my $socket = connected($port // server_port()) or return;
-    $socket->autoflush(1);
-    print $socket "GET $path HTTP/1.0\r\nHost: localhost\r\n" . (defined $cookie ? "Cookie: $cookie\r\n" : '') . "\r\n";
-    return $socket;
-}
-
-sub read_until {
-    my ($socket, $end) = @_;
-    my $text = '';
-    while ($text !~ $end && IO::Select->new($socket)->can_read($patience)) {
-        sysread($socket, $text, 65536, length $text) or last;
-    }
-    return $text;
-}
-
-sub response {
-    my ($socket) = @_;
-    return $socket ? read_until($socket, qr/(?!)/) : '';
-}
-
-sub serve {
-    my ($port) = @_;
-    return IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 16, ReuseAddr => 1)
-        || bail_out("cannot listen on 127.0.0.1:$port: $!");
-}
-
-sub taken {
-    my ($server, $seconds) = @_;
-    IO::Select->new($server)->can_read($seconds // $patience) or return;
-    my $connection = $server->accept or return;
-    $connection->autoflush(1);
-    read_until($connection, qr/\r\n\r\n/);
-    return $connection;
-}
-
-sub answer {
-    my ($connection, $text) = @_;
-    print $connection "HTTP/1.0 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
-    close $connection;
-}
-
-sub head { my ($name, $response) = @_; return $response =~ /^\Q$name\E: (.*?)\r$/mi ? $1 : '' }
-sub body { my ($response) = @_; return $response =~ /\r\n\r\n(.*)/s ? $1 : '' }
-sub status { my ($response) = @_; return $response =~ m{^HTTP/\S+ (\d+)} ? $1 : 'none' }
-
-# Blocks say ok, is ... as every test does, with the block's name in front.
-sub holds ($$) { my ($true, $what) = @_; ok($true, "$main::name - $what") }
-sub equals ($$$) { my ($got, $want, $what) = @_; is($got, $want, "$main::name - $what") }
 
 # A server that may have one connection is full while a bound request is there, and only then.
 sub one_at_a_time {
@@ -175,8 +102,8 @@ zone z 64k;
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-\&main::one_at_a_time
+--- client
+one_at_a_time();
 
 
 
@@ -185,8 +112,8 @@ session_sticky hash=plain;
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-\&main::one_at_a_time
+--- client
+one_at_a_time();
 
 
 
@@ -196,8 +123,8 @@ zone z 64k;
 server 127.0.0.1:1986;
 server 127.0.0.1:1991 max_conns=1 backup;
 session_sticky hash=plain;
---- client eval
-\&main::one_at_a_time
+--- client
+one_at_a_time();
 
 
 
@@ -208,8 +135,8 @@ least_conn;
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-\&main::one_at_a_time
+--- client
+one_at_a_time();
 
 
 
@@ -218,18 +145,16 @@ session_sticky hash=plain;
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-sub {
-    my $server = main::serve(1991);
-    my $visitor = main::ask('/t/');
-    my $held = main::taken($server);
-    main::holds($held, 'the first visitor is at the first server');
-    main::equals(main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1991'))), '127.0.0.1:1986',
-                 'a bound client goes elsewhere meanwhile');
-    main::answer($held, 'done') if $held;
-    main::equals(main::head('Set-Cookie', main::response($visitor)), 'route=127.0.0.1:1991; Path=/',
-                 'the first visitor is bound');
-}
+--- client
+my $server = serve(1991);
+my $visitor = ask('/t/');
+my $held = taken($server);
+holds($held, 'the first visitor is at the first server');
+equals(head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1991'))), '127.0.0.1:1986',
+             'a bound client goes elsewhere meanwhile');
+answer($held, 'done') if $held;
+equals(head('Set-Cookie', response($visitor)), 'route=127.0.0.1:1991; Path=/',
+             'the first visitor is bound');
 
 
 
@@ -238,18 +163,16 @@ sub {
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain fallback=off;
---- client eval
-sub {
-    my $server = main::serve(1991);
-    my $first = main::ask('/t/', 'route=127.0.0.1:1991');
-    my $held = main::taken($server);
-    main::holds($held, 'the first request is at its server');
-    my $second = main::response(main::ask('/t/', 'route=127.0.0.1:1991'));
-    main::equals(main::status($second), 502, 'the second gets 502');
-    main::equals(main::head('Set-Cookie', $second), '', 'and no cookie');
-    main::answer($held, 'done') if $held;
-    main::equals(main::body(main::response($first)), 'done', 'the first is answered');
-}
+--- client
+my $server = serve(1991);
+my $first = ask('/t/', 'route=127.0.0.1:1991');
+my $held = taken($server);
+holds($held, 'the first request is at its server');
+my $second = response(ask('/t/', 'route=127.0.0.1:1991'));
+equals(status($second), 502, 'the second gets 502');
+equals(head('Set-Cookie', $second), '', 'and no cookie');
+answer($held, 'done') if $held;
+equals(body(response($first)), 'done', 'the first is answered');
 
 
 
@@ -258,20 +181,18 @@ sub {
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-sub {
-    my $server = main::serve(1991);
-    my $first = main::ask('/t/', 'route=127.0.0.1:1991');
-    my $held = main::taken($server);
-    main::holds($held, 'the first request is at its server');
-    close $first;
-    main::holds($held && IO::Select->new($held)->can_read($main::patience), 'nginx lets go of it when the client does');
-    my $second = main::ask('/t/', 'route=127.0.0.1:1991');
-    $held = main::taken($server);
-    main::holds($held, 'the second request is at that server');
-    main::answer($held, 'done') if $held;
-    main::equals(main::body(main::response($second)), 'done', 'and is answered');
-}
+--- client
+my $server = serve(1991);
+my $first = ask('/t/', 'route=127.0.0.1:1991');
+my $held = taken($server);
+holds($held, 'the first request is at its server');
+close $first;
+holds($held && IO::Select->new($held)->can_read(patience()), 'nginx lets go of it when the client does');
+my $second = ask('/t/', 'route=127.0.0.1:1991');
+$held = taken($server);
+holds($held, 'the second request is at that server');
+answer($held, 'done') if $held;
+equals(body(response($second)), 'done', 'and is answered');
 
 
 
@@ -281,14 +202,12 @@ zone z 64k;
 server 127.0.0.1:1985 max_conns=1;
 server 127.0.0.1:1986 max_conns=1;
 session_sticky hash=plain;
---- client eval
-sub {
-    my $bound = grep { main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1986'))) =~ /^B/ } 1 .. 20;
-    main::equals($bound, 20, 'each of 20 bound requests is at its server');
-    my @visitors = map { main::response(main::ask('/t/')) } 1 .. 10;
-    main::equals(scalar(grep { main::status($_) == 200 } @visitors), 10, 'each of 10 first visitors is served');
-    main::equals(scalar(grep { main::body($_) =~ /^A/ } @visitors), 5, 'half of them by A');
-}
+--- client
+my $bound = grep { body(response(ask('/t/', 'route=127.0.0.1:1986'))) =~ /^B/ } 1 .. 20;
+equals($bound, 20, 'each of 20 bound requests is at its server');
+my @visitors = map { response(ask('/t/')) } 1 .. 10;
+equals(scalar(grep { status($_) == 200 } @visitors), 10, 'each of 10 first visitors is served');
+equals(scalar(grep { body($_) =~ /^A/ } @visitors), 5, 'half of them by A');
 
 
 
@@ -299,53 +218,42 @@ least_conn;
 server 127.0.0.1:1991;
 server 127.0.0.1:1992;
 session_sticky hash=plain;
---- client eval
-sub {
-    my ($one, $two) = (main::serve(1991), main::serve(1992));
-    my @bound = map { main::ask('/t/', 'route=127.0.0.1:1991') } 1 .. 2;
-    my @held = map { main::taken($one) } @bound;
-    main::holds($held[0] && $held[1], 'two bound requests are at the first server');
-    for my $nth ('first', 'second') {
-        my $visitor = main::ask('/t/');
-        my $taken = main::taken($two);
-        main::holds($taken, "the $nth visitor goes to the idle one");
-        push @held, $taken;
-        push @bound, $visitor;
-    }
-    main::answer($_, 'done') for grep { $_ } @held;
-    main::equals(scalar(grep { main::body(main::response($_)) eq 'done' } @bound), 4, 'all are answered');
+--- client
+my ($one, $two) = (serve(1991), serve(1992));
+my @bound = map { ask('/t/', 'route=127.0.0.1:1991') } 1 .. 2;
+my @held = map { taken($one) } @bound;
+holds($held[0] && $held[1], 'two bound requests are at the first server');
+for my $nth ('first', 'second') {
+    my $visitor = ask('/t/');
+    my $taken = taken($two);
+    holds($taken, "the $nth visitor goes to the idle one");
+    push @held, $taken;
+    push @bound, $visitor;
 }
+answer($_, 'done') for grep { $_ } @held;
+equals(scalar(grep { body(response($_)) eq 'done' } @bound), 4, 'all are answered');
 
 
 
 === max_conns with a zone: the other workers know
 --- workers: 2
---- http_config
-    server {
-        listen 127.0.0.1:1983 reuseport;
-        add_header X-Tried $upstream_addr always;
-        add_header X-Worker $pid always;
-        location /t/ { proxy_pass http://u/; }
-    }
 --- upstream
 zone z 64k;
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-sub {
-    my $server = main::serve(1991);
-    my $mine = 'route=127.0.0.1:1991';
-    my $first = main::ask('/t/', $mine, 1983);
-    my $held = main::taken($server);
-    main::holds($held, 'the first request is at its server');
-    my @others = map { main::response(main::ask('/t/', $mine, 1983)) } 1 .. 40;
-    my %workers = map { main::head('X-Worker', $_) => 1 } @others;
-    main::equals(scalar(keys %workers), 2, 'the others are with two workers');
-    main::equals(scalar(grep { main::head('X-Tried', $_) eq '127.0.0.1:1986' } @others), 40, 'and all of them go elsewhere');
-    main::answer($held, 'done') if $held;
-    main::equals(main::body(main::response($first)), 'done', 'the first is answered');
-}
+--- client
+my $server = serve(1991);
+my $mine = 'route=127.0.0.1:1991';
+my $first = ask('/t/', $mine, 1983);
+my $held = taken($server);
+holds($held, 'the first request is at its server');
+my @others = map { response(ask('/t/', $mine, 1983)) } 1 .. 40;
+my %workers = map { head('X-Worker', $_) => 1 } @others;
+equals(scalar(keys %workers), 2, 'the others are with two workers');
+equals(scalar(grep { head('X-Tried', $_) eq '127.0.0.1:1986' } @others), 40, 'and all of them go elsewhere');
+answer($held, 'done') if $held;
+equals(body(response($first)), 'done', 'the first is answered');
 
 
 
@@ -354,14 +262,12 @@ sub {
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=2 fail_timeout=60s;
 session_sticky hash=plain;
---- client eval
-sub {
-    my @tried = map { main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 5;
-    main::equals("@tried[0, 1]", '127.0.0.1:1999, 127.0.0.1:1985 127.0.0.1:1999, 127.0.0.1:1985', 'two bound requests find it dead');
-    main::equals("@tried[2 .. 4]", '127.0.0.1:1985 127.0.0.1:1985 127.0.0.1:1985', 'the next do not try it');
-    @tried = map { main::head('X-Tried', main::response(main::ask('/t/'))) } 1 .. 4;
-    main::equals("@tried", CORE::join(' ', ('127.0.0.1:1985') x 4), 'nor does the balancer');
-}
+--- client
+my @tried = map { head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 5;
+equals("@tried[0, 1]", '127.0.0.1:1999, 127.0.0.1:1985 127.0.0.1:1999, 127.0.0.1:1985', 'two bound requests find it dead');
+equals("@tried[2 .. 4]", '127.0.0.1:1985 127.0.0.1:1985 127.0.0.1:1985', 'the next do not try it');
+@tried = map { head('X-Tried', response(ask('/t/'))) } 1 .. 4;
+equals("@tried", join(' ', ('127.0.0.1:1985') x 4), 'nor does the balancer');
 
 
 
@@ -370,12 +276,10 @@ sub {
 server 127.0.0.1:1999 max_fails=1 fail_timeout=60s;
 server 127.0.0.1:1985;
 session_sticky hash=plain;
---- client eval
-sub {
-    main::equals(main::head('X-Tried', main::response(main::ask('/t/'))), '127.0.0.1:1999, 127.0.0.1:1985', 'a first visitor finds it dead');
-    main::equals(main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1999'))), '127.0.0.1:1985',
-                 'a bound request does not try it');
-}
+--- client
+equals(head('X-Tried', response(ask('/t/'))), '127.0.0.1:1999, 127.0.0.1:1985', 'a first visitor finds it dead');
+equals(head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))), '127.0.0.1:1985',
+             'a bound request does not try it');
 
 
 
@@ -388,13 +292,11 @@ server { listen 127.0.0.1:1991; return 503; }
 server 127.0.0.1:1985;
 server 127.0.0.1:1991 max_fails=1 fail_timeout=60s;
 session_sticky hash=plain;
---- client eval
-sub {
-    my @responses = map { main::response(main::ask('/t/', 'route=127.0.0.1:1991')) } 1 .. 2;
-    main::equals(main::head('X-Tried', $responses[0]), '127.0.0.1:1991, 127.0.0.1:1985', 'another server is tried');
-    main::equals(main::head('Set-Cookie', $responses[0]), 'route=127.0.0.1:1985; Path=/', 'and the client bound to it');
-    main::equals(main::head('X-Tried', $responses[1]), '127.0.0.1:1985', 'the failure counts');
-}
+--- client
+my @responses = map { response(ask('/t/', 'route=127.0.0.1:1991')) } 1 .. 2;
+equals(head('X-Tried', $responses[0]), '127.0.0.1:1991, 127.0.0.1:1985', 'another server is tried');
+equals(head('Set-Cookie', $responses[0]), 'route=127.0.0.1:1985; Path=/', 'and the client bound to it');
+equals(head('X-Tried', $responses[1]), '127.0.0.1:1985', 'the failure counts');
 
 
 
@@ -403,13 +305,11 @@ sub {
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=2 fail_timeout=60s;
 session_sticky hash=plain fallback=off;
---- client eval
-sub {
-    my @responses = map { main::response(main::ask('/t/', 'route=127.0.0.1:1999')) } 1 .. 4;
-    main::equals(CORE::join(' ', map { main::status($_) } @responses), '502 502 502 502', 'all get 502');
-    my @dialled = map { scalar(() = main::head('X-Tried', $_) =~ /127\.0\.0\.1:\d+/g) } @responses;
-    main::equals("@dialled", '1 1 0 0', 'two of them dial it once each, the others no server at all');
-}
+--- client
+my @responses = map { response(ask('/t/', 'route=127.0.0.1:1999')) } 1 .. 4;
+equals(join(' ', map { status($_) } @responses), '502 502 502 502', 'all get 502');
+my @dialled = map { scalar(() = head('X-Tried', $_) =~ /127\.0\.0\.1:\d+/g) } @responses;
+equals("@dialled", '1 1 0 0', 'two of them dial it once each, the others no server at all');
 
 
 
@@ -418,11 +318,9 @@ sub {
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=0;
 session_sticky hash=plain;
---- client eval
-sub {
-    my @tried = map { main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 4;
-    main::equals(CORE::join(' | ', @tried), CORE::join(' | ', ('127.0.0.1:1999, 127.0.0.1:1985') x 4), 'first it, then the other');
-}
+--- client
+my @tried = map { head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 4;
+equals(join(' | ', @tried), join(' | ', ('127.0.0.1:1999, 127.0.0.1:1985') x 4), 'first it, then the other');
 
 
 
@@ -432,17 +330,15 @@ server 127.0.0.1:1999 max_fails=0;
 server 127.0.0.1:1998 max_fails=0;
 server 127.0.0.1:1985;
 session_sticky hash=plain;
---- client eval
-sub {
-    for (1 .. 6) {
-        my $response = main::response(main::ask('/t/', 'route=127.0.0.1:1999'));
-        my @tried = split /, /, main::head('X-Tried', $response);
-        my %times;
-        $times{$_}++ for @tried;
-        main::equals($tried[0], '127.0.0.1:1999', 'the bound server first');
-        main::equals($tried[-1], '127.0.0.1:1985', 'the live one last');
-        main::holds(!(grep { $_ > 1 } values %times), "none twice: @tried");
-    }
+--- client
+for (1 .. 6) {
+    my $response = response(ask('/t/', 'route=127.0.0.1:1999'));
+    my @tried = split /, /, head('X-Tried', $response);
+    my %times;
+    $times{$_}++ for @tried;
+    equals($tried[0], '127.0.0.1:1999', 'the bound server first');
+    equals($tried[-1], '127.0.0.1:1985', 'the live one last');
+    holds(!(grep { $_ > 1 } values %times), "none twice: @tried");
 }
 
 
@@ -452,55 +348,44 @@ sub {
 server 127.0.0.1:1985;
 server 127.0.0.1:1991 max_fails=1 fail_timeout=2s;
 session_sticky hash=plain;
---- client eval
-sub {
-    my $mine = 'route=127.0.0.1:1991';
-    main::equals(main::head('X-Tried', main::response(main::ask('/t/', $mine))), '127.0.0.1:1991, 127.0.0.1:1985', 'it is dead');
-    my $server = main::serve(1991);
-    main::sleep(3.2);
-    my $asked = main::ask('/t/', $mine);
-    my $taken = main::taken($server);
-    main::holds($taken, 'after fail_timeout it is tried again');
-    main::equals(main::head('X-Tried', main::response(main::ask('/t/', $mine))), '127.0.0.1:1985',
-                 'by one request: the next goes elsewhere until that one is answered');
-    main::answer($taken, 'back') if $taken;
-    my $response = main::response($asked);
-    main::equals(main::body($response), 'back', 'and answers');
-    main::equals(main::head('Set-Cookie', $response), '', 'the cookie still holds');
-    my @asked = map { main::ask('/t/', $mine) } 1 .. 3;
-    my @taken = map { main::taken($server) } @asked;
-    main::equals(scalar(grep { $_ } @taken), 3, 'its failures are forgotten');
-    main::answer($_, 'back') for grep { $_ } @taken;
-    main::equals(main::body(main::response($_)), 'back', 'and it answers all') for @asked;
-}
+--- client
+my $mine = 'route=127.0.0.1:1991';
+equals(head('X-Tried', response(ask('/t/', $mine))), '127.0.0.1:1991, 127.0.0.1:1985', 'it is dead');
+my $server = serve(1991);
+sleep(3.2);
+my $asked = ask('/t/', $mine);
+my $taken = taken($server);
+holds($taken, 'after fail_timeout it is tried again');
+equals(head('X-Tried', response(ask('/t/', $mine))), '127.0.0.1:1985',
+             'by one request: the next goes elsewhere until that one is answered');
+answer($taken, 'back') if $taken;
+my $response = response($asked);
+equals(body($response), 'back', 'and answers');
+equals(head('Set-Cookie', $response), '', 'the cookie still holds');
+my @asked = map { ask('/t/', $mine) } 1 .. 3;
+my @taken = map { taken($server) } @asked;
+equals(scalar(grep { $_ } @taken), 3, 'its failures are forgotten');
+answer($_, 'back') for grep { $_ } @taken;
+equals(body(response($_)), 'back', 'and it answers all') for @asked;
 
 
 
 === max_fails with a zone: the other workers know, and so do their balancers
 --- workers: 2
---- http_config
-    server {
-        listen 127.0.0.1:1983 reuseport;
-        add_header X-Tried $upstream_addr always;
-        add_header X-Worker $pid always;
-        location /t/ { proxy_pass http://u/; }
-    }
 --- upstream
 zone z 64k;
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=3 fail_timeout=60s;
 session_sticky hash=plain;
---- client eval
-sub {
-    my @bound = map { main::response(main::ask('/t/', 'route=127.0.0.1:1999', 1983)) } 1 .. 40;
-    my %workers = map { main::head('X-Worker', $_) => 1 } @bound;
-    main::equals(scalar(keys %workers), 2, 'bound requests are with two workers');
-    main::equals(scalar(grep { main::head('X-Tried', $_) =~ /1999/ } @bound), 3, 'three of them in all try the dead server');
-    my @visitors = map { main::response(main::ask('/t/', undef, 1983)) } 1 .. 40;
-    %workers = map { main::head('X-Worker', $_) => 1 } @visitors;
-    main::equals(scalar(keys %workers), 2, 'first visitors are with two workers');
-    main::equals(scalar(grep { main::head('X-Tried', $_) =~ /1999/ } @visitors), 0, 'none of them tries it');
-}
+--- client
+my @bound = map { response(ask('/t/', 'route=127.0.0.1:1999', 1983)) } 1 .. 40;
+my %workers = map { head('X-Worker', $_) => 1 } @bound;
+equals(scalar(keys %workers), 2, 'bound requests are with two workers');
+equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @bound), 3, 'three of them in all try the dead server');
+my @visitors = map { response(ask('/t/', undef, 1983)) } 1 .. 40;
+%workers = map { head('X-Worker', $_) => 1 } @visitors;
+equals(scalar(keys %workers), 2, 'first visitors are with two workers');
+equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @visitors), 0, 'none of them tries it');
 
 
 
@@ -546,11 +431,9 @@ X-Tried: 127.0.0.1:1998, 127.0.0.1:1999
 server { listen 1993; location / { return 200 "$server_addr\n"; } }
 --- upstream eval
 CORE::join('', map { "server 127.0.1.$_:1993;\n" } 1 .. 70) . "session_sticky hash=plain;"
---- client eval
-sub {
-    my @wrong = grep { main::body(main::response(main::ask('/t/', "route=127.0.1.$_:1993"))) ne "127.0.1.$_\n" } 1 .. 70;
-    main::equals("@wrong", '', 'none is mistaken for another');
-}
+--- client
+my @wrong = grep { body(response(ask('/t/', "route=127.0.1.$_:1993"))) ne "127.0.1.$_\n" } 1 .. 70;
+equals("@wrong", '', 'none is mistaken for another');
 
 
 
@@ -559,11 +442,9 @@ sub {
 server { listen 1993; location / { return 200 "$server_addr\n"; } }
 --- upstream eval
 CORE::join('', map { "server 127.0.1.$_:1993;\n" } 1 .. 69) . "server 127.0.0.1:1999 max_fails=0;\nsession_sticky hash=plain;"
---- client eval
-sub {
-    my @tried = map { main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 80;
-    main::equals(scalar(grep { /^127\.0\.0\.1:1999, 127\.0\.1\.\d+:1993$/ } @tried), 80, 'first it, then one of the others');
-}
+--- client
+my @tried = map { head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 80;
+equals(scalar(grep { /^127\.0\.0\.1:1999, 127\.0\.1\.\d+:1993$/ } @tried), 80, 'first it, then one of the others');
 
 
 
@@ -575,18 +456,16 @@ server 127.0.0.1:1985;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
 keepalive 8;
---- client eval
-sub {
-    my (@of_a, @of_b);
-    for (1 .. 3) {
-        push @of_b, main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1986')));
-        push @of_a, main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1985')));
-    }
-    main::holds($of_a[0] =~ /^A connection=\d+$/, 'A answers its client');
-    main::holds($of_b[0] =~ /^B connection=\d+$/, 'B answers its client');
-    main::equals(CORE::join('', @of_a), $of_a[0] x 3, 'A on one connection');
-    main::equals(CORE::join('', @of_b), $of_b[0] x 3, 'B on one connection');
+--- client
+my (@of_a, @of_b);
+for (1 .. 3) {
+    push @of_b, body(response(ask('/t/', 'route=127.0.0.1:1986')));
+    push @of_a, body(response(ask('/t/', 'route=127.0.0.1:1985')));
 }
+holds($of_a[0] =~ /^A connection=\d+$/, 'A answers its client');
+holds($of_b[0] =~ /^B connection=\d+$/, 'B answers its client');
+equals(join('', @of_a), $of_a[0] x 3, 'A on one connection');
+equals(join('', @of_b), $of_b[0] x 3, 'B on one connection');
 
 
 
@@ -599,13 +478,11 @@ server 127.0.0.1:1985;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
 keepalive 8;
---- client eval
-sub {
-    my $visitor = main::body(main::response(main::ask('/t/')));
-    main::holds($visitor =~ /^A connection=\d+$/, 'A answers the first visitor');
-    my $bound = main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1985')));
-    main::equals($bound, $visitor, 'and a bound one on the same connection');
-}
+--- client
+my $visitor = body(response(ask('/t/')));
+holds($visitor =~ /^A connection=\d+$/, 'A answers the first visitor');
+my $bound = body(response(ask('/t/', 'route=127.0.0.1:1985')));
+equals($bound, $visitor, 'and a bound one on the same connection');
 
 
 
@@ -618,14 +495,12 @@ server 127.0.0.1:1985 max_conns=1;
 server 127.0.0.1:1986 max_conns=1;
 session_sticky hash=plain fallback=off;
 keepalive 8;
---- client eval
-sub {
-    my @bound = map { main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1986'))) } 1 .. 20;
-    main::holds($bound[0] =~ /^B connection=\d+$/, 'B answers');
-    main::equals(CORE::join('', @bound), $bound[0] x 20, 'all 20 bound requests on one connection');
-    my $served = grep { main::status(main::response(main::ask('/t/'))) == 200 } 1 .. 10;
-    main::equals($served, 10, 'first visitors are served');
-}
+--- client
+my @bound = map { body(response(ask('/t/', 'route=127.0.0.1:1986'))) } 1 .. 20;
+holds($bound[0] =~ /^B connection=\d+$/, 'B answers');
+equals(join('', @bound), $bound[0] x 20, 'all 20 bound requests on one connection');
+my $served = grep { status(response(ask('/t/'))) == 200 } 1 .. 10;
+equals($served, 10, 'first visitors are served');
 
 
 
@@ -637,18 +512,16 @@ server 127.0.0.1:1991 max_fails=1 fail_timeout=60s;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
 keepalive 8;
---- client eval
-sub {
-    my $server = main::serve(1991);
-    for my $nth ('first', 'second', 'third') {
-        my $asked = main::ask('/t/', 'route=127.0.0.1:1991');
-        my $taken = main::taken($server);
-        main::holds($taken, "the $nth request is at its server") or last;
-        print $taken "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine";
-        main::equals(main::body(main::response($asked)), 'mine', "the $nth is answered");
-        close $taken;
-        main::sleep(0.1);
-    }
+--- client
+my $server = serve(1991);
+for my $nth ('first', 'second', 'third') {
+    my $asked = ask('/t/', 'route=127.0.0.1:1991');
+    my $taken = taken($server);
+    holds($taken, "the $nth request is at its server") or last;
+    print $taken "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine";
+    equals(body(response($asked)), 'mine', "the $nth is answered");
+    close $taken;
+    sleep(0.1);
 }
 
 
@@ -660,8 +533,8 @@ location /t/ { proxy_pass https://u/; proxy_set_header Connection close; }
 server 127.0.0.1:1995;
 server 127.0.0.1:1996;
 session_sticky hash=plain;
---- client eval
-\&main::tls_sessions
+--- client
+tls_sessions();
 --- skip_eval: 10: $main::valgrind # nginx itself never frees the last TLS session of a server outside a zone
 
 
@@ -674,8 +547,8 @@ zone z 128k;
 server 127.0.0.1:1995;
 server 127.0.0.1:1996;
 session_sticky hash=plain;
---- client eval
-\&main::tls_sessions
+--- client
+tls_sessions();
 
 
 
@@ -687,8 +560,8 @@ least_conn;
 server 127.0.0.1:1995;
 server 127.0.0.1:1996;
 session_sticky hash=plain;
---- client eval
-\&main::tls_sessions
+--- client
+tls_sessions();
 --- skip_eval: 10: $main::valgrind # nginx itself never frees the last TLS session of a server outside a zone
 
 
@@ -700,8 +573,6 @@ location /t/ { proxy_pass https://u/; proxy_set_header Connection close; proxy_s
 server 127.0.0.1:1995;
 server 127.0.0.1:1996;
 session_sticky hash=plain;
---- client eval
-sub {
-    my @b = map { main::body(main::response(main::ask('/t/', 'route=127.0.0.1:1996'))) } 1 .. 3;
-    main::equals(CORE::join('', @b), "B reused=[.]\n" x 3, 'every session is new');
-}
+--- client
+my @b = map { body(response(ask('/t/', 'route=127.0.0.1:1996'))) } 1 .. 3;
+equals(join('', @b), "B reused=[.]\n" x 3, 'every session is new');

@@ -3,112 +3,52 @@
 
 use Test::Nginx::Socket 'no_plan';
 
-use Digest::MD5 'md5_hex';
-use HTTP::Date ();
-use IO::Select;
-use IO::Socket::INET;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Caches;
+use Client;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
 
-# ID_A, ID_B and ID_DEAD in a section are ids of servers, NOW-n and NOW+n seconds since the epoch, STAMP a pattern
-# for a time from now on, DATE+n one for an HTTP-date n seconds later. 127.0.0.1:1999 (DEAD) refuses connections.
-our %port = (A => 1985, B => 1986, DEAD => 1999);
+# 127.0.0.1:1999, DEAD, refuses connections.
+$port{DEAD} = 1999;
 
-our $backends = join '', map { <<"_EOC_" } 'A', 'B';
-    server {
-        listen 127.0.0.1:$port{$_};
-        set \$sees none;
-        if (\$http_cookie) { set \$sees "[\$http_cookie]"; }
-        location / { return 200 "$_ sees \$sees\\n"; }
-        location /cacheable { add_header Cache-Control max-age=60; return 200 "$_\\n"; }
-        location /accel { add_header X-Accel-Redirect /inside; return 200; }
-        location /404 { return 404 "$_ has no such page\\n"; }
-        location /500 { return 500 "$_ failed\\n"; }
-        location /sets {
-            add_header Set-Cookie "latest=42";
-            add_header Set-Cookie "mytest=abc";
-            add_header Set-Cookie "test=abc; Path=/app";
-            return 200 "$_ sees \$sees\\n";
-        }
-    }
+our $backends = servers(<<'_EOC_', qw(A B));
+set $sees none;
+if ($http_cookie) { set $sees "[$http_cookie]"; }
+location / { return 200 "NAME sees $sees\n"; }
+location /cacheable { add_header Cache-Control max-age=60; return 200 "NAME\n"; }
+location /accel { add_header X-Accel-Redirect /inside; return 200; }
+location /404 { return 404 "NAME has no such page\n"; }
+location /500 { return 500 "NAME failed\n"; }
+location /sets {
+    add_header Set-Cookie "latest=42";
+    add_header Set-Cookie "mytest=abc";
+    add_header Set-Cookie "test=abc; Path=/app";
+    return 200 "NAME sees $sees\n";
+}
 _EOC_
 
-sub within { my ($form, $from) = @_; '(?:' . join('|', map { $form->($_) } $from .. $from + 30) . ')' }
-
-sub expand {
-    my ($text, $now) = @_;
-    return [map { expand($_, $now) } @$text] if ref $text eq 'ARRAY';
-    return $text if ref $text || !defined $text;
-    $text =~ s/\bID_([A-Z]+)\b/md5_hex("127.0.0.1:$port{$1}")/ge;
-    $text =~ s/\bNOW([-+]\d+)/$now + $1/ge;
-    $text =~ s/\bSTAMP\b/within(sub { $_[0] }, $now)/ge;
-    $text =~ s/\bDATE\+(\d+)\b/within(sub { HTTP::Date::time2str($_[0]) }, $now + $1)/ge;
-    return $text;
-}
-
-our $cache = 'cached00';
-
+client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
-    my $now = time;
 
     # A master only where it takes two workers: it would start nginx's cache manager too, which leaves
     # its memory to the end of the process, so that valgrind complains.
-    workers($block->workers // 1);
     $block->workers ? master_on() : master_off();
-    for my $section (qw(more_headers response_headers response_headers_like
-                        raw_response_headers_like raw_response_headers_unlike)) {
-        my $text = expand($block->$section // next, $now);
-        chomp $text if $section =~ /like$/;
-        $block->set_value($section, $text);
-    }
-
-    # A cache of its own for every block that has one, since a cache outlives a reload.
-    $cache++;
-    my $http = $backends . ($block->http_config // '');
-    $http .= "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n" if ($block->config // '') =~ /\bproxy_cache cached;/;
+    my ($config, $cache) = own_cache($block->config // 'location /t/ { proxy_pass http://u/; }');
+    my $http = $backends . $cache;
     $http .= 'upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky ' . $block->sticky . "; }\n"
         if defined $block->sticky;
     $http .= 'upstream u { ' . $block->upstream . " }\n" if defined $block->upstream;
-    $block->set_value('http_config', $http);
-    $block->set_value('config', ($block->config // 'location /t/ { proxy_pass http://u/; }') =~ s/\bproxy_cache cached;/proxy_cache $cache;/r
-                                . "\nadd_header X-Tried \$upstream_addr always;\nlocation = /idle { return 200; }\n");
-    $block->set_value('request', $block->client ? 'GET /idle' : 'GET /t/') if !defined $block->request;
-    $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log && !defined $block->must_die;
+    fill($block, $http);
+    $block->set_value('config', "$config\nadd_header X-Tried \$upstream_addr always;\n");
+    $block->set_value('request', 'GET /t/') if !defined $block->request && !defined $block->client;
 });
-
-# "client": a sub that talks to nginx itself, for what fixed requests cannot say.
-add_response_body_check(sub {
-    my ($block, $body, $index, $repeated, $dry_run) = @_;
-    return if $dry_run || !$block->client;
-    our $name = $block->name;
-    $block->client->();
-});
-
-sub holds ($$) { my ($true, $what) = @_; ok($true, "$main::name - $what") }
-sub equals ($$$) { my ($got, $want, $what) = @_; is($got, $want, "$main::name - $what") }
-
-sub ask {
-    my ($path, $cookie, $port) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port // server_port(), Timeout => 10) or return;
-    $socket->autoflush(1);
-    print $socket "GET $path HTTP/1.0\r\n" . (defined $cookie ? "Cookie: $cookie\r\n" : '') . "\r\n";
-    return $socket;
-}
-
-sub response {
-    my ($socket) = @_;
-    my $text = '';
-    while ($socket && IO::Select->new($socket)->can_read(10)) {
-        sysread($socket, $text, 65536, length $text) or last;
-    }
-    return $text;
-}
-
-sub head { my ($name, $response) = @_; return $response =~ /^\Q$name\E: (.*?)\r$/mi ? $1 : '' }
 
 run_tests();
 
@@ -245,16 +185,14 @@ zone z 64k;
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=1 fail_timeout=60s;
 session_sticky hash=plain;
---- client eval
-sub {
-    my @bound = map { main::response(main::ask('/t/', 'route=127.0.0.1:1999', 1983)) } 1 .. 30;
-    my @visitors = map { main::response(main::ask('/t/', undef, 1983)) } 1 .. 30;
-    for my $them (['bound requests', \@bound, 1], ['first visitors', \@visitors, 0]) {
-        my ($who, $responses, $failures) = @$them;
-        my %workers = map { main::head('X-Worker', $_) => 1 } @$responses;
-        main::equals(scalar(keys %workers), 2, "$who are with two workers");
-        main::equals(scalar(grep { main::head('X-Tried', $_) =~ /1999/ } @$responses), $failures, "so many $who try the dead server");
-    }
+--- client
+my @bound = map { response(ask('/t/', 'route=127.0.0.1:1999', 1983)) } 1 .. 30;
+my @visitors = map { response(ask('/t/', undef, 1983)) } 1 .. 30;
+for my $them (['bound requests', \@bound, 1], ['first visitors', \@visitors, 0]) {
+    my ($who, $responses, $failures) = @$them;
+    my %workers = map { head('X-Worker', $_) => 1 } @$responses;
+    equals(scalar(keys %workers), 2, "$who are with two workers");
+    equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @$responses), $failures, "so many $who try the dead server");
 }
 
 
@@ -280,14 +218,14 @@ session_sticky;
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-sub {
-    my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 1991, Listen => 8, ReuseAddr => 1);
-    main::holds($server, 'there is a server');
-    my $first = main::ask('/t/', 'route=127.0.0.1:1991');
-    main::holds(IO::Select->new($server)->can_read(10), 'the first request is at its server');
-    main::equals(main::head('X-Tried', main::response(main::ask('/t/', 'route=127.0.0.1:1991'))), '127.0.0.1:1986', 'the second elsewhere');
-}
+--- client
+my $server = serve(1991);
+my $first = ask('/t/', 'route=127.0.0.1:1991');
+my $held = taken($server);
+holds($held, 'the first request is at its server');
+equals(head('X-Tried', visit('/t/', 'route=127.0.0.1:1991')), '127.0.0.1:1986', 'the second elsewhere');
+answer($held, 'done');
+equals(body(response($first)), 'done', 'the first is answered');
 
 
 
@@ -297,15 +235,15 @@ least_conn;
 server 127.0.0.1:1991;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- client eval
-sub {
-    my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 1991, Listen => 8, ReuseAddr => 1);
-    main::holds($server, 'there is a server');
-    my $first = main::ask('/t/', 'route=127.0.0.1:1991');
-    main::holds(IO::Select->new($server)->can_read(10), 'a bound request is at its server');
-    my @visitors = map { main::head('X-Tried', main::response(main::ask('/t/'))) } 1 .. 3;
-    main::equals("@visitors", '127.0.0.1:1986 127.0.0.1:1986 127.0.0.1:1986', 'first visitors go to the idle one');
-}
+--- client
+my $server = serve(1991);
+my $first = ask('/t/', 'route=127.0.0.1:1991');
+my $held = taken($server);
+holds($held, 'a bound request is at its server');
+my @visitors = map { head('X-Tried', visit('/t/')) } 1 .. 3;
+equals("@visitors", '127.0.0.1:1986 127.0.0.1:1986 127.0.0.1:1986', 'first visitors go to the idle one');
+answer($held, 'done');
+equals(body(response($first)), 'done', 'the bound request is answered');
 
 
 

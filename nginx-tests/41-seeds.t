@@ -2,44 +2,25 @@
 
 use Test::Nginx::Socket 'no_plan';
 
-use Digest::MD5 'md5_hex';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Servers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
 
-# ID_A and ID_B in a section are the ids of the servers A and B, NOW-n is seconds since the epoch,
-# STAMP a pattern for a time from now on.
-our %port = (A => 1985, B => 1986);
-
-our $backends = join '', map { <<"_EOC_" } sort keys %port;
-    server {
-        listen 127.0.0.1:$port{$_};
-        set \$sees none;
-        if (\$http_cookie) { set \$sees "[\$http_cookie]"; }
-        location / { return 200 "$_ sees \$sees\\n"; }
-        location /sets { add_header Set-Cookie "test=abc"; return 200 "$_ sees \$sees\\n"; }
-    }
+our $backends = servers(<<'_EOC_', qw(A B));
+set $sees none;
+if ($http_cookie) { set $sees "[$http_cookie]"; }
+location / { return 200 "NAME sees $sees\n"; }
+location /sets { add_header Set-Cookie "test=abc"; return 200 "NAME sees $sees\n"; }
 _EOC_
-
-sub expand {
-    my ($text, $now) = @_;
-    return [map { expand($_, $now) } @$text] if ref $text eq 'ARRAY';
-    return $text if ref $text || !defined $text;
-    $text =~ s/\bID_([AB])\b/md5_hex("127.0.0.1:$port{$1}")/ge;
-    $text =~ s/\bNOW-(\d+)/$now - $1/ge;
-    $text =~ s/\bSTAMP\b/'(?:' . join('|', $now .. $now + 30) . ')'/ge;
-    return $text;
-}
 
 add_block_preprocessor(sub {
     my $block = shift;
-    my $now = time;
-    for my $section (qw(more_headers response_headers response_headers_like)) {
-        $block->set_value($section, expand($block->$section // next, $now));
-    }
-    $block->set_value('http_config', $backends . $block->http_config);
+    fill($block, $backends);
     $block->set_value('request', 'GET /') if !defined $block->request;
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
 });

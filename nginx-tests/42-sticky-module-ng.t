@@ -1,11 +1,7 @@
 # nginx-sticky-module-ng's "sticky", "sticky_no_fallback" and "sticky_hide_cookie", on every version of nginx: also
 # where nginx has a "sticky" of its own.
 #
-# A and B answer with their name; D is dead, and "here" is a name of theirs. Sections of this file's own:
-#   upstreams  upstream blocks, in which A: is the address of A; /NAME/ leads to upstream NAME
-#   locations  more of the server on port 1983
-#   client     see lib/Client.pm; md5_hex, sha1_hex, hmac_md5_hex and hmac_sha1_hex make ids as that module does
-#   since      skips the block with older versions of nginx
+# lib/Upstreams.pm has the servers and the sections.
 
 use strict;
 use warnings;
@@ -14,62 +10,18 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 qw(md5 md5_hex);
-use Digest::SHA qw(sha1_hex hmac_sha1_hex);
-use Socket qw(AF_INET inet_aton);
+use StickyModuleIds;
 use Test::Nginx::Socket 'no_plan';
-
-our %port = (A => 1985, B => 1986, C => 1987, D => 1999);
-our %line = map { $_ => "127.0.0.1:$port{$_}" } keys %port;
-
-my $servers = join '', map { <<"_EOC_" } qw(A B C);
-server {
-    listen 127.0.0.1:$port{$_};
-    location / { return 200 "$_"; }
-    location /404 { return 404 "$_"; }
-    location /accel { add_header X-Accel-Redirect /elsewhere; return 200; }
-    location /sees { return 200 "$_ sees [\$http_cookie]"; }
-    location /sets { add_header Set-Cookie "other=1"; add_header Set-Cookie "route=\$arg_value; HttpOnly"; return 200 "$_"; }
-}
-_EOC_
+use Upstreams;
+use Visits;
 
 client_sections();
-add_block_preprocessor(sub {
-    my ($block) = @_;
-
-    my $upstreams = $block->upstreams =~ s/\b([ABCD]):/127.0.0.1:$port{$1}/gr;
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } $upstreams =~ /upstream (\w+)/g;
-    my $more = $block->locations // '';
-    $block->set_value(http_config => <<"_EOC_");
-$servers
-$upstreams
-server {
-    listen 1983;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-    $more
-}
+upstream_sections(<<'_EOC_');
+location /404 { return 404 "NAME"; }
+location /accel { add_header X-Accel-Redirect /elsewhere; return 200; }
+location /sees { return 200 "NAME sees [$http_cookie]"; }
+location /sets { add_header Set-Cookie "other=1"; add_header Set-Cookie "route=$arg_value; HttpOnly"; return 200 "NAME"; }
 _EOC_
-    $block->set_value(config => '') if !defined $block->config;
-    $block->set_value(request => 'GET /') if !defined $block->request;
-    $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log && !defined $block->no_error_log;
-    $block->set_value(skip_nginx => '5: < ' . $block->since) if defined $block->since;
-});
-
-# RFC 2104, with a key of at most 64 bytes.
-sub hmac_md5_hex {
-    my ($text, $key) = @_;
-    $key .= "\0" x (64 - length $key);
-    return md5_hex(($key ^ "\x5c" x 64) . md5(($key ^ "\x36" x 64) . $text));
-}
-
-# What that module's releases up to 1.2.6 made ids of, where it is now the text of the server line: the address as
-# Linux has it.
-sub socket_address { return pack('S n a4 x8', AF_INET, $_[0], inet_aton('127.0.0.1')) }
-
-# The cookies that a response sets, whole.
-sub set { return join ' and ', $_[0] =~ /^Set-Cookie: (.*?)\r$/mg }
 
 # Every server's cookie leads to it, and is set again by its answer.
 sub sticks {
@@ -175,7 +127,7 @@ upstream u { sticky; server A:; server B:; }
 --- client
 my $id = md5_hex($line{B});
 equals(set(visit('/u/404', "route=$id", 1983)), "route=$id; Path=/", 'on errors too');
-equals(set(visit('/u/sets?value=x', "route=$id", 1983)), "other=1 and route=$id; Path=/", 'its own of that name is replaced');
+equals(set(visit('/u/sets?value=x', "route=$id", 1983)), "other=1|route=$id; Path=/", 'its own of that name is replaced');
 equals(body(visit('/u/sees', "a=1; route=$id; b=2", 1983)), "B sees [a=1; route=$id; b=2]", 'it sees the cookie');
 
 
@@ -267,12 +219,12 @@ upstream v { sticky text=raw transfer delimiter=. no_fallback; server A:; server
 --- client
 my %id = map { $_ => md5_hex($line{$_}) } qw(A B);
 equals(set(visit('/u/', undef, 1983)), "route=$id{A}; Path=/", 'no value: the id alone');
-equals(set(visit('/u/sets?value=abc', "route=$id{B}", 1983)), "other=1 and route=$id{B} abc; Path=/", 'the value that the server sets');
+equals(set(visit('/u/sets?value=abc', "route=$id{B}", 1983)), "other=1|route=$id{B} abc; Path=/", 'the value that the server sets');
 my @bound = everywhere('/u/', "a=1; route=$id{B} a b; c=2");
 equals(bodies(@bound), 'B', 'the id before it counts');
 equals(cookies(@bound), "$id{B} a b", 'what the client has is kept');
-equals(set(visit('/u/sets?value=new', "route=$id{B} old", 1983)), "other=1 and route=$id{B} new; Path=/", 'a new value takes its place');
-equals(set(visit('/u/sets?value=', "route=$id{B} old", 1983)), "other=1 and route=$id{B}; Path=/", 'no value takes it away');
+equals(set(visit('/u/sets?value=new', "route=$id{B} old", 1983)), "other=1|route=$id{B} new; Path=/", 'a new value takes its place');
+equals(set(visit('/u/sets?value=', "route=$id{B} old", 1983)), "other=1|route=$id{B}; Path=/", 'no value takes it away');
 equals(body(visit('/u/sees', "route=$id{B} abc", 1983)), "B sees [route=$id{B} abc]", 'the server sees all');
 for my $name (qw(A B)) {
     @bound = everywhere('/v/', "route=$line{$name}.x.y");

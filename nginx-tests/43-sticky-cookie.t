@@ -1,11 +1,8 @@
 # "sticky cookie", which nginx has from 1.29.6 on and the module has for those before, and its predecessor
 # "sticky_cookie_insert" of NGINX Plus.
 #
-# What both must do alike runs on every version: on newer ones it is nginx's own that passes. A and B answer with
-# their name; D is dead. Sections of this file's own:
-#   upstreams  upstream blocks, in which A: is the address of A, and ID_A its MD5; /NAME/ leads to upstream NAME
-#   client     see lib/Client.pm
-#   before     skips the block with this version of nginx and newer
+# What both must do alike runs on every version: on newer ones it is nginx's own that passes. lib/Upstreams.pm has the
+# servers and the sections.
 
 use strict;
 use warnings;
@@ -14,54 +11,25 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 'md5_hex';
 use POSIX qw(strftime setlocale LC_TIME);
 use Test::Nginx::Socket 'no_plan';
+use Upstreams;
+use Visits;
 
 setlocale(LC_TIME, 'C');
 
-our %port = (A => 1985, B => 1986, D => 1999);
-our %id = map { $_ => md5_hex("127.0.0.1:$port{$_}") } keys %port;
-
-my $servers = join '', map { <<"_EOC_" } qw(A B);
-server {
-    listen 127.0.0.1:$port{$_};
-    location / { return 200 "$_"; }
-    location /404 { return 404 "$_"; }
-    location /sees { return 200 "$_ sees [\$http_cookie]"; }
-}
-_EOC_
-
 client_sections();
-add_block_preprocessor(sub {
-    my ($block) = @_;
-
-    my $upstreams = ($block->upstreams // '') =~ s/\b([ABD]):/127.0.0.1:$port{$1}/gr;
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } $upstreams =~ /upstream (\w+)/g;
-    $block->set_value(http_config => <<"_EOC_");
-$servers
-$upstreams
-server {
-    listen 1983;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-}
+upstream_sections(<<'_EOC_');
+location /404 { return 404 "NAME"; }
+location /sees { return 200 "NAME sees [$http_cookie]"; }
 _EOC_
-    $block->set_value(config => '') if !defined $block->config;
-    $block->set_value(request => 'GET /') if !defined $block->request;
-    $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log && !defined $block->no_error_log;
-    $block->set_value(skip_nginx => '5: > ' . $block->before) if defined $block->before;
-});
-
-# The cookies that a response sets, whole.
-sub set { return join ' and ', $_[0] =~ /^Set-Cookie: (.*?)\r$/mg }
 
 # The date of a cookie that was set this second or the last three, as a pattern.
 sub date {
     my ($seconds) = @_;
+    # This clock (time(2)) may be a tick behind nginx's (gettimeofday(2)), and so a second.
     my $now = time;
-    return '(?:' . join('|', map { strftime('%a, %d-%b-%y %H:%M:%S GMT', gmtime($now + $seconds - $_)) } 0 .. 3) . ')';
+    return '(?:' . join('|', map { strftime('%a, %d-%b-%y %H:%M:%S GMT', gmtime($now + $seconds - $_)) } -1 .. 3) . ')';
 }
 
 log_level('info');

@@ -6,10 +6,7 @@
 # 1.30, which the tests run on; Tengine's from a transcript, 41-seeds.t; sticky-module-ng's as its manual and its tests
 # have them, 42-sticky-module-ng.t.
 #
-# A, B and C answer with their name. Sections of this file's own:
-#   upstreams  upstream blocks, in which A: is the address of A; /NAME/ leads to upstream NAME
-#   client     see lib/Client.pm; md5_hex, sha1_hex, hmac_md5_hex and hmac_sha1_hex make ids
-#   since      skips the block with older versions of nginx
+# lib/Upstreams.pm has the servers and the sections.
 
 use strict;
 use warnings;
@@ -18,56 +15,16 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 qw(md5 md5_hex);
-use Digest::SHA qw(sha1_hex hmac_sha1_hex);
-use Socket qw(AF_INET inet_aton);
+use StickyModuleIds;
 use Test::Nginx::Socket 'no_plan';
+use Upstreams;
+use Visits;
 
-our %port = (A => 1985, B => 1986, C => 1987, D => 1999);
-our %line = map { $_ => "127.0.0.1:$port{$_}" } keys %port;
 our @names = qw(A B C);
-our %md5 = map { $_ => md5_hex($line{$_}) } @names;
-
-my $servers = join '', map { <<"_EOC_" } @names;
-server {
-    listen 127.0.0.1:$port{$_};
-    location / { return 200 "$_"; }
-    location /sets { add_header Set-Cookie "route=value"; return 200 "$_ sees [\$http_cookie]"; }
-}
-_EOC_
+our %md5 = %id{@names};
 
 client_sections();
-add_block_preprocessor(sub {
-    my ($block) = @_;
-
-    my $upstreams = $block->upstreams =~ s/\b([ABCD]):/127.0.0.1:$port{$1}/gr;
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } $upstreams =~ /upstream (\w+)/g;
-    $block->set_value(http_config => <<"_EOC_");
-$servers
-$upstreams
-server {
-    listen 1983;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-}
-_EOC_
-    $block->set_value(config => '') if !defined $block->config;
-    $block->set_value(request => 'GET /') if !defined $block->request;
-    $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log && !defined $block->no_error_log;
-    $block->set_value(skip_nginx => '5: < ' . $block->since) if defined $block->since;
-});
-
-# RFC 2104, with a key of at most 64 bytes.
-sub hmac_md5_hex {
-    my ($text, $key) = @_;
-    $key .= "\0" x (64 - length $key);
-    return md5_hex(($key ^ "\x5c" x 64) . md5(($key ^ "\x36" x 64) . $text));
-}
-
-# What sticky-module-ng's releases up to 1.2.6 made ids of: the address as Linux has it. 42-sticky-module-ng.t has
-# values of that module's own.
-sub socket_address { return pack('S n a4 x8', AF_INET, $_[0], inet_aton('127.0.0.1')) }
+upstream_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME sees [$http_cookie]"; }');
 
 # A date as HAProxy writes it: every fourth second, rounded up, in base 64.
 sub haproxy_date {

@@ -1,7 +1,7 @@
 # A zone: what one worker learns of a server holds for the sessions of all.
 #
-# nginx has three workers, and port 1983 spreads connections over them. A, B and C are servers that answer with
-# their name, D (127.0.0.1:1999) is dead. X-Worker says which worker it was, X-Tried which servers it asked.
+# nginx has three workers, and port 1983 spreads connections over them (lib/Upstreams.pm). A, B and C are servers that
+# answer with their name, D is dead.
 # Sections of this file's own:
 #   upstream  what stands in "upstream u", beside "session_sticky"
 #   client    see lib/Client.pm
@@ -14,49 +14,30 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 'md5_hex';
+use Nginx;
+use Servers;
 use Test::Nginx::Socket 'no_plan';
+use Upstreams;
+use Visits;
 
-our %port = (A => 1985, B => 1986, C => 1987, D => 1999);
-our %id = map { $_ => md5_hex("127.0.0.1:$port{$_}") } keys %port;
-
-our @balancers = ('', 'least_conn;', 'ip_hash;', 'hash $arg_key;', 'hash $arg_key consistent;', 'random;',
-                  'random two;', 'random two least_conn;');
-push @balancers, 'least_time header;' if `$ENV{TEST_NGINX_BINARY} -v 2>&1` =~ m{/1\.(\d+)} && $1 >= 31;
-
-my $backends = join '', map {
-    "server { listen 127.0.0.1:$port{$_}; location / { return 200 \"$_\\n\"; } }\n"
-} qw(A B C);
-
+my @all = (@balancers, $version >= 31 ? 'least_time header;' : ());
 my $zones = 0;
 
 client_sections();
-
 add_block_preprocessor(sub {
     my ($block) = @_;
 
-    my $upstream = $block->upstream =~ s/\b([ABCD]):/127.0.0.1:$port{$1}/gr;
-    my @here = $upstream =~ /BALANCER/ ? @balancers : ('');
+    my $upstream = addressed($block->upstream);
+    my @here = $upstream =~ /BALANCER/ ? @all : ('');
     # The hashes and random know no backups.
     @here = grep { !/hash|random/ } @here if $upstream =~ /backup/;
-    our %balancer_of;
-    my $http = $backends;
-    my $locations = '';
+    my $http = '';
     for my $at (0 .. $#here) {
         $zones++;
         my $text = $upstream =~ s/BALANCER/$here[$at]/r;
         $http .= "upstream u$at { zone zone_$zones 64k; $text }\n";
-        $locations .= "location /u$at/ { proxy_pass http://u$at/; }\n";
     }
-    $http .= <<"_EOC_";
-server {
-    listen 1983 reuseport;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-}
-_EOC_
-    $block->set_value(http_config => $http);
+    $block->set_value(http_config => servers(qq[location / { return 200 "NAME\\n"; }\n], qw(A B C)) . entrance($http));
     $block->set_value(workers => 3);
     # For each balancer: its name, and the path that leads to it.
     $block->set_value(client => <<'_EOC_' . $block->client . "\n}") if $upstream =~ /BALANCER/;
@@ -66,7 +47,6 @@ for my $balancer (@balancers_here) {
 _EOC_
     my $names = join ', ', map { "'" . ($_ || 'round robin') . "'" } @here;
     $block->set_value(client => "my \@balancers_here = ($names);\n" . $block->client);
-    $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n");
 });
 master_on();
 worker_connections(256);

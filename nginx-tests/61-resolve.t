@@ -18,6 +18,9 @@ use Digest::MD5 'md5_hex';
 use IO::Socket::IP;
 use Resolver;
 use Test::Nginx::Socket 'no_plan';
+use Time::HiRes 'sleep';
+use Upstreams;
+use Visits;
 
 our $dns = Resolver->new(1990);
 our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen => 1) ? 1 : 0;
@@ -40,26 +43,16 @@ add_block_preprocessor(sub {
     my ($block) = @_;
 
     my $upstreams = $block->upstreams =~ s/\bZONE\b/'zone resolve_' . $zones++ . ' 128k'/ger;
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } $upstreams =~ /upstream (\w+)/g;
     my $ipv6 = $block->name =~ /IPv6/ ? '' : 'ipv6=off';
-    $block->set_value(http_config => <<"_EOC_");
+    $block->set_value(http_config => <<"_EOC_" . $servers . entrance($upstreams));
 resolver 127.0.0.1:1990 valid=1s $ipv6;
 resolver_timeout 1s;
-$servers
-$upstreams
-server {
-    listen 1983 reuseport;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    proxy_http_version 1.1;
-    proxy_set_header Connection "";
-    $locations
-}
+proxy_http_version 1.1;
+proxy_set_header Connection "";
 _EOC_
     $block->set_value(workers => 3);
     # The next block's nginx begins with names that are nobody.
     $block->set_value(client => $block->client . '; $dns->knows();');
-    $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n");
     $block->set_value(skip_nginx => '5: < 1.27.3');
 });
 
@@ -202,11 +195,11 @@ $dns->knows('app.test A 127.0.0.2');
 settled('/u/', [$id]);
 $dns->knows('app.test FAILS', 'new.test A 127.0.0.3');
 settled('/v/', ['127.0.0.3:1985']);
-Client::sleep(2.5);
+sleep(2.5);
 equals(bodies(everywhere('/u/', "route=$id")), '127.0.0.2', 'after a failure');
 $dns->knows('app.test SILENT', 'new.test A 127.0.0.4');
 settled('/v/', ['127.0.0.4:1985'], ['127.0.0.3:1985']);
-Client::sleep(2.5);
+sleep(2.5);
 equals(bodies(everywhere('/u/', "route=$id")), '127.0.0.2', 'without an answer');
 
 
@@ -446,7 +439,7 @@ my ($old, $old_held) = at_server('/u/', $mine, $server);
 holds($old_held, 'it has a request');
 equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'and is full');
 $dns->knows();
-Client::sleep(3);
+sleep(3);
 equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'it goes');
 $dns->knows('app.test A 127.0.0.2');
 my ($new, $new_held) = at_server('/u/', $mine, $server);

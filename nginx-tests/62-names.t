@@ -17,6 +17,8 @@ use Client;
 use Digest::MD5 'md5_hex';
 use IO::Socket::IP;
 use Test::Nginx::Socket 'no_plan';
+use Upstreams;
+use Visits;
 
 BEGIN {
     if (!gethostbyname 'pair.test') {
@@ -31,39 +33,12 @@ our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen =
 push @servers, '[::1]:1985' if $has_ipv6;
 my $servers = join '', map { "server { listen $_; location / { return 200 \"\$server_addr\"; } }\n" } @servers;
 
-my @balancers = ('', 'least_conn;', 'ip_hash;', 'hash $arg_key;', 'hash $arg_key consistent;', 'random;', 'random two;');
-my $zones = 0;
-
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
-
-    my $upstreams = $block->upstreams // '';
-    if ($upstreams =~ s/^VARIANTS(.*)//ms) {
-        my $rest = $1;
-        # The hashes and random know no backups.
-        for my $balancer (grep { $rest !~ /backup/ || !/hash|random/ } @balancers) {
-            $zones++;
-            $upstreams .= "upstream variant_$zones { $balancer $rest }\n"
-                        . "upstream variant_zone_$zones { zone names_$zones 64k; $balancer $rest }\n";
-        }
-    }
-    my @names = $upstreams =~ /upstream (\w+)/g;
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } @names;
-    $block->set_value(http_config => <<"_EOC_");
-$servers
-$upstreams
-server {
-    listen 1983;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-}
-_EOC_
-    $block->set_value(client => 'my @variants = qw(' . join(' ', map { "/$_/" } grep { /^variant/ } @names) . ");\n"
-                                . $block->client) if defined $block->client;
-    $block->set_value(config => '') if !defined $block->config;
-    $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log;
+    my $upstreams = variants($block->upstreams // '', 'BALANCER REST', 'zone ZONE 64k; BALANCER REST');
+    $block->set_value(http_config => $servers . entrance($upstreams));
+    $block->set_value(client => paths_of_variants($upstreams) . $block->client) if defined $block->client;
 });
 
 master_on();

@@ -1,10 +1,7 @@
 # nginx 1.29.6 and newer, which has "sticky", "route=" and "drain" itself, and from 1.29.7 on keeps connections to
 # servers without being told.
 #
-# A, B and C answer with their name, and on /connection also with the number of the connection. D is dead.
-# Sections of this file's own:
-#   upstreams  upstream blocks, in which A: is the address of A, and ID_A its MD5; /NAME/ leads to upstream NAME
-#   client     see lib/Client.pm
+# lib/Upstreams.pm has the servers and the sections.
 
 use strict;
 use warnings;
@@ -13,47 +10,19 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 'md5_hex';
 use Test::Nginx::Socket 'no_plan';
-
-our %port = (A => 1985, B => 1986, C => 1987, D => 1999);
-our %id = map { $_ => md5_hex("127.0.0.1:$port{$_}") } keys %port;
-
-my $servers = join '', map { <<"_EOC_" } qw(A B C);
-server {
-    listen 127.0.0.1:$port{$_};
-    keepalive_requests 1000;
-    location / { return 200 "$_"; }
-    location /connection { return 200 "$_ \$connection"; }
-    location /login { add_header Set-Cookie "app=\$arg_user"; return 200 "$_"; }
-}
-_EOC_
+use Upstreams;
+use Visits;
 
 client_sections();
-add_block_preprocessor(sub {
-    my ($block) = @_;
-
-    my $upstreams = $block->upstreams =~ s/\b([ABCD]):/127.0.0.1:$port{$1}/gr;
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } $upstreams =~ /upstream (\w+)/g;
-    my $more = $block->locations // '';
-    $block->set_value(http_config => <<"_EOC_");
-$servers
-$upstreams
-server {
-    listen 1983;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-    $more
-}
+upstream_sections(<<'_EOC_', {since => '1.29.6'});
+keepalive_requests 1000;
+location /connection { return 200 "NAME $connection"; }
+location /login { add_header Set-Cookie "app=$arg_user"; return 200 "NAME"; }
 _EOC_
-    $block->set_value(config => '') if !defined $block->config;
-    $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log;
-    $block->set_value(skip_nginx => '5: < ' . ($block->since // '1.29.6'));
-});
 
-# The cookies that a response sets, as NAME=VALUE.
-sub set { return join ' ', sort $_[0] =~ /^Set-Cookie: ([^;\r]*)/mg }
+# The cookies that a response sets, without attributes.
+sub pairs { return join ' ', sort map { s/;.*//r } heads('Set-Cookie', $_[0]) }
 
 master_on();
 log_level('info');
@@ -73,7 +42,7 @@ upstream ours { session_sticky; server A:; server B:; server C:; }
 for my $path ('/own/', '/zone/') {
     my @first = map { visit($path, undef, 1983) } 1 .. 6;
     equals(bodies(@first), 'A | B | C', "$path: the balancer uses all");
-    equals(scalar(grep { set($_) ne "srv_id=$id{body($_)}" } @first), 0, "$path: sticky names the server that answered");
+    equals(scalar(grep { pairs($_) ne "srv_id=$id{body($_)}" } @first), 0, "$path: sticky names the server that answered");
     for my $name (qw(A B C)) {
         equals(bodies(everywhere($path, "srv_id=$id{$name}; route=$id{A}")), $name, "$path: and sends the client of $name there");
     }
@@ -83,7 +52,7 @@ for my $name (qw(A B C)) {
     equals(bodies(@bound), $name, "session_sticky sends its client of $name there");
     equals(cookies(@bound), '', 'without a new cookie');
 }
-equals(scalar(grep { set($_) ne "route=$id{body($_)}" } everywhere('/ours/')), 0, 'and names the server that answered');
+equals(scalar(grep { pairs($_) ne "route=$id{body($_)}" } everywhere('/ours/')), 0, 'and names the server that answered');
 
 
 
@@ -99,7 +68,7 @@ my %learnt;
 for my $user (1 .. 6) {
     my $response = visit("/learn/login?user=$user", undef, 1983);
     $learnt{$user} = body($response);
-    equals(set($response), "app=$user", "the application logs user $user in");
+    equals(pairs($response), "app=$user", "the application logs user $user in");
 }
 equals(join('', sort values %learnt), 'AABBCC', 'users are spread');
 equals(bodies(map { visit('/learn/', "app=$_; route=c", 1983) } ($_) x 3), $learnt{$_}, "user $_ is remembered") for 1 .. 6;
@@ -113,9 +82,9 @@ upstream own  { sticky cookie route; server A:; server B:; server C:; }
 upstream ours { session_sticky; server A:; server B:; server C:; }
 --- client
 for (1 .. 3) {
-    my $cookie = set(visit('/own/', undef, 1983));
+    my $cookie = pairs(visit('/own/', undef, 1983));
     equals(bodies(everywhere('/ours/', $cookie)), bodies(everywhere('/own/', $cookie)), "$cookie means the same server to both");
-    $cookie = set(visit('/ours/', undef, 1983));
+    $cookie = pairs(visit('/ours/', undef, 1983));
     equals(bodies(everywhere('/own/', $cookie)), bodies(everywhere('/ours/', $cookie)), "$cookie means the same server to both");
 }
 
@@ -136,21 +105,19 @@ location @live     { proxy_pass http://live; }
 for my $name (qw(A B)) {
     my @own = everywhere('/to-own/', "srv_id=$id{$name}; route=$id{D}");
     equals(bodies(@own), $name, "from session_sticky to sticky: $name");
-    equals(join(' ', map { set($_) } @own), join(' ', ("srv_id=$id{$name}") x @own), 'with the cookie of sticky alone');
+    equals(join(' ', map { pairs($_) } @own), join(' ', ("srv_id=$id{$name}") x @own), 'with the cookie of sticky alone');
     my @live = everywhere('/to-ours/', "srv_id=$id{D}; route=$id{$name}");
     equals(bodies(@live), $name, "from sticky to session_sticky: $name");
-    equals(scalar(grep { set($_) =~ /route=/ } @live), 0, 'which sets no new cookie');
+    equals(scalar(grep { pairs($_) =~ /route=/ } @live), 0, 'which sets no new cookie');
 }
 my $first = visit('/to-ours/', undef, 1983);
-holds(set($first) =~ /\broute=$id{body($first)}/, 'a first visit is bound where it ends');
+holds(pairs($first) =~ /\broute=$id{body($first)}/, 'a first visit is bound where it ends');
 
 
 
 === both in one upstream: sticky cookie, session_sticky first
 --- upstreams
 upstream u { session_sticky; sticky cookie srv_id; server A:; }
---- request
-GET /
 --- must_die
 --- suppress_stderr
 --- error_log
@@ -161,8 +128,6 @@ GET /
 === both in one upstream: sticky cookie first
 --- upstreams
 upstream u { sticky cookie srv_id; server A:; session_sticky; }
---- request
-GET /
 --- must_die
 --- suppress_stderr
 --- error_log
@@ -173,8 +138,6 @@ GET /
 === both in one upstream: sticky route
 --- upstreams
 upstream u { server A: route=a; sticky route $cookie_to; session_sticky; }
---- request
-GET /
 --- must_die
 --- suppress_stderr
 --- error_log
@@ -185,8 +148,6 @@ GET /
 === both in one upstream: sticky learn, with a balancer between
 --- upstreams
 upstream u { session_sticky; least_conn; server A:; sticky learn create=$upstream_cookie_app lookup=$cookie_app zone=both:64k; }
---- request
-GET /
 --- must_die
 --- suppress_stderr
 --- error_log

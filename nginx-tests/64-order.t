@@ -16,18 +16,16 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 'md5_hex';
+use Servers;
 use Test::Nginx::Socket 'no_plan';
+use Upstreams;
 
-our %port = (A => 1985, B => 1986, S => 1991, D => 1999);
-our %id = map { $_ => md5_hex("127.0.0.1:$port{$_}") } keys %port;
+$port{S} = 1991;
+$id{S} = id('S');
 
-my $servers = join '', map { <<"_EOC_" } qw(A B);
-server {
-    listen 127.0.0.1:$port{$_};
-    keepalive_requests 1000;
-    location / { return 200 "$_ \$connection"; }
-}
+my $servers = servers(<<'_EOC_', qw(A B));
+keepalive_requests 1000;
+location / { return 200 "NAME $connection"; }
 _EOC_
 
 sub permutations {
@@ -59,23 +57,13 @@ add_block_preprocessor(sub {
     }
     our %of_block;
     $of_block{$block->name} = \%upstreams;
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } keys %upstreams;
-    $block->set_value(http_config => <<"_EOC_");
+    $block->set_value(http_config => <<'_EOC_' . $servers . entrance($http));
 proxy_http_version 1.1;
 proxy_set_header Connection "";
-$servers
-$http
-server {
-    listen 1983 reuseport;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-}
 _EOC_
     $block->set_value(workers => $block->zone eq 'yes' ? 2 : 1);
     my $chooses = $block->chooses;
     $block->set_value(client => "any_order(\\&$chooses);");
-    $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n");
     $block->set_value(suppress_stderr => 1);
 });
 

@@ -15,54 +15,22 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 'md5_hex';
+use Servers;
 use Test::Nginx::Socket 'no_plan';
+use Upstreams;
+use Visits;
 
-our %port = (A => 1985, B => 1986, C => 1987, D => 1997, E => 1998, F => 1999);
-our %id = map { $_ => md5_hex("127.0.0.1:$port{$_}") } keys %port;
-
-my $servers = join '', map { <<"_EOC_" } qw(A B C);
-server {
-    listen 127.0.0.1:$port{$_};
-    location / { return 200 "$_"; }
-    location /connection { return 200 "$_ \$connection"; }
-}
+my $servers = servers(<<'_EOC_', qw(A B C));
+location / { return 200 "NAME"; }
+location /connection { return 200 "NAME $connection"; }
 _EOC_
-
-my @balancers = ('', 'least_conn;', 'ip_hash;', 'hash $arg_key;', 'hash $arg_key consistent;', 'random;',
-                 'random two least_conn;');
-my $zones = 0;
 
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
-
-    my $upstreams = $block->upstreams =~ s/\b([A-F]):/127.0.0.1:$port{$1}/gr;
-    if ($upstreams =~ s/^VARIANTS(.*)//ms) {
-        my $rest = $1;
-        # The hashes and random know no backups.
-        for my $balancer (grep { $rest !~ /backup/ || !/hash|random/ } @balancers) {
-            $zones++;
-            $upstreams .= "upstream variant_$zones { $balancer $rest }\n"
-                        . "upstream variant_zone_$zones { $rest $balancer zone drain_$zones 64k; }\n";
-        }
-    }
-    my @names = $upstreams =~ /upstream (\w+)/g;
-    my $more = $block->location // '';
-    my $locations = join '', map { "location /$_/ { proxy_pass http://$_/; $more }\n" } @names;
-    $block->set_value(http_config => <<"_EOC_");
-$servers
-$upstreams
-server {
-    listen 1983 reuseport;
-    add_header X-Tried \$upstream_addr always;
-    add_header X-Worker \$pid always;
-    $locations
-}
-_EOC_
-    $block->set_value(client => 'my @variants = qw(' . join(' ', map { "/$_/" } grep { /^variant/ } @names) . ");\n"
-                                . $block->client);
-    $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n");
+    my $upstreams = variants(addressed($block->upstreams), 'BALANCER REST', 'REST BALANCER zone ZONE 64k;');
+    $block->set_value(http_config => $servers . entrance($upstreams, '', $block->location));
+    $block->set_value(client => paths_of_variants($upstreams) . $block->client);
 });
 
 # The servers that a response's request tried, by their letters.

@@ -12,9 +12,10 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
 use FaultyServers;
 use Twins;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -87,6 +88,7 @@ our %cases = (
     ],
 );
 
+client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
     my $zone = $block->zone // '';
@@ -95,7 +97,6 @@ add_block_preprocessor(sub {
     fill($block, twins($zone =~ s/\s//gr, '', @{$cases{$method}}));
     $block->set_value(client => sub { compare($servers, @{$cases{$method}}) });
 });
-tell_clients();
 
 run_tests();
 

@@ -12,9 +12,10 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
 use FaultyServers;
 use Twins;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -71,6 +72,7 @@ my @backup = (
      request => ['reset reset ok', 'ok']},
 );
 
+client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
     my $zone = ($block->zone // '') =~ s/\s//gr;
@@ -84,7 +86,6 @@ add_block_preprocessor(sub {
     fill($block, twins($zone, '', @cases));
     $block->set_value(client => sub { compare($servers, @cases) });
 });
-tell_clients();
 
 run_tests();
 

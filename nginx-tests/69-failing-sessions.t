@@ -11,7 +11,7 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
 use Counters;
 use FaultyServers;
 use Stories;
@@ -24,8 +24,8 @@ worker_connections(1024);
 
 our $servers = FaultyServers->new(1985, 1986, 1987);
 
+client_sections();
 add_block_preprocessor(sub { live($_[0], $_[0]->directives // 'proxy_next_upstream error timeout http_503;') });
-tell_clients();
 
 run_tests();
 
@@ -126,16 +126,14 @@ w 127.0.0.1:1985 ok => 200 of C, fails 1 1 0, not bound anew
 x x reset ok => 200 of A C, fails 1 0 0, not bound anew
 x x reset ok => 200 of C B, fails 1 0 1, not bound anew
 u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, not bound anew
---- client eval
-package main; our $servers; sub {
-    my $response;
-    eventually(sub {
-        $response = response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}));
-        return head('X-Tried', $response) eq '127.0.0.1:1985';
-    }, 'the client returns to its server');
-    equals(cookies($response), '', 'with the cookie that it has');
-    equals(join(' ', map { $_->{fails} } @{counters('u')}), '0 0', 'whose failures are forgotten, as nginx does it');
-}
+--- client
+my $response;
+eventually(sub {
+    $response = response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}));
+    return head('X-Tried', $response) eq '127.0.0.1:1985';
+}, 'the client returns to its server');
+equals(set($response), '', 'with the cookie that it has');
+equals(join(' ', map { $_->{fails} } @{counters('u')}), '0 0', 'whose failures are forgotten, as nginx does it');
 
 
 
@@ -147,26 +145,24 @@ u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 u 127.0.0.1:1985 reset ok => 200 of A B, fails 2 0, bound to 127.0.0.1:1986
 u 127.0.0.1:1985 ok => 200 of B, fails 2 0, bound to 127.0.0.1:1986
 u - ok => 200 of B, fails 2 0, bound to 127.0.0.1:1986
---- client eval
-package main; our $servers; sub {
-    my ($first, $nth) = (undef, 0);
-    eventually(sub {
-        my $id = 'back-' . ++$nth;
-        $first = ask_for('wait', 'u', {cookie => 'route=127.0.0.1:1985', id => $id});
-        my $port = $servers->port_of($id);
-        return 1 if $port == 1985;
-        $servers->go($id);
-        response($first);
-        return 0;
-    }, 'the server gets a request again');
-    equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1986',
-           'but no second one before the first has come to its end');
-    $servers->go("back-$nth");
-    equals(status(response($first)), 200, 'the first is answered');
-    equals(join(' ', map { $_->{fails} } @{settled('u')}), '0 0', 'nothing is held against the server');
-    equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1985',
-           'and its clients are back');
-}
+--- client
+my ($first, $nth) = (undef, 0);
+eventually(sub {
+    my $id = 'back-' . ++$nth;
+    $first = ask_for('wait', 'u', {cookie => 'route=127.0.0.1:1985', id => $id});
+    my $port = $servers->port_of($id);
+    return 1 if $port == 1985;
+    $servers->go($id);
+    response($first);
+    return 0;
+}, 'the server gets a request again');
+equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1986',
+       'but no second one before the first has come to its end');
+$servers->go("back-$nth");
+equals(status(response($first)), 200, 'the first is answered');
+equals(join(' ', map { $_->{fails} } @{settled('u')}), '0 0', 'nothing is held against the server');
+equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1985',
+       'and its clients are back');
 
 
 
@@ -176,27 +172,25 @@ upstream on     { zone full 512k; server A: max_conns=1; server B:; session_stic
 upstream off    { zone full 512k; server A: max_conns=1; server B:; session_sticky hash=plain fallback=off; }
 upstream keeps  { server A: max_conns=1; server B:; session_sticky hash=plain rebind=off; }
 upstream backup { zone full 512k; server B:; server A: max_conns=1 backup; session_sticky hash=plain; }
---- client eval
-package main; our $servers; sub {
-    my %story = (
-        on => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
-        off => '502 of none, fails 0 0, not bound anew',
-        keeps => '200 of B, fails 0 0, not bound anew',
-        backup => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
-    );
-    for my $upstream (sort keys %story) {
-        my $held = ask_for('wait', $upstream, {cookie => 'route=127.0.0.1:1985', id => "full-$upstream"});
-        equals($servers->port_of("full-$upstream"), 1985, "$upstream: the server has a request");
-        my ($full) = grep { $_->{name} eq '127.0.0.1:1985' } @{counters($upstream)};
-        equals($full->{conns}, 1, "$upstream: it counts");
-        equals($full->{refs} // 1, 1, "$upstream: it is referenced");
-        chapter("$upstream 127.0.0.1:1985 ok => $story{$upstream}");
-        equals(join(' ', sort map { $_->{conns} } @{counters($upstream)}), '0 1', "$upstream: what was refused does not count");
-        $servers->go("full-$upstream");
-        equals(status(response($held)), 200, "$upstream: the first is answered");
-        settled($upstream);
-        chapter("$upstream 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew");
-    }
+--- client
+my %story = (
+    on => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
+    off => '502 of none, fails 0 0, not bound anew',
+    keeps => '200 of B, fails 0 0, not bound anew',
+    backup => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
+);
+for my $upstream (sort keys %story) {
+    my $held = ask_for('wait', $upstream, {cookie => 'route=127.0.0.1:1985', id => "full-$upstream"});
+    equals($servers->port_of("full-$upstream"), 1985, "$upstream: the server has a request");
+    my ($full) = grep { $_->{name} eq '127.0.0.1:1985' } @{counters($upstream)};
+    equals($full->{conns}, 1, "$upstream: it counts");
+    equals($full->{refs} // 1, 1, "$upstream: it is referenced");
+    chapter("$upstream 127.0.0.1:1985 ok => $story{$upstream}");
+    equals(join(' ', sort map { $_->{conns} } @{counters($upstream)}), '0 1', "$upstream: what was refused does not count");
+    $servers->go("full-$upstream");
+    equals(status(response($held)), 200, "$upstream: the first is answered");
+    settled($upstream);
+    chapter("$upstream 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew");
 }
 
 
@@ -206,17 +200,15 @@ package main; our $servers; sub {
 upstream u { zone weight 256k; server A: weight=6 max_fails=3; server B: weight=6; session_sticky hash=plain; }
 --- stories
 u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
---- client eval
-package main; our $servers; sub {
-    my $weights = sub { join ' ', map { $_->{effective_weight} } @{settled('u')} };
-    equals($weights->(), '4 6', 'a third of the weight for one of three failures');
-    response(ask_for('ok', 'u', {}));
-    equals($weights->(), '5 6', 'one back');
-    response(ask_for('ok', 'u', {}));
-    equals($weights->(), '6 6', 'and another');
-    my @tried = map { head('X-Tried', response(ask_for('ok', 'u', {}))) =~ /1985/ ? 'A' : 'B' } 1 .. 12;
-    equals(scalar(grep { $_ eq 'A' } @tried), 6, 'both get the same again');
-}
+--- client
+my $weights = sub { join ' ', map { $_->{effective_weight} } @{settled('u')} };
+equals($weights->(), '4 6', 'a third of the weight for one of three failures');
+response(ask_for('ok', 'u', {}));
+equals($weights->(), '5 6', 'one back');
+response(ask_for('ok', 'u', {}));
+equals($weights->(), '6 6', 'and another');
+my @tried = map { head('X-Tried', response(ask_for('ok', 'u', {}))) =~ /1985/ ? 'A' : 'B' } 1 .. 12;
+equals(scalar(grep { $_ eq 'A' } @tried), 6, 'both get the same again');
 
 
 

@@ -8,14 +8,15 @@ use warnings;
 
 use Test::Nginx::Socket 'no_plan';
 
-use File::Temp 'tempdir';
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Certificates;
+use Client;
 use Counters;
 use FaultyServers;
 use Stories;
 use Twins;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -27,25 +28,20 @@ our $servers = FaultyServers->new(1985, 1986);
 $servers->closing(1991);
 $servers->full(1992);
 
-our $certificates = tempdir(CLEANUP => 1);
-for my $server ('good', 'bad') {
-    system("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2"
-           . " -keyout $certificates/$server.key -out $certificates/$server.pem 2>/dev/null") == 0
-        or bail_out("openssl cannot make a certificate");
-}
+my ($good, $bad) = (certificate(), certificate());
 
 # TLS in front of the servers: 1995 and 1996 are A and B, 1997 is A with a certificate that nobody trusts.
-my $tls = join '', map { my ($port, $to, $certificate) = @$_; <<"_EOC_" } [1995, 1985, 'good'], [1996, 1986, 'good'], [1997, 1985, 'bad'];
+my $tls = join '', map { my ($port, $to, $certificate) = @$_; <<"_EOC_" } [1995, 1985, $good], [1996, 1986, $good], [1997, 1985, $bad];
 server {
     listen 127.0.0.1:$port ssl;
-    ssl_certificate $certificates/$certificate.pem;
-    ssl_certificate_key $certificates/$certificate.key;
+    ssl_certificate $certificate.pem;
+    ssl_certificate_key $certificate.key;
     location / { proxy_pass http://127.0.0.1:$to; }
 }
 _EOC_
 
 my $https = "proxy_pass https://NAME; proxy_ssl_session_reuse on; proxy_next_upstream error timeout http_503;";
-my $verify = "proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate $certificates/good.pem;";
+my $verify = "proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate $good.pem;";
 our @tls = (
     {name => 'TLS, and nothing fails', servers => 'server 127.0.0.1:1995; server 127.0.0.1:1996;',
      location => $https, request => ['ok', 'ok', 'ok']},
@@ -67,6 +63,7 @@ our @tls = (
      location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
 );
 
+client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
     if (defined $block->tls) {
@@ -80,7 +77,6 @@ add_block_preprocessor(sub {
                      . ($block->directives // 'proxy_next_upstream error timeout http_503;'));
     }
 });
-tell_clients();
 
 run_tests();
 
@@ -186,15 +182,13 @@ u 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
 === two kept connections, both stale: once the server is not at fault
 --- http_config
 upstream u { zone stale_many 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
---- client eval
-package main; our $servers; sub {
-    my @held = map { ask_for('wait-keep', 'u', {cookie => 'route=127.0.0.1:1985', id => "many-$_"}) } 1 .. 2;
-    equals($servers->port_of("many-$_"), 1985, "request $_ is at the server") for 1 .. 2;
-    $servers->go("many-$_") for 1 .. 2;
-    equals(status(response($_)), 200, 'it is answered') for @held;
-    settled('u');
-    chapter('u 127.0.0.1:1985 empty reset ok => 200 of A A B, fails 1 0, bound to 127.0.0.1:1986');
-}
+--- client
+my @held = map { ask_for('wait-keep', 'u', {cookie => 'route=127.0.0.1:1985', id => "many-$_"}) } 1 .. 2;
+equals($servers->port_of("many-$_"), 1985, "request $_ is at the server") for 1 .. 2;
+$servers->go("many-$_") for 1 .. 2;
+equals(status(response($_)), 200, 'it is answered') for @held;
+settled('u');
+chapter('u 127.0.0.1:1985 empty reset ok => 200 of A A B, fails 1 0, bound to 127.0.0.1:1986');
 
 
 

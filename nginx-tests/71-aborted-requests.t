@@ -12,9 +12,10 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
 use Counters;
 use FaultyServers;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -25,6 +26,7 @@ worker_connections(1024);
 our $servers = FaultyServers->new(1985, 1986);
 $servers->full(1992);
 
+client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
     my $zone = $block->zone ? 'zone ' . ($block->zone =~ s/\s//gr) . ' 1m;' : '';
@@ -40,7 +42,6 @@ _EOC_
     fill($block, front($http, "proxy_connect_timeout 300s; proxy_read_timeout $read_timeout; proxy_send_timeout 300s; "
                               . ($block->directives // '')));
 });
-tell_clients();
 
 # The counters of the server of this port.
 sub of_port {
@@ -113,133 +114,125 @@ run_tests();
 __DATA__
 
 === the client leaves before the header, without a zone
---- client eval
-package main; sub { client_leaves('hang') }
+--- client
+client_leaves('hang');
 
 
 
 === the client leaves before the header, with a zone
 --- zone: before_header
---- client eval
-package main; sub { client_leaves('hang') }
+--- client
+client_leaves('hang');
 
 
 
 === the client leaves inside the header
 --- zone: in_header
---- client eval
-package main; sub { client_leaves('header-hang') }
+--- client
+client_leaves('header-hang');
 
 
 
 === the client leaves inside the body
 --- zone: in_body
---- client eval
-package main; sub { client_leaves('body-hang') }
+--- client
+client_leaves('body-hang');
 
 
 
 === the client leaves inside the body, unbuffered
 --- directives: proxy_buffering off;
---- client eval
-package main; sub { client_leaves('body-hang') }
+--- client
+client_leaves('body-hang');
 
 
 
 === the client leaves while nginx tries another server
 --- zone: second
---- client eval
-package main; our $servers; sub {
-    with_each(1985, sub {
-        my ($upstream, $id, $cookie) = @_;
-        my $asked = ask_for('reset hang', $upstream, {id => $id, cookie => $cookie});
-        is_held($upstream, 1986);
-        equals(of_port($upstream, 1985)->{conns}, 0, "$upstream: none is counted for the first server any more");
-        close $asked;
-        idle($upstream, 'afterwards');
-        # backup_u has them in the other order
-        equals(join(' ', map { of_port($upstream, $_)->{fails} } 1985, 1986), $upstream eq 'backup_u' && !$cookie ? '0 1' : '1 0',
-               "$upstream: only the server that failed has failed");
-    });
-}
+--- client
+with_each(1985, sub {
+    my ($upstream, $id, $cookie) = @_;
+    my $asked = ask_for('reset hang', $upstream, {id => $id, cookie => $cookie});
+    is_held($upstream, 1986);
+    equals(of_port($upstream, 1985)->{conns}, 0, "$upstream: none is counted for the first server any more");
+    close $asked;
+    idle($upstream, 'afterwards');
+    # backup_u has them in the other order
+    equals(join(' ', map { of_port($upstream, $_)->{fails} } 1985, 1986), $upstream eq 'backup_u' && !$cookie ? '0 1' : '1 0',
+           "$upstream: only the server that failed has failed");
+});
 
 
 
 === the client leaves while nginx connects
 --- zone: connecting
 --- port: 1992
---- client eval
-package main; sub {
-    with_each(1992, sub {
-        my ($upstream, $id, $cookie) = @_;
-        my $asked = ask_for('ok', $upstream, {id => $id, cookie => $cookie});
-        is_held($upstream, 1992);
-        close $asked;
-        idle($upstream, 'afterwards');
-        equals(join(' ', map { $_->{fails} } @{counters($upstream)}), '0 0', "$upstream: nothing is held against a server");
-    });
-}
+--- client
+with_each(1992, sub {
+    my ($upstream, $id, $cookie) = @_;
+    my $asked = ask_for('ok', $upstream, {id => $id, cookie => $cookie});
+    is_held($upstream, 1992);
+    close $asked;
+    idle($upstream, 'afterwards');
+    equals(join(' ', map { $_->{fails} } @{counters($upstream)}), '0 0', "$upstream: nothing is held against a server");
+});
 
 
 
 === the client leaves while it sends
 --- zone: sending
 --- directives: proxy_request_buffering off; proxy_http_version 1.1;
---- client eval
-package main; sub {
-    with_each(1985, sub {
-        my ($upstream, $id, $cookie) = @_;
-        my $before = before($upstream, $cookie);
-        my $asked = ask_for('ok', $upstream, {id => $id, cookie => $cookie, header => "Content-Length: 100\r\n"});
-        print $asked 'not all of it';
-        is_held($upstream, 1985);
-        close $asked;
-        is_as_before($upstream, $before);
-    });
-}
+--- client
+with_each(1985, sub {
+    my ($upstream, $id, $cookie) = @_;
+    my $before = before($upstream, $cookie);
+    my $asked = ask_for('ok', $upstream, {id => $id, cookie => $cookie, header => "Content-Length: 100\r\n"});
+    print $asked 'not all of it';
+    is_held($upstream, 1985);
+    close $asked;
+    is_as_before($upstream, $before);
+});
 
 
 
 === proxy_ignore_client_abort: the request goes on without its client, and is counted as long as it does
 --- zone: ignored
 --- directives: proxy_ignore_client_abort on;
---- client eval
-package main; our $servers; sub {
-    with_each(1985, sub {
-        my ($upstream, $id, $cookie) = @_;
-        my $before = before($upstream, $cookie);
-        my $asked = ask_for('wait', $upstream, {id => $id, cookie => $cookie});
-        equals($servers->port_of($id), 1985, "$upstream: the server has the request");
-        close $asked;
-        # Time enough for nginx to hear of it, which would end the request without the directive.
-        counters($upstream) for 1 .. 5;
-        is_held($upstream, 1985);
-        $servers->go($id);
-        is_as_before($upstream, $before);
-        holds(!$servers->saw("1985 gone $id"), "$upstream: nginx has waited for the answer");
-    });
-}
+--- client
+with_each(1985, sub {
+    my ($upstream, $id, $cookie) = @_;
+    my $before = before($upstream, $cookie);
+    my $asked = ask_for('wait', $upstream, {id => $id, cookie => $cookie});
+    equals($servers->port_of($id), 1985, "$upstream: the server has the request");
+    close $asked;
+    # Time enough for nginx to hear of it, which would end the request without the directive.
+    counters($upstream) for 1 .. 5;
+    is_held($upstream, 1985);
+    $servers->go($id);
+    is_as_before($upstream, $before);
+    holds(!$servers->saw("1985 gone $id"), "$upstream: nginx has waited for the answer");
+});
 
 
 
 === WebSocket: the client ends it
 --- zone: client_ends
 --- directives: proxy_http_version 1.1; proxy_set_header Connection upgrade; proxy_set_header Upgrade echo;
---- client eval
-package main; sub { websocket(sub { close $_[0] }) }
+--- client
+websocket(sub { close $_[0] });
 
 
 
 === WebSocket: the server ends it
 --- zone: server_ends
 --- directives: proxy_http_version 1.1; proxy_set_header Connection upgrade; proxy_set_header Upgrade echo;
---- client eval
-package main; sub { websocket(sub { print {$_[0]} 'bye'; equals(response($_[0]), '', 'nginx closes too') }) }
+--- client
+websocket(sub { print {$_[0]} 'bye'; equals(response($_[0]), '', 'nginx closes too') });
 
 
 
 === WebSocket: nobody says anything, and nginx ends it
 --- directives: proxy_http_version 1.1; proxy_set_header Connection upgrade; proxy_set_header Upgrade echo;
 --- read_timeout: 1s
---- client eval
-package main; sub { websocket(sub { equals(response($_[0]), '', 'nginx closes') }) }
+--- client
+websocket(sub { equals(response($_[0]), '', 'nginx closes') });

@@ -11,9 +11,10 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
 use FaultyServers;
 use Twins;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -84,6 +85,7 @@ our @cases = (
      request => ['large ok', 'ok']},
 );
 
+client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
     my $zone = $block->zone =~ /(\w+)/ ? $1 : '';
@@ -95,7 +97,6 @@ add_block_preprocessor(sub {
                  . twins($zone, $more, @these) =~ s/proxy_cache c;/proxy_cache $cached;/gr =~ s/(listen .*1980.*\n)/$1$once/r);
     $block->set_value(client => sub { compare($servers, @these) });
 });
-tell_clients();
 
 run_tests();
 

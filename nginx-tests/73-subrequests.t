@@ -11,7 +11,9 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Caches;
+use Client;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -45,17 +47,13 @@ _EOC_
     upstream both   { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
 _EOC_
 
-our $cache = 'slices00';
-
+client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
-    # A cache of its own for every block, since a cache outlives a reload.
-    $cache++;
-    my $config = $block->config // '';
-    $block->set_value('config', $config =~ s/\bproxy_cache cached;/proxy_cache $cache;/r);
-    fill($block, ($config =~ /\bproxy_cache cached;/ ? "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n" : '') . $http);
+    my ($config, $cache) = own_cache($block->config // '');
+    $block->set_value('config', $config);
+    fill($block, $cache . $http);
 });
-tell_clients();
 
 run_tests();
 
@@ -429,19 +427,17 @@ location @login { proxy_pass http://other; }
 --- config
 location / { mirror /copy; proxy_pass http://both; }
 location = /copy { internal; proxy_pass http://both$request_uri; }
---- client eval
-sub {
-    my ($mine, $not_mine) = map { main::serve($_) } 1992, 1991;
-    my $asked = main::ask('/t', 'a=b; route=127.0.0.1:1992');
-    my @both = map { main::taken($mine) } 1, 2;
-    main::equals(scalar(grep { main::request_of($_) =~ m{^GET /t HTTP.*^Cookie: a=b; route=127\.0\.0\.1:1992\r$}ms } @both), 2,
-                 'the request and its copy are at the server that the cookie names');
-    main::answer($_, 'done', "Set-Cookie: app=1\r\n") for @both;
-    my $got = main::response($asked);
-    main::equals(main::body($got), 'done', 'the client gets one answer');
-    main::equals(main::cookies($got), 'app=1', 'which sets what the server set, once');
-    main::holds(!main::taken($not_mine, 0), 'the other server saw nothing');
-}
+--- client
+my ($mine, $not_mine) = map { serve($_) } 1992, 1991;
+my $asked = ask('/t', 'a=b; route=127.0.0.1:1992');
+my @both = map { taken($mine) } 1, 2;
+equals(scalar(grep { request_of($_) =~ m{^GET /t HTTP.*^Cookie: a=b; route=127\.0\.0\.1:1992\r$}ms } @both), 2,
+             'the request and its copy are at the server that the cookie names');
+answer($_, 'done', "Set-Cookie: app=1\r\n") for @both;
+my $got = response($asked);
+equals(body($got), 'done', 'the client gets one answer');
+equals(set($got), 'app=1', 'which sets what the server set, once');
+holds(!taken($not_mine, 0), 'the other server saw nothing');
 
 
 
@@ -449,17 +445,15 @@ sub {
 --- config
 location / { mirror /copy; proxy_pass http://both; }
 location = /copy { internal; proxy_pass http://both; proxy_set_header X-Copy 1; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t');
-    my @both = map { main::taken($_) } @servers;
-    my ($copy) = grep { main::request_of($both[$_]) =~ /^X-Copy/m } 0, 1;
-    main::holds(defined $copy, 'one has the request, the other its copy');
-    main::answer($_, 'done') for @both;
-    main::equals(main::cookies(main::response($asked)), 'route=127.0.0.1:' . (1992 - $copy) . '; Path=/',
-                 'the cookie is of the server that has the request');
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t');
+my @both = map { taken($_) } @servers;
+my ($copy) = grep { request_of($both[$_]) =~ /^X-Copy/m } 0, 1;
+holds(defined $copy, 'one has the request, the other its copy');
+answer($_, 'done') for @both;
+equals(set(response($asked)), 'route=127.0.0.1:' . (1992 - $copy) . '; Path=/',
+             'the cookie is of the server that has the request');
 
 
 
@@ -467,21 +461,19 @@ sub {
 --- config
 location / { mirror /copy; proxy_pass http://u; }
 location = /copy { internal; proxy_pass http://copies$request_uri; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t', 'route=ID_B; copy=127.0.0.1:1992');
-    my $copy = main::taken($servers[1]);
-    main::holds($copy, 'the copy is at its server');
-    main::answer($copy, 'copy');
-    my $got = main::response($asked);
-    main::equals(main::body($got), "B /t cookie=[route=ID_B; copy=127.0.0.1:1992]\n", "the request at the other one's");
-    main::equals(main::cookies($got), '', 'nothing is set');
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'route=ID_B; copy=127.0.0.1:1992');
+my $copy = taken($servers[1]);
+holds($copy, 'the copy is at its server');
+answer($copy, 'copy');
+my $got = response($asked);
+equals(body($got), "B /t cookie=[route=ID_B; copy=127.0.0.1:1992]\n", "the request at the other one's");
+equals(set($got), '', 'nothing is set');
 
-    $asked = main::ask('/t');
-    main::answer($copy, 'copy') if $copy = main::taken(\@servers);
-    main::equals(main::cookies(main::response($asked)) =~ s/=.*//r, 'route', 'a first visitor gets one cookie');
-}
+$asked = ask('/t');
+answer($copy, 'copy') if $copy = taken(\@servers);
+equals(set(response($asked)) =~ s/=.*//r, 'route', 'a first visitor gets one cookie');
 
 
 
@@ -491,18 +483,16 @@ location / { mirror /copy; proxy_pass http://u; }
 location = /copy { internal; proxy_pass http://copies; proxy_read_timeout 300ms; proxy_next_upstream off; }
 location /dead { mirror /no-copy; proxy_pass http://u; }
 location = /no-copy { internal; proxy_pass http://dead; }
---- client eval
-sub {
-    my @silent = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t');
-    main::equals(main::cookies(main::answer_of($asked)), 'route=ID_A; Path=/', 'silent: the cookie of who answered');
-    $asked = main::ask('/t', 'route=ID_B');
-    main::equals(main::body(main::answer_of($asked)), "B /t cookie=[route=ID_B]\n", 'silent: the bound client is at its server');
-    $asked = main::ask('/dead', 'route=ID_B');
-    my $got = main::response($asked);
-    main::equals(main::body($got), "B /dead cookie=[route=ID_B]\n", 'none: the bound client is at its server');
-    main::equals(main::cookies($got), '', 'none: nothing is set');
-}
+--- client
+my @silent = map { serve($_) } 1991, 1992;
+my $asked = ask('/t');
+equals(set(answer_of($asked)), 'route=ID_A; Path=/', 'silent: the cookie of who answered');
+$asked = ask('/t', 'route=ID_B');
+equals(body(answer_of($asked)), "B /t cookie=[route=ID_B]\n", 'silent: the bound client is at its server');
+$asked = ask('/dead', 'route=ID_B');
+my $got = response($asked);
+equals(body($got), "B /dead cookie=[route=ID_B]\n", 'none: the bound client is at its server');
+equals(set($got), '', 'none: nothing is set');
 
 
 
@@ -510,15 +500,13 @@ sub {
 --- config
 location / { mirror /copy; proxy_pass http://hiding; }
 location = /copy { internal; proxy_pass http://copies; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t', 'a=b; route=ID_B; copy=127.0.0.1:1991');
-    my $copy = main::taken($servers[0]);
-    main::equals(main::head('Cookie', main::request_of($copy)), 'a=b; copy=127.0.0.1:1991', 'the copy is without the cookie');
-    main::answer($copy, 'copy') if $copy;
-    main::equals(main::body(main::response($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'and so is the request');
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'a=b; route=ID_B; copy=127.0.0.1:1991');
+my $copy = taken($servers[0]);
+equals(head('Cookie', request_of($copy)), 'a=b; copy=127.0.0.1:1991', 'the copy is without the cookie');
+answer($copy, 'copy') if $copy;
+equals(body(response($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'and so is the request');
 
 
 
@@ -526,16 +514,14 @@ sub {
 --- config
 location / { mirror /copy; proxy_pass http://u; }
 location = /copy { internal; proxy_pass http://copies; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::say_to_nginx("POST /t HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\n"
-                                   . "Cookie: route=" . main::id('B') . "; copy=127.0.0.1:1991\r\n\r\nbody");
-    my $copy = main::taken($servers[0]);
-    main::holds(main::request_of($copy) =~ /^Content-Length: 4\r$/m, 'the copy is at its server, with the body');
-    main::answer($copy, 'copy') if $copy;
-    main::holds(main::body(main::response($asked)) =~ /^B/, 'the request at its own');
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = say_to_nginx("POST /t HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\n"
+                               . "Cookie: route=" . id('B') . "; copy=127.0.0.1:1991\r\n\r\nbody");
+my $copy = taken($servers[0]);
+holds(request_of($copy) =~ /^Content-Length: 4\r$/m, 'the copy is at its server, with the body');
+answer($copy, 'copy') if $copy;
+holds(body(response($asked)) =~ /^B/, 'the request at its own');
 
 
 

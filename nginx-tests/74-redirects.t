@@ -12,7 +12,8 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -44,8 +45,8 @@ _EOC_
     upstream both    { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
 _EOC_
 
+client_sections();
 add_block_preprocessor(sub { fill($_[0], $http) });
-tell_clients();
 
 run_tests();
 
@@ -62,8 +63,8 @@ location @other { proxy_pass http://other; }
 --- response_headers eval
 ["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie", "!Set-Cookie"]
 --- response_body eval
-["C /t cookie=[]\n", "D /t cookie=[other=" . Conversation::id("D") . "]\n",
- "D /t cookie=[route=" . Conversation::id("A") . "; other=" . Conversation::id("D") . "]\n"]
+["C /t cookie=[]\n", "D /t cookie=[other=ID_D]\n",
+ "D /t cookie=[route=ID_A; other=ID_D]\n"]
 
 
 
@@ -177,16 +178,14 @@ D /t cookie=[a=b]
 --- config
 location / { proxy_pass http://both; proxy_read_timeout 200ms; proxy_next_upstream off; error_page 504 = @other; }
 location @other { proxy_pass http://other; }
---- client eval
-sub {
-    my @silent = map { main::serve($_) } 1991, 1992;
-    my $got = main::response(main::ask('/t', 'route=127.0.0.1:1992'));
-    main::equals(main::cookies($got), 'other=ID_C; Path=/', 'a first visit there is bound');
-    main::holds(main::request_of(main::taken($silent[1])) =~ /^GET/, 'the server of the session was asked before');
-    main::holds(!main::taken($silent[0], 0), 'and the other one was not');
-    $got = main::response(main::ask('/t', 'route=127.0.0.1:1992; other=ID_D'));
-    main::equals(main::body($got) =~ s/ .*//sr . main::cookies($got), 'D', 'a bound one is at its server, and nothing is set');
-}
+--- client
+my @silent = map { serve($_) } 1991, 1992;
+my $got = response(ask('/t', 'route=127.0.0.1:1992'));
+equals(set($got), 'other=ID_C; Path=/', 'a first visit there is bound');
+holds(request_of(taken($silent[1])) =~ /^GET/, 'the server of the session was asked before');
+holds(!taken($silent[0], 0), 'and the other one was not');
+$got = response(ask('/t', 'route=127.0.0.1:1992; other=ID_D'));
+equals(body($got) =~ s/ .*//sr . set($got), 'D', 'a bound one is at its server, and nothing is set');
 
 
 
@@ -470,20 +469,18 @@ never sent
 location / { proxy_pass http://u; post_action @done; }
 location /mine { post_action @done; return 200 "mine\n"; }
 location @done { proxy_pass http://both; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t', 'a=b; route=127.0.0.1:1992');
-    my $action = main::taken($servers[1]);
-    main::holds(main::request_of($action) =~ /^Cookie: a=b; route=127\.0\.0\.1:1992\r$/m, 'the action is at its server');
-    main::answer($action, 'done', "Set-Cookie: action=1\r\n") if $action;
-    my $got = main::response($asked);
-    main::equals(main::body($got), "A /t cookie=[a=b; route=127.0.0.1:1992]\n", 'the answer is of the upstream of the request');
-    main::equals(main::cookies($got), 'route=ID_A; Path=/', 'and so is the cookie');
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'a=b; route=127.0.0.1:1992');
+my $action = taken($servers[1]);
+holds(request_of($action) =~ /^Cookie: a=b; route=127\.0\.0\.1:1992\r$/m, 'the action is at its server');
+answer($action, 'done', "Set-Cookie: action=1\r\n") if $action;
+my $got = response($asked);
+equals(body($got), "A /t cookie=[a=b; route=127.0.0.1:1992]\n", 'the answer is of the upstream of the request');
+equals(set($got), 'route=ID_A; Path=/', 'and so is the cookie');
 
-    $asked = main::ask('/mine');
-    $action = main::taken(\@servers);
-    main::holds($action, "the action of nginx's own answer is at some server");
-    main::answer($action, 'done') if $action;
-    main::equals(main::cookies(main::response($asked)), '', 'and sets nothing');
-}
+$asked = ask('/mine');
+$action = taken(\@servers);
+holds($action, "the action of nginx's own answer is at some server");
+answer($action, 'done') if $action;
+equals(set(response($asked)), '', 'and sets nothing');

@@ -9,41 +9,22 @@
 
 use Test::Nginx::Socket 'no_plan';
 
-use File::Temp 'tempdir';
 use FindBin;
-use IO::Socket::INET;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Certificates;
+use Client;
+use Resolver;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
 
-our $certificate = tempdir(CLEANUP => 1);
-system("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2"
-       . " -keyout $certificate/key.pem -out $certificate/cert.pem 2>/dev/null") == 0
-    or bail_out("openssl cannot make a certificate");
+our $certificate = certificate();
 
-# A name server that answers every question for an address with 127.0.0.1, until the tests are done.
-our $names = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 1953, Proto => 'udp')
-    or bail_out("cannot listen on 127.0.0.1:1953: $!");
-our $name_server = fork() // bail_out("cannot fork: $!");
-if (!$name_server) {
-    my $tests = getppid;
-    while (getppid == $tests) {
-        my $readable = '';
-        vec($readable, fileno $names, 1) = 1;
-        next if select($readable, undef, undef, 1) < 1;
-        $names->recv(my $query, 512) // next;
-        my ($id, $question) = ($query =~ /\A(..).{10}((?:[^\0].*?)?\0.{4})/s) or next;
-        $names->send($id . pack('n5', 0x8180, 1, 1, 0, 0) . $question . pack('n3Nn', 0xc00c, 1, 1, 60, 4) . "\x7f\0\0\1");
-    }
-    require POSIX;
-    POSIX::_exit(0);
-}
-close $names;
-END { kill 'TERM', $name_server if $name_server }
+our $dns = Resolver->new(1953);
+$dns->knows('app.example A 127.0.0.1');
 
 our $http = servers(<<'_EOC_') . <<"_EOC_" . <<'_EOC_';
 location = /who { return 200 "NAME client=$remote_addr scheme=$scheme\n"; }
@@ -52,8 +33,8 @@ _EOC_
     server {
         listen 127.0.0.1:1995 ssl;
         listen 127.0.0.1:1996 ssl;
-        ssl_certificate $certificate/cert.pem;
-        ssl_certificate_key $certificate/key.pem;
+        ssl_certificate $certificate.pem;
+        ssl_certificate_key $certificate.key;
         location / { return 200 "\$server_port \$scheme cookie=[\$http_cookie]\\n"; }
     }
 _EOC_
@@ -69,8 +50,8 @@ _EOC_
     map $arg_to $to { u u; other other; hiding hiding; plain plain; address 127.0.0.1:1987; upper HIDING; name app.example:1987; }
 _EOC_
 
+client_sections();
 add_block_preprocessor(sub { fill($_[0], $http) });
-tell_clients();
 
 run_tests();
 
@@ -102,7 +83,7 @@ location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http:/
 --- response_headers eval
 ["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
 --- response_body eval
-["B /?to=hiding cookie=[a=b; route=" . Conversation::id("B") . "]\n", "B /hidden?to=hiding cookie=[a=b]\n",
+["B /?to=hiding cookie=[a=b; route=ID_B]\n", "B /hidden?to=hiding cookie=[a=b]\n",
  "B /hidden?to=hiding cookie=[]\n", "A /hidden?to=hiding cookie=[a=b]\n"]
 
 
@@ -117,8 +98,8 @@ Cookie: a=b; route=ID_B; other=ID_D
 --- response_headers eval
 ["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
 --- response_body eval
-["D /?to=other cookie=[a=b; other=" . Conversation::id("D") . "]\n", "B /?to=u cookie=[a=b; other=" . Conversation::id("D") . "]\n",
- "C /?to=plain cookie=[a=b; other=" . Conversation::id("D") . "]\n", "B /?to=hiding cookie=[a=b; other=" . Conversation::id("D") . "]\n"]
+["D /?to=other cookie=[a=b; other=ID_D]\n", "B /?to=u cookie=[a=b; other=ID_D]\n",
+ "C /?to=plain cookie=[a=b; other=ID_D]\n", "B /?to=hiding cookie=[a=b; other=ID_D]\n"]
 
 
 
@@ -136,8 +117,8 @@ Cookie: a=b; route=ID_B
 --- response_headers eval
 ["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
 --- response_body eval
-["B /itself?to=hiding cookie=[a=b]\n", "B /variable?to=hiding cookie=[a=b; route=" . Conversation::id("B") . "]\n",
- "B /directive?to=hiding cookie=[a=b]\n", "B /both?to=hiding cookie=[a=b]\n", "none [a=b; route=" . Conversation::id("B") . "]\n"]
+["B /itself?to=hiding cookie=[a=b]\n", "B /variable?to=hiding cookie=[a=b; route=ID_B]\n",
+ "B /directive?to=hiding cookie=[a=b]\n", "B /both?to=hiding cookie=[a=b]\n", "none [a=b; route=ID_B]\n"]
 
 
 
@@ -182,7 +163,7 @@ location / { proxy_pass http://$to; }
 --- response_headers eval
 ["!Set-Cookie", "!Set-Cookie"]
 --- response_body eval
-["C /?to=address cookie=[]\n", "C /?to=address cookie=[route=" . Conversation::id("B") . "]\n"]
+["C /?to=address cookie=[]\n", "C /?to=address cookie=[route=ID_B]\n"]
 
 
 
@@ -227,7 +208,7 @@ location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http:/
 --- response_headers eval
 ["!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
 --- response_body eval
-["B /t cookie=[a=b; route=" . Conversation::id("B") . "]\n", "B /hidden cookie=[a=b]\n", "A /hidden cookie=[]\n"]
+["B /t cookie=[a=b; route=ID_B]\n", "B /hidden cookie=[a=b]\n", "A /hidden cookie=[]\n"]
 
 
 
@@ -243,7 +224,7 @@ location / { session_sticky_hide_cookie upstream=other; proxy_pass http://$pool;
 --- response_headers eval
 ["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
 --- response_body eval
-["D / cookie=[a=b]\n", "B / cookie=[a=b; route=" . Conversation::id("B") . "]\n", "D / cookie=[route=" . Conversation::id("B") . "]\n"]
+["D / cookie=[a=b]\n", "B / cookie=[a=b; route=ID_B]\n", "D / cookie=[route=ID_B]\n"]
 
 
 
@@ -358,16 +339,14 @@ location / { proxy_http_version 2; proxy_pass http://http2; }
 === memcached_pass: bound as any other
 --- config
 location / { set $memcached_key $uri; memcached_pass memory; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    for (['', 0, 'route=127.0.0.1:1991; Path=/'], ['route=127.0.0.1:1992', 1, '']) {
-        my ($cookie, $at, $set) = @$_;
-        my $asked = main::ask('/t', $cookie);
-        my $held = $servers[$at]->accept;
-        main::equals(main::read_until($held, qr/\r\n/), "get /t\r\n", 'the server is asked for the key');
-        print $held "VALUE /t 0 5\r\nvalue\r\nEND\r\n";
-        my $got = main::response($asked);
-        main::equals(main::body($got) . ' ' . main::cookies($got), "value $set", 'its value');
-    }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+for (['', 0, 'route=127.0.0.1:1991; Path=/'], ['route=127.0.0.1:1992', 1, '']) {
+    my ($cookie, $at, $set) = @$_;
+    my $asked = ask('/t', $cookie);
+    my $held = $servers[$at]->accept;
+    equals(read_until($held, qr/\r\n/), "get /t\r\n", 'the server is asked for the key');
+    print $held "VALUE /t 0 5\r\nvalue\r\nEND\r\n";
+    my $got = response($asked);
+    equals(body($got) . ' ' . set($got), "value $set", 'its value');
 }

@@ -15,7 +15,8 @@ use Test::Nginx::Socket 'no_plan';
 use FindBin;
 use Time::HiRes 'sleep';
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -40,6 +41,7 @@ _EOC_
 
 our $cache = 'cache00';
 
+client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
     # A cache of its own for every block, since a cache outlives a reload.
@@ -51,7 +53,6 @@ add_block_preprocessor(sub {
 _EOC_
     fill($block, "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n" . $http);
 });
-tell_clients();
 
 # All that the block's cache has on disk.
 sub stored {
@@ -62,7 +63,7 @@ sub stored {
 # One response: the status of the cache, the server that wrote the body, the cookies set.
 sub told {
     my ($got) = @_;
-    return join ' ', head('X-Cache', $got) || status($got), body($got) =~ /^([A-D])\b/ ? $1 : '-', cookies($got) || '-';
+    return join ' ', head('X-Cache', $got) || status($got), body($got) =~ /^([A-D])\b/ ? $1 : '-', set($got) || '-';
 }
 
 # A second and a bit, after which what was stored for one second is old.
@@ -75,15 +76,13 @@ __DATA__
 === a first visitor's cookie is not in the file that is stored
 --- config
 location / { proxy_pass http://u; }
---- client eval
-sub {
-    main::equals(main::told(main::response(main::ask('/long'))), 'MISS A route=ID_A; Path=/', 'a first visitor gets a cookie');
-    main::eventually(sub { main::stored() =~ /^KEY: /m }, 'the answer is stored');
-    main::holds(main::stored() =~ /Cache-Control/ && main::stored() !~ /route|Set-Cookie/i, 'and no cookie with it');
-    main::equals(main::told(main::response(main::ask('/long'))), 'HIT A -', 'the next gets what is stored');
-    main::equals(main::told(main::response(main::ask('/long/2'))), 'MISS B route=ID_B; Path=/', 'and a cookie of its own elsewhere');
-    main::equals(main::told(main::response(main::ask('/long', 'route=ID_B'))), 'HIT A -', 'a client of another server as well');
-}
+--- client
+equals(told(response(ask('/long'))), 'MISS A route=ID_A; Path=/', 'a first visitor gets a cookie');
+eventually(sub { stored() =~ /^KEY: /m }, 'the answer is stored');
+holds(stored() =~ /Cache-Control/ && stored() !~ /route|Set-Cookie/i, 'and no cookie with it');
+equals(told(response(ask('/long'))), 'HIT A -', 'the next gets what is stored');
+equals(told(response(ask('/long/2'))), 'MISS B route=ID_B; Path=/', 'and a cookie of its own elsewhere');
+equals(told(response(ask('/long', 'route=ID_B'))), 'HIT A -', 'a client of another server as well');
 
 
 
@@ -91,14 +90,12 @@ sub {
 --- config
 location / { proxy_pass http://u; }
 location /route { proxy_pass http://hiding; }
---- client eval
-sub {
-    main::equals(main::told(main::response(main::ask('/sets'))), "MISS A app=x|route=ID_A; Path=/", 'the first');
-    main::equals(main::told(main::response(main::ask('/sets'))), "MISS B app=x|route=ID_B; Path=/", 'the second');
-    main::equals(main::told(main::response(main::ask('/sets', 'route=ID_B'))), "MISS B app=x", 'one that is bound');
-    main::equals(main::told(main::response(main::ask('/route', 'route=ID_B'))), "MISS B route=ID_B; Path=/", 'where ours takes its place');
-    main::equals(main::told(main::response(main::ask('/route', 'route=ID_A'))), "MISS A route=ID_A; Path=/", 'and that is not stored either');
-}
+--- client
+equals(told(response(ask('/sets'))), "MISS A app=x|route=ID_A; Path=/", 'the first');
+equals(told(response(ask('/sets'))), "MISS B app=x|route=ID_B; Path=/", 'the second');
+equals(told(response(ask('/sets', 'route=ID_B'))), "MISS B app=x", 'one that is bound');
+equals(told(response(ask('/route', 'route=ID_B'))), "MISS B route=ID_B; Path=/", 'where ours takes its place');
+equals(told(response(ask('/route', 'route=ID_A'))), "MISS A route=ID_A; Path=/", 'and that is not stored either');
 
 
 
@@ -109,18 +106,16 @@ location / { proxy_pass http://u; }
 location /prefix/ { proxy_pass http://cutting/; }
 location /rewrite/ { proxy_pass http://changing/; }
 location /route { proxy_pass http://hiding; }
---- client eval
-sub {
-    main::equals(main::told(main::response(main::ask('/sets'))), "MISS A app=x|route=ID_A; Path=/", 'insert, the miss');
-    main::equals(main::told(main::response(main::ask('/sets'))), "HIT A app=x", 'insert, the hit');
-    main::equals(main::told(main::response(main::ask('/prefix/sets'))), "MISS A app=ID_A~x", 'prefix, the miss');
-    main::equals(main::told(main::response(main::ask('/prefix/sets'))), "HIT A app=x", 'prefix, the hit');
-    main::equals(main::told(main::response(main::ask('/rewrite/sets'))), "MISS A app=ID_A", 'rewrite, the miss');
-    main::equals(main::told(main::response(main::ask('/rewrite/sets'))), "HIT A app=x", 'rewrite, the hit');
-    main::equals(main::told(main::response(main::ask('/route'))), "MISS A route=ID_A; Path=/", "the application's of our name, the miss");
-    main::equals(main::told(main::response(main::ask('/route'))), "HIT A route=own", "the application's of our name, the hit");
-    main::holds(main::stored() !~ /ID_A|@{[main::id('A')]}/, 'no id is stored');
-}
+--- client
+equals(told(response(ask('/sets'))), "MISS A app=x|route=ID_A; Path=/", 'insert, the miss');
+equals(told(response(ask('/sets'))), "HIT A app=x", 'insert, the hit');
+equals(told(response(ask('/prefix/sets'))), "MISS A app=ID_A~x", 'prefix, the miss');
+equals(told(response(ask('/prefix/sets'))), "HIT A app=x", 'prefix, the hit');
+equals(told(response(ask('/rewrite/sets'))), "MISS A app=ID_A", 'rewrite, the miss');
+equals(told(response(ask('/rewrite/sets'))), "HIT A app=x", 'rewrite, the hit');
+equals(told(response(ask('/route'))), "MISS A route=ID_A; Path=/", "the application's of our name, the miss");
+equals(told(response(ask('/route'))), "HIT A route=own", "the application's of our name, the hit");
+holds(stored() !~ /ID_A|@{[id('A')]}/, 'no id is stored');
 
 
 
@@ -130,14 +125,12 @@ proxy_ignore_headers Set-Cookie;
 proxy_hide_header Set-Cookie;
 location / { proxy_pass http://u; }
 location /route { proxy_pass http://hiding; }
---- client eval
-sub {
-    main::equals(main::told(main::response(main::ask('/sets'))), "MISS A route=ID_A; Path=/", 'the miss');
-    main::equals(main::told(main::response(main::ask('/sets'))), "HIT A -", 'the hit');
-    main::equals(main::told(main::response(main::ask('/sets', 'route=ID_B'))), "HIT A -", 'the hit of a bound client');
-    main::equals(main::told(main::response(main::ask('/route'))), "MISS A route=ID_A; Path=/", "the application's of our name, the miss");
-    main::equals(main::told(main::response(main::ask('/route'))), "HIT A -", "the application's of our name, the hit");
-}
+--- client
+equals(told(response(ask('/sets'))), "MISS A route=ID_A; Path=/", 'the miss');
+equals(told(response(ask('/sets'))), "HIT A -", 'the hit');
+equals(told(response(ask('/sets', 'route=ID_B'))), "HIT A -", 'the hit of a bound client');
+equals(told(response(ask('/route'))), "MISS A route=ID_A; Path=/", "the application's of our name, the miss");
+equals(told(response(ask('/route'))), "HIT A -", "the application's of our name, the hit");
 
 
 
@@ -145,41 +138,35 @@ sub {
 --- config
 proxy_cache_valid 1s;
 location / { proxy_pass http://u; }
---- client eval
-sub {
-    main::equals(main::told(main::response(main::ask('/brief', 'route=ID_B'))), "MISS B -", 'a miss');
-    main::equals(main::told(main::response(main::ask('/brief/2'))), "MISS A route=ID_A; Path=/", "a first visitor's miss");
-    main::grow_old();
-    main::equals(main::told(main::response(main::ask('/brief', 'route=ID_A'))), "EXPIRED A -", 'of a client of another server');
-    main::equals(main::told(main::response(main::ask('/brief/2'))), "EXPIRED B route=ID_B; Path=/", 'of a first visitor');
-    main::equals(main::told(main::response(main::ask('/brief', 'route=ID_B'))), "HIT A -", 'then out of the cache');
-}
+--- client
+equals(told(response(ask('/brief', 'route=ID_B'))), "MISS B -", 'a miss');
+equals(told(response(ask('/brief/2'))), "MISS A route=ID_A; Path=/", "a first visitor's miss");
+grow_old();
+equals(told(response(ask('/brief', 'route=ID_A'))), "EXPIRED A -", 'of a client of another server');
+equals(told(response(ask('/brief/2'))), "EXPIRED B route=ID_B; Path=/", 'of a first visitor');
+equals(told(response(ask('/brief', 'route=ID_B'))), "HIT A -", 'then out of the cache');
 
 
 
 === proxy_cache_bypass: the session's server answers, and stores no cookie
 --- config
 location / { proxy_cache_bypass $arg_bypass; proxy_cache_key $uri; proxy_pass http://u; }
---- client eval
-sub {
-    main::equals(main::told(main::response(main::ask('/long'))), "MISS A route=ID_A; Path=/", 'a miss');
-    main::equals(main::told(main::response(main::ask('/long?bypass=1', 'route=ID_B'))), "BYPASS B -", 'a bound client goes past');
-    main::equals(main::told(main::response(main::ask('/long'))), "HIT B -", 'what it got is stored');
-    main::equals(main::told(main::response(main::ask('/long?bypass=1'))), "BYPASS B route=ID_B; Path=/", 'a first visitor goes past');
-    main::equals(main::told(main::response(main::ask('/long', 'route=ID_A'))), "HIT B -", 'and left no cookie');
-    main::holds(main::stored() !~ /@{[main::id('B')]}; Path/, 'not in the file either');
-}
+--- client
+equals(told(response(ask('/long'))), "MISS A route=ID_A; Path=/", 'a miss');
+equals(told(response(ask('/long?bypass=1', 'route=ID_B'))), "BYPASS B -", 'a bound client goes past');
+equals(told(response(ask('/long'))), "HIT B -", 'what it got is stored');
+equals(told(response(ask('/long?bypass=1'))), "BYPASS B route=ID_B; Path=/", 'a first visitor goes past');
+equals(told(response(ask('/long', 'route=ID_A'))), "HIT B -", 'and left no cookie');
+holds(stored() !~ /@{[id('B')]}; Path/, 'not in the file either');
 
 
 
 === proxy_no_cache: everyone gets a cookie of its own, or stays
 --- config
 location / { proxy_no_cache 1; proxy_pass http://u; }
---- client eval
-sub {
-    my @told = map { main::told(main::response(main::ask('/long', $_))) } undef, undef, 'route=ID_B', 'route=ID_B';
-    main::equals(CORE::join(', ', @told), 'MISS A route=ID_A; Path=/, MISS B route=ID_B; Path=/, MISS B -, MISS B -', 'all miss');
-}
+--- client
+my @told = map { told(response(ask('/long', $_))) } undef, undef, 'route=ID_B', 'route=ID_B';
+equals(join(', ', @told), 'MISS A route=ID_A; Path=/, MISS B route=ID_B; Path=/, MISS B -, MISS B -', 'all miss');
 
 
 
@@ -216,85 +203,77 @@ location / { proxy_pass http://u; }
 === cache lock: the first goes to its server and is bound, who waits gets what is stored and no cookie
 --- config
 location / { proxy_cache_lock on; proxy_cache_lock_timeout 60s; proxy_pass http://played; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $first = main::ask('/t');
-    my $held = main::taken($servers[0]);
-    my @waiting = map { main::ask('/t', $_) } undef, 'route=127.0.0.1:1992';
-    main::holds($held && !main::taken($servers[1], 1), 'one server is asked, once');
-    main::answer($held, 'A stored', "Cache-Control: max-age=60\r\n");
-    main::equals(main::told(main::response($first)), 'MISS A route=127.0.0.1:1991; Path=/', 'the first');
-    main::equals(main::told(main::response($_)), 'HIT A -', 'who waited') for @waiting;
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $first = ask('/t');
+my $held = taken($servers[0]);
+my @waiting = map { ask('/t', $_) } undef, 'route=127.0.0.1:1992';
+holds($held && !taken($servers[1], 1), 'one server is asked, once');
+answer($held, 'A stored', "Cache-Control: max-age=60\r\n");
+equals(told(response($first)), 'MISS A route=127.0.0.1:1991; Path=/', 'the first');
+equals(told(response($_)), 'HIT A -', 'who waited') for @waiting;
 
 
 
 === cache lock, waited for too long: each goes to its own server, and earns its own cookie
 --- config
 location / { proxy_cache_lock on; proxy_cache_lock_timeout 300ms; proxy_pass http://played; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $first = main::ask('/t', 'route=127.0.0.1:1991');
-    my $held = main::taken($servers[0]);
-    my $bound = main::ask('/t', 'route=127.0.0.1:1992');
-    my $second = main::taken($servers[1]);
-    main::holds($second, 'who waited too long is at its server');
-    main::answer($second, 'B not stored', "Cache-Control: max-age=60\r\n");
-    main::equals(main::told(main::response($bound)), 'MISS B -', 'and nothing is set');
-    main::answer($held, 'A stored', "Cache-Control: max-age=60\r\n");
-    main::equals(main::told(main::response($first)), 'MISS A -', 'the first is answered');
-    main::equals(main::told(main::response(main::ask('/t'))), 'HIT A -', 'its answer is stored');
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $first = ask('/t', 'route=127.0.0.1:1991');
+my $held = taken($servers[0]);
+my $bound = ask('/t', 'route=127.0.0.1:1992');
+my $second = taken($servers[1]);
+holds($second, 'who waited too long is at its server');
+answer($second, 'B not stored', "Cache-Control: max-age=60\r\n");
+equals(told(response($bound)), 'MISS B -', 'and nothing is set');
+answer($held, 'A stored', "Cache-Control: max-age=60\r\n");
+equals(told(response($first)), 'MISS A -', 'the first is answered');
+equals(told(response(ask('/t'))), 'HIT A -', 'its answer is stored');
 
 
 
 === updating: one renews it at its server, the others get the old answer and no cookie
 --- config
 location / { proxy_cache_use_stale updating; proxy_pass http://played; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t', 'route=127.0.0.1:1991');
-    main::answer(main::taken($servers[0]), 'A', "Cache-Control: max-age=1\r\n");
-    main::equals(main::told(main::response($asked)), 'MISS A -', 'the answer is stored');
-    main::grow_old();
-    $asked = main::ask('/t', 'route=127.0.0.1:1992');
-    my $held = main::taken($servers[1]);
-    main::holds($held, 'the next client renews it, at its own server');
-    main::equals(main::told(main::response(main::ask('/t', $_))), 'UPDATING A -', 'meanwhile the others get the old one')
-        for undef, 'route=127.0.0.1:1991', 'route=nobody';
-    main::answer($held, 'B', "Cache-Control: max-age=60\r\n");
-    main::equals(main::told(main::response($asked)), 'EXPIRED B -', 'the client that renewed it');
-    main::equals(main::told(main::response(main::ask('/t'))), 'HIT B -', 'and the next');
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'route=127.0.0.1:1991');
+answer(taken($servers[0]), 'A', "Cache-Control: max-age=1\r\n");
+equals(told(response($asked)), 'MISS A -', 'the answer is stored');
+grow_old();
+$asked = ask('/t', 'route=127.0.0.1:1992');
+my $held = taken($servers[1]);
+holds($held, 'the next client renews it, at its own server');
+equals(told(response(ask('/t', $_))), 'UPDATING A -', 'meanwhile the others get the old one')
+    for undef, 'route=127.0.0.1:1991', 'route=nobody';
+answer($held, 'B', "Cache-Control: max-age=60\r\n");
+equals(told(response($asked)), 'EXPIRED B -', 'the client that renewed it');
+equals(told(response(ask('/t'))), 'HIT B -', 'and the next');
 
 
 
 === background update: the client gets the old answer and no cookie, its server is asked for the new one
 --- config
 location / { proxy_cache_use_stale updating; proxy_cache_background_update on; proxy_pass http://played; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t', 'route=127.0.0.1:1991');
-    main::answer(main::taken($servers[0]), 'A', "Cache-Control: max-age=1\r\n");
-    main::response($asked);
-    main::grow_old();
-    $asked = main::ask('/t', 'a=b; route=127.0.0.1:1992');
-    my $held = main::taken($servers[1]);
-    main::equals(main::head('Cookie', main::request_of($held)), 'a=b; route=127.0.0.1:1992', 'its server is asked');
-    main::equals(main::told(main::answer_of($asked)), 'STALE A -', 'the client gets the old one meanwhile');
-    main::answer($held, 'B', "Cache-Control: max-age=1\r\n") if $held;
-    main::eventually(sub { main::told(main::response(main::ask('/t'))) eq 'HIT B -' }, 'then the new one is there');
-    main::grow_old();
-    $asked = main::ask('/t');
-    $held = main::taken(\@servers);
-    main::answer($held, 'A', "Cache-Control: max-age=60\r\n") if $held;
-    main::equals(main::told(main::answer_of($asked)), 'STALE B -', 'a first visitor gets the old one, and no cookie');
-    main::holds(main::stored() !~ /Set-Cookie/i, 'nor does the cache');
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'route=127.0.0.1:1991');
+answer(taken($servers[0]), 'A', "Cache-Control: max-age=1\r\n");
+response($asked);
+grow_old();
+$asked = ask('/t', 'a=b; route=127.0.0.1:1992');
+my $held = taken($servers[1]);
+equals(head('Cookie', request_of($held)), 'a=b; route=127.0.0.1:1992', 'its server is asked');
+equals(told(answer_of($asked)), 'STALE A -', 'the client gets the old one meanwhile');
+answer($held, 'B', "Cache-Control: max-age=1\r\n") if $held;
+eventually(sub { told(response(ask('/t'))) eq 'HIT B -' }, 'then the new one is there');
+grow_old();
+$asked = ask('/t');
+$held = taken(\@servers);
+answer($held, 'A', "Cache-Control: max-age=60\r\n") if $held;
+equals(told(answer_of($asked)), 'STALE B -', 'a first visitor gets the old one, and no cookie');
+holds(stored() !~ /Set-Cookie/i, 'nor does the cache');
 
 
 
@@ -302,51 +281,47 @@ sub {
 --- config
 location / { session_sticky_hide_cookie upstream=hiding; proxy_cache_use_stale updating; proxy_cache_background_update on;
              proxy_cache_valid 1s; proxy_ignore_headers Cache-Control; proxy_pass http://hiding; }
---- client eval
-sub {
-    my $got = main::response(main::ask('/long', 'a=b; route=ID_A'));
-    main::equals(main::body($got), "A cookie=[a=b]\n", 'a miss');
-    main::grow_old();
-    $got = main::answer_of(main::ask('/long', 'c=d; route=ID_B'));
-    main::equals(main::told($got), 'STALE A -', 'the old answer');
-    main::eventually(sub { main::body(main::answer_of(main::ask('/long', 'c=d; route=ID_B'))) eq "B cookie=[c=d]\n" },
-                     "the session's server has written the new one, and did not see the cookie");
-}
+--- client
+my $got = response(ask('/long', 'a=b; route=ID_A'));
+equals(body($got), "A cookie=[a=b]\n", 'a miss');
+grow_old();
+$got = answer_of(ask('/long', 'c=d; route=ID_B'));
+equals(told($got), 'STALE A -', 'the old answer');
+eventually(sub { body(answer_of(ask('/long', 'c=d; route=ID_B'))) eq "B cookie=[c=d]\n" },
+                 "the session's server has written the new one, and did not see the cookie");
 
 
 
 === revalidate: the session's server is asked whether the answer still holds, and nothing is set
 --- config
 location / { proxy_cache_revalidate on; proxy_pass http://played; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $asked = main::ask('/t', 'route=127.0.0.1:1991');
-    main::answer(main::taken($servers[0]), 'A', "Cache-Control: max-age=1\r\nETag: \"1\"\r\n");
-    main::response($asked);
-    main::grow_old();
-    $asked = main::ask('/t', 'route=127.0.0.1:1992');
-    my $held = main::taken($servers[1]);
-    main::equals(main::head('If-None-Match', main::request_of($held)), '"1"', 'its server is asked');
-    if ($held) {
-        print $held "HTTP/1.0 304 Not Modified\r\nCache-Control: max-age=1\r\n\r\n";
-        close $held;
-    }
-    main::equals(main::told(main::response($asked)), 'REVALIDATED A -', 'the stored answer, and nothing set');
-    main::grow_old();
-    $asked = main::ask('/t', 'route=nobody');
-    $held = main::taken(\@servers);
-    if ($held) {
-        print $held "HTTP/1.0 304 Not Modified\r\nCache-Control: max-age=1\r\n\r\n";
-        close $held;
-    }
-    main::equals(main::told(main::response($asked)), 'REVALIDATED A -', 'nothing set for a first visitor either');
-    main::grow_old();
-    $asked = main::ask('/t', 'route=127.0.0.1:1992');
-    $held = main::taken($servers[1]);
-    main::answer($held, 'B', "Cache-Control: max-age=60\r\n") if $held;
-    main::equals(main::told(main::response($asked)), 'EXPIRED B -', 'a new answer takes its place');
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'route=127.0.0.1:1991');
+answer(taken($servers[0]), 'A', "Cache-Control: max-age=1\r\nETag: \"1\"\r\n");
+response($asked);
+grow_old();
+$asked = ask('/t', 'route=127.0.0.1:1992');
+my $held = taken($servers[1]);
+equals(head('If-None-Match', request_of($held)), '"1"', 'its server is asked');
+if ($held) {
+    print $held "HTTP/1.0 304 Not Modified\r\nCache-Control: max-age=1\r\n\r\n";
+    close $held;
 }
+equals(told(response($asked)), 'REVALIDATED A -', 'the stored answer, and nothing set');
+grow_old();
+$asked = ask('/t', 'route=nobody');
+$held = taken(\@servers);
+if ($held) {
+    print $held "HTTP/1.0 304 Not Modified\r\nCache-Control: max-age=1\r\n\r\n";
+    close $held;
+}
+equals(told(response($asked)), 'REVALIDATED A -', 'nothing set for a first visitor either');
+grow_old();
+$asked = ask('/t', 'route=127.0.0.1:1992');
+$held = taken($servers[1]);
+answer($held, 'B', "Cache-Control: max-age=60\r\n") if $held;
+equals(told(response($asked)), 'EXPIRED B -', 'a new answer takes its place');
 
 
 
@@ -354,28 +329,24 @@ sub {
 --- config
 location / { proxy_pass http://strict; }
 location /stale/ { proxy_cache_use_stale error; proxy_pass http://strict/; }
---- client eval
-sub {
-    my ($here, $gone) = map { "route=127.0.0.1:$_" } 1985, 1999;
-    main::equals(main::told(main::response(main::ask('/stale/brief', $here))), 'MISS A -', 'a miss');
-    main::equals(main::told(main::response(main::ask('/stale/brief', $gone))), 'HIT A -', 'from the cache it needs no server');
-    main::grow_old();
-    main::equals(main::told(main::response(main::ask('/stale/brief', $gone))), 'STALE A -', 'the old answer');
-    main::equals(main::status(main::response(main::ask('/brief', $gone))), '502', 'no answer is there');
-    main::equals(main::told(main::response(main::ask('/brief', $here))), 'MISS A -', 'and the 502 was not stored for others');
-}
+--- client
+my ($here, $gone) = map { "route=127.0.0.1:$_" } 1985, 1999;
+equals(told(response(ask('/stale/brief', $here))), 'MISS A -', 'a miss');
+equals(told(response(ask('/stale/brief', $gone))), 'HIT A -', 'from the cache it needs no server');
+grow_old();
+equals(told(response(ask('/stale/brief', $gone))), 'STALE A -', 'the old answer');
+equals(status(response(ask('/brief', $gone))), '502', 'no answer is there');
+equals(told(response(ask('/brief', $here))), 'MISS A -', 'and the 502 was not stored for others');
 
 
 
 === fallback=off, and nginx told to store its 502: then others get it
 --- config
 location / { proxy_cache_valid 502 1m; proxy_pass http://strict; }
---- client eval
-sub {
-    my ($here, $gone) = map { "route=127.0.0.1:$_" } 1985, 1999;
-    main::equals(main::status(main::response(main::ask('/long', $gone))), '502', 'one whose server is gone');
-    main::equals(main::status(main::response(main::ask('/long', $here))), '502', 'one whose server is there');
-}
+--- client
+my ($here, $gone) = map { "route=127.0.0.1:$_" } 1985, 1999;
+equals(status(response(ask('/long', $gone))), '502', 'one whose server is gone');
+equals(status(response(ask('/long', $here))), '502', 'one whose server is there');
 
 
 
@@ -383,12 +354,10 @@ sub {
 --- config
 location / { proxy_cache_key $uri$cookie_route; proxy_pass http://u; }
 location /hidden/ { set $session $cookie_route; proxy_cache_key $uri$session; proxy_pass http://hiding/; }
---- client eval
-sub {
-    for my $path ('/long', '/hidden/long') {
-        my @told = map { main::told(main::response(main::ask($path, "route=ID_$_"))) } qw(A B A B);
-        main::equals(CORE::join(', ', @told), 'MISS A -, MISS B -, HIT A -, HIT B -', $path);
-    }
+--- client
+for my $path ('/long', '/hidden/long') {
+    my @told = map { told(response(ask($path, "route=ID_$_"))) } qw(A B A B);
+    equals(join(', ', @told), 'MISS A -, MISS B -, HIT A -, HIT B -', $path);
 }
 
 

@@ -12,16 +12,15 @@ use Test::Nginx::Socket 'no_plan';
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
 use Multiplex;
+use Nginx;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
-
-# HTTP/2 is switched on in another place since nginx 1.25.1.
-our ($option, $directive) = `$Test::Nginx::Util::NginxBinary -V 2>&1` =~ m{nginx/1\.(\d+)} && $1 >= 26 ? ('', 'http2 on;') : (' http2', '');
 
 our $http = <<'_EOC_';
     upstream u       { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
@@ -32,18 +31,18 @@ our $http = <<'_EOC_';
 _EOC_
 
 # "config" is what gRPC sees. "client" is called with a client of it.
+client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
     my $config = $block->config;
     $block->set_value('config', '');
-    fill($block, $http . "server { listen 127.0.0.1:1981$option; $directive $config }\n");
-    my $client = $block->client;
+    fill($block, $http . 'server { ' . listens_http2('127.0.0.1:1981') . " $config }\n");
+    my $client = client_of($block);
     $block->set_value('client', sub {
         my @services = map { Multiplex->service($_->[0], $_->[1]) } ['A', 1991], ['B', 1992];
         $client->(Multiplex->new('h2c', 1981));
     });
 });
-tell_clients();
 
 sub message { my ($text) = @_; return "\0" . pack('N/a', $text) }
 
@@ -75,27 +74,23 @@ __DATA__
 === calls of one message: first visits and bound ones
 --- config
 location / { grpc_pass u; }
---- client eval
-sub {
-    my ($client) = @_;
-    main::equals(main::call($client, 1, 'Say', [], 'hi'), 'A [none] <A hi> 0 route=127.0.0.1:1991; Path=/', 'a first visit');
-    main::equals(main::call($client, 2, 'Say', [], 'hi'), 'B [none] <B hi> 0 route=127.0.0.1:1992; Path=/', 'another');
-    main::equals(main::call($client, 3, 'Say', ['route=127.0.0.1:1992'], 'again'), 'B [route=127.0.0.1:1992] <B again> 0 -', 'a bound call');
-    main::equals(main::call($client, 4, 'Say', ['a=b', 'route=127.0.0.1:1992', 'c=d'], ''), 'B [a=b; route=127.0.0.1:1992; c=d] <B > 0 -',
-                 'the cookie in several fields, and an empty message');
-}
+--- client
+my ($client) = @_;
+equals(call($client, 1, 'Say', [], 'hi'), 'A [none] <A hi> 0 route=127.0.0.1:1991; Path=/', 'a first visit');
+equals(call($client, 2, 'Say', [], 'hi'), 'B [none] <B hi> 0 route=127.0.0.1:1992; Path=/', 'another');
+equals(call($client, 3, 'Say', ['route=127.0.0.1:1992'], 'again'), 'B [route=127.0.0.1:1992] <B again> 0 -', 'a bound call');
+equals(call($client, 4, 'Say', ['a=b', 'route=127.0.0.1:1992', 'c=d'], ''), 'B [a=b; route=127.0.0.1:1992; c=d] <B > 0 -',
+             'the cookie in several fields, and an empty message');
 
 
 
 === a refusal that is trailers only: bound all the same
 --- config
 location / { grpc_pass u; }
---- client eval
-sub {
-    my ($client) = @_;
-    main::equals(main::call($client, 1, 'Refuse', ['route=127.0.0.1:1992'], 'x'), 'B [route=127.0.0.1:1992] 7 -', 'a bound call');
-    main::equals(main::call($client, 2, 'Refuse', [], 'x'), 'A [none] 7 route=127.0.0.1:1991; Path=/', 'a first visit');
-}
+--- client
+my ($client) = @_;
+equals(call($client, 1, 'Refuse', ['route=127.0.0.1:1992'], 'x'), 'B [route=127.0.0.1:1992] 7 -', 'a bound call');
+equals(call($client, 2, 'Refuse', [], 'x'), 'A [none] 7 route=127.0.0.1:1991; Path=/', 'a first visit');
 
 
 
@@ -103,32 +98,28 @@ sub {
 --- config
 location / { grpc_pass hiding; }
 location /variable { set $to hiding; session_sticky_hide_cookie upstream=hiding; grpc_pass grpc://$to; }
---- client eval
-sub {
-    my ($client) = @_;
-    main::equals(main::call($client, 1, 'Say', ['a=b', 'route=127.0.0.1:1992', 'c=d'], 'hi'), 'B [a=b; c=d] <B hi> 0 -', 'among others');
-    main::equals(main::call($client, 2, 'Say', ['route=127.0.0.1:1992'], 'hi'), 'B [none] <B hi> 0 -', 'alone');
-    main::equals(main::call($client, 3, 'Say', ['route=nobody', 'a=b'], 'hi'), 'A [a=b] <A hi> 0 route=127.0.0.1:1991; Path=/', 'a first visit');
-}
+--- client
+my ($client) = @_;
+equals(call($client, 1, 'Say', ['a=b', 'route=127.0.0.1:1992', 'c=d'], 'hi'), 'B [a=b; c=d] <B hi> 0 -', 'among others');
+equals(call($client, 2, 'Say', ['route=127.0.0.1:1992'], 'hi'), 'B [none] <B hi> 0 -', 'alone');
+equals(call($client, 3, 'Say', ['route=nobody', 'a=b'], 'hi'), 'A [a=b] <A hi> 0 route=127.0.0.1:1991; Path=/', 'a first visit');
 
 
 
 === conversations, several at once on one connection: each with the service of its session
 --- config
 location / { grpc_pass u; }
---- client eval
-sub {
-    my ($client) = @_;
-    my %with = (one => 1991, two => 1992, three => 1992, four => 1991);
-    my @all = sort keys %with;
-    main::begin($client, $_, 'Talk', ["route=127.0.0.1:$with{$_}"], "$_ 1") for @all;
-    for my $turn (2 .. 5) {
-        $client->say($_, main::message("$_ $turn"), $turn == 5) for @all;
-    }
-    for my $id (@all) {
-        my $name = $with{$id} == 1991 ? 'A' : 'B';
-        main::equals(main::told($client, $id), "$name [route=127.0.0.1:$with{$id}] " . CORE::join(' ', map { "<$name $id $_>" } 1 .. 5) . ' 0 -', $id);
-    }
+--- client
+my ($client) = @_;
+my %with = (one => 1991, two => 1992, three => 1992, four => 1991);
+my @all = sort keys %with;
+begin($client, $_, 'Talk', ["route=127.0.0.1:$with{$_}"], "$_ 1") for @all;
+for my $turn (2 .. 5) {
+    $client->say($_, message("$_ $turn"), $turn == 5) for @all;
+}
+for my $id (@all) {
+    my $name = $with{$id} == 1991 ? 'A' : 'B';
+    equals(told($client, $id), "$name [route=127.0.0.1:$with{$id}] " . join(' ', map { "<$name $id $_>" } 1 .. 5) . ' 0 -', $id);
 }
 
 
@@ -136,17 +127,15 @@ sub {
 === many calls at once
 --- config
 location / { grpc_pass kept; }
---- client eval
-sub {
-    my ($client) = @_;
-    my $right = 0;
-    for my $round (1 .. 3) {
-        main::begin($client, "$round $_", 'Say', ['route=127.0.0.1:' . (1991 + $_ % 2)], $_, 1) for 1 .. 20;
-        $right += main::told($client, "$round $_") eq ($_ % 2 ? "B [route=127.0.0.1:1992] <B $_> 0 -" : "A [route=127.0.0.1:1991] <A $_> 0 -")
-            for 1 .. 20;
-    }
-    main::equals($right, 60, 'each is at its service, over connections that are kept alive');
+--- client
+my ($client) = @_;
+my $right = 0;
+for my $round (1 .. 3) {
+    begin($client, "$round $_", 'Say', ['route=127.0.0.1:' . (1991 + $_ % 2)], $_, 1) for 1 .. 20;
+    $right += told($client, "$round $_") eq ($_ % 2 ? "B [route=127.0.0.1:1992] <B $_> 0 -" : "A [route=127.0.0.1:1991] <A $_> 0 -")
+        for 1 .. 20;
 }
+equals($right, 60, 'each is at its service, over connections that are kept alive');
 
 
 
@@ -155,25 +144,21 @@ sub {
 location / { grpc_pass gone; }
 location /service/Strict { grpc_pass strict; }
 location /service/Error { grpc_next_upstream off; grpc_pass gone; }
---- client eval
-sub {
-    my ($client) = @_;
-    my $cookie = 'route=127.0.0.1:1999';
-    main::equals(main::call($client, 1, 'Say', [$cookie], 'hi'), "B [$cookie] <B hi> 0 route=127.0.0.1:1992; Path=/", 'fallback=on');
-    main::equals(main::call($client, 2, 'Strict', [$cookie], 'hi') =~ s/ \[\].*//sr, '502', 'fallback=off');
-    main::equals(main::call($client, 3, 'Error', [$cookie], 'hi') =~ s/ \[\].*//sr, '502', 'grpc_next_upstream off');
-    main::equals(main::call($client, 4, 'Strict', ['route=127.0.0.1:1992'], 'hi'), 'B [route=127.0.0.1:1992] <B hi> 0 -', 'one that is there');
-}
+--- client
+my ($client) = @_;
+my $cookie = 'route=127.0.0.1:1999';
+equals(call($client, 1, 'Say', [$cookie], 'hi'), "B [$cookie] <B hi> 0 route=127.0.0.1:1992; Path=/", 'fallback=on');
+equals(call($client, 2, 'Strict', [$cookie], 'hi') =~ s/ \[\].*//sr, '502', 'fallback=off');
+equals(call($client, 3, 'Error', [$cookie], 'hi') =~ s/ \[\].*//sr, '502', 'grpc_next_upstream off');
+equals(call($client, 4, 'Strict', ['route=127.0.0.1:1992'], 'hi'), 'B [route=127.0.0.1:1992] <B hi> 0 -', 'one that is there');
 
 
 
 === a call that is taken back: the next finds its service
 --- config
 location / { grpc_pass u; }
---- client eval
-sub {
-    my ($client) = @_;
-    main::begin($client, 'gone', 'Talk', ['route=127.0.0.1:1992'], 'hi');
-    $client->reset('gone');
-    main::equals(main::call($client, 'after', 'Say', ['route=127.0.0.1:1992'], 'hi'), 'B [route=127.0.0.1:1992] <B hi> 0 -', 'the next');
-}
+--- client
+my ($client) = @_;
+begin($client, 'gone', 'Talk', ['route=127.0.0.1:1992'], 'hi');
+$client->reset('gone');
+equals(call($client, 'after', 'Say', ['route=127.0.0.1:1992'], 'hi'), 'B [route=127.0.0.1:1992] <B hi> 0 -', 'the next');

@@ -16,7 +16,8 @@ use FindBin;
 use IO::Select;
 use Time::HiRes 'sleep';
 use lib "$FindBin::Bin/lib";
-use Conversation;
+use Client;
+use Servers;
 
 repeat_each(1);
 no_shuffle();
@@ -35,6 +36,7 @@ our $http = servers() . <<'_EOC_';
     upstream one     { server 127.0.0.1:1991 max_conns=1 max_fails=0; server 127.0.0.1:1992; session_sticky hash=plain fallback=off; }
 _EOC_
 
+client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
     $block->set_value('config', <<'_EOC_' . ($block->config // ''));
@@ -45,7 +47,6 @@ add_block_preprocessor(sub {
 _EOC_
     fill($block, $http);
 });
-tell_clients();
 
 our $key = 'dGhlIHNhbXBsZSBub25jZQ==';
 
@@ -136,30 +137,28 @@ __DATA__
 === a first visit: the cookie is in the 101, and the next conversation is with the same server
 --- config
 location / { proxy_pass http://u; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    for my $at (0, 1) {
-        my $client = main::knock('/t');
-        my $held = main::taken($servers[$at]);
-        main::let_in($held);
-        my $got = main::header($client);
-        my $mine = 'route=127.0.0.1:' . (1991 + $at);
-        main::equals(main::status($got) . ' ' . main::cookies($got), "101 $mine; Path=/", 'let in, and bound');
-        main::holds($got =~ /^Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/m, "what the server said is there");
-        main::converse($client, $held, $mine);
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+for my $at (0, 1) {
+    my $client = knock('/t');
+    my $held = taken($servers[$at]);
+    let_in($held);
+    my $got = header($client);
+    my $mine = 'route=127.0.0.1:' . (1991 + $at);
+    equals(status($got) . ' ' . set($got), "101 $mine; Path=/", 'let in, and bound');
+    holds($got =~ /^Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/m, "what the server said is there");
+    converse($client, $held, $mine);
 
-        my $again = main::knock('/t', $mine);
-        my $second = main::taken($servers[$at]);
-        main::holds($second, 'the next is at the same server');
-        main::let_in($second);
-        $got = main::header($again);
-        main::equals(main::status($got) . ' ' . main::cookies($got), '101 ', 'and sets nothing');
-        main::converse($again, $second, 'again');
-        main::converse($client, $held, 'and the first still');
-        main::part($again, $second);
-        main::part($client, $held);
-    }
+    my $again = knock('/t', $mine);
+    my $second = taken($servers[$at]);
+    holds($second, 'the next is at the same server');
+    let_in($second);
+    $got = header($again);
+    equals(status($got) . ' ' . set($got), '101 ', 'and sets nothing');
+    converse($again, $second, 'again');
+    converse($client, $held, 'and the first still');
+    part($again, $second);
+    part($client, $held);
 }
 
 
@@ -167,42 +166,38 @@ sub {
 === with stamps: they are renewed in the 101
 --- config
 location / { proxy_pass http://aging; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $client = main::knock('/t', 'route=127.0.0.1:1992|' . (time - 60) . '|' . (time - 60));
-    my $held = main::taken($servers[1]);
-    main::let_in($held);
-    main::holds(main::header($client) =~ /^Set-Cookie: route=127\.0\.0\.1:1992\|(\d+)\|(\d+); Path=\/\r$/m && $1 >= time - 50 && $2 < time - 50,
-                'last seen now, first seen then');
-    main::converse($client, $held, 'renewed');
-    main::part($client, $held);
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $client = knock('/t', 'route=127.0.0.1:1992|' . (time - 60) . '|' . (time - 60));
+my $held = taken($servers[1]);
+let_in($held);
+holds(header($client) =~ /^Set-Cookie: route=127\.0\.0\.1:1992\|(\d+)\|(\d+); Path=\/\r$/m && $1 >= time - 50 && $2 < time - 50,
+            'last seen now, first seen then');
+converse($client, $held, 'renewed');
+part($client, $held);
 
 
 
 === option=indirect: the server does not see the cookie, and its own of that name is replaced
 --- config
 location / { proxy_pass http://hiding; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $client = main::knock('/t', 'a=b; route=127.0.0.1:1992');
-    my $held = main::taken($servers[1]);
-    main::equals(main::head('Cookie', main::request_of($held)), 'a=b', 'hidden');
-    main::let_in($held);
-    main::equals(main::cookies(main::header($client)), '', 'nothing is set');
-    main::converse($client, $held, 'hidden');
-    main::part($client, $held);
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $client = knock('/t', 'a=b; route=127.0.0.1:1992');
+my $held = taken($servers[1]);
+equals(head('Cookie', request_of($held)), 'a=b', 'hidden');
+let_in($held);
+equals(set(header($client)), '', 'nothing is set');
+converse($client, $held, 'hidden');
+part($client, $held);
 
-    $client = main::knock('/t', 'route=nobody');
-    $held = main::taken($servers[0]);
-    main::equals(scalar(() = main::request_of($held) =~ /^Cookie/mi), 0, 'no Cookie is left');
-    main::let_in($held, "Set-Cookie: route=own\r\nSet-Cookie: xroute=1\r\n");
-    main::equals(main::cookies(main::header($client)), 'xroute=1|route=127.0.0.1:1991; Path=/', 'ours in its place');
-    main::converse($client, $held, 'replaced');
-    main::part($client, $held);
-}
+$client = knock('/t', 'route=nobody');
+$held = taken($servers[0]);
+equals(scalar(() = request_of($held) =~ /^Cookie/mi), 0, 'no Cookie is left');
+let_in($held, "Set-Cookie: route=own\r\nSet-Cookie: xroute=1\r\n");
+equals(set(header($client)), 'xroute=1|route=127.0.0.1:1991; Path=/', 'ours in its place');
+converse($client, $held, 'replaced');
+part($client, $held);
 
 
 
@@ -210,26 +205,24 @@ sub {
 --- config
 location / { proxy_pass http://cutting; }
 location /rewrite { proxy_pass http://changing; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    for (['/', 'app=127.0.0.1:1991~x', 'app=x'], ['/rewrite', 'app=127.0.0.1:1991', 'app=127.0.0.1:1991']) {
-        my ($path, $set, $seen) = @$_;
-        my $client = main::knock($path);
-        my $held = main::taken($servers[0]);
-        main::let_in($held, "Set-Cookie: app=x; HttpOnly\r\n");
-        main::equals(main::cookies(main::header($client)), "$set; HttpOnly", "$path set");
-        main::converse($client, $held, $path);
-        main::part($client, $held);
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+for (['/', 'app=127.0.0.1:1991~x', 'app=x'], ['/rewrite', 'app=127.0.0.1:1991', 'app=127.0.0.1:1991']) {
+    my ($path, $set, $seen) = @$_;
+    my $client = knock($path);
+    my $held = taken($servers[0]);
+    let_in($held, "Set-Cookie: app=x; HttpOnly\r\n");
+    equals(set(header($client)), "$set; HttpOnly", "$path set");
+    converse($client, $held, $path);
+    part($client, $held);
 
-        $client = main::knock($path, $set);
-        $held = main::taken($servers[0]);
-        main::equals(main::head('Cookie', main::request_of($held)), $seen, "$path led back, and seen so");
-        main::let_in($held);
-        main::equals(main::cookies(main::header($client)), '', "$path nothing is set");
-        main::converse($client, $held, "$path again");
-        main::part($client, $held);
-    }
+    $client = knock($path, $set);
+    $held = taken($servers[0]);
+    equals(head('Cookie', request_of($held)), $seen, "$path led back, and seen so");
+    let_in($held);
+    equals(set(header($client)), '', "$path nothing is set");
+    converse($client, $held, "$path again");
+    part($client, $held);
 }
 
 
@@ -237,37 +230,33 @@ sub {
 === what comes right behind the handshake, of both
 --- config
 location / { proxy_pass http://u; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $client = main::knock('/t', 'route=127.0.0.1:1992', main::frame('early', 1));
-    my $held = main::taken($servers[1]);
-    main::let_in($held, '', main::frame('welcome'));
-    main::equals(main::heard($held), 'early', 'the server hears it');
-    my $got = main::read_until($client, qr/welcome/);
-    main::holds($got =~ /^HTTP\/1\.1 101 / && $got =~ /\r\n\r\n\x81\x07welcome$/ && !main::cookies($got), 'and so does the client');
-    main::converse($client, $held, 'after that');
-    main::part($client, $held);
-}
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $client = knock('/t', 'route=127.0.0.1:1992', frame('early', 1));
+my $held = taken($servers[1]);
+let_in($held, '', frame('welcome'));
+equals(heard($held), 'early', 'the server hears it');
+my $got = read_until($client, qr/welcome/);
+holds($got =~ /^HTTP\/1\.1 101 / && $got =~ /\r\n\r\n\x81\x07welcome$/ && !set($got), 'and so does the client');
+converse($client, $held, 'after that');
+part($client, $held);
 
 
 
 === what the server does not upgrade is an answer like any other
 --- config
 location / { proxy_pass http://u; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    for (['426 Upgrade Required', undef, 'route=127.0.0.1:1991; Path=/'], ['200 OK', 'route=127.0.0.1:1992', ''],
-         ['403 Forbidden', 'route=127.0.0.1:1992', '']) {
-        my ($status, $cookie, $set) = @$_;
-        my $client = main::knock('/t', $cookie);
-        my $held = main::taken($servers[defined $cookie]);
-        print $held "HTTP/1.1 $status\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
-        close $held;
-        my $got = main::answer_of($client);
-        main::equals(main::status($got) . main::body($got) . ' ' . main::cookies($got), $status =~ s/ .*//r . "no $set", $status);
-    }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+for (['426 Upgrade Required', undef, 'route=127.0.0.1:1991; Path=/'], ['200 OK', 'route=127.0.0.1:1992', ''],
+     ['403 Forbidden', 'route=127.0.0.1:1992', '']) {
+    my ($status, $cookie, $set) = @$_;
+    my $client = knock('/t', $cookie);
+    my $held = taken($servers[defined $cookie]);
+    print $held "HTTP/1.1 $status\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+    close $held;
+    my $got = answer_of($client);
+    equals(status($got) . body($got) . ' ' . set($got), $status =~ s/ .*//r . "no $set", $status);
 }
 
 
@@ -277,25 +266,23 @@ sub {
 location = /auth { internal; proxy_set_header Upgrade ""; proxy_set_header Connection ""; proxy_pass http://other; }
 location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth always; proxy_pass http://u; }
 location /variable { session_sticky_hide_cookie upstream=hiding; set $to hiding; proxy_pass http://$to; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $client = main::knock('/t', 'route=127.0.0.1:1992; other=' . main::id('D'));
-    my $held = main::taken($servers[1]);
-    main::let_in($held);
-    my $got = main::header($client);
-    main::equals(main::status($got) . ' ' . main::head('X-Auth', $got) . ' ' . main::cookies($got), '101 127.0.0.1:1988 ', 'each found its server');
-    main::converse($client, $held, 'behind auth_request');
-    main::part($client, $held);
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $client = knock('/t', 'route=127.0.0.1:1992; other=' . id('D'));
+my $held = taken($servers[1]);
+let_in($held);
+my $got = header($client);
+equals(status($got) . ' ' . head('X-Auth', $got) . ' ' . set($got), '101 127.0.0.1:1988 ', 'each found its server');
+converse($client, $held, 'behind auth_request');
+part($client, $held);
 
-    $client = main::knock('/variable', 'a=b; route=127.0.0.1:1992');
-    $held = main::taken($servers[1]);
-    main::equals(main::head('Cookie', main::request_of($held)), 'a=b', 'over a variable: hidden');
-    main::let_in($held);
-    main::equals(main::cookies(main::header($client)), '', 'over a variable: nothing is set');
-    main::converse($client, $held, 'over a variable');
-    main::part($client, $held);
-}
+$client = knock('/variable', 'a=b; route=127.0.0.1:1992');
+$held = taken($servers[1]);
+equals(head('Cookie', request_of($held)), 'a=b', 'over a variable: hidden');
+let_in($held);
+equals(set(header($client)), '', 'over a variable: nothing is set');
+converse($client, $held, 'over a variable');
+part($client, $held);
 
 
 
@@ -303,36 +290,34 @@ sub {
 --- config
 location / { proxy_pass http://one; }
 location /idle-for-long { proxy_pass http://one; proxy_read_timeout 300ms; }
---- client eval
-sub {
-    my $server = main::serve(1991);
-    my $mine = 'route=127.0.0.1:1991';
-    my @ends = (['/', sub { close $_[0] }, 'the client'], ['/', sub { close $_[1] }, 'the server'],
-                ['/', sub { main::part(@_) }, 'both'], ['/idle-for-long', sub { main::heard($_[0]) }, 'a time-out']);
-    for (@ends) {
-        my ($path, $end, $who) = @$_;
-        my ($client, $held);
-        main::eventually(sub {
-            $client = main::knock($path, $mine);
-            $held = main::taken_unless_answered($server, $client) // return;
-            main::let_in($held);
-            return main::status(main::header($client)) eq '101';
-        }, "before $who ends it: let in");
-        if ($path eq '/') {
-            main::equals(main::status(main::header(main::knock('/', $mine))), '502', "$who: a second one is not let in meanwhile");
-            main::converse($client, $held, $who);
-        }
-        $end->($client, $held);
+--- client
+my $server = serve(1991);
+my $mine = 'route=127.0.0.1:1991';
+my @ends = (['/', sub { close $_[0] }, 'the client'], ['/', sub { close $_[1] }, 'the server'],
+            ['/', sub { part(@_) }, 'both'], ['/idle-for-long', sub { heard($_[0]) }, 'a time-out']);
+for (@ends) {
+    my ($path, $end, $who) = @$_;
+    my ($client, $held);
+    eventually(sub {
+        $client = knock($path, $mine);
+        $held = taken_unless_answered($server, $client) // return;
+        let_in($held);
+        return status(header($client)) eq '101';
+    }, "before $who ends it: let in");
+    if ($path eq '/') {
+        equals(status(header(knock('/', $mine))), '502', "$who: a second one is not let in meanwhile");
+        converse($client, $held, $who);
     }
-    main::eventually(sub {
-        my $client = main::knock('/', $mine);
-        my $held = main::taken_unless_answered($server, $client) // return;
-        main::let_in($held);
-        my $done = main::status(main::header($client)) eq '101';
-        main::part($client, $held);
-        return $done;
-    }, 'after all that the server is free again');
+    $end->($client, $held);
 }
+eventually(sub {
+    my $client = knock('/', $mine);
+    my $held = taken_unless_answered($server, $client) // return;
+    let_in($held);
+    my $done = status(header($client)) eq '101';
+    part($client, $held);
+    return $done;
+}, 'after all that the server is free again');
 
 
 
@@ -340,32 +325,30 @@ sub {
 --- config
 location / { proxy_pass http://u; }
 location /strict { proxy_pass http://strict; }
---- client eval
-sub {
-    my $second = main::serve(1991);
-    my $mine = 'route=127.0.0.1:1992';
-    for my $path ('/', '/strict') {
-        my $first = main::serve(1992);
-        my $client = main::knock($path, $mine);
-        my $held = main::taken($first);
-        main::let_in($held);
-        main::header($client);
-        main::converse($client, $held, "$path before");
-        close $_ for $held, $first;
-        main::holds(!defined main::heard($client), "$path the client hears the end");
+--- client
+my $second = serve(1991);
+my $mine = 'route=127.0.0.1:1992';
+for my $path ('/', '/strict') {
+    my $first = serve(1992);
+    my $client = knock($path, $mine);
+    my $held = taken($first);
+    let_in($held);
+    header($client);
+    converse($client, $held, "$path before");
+    close $_ for $held, $first;
+    holds(!defined heard($client), "$path the client hears the end");
 
-        $client = main::knock($path, $mine);
-        if ($path eq '/') {
-            $held = main::taken($second);
-            main::let_in($held);
-            my $got = main::header($client);
-            main::equals(main::status($got) . ' ' . main::cookies($got), '101 route=127.0.0.1:1991; Path=/', 'let in by the other, and bound');
-            main::converse($client, $held, 'after');
-            main::part($client, $held);
-        } else {
-            my $got = main::header($client);
-            main::equals(main::status($got) . ' ' . main::cookies($got), '502 ', 'fallback=off: not let in, and nothing is set');
-        }
+    $client = knock($path, $mine);
+    if ($path eq '/') {
+        $held = taken($second);
+        let_in($held);
+        my $got = header($client);
+        equals(status($got) . ' ' . set($got), '101 route=127.0.0.1:1991; Path=/', 'let in by the other, and bound');
+        converse($client, $held, 'after');
+        part($client, $held);
+    } else {
+        my $got = header($client);
+        equals(status($got) . ' ' . set($got), '502 ', 'fallback=off: not let in, and nothing is set');
     }
 }
 
@@ -375,62 +358,58 @@ sub {
 --- config
 location / { proxy_next_upstream error timeout http_503; proxy_read_timeout 1s; proxy_pass http://strict; }
 location /moves { proxy_next_upstream error timeout http_503; proxy_read_timeout 1s; proxy_pass http://u; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    for my $refusal ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "HTTP/1.1 101 Swit") {
-        for my $path ('/', '/moves') {
-            my $client = main::knock($path, 'route=127.0.0.1:1992');
-            my $held = main::taken($servers[1]);
-            print $held $refusal;
-            close $held;
-            if ($path eq '/') {
-                main::holds(main::header($client) =~ /^HTTP\/1\.1 50[23] (?!.*Set-Cookie)/s, 'fallback=off: no other server is asked');
-                next;
-            }
-            my $other = main::taken($servers[0]);
-            main::let_in($other);
-            my $got = main::header($client);
-            main::equals(main::status($got) . ' ' . main::cookies($got), '101 route=127.0.0.1:1991; Path=/', 'the other lets it in, and it is bound');
-            main::converse($client, $other, 'with the other');
-            close $other;
-            main::holds(!defined main::heard($client), 'when that one leaves, the conversation is over');
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+for my $refusal ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "HTTP/1.1 101 Swit") {
+    for my $path ('/', '/moves') {
+        my $client = knock($path, 'route=127.0.0.1:1992');
+        my $held = taken($servers[1]);
+        print $held $refusal;
+        close $held;
+        if ($path eq '/') {
+            holds(header($client) =~ /^HTTP\/1\.1 50[23] (?!.*Set-Cookie)/s, 'fallback=off: no other server is asked');
+            next;
         }
+        my $other = taken($servers[0]);
+        let_in($other);
+        my $got = header($client);
+        equals(status($got) . ' ' . set($got), '101 route=127.0.0.1:1991; Path=/', 'the other lets it in, and it is bound');
+        converse($client, $other, 'with the other');
+        close $other;
+        holds(!defined heard($client), 'when that one leaves, the conversation is over');
     }
-    main::holds(!main::taken($servers[1], 0), 'nobody was asked twice');
 }
+holds(!taken($servers[1], 0), 'nobody was asked twice');
 
 
 
 === reload: the conversation goes on in the old worker, new ones reach the same server through a new one
 --- config
 location / { proxy_pass http://u; }
---- client eval
-sub {
-    my @servers = map { main::serve($_) } 1991, 1992;
-    my $mine = 'route=127.0.0.1:1992';
-    my $client = main::knock('/t', $mine);
-    my $held = main::taken($servers[1]);
-    main::let_in($held);
-    my $old = main::head('X-Worker', main::header($client));
-    main::converse($client, $held, 'before');
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $mine = 'route=127.0.0.1:1992';
+my $client = knock('/t', $mine);
+my $held = taken($servers[1]);
+let_in($held);
+my $old = head('X-Worker', header($client));
+converse($client, $held, 'before');
 
-    my $pid = do { local (@ARGV, $/) = Test::Nginx::Util::server_root() . '/logs/nginx.pid'; <> };
-    kill 'HUP', $pid =~ /(\d+)/;
-    my ($again, $second, $got);
-    main::eventually(sub {
-        $again = main::knock('/t', $mine);
-        $second = main::taken($servers[1]) // return;
-        main::let_in($second);
-        $got = main::header($again);
-        return main::head('X-Worker', $got) ne $old;
-    }, 'a new worker lets in, to the same server');
-    main::equals(main::status($got) . ' ' . main::cookies($got), '101 ', 'and sets nothing');
-    main::converse($again, $second, 'with the new worker');
-    main::converse($client, $held, 'with the old one still');
-    main::holds(kill(0, $old), 'which is there for that');
-    main::part($client, $held);
-    main::eventually(sub { !kill 0, $old }, 'and leaves afterwards');
-    main::converse($again, $second, 'with the new worker still');
-    main::part($again, $second);
-}
+my $pid = do { local (@ARGV, $/) = Test::Nginx::Util::server_root() . '/logs/nginx.pid'; <> };
+kill 'HUP', $pid =~ /(\d+)/;
+my ($again, $second, $got);
+eventually(sub {
+    $again = knock('/t', $mine);
+    $second = taken($servers[1]) // return;
+    let_in($second);
+    $got = header($again);
+    return head('X-Worker', $got) ne $old;
+}, 'a new worker lets in, to the same server');
+equals(status($got) . ' ' . set($got), '101 ', 'and sets nothing');
+converse($again, $second, 'with the new worker');
+converse($client, $held, 'with the old one still');
+holds(kill(0, $old), 'which is there for that');
+part($client, $held);
+eventually(sub { !kill 0, $old }, 'and leaves afterwards');
+converse($again, $second, 'with the new worker still');
+part($again, $second);

@@ -1,22 +1,32 @@
-# A client of nginx, and servers that wait, for tests in which several requests or several processes meet.
+# A client of nginx, and servers that wait, for what Test::Nginx's sections cannot say: several requests at once, several
+# connections, answers that wait.
 #
-# client_sections(), said before the file's own add_block_preprocessor, lets it have blocks with
-#   client    Perl statements of the file's package: they run while nginx does, and say ok, is ... as
-#             holds and equals, with the block's name in front
+# client_sections(), said before the file's own add_block_preprocessor, lets a block have
+#   client    Perl statements of the file's package, under "use strict": they run while nginx does, and say ok, is ...
+#             as holds and equals. The file's preprocessor may put a sub there instead; client_of(BLOCK) is the section
+#             as a sub
 #   workers   how many workers nginx has; 1 without it
-# and what they use:
+# A block without "request" asks for /idle, and one without "no_error_log" may log nothing from [crit] on.
+#
 #   ask(PATH, COOKIE, PORT)    sends a request and returns its connection
-#   response(ASKED)            the response to it, whole
-#   visit(PATH, COOKIE, PORT)  both
-#   head(NAME, RESPONSE), body(RESPONSE), status(RESPONSE), bound(RESPONSE): the value of the cookie it sets
+#   say_to_nginx(TEXT)         sends this, as it is; connected(PORT): sends nothing yet
+#   response(ASKED)            all that comes until nginx closes
+#   visit(PATH, COOKIE, PORT)  ask and response
+#   answer_of(CONNECTION)      one response, by its Content-Length or its chunks, with the connection left open
+#   read_until(CONNECTION, PATTERN)
+#   head(NAME, RESPONSE), heads(...), body(RESPONSE), status(RESPONSE)
+#   set(RESPONSE)              its Set-Cookie fields, with a | between them; bound(RESPONSE): the first one's value
 #   serve(PORT, ADDRESS)       listens as a server
-#   taken(SERVER)              the request that nginx sent it next, undef if none comes
-#   answer(TAKEN, TEXT)        lets that server answer
+#   taken(SERVER, SECONDS)     the connection of the request that nginx sent it next, undef if none comes; of several
+#                              [SERVERS] the one that is asked first
+#   taken_unless_answered(SERVER, ASKED)    the same, undef if nginx itself answers
+#   request_of(TAKEN)          that request, '' if there is none
+#   answer(TAKEN, TEXT, MORE)  lets that server answer, with MORE in the header
+#   is_served(SERVER, WHAT, PATH, COOKIE)   a test: a request of this session comes to reach that server
+#   equals(GOT, WANTED, WHAT), holds(TRUE, WHAT)  a test, with the block's name in front
 #   soon(SUB)                  calls SUB until it returns true, and returns that; false if it never does
-#   everywhere(PATH, COOKIE)   visits that were in every worker: port 1983 is to spread them (reuseport), with
-#                              X-Worker to say which it was, and X-Tried which servers it asked
-#   bodies(VISITS), tried(VISITS), cookies(VISITS): what they have in common, each value once
-#   reload()                   reloads nginx, and returns when new workers serve, and no others
+#   eventually(SUB, WHAT)      a test that it does
+# ID_A in a cookie or in what is wanted is the id of server A (lib/Servers.pm).
 
 package Client;
 
@@ -26,33 +36,60 @@ use warnings;
 use Exporter 'import';
 use IO::Select;
 use IO::Socket::INET;
+use Servers;
 use Test::More ();
 use Test::Nginx::Socket ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(client_sections ask response visit head body status bound serve taken answer soon everywhere bodies tried cookies reload holds
-                 equals);
+our @EXPORT = qw(client_sections client_of connected say_to_nginx ask visit read_until response answer_of head heads body
+    status set bound serve taken taken_unless_answered request_of answer is_served holds equals soon eventually patience);
 
-our $patience = $ENV{TEST_NGINX_USE_VALGRIND} ? 20 : 5;
+# How long to wait for what is to come; nothing waits so long when all is well.
+our $patience = $ENV{TEST_NGINX_USE_VALGRIND} ? 30 : 10;
 our $block_name = '';
 our $workers = 1;
+
+sub patience { return $patience }
+
+# Who talks to nginx may find it gone.
+$SIG{PIPE} = 'IGNORE';
 
 sub client_sections {
     Test::Nginx::Socket::add_block_preprocessor(sub {
         my ($block) = @_;
-        return if !defined $block->client;
         Test::Nginx::Util::workers($block->workers // 1);
         $block->set_value(config => ($block->config // '') . "\nlocation = /idle { return 200 \"idle\\n\"; }\n");
-        $block->set_value(request => 'GET /idle');
+        $block->set_value(request => 'GET /idle') if !defined $block->request;
+        $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n")
+            if !defined $block->no_error_log && !defined $block->must_die;
     });
     Test::Nginx::Socket::add_response_body_check(sub {
         my ($block, undef, undef, undef, $dry_run) = @_;
         return if $dry_run || !defined $block->client;
         $block_name = $block->name;
         $workers = $block->workers // 1;
-        my $line = $block->client =~ s/^/    /gmr;
-        eval "package main; no strict; $line; 1" or Test::More::fail("$block_name - it ends with $@");
+        eval { client_of($block)->(); 1 } or Test::More::fail("$block_name - it ends with $@");
     });
+}
+
+sub client_of {
+    my ($block) = @_;
+    my $text = $block->client;
+    return $text if !defined $text || ref $text;
+    my $where = 'client of ' . $block->name =~ tr/"//dr;
+    my $declared = variables_of_main();
+    my $sub = eval "package main; $declared sub {\n#line 1 \"$where\"\n$text\n}";
+    my $error = $@;
+    return $sub // sub { die $error };
+}
+
+# The file's own, which it declared with "our": to name any other is an error.
+sub variables_of_main {
+    no strict 'refs';
+    my @names = grep { /^[a-z]\w+\z/ } keys %main::;
+    return join ' ', (map { "our \$$_;" } grep { defined ${"main::$_"} } @names),
+        (map { "our \@$_;" } grep { defined *{"main::$_"}{ARRAY} } @names),
+        (map { "our \%$_;" } grep { defined *{"main::$_"}{HASH} } @names);
 }
 
 sub holds ($$) {
@@ -64,18 +101,49 @@ sub holds ($$) {
 sub equals ($$$) {
     my ($got, $want, $what) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    return Test::More::is($got, $want, "$block_name - $what");
+    return Test::More::is($got, expand($want), "$block_name - $what");
+}
+
+sub soon {
+    my ($sub) = @_;
+    # One try alone may take all our patience.
+    my $end = time + 2 * $patience;
+    while (1) {
+        my $result = $sub->();
+        return $result if $result || time > $end;
+        sleep 0.05;
+    }
+}
+
+sub eventually ($$) {
+    my ($sub, $what) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return holds(soon($sub), $what);
+}
+
+sub connected {
+    my ($to) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $to, Timeout => $patience)
+        or die "cannot connect to port $to: $!\n";
+    $socket->autoflush(1);
+    return $socket;
+}
+
+sub say_to_nginx {
+    my ($text, $port) = @_;
+    my $socket = connected($port // Test::Nginx::Util::server_port());
+    print $socket $text;
+    return $socket;
 }
 
 sub ask {
     my ($path, $cookie, $port) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', Timeout => $patience,
-                                       PeerPort => $port // Test::Nginx::Util::server_port()) or return;
-    $socket->autoflush(1);
-    print $socket "GET $path HTTP/1.0\r\nHost: localhost\r\n" . (defined $cookie ? "Cookie: $cookie\r\n" : '') . "\r\n";
-    return $socket;
+    $cookie = defined $cookie ? 'Cookie: ' . expand($cookie) . "\r\n" : '';
+    return say_to_nginx("GET $path HTTP/1.0\r\nHost: localhost\r\n$cookie\r\n", $port);
 }
 
+# Reads until the text matches, or nothing more comes; what was read too much is lost, so the pattern has to
+# match all that the other side says.
 sub read_until {
     my ($socket, $end) = @_;
     my $text = '';
@@ -85,97 +153,95 @@ sub read_until {
     return $text;
 }
 
-sub response {
-    my ($socket) = @_;
-    return $socket ? read_until($socket, qr/(?!)/) : '';
-}
+sub response { return read_until($_[0], qr/(?!)/) }
 
 sub visit { return response(ask(@_)) }
 
-sub head { my ($name, $response) = @_; return $response =~ /^\Q$name\E: (.*?)\r$/mi ? $1 : '' }
+# What came behind an answer waits here for the next.
+my %ahead;
+
+sub answer_of {
+    my ($socket) = @_;
+    my $text = delete $ahead{$socket} // '';
+    my $until = time + $patience;
+    while (time < $until) {
+        if ($text =~ /\A(.*?\r\n\r\n)/s) {
+            my $length = length $1;
+            my $header = $1;
+            my ($size) = $header =~ /^Content-Length: (\d+)\r$/mi;
+            my $end = $header =~ /^Transfer-Encoding: chunked\r$/mi
+                ? (substr($text, $length) =~ /\A(?:.*?\r\n)?0\r\n\r\n/s ? $length + $+[0] : undef)
+                : $length + ($size // 0);
+            if (defined $end && length $text >= $end) {
+                $ahead{$socket} = substr $text, $end;
+                return substr $text, 0, $end;
+            }
+        }
+        IO::Select->new($socket)->can_read(1) or next;
+        sysread($socket, $text, 65536, length $text) or last;
+    }
+    return $text;
+}
+
+sub heads {
+    my ($field, $response) = @_;
+    my ($header) = $response =~ /\A(.*?\r\n)\r\n/s;
+    return ($header // '') =~ /^\Q$field\E: (.*?)\r$/mgi;
+}
+
+sub head { return (heads(@_))[0] // '' }
 sub body { my ($response) = @_; return $response =~ /\r\n\r\n(.*)/s ? $1 : '' }
 sub status { my ($response) = @_; return $response =~ m{^HTTP/\S+ (\d+)} ? $1 : 'none' }
+sub set { return join '|', heads('Set-Cookie', $_[0]) }
 sub bound { my ($response) = @_; return head('Set-Cookie', $response) =~ /^[^=]+=([^;]*)/ ? $1 : '' }
 
 sub serve {
     my ($port, $address) = @_;
     return IO::Socket::INET->new(LocalAddr => $address // '127.0.0.1', LocalPort => $port, Listen => 16, ReuseAddr => 1)
-        || Test::Nginx::Util::bail_out("cannot listen on port $port: $!");
+        || die "cannot listen on port $port: $!\n";
 }
+
+my %request;
 
 sub taken {
     my ($server, $seconds) = @_;
-    IO::Select->new($server)->can_read($seconds // $patience) or return;
+    my ($asked) = IO::Select->new(ref $server eq 'ARRAY' ? @$server : $server)->can_read($seconds // $patience);
+    return $asked && accepted($asked);
+}
+
+sub taken_unless_answered {
+    my ($server, $asked) = @_;
+    my @ready = IO::Select->new($server, $asked)->can_read($patience);
+    return (grep { $_ == $server } @ready) ? accepted($server) : undef;
+}
+
+sub accepted {
+    my ($server) = @_;
     my $connection = $server->accept or return;
     $connection->autoflush(1);
-    read_until($connection, qr/\r\n\r\n/);
+    $request{$connection} = read_until($connection, qr/\r\n\r\n/);
     return $connection;
 }
 
+sub request_of { my ($connection) = @_; return $connection ? $request{$connection} : '' }
+
 sub answer {
-    my ($connection, $text) = @_;
-    print $connection "HTTP/1.0 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+    my ($connection, $text, $more) = @_;
+    print $connection "HTTP/1.0 200 OK\r\n" . ($more // '') . 'Content-Length: ' . length($text) . "\r\n\r\n$text";
     close $connection;
 }
 
-sub soon {
-    my ($sub) = @_;
-    my $end = time + 2 * $patience;
-    while (1) {
-        my $result = $sub->();
-        return $result if $result || time > $end;
-        sleep 0.05;
-    }
-}
-
-# 20 at least, and as many more as it takes.
-sub everywhere {
-    my ($path, $cookie) = @_;
-    my (@visits, %workers);
-    for (1 .. 200) {
-        push @visits, visit("$path?key=$_", $cookie, 1983);
-        $workers{head('X-Worker', $visits[-1])} = 1;
-        last if @visits >= 20 && keys %workers == $workers;
-    }
-    holds(keys %workers == $workers, "visits of $path are with every worker");
-    return @visits;
-}
-
-# What these visits have in common: the values, each once.
-sub each_once {
-    my %seen = map { $_ => 1 } @_;
-    return join ' | ', sort keys %seen;
-}
-
-sub bodies { return each_once(map { status($_) eq "200" ? body($_) =~ s/\n//r : status($_) } @_) }
-sub tried { return each_once(map { head('X-Tried', $_) } @_) }
-sub cookies { return each_once(map { bound($_) } @_) }
-
-# The workers of a master, which are its children.
-sub workers_of {
-    my ($master) = @_;
-    open my $children, '<', "/proc/$master/task/$master/children" or return '';
-    return readline($children) // '';
-}
-
-# A worker that serves the requests it has, but takes no new ones. (Its title does not show under valgrind.)
-sub is_shutting_down {
-    my ($worker) = @_;
-    open my $title, '<', "/proc/$worker/cmdline" or return 1;
-    return (readline($title) // '') =~ /shutting down/ || $ENV{TEST_NGINX_USE_VALGRIND};
-}
-
-sub reload {
-    open my $file, '<', $Test::Nginx::Util::PidFile or return 0;
-    chomp(my $master = readline $file);
-    my %before = map { $_ => 1 } split ' ', workers_of($master);
-    kill HUP => $master or return 0;
-    my $done = soon(sub {
-        my @new = grep { !$before{$_} } split ' ', workers_of($master);
-        return @new >= $workers && !grep { !is_shutting_down($_) } keys %before;
-    });
-    sleep 2 if $ENV{TEST_NGINX_USE_VALGRIND};
-    return $done;
+# nginx may have to notice first that the server is free.
+sub is_served {
+    my ($server, $what, $path, $cookie) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return eventually(sub {
+        my $asked = ask($path, $cookie);
+        my $held = taken_unless_answered($server, $asked);
+        answer($held, 'done') if $held;
+        my $got = answer_of($asked);
+        return $held && body($got) eq 'done';
+    }, $what);
 }
 
 1;

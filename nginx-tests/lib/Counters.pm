@@ -14,7 +14,7 @@ package Counters;
 use strict;
 use warnings;
 
-use Conversation;
+use Client;
 use Exporter 'import';
 use Time::HiRes ('sleep', 'time');
 

@@ -42,7 +42,7 @@ package FaultyServers;
 use strict;
 use warnings;
 
-use Conversation;
+use Client;
 use Exporter 'import';
 use File::Temp;
 use IO::Select;

@@ -18,6 +18,7 @@ use warnings;
 use FindBin;
 use IPC::Open2;
 use JSON::PP;
+use Servers;
 use Test::More ();
 
 my $home = "$FindBin::Bin/..";
@@ -51,7 +52,7 @@ sub order {
 
 sub ask {
     my ($self, $id, $path, $cookies, %more) = @_;
-    my @fields = map { ['cookie', Conversation::expand($_)] } @{$cookies // []};
+    my @fields = map { ['cookie', expand($_)] } @{$cookies // []};
     return $self->order({ask => $id, path => $path, fields => \@fields, %more});
 }
 

@@ -18,10 +18,11 @@ package Stories;
 use strict;
 use warnings;
 
-use Conversation;
+use Client;
 use Counters;
 use Exporter 'import';
 use FaultyServers;
+use Servers;
 
 our @EXPORT = qw(live chapter);
 
@@ -33,7 +34,7 @@ sub live {
     my $http = ($block->http_config // '') =~ s/\b([ABCR]):/127.0.0.1:$port{$1}/gr;
     $http = unforgiving($http);
     my @upstreams = $http =~ /^\s*upstream (\w+)/mg;
-    my $client = $block->client;
+    my $client = client_of($block);
     $block->set_value(http_config => '');
     $block->set_value(config => 'location = /peers { upstream_peers; }');
     fill($block, front($http, $directives));
@@ -56,7 +57,7 @@ sub story {
     my ($upstream, $response) = @_;
     my $tried = join ' ', map { /^127\.0\.0\.1:(\d+)$/ ? $letter{$1} : 'none' } split /, | : /, head('X-Tried', $response);
     my $fails = join ' ', map { $_->{fails} } @{counters($upstream)};
-    my $bound = cookies($response) =~ /^route=([^;]*)/ ? "bound to $1" : 'not bound anew';
+    my $bound = set($response) =~ /^route=([^;]*)/ ? "bound to $1" : 'not bound anew';
     return status($response) . " of $tried, fails $fails, $bound";
 }
 

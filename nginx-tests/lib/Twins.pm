@@ -25,7 +25,7 @@ package Twins;
 use strict;
 use warnings;
 
-use Conversation;
+use Client;
 use Counters;
 use Exporter 'import';
 use FaultyServers;
@@ -94,7 +94,7 @@ sub answered {
 
 sub story {
     my ($response, $peers) = @_;
-    my $cookie = cookies($response);
+    my $cookie = set($response);
     my $tried = join ' ', map { /^127\.0\.0\.1:(\d+)$/ ? $1 : 'none' } split /[, :]{2,}/, head('X-Tried', $response);
     return status($response) . " of $tried, fails " . join(' ', map { $_->{fails} } @$peers)
         . ', ' . ($cookie =~ /^route=127\.0\.0\.1:(\d+)/ ? "bound to $1" : 'not bound anew');

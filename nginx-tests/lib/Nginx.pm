@@ -1,0 +1,26 @@
+# What the nginx under test is.
+#
+#   $version                the middle number of its version, 28 for 1.28.3
+#   has(MODULE)             was it built with this module? 'http_v3_module' for example
+#   listens_http2(ADDRESS, ...)  directives of a server that speaks HTTP/2 there; further parameters of "listen" may follow
+
+package Nginx;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+
+our @EXPORT = qw($version has listens_http2);
+
+my $told = `$ENV{TEST_NGINX_BINARY} -V 2>&1`;
+our ($version) = $told =~ m{nginx/1\.(\d+)};
+
+sub has { my ($module) = @_; return scalar $told =~ /\b\Q$module\E\b/ }
+
+# It is switched on in another place since nginx 1.25.1.
+sub listens_http2 {
+    return $version >= 26 ? join ' ', map({ "listen $_;" } @_), 'http2 on;' : join ' ', map { "listen $_ http2;" } @_;
+}
+
+1;

@@ -1,0 +1,50 @@
+# What nginx says of a configuration when it starts.
+#
+# verdict_sections(PATTERN), said before the file's own add_block_preprocessor, gives blocks
+#   emerg   nginx must refuse to start with exactly one [emerg] line, and each line given here is in it; a word as a word
+#           of its own, so that "insert" is not found in "insertXYZ"
+#   warn    nginx starts with exactly one [warn] line, of those that match PATTERN, that has each line given here in it
+# A block with neither, and without "no_error_log", may log nothing from [warn] on; its request is "GET /t" by default.
+
+package Verdicts;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use Test::Nginx::Socket ();
+
+our @EXPORT = qw(verdict_sections);
+
+sub one_line_with {
+    my ($words) = @_;
+    my $all = join '', map { /^\w+$/ ? "(?=.*\\b$_\\b)" : "(?=.*\Q$_\E)" } grep { length } split /\n/, $words;
+    return qr/\A$all.*\n\z/;
+}
+
+sub verdict_sections {
+    my ($pattern) = @_;
+    $pattern //= qr//;
+    Test::Nginx::Socket::add_block_preprocessor(sub {
+        my ($block) = @_;
+        if (defined $block->emerg) {
+            $block->set_value(request => 'GET /t');
+            $block->set_value(must_die => '');
+            $block->set_value(suppress_stderr => 1);
+            $block->set_value(grep_error_log => qr/\[emerg\].*/);
+            $block->set_value(grep_error_log_out => one_line_with($block->emerg));
+            $block->set_value(no_error_log => qr/\[(?:alert|crit)\]/);
+            return;
+        }
+        $block->set_value(request => 'GET /t') if !defined $block->request;
+        if (defined $block->warn) {
+            $block->set_value(grep_error_log => qr/\[warn\].*$pattern.*/);
+            $block->set_value(grep_error_log_out => one_line_with($block->warn));
+            $block->set_value(no_error_log => qr/\[(?:error|crit|alert|emerg)\]/);
+        } elsif (!defined $block->no_error_log) {
+            $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/);
+        }
+    });
+}
+
+1;
