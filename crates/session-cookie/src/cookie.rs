@@ -3,183 +3,20 @@
 //! A field is pairs between semicolons. As user agents do, a semicolon separates inside double quotes
 //! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
 
-use alloc::boxed::Box;
-use core::fmt::{self, Debug, Formatter};
-use core::ops::Deref;
+use crate::name::Found;
+use crate::text::{contains, find, is_ows, trim, trim_start, Sink};
 
-use crate::text::{find, is_ows, trim, trim_end, trim_start, Sink};
+pub use crate::name::Name;
 
-/// The name of a cookie, made ready to be searched for.
-#[derive(Clone)]
-pub struct Name {
-    text: Box<[u8]>,
-    /// The first byte and the second, as often as a block has bytes; both are zero if there is no second.
-    first: [u8; BLOCK],
-    second: [u8; BLOCK],
-    /// The first bytes as a number, and which of its bits are of the name.
-    word: u64,
-    mask: u64,
-}
-
-impl Name {
-    /// Takes a name, which is a token (RFC 6265, section 4.1.1).
-    pub fn new(name: &[u8]) -> Self {
-        let (mut word, mut mask) = ([0; WORD], [0; WORD]);
-        for (place, byte) in word.iter_mut().zip(name) {
-            *place = *byte;
-        }
-        for (place, _) in mask.iter_mut().zip(name) {
-            *place = u8::MAX;
-        }
-        let [first, second] = name.first_chunk().copied().unwrap_or_default();
-        Name {
-            text: name.into(),
-            first: [first; BLOCK],
-            second: [second; BLOCK],
-            word: u64::from_le_bytes(word),
-            mask: u64::from_le_bytes(mask),
-        }
-    }
-
-    /// What follows the name at the start of a text.
-    #[inline(always)]
-    pub(crate) fn strip<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
-        text.get(self.text.len()..).filter(|_| self.begins(text))
-    }
-
-    /// Does the text begin with the name?
-    #[inline(always)]
-    fn begins(&self, text: &[u8]) -> bool {
-        match text.first_chunk::<WORD>() {
-            Some(word) => {
-                (u64::from_le_bytes(*word) ^ self.word) & self.mask == 0
-                    && (self.text.len() <= WORD || text.starts_with(&self.text))
-            }
-            None => text.starts_with(&self.text),
-        }
-    }
-
-    /// Where the name stands first, from `from` on, be it a part of another name or of a value.
-    ///
-    /// What is searched is mostly shorter than what a search with vector instructions by a library pays for,
-    /// and the call of it (docs/performance.md).
-    #[inline(always)]
-    fn find(&self, field: &[u8], from: usize) -> Option<usize> {
-        let mut rest = field.get(from..)?;
-        if self.text.len() > 1 {
-            while let Some(window) = rest.first_chunk::<WINDOW>() {
-                if !self.has_pair(window) {
-                    rest = rest.get(BLOCK..)?;
-                    continue;
-                }
-                rest = rest.get(self.find_pair(window)..)?;
-                if self.begins(rest) {
-                    return Some(field.len().wrapping_sub(rest.len()));
-                }
-                rest = rest.get(1..)?;
-            }
-            // Of a field that is long enough, the last bytes are looked at together with some before them.
-            if field
-                .last_chunk()
-                .is_some_and(|window| !self.has_pair(window))
-            {
-                return None;
-            }
-        }
-        self.find_slowly(field, field.len().wrapping_sub(rest.len()))
-    }
-
-    /// Do the first two bytes of the name stand side by side somewhere?
-    #[inline(always)]
-    fn has_pair(&self, window: &[u8; WINDOW]) -> bool {
-        let ([these @ .., _], [_, next @ ..]) = (window, window);
-        let pairs = these.iter().zip(next);
-        // The compiler makes two comparisons of this.
-        pairs
-            .zip(self.first.iter().zip(&self.second))
-            .fold(false, |is_in, ((this, next), (first, second))| {
-                is_in | ((this == first) & (next == second))
-            })
-    }
-
-    /// Where they do, in a window that has them.
-    #[inline(always)]
-    fn find_pair(&self, window: &[u8; WINDOW]) -> usize {
-        let different = |at: usize| {
-            let word = |text: &[u8], at| {
-                let word = text.get(at..).and_then(|text| text.first_chunk());
-                word.map_or(u64::MAX, |word| u64::from_le_bytes(*word))
-            };
-            let first = word(window, at) ^ word(&self.first, 0);
-            first | (word(window, at.saturating_add(1)) ^ word(&self.second, 0))
-        };
-        match zero_byte(different(0)) {
-            Some(at) => at,
-            None => zero_byte(different(WORD)).map_or(BLOCK, |at| at.saturating_add(WORD)),
-        }
-    }
-
-    /// The same for names of one byte, and for the end of a field.
-    #[inline(never)]
-    fn find_slowly(&self, field: &[u8], mut from: usize) -> Option<usize> {
-        let first = *self.text.first()?;
-        loop {
-            from = find(first, field.get(from..)?)?.checked_add(from)?;
-            if self.begins(field.get(from..)?) {
-                return Some(from);
-            }
-            from = from.checked_add(1)?;
-        }
-    }
-}
-
-/// Bytes of a word, and of a vector register that every processor has; and what holds a pair for each of
-/// these.
-const WORD: usize = 8;
-const BLOCK: usize = 16;
-const WINDOW: usize = BLOCK + 1;
-
-/// The first byte of a word that is zero: the lowest whose highest bit the subtraction sets where it was
-/// not set before.
-#[inline(always)]
-fn zero_byte(word: u64) -> Option<usize> {
-    let zeros = word.wrapping_sub(REPEAT) & !word & REPEAT.wrapping_mul(0x80);
-    (zeros != 0).then_some((zeros.trailing_zeros() / u8::BITS) as usize)
-}
-
-const REPEAT: u64 = 0x0101_0101_0101_0101;
-
-impl Deref for Name {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.text
-    }
-}
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for Name {}
-
-impl Debug for Name {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.escape_ascii())
-    }
-}
-
-/// Where a pair stands in its field.
+/// A pair in its field.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    /// Behind the semicolon before it, or the start of the field.
-    start: usize,
-    /// Behind its equals sign.
-    value: usize,
-    /// The semicolon behind it, or the end of the field.
-    end: usize,
+struct Pair<'h> {
+    /// What stands before the semicolon before it; nothing, if there is none.
+    before: &'h [u8],
+    /// What stands behind its equals sign, up to the semicolon.
+    value: &'h [u8],
+    /// From that semicolon on.
+    after: &'h [u8],
 }
 
 /// What follows `name=` at the start of a pair, where there may be white space around the name.
@@ -188,30 +25,24 @@ pub(crate) fn after_name<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     trim_start(trim_start(pair).strip_prefix(name)?).strip_prefix(b"=")
 }
 
-/// The first pair of this name that stands behind `from`, which is the start of the field or a semicolon.
+/// The first pair of this name that begins in the last part of a field.
 #[inline(always)]
-fn next_pair(field: &[u8], mut from: usize, name: &Name) -> Option<Place> {
-    loop {
-        let at = name.find(field, from)?;
-        from = at.wrapping_add(1);
+fn next_pair<'h>(field: &'h [u8], rest: &'h [u8], name: &Name) -> Option<Pair<'h>> {
+    let Found { before, behind } = name.find(field, rest)?;
+    let (value, after) = split_value(behind)?;
+    Some(Pair {
+        before,
+        value,
+        after,
+    })
+}
 
-        // The name may also be a part of another, or of a value.
-        let before = trim_end(field.get(..at)?);
-        if !matches!(before.last(), None | Some(b';')) {
-            continue;
-        }
-        let after = field.get(at.wrapping_add(name.len())..)?;
-        let Some(value) = trim_start(after).strip_prefix(b"=") else {
-            continue;
-        };
-
-        // It is the end of the field.
-        let start = field.len().wrapping_sub(value.len());
-        return Some(Place {
-            start: before.len(),
-            value: start,
-            end: find(b';', value).map_or(field.len(), |end| start.wrapping_add(end)),
-        });
+/// Splits what follows an equals sign where the pair ends.
+#[inline(always)]
+fn split_value(behind: &[u8]) -> Option<(&[u8], &[u8])> {
+    match find(b';', behind) {
+        Some(end) => behind.split_at_checked(end),
+        None => Some((behind, &[])),
     }
 }
 
@@ -220,7 +51,7 @@ fn next_pair(field: &[u8], mut from: usize, name: &Name) -> Option<Place> {
 pub fn values<'h, 'n>(field: &'h [u8], name: &'n Name) -> Values<'h, 'n> {
     Values {
         field,
-        from: 0,
+        rest: field,
         name,
     }
 }
@@ -229,7 +60,7 @@ pub fn values<'h, 'n>(field: &'h [u8], name: &'n Name) -> Values<'h, 'n> {
 #[derive(Clone, Debug)]
 pub struct Values<'h, 'n> {
     field: &'h [u8],
-    from: usize,
+    rest: &'h [u8],
     name: &'n Name,
 }
 
@@ -238,9 +69,9 @@ impl<'h> Iterator for Values<'h, '_> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'h [u8]> {
-        let pair = next_pair(self.field, self.from, self.name)?;
-        self.from = pair.end;
-        self.field.get(pair.value..pair.end).map(trim)
+        let pair = next_pair(self.field, self.rest, self.name)?;
+        self.rest = pair.after;
+        Some(trimmed(pair.value))
     }
 }
 
@@ -277,20 +108,38 @@ pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// A pair that a rule names.
 #[derive(Clone, Copy, Debug)]
-pub struct Hidden(Place);
+pub struct Hidden {
+    /// The semicolon before it, or the start of the field.
+    before: usize,
+    /// Where its value begins, behind the equals sign.
+    value: usize,
+    /// The semicolon behind it, or the end of the field.
+    end: usize,
+}
 
 impl Hidden {
+    fn new(field: &[u8], pair: Pair) -> Self {
+        // They are parts of the field.
+        let end = field.len().wrapping_sub(pair.after.len());
+        Hidden {
+            before: pair.before.len(),
+            value: end.wrapping_sub(pair.value.len()),
+            end,
+        }
+    }
+
     /// Its value in the field in which it was found.
     #[inline]
     pub fn value<'h>(&self, field: &'h [u8]) -> &'h [u8] {
-        field.get(self.0.value..self.0.end).map_or(&[], trim)
+        field.get(self.value..self.end).map_or(&[], trim)
     }
 }
 
 /// The first pair of a field that a rule names.
 #[inline]
 pub fn first_hidden(field: &[u8], rule: &Rule) -> Option<Hidden> {
-    next_pair(field, 0, rule.name).map(Hidden)
+    let pair = next_pair(field, field, rule.name)?;
+    Some(Hidden::new(field, pair))
 }
 
 /// Writes the field without what a rule hides, of which `first` is the first; nothing, if nothing is left.
@@ -302,11 +151,11 @@ pub fn strip(field: &[u8], first: Hidden, rule: &Rule, out: &mut impl Sink) {
     // What was not decided about: the start of the field, or what follows something hidden.
     let mut rest = 0;
 
-    let mut pair = first.0;
+    let mut pair = first;
     loop {
         match rule.hide {
             Hide::Pair => {
-                let before = field.get(rest..pair.start).unwrap_or_default();
+                let before = field.get(rest..pair.before).unwrap_or_default();
                 is_empty &= !put_pairs(before, is_empty, out);
                 rest = pair.end;
             }
@@ -326,8 +175,9 @@ pub fn strip(field: &[u8], first: Hidden, rule: &Rule, out: &mut impl Sink) {
                 }
             }
         }
-        match next_pair(field, pair.end, rule.name) {
-            Some(next) => pair = next,
+        let after = field.get(pair.end..).unwrap_or_default();
+        match next_pair(field, after, rule.name) {
+            Some(next) => pair = Hidden::new(field, next),
             None => break,
         }
     }
@@ -357,37 +207,43 @@ pub struct One<'h> {
 /// Looks what a rule hides of a field, and what is left then, without writing it.
 #[inline(always)]
 pub fn hides<'h>(field: &'h [u8], rule: &Rule) -> Hides<'h> {
-    let Some(pair) = next_pair(field, 0, rule.name) else {
+    let Some(found) = rule.name.find(field, field) else {
         return Hides::Nothing;
     };
-    match one(field, pair, rule) {
+    match one(field, found, rule) {
         Some(one) => Hides::One(one),
         None => Hides::Else,
     }
 }
 
+/// The same of a field in which this pair has the name.
 #[inline(always)]
-fn one<'h>(field: &'h [u8], pair: Place, rule: &Rule) -> Option<One<'h>> {
-    if next_pair(field, pair.end, rule.name).is_some() {
-        return None;
-    }
-    let value = trim_start(field.get(pair.value..pair.end)?);
+fn one<'h>(field: &'h [u8], found: Found<'h>, rule: &Rule) -> Option<One<'h>> {
+    let Found { before, behind } = found;
     let (said, before, after) = match rule.hide {
         Hide::Pair => {
-            let before = without_trailing(field.get(..pair.start)?);
-            (trim_end(value), before, field.get(pair.end..)?)
+            let (value, after) = split_value(behind)?;
+            (trimmed(value), without_trailing(before), after)
         }
+        // Where the application's value ends need not be known.
         Hide::Prefix => {
-            let (id, application) = split_prefix(value)?;
-            // Both are parts of the value.
-            let application = pair.end.wrapping_sub(application.len());
-            let mark = application.wrapping_sub(id.len()).wrapping_sub(1);
-            (id, field.get(..mark)?, field.get(application..)?)
+            let (id, application) = split_prefix(trim_start(behind))?;
+            if contains(b';', id) {
+                return None;
+            }
+            // It is the end of the field, and stands behind the id and its mark.
+            let mark = field.len().wrapping_sub(application.len());
+            let before = mark.wrapping_sub(id.len()).wrapping_sub(1);
+            (id, field.get(..before)?, application)
         }
     };
+    if rule.name.find(field, after).is_some() {
+        return None;
+    }
     let (before, mut after) = (without_separators(before), without_trailing(after));
     if before.is_empty() {
-        after = without_separators(after);
+        // The second cuts nothing then, and is not called.
+        after = without_separators(after.strip_prefix(b"; ").unwrap_or(after));
     }
     Some(One {
         said,
@@ -409,20 +265,36 @@ fn put_pairs(pairs: &[u8], is_first: bool, out: &mut impl Sink) -> bool {
     true
 }
 
-/// Cuts semicolons and white space at the end.
-#[inline]
-fn without_trailing(mut text: &[u8]) -> &[u8] {
-    while let [rest @ .., b';' | b' ' | b'\t'] = text {
-        text = rest;
+/// Cuts white space at both ends, of which there mostly is none: hardly anything begins or ends with a byte up to
+/// the space.
+#[inline(always)]
+fn trimmed(text: &[u8]) -> &[u8] {
+    match text {
+        [first, .., last] if *first > b' ' && *last > b' ' => text,
+        _ => trimmed_slowly(text),
     }
-    text
 }
 
-/// Cuts semicolons and white space at the start.
-#[inline]
-fn without_separators(mut text: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = text {
-        if *first != b';' && !is_ows(*first) {
+#[cold]
+#[inline(never)]
+fn trimmed_slowly(text: &[u8]) -> &[u8] {
+    trim(text)
+}
+
+/// Cuts semicolons and white space at the end, of which there mostly are none.
+#[inline(always)]
+fn without_trailing(text: &[u8]) -> &[u8] {
+    match text.last() {
+        Some(last) if is_separator(*last) => without_trailing_slowly(text),
+        _ => text,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn without_trailing_slowly(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = text {
+        if !is_separator(*last) {
             break;
         }
         text = rest;
@@ -430,9 +302,36 @@ fn without_separators(mut text: &[u8]) -> &[u8] {
     text
 }
 
+/// Cuts semicolons and white space at the start, of which there mostly are none.
+#[inline(always)]
+fn without_separators(text: &[u8]) -> &[u8] {
+    match text.first() {
+        Some(first) if is_separator(*first) => without_separators_slowly(text),
+        _ => text,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn without_separators_slowly(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_separator(*first) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// Is it what stands between pairs?
+fn is_separator(byte: u8) -> bool {
+    byte == b';' || is_ows(byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::BLOCK;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -545,6 +444,53 @@ mod tests {
             let found: Vec<_> = values(&field, &Name::new(name.as_bytes())).map(<[u8]>::to_vec).collect();
             prop_assert!(!found.is_empty());
             prop_assert_eq!(found, by_eye(&field, name.as_bytes()));
+        }
+
+        /// A field that ends before, at and behind the ends of blocks, in which a name stands between
+        /// white space, parts of it, and names of which it is a part.
+        #[test]
+        fn a_name_is_found_in_a_field_of_any_length(
+            name in prop_oneof!["[a-c]{1,3}", "[a-c]{6,9}", "[a-c]{10,40}"],
+            pieces in proptest::collection::vec((0_usize..12, "[ \t]{0,3}", "[a-c]{0,9}"), 0..12),
+            blocks in 0_usize..7,
+            beyond in 0_usize..4,
+        ) {
+            let mut field = alloc::string::String::new();
+            for (kind, white, other) in &pieces {
+                let (start, _) = name.split_at(name.len() / 2);
+                field += &match kind {
+                    0..4 => alloc::format!("; {name}={other}"),
+                    4 => alloc::format!(";{white}{name}{white}={white}{other}{white}"),
+                    5 => alloc::format!("{white};{name}={white}"),
+                    6 => alloc::format!("; {other}{white}{name}={other}"),
+                    7 => alloc::format!("; {name}{other}={other}"),
+                    8 => alloc::format!("; {start}={other}"),
+                    9 => alloc::format!("; {other}={white}{name}={other}"),
+                    10 => alloc::format!("{white}{other};;"),
+                    _ => alloc::format!("{name}={other}"),
+                };
+            }
+            let length = (blocks * BLOCK + beyond).saturating_sub(2);
+            for field in [field.trim_start_matches("; ").as_bytes(), field.as_bytes()] {
+                for length in [length, field.len()] {
+                    let start = field.get(..length).unwrap_or(field);
+                    let end = field.get(field.len().saturating_sub(length)..).unwrap_or(field);
+                    let mut longer = field.to_vec();
+                    longer.resize(field.len().max(length), b'a');
+                    for field in [start, end, &longer] {
+                        let name = &Name::new(name.as_bytes());
+                        let found: Vec<_> = values(field, name).map(<[u8]>::to_vec).collect();
+                        let expected = by_eye(field, name);
+                        prop_assert_eq!(&found, &expected);
+                        let rule = Rule { name, hide: Hide::Pair };
+                        match hides(field, &rule) {
+                            Hides::Nothing => prop_assert!(expected.is_empty()),
+                            Hides::One(one) => prop_assert_eq!(&[one.said.to_vec()][..], expected),
+                            Hides::Else => prop_assert!(expected.len() > 1),
+                        }
+                    }
+                }
+            }
         }
 
         #[test]

@@ -27,6 +27,7 @@ extern crate alloc;
 pub mod action;
 pub mod cookie;
 pub mod id;
+mod name;
 pub mod policy;
 pub mod roster;
 pub mod session;

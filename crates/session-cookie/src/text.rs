@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use wide::u8x16;
+
 use crate::id::MD5_HEX;
 
 /// Is this optional white space (OWS) of RFC 9110, section 5.6.3?
@@ -82,8 +84,8 @@ pub fn is_domain(text: &[u8]) -> bool {
 
 /// Where `byte` stands first in `text`.
 ///
-/// What is searched in a request is mostly shorter than what a call to a search with vector instructions
-/// pays for (docs/performance.md).
+/// What is searched in a request is mostly shorter than what the call of a library pays for
+/// (docs/performance.md).
 #[inline(always)]
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
     // Mostly it is what ends an id.
@@ -92,19 +94,29 @@ pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
             return Some(MD5_HEX);
         }
     }
-    // What is left is the end of the text.
-    let before = |rest: &[u8]| text.len().wrapping_sub(rest.len());
+    // The rest is the end of the text.
+    let lowest = |places: u16, rest: &[u8]| {
+        let before = text.len().wrapping_sub(rest.len());
+        before.wrapping_add(places.trailing_zeros() as usize)
+    };
     let mut rest = text;
-    while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
-        if is_in(byte, block) {
-            return Some(before(rest).wrapping_add(find_in_block(byte, block)));
+    while let Some((block, after)) = rest.split_first_chunk() {
+        let places = places_of(byte, block);
+        if places != 0 {
+            return Some(lowest(places, rest));
         }
         rest = after;
     }
     if rest.is_empty() {
         return None;
     }
-    Some(before(rest).wrapping_add(find_in_rest(byte, rest)?))
+    let Some(last) = text.last_chunk() else {
+        return find_in_short(byte, text);
+    };
+    // It is looked at together with some bytes before it, whose places go: fewer than there are.
+    let overlap = BLOCK.wrapping_sub(rest.len()) as u32;
+    let places = places_of(byte, last).wrapping_shr(overlap);
+    (places != 0).then(|| lowest(places, rest))
 }
 
 /// Does `byte` stand in `text`?
@@ -112,7 +124,7 @@ pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
 pub fn contains(byte: u8, text: &[u8]) -> bool {
     match <&[u8; MD5_HEX]>::try_from(text) {
         Ok(id) => is_in(byte, id),
-        Err(_) => find_in_rest(byte, text).is_some(),
+        Err(_) => find_in_short(byte, text).is_some(),
     }
 }
 
@@ -124,34 +136,19 @@ fn is_in<const N: usize>(byte: u8, block: &[u8; N]) -> bool {
         .fold(false, |is_in, other| is_in | (*other == byte))
 }
 
-/// Bytes of a vector register that every processor has.
-const BLOCK: usize = 16;
+/// Bytes of a vector register, where there are any.
+pub(crate) const BLOCK: usize = 16;
 
-/// Where `byte` stands first in a block that has it.
+/// In which places of a block `byte` stands: a bit for each, the lowest for the first.
 #[inline(always)]
-fn find_in_block(byte: u8, block: &[u8; BLOCK]) -> usize {
-    let (low, high) = block.split_at(BLOCK / 2);
-    match find_in_word(byte, low) {
-        None => find_in_word(byte, high).map_or(BLOCK, |at| at.wrapping_add(BLOCK / 2)),
-        Some(at) => at,
-    }
-}
-
-/// What equals `byte` becomes zero, and the lowest zero is the lowest byte whose highest bit the
-/// subtraction sets where it was not set before.
-#[inline(always)]
-fn find_in_word(byte: u8, word: &[u8]) -> Option<usize> {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-
-    let differences = u64::from_le_bytes(word.try_into().ok()?) ^ LOW.wrapping_mul(u64::from(byte));
-    let zeros = differences.wrapping_sub(LOW) & !differences & HIGH;
-    (zeros != 0).then_some((zeros.trailing_zeros() / u8::BITS) as usize)
+fn places_of(byte: u8, block: &[u8; BLOCK]) -> u16 {
+    // It has a bit for each byte.
+    u8x16::new(*block).cmp_eq(u8x16::splat(byte)).move_mask() as u16
 }
 
 #[inline(never)]
-fn find_in_rest(byte: u8, rest: &[u8]) -> Option<usize> {
-    rest.iter().position(|other| *other == byte)
+fn find_in_short(byte: u8, text: &[u8]) -> Option<usize> {
+    text.iter().position(|other| *other == byte)
 }
 
 /// Where text is written to. Whoever provides one has made room for the most that is written.

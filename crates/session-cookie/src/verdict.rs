@@ -101,11 +101,26 @@ pub fn read<'a, N>(
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     let mut all = fields.clone();
-    let first = all.find_map(|field| values(field, &policy.cookie).next())?;
+    let first = match values(all.next()?, &policy.cookie).next() {
+        Some(first) => first,
+        None => first_of_others(all.next()?, all, policy)?,
+    };
     match read_value(first, policy, find, now, reading) {
         Some(found) => Some(found),
         None => read_others(fields, policy, find, now, reading),
     }
+}
+
+/// The first value in the fields behind the first one. Apart, because a loop around the search costs registers.
+#[cold]
+#[inline(never)]
+fn first_of_others<'a>(
+    second: &'a [u8],
+    others: impl Iterator<Item = &'a [u8]>,
+    policy: &Policy,
+) -> Option<&'a [u8]> {
+    let mut fields = core::iter::once(second).chain(others);
+    fields.find_map(|field| values(field, &policy.cookie).next())
 }
 
 /// Judges one value, where there is no other.
