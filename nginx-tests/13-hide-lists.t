@@ -1,8 +1,9 @@
-# Hiding makes a list of header fields of the request's own: nothing else in it changes, whatever its length, and
-# nothing remembers the old one.
+# Hiding edits a field, or makes a list of header fields of the request's own: nothing else in it changes, whatever
+# its length, and nothing remembers the old one.
 #
 # The backend answers with the fields that it got. Sections of this file's own:
 #   sent, got   the fields of a request, with | between them, and what a server gets of them, byte for byte; - is none
+#   led         nginx leads the request to the location that passes it, and counts it twice meanwhile: its list is copied
 
 use strict;
 use warnings;
@@ -27,9 +28,9 @@ add_block_preprocessor(sub {
     my ($block) = @_;
     if (defined $block->sent) {
         $block->set_value(http_more => 'upstream w { server 127.0.0.1:1990; session_sticky cookie=uid option=indirect; }');
-        $block->set_value(config => <<'_EOC_');
-location / { proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close; }
-_EOC_
+        my $pass = 'proxy_pass http://w; proxy_http_version 1.0; proxy_set_header Host ""; proxy_set_header Connection close;';
+        $block->set_value(config => defined $block->led
+                          ? "location / { error_page 418 = \@w; return 418; }\nlocation \@w { $pass }\n" : "location / { $pass }\n");
         $block->set_value(raw_request => "GET / HTTP/1.0\r\n" . lines($block->sent) . "\r\n");
         $block->set_value(tcp_listen => 1990);
         $block->set_value(tcp_query => "GET / HTTP/1.0\r\nConnection: close\r\n" . lines($block->got) . "\r\n");
@@ -180,6 +181,46 @@ my $fields = CORE::join '', map { "Cookie:\r\nVia: $_\r\nX: $_\r\n" } 1 .. 300;
 === a single Cookie field of which nothing is left, alone
 --- sent: Cookie: uid=x
 --- got:  -
+
+
+
+=== led to another location: a single Cookie field between others
+--- led
+--- sent: Accept: */* | cookie: a=b; uid=x; c=d | X-Last: 2
+--- got:  Accept: */* | cookie: a=b; c=d | X-Last: 2
+
+
+
+=== led to another location: a single Cookie field that comes first
+--- led
+--- sent: Cookie: uid=x; c=d | X-First: 1 | X-Last: 2
+--- got:  Cookie: c=d | X-First: 1 | X-Last: 2
+
+
+
+=== led to another location: a single Cookie field that comes last
+--- led
+--- sent: X-First: 1 | X-Last: 2 | Cookie: c=d; uid=x
+--- got:  X-First: 1 | X-Last: 2 | Cookie: c=d
+
+
+
+=== led to another location: a single Cookie field of which nothing is left
+--- led
+--- sent: X-First: 1 | Cookie: uid=x | X-Last: 2
+--- got:  X-First: 1 | X-Last: 2
+
+
+
+=== led to another location: many fields
+--- config
+    location / { error_page 418 = @u; return 418; }
+    location @u { proxy_pass http://u; }
+--- request
+GET /
+--- more_headers eval
+CORE::join "\n", (map { "X-$_: $_" } 1 .. 40), 'Cookie: uid=x; a=b', 'X-Last: 2'
+--- response_body_like: ^Cookie=\[a=b\] .* X-Last=\[2\] $
 
 
 

@@ -510,6 +510,28 @@ equals(body(response($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'and 
 
 
 
+=== mirror that still waits when its request comes to a location that hides: the copy keeps the cookie
+--- config
+location / { mirror /copy; proxy_pass http://dead; error_page 502 = @hiding; }
+location = /copy {
+    internal; proxy_pass http://copies;
+    proxy_cache cached; proxy_cache_key one; proxy_cache_lock on; proxy_cache_lock_timeout 500ms;
+}
+location @hiding { proxy_pass http://hiding; }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $has_lock = ask('/t', 'copy=127.0.0.1:1991');
+my $locked = taken($servers[0]);
+holds($locked, 'a first copy has the lock of the cache');
+my $asked = ask('/t', 'a=b; route=ID_B; copy=127.0.0.1:1991');
+equals(body(answer_of($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'the request is without the cookie');
+my $copy = taken($servers[0]);
+holds($copy, 'the second copy waits no longer');
+equals(head('Cookie', request_of($copy)), 'a=b; route=' . id('B') . '; copy=127.0.0.1:1991',
+       'it has what it had when it began');
+
+
+
 === mirror of a request with a body
 --- config
 location / { mirror /copy; proxy_pass http://u; }

@@ -38,16 +38,14 @@ unsafe fn hide(
         };
         let one = match cookie::hides(lone.value(), rule) {
             Hides::Nothing => return Ok(()),
-            Hides::One(one) => one,
-            Hides::Else => return hide_any(r, hides),
+            Hides::One(one) if lone.is_alone(r) => one,
+            Hides::One(_) | Hides::Else => return hide_any(r, hides),
         };
         let only = Only {
             name: rule.name,
             said: one.said,
         };
-        if !lone.replace(r, hides, only, one.left)? {
-            return hide_any(r, hides);
-        }
+        lone.replace(r, hides, only, one.left)?;
         forget_cookies(r);
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! The `Cookie` fields of a request, and a request's own view of them.
 //!
 //! Requests share header fields: a subrequest begins with a copy of the list's head, so that changing a
-//! field in place would change it for its parent too, whenever that one happens to be sent. A view
-//! therefore is a list of the request's own, with `Cookie` fields of its own. Those that the client sent
-//! stay, and are kept with the view in the pool, where the next location or a subrequest finds them: what
-//! is hidden once stays hidden, but can still be read.
+//! field in place would change it for its parent too, whenever that one happens to be sent. A view therefore
+//! is a list of the request's own, with `Cookie` fields of its own, unless it is certain that no other request
+//! has the field (`lone.rs`). The fields as the client sent them are kept with the view in the pool, where the
+//! next location or a subrequest finds them: what is hidden once stays hidden, but can still be read.
 
 mod lone;
 
@@ -185,13 +185,11 @@ impl View {
         // SAFETY: `r` is live. The new list is filled before it is installed, and has room for the old one.
         unsafe {
             let old = &raw const (*r).headers_in.headers;
-            let mut room = 0usize;
-            parts(old).for_each(|part| room = room.saturating_add((*part).nelts));
-            let mut list = Fields::new(r, room).ok_or(OutOfMemory)?;
+            let mut list = Fields::like(r).ok_or(OutOfMemory)?;
 
             // By name, whoever put them there: what is hidden must not slip through.
             let is_cookie = |field: &*mut ngx_table_elt_t| is_cookie(&**field);
-            let mut left = Cookies::with_room(r, room).ok_or(OutOfMemory)?;
+            let mut left = Cookies::with_room(r, list.room).ok_or(OutOfMemory)?;
             let mut last = ptr::null_mut();
             for part in parts(old) {
                 let mut rest = (*part).elts.cast::<ngx_table_elt_t>();
@@ -210,21 +208,8 @@ impl View {
                 list.copy(rest, end);
             }
 
-            (*r).headers_in.headers = ngx_list_t {
-                last: &raw mut (*r).headers_in.headers.part,
-                part: ngx_list_part_t {
-                    elts: list.start.cast(),
-                    nelts: list.length,
-                    next: ptr::null_mut(),
-                },
-                size: size_of::<ngx_table_elt_t>(),
-                nalloc: room,
-                pool: (*r).pool,
-            };
+            list.install(r);
             left.install(r);
-            // Whoever needs the other chains has nginx make them anew, from the new list.
-            #[cfg(nginx_header_chains)]
-            (*r).headers_in.set_multi_linked(0);
 
             let view = View {
                 installed: Cookies::current(r),
@@ -242,14 +227,23 @@ impl View {
 struct Fields {
     start: *mut ngx_table_elt_t,
     length: usize,
+    room: usize,
 }
 
 impl Fields {
-    /// Makes room in the request's pool.
-    unsafe fn new(r: *mut ngx_http_request_t, room: usize) -> Option<Self> {
+    /// An empty list, with room for the fields of a request.
+    unsafe fn like(r: *mut ngx_http_request_t) -> Option<Self> {
         // SAFETY: `r` is live.
-        let start = unsafe { pool::array((*r).pool, room)? }.as_ptr();
-        Some(Fields { start, length: 0 })
+        unsafe {
+            let list = &raw const (*r).headers_in.headers;
+            let room = parts(list).fold(0usize, |room, part| room.saturating_add((*part).nelts));
+            let start = pool::array((*r).pool, room)?.as_ptr();
+            Some(Fields {
+                start,
+                length: 0,
+                room,
+            })
+        }
     }
 
     /// Appends copies of the fields from `first` up to `end`, for which there is room, and returns the
@@ -271,6 +265,28 @@ impl Fields {
             }
             self.length = self.length.saturating_add(count);
             copy
+        }
+    }
+
+    /// Puts it in the place of the request's own. It has one part: subrequests copy the head of a list and
+    /// share what follows, which other modules may change.
+    unsafe fn install(self, r: *mut ngx_http_request_t) {
+        // SAFETY: `r` is live, and so are the fields.
+        unsafe {
+            (*r).headers_in.headers = ngx_list_t {
+                last: &raw mut (*r).headers_in.headers.part,
+                part: ngx_list_part_t {
+                    elts: self.start.cast(),
+                    nelts: self.length,
+                    next: ptr::null_mut(),
+                },
+                size: size_of::<ngx_table_elt_t>(),
+                nalloc: self.room,
+                pool: (*r).pool,
+            };
+            // Whoever needs the other chains has nginx make them anew, from the new list.
+            #[cfg(nginx_header_chains)]
+            (*r).headers_in.set_multi_linked(0);
         }
     }
 }
@@ -310,13 +326,19 @@ unsafe fn fields_of(part: *const ngx_list_part_t) -> impl Iterator<Item = *mut n
 /// Is this a `Cookie` field?
 #[inline]
 fn is_cookie(field: &ngx_table_elt_t) -> bool {
-    if field.key.len != COOKIE.len() {
+    if !has_length_of_cookie(field) {
         return false;
     }
     // SAFETY: the key of a live field, which has letters.
     let key = unsafe { core::slice::from_raw_parts(field.key.data, COOKIE.len()) };
     // `Accept` has as many.
     matches!(key.first(), Some(b'C' | b'c')) && key.eq_ignore_ascii_case(COOKIE)
+}
+
+/// Most fields are told from it by this.
+#[inline]
+fn has_length_of_cookie(field: &ngx_table_elt_t) -> bool {
+    field.key.len == COOKIE.len()
 }
 
 const COOKIE: &[u8] = b"Cookie";

@@ -67,10 +67,49 @@ impl Sink for Text {
 /// `pool` is live and outlives `'a`.
 pub(crate) unsafe fn copy<'a>(pool: *mut ngx_pool_t, text: &[u8]) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise.
+    unsafe { join(pool, [text]) }
+}
+
+/// One text of several.
+///
+/// # Safety
+///
+/// `pool` is live and outlives `'a`.
+#[inline]
+pub(crate) unsafe fn join<'a, const N: usize>(
+    pool: *mut ngx_pool_t,
+    pieces: [&[u8]; N],
+) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise; there is room.
     unsafe {
-        let mut copy = Text::new(pool, text.len())?;
-        copy.put(text);
-        Some(copy.into_bytes())
+        let place = NonNull::new(ngx_pnalloc(pool, length(&pieces)).cast())?;
+        Some(write(place, pieces))
+    }
+}
+
+/// How long several pieces are together. They are parts of memory that do not overlap, so the sum does not overflow.
+#[inline]
+fn length(pieces: &[&[u8]]) -> usize {
+    pieces
+        .iter()
+        .fold(0, |length, piece| length.wrapping_add(piece.len()))
+}
+
+/// Writes several pieces one behind the other.
+///
+/// # Safety
+///
+/// There is room for them, of memory that outlives `'a`.
+#[inline]
+unsafe fn write<'a, const N: usize>(start: NonNull<u8>, pieces: [&[u8]; N]) -> &'a [u8] {
+    let mut end = start;
+    // SAFETY: the caller's promise.
+    unsafe {
+        for piece in pieces {
+            end.copy_from_nonoverlapping(NonNull::from(piece).cast(), piece.len());
+            end = end.add(piece.len());
+        }
+        core::slice::from_raw_parts(start.as_ptr(), length(&pieces))
     }
 }
 
@@ -89,41 +128,22 @@ pub(crate) unsafe fn array<T>(pool: *mut ngx_pool_t, count: usize) -> Option<Non
     NonNull::new(unsafe { ngx_palloc(pool, size) }.cast())
 }
 
-/// Memory for a `T` and so many bytes behind it, not initialized.
-///
-/// # Safety
-///
-/// `pool` is live.
-#[inline]
-pub(crate) unsafe fn with_room<T>(pool: *mut ngx_pool_t, bytes: usize) -> Option<NonNull<T>> {
-    const { assert!(align_of::<T>() <= ALIGNMENT) };
-    // SAFETY: the pool is live; ngx_palloc aligns as T needs it.
-    let place = unsafe { ngx_palloc(pool, size_of::<T>().checked_add(bytes)?) };
-    NonNull::new(place.cast())
-}
-
-/// The same, and behind these bytes one text of two.
+/// Memory for a `T`, not initialized, and behind it one text of several.
 ///
 /// # Safety
 ///
 /// `pool` is live, and outlives `'a`.
 #[inline]
-pub(crate) unsafe fn with_text<'a, T>(
+pub(crate) unsafe fn with_text<'a, T, const N: usize>(
     pool: *mut ngx_pool_t,
-    bytes: usize,
-    before: &[u8],
-    after: &[u8],
+    pieces: [&[u8]; N],
 ) -> Option<(NonNull<T>, &'a [u8])> {
-    // Both are in memory, so this is no more than there is.
-    let length = before.len().wrapping_add(after.len());
-    // SAFETY: the pool is live, and so much is behind the place.
+    const { assert!(align_of::<T>() <= ALIGNMENT) };
+    // SAFETY: the pool is live; ngx_palloc aligns as T needs it, and there is room behind it.
     unsafe {
-        let place = with_room::<T>(pool, bytes.checked_add(length)?)?;
-        let text = place.add(1).cast::<u8>().add(bytes);
-        text.copy_from_nonoverlapping(NonNull::from(before).cast(), before.len());
-        let rest = text.add(before.len());
-        rest.copy_from_nonoverlapping(NonNull::from(after).cast(), after.len());
-        Some((place, core::slice::from_raw_parts(text.as_ptr(), length)))
+        let place = ngx_palloc(pool, size_of::<T>().checked_add(length(&pieces))?);
+        let place = NonNull::<T>::new(place.cast())?;
+        Some((place, write(place.add(1).cast(), pieces)))
     }
 }
 

@@ -1,32 +1,18 @@
 //! A view of a request with one `Cookie` field, by a shorter way than [`View::install`].
 
+use core::mem::offset_of;
 use core::ptr;
 
-use ngx::ffi::{ngx_http_request_t, ngx_pool_t, ngx_table_elt_t};
+use ngx::ffi::{ngx_http_request_t, ngx_table_elt_t};
 
 use session_cookie::cookie::Rule;
 
-use super::{is_cookie, Cookies, Only, OutOfMemory, View};
+use super::{
+    fields_of, has_length_of_cookie, is_cookie, parts, Cookies, Fields, Only, OutOfMemory, View,
+};
 use crate::nginx::{bytes, pool, string};
 
-impl Cookies {
-    /// The field, if there is exactly one.
-    #[inline]
-    unsafe fn only(self) -> Option<*mut ngx_table_elt_t> {
-        // SAFETY: the fields are live.
-        unsafe {
-            #[cfg(nginx_header_chains)]
-            return (!self.0.is_null() && (*self.0).next.is_null()).then_some(self.0);
-            #[cfg(not(nginx_header_chains))]
-            return (self.1 == 1).then(|| *self.0);
-        }
-    }
-}
-
-/// The `Cookie` field of a request that has exactly one, and no view of it yet. Nearly every request is
-/// like this, and needs less for a view: its list has one part, and so has the new one, which is one piece of
-/// memory with all that belongs to it. One part, because subrequests copy the head of a list and share what
-/// follows, which other modules may change.
+/// The `Cookie` field of a request that has exactly one and no view of it yet: nearly every request.
 #[derive(Clone, Copy)]
 pub(crate) struct Lone(*mut ngx_table_elt_t);
 
@@ -53,12 +39,38 @@ impl Lone {
         unsafe { bytes((*self.0).value) }
     }
 
-    /// Gives the request a view of its own, in which `left` is left of the field, in two pieces; if they
-    /// are empty, the field goes. `false`: the list is not as simple as that, and stays as it is.
+    /// Is it the only `Cookie` field of the request's list, by name? Other modules may have put one there of which
+    /// nginx does not know, and what is hidden must not slip through.
     ///
     /// # Safety
     ///
-    /// As for [`View::install`].
+    /// `r` is live.
+    #[inline]
+    pub(crate) unsafe fn is_alone(self, r: *mut ngx_http_request_t) -> bool {
+        let mut is_there = false;
+        // SAFETY: the list of a live request.
+        unsafe {
+            for part in parts(&raw const (*r).headers_in.headers) {
+                for field in fields_of(part) {
+                    if has_length_of_cookie(&*field) {
+                        if field == self.0 {
+                            is_there = true;
+                        } else if is_cookie(&*field) {
+                            return false;
+                        }
+                    }
+                }
+            }
+        }
+        is_there
+    }
+
+    /// Gives the request a view of its own, in which `left` is left of the field, in two pieces; if they
+    /// are empty, the field goes.
+    ///
+    /// # Safety
+    ///
+    /// As for [`View::install`]; the field is alone.
     #[inline]
     pub(crate) unsafe fn replace(
         self,
@@ -66,132 +78,132 @@ impl Lone {
         rules: &'static [Rule<'static>],
         only: Only,
         left: [&'static [u8]; 2],
-    ) -> Result<bool, OutOfMemory> {
+    ) -> Result<(), OutOfMemory> {
         let Lone(field) = self;
-        // SAFETY: `r` is live, and so are the fields of its list. There is room for what is written.
+        // SAFETY: `r` is live, and so is its field.
         unsafe {
-            let list = &raw mut (*r).headers_in.headers;
-            let length = (*list).part.nelts;
-            let start = (*list).part.elts.cast::<ngx_table_elt_t>();
-            let end = start.add(length);
-            let behind = field.add(1);
-            // By name, whoever put them there: what is hidden must not slip through.
-            if !(*list).part.next.is_null()
-                || !(start..end).contains(&field)
-                || has_cookie(start, field)
-                || has_cookie(behind, end)
-            {
-                return Ok(false);
-            }
-
-            let (place, value) = Place::new((*r).pool, length, left).ok_or(OutOfMemory)?;
-            let fields = place.add(1).cast::<ngx_table_elt_t>();
-            let before = count(start, field);
-            let copy = fields.add(before);
-            let is_left = !value.is_empty();
-            // Links of other fields lead into the old list; nginx writes them anew before it reads them.
-            if is_left {
-                fields.copy_from_nonoverlapping(start, length);
-                (*copy).value = string(value);
-                #[cfg(nginx_header_chains)]
-                {
-                    (*copy).next = ptr::null_mut();
-                }
+            let (place, value) = Place::new(r, left).ok_or(OutOfMemory)?;
+            let original = Place::take(place, field);
+            if !value.is_empty() && is_unshared(r) {
+                (*field).value = string(value);
             } else {
-                fields.copy_from_nonoverlapping(start, before);
-                copy.copy_from_nonoverlapping(behind, count(behind, end));
+                copy_list(r, field, value).ok_or(OutOfMemory)?;
             }
-            (*list).part.elts = fields.cast();
-            (*list).part.nelts = length.saturating_sub(usize::from(!is_left));
-            (*list).last = &raw mut (*list).part;
-            (*list).nalloc = length;
-            #[cfg(nginx_header_chains)]
-            (*r).headers_in.set_multi_linked(0);
-
-            let original = Cookies::current(r);
-            let installed = Cookies::at(place, copy, is_left);
-            installed.install(r);
             let view = View {
-                installed,
+                installed: Cookies::current(r),
                 original,
                 rules,
                 only: Some(only),
             };
             pool::keep_at((*r).pool, &raw mut (*place).kept, view);
         }
-        Ok(true)
+        Ok(())
     }
 }
 
-/// What a view of a [`Lone`] field needs, in one piece of memory. Behind it come the fields, and the value.
-#[repr(C)]
-struct Place {
-    kept: pool::Kept<View>,
-    /// The array of the `Cookie` fields.
-    #[cfg(not(nginx_header_chains))]
-    cookies: *mut ngx_table_elt_t,
+/// Is it certain that no other request that is under way has the same fields? nginx counts what a main request
+/// waits for: itself, its subrequests, and also its own redirects and the reading of its body.
+#[inline]
+unsafe fn is_unshared(r: *mut ngx_http_request_t) -> bool {
+    // Of its bit fields the counter is the first, of 16 bits. Those that follow are not where bindgen expects them
+    // (docs/architecture.md); this one is, where it begins at an even byte, also behind a `port` of two bytes.
+    const { assert!(offset_of!(ngx_http_request_t, _bitfield_1) % align_of::<u16>() == 0) };
+    // SAFETY: `r` is live.
+    unsafe { (*r).main == r && (&raw const (*r)._bitfield_1).cast::<u16>().read() == 1 }
 }
 
-impl Place {
-    /// Memory for so many fields that is not written yet but for the value.
-    #[inline]
-    unsafe fn new(
-        pool: *mut ngx_pool_t,
-        fields: usize,
-        [before, after]: [&'static [u8]; 2],
-    ) -> Option<(*mut Self, &'static [u8])> {
-        let fields = fields.checked_mul(size_of::<ngx_table_elt_t>())?;
-        // SAFETY: the pool is live, and the value lives as long as its fields.
-        unsafe {
-            if before.is_empty() || after.is_empty() {
-                let value = if before.is_empty() { after } else { before };
-                return Some((pool::with_room(pool, fields)?.as_ptr(), value));
+/// Makes the list a copy of the request's own, in which the field has this value; if it is empty, the field is
+/// missing. The others may not move, since nginx points to some of them.
+#[cold]
+#[inline(never)]
+unsafe fn copy_list(
+    r: *mut ngx_http_request_t,
+    field: *mut ngx_table_elt_t,
+    value: &[u8],
+) -> Option<()> {
+    // SAFETY: `r` is live; there is room for all fields.
+    unsafe {
+        let mut list = Fields::like(r)?;
+        let mut cookies = Cookies::with_room(r, 1)?;
+        for part in parts(&raw const (*r).headers_in.headers) {
+            let mut rest = (*part).elts.cast::<ngx_table_elt_t>();
+            let end = rest.add((*part).nelts);
+            if (rest..end).contains(&field) {
+                list.copy(rest, field);
+                rest = field.add(1);
+                if !value.is_empty() {
+                    let copy = list.copy(field, rest);
+                    (*copy).value = string(value);
+                    cookies.push(ptr::null_mut(), copy);
+                }
             }
-            let (place, value) = pool::with_text::<Self>(pool, fields, before, after)?;
-            Some((place.as_ptr(), value))
+            list.copy(rest, end);
         }
+        list.install(r);
+        cookies.install(r);
     }
+    Some(())
 }
 
 impl Cookies {
-    /// The field of a place, or none.
+    /// The field, if there is exactly one.
     #[inline]
-    unsafe fn at(place: *mut Place, field: *mut ngx_table_elt_t, is_there: bool) -> Self {
-        #[cfg(nginx_header_chains)]
-        {
-            let _ = place;
-            Cookies(if is_there { field } else { ptr::null_mut() })
-        }
-        #[cfg(not(nginx_header_chains))]
-        // SAFETY: the place is live, with room for the array.
+    unsafe fn only(self) -> Option<*mut ngx_table_elt_t> {
+        // SAFETY: the fields are live.
         unsafe {
-            (*place).cookies = field;
-            Cookies(&raw mut (*place).cookies, usize::from(is_there))
+            #[cfg(nginx_header_chains)]
+            return (!self.0.is_null() && (*self.0).next.is_null()).then_some(self.0);
+            #[cfg(not(nginx_header_chains))]
+            return (self.1 == 1).then(|| *self.0);
         }
     }
 }
 
-/// How many fields there are from `start` up to `end`, which is not before it.
-#[inline]
-fn count(start: *mut ngx_table_elt_t, end: *mut ngx_table_elt_t) -> usize {
-    let bytes = (end as usize).wrapping_sub(start as usize);
-    bytes
-        .checked_div(size_of::<ngx_table_elt_t>())
-        .unwrap_or_default()
+/// What a view of a [`Lone`] field needs, in one piece of memory. Behind it comes the text that is left.
+#[repr(C)]
+struct Place {
+    kept: pool::Kept<View>,
+    /// The field as the client sent it.
+    field: ngx_table_elt_t,
+    /// The array of such fields.
+    #[cfg(not(nginx_header_chains))]
+    fields: *mut ngx_table_elt_t,
 }
 
-/// Is there a `Cookie` field from `start` up to `end`?
-#[inline]
-unsafe fn has_cookie(start: *mut ngx_table_elt_t, end: *mut ngx_table_elt_t) -> bool {
-    let mut field = start;
-    while field != end {
-        // SAFETY: both are in one array of live fields.
+impl Place {
+    /// Memory that is not written yet, and what is left: two pieces together, or the one that is not empty.
+    #[inline]
+    unsafe fn new(
+        r: *mut ngx_http_request_t,
+        [before, after]: [&'static [u8]; 2],
+    ) -> Option<(*mut Self, &'static [u8])> {
+        // SAFETY: `r` is live, and the text lives as long.
         unsafe {
-            if is_cookie(&*field) {
-                return true;
+            let (place, value) = if before.is_empty() {
+                (pool::array((*r).pool, 1)?, after)
+            } else if after.is_empty() {
+                (pool::array((*r).pool, 1)?, before)
+            } else {
+                pool::with_text((*r).pool, [before, after])?
+            };
+            Some((place.as_ptr(), value))
+        }
+    }
+
+    /// Notes a field as it is.
+    #[inline]
+    unsafe fn take(place: *mut Self, field: *const ngx_table_elt_t) -> Cookies {
+        // SAFETY: the place is memory of its own, the field is live.
+        unsafe {
+            let copy = &raw mut (*place).field;
+            copy.copy_from_nonoverlapping(field, 1);
+            #[cfg(nginx_header_chains)]
+            return Cookies(copy);
+            #[cfg(not(nginx_header_chains))]
+            {
+                (*place).fields = copy;
+                Cookies(&raw mut (*place).fields, 1)
             }
-            field = field.add(1);
         }
     }
-    false
 }
