@@ -13,7 +13,7 @@ use session_cookie::action::{respond, Action, Settled};
 use session_cookie::policy::{Policy, SameSite, Style};
 use session_cookie::session::Session;
 use session_cookie::set_cookie::{self, Template, Varying, DATE};
-use session_cookie::text::{is_domain, Sink};
+use session_cookie::text::is_domain;
 use session_cookie::verdict::transferred;
 
 use crate::balancer::Visit;
@@ -21,7 +21,7 @@ use crate::conf::upstream_conf;
 use crate::nginx::headers_in::{OutOfMemory, View};
 use crate::nginx::headers_out::{set_cookies, sets_any, SetCookie};
 use crate::nginx::pool::Text;
-use crate::nginx::{bytes, log, Printable};
+use crate::nginx::{bytes, log, pool, Printable};
 
 /// The filter after us. nginx sets the chain anew for each configuration.
 static mut NEXT: ngx_http_output_header_filter_pt = None;
@@ -44,24 +44,32 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     unsafe {
         if let Some(visit) = Visit::of(r) {
             visit.note_header();
-            if visit.settled() != Settled::Yes && answer_unsettled(r, visit).is_err() {
-                return Status::NGX_ERROR.into();
+            if visit.settled() != Settled::Yes {
+                return filter_unsettled(r, visit);
             }
         }
-        NEXT.map_or(Status::NGX_OK.into(), |next| next(r))
+        pass_on(r)
     }
 }
 
-/// Does for the session what the server's answer calls for, if it is not known that this is nothing.
+/// The same if it is not known that the session needs nothing. Apart, so that what mostly happens takes no
+/// registers.
 #[inline(never)]
-unsafe fn answer_unsettled(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfMemory> {
-    // SAFETY: the request is live, and its header was not sent.
+unsafe fn filter_unsettled(r: *mut ngx_http_request_t, visit: &Visit) -> ngx_int_t {
+    // SAFETY: as above.
     unsafe {
-        if visit.settled() == Settled::UnlessSet && !sets_any(r) {
-            return Ok(());
+        let needs_nothing = visit.settled() == Settled::UnlessSet && !sets_any(r);
+        if !needs_nothing && answer(r, visit).is_err() {
+            return Status::NGX_ERROR.into();
         }
-        answer(r, visit)
+        pass_on(r)
     }
+}
+
+/// Calls the filter after us.
+unsafe fn pass_on(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: as above; only the start of a configuration writes to it.
+    unsafe { NEXT.map_or(Status::NGX_OK.into(), |next| next(r)) }
 }
 
 /// Does for the session what the server's answer calls for.
@@ -82,18 +90,8 @@ unsafe fn answer(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfM
         match respond(policy, &visit.reading, served, sets, now) {
             Action::None => Ok(()),
             Action::Insert(session) => insert(r, visit, session, now),
-            Action::Rewrite(id) => edit(
-                r,
-                id,
-                |field| set_cookie::parse(field, &policy.cookie),
-                |_, parts, out| set_cookie::rewrite(&parts, id, out),
-            ),
-            Action::Prefix(id) => edit(
-                r,
-                id,
-                |field| set_cookie::value_place(field, &policy.cookie),
-                |field, value, out| set_cookie::prefix(field, value, id, out),
-            ),
+            Action::Rewrite(id) => edit(r, |field| set_cookie::rewrite(field, &policy.cookie, id)),
+            Action::Prefix(id) => edit(r, |field| set_cookie::prefix(field, &policy.cookie, id)),
         }
     }
 }
@@ -107,26 +105,18 @@ unsafe fn own(
     unsafe { set_cookies(r).filter(|field| set_cookie::sets(field.value(), &policy.cookie)) }
 }
 
-/// Edits the fields in which the server behind sets the cookie, which are those in which `find` finds what
-/// `write` needs.
+/// Edits the fields in which the server behind sets the cookie: those of which `edited` gives pieces.
 #[inline(always)]
-unsafe fn edit<T>(
+unsafe fn edit<'a, const N: usize>(
     r: *mut ngx_http_request_t,
-    id: &[u8],
-    find: impl Fn(&'static [u8]) -> Option<T>,
-    write: impl Fn(&[u8], T, &mut Text),
+    edited: impl Fn(&'a [u8]) -> Option<[&'a [u8]; N]>,
 ) -> Result<(), OutOfMemory> {
     // SAFETY: the request is live, and so are its fields; the list does not grow while it is read.
     unsafe {
         for field in set_cookies(r) {
-            let value = field.value();
-            let Some(found) = find(value) else {
-                continue;
-            };
-            let room = value.len().saturating_add(id.len()).saturating_add(1);
-            let mut out = Text::new((*r).pool, room).ok_or(OutOfMemory)?;
-            write(value, found, &mut out);
-            field.set(out.into_bytes());
+            if let Some(pieces) = edited(field.value()) {
+                field.set(pool::join((*r).pool, pieces).ok_or(OutOfMemory)?);
+            }
         }
     }
     Ok(())
@@ -158,13 +148,7 @@ unsafe fn transfer(
                 [id, b"", rest]
             }
         };
-        let room = parts
-            .iter()
-            .map(|part| part.len())
-            .fold(0, usize::saturating_add);
-        let mut out = Text::new((*r).pool, room).ok_or(OutOfMemory)?;
-        parts.iter().for_each(|part| out.put(part));
-        Ok(out.into_bytes())
+        pool::join((*r).pool, parts).ok_or(OutOfMemory)
     }
 }
 

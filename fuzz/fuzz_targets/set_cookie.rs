@@ -7,9 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::{first_hidden, strip, values, Hide, Name, Rule};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
-use session_cookie::set_cookie::{
-    parse, prefix, rewrite, sets, value_place, ByVariables, Template, Varying,
-};
+use session_cookie::set_cookie::{parse, prefix, rewrite, sets, ByVariables, Template, Varying};
 use session_cookie::text::{is_attribute_value, is_cookie_value, is_token};
 use session_cookie_fuzz::{parted, text, written, NAMES};
 
@@ -47,7 +45,7 @@ fn edit(field: &[u8], id: &[u8]) {
         let is_set = expected.is_some_and(|pair| pair.0 == name);
         assert_eq!(sets(field, name), is_set);
         assert_eq!(parse(field, name).is_some(), is_set);
-        assert_eq!(value_place(field, &Name::new(name)).is_some(), is_set);
+        assert_eq!(prefix(field, &Name::new(name), id).is_some(), is_set);
     }
     let Some((name, value)) = expected else {
         return;
@@ -57,8 +55,8 @@ fn edit(field: &[u8], id: &[u8]) {
     assert_eq!([parts.before, parts.value, parts.after].concat(), field);
 
     // Only the value changes.
-    let room = field.len() + id.len();
-    let rewritten = written(room, |out| rewrite(&parts, id, out));
+    let rewritten = rewrite(field, name, id).expect("the name is the field's");
+    let rewritten = rewritten.concat();
     let again = parse(&rewritten, name).expect("an edited field has a value");
     assert_eq!(
         (again.before, again.value, again.after),
@@ -66,9 +64,8 @@ fn edit(field: &[u8], id: &[u8]) {
     );
 
     let ready = &Name::new(name);
-    let place = value_place(field, ready);
-    assert_eq!(place, Some(parts.before.len()));
-    let prefixed = written(room + 1, |out| prefix(field, parts.before.len(), id, out));
+    let prefixed = prefix(field, ready, id).expect("the name is the field's");
+    let prefixed = prefixed.concat();
     let again = parse(&prefixed, name).expect("an edited field has a value");
     assert_eq!((again.before, again.after), (parts.before, parts.after));
 

@@ -110,13 +110,17 @@ impl Iterator for SetCookies {
 /// Is it a `Set-Cookie` field that was not removed?
 #[inline(always)]
 fn is_set_cookie(field: &ngx_table_elt_t) -> bool {
-    field.key.len == SET_COOKIE.len() && field.hash != 0 && is_called_set_cookie(field)
+    if field.key.len != SET_COOKIE.len() || field.hash == 0 {
+        return false;
+    }
+    // SAFETY: the key of a live field, which has letters.
+    let key = unsafe { core::slice::from_raw_parts(field.key.data, SET_COOKIE.len()) };
+    key == SET_COOKIE || is_set_cookie_in_other_case(key)
 }
 
+/// Hardly anybody writes it like this.
+#[cold]
 #[inline(never)]
-fn is_called_set_cookie(field: &ngx_table_elt_t) -> bool {
-    // SAFETY: the key of a live field.
-    let key = unsafe { bytes(field.key) };
-    // Nearly everybody writes it like this.
-    key == SET_COOKIE || key.eq_ignore_ascii_case(SET_COOKIE)
+fn is_set_cookie_in_other_case(key: &[u8]) -> bool {
+    key.eq_ignore_ascii_case(SET_COOKIE)
 }

@@ -48,37 +48,27 @@ pub fn sets(field: &[u8], name: &[u8]) -> bool {
     after_name(field, name).is_some()
 }
 
-/// Writes a server's field with the id in place of the value.
+/// A server's field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.
 #[inline]
-pub fn rewrite(parts: &Parts, id: &[u8], out: &mut impl Sink) {
-    out.put(parts.before);
-    out.put(id);
-    out.put(parts.after);
+pub fn rewrite<'a>(field: &'a [u8], name: &[u8], id: &'a [u8]) -> Option<[&'a [u8]; 3]> {
+    let parts = parse(field, name)?;
+    Some([parts.before, id, parts.after])
 }
 
-/// Where the value begins in a field that sets the cookie of exactly this name: at [`Parts::value`].
+/// A server's field with the id before the value, in pieces, if it sets the cookie of exactly this name.
 #[inline(always)]
-pub fn value_place(field: &[u8], name: &Name) -> Option<usize> {
+pub fn prefix<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8]; 4]> {
     let behind_name = name.strip(trim_start(field))?;
     let rest = trim_start(behind_name).strip_prefix(b"=")?;
     let value = trim_start(rest);
-    // Without a value, white space stands behind it.
+    // Without a value, white space stands behind it: as in `parse`.
     let value = match value {
         [] | [b';', ..] => rest,
         _ => value,
     };
     // It is the end of the field.
-    Some(field.len().wrapping_sub(value.len()))
-}
-
-/// Writes a server's field with the id before the value, which begins at `value`.
-#[inline]
-pub fn prefix(field: &[u8], value: usize, id: &[u8], out: &mut impl Sink) {
-    let (before, rest) = field.split_at_checked(value).unwrap_or((field, &[]));
-    out.put(before);
-    out.put(id);
-    out.put(&[PREFIX_END]);
-    out.put(rest);
+    let before = field.get(..field.len().wrapping_sub(value.len()))?;
+    Some([before, id, &[PREFIX_END], value])
 }
 
 /// The most bytes that [`Varying::expires`] has.
@@ -334,17 +324,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn rewritten(field: &str) -> String {
-        let parts = parse(field.as_bytes(), b"s").unwrap();
-        let mut out = Vec::new();
-        rewrite(&parts, b"ID", &mut out);
-        String::from_utf8(out).unwrap()
+        let pieces = rewrite(field.as_bytes(), b"s", b"ID").unwrap();
+        String::from_utf8(pieces.concat()).unwrap()
     }
 
     fn prefixed(field: &str) -> String {
-        let value = value_place(field.as_bytes(), &Name::new(b"s")).unwrap();
-        let mut out = Vec::new();
-        prefix(field.as_bytes(), value, b"ID", &mut out);
-        String::from_utf8(out).unwrap()
+        let pieces = prefix(field.as_bytes(), &Name::new(b"s"), b"ID").unwrap();
+        String::from_utf8(pieces.concat()).unwrap()
     }
 
     #[test]
@@ -510,8 +496,9 @@ mod tests {
         fn any_field_is_its_parts(field in "[ \t]?(s|ss|t)[ \t]?=?[ \t]?[s;=~ \t]{0,5}.{0,9}") {
             let field = field.into_bytes();
             let parts = parse(&field, b"s");
-            let place = value_place(&field, &Name::new(b"s"));
-            prop_assert_eq!(place, parts.map(|parts| parts.before.len()));
+            let name = Name::new(b"s");
+            let before = prefix(&field, &name, b"ID").map(|[before, ..]| before);
+            prop_assert_eq!(before, parts.map(|parts| parts.before));
             if let Some(parts) = parts {
                 prop_assert_eq!([parts.before, parts.value, parts.after].concat(), field);
             }
