@@ -20,6 +20,7 @@ from measure import memory, report
 from measure.cases import CASES, OWN_CASES, by_name
 from measure.instructions import measure
 from measure.load import Field
+from measure.programs import LAYOUTS
 from measure.report import key
 from measure.startup import loading
 
@@ -81,8 +82,8 @@ class Bench:
         if args.haproxy:
             self.results["versions"].append(f"HAProxy {version(args.haproxy, r'version ([0-9.]+)')}")
 
-    def one(self, kind, case, count, zone=False, place="middle", pool="16k"):
-        name = key(kind, case.name, count, zone, place, pool)
+    def one(self, kind, case, count, zone=False, place="middle", pool="16k", layout=0):
+        name = key(kind, case.name, count, zone, place, pool, layout)
         if name in self.results["instructions"]:
             return
         nginx, module = (
@@ -93,17 +94,20 @@ class Bench:
         if case.name.startswith("own-"):
             module = None
         cost = measure(
-            case, nginx, module, self.args.nginx, count=count, zone=zone, place=place, pool=pool
+            case, nginx, module, self.args.nginx, count=count, zone=zone, place=place, pool=pool,
+            layout=layout,
         )
         self.results["instructions"][name] = round(cost.total)
 
     def instructions(self):
         cases = [by_name()[name] for name in self.results["cases"]]
         own = {**by_name(), **by_name(OWN_CASES)}
-        for name in self.results["cases"]:
-            self.one("ours", by_name()[name], 2, pool=None)
-        for name in self.results["own"]:
-            self.one("own", own[name], 2, pool=None)
+        say("instructions, 2 servers, the default pool")
+        for layout in LAYOUTS[:1] if self.args.quick else LAYOUTS:
+            for name in self.results["cases"]:
+                self.one("ours", by_name()[name], 2, pool=None, layout=layout)
+            for name in self.results["own"]:
+                self.one("own", own[name], 2, pool=None, layout=layout)
         for count in self.results["counts"]:
             say(f"instructions, {count} servers")
             for case in cases:

@@ -12,10 +12,10 @@ IDLE = 70
 
 
 def measure(case, nginx, module, backend_nginx, *, count=2, zone=False, place="middle", pool="16k",
-            requests=100, pairs=3, env=None):
+            layout=0, requests=100, pairs=3, env=None):
     """The Slope of one case; dies if the requests did not go the way that the case is about."""
     modules = [module] if module and case.upstream is not None else []
-    proxy = Proxy(nginx, modules, case.upstream or "", zone, count, pool)
+    proxy = Proxy(nginx, modules, case.upstream or "", zone, count, pool, layout)
     with Scratch() as scratch:
         log = scratch.file("behind.log")
         with Backend(scratch, backend_nginx, APPLICATION if case.sets else None, log) as backend:

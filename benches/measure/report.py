@@ -1,7 +1,10 @@
 """The results as tables of Markdown."""
 
+import statistics
+
 from .cases import OWN_CASES, by_name
 from .plot import number, svg
+from .programs import LAYOUTS
 
 
 def table(head, rows):
@@ -13,13 +16,15 @@ def signed(value):
     return f"{value:+,.0f}"
 
 
-def key(nginx, name, count, zone=False, place="middle", pool="16k"):
+def key(nginx, name, count, zone=False, place="middle", pool="16k", layout=0):
     """Under which name a result is kept: JSON's keys are strings."""
     parts = [nginx, name, str(count), place]
     if zone:
         parts.append("zone")
     if pool is None:
         parts.append("default pool")
+    if layout:
+        parts.append(f"layout {layout}")
     return " ".join(parts)
 
 
@@ -41,10 +46,19 @@ def costs(results, nginx, cases, counts):
         row = [case.title()]
         row += [number(got[key(nginx, case.name, count)]) for count in counts]
         for how in variants.values():
-            mine = got[key(nginx, case.name, counts[0], **how)]
-            row.append(signed(mine - got[key(nginx, case.base, counts[0], **how)]) if case.base else "")
+            row.append(signed(over(got, nginx, case, counts[0], how)) if case.base else "")
         rows.append(row)
     return table(["", *[f"{number(count)} servers" for count in counts], *variants], rows)
+
+
+def over(got, nginx, case, count, how):
+    """What a case costs over its base: the median over the layouts of the heap in which both were measured."""
+    differences = []
+    for layout in LAYOUTS:
+        mine, base = (key(nginx, name, count, layout=layout, **how) for name in (case.name, case.base))
+        if mine in got and base in got:
+            differences.append(got[mine] - got[base])
+    return statistics.median(differences)
 
 
 def places(results, nginx, cases, counts):
