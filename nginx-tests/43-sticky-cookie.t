@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Client;
 use POSIX qw(strftime setlocale LC_TIME);
 use Test::Nginx::Socket 'no_plan';
+use Time::HiRes ();
 use Upstreams;
 use Visits;
 
@@ -27,9 +28,9 @@ _EOC_
 # The date of a cookie that was set this second or the last three, as a pattern.
 sub date {
     my ($seconds) = @_;
-    # This clock (time(2)) may be a tick behind nginx's (gettimeofday(2)), and so a second.
-    my $now = time;
-    return '(?:' . join('|', map { strftime('%a, %d-%b-%y %H:%M:%S GMT', gmtime($now + $seconds - $_)) } -1 .. 3) . ')';
+    # nginx's own clock: time(2) may be a tick behind it, and so a second.
+    my $now = int Time::HiRes::time;
+    return '(?:' . join('|', map { strftime('%a, %d-%b-%y %H:%M:%S GMT', gmtime($now + $seconds - $_)) } 0 .. 3) . ')';
 }
 
 log_level('info');

@@ -1,4 +1,4 @@
-# Ten thousand requests with hostile Cookie and Set-Cookie headers: every one is answered, nothing is
+# Thirty thousand requests with hostile Cookie and Set-Cookie headers: every one is answered, nothing is
 # injected, nobody dies, memory stays. The headers come from a generator without chance, so that a
 # failure can be had again; "request N" of a failure is its argument.
 
@@ -7,6 +7,7 @@ use Test::Nginx::Socket 'no_plan';
 use Digest::MD5 'md5_hex';
 use IO::Select;
 use IO::Socket::INET;
+use List::Util 'max';
 
 repeat_each(1);
 no_shuffle();
@@ -15,12 +16,13 @@ no_root_location();
 master_on();
 log_level('warn');
 
-# Twice over the same requests, in each block: memory may grow the first time only.
+# Over the same requests again and again, in each block: memory may grow at first only.
 our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
 our %requests = $valgrind ? (cookie => 150, set_cookie => 100) : (cookie => 3000, set_cookie => 2000);
 our $start = time;
 our $patience = $valgrind ? 60 : 10;
 our $may_grow = 512;    # kB
+our $passes = $valgrind ? 2 : 6;
 
 our %port = (A => 1985, B => 1986, SETS => 1987);
 our @ids = map { md5_hex("127.0.0.1:$port{$_}") } sort keys %port;
@@ -274,11 +276,13 @@ sub memory_of {
     return <$status> =~ /^VmRSS:\s+(\d+) kB/m ? $1 : undef;
 }
 
-# Sends all requests twice. $wrong says what is wrong with the answer to one, if anything.
+# Sends all requests six times. $wrong says what is wrong with the answer to one, if anything. What the worker has at most
+# in the later half is compared with the earlier one: an allocator that keeps freed memory for a while, as
+# AddressSanitizer's does, has now more and now less.
 sub all_answered {
     my ($requests, $wrong) = @_;
     my (@failures, @memory, %worker, %status);
-    for my $pass (1, 2) {
+    for my $pass (1 .. $passes) {
         pipelined($requests, sub {
             my ($number, $response) = @_;
             my $what = $response ? $wrong->($number, $response) : 'no answer';
@@ -288,13 +292,14 @@ sub all_answered {
         });
         push @memory, map { memory_of($_) // () } keys %worker;
     }
-    is(scalar(@failures), 0, "$main::name - each of " . 2 * @$requests . ' requests has its answer')
+    is(scalar(@failures), 0, "$main::name - each of " . $passes * @$requests . ' requests has its answer')
         or diag(join "\n", @failures > 20 ? @failures[0 .. 19] : @failures);
-    ok(($status{200} // 0) > @$requests, "$main::name - most of them 200");
+    ok(($status{200} // 0) > $passes / 2 * @$requests, "$main::name - most of them 200");
     is(scalar(keys %worker), 1, "$main::name - all from one worker, which is still that one") or diag(join ' ', keys %worker);
     return if $valgrind;
-    is(scalar(@memory), 2, "$main::name - which tells its memory");
-    cmp_ok($memory[-1] - $memory[0], '<', $may_grow, "$main::name - which does not grow (@memory kB)");
+    is(scalar(@memory), $passes, "$main::name - which tells its memory");
+    my ($earlier, $later) = (max(@memory[0 .. $passes / 2 - 1]), max(@memory[$passes / 2 .. $#memory]));
+    cmp_ok($later - $earlier, '<', $may_grow, "$main::name - which does not grow (@memory kB)");
 }
 
 run_tests();
