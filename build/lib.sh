@@ -16,7 +16,7 @@ say() {
 die() {
     printf 'error: %s\n' "$1" >&2
     shift
-    [ $# = 0 ] || printf '       %s\n' "$@" >&2
+    [ $# = 0 ] || printf '%s\n' "$@" | sed 's/^/       /' >&2
     exit 1
 }
 
@@ -78,6 +78,45 @@ as_root() {
     fi
 }
 
+# What building lacks, a line for each: the package that brings it, and what it is. It is looked for as the
+# build will, since what brings it may have another name.
+missing_to_build() (
+    command -v "${CC:-cc}" >/dev/null || say "gcc           a C compiler, ${CC:-cc}"
+    command -v make >/dev/null || say "make          make"
+    command -v clang >/dev/null || say "clang         clang, which tells bindgen where headers are"
+    # where the crate clang-sys looks, in short
+    set -- /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* \
+        /usr/local/lib*/libclang*.so* "${LIBCLANG_PATH:-/}"/libclang*.so* "${LIBCLANG_PATH:-/no}"
+    for file; do
+        [ ! -f "$file" ] || break
+    done
+    [ -f "$file" ] || say "libclang-dev  libclang, by which bindgen reads the headers of nginx"
+    has_header pcre2.h || has_header pcre.h || say "libpcre2-dev  pcre2.h, the headers of PCRE2"
+    has_header openssl/ssl.h || say "libssl-dev    openssl/ssl.h, the headers of OpenSSL"
+    has_header zlib.h || say "zlib1g-dev    zlib.h, the headers of zlib"
+)
+
+# has_header NAME
+has_header() {
+    printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <%s>\n' "$1" |
+        "${CC:-cc}" -E - >/dev/null 2>&1
+}
+
+# Fails in words unless there is what building needs.
+need_to_build() {
+    wanted=$(sed -n 's/^rust-version = "\([0-9.]*\)"/\1/p' Cargo.toml)
+    found=$(cargo --version 2>/dev/null | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/') || :
+    [ -n "$found" ] ||
+        die "there is no cargo: install Rust $wanted or newer," \
+            "from the distribution (apt-get install cargo) or from https://rustup.rs"
+    [ "${found%%.*}" -gt "${wanted%%.*}" ] || [ "${found#*.}" -ge "${wanted#*.}" ] ||
+        die "cargo is that of Rust $found, and Rust $wanted or newer is needed:" \
+            "a newer one of the distribution (on Debian 12 apt-get install cargo-web), or from https://rustup.rs"
+    missing=$(missing_to_build | sed 's/^[^ ]* *//')
+    [ -z "$missing" ] || die "building needs what is not here:" "$missing" "$(
+        if command -v apt-get >/dev/null; then say "make deps installs it"; else say "install it"; fi)"
+}
+
 # missing_packages NAME ...: those that dpkg does not list as installed
 missing_packages() {
     for package; do
@@ -98,12 +137,36 @@ install_packages() {
 }
 
 # install_unstarted NAME ...
-# The same, but servers among the packages do not start, as theirs would on ports that nobody asked for.
+# The same, but servers among the packages do not start, as theirs would on ports that nobody asked for:
+# invoke-rc.d asks /usr/sbin/policy-rc.d. A file that somebody else has put there stays. One of ours is left
+# from a run that was killed, or belongs to one that is still busy: this run puts its own in its place.
+# Each removes only what it wrote, which its second line tells.
 install_unstarted() (
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
-        printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
-        as_root chmod 755 /usr/sbin/policy-rc.d
+    policy=/usr/sbin/policy-rc.d
+    mark='# ngx-http-session-sticky: no service starts while build/lib.sh installs packages, process'
+    ours=yes
+    if [ -e "$policy" ] || [ -L "$policy" ]; then
+        grep -q "^$mark [0-9]*\$" "$policy" 2>/dev/null || ours=no
+    fi
+    if [ "$ours" = yes ]; then
+        # A shell that a signal ends does not run its trap of EXIT.
+        trap remove_policy EXIT
+        trap 'exit 129' HUP
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        # Renamed when it is whole: what was written in part would not be known as ours.
+        printf '#!/bin/sh\n%s %s\nexit 101\n' "$mark" "$$" |
+            as_root tee "$policy.$$" >/dev/null
+        as_root chmod 755 "$policy.$$"
+        as_root mv -f "$policy.$$" "$policy"
     fi
     install_packages "$@"
 )
+
+# The end of install_unstarted, in its subshell.
+remove_policy() {
+    trap '' HUP INT TERM
+    set -- "$policy.$$"
+    ! grep -q "^$mark $$\$" "$policy" 2>/dev/null || set -- "$@" "$policy"
+    as_root rm -f "$@"
+}
