@@ -52,7 +52,7 @@ export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS
 export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
 	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED SEEDS BROWSER SCREENSHOTS
 
-.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-crates check-nginx chaos soak \
+.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates check-nginx chaos soak \
 	seeds-tests browser-tests \
 	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-deps lint demo fuzz clean
 .NOTPARALLEL:
@@ -77,7 +77,7 @@ install:
 uninstall:
 	@sh build/uninstall.sh
 
-#: make deps                 install what building needs beyond Rust
+#: make deps                 install what building needs beyond Rust; `make` only says what is missing
 #: make test-deps            install what testing needs: Debian's nginx, Test::Nginx, valgrind ...
 deps:
 	@sh build/deps.sh
@@ -85,17 +85,21 @@ deps:
 test-deps: deps
 	@sh build/test-deps.sh
 
-#: make test                 every test: the crates', nginx-tests on both versions of nginx, a minute of
+#: make test                 every test: of the build, the crates', nginx-tests on both versions of nginx, a minute of
 #:                             chaos, and what requests cost
-test: test-deps test-crates
+test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY=
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY='$(DISTRIBUTION_NGINX)'
 	@$(MAKE) --no-print-directory chaos NGINX_BINARY= CHAOS_SEED=1
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
+#: make test-build           only the tests of the scripts in build/
+test-build:
+	@sh build/test-build.sh
+
 #: make test-crates          only the crates' tests, which need no nginx
 test-crates:
-	cargo test --package session-cookie
+	cargo test --locked --package session-cookie
 
 #: make check-nginx          nginx-tests with one nginx, the one of `make` or NGINX_BINARY=FILE
 #:      TESTS='FILE ...'        only these of nginx-tests/*.t

@@ -4,17 +4,17 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-if ! command -v dpkg-query >/dev/null; then
-    say "not a Debian: install clang, gcc, make and the headers of OpenSSL, PCRE2 and zlib"
-    exit
-fi
-
 # gcc, make: build nginx
 # clang, libclang-dev: bindgen reads nginx's headers with them
 # libpcre2-dev, libssl-dev, zlib1g-dev: nginx's headers include theirs
-missing=$(missing_packages gcc make clang libclang-dev libpcre2-dev libssl-dev zlib1g-dev)
+missing=$(missing_to_build)
 [ -n "$missing" ] || exit 0
+command -v apt-get >/dev/null ||
+    die "not a Debian, and building needs what is not here:" "$(say "$missing" | sed 's/^[^ ]* *//')" "install it"
 
-say "-- installing, to build nginx and its module:$missing"
+missing=$(say "$missing" | sed 's/ .*//')
 # shellcheck disable=SC2086 # a list of words
-install_packages $missing
+set -- $missing
+say "-- installing, to build nginx and its module: $*"
+install_packages "$@"
+[ -z "$(missing_to_build)" ] || die "installed, and still not here:" "$(missing_to_build)"

@@ -8,7 +8,7 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-sh build/deps.sh
+need_to_build
 
 target=${CARGO_TARGET_DIR:-target}
 messages=$(mktemp)
@@ -17,7 +17,7 @@ trap 'rm -f "$messages"' EXIT
 # A folder of cargo's for each nginx, so that building for one leaves the other's results in place.
 # cargo tells in JSON where it put things: their names hold hashes and several may lie about.
 build() {
-    cargo build --release --message-format=json-render-diagnostics "$@" >"$messages"
+    cargo build --locked --release --message-format=json-render-diagnostics "$@" >"$messages"
 }
 
 if is_vendored; then

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Runs the tests of the scripts in build/: tests/build.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+say "-- tests of the build"
+exec python3 -B -m unittest discover --start-directory tests/build

@@ -1,0 +1,79 @@
+"""Building installs nothing unasked: it says what is missing, and how to get it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ["sh", "cat", "cp", "cut", "dirname", "env", "grep", "id", "mkdir", "mktemp", "rm", "sed", "tr"]
+
+
+class Missing(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.bin = Path(folder.name) / "bin"
+        self.bin.mkdir()
+        self.called = Path(folder.name) / "called"
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(shutil.which(tool))
+        for tool in ("apt-get", "sudo"):
+            self.program(tool, f'#!/bin/sh\necho "{tool} $*" >>{self.called}\nexit 1\n')
+        # no package is installed
+        self.program("dpkg-query", "#!/bin/sh\nexit 1\n")
+        self.cargo("1.95.0")
+
+    def program(self, name, text):
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(0o755)
+
+    def cargo(self, version):
+        self.program("cargo", f'#!/bin/sh\n[ "$*" = --version ] && echo "cargo {version} (a b)"\n')
+
+    def build(self):
+        """What `make` says that fails."""
+        ran = subprocess.run(
+            ["sh", "build/module.sh"],
+            cwd=ROOT,
+            env={"PATH": str(self.bin), "CARGO_TARGET_DIR": "target"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        self.assertNotEqual(ran.returncode, 0)
+        self.assertFalse(self.called.exists(), "a package manager was called")
+        return ran.stderr
+
+    def test_what_is_missing_is_named_and_make_deps(self):
+        said = self.build()
+        for words in ("a C compiler, cc", "clang", "openssl/ssl.h", "make deps installs it"):
+            self.assertIn(words, said)
+
+    def test_what_is_there_is_not_named(self):
+        for tool in ("cc", "make"):
+            self.program(tool, "#!/bin/sh\n")
+        said = self.build()
+        self.assertIn("clang", said)
+        for words in ("a C compiler", "openssl/ssl.h"):
+            self.assertNotIn(words, said)
+
+    def test_no_rust(self):
+        (self.bin / "cargo").unlink()
+        self.assertIn("there is no cargo: install Rust 1.85 or newer", self.build())
+
+    def test_an_old_rust(self):
+        for version in ("1.84.1", "0.66.0"):
+            self.cargo(version)
+            self.assertIn("and Rust 1.85 or newer is needed", self.build())
+
+    def test_a_new_rust(self):
+        for version in ("1.85.0", "1.100.0-nightly", "2.0.0"):
+            self.cargo(version)
+            self.assertIn("building needs what is not here", self.build())
+
+
+if __name__ == "__main__":
+    unittest.main()
