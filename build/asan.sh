@@ -43,7 +43,7 @@ CC=clang \
     RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes" \
     CARGO_PROFILE_RELEASE_DEBUG=1 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_LTO=off \
     CARGO_TARGET_DIR=$target \
-    cargo +nightly build --release --target "$triple" --package "$module" --package "$probe" \
+    cargo +nightly build --locked --release --target "$triple" --package "$module" --package "$probe" \
     --features vendored --message-format=json-render-diagnostics >"$messages"
 
 # cargo tells in JSON where it put things, as in module.sh.

@@ -5,5 +5,5 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-cargo bench --package session-cookie --bench time -- --noplot
-cargo bench --package session-cookie --bench instructions
+cargo bench --locked --package session-cookie --bench time -- --noplot
+cargo bench --locked --package session-cookie --bench instructions

@@ -18,10 +18,11 @@ fi
 dir=target/browser
 wanted=tests/browser/requirements.txt
 if ! cmp -s "$wanted" "$dir/requirements.txt"; then
-    say "-- installing, to test: $(tr '\n' ' ' <"$wanted")"
+    say "-- installing, to test: $(tr '\n' ' ' <"${wanted%.txt}.in")"
     rm -rf "$dir"
     /usr/bin/python3 -m venv "$dir"
-    "$dir/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+    "$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+        --requirement "$wanted"
     cp "$wanted" "$dir/"
 fi
 

@@ -28,7 +28,7 @@ python3 -B benches/budget.py objs/nginx "$so" failed "$dir/failed" || status=$?
 say "-- building once more with symbols, to say where the instructions go"
 unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
-    cargo build --release --features vendored --message-format=json-render-diagnostics \
+    cargo build --locked --release --features vendored --message-format=json-render-diagnostics \
     >"$dir/messages"
 built=$(sed -n '/"compiler-artifact"/s/.*"\([^"]*\/lib'"$module"'\.so\)".*/\1/p' "$dir/messages")
 cp "$built" "$dir/$module.so"

@@ -20,7 +20,7 @@ done
 messages=$(mktemp)
 trap 'rm -f "$messages"' EXIT
 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only \
-    cargo build --package chaos --message-format=json-render-diagnostics >"$messages"
+    cargo build --locked --package chaos --message-format=json-render-diagnostics >"$messages"
 chaos=$(sed -n '/"compiler-artifact"/s/.*"executable":"\([^"]*\/chaos\)".*/\1/p' "$messages")
 rm -f "$messages"
 [ -x "$chaos" ] || die "cargo did not say where it built tests/chaos"

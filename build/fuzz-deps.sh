@@ -16,5 +16,5 @@ fi
 
 cargo fuzz --version >/dev/null 2>&1 || {
     say "-- installing, to fuzz: cargo-fuzz"
-    cargo install --locked --quiet cargo-fuzz
+    cargo install --locked --quiet cargo-fuzz@0.13.2
 }

@@ -5,6 +5,9 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
+# cargo fuzz has no --locked of its own: what this accepts, it does not change.
+cargo +nightly fetch --locked --quiet --manifest-path fuzz/Cargo.toml
+
 seconds=${FUZZ_SECONDS:-600}
 for target in ${TARGETS:-$(cargo +nightly fuzz list)}; do
     say "-- $target, $seconds seconds"

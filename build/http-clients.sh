@@ -8,8 +8,9 @@ dir=target/http-clients
 wanted=tests/clients/requirements.txt
 cmp -s "$wanted" "$dir/requirements.txt" && exit
 
-say "-- installing, to test: $(tr '\n' ' ' <"$wanted")"
+say "-- installing, to test: $(tr '\n' ' ' <"${wanted%.txt}.in")"
 rm -rf "$dir"
 /usr/bin/python3 -m venv "$dir"
-"$dir/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+"$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+    --requirement "$wanted"
 cp "$wanted" "$dir/"

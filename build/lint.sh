@@ -9,4 +9,4 @@ unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
 set -x
 cargo fmt --all --check
 [ ! -f fuzz/Cargo.toml ] || cargo fmt --manifest-path fuzz/Cargo.toml --check
-cargo clippy --release --workspace --all-targets --features vendored -- --deny warnings
+cargo clippy --locked --release --workspace --all-targets --features vendored -- --deny warnings

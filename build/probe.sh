@@ -16,7 +16,7 @@ trap 'rm -f "$messages"' EXIT
 # Together with the module, of which nothing is left to do: by itself the probe would need fewer features
 # of some crates, and cargo would build those anew, and nginx with them.
 build() {
-    cargo build --release --package "$module" --package "$probe" \
+    cargo build --locked --release --package "$module" --package "$probe" \
         --message-format=json-render-diagnostics "$@" >"$messages"
 }
 
