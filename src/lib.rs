@@ -5,7 +5,9 @@
 //!
 //! * `ngx_http_session_sticky_server_module` stands before `ngx_http_upstream_module` and takes what is
 //!   ours out of `server`, then hands over to nginx ([`directives::server`]);
-//! * `ngx_http_session_sticky_module` is an `HTTP_AUX_FILTER` and does everything else.
+//! * `ngx_http_session_sticky_module` is a filter and does everything else. It stands behind the filters of all
+//!   other modules (`HTTP_AUX_FILTER`), whatever the order of `load_module`. nginx calls header filters from the
+//!   last to the first: our cookie is among the fields of the response before any of them sees it.
 //!
 //! A request meets [`request`], [`balancer`] and [`response`], in this order.
 
@@ -88,13 +90,14 @@ pub static mut ngx_module_names: [*const c_char; 3] = [
     ptr::null(),
 ];
 
-/// Each module stands before all that follow it here (`src/core/ngx_module.c`, `ngx_add_module`).
+/// Each module stands before the first of those that follow it here (`src/core/ngx_module.c`, `ngx_add_module`).
+/// Filters of other modules stand before `ngx_http_copy_filter_module`, the one before this.
 #[no_mangle]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_module_order: [*const c_char; 5] = [
     c"ngx_http_session_sticky_server_module".as_ptr(),
     c"ngx_http_upstream_module".as_ptr(),
     c"ngx_http_session_sticky_module".as_ptr(),
-    c"ngx_http_copy_filter_module".as_ptr(),
+    c"ngx_http_range_body_filter_module".as_ptr(),
     ptr::null(),
 ];

@@ -10,9 +10,13 @@ use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
 use crate::{argument, bytes};
 
 /// Puts the handler into the phase in which modules edit fields.
-pub(crate) unsafe extern "C" fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
+///
+/// # Safety
+///
+/// Called from `postconfiguration`.
+pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
     const PHASE: usize = ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize;
-    // SAFETY: nginx calls this once in the http block, when all of it was read.
+    // SAFETY: the caller's promise: all of the http block was read.
     unsafe {
         let Some(core) = NgxHttpCoreModule::main_conf_mut(&*cf) else {
             return Status::NGX_ERROR.into();

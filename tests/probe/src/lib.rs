@@ -1,11 +1,12 @@
 //! For tests only: the directive `upstream_peers` answers a request with what nginx has counted for the
-//! servers of its upstreams, and whether anything is lost in their zones, and the argument `remove` takes a
-//! field away from a request. README.md describes both.
+//! servers of its upstreams, and whether anything is lost in their zones; the argument `remove` takes a field away
+//! from a request, and `cookies` shows the cookies of its response or takes them away. README.md describes them.
 //!
 //! It needs an nginx with the zones of upstreams, as every distribution builds it.
 
 #![warn(missing_docs)]
 
+mod cookies;
 mod fields;
 mod peers;
 mod zone;
@@ -28,7 +29,7 @@ use ngx::ngx_string;
 
 static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
-    postconfiguration: Some(fields::install),
+    postconfiguration: Some(install),
     create_main_conf: None,
     init_main_conf: None,
     create_srv_conf: None,
@@ -71,10 +72,22 @@ pub static mut ngx_modules: [*const ngx_module_t; 2] =
 pub static mut ngx_module_names: [*const c_char; 2] =
     [c"ngx_http_upstream_probe_module".as_ptr(), ptr::null()];
 
-/// No module has to stand behind this one.
+/// Where filters of other modules stand (`HTTP_AUX_FILTER`), headers-more and Lua for example.
 #[no_mangle]
 #[allow(non_upper_case_globals)]
-pub static mut ngx_module_order: [*const c_char; 1] = [ptr::null()];
+pub static mut ngx_module_order: [*const c_char; 3] = [
+    c"ngx_http_upstream_probe_module".as_ptr(),
+    c"ngx_http_copy_filter_module".as_ptr(),
+    ptr::null(),
+];
+
+unsafe extern "C" fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx calls this once in the http block, when all of it was read.
+    unsafe {
+        cookies::install();
+        fields::install(cf)
+    }
+}
 
 unsafe extern "C" fn upstream_peers(
     cf: *mut ngx_conf_t,
