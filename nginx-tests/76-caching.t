@@ -25,6 +25,7 @@ no_root_location();
 
 our $http = servers(<<'_EOC_') . <<'_EOC_';
 location /long { add_header Cache-Control max-age=60; return 200 "NAME cookie=[$http_cookie]\n"; }
+location /gone { add_header Cache-Control max-age=60 always; return 404 "NAME gone\n"; }
 location /brief { add_header Cache-Control max-age=1; return 200 "NAME\n"; }
 location /sets { add_header Cache-Control max-age=60; add_header Set-Cookie "app=x"; return 200 "NAME sets\n"; }
 location /route { add_header Cache-Control max-age=60; add_header Set-Cookie "route=own"; return 200 "NAME sets\n"; }
@@ -397,11 +398,14 @@ location = /stored/page { ssi on; proxy_cache_valid 1m; proxy_pass http://u/page
 --- http_config
 map $sent_http_set_cookie $private { "" ""; default private; }
 --- config
-location / { add_header Cache-Control $private; add_header X-Cache $upstream_cache_status; proxy_pass http://u; }
+location / { add_header Cache-Control $private always; add_header X-Cache $upstream_cache_status; proxy_pass http://u; }
 --- request eval
-["GET /long", "GET /long", "GET /long/2", "GET /sets"]
+["GET /long", "GET /long", "GET /long/2", "GET /sets", "GET /gone"]
 --- more_headers eval
-["", "", "Cookie: route=ID_B", "Cookie: route=ID_B"]
+["", "", "Cookie: route=ID_B", "Cookie: route=ID_B", ""]
+--- error_code eval
+[200, 200, 200, 200, 404]
 --- response_headers eval
 ["Set-Cookie: route=ID_A; Path=/\nCache-Control: max-age=60, private", "X-Cache: HIT\n!Set-Cookie\nCache-Control: max-age=60",
- "X-Cache: MISS\n!Set-Cookie\nCache-Control: max-age=60", "Set-Cookie: app=x\nCache-Control: max-age=60, private"]
+ "X-Cache: MISS\n!Set-Cookie\nCache-Control: max-age=60", "Set-Cookie: app=x\nCache-Control: max-age=60, private",
+ "Set-Cookie: route=ID_B; Path=/\nCache-Control: max-age=60, private"]
