@@ -7,6 +7,8 @@
 NGINX_BINARY =
 # Its sources, where no package brings them; must be of exactly its version.
 NGINX_SOURCE_DIR =
+# Where the modules of others are that it was configured with, if not where its `nginx -V` says.
+NGINX_MODULE_DIRS =
 # Where `make install` and `make uninstall` put a staged copy.
 DESTDIR =
 
@@ -49,11 +51,11 @@ MATRIX =
 MATRIX_ROOTS =
 
 export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS
-export NGINX_BINARY NGINX_SOURCE_DIR DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
+export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
 	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED SEEDS BROWSER SCREENSHOTS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates check-nginx chaos soak \
-	seeds-tests browser-tests \
+	seeds-tests browser-tests patched-tests \
 	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-deps lint demo fuzz clean
 .NOTPARALLEL:
 
@@ -65,6 +67,8 @@ help:
 #: make                      the module and an nginx 1.28 to try it with, in objs/
 #: make NGINX_BINARY=FILE    the module for that nginx, in objs/nginx-VERSION/
 #:      NGINX_SOURCE_DIR=DIR    its sources, where no package like nginx-dev brings them
+#:      NGINX_MODULE_DIRS='DIR ...'   the modules of others that it was configured with, if they are no longer
+#:                                where its nginx -V says: folders, or folders in which they are
 build:
 	@sh build/module.sh
 
@@ -96,6 +100,11 @@ test: test-deps test-build test-crates
 #: make test-build           only the tests of the scripts in build/
 test-build:
 	@sh build/test-build.sh
+
+#: make patched-tests        a module of others that patches a structure of nginx, with a real nginx that is
+#:                             built for it: some minutes
+patched-tests:
+	@sh build/patched-tests.sh
 
 #: make test-crates          only the crates' tests, which need no nginx
 test-crates:

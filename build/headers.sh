@@ -2,11 +2,16 @@
 # headers.sh DIR: configures the sources of $NGINX_BINARY's version below DIR, as that binary was
 # configured, and prints the folder: sources in it, results in its objs/.
 #
-# A module fits an nginx if it was compiled with the same headers and the same options, of which
-# nginx compares the version and a signature when it loads one.
+# A module fits an nginx if it was compiled with the same headers and the same options. nginx compares the version
+# and a signature when it loads one, and these know nothing of patches. So here an error is better than headers
+# that may be others.
+#
+#   NGINX_SOURCE_DIR   where these sources are, if not where nginx-dev puts them
+#   NGINX_MODULE_DIRS  where the modules are that this nginx was configured with: folders, or folders of folders
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
+. build/add-ons.sh
 
 need_nginx_binary build
 tree=$1/tree
@@ -49,14 +54,74 @@ else
             "$(advice)"
 fi
 
+for dir in ${NGINX_MODULE_DIRS:-}; do
+    [ -d "$dir" ] || die "there is no folder $dir, which NGINX_MODULE_DIRS names"
+done
+eval "set -- $(nginx_arguments "$NGINX_BINARY")"
+add_ons=
+missing=
+for argument; do
+    case $argument in
+        --add-module=* | --add-dynamic-module=*)
+            if dir=$(add_on "${argument#*=}"); then
+                add_ons="$add_ons $dir"
+            else
+                missing="$missing ${argument#*=}"
+            fi ;;
+    esac
+done
+
+# prove: are the headers in $tree those by which $NGINX_BINARY was compiled?
+prove() {
+    status=0
+    differ=$(sh build/structures.sh "$NGINX_BINARY" "$tree") || status=$?
+    case $status in
+        0) return ;;
+        2) ;;
+        *)
+            die "$source is not what $NGINX_BINARY was built from:" "$differ" \
+                "give it those sources, with the same patches${missing:+, and the modules$missing}" ;;
+    esac
+
+    # A binary without debugging information. Does it have a module that has patched nginx, and not these sources?
+    for dir in $add_ons; do
+        for macro in $(patched_by "$dir"); do
+            if defines "$tree" "$macro" && ! knows "$source" "$macro"; then
+                unpatched "$dir" "$macro"
+            fi
+        done
+    done
+    for dir in $missing; do
+        macro=$(patch_of "$dir")
+        [ -z "$macro" ] || knows "$source" "$macro" || unpatched "$dir" "$macro"
+    done
+
+    # Do these sources have patches that ask for what a module defines that is not here?
+    [ -n "$missing" ] || return 0
+    macros=$(foreign_macros "$tree" | tr '\n' ' ')
+    [ -z "$macros" ] ||
+        die "the headers of nginx in $source depend on ${macros% }, and modules that may define" \
+            "that are not here:$missing" \
+            "say where they are: make NGINX_MODULE_DIRS='DIR ...', each the folder of a module or of several"
+}
+
+# unpatched DIR MACRO
+unpatched() {
+    die "$source is not what $NGINX_BINARY was built from:" \
+        "that nginx has the module $1, which patches nginx, and these sources know no $2;" \
+        "give it the sources with that patch"
+}
+
 configured_for=$tree/.configured-for
 key=$(mktemp)
 trap 'rm -f "$key"' EXIT
 {
     say "$source"
-    cksum <"$source/src/core/nginx.h"
-    "$NGINX_BINARY" -V 2>&1
-    cat build/headers.sh
+    # shellcheck disable=SC2086 # a list of words: nginx's makefiles take no path with a space either
+    find -L "$source/src" "$source/auto" $add_ons \( -name '*.h' -o -path '*/auto/*' -o -name 'config*' \) \
+        -type f -exec cksum {} +
+    identity "$NGINX_BINARY"
+    cat build/headers.sh build/add-ons.sh build/structures.sh build/layouts.awk
 } >"$key"
 
 if ! cmp -s "$key" "$configured_for"; then
@@ -75,13 +140,14 @@ if ! cmp -s "$key" "$configured_for"; then
     configure=./configure
     [ -f "$source/configure" ] || configure=auto/configure
 
-    eval "set -- $(nginx_arguments "$NGINX_BINARY")"
     for argument; do
         shift
         case $argument in
-            # Modules of others, and nginx's that need further libraries: built apart from the
-            # core, or at least without a say in what its structures look like.
-            --add-module=* | --add-dynamic-module=*) continue ;;
+            --add-module=* | --add-dynamic-module=*)
+                dir=$(add_on "${argument#*=}") || continue
+                argument=${argument%%=*}=$dir ;;
+            # nginx's modules that need further libraries: built apart from the core, or at least without a
+            # say in what its structures look like.
             --with-*geoip_module* | --with-*image_filter_module* | --with-*perl* | \
                 --with-*xslt_module* | --with-google_perftools_module*) continue ;;
             # Libraries compiled into this nginx from their sources: the system's headers do.
@@ -96,11 +162,18 @@ if ! cmp -s "$key" "$configured_for"; then
         set -- "$@" "$argument"
     done
 
-    (cd "$tree" && sh "$configure" "$@") >"$tree.log" 2>&1 || {
+    (cd "$tree" && sh "$configure" "$@") </dev/null >"$tree.log" 2>&1 || {
         tail -n 15 "$tree.log" >&2
+        failed=$(awk 'sub(/^adding module in /, "") { dir = $0 } / was configured$/ { dir = "" }
+            END { print dir }' "$tree.log")
+        [ -z "$failed" ] ||
+            die "the module in $failed, which is in $NGINX_BINARY, cannot be configured, see $tree.log:" \
+                "nginx's structures may depend on what it defines;" \
+                "install what it needs, as when that nginx was built"
         die "configure failed, see $tree.log and $tree/objs/autoconf.err;" \
             "if it is a library that is missing: make deps"
     }
+    prove
     cp "$key" "$configured_for"
 fi
 

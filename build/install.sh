@@ -13,6 +13,8 @@ if command -v cargo >/dev/null; then
     sh build/module.sh
 elif [ -f "$so" ]; then
     # sudo make install: the root of many machines has no Rust, what was built before will do.
+    is_vendored || is_built_for "$NGINX_BINARY" "$(module_dir)" ||
+        die "$so was built for another nginx than $NGINX_BINARY is now: make NGINX_BINARY=$NGINX_BINARY"
     sh build/check-load.sh "$NGINX_BINARY" "$so"
 else
     die "there is no $so yet: make NGINX_BINARY=$NGINX_BINARY"

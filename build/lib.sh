@@ -54,6 +54,15 @@ need_nginx_binary() {
     [ -n "${NGINX_BINARY:-}" ] ||
         die "which nginx? Say for example: make $1 NGINX_BINARY=/usr/sbin/nginx"
     [ -x "$NGINX_BINARY" ] || die "there is no program $NGINX_BINARY"
+    case $("$NGINX_BINARY" -v 2>&1) in
+        *openresty/*) other=OpenResty ;;
+        "Tengine version:"*) other=Tengine ;;
+        "Angie version:"*) other=Angie ;;
+        "freenginx version:"*) other=freenginx ;;
+        *) other= ;;
+    esac
+    [ -z "$other" ] ||
+        die "$NGINX_BINARY is $other, and this module is for nginx: the sources of the two differ"
     [ -n "$(nginx_version "$NGINX_BINARY")" ] ||
         die "$NGINX_BINARY -v does not tell the version of an nginx"
 }
@@ -65,6 +74,17 @@ module_dir() {
     else
         say "objs/nginx-$(nginx_version "$NGINX_BINARY")"
     fi
+}
+
+# identity NGINX: tells this binary from any other
+identity() {
+    "$1" -V 2>&1
+    cksum <"$(readlink -f "$1")"
+}
+
+# is_built_for NGINX DIR: is what is in DIR for this binary?
+is_built_for() {
+    identity "$1" | cmp -s - "$2/built-for"
 }
 
 # as_root COMMAND ...

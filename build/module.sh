@@ -4,6 +4,8 @@
 #   NGINX_BINARY empty: builds the nginx of the crate nginx-src, too
 #                       objs/nginx, objs/ngx_http_session_sticky_module.so
 #   NGINX_BINARY=FILE:  objs/nginx-VERSION/ngx_http_session_sticky_module.so
+#
+# What headers.sh needs to know stands there.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -50,6 +52,10 @@ else
     dir=$(module_dir)
     target=$target/$(basename "$dir")
     mkdir -p "$target"
+
+    # Another nginx of this version may have been configured otherwise: its module must not be left for this
+    # one, whatever happens from here on.
+    is_built_for "$nginx" "$dir" || rm -f "$dir/$module.so"
     NGINX_SOURCE_DIR=$(sh build/headers.sh "$target")
     NGINX_BUILD_DIR=$NGINX_SOURCE_DIR/objs
     export NGINX_SOURCE_DIR NGINX_BUILD_DIR
@@ -60,6 +66,7 @@ built=$(sed -n '/"compiler-artifact"/s/.*"\([^"]*\/lib'"$module"'\.so\)".*/\1/p'
 [ -f "$built" ] || die "cargo did not say where it built the module"
 
 mkdir -p "$dir"
+is_vendored || identity "$nginx" >"$dir/built-for"
 cmp -s "$built" "$dir/$module.so" || install -m 644 "$built" "$dir/$module.so"
 
 sh build/check-load.sh "$nginx" "$dir/$module.so" || {
