@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_conf_t, ngx_http_complex_value_t, ngx_http_core_main_conf_t,
-    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_upstream_init_peer_pt,
-    ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t, ngx_http_variable_t, ngx_int_t,
-    ngx_module_t,
+    ngx_conf_t, ngx_http_complex_value_t, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
+    ngx_int_t, ngx_module_t,
 };
 use ngx::http::{
     HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
@@ -21,8 +20,9 @@ use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
 
 use crate::directives::hide_cookie::{self, HideDirective};
+use crate::nginx::conf;
 use crate::nginx::pool::ALIGNMENT;
-use crate::nginx::{bytes, conf};
+use crate::nginx::variables::CookieVariables;
 use crate::servers::Servers;
 use crate::{request, response};
 
@@ -36,9 +36,8 @@ pub(crate) struct MainConf {
     pub(crate) hide_directives: Vec<HideDirective>,
     /// Does any location hide anything?
     pub(crate) hides: bool,
-    /// Which of nginx's variables show cookies: `$http_cookie` and `$cookie_name`, as indices of the
-    /// values that a request remembers.
-    pub(crate) cookie_variables: Vec<usize>,
+    /// The variables that show cookies.
+    pub(crate) cookie_variables: CookieVariables,
 }
 
 /// What a `server` line said to us.
@@ -141,7 +140,7 @@ impl HttpModule for Sticky {
             if !main.hides {
                 return Status::NGX_OK.into();
             }
-            main.cookie_variables = cookie_variables(core);
+            main.cookie_variables = CookieVariables::of(core);
 
             let phase = core.phases.get_mut(PHASE);
             let Some(phase) = phase else {
@@ -156,25 +155,6 @@ impl HttpModule for Sticky {
         }
         Status::NGX_OK.into()
     }
-}
-
-/// Which of the variables that the configuration uses show cookies.
-///
-/// # Safety
-///
-/// All directives were read.
-unsafe fn cookie_variables(core: &ngx_http_core_main_conf_t) -> Vec<usize> {
-    // SAFETY: an array of variables, whose names live as long as the cycle.
-    let variables: &[ngx_http_variable_t] = unsafe { core.variables.as_slice() };
-    let names = variables.iter().map(|variable| {
-        // SAFETY: as above.
-        unsafe { bytes(variable.name) }
-    });
-    names
-        .enumerate()
-        .filter(|(_, name)| *name == b"http_cookie" || name.starts_with(b"cookie_"))
-        .map(|(index, _)| index)
-        .collect()
 }
 
 /// Runs after those of the modules that pass requests, because all filters stand after them.

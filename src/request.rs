@@ -3,10 +3,10 @@
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, NGX_HTTP_INTERNAL_SERVER_ERROR};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
-use session_cookie::cookie::{self, first_hidden, strip, values, Hides, Rule};
+use session_cookie::cookie::{self, first_hidden, strip, Hides, Rule};
 
 use crate::conf::Sticky;
-use crate::nginx::headers_in::{forget, Lone, Only, OutOfMemory, View};
+use crate::nginx::headers_in::{Lone, Only, OutOfMemory, View};
 use crate::nginx::pool::{self, Text};
 
 /// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
@@ -45,8 +45,9 @@ unsafe fn hide(
             name: rule.name,
             said: one.said,
         };
+        let before = lone.value();
         lone.replace(r, hides, only, one.left)?;
-        forget_cookies(r);
+        forget_cookies(r, core::iter::once(before));
     }
     Ok(())
 }
@@ -63,11 +64,7 @@ unsafe fn hide_any(
         let view = View::of(r);
         let hides = fresh(r, hides, view.rules)?;
         let mut fields = view.installed.values();
-        if !fields.any(|field| {
-            hides
-                .iter()
-                .any(|rule| values(field, rule.name).next().is_some())
-        }) {
+        if !fields.any(|field| hides.iter().any(|rule| first_hidden(field, rule).is_some())) {
             return Ok(());
         }
 
@@ -84,17 +81,20 @@ unsafe fn hide_any(
             }
             Ok(left)
         })?;
-        forget_cookies(r);
+        forget_cookies(r, view.original.values().chain(view.installed.values()));
     }
     Ok(())
 }
 
-/// Makes the request forget what variables said of its cookies.
-unsafe fn forget_cookies(r: *mut ngx_http_request_t) {
+/// Makes the request forget what nginx's variables said of its cookies, which were these fields.
+unsafe fn forget_cookies<'a>(
+    r: *mut ngx_http_request_t,
+    fields: impl Iterator<Item = &'a [u8]> + Clone,
+) {
     // SAFETY: the request is live, and so is its configuration.
     unsafe {
         if let Some(main) = Sticky::main_conf(&*r) {
-            forget(r, &main.cookie_variables);
+            main.cookie_variables.forget(r, fields);
         }
     }
 }

@@ -291,22 +291,6 @@ impl Fields {
     }
 }
 
-/// Makes the request forget these values, which were evaluated before its cookies changed.
-///
-/// # Safety
-///
-/// `r` is live; the indices are of variables of its configuration.
-pub(crate) unsafe fn forget(r: *mut ngx_http_request_t, variables: &[usize]) {
-    for index in variables {
-        // SAFETY: a request remembers a value for every variable of its configuration.
-        unsafe {
-            let value = (*r).variables.add(*index);
-            (*value).set_valid(0);
-            (*value).set_not_found(0);
-        }
-    }
-}
-
 /// The parts of a list of header fields.
 unsafe fn parts(list: *const ngx_list_t) -> impl Iterator<Item = *const ngx_list_part_t> {
     // SAFETY: the list of a live request: parts linked to null.

@@ -106,40 +106,53 @@ pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((id, rest.get(1..)?))
 }
 
-/// A pair that a rule names.
+/// What a rule hides of a pair that it names.
 #[derive(Clone, Copy, Debug)]
 pub struct Hidden {
-    /// The semicolon before it, or the start of the field.
-    before: usize,
-    /// Where its value begins, behind the equals sign.
-    value: usize,
-    /// The semicolon behind it, or the end of the field.
+    /// What goes: the pair with the semicolon before it, or the id and its mark.
+    start: usize,
     end: usize,
+    /// Where the pair ends: at the semicolon behind it, or with the field.
+    pair_end: usize,
 }
 
 impl Hidden {
-    fn new(field: &[u8], pair: Pair) -> Self {
+    #[inline(always)]
+    fn of(field: &[u8], pair: Pair, hide: Hide) -> Option<Self> {
         // They are parts of the field.
-        let end = field.len().wrapping_sub(pair.after.len());
-        Hidden {
-            before: pair.before.len(),
-            value: end.wrapping_sub(pair.value.len()),
+        let pair_end = field.len().wrapping_sub(pair.after.len());
+        let (start, end) = match hide {
+            Hide::Pair => (pair.before.len(), pair_end),
+            Hide::Prefix => {
+                let (id, application) = split_prefix(trim_start(pair.value))?;
+                let end = pair_end.wrapping_sub(application.len());
+                (end.wrapping_sub(id.len()).wrapping_sub(1), end)
+            }
+        };
+        Some(Hidden {
+            start,
             end,
-        }
-    }
-
-    /// Its value in the field in which it was found.
-    #[inline]
-    pub fn value<'h>(&self, field: &'h [u8]) -> &'h [u8] {
-        field.get(self.value..self.end).map_or(&[], trim)
+            pair_end,
+        })
     }
 }
 
-/// The first pair of a field that a rule names.
+/// The first pair of a field of which a rule hides something.
 #[inline]
 pub fn first_hidden(field: &[u8], rule: &Rule) -> Option<Hidden> {
-    let pair = next_pair(field, field, rule.name)?;
-    Some(Hidden::new(field, pair))
+    next_hidden(field, field, rule)
+}
+
+/// The same of the pairs that begin in the last part of a field.
+#[inline(always)]
+fn next_hidden<'h>(field: &'h [u8], mut rest: &'h [u8], rule: &Rule) -> Option<Hidden> {
+    loop {
+        let pair = next_pair(field, rest, rule.name)?;
+        if let Some(hidden) = Hidden::of(field, pair, rule.hide) {
+            return Some(hidden);
+        }
+        rest = pair.after;
+    }
 }
 
 /// Writes the field without what a rule hides, of which `first` is the first; nothing, if nothing is left.
@@ -151,33 +164,24 @@ pub fn strip(field: &[u8], first: Hidden, rule: &Rule, out: &mut impl Sink) {
     // What was not decided about: the start of the field, or what follows something hidden.
     let mut rest = 0;
 
-    let mut pair = first;
+    let mut hidden = first;
     loop {
+        let before = field.get(rest..hidden.start).unwrap_or_default();
         match rule.hide {
-            Hide::Pair => {
-                let before = field.get(rest..pair.before).unwrap_or_default();
-                is_empty &= !put_pairs(before, is_empty, out);
-                rest = pair.end;
-            }
+            Hide::Pair => is_empty &= !put_pairs(before, is_empty, out),
             Hide::Prefix => {
-                let value = field.get(pair.value..pair.end).unwrap_or_default();
-                if let Some((id, application)) = split_prefix(trim_start(value)) {
-                    let application = pair.end.saturating_sub(application.len());
-                    let mark = application.saturating_sub(id.len()).saturating_sub(1);
-                    let before = field.get(rest..mark).unwrap_or_default();
-                    out.put(if is_empty {
-                        without_separators(before)
-                    } else {
-                        before
-                    });
-                    is_empty = false;
-                    rest = application;
-                }
+                out.put(if is_empty {
+                    without_separators(before)
+                } else {
+                    before
+                });
+                is_empty = false;
             }
         }
-        let after = field.get(pair.end..).unwrap_or_default();
-        match next_pair(field, after, rule.name) {
-            Some(next) => pair = Hidden::new(field, next),
+        rest = hidden.end;
+        let after = field.get(hidden.pair_end..).unwrap_or_default();
+        match next_hidden(field, after, rule) {
+            Some(next) => hidden = next,
             None => break,
         }
     }
@@ -406,6 +410,7 @@ mod tests {
             ("s=\"ID~v\"", "s=\"v\""),
             ("s=ID~\"v\"", "s=\"v\""),
             ("s=v", "s=v"),
+            ("; s=v;", "; s=v;"),
             ("s=v; s=ID~w", "s=v; s=w"),
             ("s=ID~; a=b", "s=; a=b"),
             (" s=ID~v;", "s=v"),
@@ -499,28 +504,27 @@ mod tests {
             prop_assert!(values(&field, name).count() <= field.len());
             for hide in [Hide::Pair, Hide::Prefix] {
                 let rule = Rule { name, hide };
+                let said: Vec<_> = values(&field, name)
+                    .map(|value| match hide {
+                        Hide::Pair => Some(value),
+                        Hide::Prefix => split_prefix(value).map(|(id, _)| id),
+                    })
+                    .collect();
                 let first = first_hidden(&field, &rule);
-                prop_assert_eq!(first.map(|first| first.value(&field)), values(&field, name).next());
-                if let Some(first) = first {
+                prop_assert_eq!(first.is_some(), said.iter().any(Option::is_some));
+                let left = first.map(|first| {
                     let mut left = Vec::new();
                     strip(&field, first, &rule, &mut left);
-                    prop_assert!(left.len() <= field.len());
-                    let several = values(&field, name).count() > 1;
-                    let split = split_prefix(first.value(&field)).filter(|_| hide == Hide::Prefix);
-                    match hides(&field, &rule) {
-                        Hides::One(one) => {
-                            prop_assert!(!several);
-                            prop_assert_eq!(one.left.concat(), left);
-                            let said = split.map_or(first.value(&field), |(id, _)| id);
-                            prop_assert_eq!(one.said, said);
-                        }
-                        Hides::Else => {
-                            prop_assert!(several || (hide == Hide::Prefix && split.is_none()));
-                        }
-                        Hides::Nothing => prop_assert!(false, "a pair was found"),
+                    left
+                });
+                prop_assert!(left.iter().all(|left| left.len() < field.len()));
+                match (hides(&field, &rule), said.as_slice()) {
+                    (Hides::Nothing, []) | (Hides::Else, [None] | [_, _, ..]) => {}
+                    (Hides::One(one), [Some(said)]) => {
+                        prop_assert_eq!(Some(one.left.concat()), left);
+                        prop_assert_eq!(one.said, *said);
                     }
-                } else {
-                    prop_assert!(matches!(hides(&field, &rule), Hides::Nothing));
+                    other => prop_assert!(false, "{other:?}"),
                 }
             }
         }
