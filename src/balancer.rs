@@ -253,6 +253,11 @@ struct Earlier(NonNull<Visit>);
 
 impl pool::Keep for Earlier {
     const KIND: pool::Kind = pool::Kind::Visit;
+
+    fn key(&self) -> usize {
+        // SAFETY: the visit lives in the pool in which this is kept.
+        unsafe { self.0.as_ref().request.addr() }
+    }
 }
 
 impl Visit {
@@ -269,7 +274,7 @@ impl Visit {
             if !visit.is_null() {
                 return Some(&mut *visit);
             }
-            pool::find::<Earlier>((*r).pool, |earlier| earlier.0.as_ref().request == r)
+            pool::newest::<Earlier>((*r).pool, r.addr())
                 .map(|mut earlier| earlier.as_mut().0.as_mut())
         }
     }

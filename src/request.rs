@@ -45,9 +45,8 @@ unsafe fn hide(
             name: rule.name,
             said: one.said,
         };
-        let before = lone.value();
-        lone.replace(r, hides, only, one.left)?;
-        forget_cookies(r, core::iter::once(before));
+        let original = lone.replace(r, hides, only, one.left)?;
+        forget_cookies(r, original.values());
     }
     Ok(())
 }
@@ -63,27 +62,56 @@ unsafe fn hide_any(
     unsafe {
         let view = View::of(r);
         let hides = fresh(r, hides, view.rules)?;
-        let mut fields = view.installed.values();
-        if !fields.any(|field| hides.iter().any(|rule| first_hidden(field, rule).is_some())) {
+        let fields = view.installed.values();
+        let mut lefts = pool::Stack::new((*r).pool, fields.clone().count()).ok_or(OutOfMemory)?;
+        for field in fields {
+            lefts.push((field.as_ptr(), without(r, field, hides)?));
+        }
+        let mut lefts = lefts.as_slice().iter();
+        if lefts.clone().all(|(_, left)| left.is_none()) {
             return Ok(());
         }
 
         let rules = concat(r, view.rules, hides)?;
         view.install(r, rules, |field| {
-            let mut left = field;
-            for rule in hides {
-                let Some(first) = first_hidden(left, rule) else {
-                    continue;
-                };
-                let mut text = Text::new((*r).pool, left.len()).ok_or(OutOfMemory)?;
-                strip(left, first, rule, &mut text);
-                left = text.into_bytes();
-            }
-            Ok(left)
+            // Another module may have put fields there of which nginx does not know.
+            let known = lefts
+                .clone()
+                .next()
+                .filter(|(known, _)| *known == field.as_ptr());
+            let left = match known {
+                Some((_, left)) => {
+                    lefts.next();
+                    *left
+                }
+                None => without(r, field, hides)?,
+            };
+            Ok(left.unwrap_or(field))
         })?;
         forget_cookies(r, view.original.values().chain(view.installed.values()));
     }
     Ok(())
+}
+
+/// A field without what these rules hide of it; `None`, if that is nothing.
+unsafe fn without(
+    r: *mut ngx_http_request_t,
+    field: &'static [u8],
+    hides: &[Rule<'static>],
+) -> Result<Option<&'static [u8]>, OutOfMemory> {
+    let mut left = None;
+    for rule in hides {
+        let field = left.unwrap_or(field);
+        if let Some(first) = first_hidden(field, rule) {
+            // SAFETY: the request is live, and the text lives as long as it does.
+            unsafe {
+                let mut text = Text::new((*r).pool, field.len()).ok_or(OutOfMemory)?;
+                strip(field, first, rule, &mut text);
+                left = Some(text.into_bytes());
+            }
+        }
+    }
+    Ok(left)
 }
 
 /// Makes the request forget what nginx's variables said of its cookies, which were these fields.

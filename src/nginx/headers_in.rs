@@ -8,6 +8,7 @@
 
 mod lone;
 
+use core::marker::PhantomData;
 use core::ptr;
 
 use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_t, ngx_table_elt_t};
@@ -97,23 +98,47 @@ impl Cookies {
         }
     }
 
-    /// The fields.
-    fn fields(self) -> impl Iterator<Item = *mut ngx_table_elt_t> + Clone {
-        #[cfg(nginx_header_chains)]
-        // SAFETY: a chain of live fields.
-        return core::iter::successors(ptr::NonNull::new(self.0), |field| unsafe {
-            ptr::NonNull::new((*field.as_ptr()).next)
-        })
-        .map(ptr::NonNull::as_ptr);
-        #[cfg(not(nginx_header_chains))]
-        // SAFETY: nginx's array of live fields; without any it was never filled.
-        return (0..self.1).map(move |at| unsafe { *self.0.add(at) });
+    /// What tells them from those of other requests.
+    #[inline(always)]
+    fn key(self) -> usize {
+        self.0.addr()
     }
 
     /// The values of the fields.
-    pub(crate) fn values<'a>(self) -> impl Iterator<Item = &'a [u8]> + Clone {
-        // SAFETY: header fields live in the request's pool, or in its connection's header buffers.
-        self.fields().map(|field| unsafe { bytes((*field).value) })
+    #[inline(always)]
+    pub(crate) fn values<'a>(self) -> Values<'a> {
+        Values(self, PhantomData)
+    }
+}
+
+/// See [`Cookies::values`].
+#[derive(Clone)]
+pub(crate) struct Values<'a>(Cookies, PhantomData<&'a [u8]>);
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    /// Every request comes here, and from several places.
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = &mut self.0;
+        // SAFETY: a chain, or nginx's array, of live fields; without any the array was never filled. Header fields live in
+        // the request's pool, or in its connection's header buffers.
+        unsafe {
+            #[cfg(nginx_header_chains)]
+            {
+                let field = rest.0.as_ref()?;
+                rest.0 = field.next;
+                Some(bytes(field.value))
+            }
+            #[cfg(not(nginx_header_chains))]
+            {
+                rest.1 = rest.1.checked_sub(1)?;
+                let field = *rest.0;
+                rest.0 = rest.0.add(1);
+                Some(bytes((*field).value))
+            }
+        }
     }
 }
 
@@ -141,12 +166,26 @@ pub(crate) struct Only {
 
 impl pool::Keep for View {
     const KIND: pool::Kind = pool::Kind::View;
+
+    fn key(&self) -> usize {
+        self.installed.key()
+    }
 }
 
 /// Was memory short? Then the request fails.
 pub(crate) struct OutOfMemory;
 
 impl View {
+    /// The newest view in which these fields are what a request sees.
+    #[inline(always)]
+    unsafe fn find(r: *mut ngx_http_request_t, installed: Cookies) -> Option<ptr::NonNull<View>> {
+        // SAFETY: `r` is live.
+        unsafe {
+            pool::newest::<View>((*r).pool, installed.key())
+                .filter(|view| view.as_ref().installed == installed)
+        }
+    }
+
     /// What the request sees now.
     ///
     /// # Safety
@@ -157,8 +196,7 @@ impl View {
         // SAFETY: `r` is live.
         unsafe {
             let current = Cookies::current(r);
-            let view = pool::find::<View>((*r).pool, |view| view.installed == current);
-            view.map_or(
+            View::find(r, current).map_or(
                 View {
                     installed: current,
                     original: current,

@@ -1,11 +1,15 @@
 //! Memory of a request: freed with it, never before.
 
-use core::ffi::c_void;
+mod index;
+mod kept;
+
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_cleanup_t, ngx_pool_t};
+use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_t};
 use session_cookie::text::Sink;
+
+pub(crate) use kept::{keep, keep_at, newest, Keep, Kept, Kind};
 
 /// Text that is written into a pool.
 pub(crate) struct Text {
@@ -57,6 +61,26 @@ impl Sink for Text {
             }
             self.length = length;
         }
+    }
+
+    #[inline(always)]
+    fn put_piece(&mut self, text: &[u8]) {
+        match *text {
+            [] => {}
+            [a] => self.put_bytes([a]),
+            [a, b] => self.put_bytes([a, b]),
+            [a, b, c] => self.put_bytes([a, b, c]),
+            [a, b, c, d] => self.put_bytes([a, b, c, d]),
+            _ => self.put(text),
+        }
+    }
+}
+
+impl Text {
+    /// Copies so few bytes that it takes no call.
+    #[inline(always)]
+    fn put_bytes<const N: usize>(&mut self, text: [u8; N]) {
+        self.put(&text);
     }
 }
 
@@ -188,101 +212,4 @@ impl<T: Copy> Stack<T> {
         // SAFETY: so many values were written.
         unsafe { core::slice::from_raw_parts(self.place.as_ptr(), self.length) }
     }
-}
-
-/// What the module keeps in the pool of a request, where it is found again however the request is
-/// redirected inside nginx, which clears a module's contexts.
-pub(crate) trait Keep: Copy {
-    /// Tells one type from the other.
-    const KIND: Kind;
-}
-
-/// The types that are kept.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Kind {
-    /// A view of the `Cookie` fields.
-    View,
-    /// A visit to a sticky upstream.
-    Visit,
-}
-
-/// A kept value, behind what tells its type: functions are no mark for it, because the linker may give
-/// two equal functions one address.
-#[repr(C)]
-pub(crate) struct Kept<T> {
-    cleanup: ngx_pool_cleanup_t,
-    kind: Kind,
-    value: T,
-}
-
-/// Marks our values among the cleanups of a pool; there is nothing to clean up.
-unsafe extern "C" fn kept(_: *mut c_void) {}
-
-/// Keeps a value in the pool.
-///
-/// # Safety
-///
-/// `pool` is live.
-pub(crate) unsafe fn keep<T: Keep>(pool: *mut ngx_pool_t, value: T) -> Option<NonNull<T>> {
-    // SAFETY: the caller's promise; the place is new memory of the pool.
-    unsafe {
-        let place = array::<Kept<T>>(pool, 1)?;
-        Some(keep_at(pool, place.as_ptr(), value))
-    }
-}
-
-/// Keeps a value in the pool, at a place that the pool has given already.
-///
-/// # Safety
-///
-/// `pool` is live, `place` is memory of it, and nobody else writes there.
-#[inline]
-pub(crate) unsafe fn keep_at<T: Keep>(
-    pool: *mut ngx_pool_t,
-    place: *mut Kept<T>,
-    value: T,
-) -> NonNull<T> {
-    // SAFETY: as ngx_pool_cleanup_add() does it, which would allocate twice.
-    unsafe {
-        place.write(Kept {
-            cleanup: ngx_pool_cleanup_t {
-                handler: Some(kept),
-                data: place.cast(),
-                next: (*pool).cleanup,
-            },
-            kind: T::KIND,
-            value,
-        });
-        (*pool).cleanup = place.cast();
-        NonNull::from(&mut (*place).value)
-    }
-}
-
-/// The newest value of its type that satisfies `accept`.
-///
-/// # Safety
-///
-/// `pool` is live.
-#[inline]
-pub(crate) unsafe fn find<T: Keep>(
-    pool: *mut ngx_pool_t,
-    accept: impl Fn(&T) -> bool,
-) -> Option<NonNull<T>> {
-    // SAFETY: the list of a live pool is well formed; where our mark is, an entry has a kind and its value
-    // behind it.
-    unsafe {
-        let mut entry = (*pool).cleanup;
-        while !entry.is_null() {
-            let is_kept = |handler| handler as usize == kept as *const () as usize;
-            if (*entry).handler.is_some_and(is_kept) && (*entry.cast::<Kept<()>>()).kind == T::KIND
-            {
-                let value = &raw mut (*entry.cast::<Kept<T>>()).value;
-                if accept(&*value) {
-                    return NonNull::new(value);
-                }
-            }
-            entry = (*entry).next;
-        }
-    }
-    None
 }

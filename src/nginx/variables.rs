@@ -12,13 +12,17 @@ use ngx::ffi::{
 
 use super::bytes;
 
-/// Those that the configuration uses, as indices of the values that a request remembers.
+/// Those that the configuration uses.
 #[derive(Default)]
-pub(crate) struct CookieVariables {
+pub(crate) struct CookieVariables(Vec<(usize, Owner)>);
+
+/// Whose the value is that a request remembers at this index.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Owner {
     /// nginx's own: `$http_cookie`, which nobody can define, and each `$cookie_NAME` that nobody does.
-    own: Vec<usize>,
-    /// Each `$cookie_NAME` that is defined by `set` somewhere: elsewhere it is nginx's own.
-    set: Vec<usize>,
+    Nginx,
+    /// Also the operator's: a `$cookie_NAME` that `set` defines, here or elsewhere.
+    Either,
 }
 
 impl CookieVariables {
@@ -31,22 +35,23 @@ impl CookieVariables {
         // SAFETY: arrays of variables, whose names live as long as the cycle.
         unsafe {
             let variables: &[ngx_http_variable_t] = core.variables.as_slice();
-            let mut found = CookieVariables::default();
+            let mut found = Vec::new();
             for (index, variable) in variables.iter().enumerate() {
                 let name = bytes(variable.name);
                 if name != b"http_cookie" && !name.starts_with(b"cookie_") {
                     continue;
                 }
-                match definition(core, name) {
-                    None => found.own.push(index),
-                    _ if name == b"http_cookie" => found.own.push(index),
+                let owner = match definition(core, name) {
+                    Some(_) if name == b"http_cookie" => Owner::Nginx,
+                    None => Owner::Nginx,
                     Some(definition) if (*definition).flags & NGX_HTTP_VAR_WEAK as usize != 0 => {
-                        found.set.push(index);
+                        Owner::Either
                     }
-                    Some(_) => {}
-                }
+                    Some(_) => continue,
+                };
+                found.push((index, owner));
             }
-            found
+            CookieVariables(found)
         }
     }
 
@@ -63,16 +68,14 @@ impl CookieVariables {
     ) {
         // SAFETY: a request remembers a value for every variable of its configuration.
         unsafe {
-            for index in &self.own {
-                let value = (*r).variables.add(*index);
-                (*value).set_valid(0);
-                (*value).set_not_found(0);
-            }
-            for index in &self.set {
+            for (index, owner) in &self.0 {
                 let value = (*r).variables.add(*index);
                 let data = (*value).data.cast_const();
-                if (*value).valid() != 0 && fields.clone().any(|field| holds(field, data)) {
+                if *owner == Owner::Nginx
+                    || ((*value).valid() != 0 && fields.clone().any(|field| holds(field, data)))
+                {
                     (*value).set_valid(0);
+                    (*value).set_not_found(0);
                 }
             }
         }

@@ -156,6 +156,12 @@ pub trait Sink {
     /// Appends `text`.
     fn put(&mut self, text: &[u8]);
 
+    /// The same for text of which there may be thousands of bytes in pieces of two or three: no call copies them.
+    #[inline(always)]
+    fn put_piece(&mut self, text: &[u8]) {
+        self.put(text);
+    }
+
     /// Appends a number in decimal.
     #[inline]
     fn put_decimal(&mut self, mut number: u64) {

@@ -26,9 +26,9 @@ impl Lone {
     pub(crate) unsafe fn of(r: *mut ngx_http_request_t) -> Option<Self> {
         // SAFETY: `r` is live.
         unsafe {
-            let field = Cookies::current(r).only()?;
-            let is_first = pool::find::<View>((*r).pool, |_| true).is_none();
-            is_first.then_some(Lone(field))
+            let current = Cookies::current(r);
+            let field = current.only()?;
+            View::find(r, current).is_none().then_some(Lone(field))
         }
     }
 
@@ -66,7 +66,7 @@ impl Lone {
     }
 
     /// Gives the request a view of its own, in which `left` is left of the field, in two pieces; if they
-    /// are empty, the field goes.
+    /// are empty, the field goes. Returns it as it was.
     ///
     /// # Safety
     ///
@@ -78,7 +78,7 @@ impl Lone {
         rules: &'static [Rule<'static>],
         only: Only,
         left: [&'static [u8]; 2],
-    ) -> Result<(), OutOfMemory> {
+    ) -> Result<Cookies, OutOfMemory> {
         let Lone(field) = self;
         // SAFETY: `r` is live, and so is its field.
         unsafe {
@@ -96,8 +96,8 @@ impl Lone {
                 only: Some(only),
             };
             pool::keep_at((*r).pool, &raw mut (*place).kept, view);
+            Ok(original)
         }
-        Ok(())
     }
 }
 
