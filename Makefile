@@ -56,7 +56,7 @@ export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS F
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates check-nginx chaos soak \
 	seeds-tests browser-tests patched-tests \
-	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-deps lint demo fuzz clean
+	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint demo fuzz clean
 .NOTPARALLEL:
 
 all: build
@@ -172,12 +172,17 @@ budget: build
 #:                             benches/README.md; needs half an hour
 #:      BENCH_QUICK=1           a part of it, in two minutes, printed only
 #:      BENCH_NGINX=FILE        an nginx with a `sticky` of its own, 1.29.6 or newer
+#: make bench-worst          the worst that one request can ask for, against plain nginx: Cookie headers of
+#:                             32 kB, pages of thousands of subrequests; fails above its limits
 #: make bench-crates         the functions that a request goes through, in nanoseconds and instructions
 bench: bench-deps build
 	@sh build/bench.sh
 
 bench-crates: bench-deps
 	@sh build/bench-crates.sh
+
+bench-worst: build
+	@python3 -B benches/worst.py objs/nginx objs/ngx_http_session_sticky_module.so
 
 bench-deps: test-deps
 	@sh build/bench-deps.sh

@@ -129,9 +129,9 @@ class Backend:
     # sets the cookie itself, as mode=rewrite and mode=prefix need it
     SETS = "location / {{ add_header Set-Cookie '{}'; return 200 'hello from the backend\\n'; }}"
 
-    def __init__(self, scratch, nginx, sets=None, log=None, cpus=None):
+    def __init__(self, scratch, nginx, sets=None, log=None, cpus=None, more="", location=None):
         self.port = free_port()
-        location = self.SETS.format(sets) if sets else self.PLAIN
+        location = location or (self.SETS.format(sets) if sets else self.PLAIN)
         access = f"log_format a $server_addr; access_log {log} a" if log else "access_log off"
         conf = scratch.file(
             f"backend-{self.port}.conf",
@@ -139,7 +139,7 @@ class Backend:
             + "events { worker_connections 8192; }\n"
             + f"http {{ {access}; keepalive_requests 100000000; keepalive_timeout 600s;\n"
             + paths(scratch, f"backend-{self.port}")
-            + f"\nserver {{ listen 0.0.0.0:{self.port} backlog=4096; {location} }} }}\n",
+            + f"\n{more} server {{ listen 0.0.0.0:{self.port} backlog=4096; {location} }} }}\n",
         )
         self.running = Running(
             [nginx, "-p", scratch.path, "-c", conf], scratch.file("backend.log"), cpus=cpus

@@ -3,38 +3,17 @@
 //! A field is pairs between semicolons. As user agents do, a semicolon separates inside double quotes
 //! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
 
+use memchr::memrchr;
+
 use crate::name::Found;
 use crate::text::{contains, find, is_ows, trim, trim_start, Sink};
 
 pub use crate::name::Name;
 
-/// A pair in its field.
-#[derive(Clone, Copy, Debug)]
-struct Pair<'h> {
-    /// What stands before the semicolon before it; nothing, if there is none.
-    before: &'h [u8],
-    /// What stands behind its equals sign, up to the semicolon.
-    value: &'h [u8],
-    /// From that semicolon on.
-    after: &'h [u8],
-}
-
 /// What follows `name=` at the start of a pair, where there may be white space around the name.
 #[inline]
 pub(crate) fn after_name<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     trim_start(trim_start(pair).strip_prefix(name)?).strip_prefix(b"=")
-}
-
-/// The first pair of this name that begins in the last part of a field.
-#[inline(always)]
-fn next_pair<'h>(field: &'h [u8], rest: &'h [u8], name: &Name) -> Option<Pair<'h>> {
-    let Found { before, behind } = name.find(field, rest)?;
-    let (value, after) = split_value(behind)?;
-    Some(Pair {
-        before,
-        value,
-        after,
-    })
 }
 
 /// Splits what follows an equals sign where the pair ends.
@@ -69,9 +48,10 @@ impl<'h> Iterator for Values<'h, '_> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'h [u8]> {
-        let pair = next_pair(self.field, self.rest, self.name)?;
-        self.rest = pair.after;
-        Some(trimmed(pair.value))
+        let Found { behind, .. } = self.name.find(self.field, self.rest)?;
+        let (value, after) = split_value(behind)?;
+        self.rest = after;
+        Some(trimmed(value))
     }
 }
 
@@ -99,60 +79,157 @@ pub const PREFIX_END: u8 = b'~';
 /// Splits `ID~value` at the first tilde: the id, and the value as the application gave it.
 ///
 /// A user agent may have put the whole in double quotes; the opening quote then belongs to the value.
-#[inline]
+#[inline(always)]
 pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = value.strip_prefix(b"\"").unwrap_or(value);
     let (id, rest) = inner.split_at_checked(find(PREFIX_END, inner)?)?;
     Some((id, rest.get(1..)?))
 }
 
-/// What a rule hides of a pair that it names.
+/// What a rule hides in one place.
 #[derive(Clone, Copy, Debug)]
 pub struct Hidden {
-    /// What goes: the pair with the semicolon before it, or the id and its mark.
+    /// What goes: pairs with the semicolon before them, or the id and its mark.
     start: usize,
     end: usize,
-    /// Where the pair ends: at the semicolon behind it, or with the field.
+    /// Where the last pair ends: at the semicolon behind it, or with the field.
     pair_end: usize,
 }
 
-impl Hidden {
-    #[inline(always)]
-    fn of(field: &[u8], pair: Pair, hide: Hide) -> Option<Self> {
-        // They are parts of the field.
-        let pair_end = field.len().wrapping_sub(pair.after.len());
-        let (start, end) = match hide {
-            Hide::Pair => (pair.before.len(), pair_end),
-            Hide::Prefix => {
-                let (id, application) = split_prefix(trim_start(pair.value))?;
-                let end = pair_end.wrapping_sub(application.len());
-                (end.wrapping_sub(id.len()).wrapping_sub(1), end)
-            }
-        };
-        Some(Hidden {
-            start,
-            end,
-            pair_end,
-        })
-    }
-}
-
-/// The first pair of a field of which a rule hides something.
+/// What a rule hides first of a field: of one pair, or pairs that stand together.
 #[inline]
 pub fn first_hidden(field: &[u8], rule: &Rule) -> Option<Hidden> {
-    next_hidden(field, field, rule)
+    let Found { before, .. } = rule.name.find(field, field)?;
+    match rule.hide {
+        Hide::Pair => pairs_hidden(field, before.len(), rule.name).next(),
+        Hide::Prefix => prefixes_hidden(field, before.len(), rule.name).next(),
+    }
 }
 
-/// The same of the pairs that begin in the last part of a field.
+/// The pairs of this name from `start` on, where the field, or a pair of it, begins or ends. It goes from semicolon to
+/// semicolon: there may be thousands of pairs of two bytes, all of this name.
 #[inline(always)]
-fn next_hidden<'h>(field: &'h [u8], mut rest: &'h [u8], rule: &Rule) -> Option<Hidden> {
-    loop {
-        let pair = next_pair(field, rest, rule.name)?;
-        if let Some(hidden) = Hidden::of(field, pair, rule.hide) {
-            return Some(hidden);
+fn pairs_hidden<'h>(
+    field: &'h [u8],
+    start: usize,
+    name: &'h Name,
+) -> impl Iterator<Item = Hidden> + 'h {
+    let mut at = start;
+    core::iter::from_fn(move || {
+        let mut together: Option<Hidden> = None;
+        loop {
+            let start = at;
+            let pair = match field.get(start..)? {
+                [] => return together,
+                [b';', pair @ ..] => pair,
+                pair => pair,
+            };
+            let value = value_of(pair, name);
+            let rest = value.unwrap_or(pair);
+            at = end_of(field, rest);
+            if value.is_some() {
+                together = Some(Hidden {
+                    start: together.map_or(start, |together| together.start),
+                    end: at,
+                    pair_end: at,
+                });
+            } else if together.is_some() {
+                return together;
+            }
         }
-        rest = pair.after;
+    })
+}
+
+/// The ids with their marks in pairs of this name. It goes from mark to mark.
+#[inline(always)]
+fn prefixes_hidden<'h>(
+    field: &'h [u8],
+    start: usize,
+    name: &'h Name,
+) -> impl Iterator<Item = Hidden> + 'h {
+    let mut at = start;
+    core::iter::from_fn(move || loop {
+        let rest = field.get(at..)?;
+        let before = rest.get(..find_near(PREFIX_END, rest)?)?;
+        // No mark stands before this one: it is the first of its pair.
+        let mark = at.wrapping_add(before.len());
+        let pair_at = match rfind_near(b';', field.get(..mark)?) {
+            Some(semicolon) => semicolon.wrapping_add(1),
+            None => 0,
+        };
+        let end = mark.wrapping_add(1);
+        at = end_of(field, field.get(end..)?);
+        // With all that follows: a short text would cost a call to be compared.
+        if let Some(value) = value_of(field.get(pair_at..)?, name) {
+            let value_at = field.len().wrapping_sub(value.len());
+            if let Some(id) = field.get(value_at..mark) {
+                let id = trim_start(id);
+                let id = id.strip_prefix(b"\"").unwrap_or(id);
+                return Some(Hidden {
+                    start: mark.wrapping_sub(id.len()),
+                    end,
+                    pair_end: at,
+                });
+            }
+        }
+    })
+}
+
+/// The value that begins a text, if this is a pair of this name.
+#[inline(always)]
+fn value_of<'h>(pair: &'h [u8], name: &Name) -> Option<&'h [u8]> {
+    trim_start(name.strip(trim_start(pair))?).strip_prefix(b"=")
+}
+
+/// Where the pair ends that holds the start of the last part of a field.
+#[inline(always)]
+fn end_of(field: &[u8], rest: &[u8]) -> usize {
+    let length = find_near(b';', rest).unwrap_or(rest.len());
+    field.len().wrapping_sub(rest.len()).wrapping_add(length)
+}
+
+/// [`find`] where the byte mostly is near.
+#[inline(always)]
+fn find_near(byte: u8, text: &[u8]) -> Option<usize> {
+    let Some(word) = text.first_chunk() else {
+        return text.iter().position(|other| *other == byte);
+    };
+    match places_of(byte, word) {
+        0 => find_farther(byte, text),
+        places => Some(places.trailing_zeros() as usize / 8),
     }
+}
+
+/// The same from the end.
+#[inline(always)]
+fn rfind_near(byte: u8, text: &[u8]) -> Option<usize> {
+    let Some((before, word)) = text.split_last_chunk() else {
+        return text.iter().rposition(|other| *other == byte);
+    };
+    match places_of(byte, word) {
+        0 => memrchr(byte, before),
+        places => {
+            let behind = places.leading_zeros() as usize / 8;
+            Some(text.len().wrapping_sub(behind).wrapping_sub(1))
+        }
+    }
+}
+
+/// How near that is.
+const NEAR: usize = 8;
+
+/// In which places of a word the byte stands: the upper bit of each.
+#[inline(always)]
+fn places_of(byte: u8, word: &[u8; NEAR]) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let other = u64::from_le_bytes(*word) ^ u64::from_le_bytes([byte; NEAR]);
+    !((other & LOW).wrapping_add(LOW) | other | LOW)
+}
+
+#[inline(never)]
+fn find_farther(byte: u8, text: &[u8]) -> Option<usize> {
+    let rest = text.get(NEAR..)?;
+    Some(find(byte, rest)?.wrapping_add(NEAR))
 }
 
 /// Writes the field without what a rule hides, of which `first` is the first; nothing, if nothing is left.
@@ -160,29 +237,25 @@ fn next_hidden<'h>(field: &'h [u8], mut rest: &'h [u8], rule: &Rule) -> Option<H
 /// The other pairs stay to the byte, in order. What is written is never longer than `field`.
 #[inline]
 pub fn strip(field: &[u8], first: Hidden, rule: &Rule, out: &mut impl Sink) {
-    let mut is_empty = true;
-    // What was not decided about: the start of the field, or what follows something hidden.
-    let mut rest = 0;
-
-    let mut hidden = first;
-    loop {
-        let before = field.get(rest..hidden.start).unwrap_or_default();
-        match rule.hide {
-            Hide::Pair => is_empty &= !put_pairs(before, is_empty, out),
-            Hide::Prefix => {
-                out.put(if is_empty {
-                    without_separators(before)
-                } else {
-                    before
-                });
-                is_empty = false;
+    let (mut is_empty, mut rest) = (true, 0);
+    match rule.hide {
+        Hide::Pair => {
+            let others = pairs_hidden(field, first.pair_end, rule.name);
+            for hidden in core::iter::once(first).chain(others) {
+                let before = field.get(rest..hidden.start).unwrap_or_default();
+                is_empty &= !put_pairs(before, is_empty, out);
+                rest = hidden.end;
             }
         }
-        rest = hidden.end;
-        let after = field.get(hidden.pair_end..).unwrap_or_default();
-        match next_hidden(field, after, rule) {
-            Some(next) => hidden = next,
-            None => break,
+        Hide::Prefix => {
+            let before = field.get(..first.start).unwrap_or_default();
+            out.put_piece(without_separators(before));
+            is_empty = false;
+            rest = first.end;
+            for hidden in prefixes_hidden(field, first.pair_end, rule.name) {
+                out.put_piece(field.get(rest..hidden.start).unwrap_or_default());
+                rest = hidden.end;
+            }
         }
     }
     put_pairs(field.get(rest..).unwrap_or_default(), is_empty, out);
@@ -265,7 +338,7 @@ fn put_pairs(pairs: &[u8], is_first: bool, out: &mut impl Sink) -> bool {
     if pairs.is_empty() {
         return false;
     }
-    out.put(pairs);
+    out.put_piece(pairs);
     true
 }
 
@@ -525,6 +598,47 @@ mod tests {
                         prop_assert_eq!(one.said, *said);
                     }
                     other => prop_assert!(false, "{other:?}"),
+                }
+            }
+        }
+
+        /// What a client would send that wants the search to be long: a few pieces, over and over, which are parts of the
+        /// name, or nearly the cookie.
+        #[test]
+        fn a_name_is_found_among_what_is_nearly_it(
+            name in prop_oneof!["a{1,3}", "a{7,9}", "a{20}", "[ab]{1,9}", "ab{15,17}"],
+            pieces in proptest::collection::vec((0_usize..10, 1_usize..20), 1..5),
+        ) {
+            let mut field = Vec::new();
+            let start = &name[..name.len() / 2];
+            for (piece, times) in pieces {
+                let piece = match piece {
+                    0 => name.clone(),
+                    1 => alloc::format!("{name};"),
+                    2 => alloc::format!("; {start}"),
+                    3 => alloc::format!("{start}=;"),
+                    4 => alloc::format!("{name}=;"),
+                    5 => alloc::format!("{name}=x; "),
+                    6 => alloc::format!(";\t{name} \t= ~y"),
+                    7 => alloc::format!(" {name}={name}"),
+                    8 => alloc::string::String::from(" "),
+                    _ => alloc::string::String::from(";"),
+                };
+                field.extend_from_slice(piece.repeat(times).as_bytes());
+            }
+            let ready = &Name::new(name.as_bytes());
+            let expected = by_eye(&field, name.as_bytes());
+            prop_assert_eq!(values(&field, ready).map(<[u8]>::to_vec).collect::<Vec<_>>(), expected.clone());
+            for hide in [Hide::Pair, Hide::Prefix] {
+                let left = stripped(core::str::from_utf8(&field).unwrap(), &name, hide);
+                let left = by_eye(left.as_bytes(), name.as_bytes());
+                let cut = |value: &Vec<u8>| match split_prefix(value) {
+                    Some((_, rest)) => trim(rest).to_vec(),
+                    None => value.clone(),
+                };
+                match hide {
+                    Hide::Pair => prop_assert!(left.is_empty()),
+                    Hide::Prefix => prop_assert_eq!(left, expected.iter().map(cut).collect::<Vec<_>>()),
                 }
             }
         }

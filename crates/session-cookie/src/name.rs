@@ -1,7 +1,10 @@
 //! The name of a cookie, and the search for it in a `Cookie` field.
 //!
 //! Every request to a sticky upstream comes here. What is looked for is the first two bytes of the name side by
-//! side, in windows of 32 places: what is found is seldom not the cookie (docs/performance.md).
+//! side, in windows of 32 places: what is found is seldom not the cookie (docs/performance.md). Where it is not, a client
+//! may have meant it, and the search goes on by another way (`pairs.rs`).
+
+mod pairs;
 
 use alloc::boxed::Box;
 use core::fmt::{self, Debug, Formatter};
@@ -9,21 +12,21 @@ use core::ops::Deref;
 
 use wide::u8x16;
 
-use crate::text::{find, trim_end, trim_start, BLOCK};
+use crate::text::{trim_end, trim_start, BLOCK};
 
 /// Bytes of a word.
 const WORD: usize = 8;
 /// Where a name may begin in a window: at each of its bytes but the last, which may only be the second of one.
 const PLACES: usize = 2 * BLOCK;
 const WINDOW: usize = PLACES + 1;
-/// The same for fields that are shorter than a window.
-const SHORT_WINDOW: usize = BLOCK + 1;
+/// Half a window.
+const HALF_WINDOW: usize = BLOCK + 1;
 
 /// The name of a cookie, made ready to be searched for.
 #[derive(Clone)]
 pub struct Name {
     text: Box<[u8]>,
-    /// The first byte and the second, as often as a block has bytes; both are zero if there is no second.
+    /// The first byte and the second, as often as a block has bytes; the second is zero if there is none.
     /// Plain bytes: nginx's pools would not align vectors.
     first: [u8; BLOCK],
     second: [u8; BLOCK],
@@ -56,7 +59,8 @@ impl Name {
         for (bits, _) in mask.iter_mut().zip(name) {
             *bits = u8::MAX;
         }
-        let [first, second] = name.first_chunk().copied().unwrap_or_default();
+        let byte = |at: usize| name.get(at).copied().unwrap_or_default();
+        let (first, second) = (byte(0), byte(1));
         Name {
             text: name.into(),
             first: [first; BLOCK],
@@ -86,15 +90,11 @@ impl Name {
         }
     }
 
-    /// The first pair of this name that begins in the last part of a field, `rest`.
+    /// The first pair of this name that begins in the last part of a field, `rest`, which begins where the field does, or
+    /// where a pair of it ends.
     #[inline(always)]
     pub(crate) fn find<'h>(&self, field: &'h [u8], mut rest: &'h [u8]) -> Option<Found<'h>> {
-        if field.len() < self.windows_from {
-            // Taken apart here and below, so that what is returned need not lie in memory.
-            let Found { before, behind } = self.find_without_windows(field, rest)?;
-            return Some(Found { before, behind });
-        }
-        loop {
+        if field.len() >= self.windows_from {
             let (before, text) = field.split_at_checked(self.next_place(field, rest)?)?;
             if self.begins_pair(text) {
                 let behind = text.get(self.text.len().wrapping_add(1)..)?;
@@ -105,36 +105,41 @@ impl Name {
                     return Some(Found { before, behind });
                 }
             }
-            if self.begins_out_of_line(text) {
-                if let Some(Found { before, behind }) = self.pair_at(before, text) {
-                    return Some(Found { before, behind });
-                }
-            }
-            rest = text.get(1..)?;
+            rest = text;
         }
+        // Taken apart, so that what is returned need not lie in memory.
+        let Found { before, behind } = self.find_otherwise(field, rest)?;
+        Some(Found { before, behind })
+    }
+
+    /// The same for short fields and names of one byte, for pairs that are written in another way than usual, and for
+    /// fields in which the first two bytes of the name stand elsewhere.
+    #[cold]
+    #[inline(never)]
+    fn find_otherwise<'h>(&self, field: &'h [u8], rest: &'h [u8]) -> Option<Found<'h>> {
+        self.pairs(field, field.len().wrapping_sub(rest.len()))
+            .next()
     }
 
     /// Does the text begin with the name and an equals sign? `false` may also mean that it is short.
     #[inline(always)]
     fn begins_pair(&self, text: &[u8]) -> bool {
-        text.first_chunk::<WORD>().is_some_and(|word| {
-            (u64::from_le_bytes(*word) ^ self.word) & self.pair_mask == 0
-                && (self.text.len() < WORD
-                    || (text.starts_with(&self.text) && text.get(self.text.len()) == Some(&b'=')))
-        })
+        let Some(word) = text.first_chunk::<WORD>() else {
+            return false;
+        };
+        (u64::from_le_bytes(*word) ^ self.word) & self.pair_mask == 0
+            && (self.text.len() < WORD || self.begins_long_pair(text))
     }
 
-    /// [`Self::begins`], apart so that it takes no registers from what mostly happens.
-    #[cold]
+    /// The same for a name that fills a word.
     #[inline(never)]
-    fn begins_out_of_line(&self, text: &[u8]) -> bool {
-        self.begins(text)
+    fn begins_long_pair(&self, text: &[u8]) -> bool {
+        text.starts_with(&self.text) && text.get(self.text.len()) == Some(&b'=')
     }
 
     /// The pair of this name that begins with `text`, be there white space around the name. It may also be a
     /// part of another name, or of a value.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn pair_at<'h>(&self, before: &'h [u8], text: &'h [u8]) -> Option<Found<'h>> {
         let behind = trim_start(self.strip(text)?).strip_prefix(b"=")?;
         let before = match trim_end(before) {
@@ -143,22 +148,6 @@ impl Name {
             _ => return None,
         };
         Some(Found { before, behind })
-    }
-
-    /// [`Self::find`] for fields that are shorter than a window, and for names of one byte.
-    #[inline(never)]
-    fn find_without_windows<'h>(&self, field: &'h [u8], mut rest: &'h [u8]) -> Option<Found<'h>> {
-        loop {
-            let place = match field.last_chunk() {
-                Some(last) if self.text.len() > 1 => self.next_place_in_short(field, last, rest)?,
-                _ => self.next_place_by_bytes(field, rest)?,
-            };
-            let (before, text) = field.split_at_checked(place)?;
-            if let Some(found) = self.pair_at(before, text) {
-                return Some(found);
-            }
-            rest = text.get(1..)?;
-        }
     }
 
     /// Where the first two bytes of the name stand next in a field, in its last part `rest`.
@@ -180,56 +169,19 @@ impl Name {
         (places != 0).then(|| lowest(places, field, rest))
     }
 
-    /// The same with short windows, of which the field has one at least, and no two: `last` is its last one.
-    #[inline(always)]
-    fn next_place_in_short(
-        &self,
-        field: &[u8],
-        last: &[u8; SHORT_WINDOW],
-        mut rest: &[u8],
-    ) -> Option<usize> {
-        if let Some(window) = rest.first_chunk() {
-            let places = self.places_in_short(window);
-            if places != 0 {
-                return Some(lowest(places.into(), field, rest));
-            }
-            rest = rest.get(BLOCK..)?;
-        }
-        if rest.len() <= self.text.len() {
-            return None;
-        }
-        let overlap = SHORT_WINDOW.wrapping_sub(rest.len()) as u32;
-        let places = u32::from(self.places_in_short(last)).wrapping_shr(overlap);
-        (places != 0).then(|| lowest(places, field, rest))
-    }
-
-    /// Where all of the name stands next, for names of one byte and fields without any window.
-    #[inline(always)]
-    fn next_place_by_bytes(&self, field: &[u8], mut rest: &[u8]) -> Option<usize> {
-        let first = *self.text.first()?;
-        loop {
-            rest = rest.get(find(first, rest)?..)?;
-            if self.begins(rest) {
-                return Some(field.len().wrapping_sub(rest.len()));
-            }
-            rest = rest.get(1..)?;
-        }
-    }
-
     /// In which places of a window the first two bytes of the name stand: a bit for each, the lowest for the first.
     #[inline(always)]
     fn places(&self, window: &[u8; WINDOW]) -> u32 {
         match (window.first_chunk(), window.last_chunk()) {
             (Some(low), Some(high)) => {
-                u32::from(self.places_in_short(low))
-                    | u32::from(self.places_in_short(high)) << BLOCK
+                u32::from(self.places_in_half(low)) | u32::from(self.places_in_half(high)) << BLOCK
             }
             _ => 0,
         }
     }
 
     #[inline(always)]
-    fn places_in_short(&self, window: &[u8; SHORT_WINDOW]) -> u16 {
+    fn places_in_half(&self, window: &[u8; HALF_WINDOW]) -> u16 {
         let ([these @ .., _], [_, next @ ..]) = (window, window);
         let these = u8x16::new(*these).cmp_eq(u8x16::new(self.first));
         let next = u8x16::new(*next).cmp_eq(u8x16::new(self.second));

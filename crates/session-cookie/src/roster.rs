@@ -40,6 +40,8 @@ struct Entry<P> {
 pub struct Roster<P> {
     entries: Vec<Entry<P>>,
     ids: Vec<u8>,
+    /// How long the longest of them is.
+    longest: usize,
     /// The first entry of each id.
     by_id: HashTable<Named>,
     by_peer: HashTable<Named>,
@@ -50,6 +52,7 @@ impl<P> Default for Roster<P> {
         Roster {
             entries: Vec::new(),
             ids: Vec::new(),
+            longest: 0,
             by_id: HashTable::new(),
             by_peer: HashTable::new(),
         }
@@ -125,6 +128,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
             Some(same) => same.id,
             None => {
                 self.ids.extend_from_slice(id);
+                self.longest = self.longest.max(id.len());
                 (start, end)
             }
         };
@@ -166,6 +170,10 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     #[inline(never)]
     fn find_any(&self, id: &[u8]) -> Option<Named> {
+        // A client's value may be as long as nginx takes it.
+        if id.len() > self.longest {
+            return None;
+        }
         self.look_up(hash_id(id), |text| text == id)
     }
 

@@ -156,6 +156,19 @@ pub fn read_id<'a, N>(id: &'a [u8], find: impl Find<N>, reading: &mut Reading<'a
     found
 }
 
+/// How many values of the cookie are looked at. A client has hardly ever more than two, from two paths or domains.
+const VALUES: usize = 8;
+
+/// The values that are looked at.
+fn all_values<'a, 'p, F: Iterator<Item = &'a [u8]>>(
+    fields: F,
+    policy: &'p Policy,
+) -> impl Iterator<Item = &'a [u8]> + use<'a, 'p, F> {
+    fields
+        .flat_map(|field| values(field, &policy.cookie))
+        .take(VALUES)
+}
+
 /// Judges all values but the first.
 #[cold]
 #[inline(never)]
@@ -166,8 +179,7 @@ fn read_others<'a, N>(
     now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
-    let values = fields.flat_map(|field| values(field, &policy.cookie));
-    values.skip(1).find_map(|value| {
+    all_values(fields, policy).skip(1).find_map(|value| {
         let mut other = Reading::NONE;
         let found = judge(value, policy, find, now, &mut other)?;
         *reading = other;
@@ -183,26 +195,24 @@ const ENDS: usize = 64;
 #[cold]
 #[inline(never)]
 pub fn read_transferred<'a, N>(
-    mut fields: impl Iterator<Item = &'a [u8]>,
+    fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
     delimiter: &[u8],
     find: impl Find<N>,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
-    fields.find_map(|field| {
-        values(field, &policy.cookie).find_map(|value| {
-            memmem::find_iter(value, delimiter)
-                .take(ENDS)
-                .find_map(|end| {
-                    let id = value.get(..end)?;
-                    let found = find.find(id)?;
-                    *reading = Reading {
-                        verdict: Verdict::Valid,
-                        session: Session { id, stamps: None },
-                    };
-                    Some(found)
-                })
-        })
+    all_values(fields, policy).find_map(|value| {
+        memmem::find_iter(value, delimiter)
+            .take(ENDS)
+            .find_map(|end| {
+                let id = value.get(..end)?;
+                let found = find.find(id)?;
+                *reading = Reading {
+                    verdict: Verdict::Valid,
+                    session: Session { id, stamps: None },
+                };
+                Some(found)
+            })
     })
 }
 
@@ -213,40 +223,38 @@ pub fn read_transferred<'a, N>(
 #[cold]
 #[inline(never)]
 pub fn read_accepted<'a, N>(
-    mut fields: impl Iterator<Item = &'a [u8]>,
+    fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
     find: impl Find<N>,
     now: u64,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     let mut is_first = true;
-    fields.find_map(|field| {
-        values(field, &policy.cookie).find_map(|value| {
-            let is_first = core::mem::take(&mut is_first);
-            let ours = decode(value, policy.mode).ok();
-            let haproxys = policy
-                .accept
-                .contains(&Accepted::Haproxy)
-                .then(|| decode_haproxy(value))
-                .flatten();
-            [ours, haproxys].into_iter().flatten().find_map(|session| {
-                let found = find.find(session.id);
-                let age = match session.stamps {
-                    Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
-                    _ => Verdict::Valid,
-                };
-                let verdict = match age {
-                    Verdict::Valid if found.is_some() => Verdict::Accepted,
-                    Verdict::Valid => Verdict::Unknown,
-                    age => age,
-                };
-                // Another system's cookie of a server that is not here is no malformed one.
-                let tells = is_first && (found.is_some() || reading.verdict == Verdict::Invalid);
-                if tells || verdict == Verdict::Accepted {
-                    *reading = Reading { verdict, session };
-                }
-                found.filter(|_| verdict == Verdict::Accepted)
-            })
+    all_values(fields, policy).find_map(|value| {
+        let is_first = core::mem::take(&mut is_first);
+        let ours = decode(value, policy.mode).ok();
+        let haproxys = policy
+            .accept
+            .contains(&Accepted::Haproxy)
+            .then(|| decode_haproxy(value))
+            .flatten();
+        [ours, haproxys].into_iter().flatten().find_map(|session| {
+            let found = find.find(session.id);
+            let age = match session.stamps {
+                Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
+                _ => Verdict::Valid,
+            };
+            let verdict = match age {
+                Verdict::Valid if found.is_some() => Verdict::Accepted,
+                Verdict::Valid => Verdict::Unknown,
+                age => age,
+            };
+            // Another system's cookie of a server that is not here is no malformed one.
+            let tells = is_first && (found.is_some() || reading.verdict == Verdict::Invalid);
+            if tells || verdict == Verdict::Accepted {
+                *reading = Reading { verdict, session };
+            }
+            found.filter(|_| verdict == Verdict::Accepted)
         })
     })
 }
@@ -254,18 +262,16 @@ pub fn read_accepted<'a, N>(
 /// What follows the id in the value that was judged valid, with the delimiter before it. Where none was, the
 /// id may be that of a server which is here no more: it ends at the first delimiter.
 pub fn transferred<'a>(
-    mut fields: impl Iterator<Item = &'a [u8]>,
+    fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
     delimiter: &[u8],
     reading: &Reading,
 ) -> &'a [u8] {
-    let rest = fields.find_map(|field| {
-        values(field, &policy.cookie).find_map(|value| match reading.verdict {
-            Verdict::Valid | Verdict::Down => value
-                .strip_prefix(reading.session.id)
-                .filter(|rest| rest.starts_with(delimiter)),
-            _ => value.get(memmem::find(value, delimiter)?..),
-        })
+    let rest = all_values(fields, policy).find_map(|value| match reading.verdict {
+        Verdict::Valid | Verdict::Down => value
+            .strip_prefix(reading.session.id)
+            .filter(|rest| rest.starts_with(delimiter)),
+        _ => value.get(memmem::find(value, delimiter)?..),
     });
     rest.unwrap_or_default()
 }
@@ -464,6 +470,18 @@ mod tests {
             let found = read_value(value.as_bytes(), &policy, find, || NOW, &mut whole);
             assert_eq!(read_id(id.as_bytes(), find, &mut part), found);
             assert_eq!(part, whole);
+        }
+    }
+
+    #[test]
+    fn so_many_values_are_judged_and_no_more() {
+        for policy in [&limited(), &Policy::default()] {
+            let mut values = ["b"; VALUES];
+            values[VALUES - 1] = "a";
+            assert_eq!(verdict(policy, &values), Verdict::Valid);
+            let mut values = ["b"; VALUES + 1];
+            values[VALUES] = "a";
+            assert_eq!(verdict(policy, &values), Verdict::Unknown);
         }
     }
 

@@ -123,27 +123,23 @@ pub(super) unsafe fn put(pool: *mut ngx_pool_t, place: *mut Entry, kind: Kind, k
 pub(crate) unsafe fn newest<T: Keep>(pool: *mut ngx_pool_t, key: usize) -> Option<NonNull<T>> {
     // SAFETY: the list of a live pool is well formed; an entry of a kind has its value behind it.
     unsafe {
-        let mut left = FAR;
         let mut cleanup = (*pool).cleanup;
-        while !cleanup.is_null() {
+        for _ in 0..FAR {
+            if cleanup.is_null() {
+                return None;
+            }
             if let Some(entry) = ours(cleanup) {
                 if is_value::<T>(entry, key) {
                     return Some(value(entry));
                 }
-                left = if (*entry).kind == Kind::Index {
-                    0
-                } else {
-                    left
-                };
+                if (*entry).kind == Kind::Index {
+                    break;
+                }
             }
-            if left == 0 {
-                return newest_far(pool, key);
-            }
-            left = left.wrapping_sub(1);
             cleanup = (*cleanup).next;
         }
+        newest_far(pool, key)
     }
-    None
 }
 
 /// How many cleanups are walked over: more than what nearly every request has.

@@ -1,0 +1,281 @@
+"""The worst that one request can ask for: Cookie headers of 32 kB, and pages of thousands of subrequests.
+
+Each location of one proxy is a configuration of the module. The same locations of another proxy, which has not
+loaded the module, are what its requests are compared with.
+"""
+
+import os
+import re
+import signal
+import socket
+import time
+from dataclasses import dataclass
+
+from .client import md5_id
+from .programs import Backend, Running, Scratch, die, free_port, head, paths
+
+SIZE = 32 * 1024
+INCLUDES = 2000
+# one field of this size, or several
+BUFFERS = "large_client_header_buffers 8 64k;"
+# a name that repeats itself, and is longer than any register
+LONG = "a" * 300
+ACCEPT = "accept=md5,index,nginx,raw,sha1,haproxy"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A configuration that is asked with Cookie headers made to be expensive."""
+
+    name: str
+    #: what stands in the upstream
+    upstream: str
+    cookie: str = "route"
+    #: what else stands in the location
+    location: str = ""
+
+
+SETTINGS = [
+    Setting("insert", "session_sticky;"),
+    Setting("limits", "session_sticky maxidle=1h maxlife=1d;"),
+    Setting("accept", f"session_sticky {ACCEPT};"),
+    Setting("accept, limits, indirect", f"session_sticky option=indirect maxidle=1h {ACCEPT};"),
+    Setting("transfer", "sticky transfer;"),
+    Setting("rewrite", "session_sticky mode=rewrite;"),
+    Setting("indirect", "session_sticky option=indirect;"),
+    Setting("prefix", "session_sticky mode=prefix;"),
+    Setting("prefix, accept", f"session_sticky mode=prefix {ACCEPT};"),
+    Setting("indirect, s", "session_sticky option=indirect cookie=s;", "s"),
+    Setting("prefix, s", "session_sticky mode=prefix cookie=s;", "s"),
+    Setting("indirect, aa", "session_sticky option=indirect cookie=aa;", "aa"),
+    Setting("indirect, aaaa", "session_sticky option=indirect cookie=aaaa;", "aaaa"),
+    Setting("prefix, aaaa", "session_sticky mode=prefix cookie=aaaa;", "aaaa"),
+    Setting("indirect, 300 a", f"session_sticky option=indirect cookie={LONG};", LONG),
+    Setting(
+        "two rules", "session_sticky option=indirect;", location="session_sticky_hide_cookie upstream=other;"
+    ),
+]
+
+
+def shapes(name, ids):
+    """Fields of nearly SIZE bytes, by what they are made of."""
+    first, start = name[0], name[:-1]
+    pieces = {
+        "other cookies": "theme=dark; lang=en-GB; _ga=GA1.2.1234567890; ",
+        "the name, as a value": f"x={name}; ",
+        "the name": name,
+        "the name;": f"{name};",
+        "; the name": f"; {name}",
+        "its first letter": first,
+        "its first letter;": f"{first};",
+        "its start;": f"{start};",
+        "its start=;": f"{start}=;",
+        "its first two letters": name[:2],
+        ";": ";",
+        " ": " ",
+        "; ": "; ",
+        "name=;": f"{name}=;",
+        "name=x; ": f"{name}=x; ",
+        "name = x ;": f"{name} = x ;",
+        "name=~;": f"{name}=~;",
+        "name=x~y; ": f"{name}=x~y; ",
+        "name=an id; ": f"{name}={'0' * 32}; ",
+        "name=an id, old stamps; ": f"{name}={ids[0]}|1|1; ",
+        "name=ends of an id; ": f"{name}={'.' * 70}; ",
+        "name=ends of a stamp; ": f"{name}={'|' * 70}; ",
+    }
+    fields = {what: piece * (SIZE // len(piece)) for what, piece in pieces.items()}
+    for what, piece in {"x": "x", "|": "|", ".": ".", "~": "~", '"': '"', "the name": name, "x;": "x;"}.items():
+        fields[f"name= and then {what}"] = f"{name}=" + piece * (SIZE // len(piece))
+    fields["the name and white space"] = f"a=b; {name}" + " " * SIZE
+    fields["white space and the name"] = "a=b;" + " " * SIZE + f"{name}=x"
+    fields["a valid one, then others"] = f"{name}={ids[0]}; " + "a=b; " * (SIZE // 5)
+    fields["a valid one at the end"] = f"{name}=x; " * (SIZE // len(f"{name}=x; ")) + f"{name}={ids[0]}"
+    return {what: field[:SIZE] for what, field in fields.items()}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page with many subrequests."""
+
+    name: str
+    #: where the page and its parts are, with what is included
+    uri: str
+    part: str
+
+
+PAGES = [
+    Page("parts from a cache, hidden from a sticky upstream", "/pages/cached.html", "/cached/part"),
+    Page("parts from files, no sticky upstream", "/pages/files.html", "/files/part"),
+    Page("parts from a plain upstream's cache", "/pages/plain.html", "/plain/part"),
+    Page("the page from a sticky upstream, parts from its cache", "/sticky/cached.html", "/cached/part"),
+    Page("the page after a redirect, parts from a cache", "/led/cached.html", "/cached/part"),
+    Page("parts led from one location to another that hides", "/pages/led.html", "/missing/part"),
+    Page("parts from a sticky upstream", "/pages/visits.html", "/visits/part"),
+]
+
+
+class Measured:
+    """One nginx with all of these locations, under callgrind; `module`: with the module's directives."""
+
+    def __init__(self, scratch, nginx, module, port, env=None):
+        self.scratch = scratch
+        self.port = free_port()
+        self.out = scratch.file("callgrind")
+        self.dumps = 0
+        conf = scratch.file("proxy.conf", self.conf(module, port))
+        command = [nginx, "-p", scratch.path, "-c", conf]
+        tool = [
+            "valgrind", "-q", "--tool=callgrind", "--dump-before=ngx_reopen_files", f"--callgrind-out-file={self.out}",
+        ]
+        self.warm = set()
+        self.running = Running(command, scratch.file("proxy.log"), tool, env=env)
+        self.running.wait_for(("127.0.0.1", self.port))
+        self.window()
+        self.empty = self.window()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.running.stop()
+
+    def conf(self, module, port):
+        def upstream(name, text, count=2):
+            text = text if module else ""
+            lines = "".join(f"server 127.1.0.{i + 1}:{port};" for i in range(count))
+            return f"upstream {name} {{ {text} {lines} keepalive 8; }}\n"
+
+        def location(path, name, text="", own=""):
+            return f"location {path} {{ {text} {own if module else ''} proxy_pass http://{name}; }}\n"
+
+        cache = "proxy_cache c; proxy_cache_valid 1h; proxy_cache_key $uri; add_header X-Cache $upstream_cache_status;"
+        return (
+            (f"load_module {module};\n" if module else "")
+            + head(self.scratch, "proxy")
+            + "events { worker_connections 4096; }\n"
+            + f"http {{ access_log off; {BUFFERS} {paths(self.scratch, 'proxy')}\n"
+            + f"proxy_cache_path {self.scratch.file('cache')} keys_zone=c:10m;\n"
+            + "keepalive_requests 100000000; keepalive_timeout 600s; proxy_http_version 1.1; "
+            + 'proxy_set_header Connection "";\n'
+            + "".join(upstream(f"u{i}", setting.upstream) for i, setting in enumerate(SETTINGS))
+            + upstream("other", "session_sticky option=indirect cookie=router;")
+            + upstream("plain", "")
+            + f"server {{ listen 127.0.0.1:{self.port}; root {self.scratch.path};\n"
+            + "".join(location(f"/{i}/", f"u{i}", own=s.location) for i, s in enumerate(SETTINGS))
+            + "location /pages/ { ssi on; }\n"
+            + "location /led/ { ssi on; try_files /none @pages; }\n"
+            + "location @pages { ssi on; rewrite ^/led/(.*) /pages/$1 break; }\n"
+            + location("/sticky/", f"u{INDIRECT}", "ssi on; rewrite ^/sticky/(.*) /pages/$1 break;")
+            + location("/cached/", f"u{INDIRECT}", cache)
+            + location("/plain/", "plain", cache)
+            + location("/visits/", f"u{INDIRECT}")
+            + "location /files/ { }\n"
+            + "location /missing/ { error_page 404 = @cached; }\n"
+            + location("@cached", f"u{INDIRECT}", cache)
+            + "} }\n"
+        )
+
+    def window(self):
+        """The instructions since the last window."""
+        self.dumps += 1
+        path = f"{self.out}.{self.dumps}"
+        self.running.process.send_signal(signal.SIGUSR1)
+        end = time.monotonic() + 120
+        sent = time.monotonic()
+        while time.monotonic() < end:
+            self.running.alive()
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    file.seek(max(0, os.path.getsize(path) - 4096))
+                    total = re.search(rb"^totals: (\d+)", file.read(), re.M)
+                if total:
+                    os.unlink(path)
+                    return int(total.group(1))
+            elif time.monotonic() - sent > 2:
+                # a signal that came just before epoll_wait() is not seen until the next event
+                self.running.process.send_signal(signal.SIGUSR1)
+                sent = time.monotonic()
+            time.sleep(0.005)
+        return die(f"callgrind did not write {path}")
+
+    def cost(self, uri, fields, expect):
+        """The instructions of one request, where the location was asked before."""
+        if uri not in self.warm:
+            self.warm.add(uri)
+            self.get(uri, [], expect)
+            self.window()
+        self.get(uri, fields, expect)
+        return self.window() - self.empty
+
+    def get(self, uri, fields, expect):
+        cookies = "".join(f"Cookie: {field}\r\n" for field in fields)
+        request = f"GET {uri} HTTP/1.0\r\nHost: example.test\r\nConnection: close\r\n{cookies}\r\n"
+        with socket.create_connection(("127.0.0.1", self.port), 60) as client:
+            client.settimeout(300)
+            client.sendall(request.encode())
+            answer = b""
+            while data := client.recv(1 << 20):
+                answer += data
+        first = answer.split(b"\r\n", 1)[0]
+        if b" 200 " not in first or answer.count(b"PART") != expect:
+            die(f"{uri}: {first!r}, {answer.count(b'PART')} parts instead of {expect}")
+
+
+INDIRECT = [setting.name for setting in SETTINGS].index("indirect")
+
+
+def write_pages(scratch):
+    for folder in ("pages", "files"):
+        os.mkdir(os.path.join(scratch.path, folder))
+    for page in PAGES:
+        name = os.path.basename(page.uri)
+        include = f'<!--# include virtual="{page.part}" -->\n'
+        scratch.file(f"pages/{name}", include * INCLUDES)
+    scratch.file("files/part", "PART")
+
+
+class Worst:
+    """Measures with and without the module; each request once."""
+
+    def __init__(self, nginx, module, env=None):
+        self.nginx, self.module, self.env = nginx, module, env
+
+    def cookies(self):
+        """(configuration, shape, instructions of plain nginx, with the module)"""
+        with Scratch() as plain, Scratch() as sticky, Scratch() as behind, self.backend(behind) as backend:
+            ids = [md5_id(f"127.1.0.{i + 1}:{backend.port}") for i in range(2)]
+            with self.measured(plain, None, backend) as base, self.measured(sticky, self.module, backend) as ours:
+                known = {}
+                for number, setting in enumerate(SETTINGS):
+                    for what, field in shapes(setting.cookie, ids).items():
+                        for title, fields in ((what, [field]), (f"{what}, in four fields", quarters(field))):
+                            key = tuple(fields)
+                            if key not in known:
+                                known[key] = base.cost("/0/", fields, 1)
+                            yield setting.name, title, known[key], ours.cost(f"/{number}/", fields, 1)
+
+    def pages(self):
+        """The same for pages."""
+        with Scratch() as plain, Scratch() as sticky, Scratch() as behind, self.backend(behind) as backend:
+            for scratch in (plain, sticky, behind):
+                write_pages(scratch)
+            cookie = [f"a=b; route={md5_id(f'127.1.0.2:{backend.port}')}; c=d"]
+            with self.measured(plain, None, backend) as base, self.measured(sticky, self.module, backend) as ours:
+                for page in PAGES:
+                    costs = [one.cost(page.uri, cookie, INCLUDES) for one in (base, ours)]
+                    yield page.name, f"{INCLUDES} subrequests", *costs
+
+    def backend(self, scratch):
+        return Backend(scratch, self.nginx, more=f"{BUFFERS} root {scratch.path};", location=BEHIND)
+
+    def measured(self, scratch, module, backend):
+        return Measured(scratch, self.nginx, module, backend.port, self.env)
+
+
+BEHIND = "location / { return 200 PART; } location /pages/ { }"
+
+
+def quarters(field):
+    quarter = len(field) // 4
+    return [field[i * quarter : (i + 1) * quarter] for i in range(4)]
