@@ -42,6 +42,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rustc-cfg=nginx_drain");
     }
 
+    // nginx_upstream_check_module is compiled in, and rr_peer_t has a `check_index`; Tengine likewise
+    println!("cargo::rustc-check-cfg=cfg(nginx_upstream_check)");
+    if defines_any(&["NGX_HTTP_UPSTREAM_CHECK"])? {
+        println!("cargo::rustc-cfg=nginx_upstream_check");
+    }
+
     let known = env::var("DEP_NGINX_FEATURES_CHECK").unwrap_or_else(|_| "any()".into());
     println!("cargo::rustc-check-cfg=cfg(ngx_feature, values({known}))");
     for feature in env::var("DEP_NGINX_FEATURES")

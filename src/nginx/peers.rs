@@ -14,6 +14,12 @@ pub(crate) type Peer = *mut ngx_http_upstream_rr_peer_t;
 pub(crate) type Peers = *mut ngx_http_upstream_rr_peers_t;
 pub(crate) type PeerData = *mut ngx_http_upstream_rr_peer_data_t;
 
+#[cfg(nginx_upstream_check)]
+extern "C" {
+    /// Of nginx_upstream_check_module, compiled into nginx: has its active check marked a server down?
+    fn ngx_http_upstream_check_peer_down(index: ngx_uint_t) -> ngx_uint_t;
+}
+
 /// Runs `work` while no other worker changes the servers. Only a `zone` has a lock.
 ///
 /// # Safety
@@ -170,6 +176,10 @@ unsafe fn is_available(peers: Peers, member: &Member<Peer>) -> bool {
     unsafe {
         let peer = member.peer;
         if (*peer).down != 0 && !member.draining {
+            return false;
+        }
+        #[cfg(nginx_upstream_check)]
+        if ngx_http_upstream_check_peer_down((*peer).check_index) != 0 {
             return false;
         }
         // Failures of a single server are counted, but nobody looks at them.
