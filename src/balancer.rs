@@ -4,6 +4,7 @@
 //! is got and freed as often as the request is tried.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use ngx::core::Status;
@@ -22,6 +23,7 @@ use ngx::ffi::{
 use ngx::http::HttpModule;
 use ngx::ngx_log_error;
 use session_cookie::action::{settled, Settled};
+use session_cookie::id::MD5_HEX;
 use session_cookie::policy::{Fallback, Mode, Policy, Rebind};
 use session_cookie::roster::{Member, Named, Roster};
 use session_cookie::set_cookie::{ByVariables, Template};
@@ -31,12 +33,11 @@ use session_cookie::verdict::{
 };
 
 use crate::conf::{upstream_conf, upstream_conf_mut, LocationConf, Sticky, UpstreamConf};
+use crate::nginx::conf::module;
 use crate::nginx::headers_in::View;
-use crate::nginx::peers::{
-    forget_check, forget_try, generation_of, may_change, take, Peer, PeerData, Peers,
-};
+use crate::nginx::peers::{forget_check, forget_try, generation_of, take, Peer, PeerData, Peers};
 use crate::nginx::{log, pool, Printable};
-use crate::servers::{servers, Form, Servers};
+use crate::servers::{edition, forget, servers, Edition, Form, Servers};
 
 const OK: ngx_int_t = Status::NGX_OK.0;
 const DONE: ngx_int_t = Status::NGX_DONE.0;
@@ -75,14 +76,16 @@ unsafe extern "C" fn init_upstream(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this once for an upstream, ours by `install`.
+    // SAFETY: nginx calls this for an upstream, ours by `install`; a module that changes the servers at run time
+    // calls it again, as an event of its own.
     unsafe {
         let Some(below) = upstream_conf(us).chain.init_upstream else {
             return ERROR;
         };
+        forget(upstream_conf(us));
         let rc = below(cf, us);
         if rc == OK {
-            stand_before_requests(us);
+            stand_before_requests(cf, us);
         }
         rc
     }
@@ -94,7 +97,7 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: `keepalive` calls this once for an upstream in which it was read.
+    // SAFETY: `keepalive` calls this for an upstream in which it was read, when it is itself prepared.
     unsafe {
         let conf = upstream_conf(us);
         let Some(below) = conf
@@ -106,26 +109,35 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
             return ERROR;
         };
         let here = conf.policy.is_some() && conf.chain.init_upstream.is_none();
+        forget(conf);
         let rc = below(cf, us);
         if rc == OK && here {
-            stand_before_requests(us);
+            stand_before_requests(cf, us);
         }
         rc
     }
 }
 
-unsafe fn stand_before_requests(us: *mut ngx_http_upstream_srv_conf_t) {
+/// Takes our place before the requests of an upstream whose balancer was prepared, for the first time or once more.
+unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) {
     // SAFETY: what is below has been prepared.
     unsafe {
         let conf = upstream_conf_mut(us);
-        conf.chain.init_peer = (*us).peer.init;
-        let by_variables = ByVariables {
-            domain: conf.domain.is_some(),
-            same_site: conf.same_site.is_some(),
-        };
-        let template = conf.policy.as_ref();
-        conf.template = template.map(|policy| Template::new(policy, by_variables));
-        (*us).peer.init = Some(init_peer);
+        let address =
+            |init: ngx::ffi::ngx_http_upstream_init_peer_pt| init.map(|init| init as usize);
+        if address((*us).peer.init) != address(Some(init_peer)) {
+            conf.chain.init_peer = (*us).peer.init;
+            (*us).peer.init = Some(init_peer);
+        }
+        if conf.template.is_none() {
+            let by_variables = ByVariables {
+                domain: conf.domain.is_some(),
+                same_site: conf.same_site.is_some(),
+            };
+            let template = conf.policy.as_ref();
+            conf.template = template.map(|policy| Template::new(policy, by_variables));
+            conf.watched = module(cf, c"ngx_http_upsync_module").is_some();
+        }
     }
 }
 
@@ -163,11 +175,15 @@ pub(crate) struct Visit {
     pub(crate) reading: Reading<'static>,
     /// The servers that the cookie names, among those of this generation.
     named: Option<Candidate>,
+    /// Which count of the upstream's servers the request met, if it has met one.
+    edition: Edition,
     stage: Stage,
     /// Was a connection to the server in use closed, so that it was tried once more?
     retried: bool,
     /// The id of the server in use.
     served: &'static [u8],
+    /// Its text, where it is as long as most are.
+    md5: MaybeUninit<[u8; MD5_HEX]>,
     /// Is it known that answers need nothing, as long as the cookie chooses?
     settled: Settled,
     /// Did the server answer? Known when it is freed.
@@ -363,9 +379,11 @@ unsafe extern "C" fn init_peer(
             policy,
             reading: Reading::NONE,
             named: None,
+            edition: Edition::NONE,
             stage: Stage::Balance,
             retried: false,
             served: &[],
+            md5: MaybeUninit::uninit(),
             settled: Settled::No,
             answered: false,
             header_sent: false,
@@ -416,6 +434,7 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
         };
         if let Some((first, member)) = found {
             visit.settled = settled(policy, reading);
+            visit.edition = edition(conf);
             visit.named = Some(Candidate::first(Form::Own, first, member));
             visit.stage = Stage::Bind;
         } else if visit.reading.verdict != Verdict::None || policy.accepts_unmarked() {
@@ -424,13 +443,23 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
     }
 }
 
-/// The servers that a request may get, unless nginx has changed them meanwhile.
+/// The servers that a request may get, unless they have changed since it met those of this edition.
 unsafe fn servers_of<'a>(
     upstream: *mut ngx_http_upstream_srv_conf_t,
     data: PeerData,
+    edition: Edition,
 ) -> Option<&'a Servers> {
     // SAFETY: the request is live, and the data is the balancer's for it.
-    unsafe { servers(upstream_conf(upstream), upstream, generation_of(data)) }
+    let servers = unsafe { servers(upstream_conf(upstream), upstream, generation_of(data))? };
+    (edition == Edition::NONE || edition == servers.edition()).then_some(servers)
+}
+
+/// Are the servers still those that the request began with? Else what it knows of them may be gone.
+#[cold]
+#[inline(never)]
+unsafe fn is_current(visit: &Visit) -> bool {
+    // SAFETY: as in `servers_of`.
+    unsafe { servers_of(visit.upstream, visit.below.round_robin(), visit.edition).is_some() }
 }
 
 /// The servers that a request may get, to be looked up by id.
@@ -476,6 +505,7 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
             let fields = View::of(visit.request).original;
             let found = read_transferred(fields.values(), policy, delimiter, here, reading);
             if let Some((first, member)) = found {
+                visit.edition = edition(conf);
                 visit.named = Some(Candidate::first(Form::Own, first, member));
                 visit.stage = Stage::Bind;
                 return;
@@ -494,6 +524,7 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
             let found = read_accepted(fields.values(), policy, find, now, reading);
             if let Some((named, ours)) = found {
                 reading.session.id = ours;
+                visit.edition = edition(conf);
                 visit.named = Some(named);
                 visit.stage = Stage::Bind;
                 return;
@@ -577,9 +608,10 @@ unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
         let Some(named) = &mut visit.named else {
             return false;
         };
+        // Where a server has not passed, it was named just now: nothing has changed since.
         loop {
             if named.passed {
-                let servers = servers_of(visit.upstream, data);
+                let servers = servers_of(visit.upstream, data, visit.edition);
                 if servers.and_then(|servers| named.advance(servers)).is_none() {
                     return false;
                 }
@@ -623,7 +655,10 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
     // SAFETY: as in `bind`.
     unsafe {
         let data = visit.below.round_robin();
-        (*data).peers = (*visit.upstream).peer.data.cast();
+        // A request that began with other servers keeps them, and its marks are about those.
+        if is_current(visit) {
+            (*data).peers = (*visit.upstream).peer.data.cast();
+        }
 
         visit.reading.verdict = Verdict::Down;
         visit.settled = Settled::No;
@@ -699,7 +734,7 @@ unsafe fn was_tried(visit: &Visit, data: PeerData) -> bool {
             return false;
         };
         let current = (*data).current;
-        servers_of(visit.upstream, data)
+        servers_of(visit.upstream, data, visit.edition)
             .and_then(|servers| servers.by(named.form))
             .is_some_and(|roster| {
                 let mut before = named.before(roster);
@@ -710,20 +745,23 @@ unsafe fn was_tried(visit: &Visit, data: PeerData) -> bool {
 
 /// The id of the server that the balancer chose, for as long as the request lives.
 #[inline]
-unsafe fn served(visit: &Visit, data: PeerData) -> &'static [u8] {
-    // SAFETY: as in `bind`. The roster is replaced only by that of another generation (`recount`): where there
-    // is but one, the id lives as long as the cycle. Else the roster may be counted anew while the request
-    // lives, and the id is copied.
+unsafe fn served(visit: &mut Visit, data: PeerData) -> &'static [u8] {
+    // SAFETY: as in `bind`. The roster may be counted anew while the request lives, so the id is copied.
     unsafe {
-        let Some(id) =
-            servers_of(visit.upstream, data).and_then(|servers| servers.own.id((*data).current))
-        else {
+        let Some(servers) = servers_of(visit.upstream, data, visit.edition) else {
             return &[];
         };
-        if may_change((*visit.upstream).peer.data.cast()) {
-            pool::copy((*visit.request).pool, id).unwrap_or_default()
-        } else {
-            id
+        visit.edition = servers.edition();
+        match servers.own.id((*data).current) {
+            // The visit stays where it is, in the request's pool.
+            Some(id) => match id.try_into() {
+                Ok(id) => {
+                    visit.md5.write(id);
+                    core::slice::from_raw_parts(visit.md5.as_ptr().cast(), MD5_HEX)
+                }
+                Err(_) => pool::copy((*visit.request).pool, id).unwrap_or_default(),
+            },
+            None => &[],
         }
     }
 }
@@ -737,8 +775,10 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
         let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
         if failed && !visit.retried && was_stale(pc, visit.connection) {
             state &= !(NGX_PEER_FAILED as ngx_uint_t);
-            forget_check(visit.below.round_robin());
-            try_again(visit);
+            if is_current(visit) {
+                forget_check(visit.below.round_robin());
+                try_again(visit);
+            }
         }
         visit.answered = !failed && has_answered(visit.connection);
         // An answer whose header was not sent is handed on inside nginx, which will clear our context.

@@ -70,7 +70,9 @@ pub(crate) struct UpstreamConf {
     /// Our place between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
     /// The servers as this worker knows them, the only thing here that changes while requests are served.
-    pub(crate) servers: UnsafeCell<Option<Servers>>,
+    pub(crate) servers: UnsafeCell<Servers>,
+    /// Is there a module that links servers in and out, and frees them, without counting a generation?
+    pub(crate) watched: bool,
 }
 
 /// What we call in turn: nginx's balancers stand in each other, and so do we.

@@ -1,6 +1,7 @@
 //! What nginx-sys leaves raw, made safe enough to read. All `unsafe` lives here and at the boundary of
 //! callbacks.
 
+pub(crate) mod census;
 pub(crate) mod conf;
 pub(crate) mod headers_in;
 pub(crate) mod headers_out;

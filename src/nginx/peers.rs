@@ -60,24 +60,6 @@ pub(crate) unsafe fn current_generation(peers: Peers) -> ngx_uint_t {
     generation.unwrap_or_default()
 }
 
-/// May the generation change while requests are served? Only a `zone` counts one.
-///
-/// # Safety
-///
-/// `peers` is live.
-#[inline]
-pub(crate) unsafe fn may_change(peers: Peers) -> bool {
-    #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
-    // SAFETY: the caller's promise; the pointer is written before requests are served.
-    let counts = unsafe { !(*peers).config.is_null() };
-    #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
-    let counts = {
-        let _ = peers;
-        false
-    };
-    counts
-}
-
 /// The generation of the servers that a request began with.
 ///
 /// # Safety
@@ -91,19 +73,6 @@ pub(crate) unsafe fn generation_of(data: PeerData) -> ngx_uint_t {
     } else {
         0
     }
-}
-
-/// The servers of one group, in order.
-///
-/// # Safety
-///
-/// `peers` is live and locked, or null.
-pub(crate) unsafe fn group(peers: Peers) -> impl Iterator<Item = Peer> {
-    let live = |peer: Peer| (!peer.is_null()).then_some(peer);
-    // SAFETY: null, or the head of a list that ends with null.
-    let first = unsafe { peers.as_ref() }.and_then(|peers| live(peers.peer));
-    // SAFETY: as above.
-    core::iter::successors(first, move |peer| live(unsafe { (**peer).next }))
 }
 
 /// The `server` line that a server comes of: its address as it was written, and whether it has `backup`.

@@ -105,6 +105,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
     /// Makes room for a number of servers at once.
     pub fn reserve(&mut self, servers: usize) {
         self.entries.reserve_exact(servers);
+        self.ids.reserve_exact(servers.saturating_mul(MD5_HEX));
         let (entries, ids) = (&self.entries, &self.ids);
         self.by_id.reserve(servers, rehash_id(entries, ids));
         self.by_peer.reserve(servers, rehash_peer(entries));

@@ -1,11 +1,13 @@
 //! For tests only: the directive `upstream_peers` answers a request with what nginx has counted for the
-//! servers of its upstreams, and whether anything is lost in their zones; the argument `remove` takes a field away
-//! from a request, and `cookies` shows the cookies of its response or takes them away. README.md describes them.
+//! servers of its upstreams, and whether anything is lost in their zones, and `change_servers` changes servers as
+//! other modules do. The argument `remove` takes a field away from a request, and `cookies` shows the cookies of its
+//! response or takes them away. README.md describes them.
 //!
 //! It needs an nginx with the zones of upstreams, as every distribution builds it.
 
 #![warn(missing_docs)]
 
+mod change;
 mod cookies;
 mod fields;
 mod peers;
@@ -38,11 +40,19 @@ static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: None,
 };
 
-static mut COMMANDS: [ngx_command_t; 2] = [
+static mut COMMANDS: [ngx_command_t; 3] = [
     ngx_command_t {
         name: ngx_string!("upstream_peers"),
         type_: (NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS) as ngx_uint_t,
         set: Some(upstream_peers),
+        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        offset: 0,
+        post: ptr::null_mut(),
+    },
+    ngx_command_t {
+        name: ngx_string!("change_servers"),
+        type_: (NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS) as ngx_uint_t,
+        set: Some(change::change_servers),
         conf: NGX_HTTP_LOC_CONF_OFFSET,
         offset: 0,
         post: ptr::null_mut(),
@@ -57,6 +67,7 @@ pub static mut ngx_http_upstream_probe_module: ngx_module_t = ngx_module_t {
     ctx: (&raw mut CONTEXT).cast::<c_void>(),
     commands: (&raw mut COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
+    exit_process: Some(change::exit_process),
     ..ngx_module_t::default()
 };
 

@@ -1,0 +1,220 @@
+//! Counting the servers of an upstream: their ids, in each form.
+
+use std::borrow::Cow;
+
+use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t};
+use session_cookie::id::{md5_hex, of_address};
+use session_cookie::policy::{Accepted, Digest, Hash, Policy};
+use session_cookie::roster::{Member, Roster};
+use session_cookie::session::may_stand_in_id;
+use session_cookie::text::{is_cookie_value, Sink};
+
+use super::Servers;
+use crate::conf::{ServerConf, UpstreamConf};
+use crate::nginx::census::{each, Changed, Known, Shape};
+use crate::nginx::peers::{Peer, Peers};
+
+/// The servers of this generation, unless nginx has another one by now.
+///
+/// # Safety
+///
+/// As for [`super::servers`].
+pub(super) unsafe fn count(
+    us: *mut ngx_http_upstream_srv_conf_t,
+    conf: &UpstreamConf,
+    generation: ngx_uint_t,
+) -> Option<Servers> {
+    // SAFETY: the caller's promise. The groups are read one at a time; a change between the two shows in the
+    // generation.
+    unsafe {
+        let primary: Peers = (*us).peer.data.cast();
+        let policy = conf.policy.as_ref()?;
+        let mut count = Count {
+            conf,
+            policy,
+            own: Enrolled::default(),
+            accepted: policy.accept.iter().map(|_| Enrolled::default()).collect(),
+        };
+
+        let shape = count.enroll_group(us, primary, generation, 0).ok()?;
+        let backups = (*primary).next;
+        if !backups.is_null() {
+            let primaries = shape.number;
+            (count.enroll_group(us, backups, generation, primaries)).ok()?;
+        }
+        Some(Servers {
+            counted: generation,
+            shape,
+            own: count.own.finish(),
+            accepted: count.accepted.into_iter().map(Enrolled::finish).collect(),
+            ..Servers::default()
+        })
+    }
+}
+
+/// Servers being counted.
+struct Count<'a> {
+    conf: &'a UpstreamConf,
+    policy: &'a Policy,
+    own: Enrolled,
+    accepted: Vec<Enrolled>,
+}
+
+impl Count<'_> {
+    /// Counts the servers of a group, behind so many primaries.
+    unsafe fn enroll_group(
+        &mut self,
+        us: *mut ngx_http_upstream_srv_conf_t,
+        peers: Peers,
+        generation: ngx_uint_t,
+        primaries: usize,
+    ) -> Result<Shape, Changed> {
+        // SAFETY: as in `count`.
+        unsafe {
+            let backup = peers != (*us).peer.data.cast();
+            // Not locked: only for how much room to make.
+            self.reserve(Shape::of(peers).number);
+            let mut index = 0;
+            each(us, peers, generation, |known| {
+                self.enroll(&known, backup, index, primaries);
+                index = index.saturating_add(1);
+            })
+        }
+    }
+
+    /// Makes room for the servers of a group.
+    fn reserve(&mut self, number: usize) {
+        let accepted = self.accepted.iter_mut();
+        for enrolled in accepted.chain([&mut self.own]) {
+            enrolled.roster.reserve(number);
+        }
+    }
+
+    /// Counts a server at its place in its group.
+    fn enroll(&mut self, known: &Known<'_>, backup: bool, index: u32, primaries: usize) {
+        let said = said_of(self.conf, known);
+        let server = Server {
+            known,
+            said,
+            place: primaries.saturating_add(usize::try_from(index).unwrap_or(usize::MAX)),
+            key: &self.policy.hmac_key,
+        };
+        let member = Member {
+            peer: known.peer,
+            index,
+            backup,
+            draining: known.draining || said.is_some_and(|said| said.draining),
+        };
+        self.own.insert(&server.id(self.policy.hash), member);
+        for (form, enrolled) in self.policy.accept.iter().zip(&mut self.accepted) {
+            for id in server.accepted(*form).into_iter().flatten() {
+                enrolled.insert(&id, member);
+            }
+        }
+    }
+}
+
+/// What the operator said to us of a server.
+fn said_of<'a>(conf: &'a UpstreamConf, known: &Known<'_>) -> Option<&'a ServerConf> {
+    if conf.server_confs.is_empty() {
+        return None;
+    }
+    let (address, backup) = known.line;
+    conf.server_confs.get(&(Box::from(address), backup))
+}
+
+/// A server whose ids are asked for.
+struct Server<'a> {
+    known: &'a Known<'a>,
+    said: Option<&'a ServerConf>,
+    /// Its place in the upstream, from 0.
+    place: usize,
+    key: &'a [u8],
+}
+
+impl<'a> Server<'a> {
+    /// What the cookie names it by.
+    fn id(&self, hash: Hash) -> Cow<'a, [u8]> {
+        let name = self.known.name;
+        match hash {
+            Hash::Md5 => md5(name),
+            Hash::Plain => (self.given_id())
+                .or(may_be_id(name).then_some(name))
+                .map_or_else(|| md5(name), Cow::from),
+            Hash::Index => {
+                let mut digits = Vec::new();
+                digits.put_decimal(self.place as u64);
+                Cow::from(digits)
+            }
+            Hash::Line(digest) => self.digest(self.known.line.0, digest),
+        }
+    }
+
+    /// What else names it.
+    fn accepted(&self, form: Accepted) -> [Option<Cow<'a, [u8]>>; 2] {
+        match form {
+            Accepted::Id(hash) => [Some(self.id(hash)), None],
+            Accepted::Address(digest) => {
+                let id = of_address(self.known.address, digest, self.key);
+                [Some(id.into()), None]
+            }
+            Accepted::Nginx => {
+                let id = self.known.route.map(Cow::from);
+                [id.or_else(|| Some(self.id(Hash::Md5))), None]
+            }
+            Accepted::Haproxy => [
+                self.said.and_then(|said| said.id.as_deref()).map(Cow::from),
+                None,
+            ],
+        }
+    }
+
+    /// A digest of an address that can stand in a cookie.
+    fn digest(&self, address: &'a [u8], digest: Digest) -> Cow<'a, [u8]> {
+        match digest {
+            Digest::Raw if may_be_id(address) => Cow::from(address),
+            Digest::Raw => md5(address),
+            _ => Cow::from(of_address(address, digest, self.key)),
+        }
+    }
+
+    /// The id that the operator gave it: our `id=`, else nginx's own `route=`.
+    fn given_id(&self) -> Option<&'a [u8]> {
+        let id = self.said.and_then(|said| said.id.as_deref());
+        id.or(self.known.route)
+    }
+}
+
+fn md5(text: &[u8]) -> Cow<'static, [u8]> {
+    Cow::from(Vec::from(md5_hex(text)))
+}
+
+/// Can a server's name stand in a cookie as it is? The path of a socket may not.
+fn may_be_id(name: &[u8]) -> bool {
+    is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
+}
+
+/// The servers by their ids in one form, being counted.
+#[derive(Default)]
+struct Enrolled {
+    roster: Roster<Peer>,
+    /// Those that come last: of several servers with one id, none that drains gets the next session.
+    draining: Vec<(Box<[u8]>, Member<Peer>)>,
+}
+
+impl Enrolled {
+    fn insert(&mut self, id: &[u8], member: Member<Peer>) {
+        if member.draining {
+            self.draining.push((Box::from(id), member));
+        } else {
+            self.roster.insert(id, member);
+        }
+    }
+
+    fn finish(mut self) -> Roster<Peer> {
+        for (id, member) in self.draining {
+            self.roster.insert(&id, member);
+        }
+        self.roster
+    }
+}
