@@ -205,6 +205,8 @@ server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; 
 ["^(127.0.0.1|::1)\$", "^(127.0.0.1|::1)\$"]
 --- response_headers eval
 ["Set-Cookie: route=both; Path=/", "Set-Cookie: route=both; Path=/"]
+--- no_error_log
+[error]
 --- skip_eval
 8: `getent ahosts localhost` !~ /^::1\s.*^127\.0\.0\.1\s|^127\.0\.0\.1\s.*^::1\s/ms
 

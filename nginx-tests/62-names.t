@@ -102,6 +102,31 @@ for my $path (@variants) {
 
 
 
+=== an id on the line of several addresses: nginx says what it means
+--- upstreams
+upstream warned { server pair.test:1985 id=pair; server solo.test:1985 id=solo; session_sticky hash=plain; }
+--- client
+equals(bodies(everywhere('/warned/', 'route=solo')), '127.0.0.6', 'it is loaded');
+--- grep_error_log eval: qr/\[warn\].*/
+--- grep_error_log_out eval
+qr/\A\[warn\] \d+#\d+: server "pair\.test:1985" has 2 addresses, which share the id "pair": all its sessions go to the first of them that is available; give each address a "server" line with an "id" of its own, or leave "id" out, in upstream "warned" in \S+:\d+\n\z/
+
+
+
+=== an id that is nobody else's: nothing to say
+--- upstreams
+upstream md5   { server pair.test:1985 id=pair; session_sticky; }
+upstream one   { server solo.test:1985 id=solo; server 127.0.0.2:1985 id=two; session_sticky hash=plain; }
+upstream same  { server twice.test:1985 id=twice; session_sticky hash=plain; }
+upstream plain { server pair.test:1985 id=pair; }
+--- client
+equals(bodies(everywhere('/one/', 'route=two')), '127.0.0.2', 'they are loaded');
+--- no_error_log
+[warn]
+[error]
+
+
+
 === a shared id: where one address fails, the next is tried, and the session stays
 --- upstreams
 upstream two   { server pair.test:1996 id=pair max_fails=0; server solo.test:1985 id=solo; session_sticky hash=plain; }

@@ -6,6 +6,7 @@ pub(crate) mod hide_cookie;
 pub(crate) mod keepalive;
 pub(crate) mod server;
 pub(crate) mod session_sticky;
+mod shared_ids;
 
 use core::ptr;
 

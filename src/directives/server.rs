@@ -12,6 +12,7 @@ use session_cookie::text::is_cookie_value;
 
 use crate::balancer;
 use crate::conf::{upstream_conf, upstream_conf_mut, ServerConf};
+use crate::directives::shared_ids;
 use crate::nginx::conf::{self, current_upstream, hand_over, upstreams, words};
 use crate::nginx::{bytes, Printable};
 
@@ -157,6 +158,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
                 );
                 return conf::ERROR;
             }
+            shared_ids::check(cf, us);
             balancer::install(us);
         }
     }
