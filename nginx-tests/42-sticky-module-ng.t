@@ -67,7 +67,7 @@ sticks('/hsha1/', map { $_ => hmac_sha1_hex($line{$_}, 'secret') } qw(A B));
 --- upstreams
 upstream md5   { sticky; server A:; server B:; }
 upstream sha1  { zone sha1 64k; sticky hash=sha1 no_fallback; server A:; server B: backup; }
-upstream hmd5  { sticky hmac=md5 hmac_key=secret; server A:; server localhost:1986 max_fails=0; }
+upstream hmd5  { sticky hmac=md5 hmac_key=secret; server A:; server local.test:1986; }
 upstream hsha1 { sticky hmac=sha1 hmac_key=secret; server A:; server B:; }
 upstream index { sticky hash=index no_fallback; server A:; server B:; }
 --- client
@@ -78,7 +78,7 @@ equals(sha1_hex($known), '4262de333a18749d31416a617184734678797276', 'sha1');
 equals(hmac_md5_hex($known, 'secret'), 'd20fd0a9eb6864058781ed6104e4c9fd', 'hmac=md5');
 equals(hmac_sha1_hex($known, 'secret'), '34734c8d4b451151897b62db281c0b055e035adc', 'hmac=sha1');
 my %form = (md5 => \&md5_hex, sha1 => \&sha1_hex, hmd5 => sub { hmac_md5_hex($_[0], 'secret') }, hsha1 => sub { hmac_sha1_hex($_[0], 'secret') });
-my %text = (%line, 'hmd5 B' => 'localhost:1986');
+my %text = (%line, 'hmd5 B' => 'local.test:1986');
 for my $path (sort keys %form) {
     for my $name (qw(A B)) {
         my @bound = everywhere("/$path/", 'route=' . $form{$path}->(socket_address($port{$name})));
@@ -98,10 +98,11 @@ equals(bodies(everywhere('/sha1/', 'route=' . sha1_hex(socket_address($port{C}))
 --- upstreams
 upstream names { sticky text=raw; server pair.test:1985; server A:; }
 upstream md5   { sticky; server solo.test:1985 max_fails=0; server B:; }
-upstream only  { sticky no_fallback; server solo.test:1985; server B:; }
+upstream only  { sticky no_fallback; server solo.test:1985 max_fails=0; server B:; }
 upstream zone  { zone z 64k; sticky hash=index; server A: weight=2; server B:; server C: backup; }
 --- client
-equals(bodies(everywhere('/only/', 'route=' . md5_hex('127.0.0.6:1985'))), '502', 'the address means nothing');
+holds(tried(everywhere('/only/', 'route=' . md5_hex('127.0.0.6:1985'))) =~ /^127\.0\.0\.6:1985/, 'the address means its server too');
+equals(bodies(everywhere('/only/', 'route=' . md5_hex('127.0.0.5:1985'))), '502', 'another address means nothing');
 equals(tried(everywhere('/md5/', 'route=' . md5_hex('solo.test:1985'))), '127.0.0.6:1985, 127.0.0.1:1986', 'the name does');
 equals(cookies(everywhere('/names/', 'route=127.0.0.1:1985')), '127.0.0.1:1985', 'raw: an address as it was written');
 equals(tried(visit('/names/', 'route=pair.test:1985', 1983)), '127.0.0.2:1985, 127.0.0.3:1985, 127.0.0.1:1985', 'raw: all addresses of a name');

@@ -14,8 +14,8 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
-use Digest::MD5 'md5_hex';
 use IO::Socket::IP;
+use StickyModuleIds;
 use Test::Nginx::Socket 'no_plan';
 use Upstreams;
 use Visits;
@@ -124,6 +124,56 @@ equals(bodies(everywhere('/one/', 'route=two')), '127.0.0.2', 'they are loaded')
 --- no_error_log
 [warn]
 [error]
+
+
+
+=== sticky: each address has an id of its own; that of the line is understood, and upgraded
+--- upstreams
+upstream md5   { sticky; server pair.test:1985; server 127.0.0.9:1985 down; }
+upstream zone  { zone sticky_ids 64k; server pair.test:1985; sticky no_fallback; }
+upstream sha1  { sticky hash=sha1 no_fallback; server pair.test:1985 backup; server 127.0.0.9:1985 down; }
+upstream hmd5  { server pair.test:1985; sticky hmac=md5 hmac_key=secret; least_conn; }
+upstream raw   { sticky text=raw no_fallback; server pair.test:1985; }
+upstream index { sticky hash=index; server pair.test:1985; }
+--- client
+my %form = (md5 => \&md5_hex, zone => \&md5_hex, sha1 => \&sha1_hex, hmd5 => sub { hmac_md5_hex($_[0], 'secret') }, raw => sub { $_[0] });
+for my $name (sort keys %form) {
+    my ($path, %id) = ("/$name/", map { $_ => $form{$name}->("$_:1985") } '127.0.0.2', '127.0.0.3');
+    my @first = everywhere($path);
+    equals(bodies(@first), '127.0.0.2 | 127.0.0.3', "$path: both addresses get first visitors");
+    equals(scalar(grep { bound($_) ne $id{body($_)} } @first), 0, "$path: who is bound to the one that answered");
+    for my $address (sort keys %id) {
+        my @bound = everywhere($path, "route=$id{$address}");
+        equals(bodies(@bound), $address, "$path: the sessions of $address go there");
+        equals(cookies(@bound), $id{$address}, "$path: and stay");
+    }
+    my @line = everywhere($path, 'route=' . $form{$name}->('pair.test:1985'));
+    equals(bodies(@line), '127.0.0.2', "$path: a session of the line goes to one of its addresses");
+    equals(cookies(@line), $id{'127.0.0.2'}, "$path: and has that one's id");
+}
+equals(bodies(everywhere('/index/', "route=$_->[0]")), $_->[1], "index $_->[0]") for [0, '127.0.0.2'], [1, '127.0.0.3'];
+my @old = everywhere('/md5/', 'route=' . md5_hex(pack('S n a4 x8', 2, 1985, "\x7f\0\0\3")));
+equals(bodies(@old), '127.0.0.3', 'an id of its releases up to 1.2.6 means an address');
+equals(cookies(@old), md5_hex('127.0.0.3:1985'), 'and is upgraded');
+
+
+
+=== sticky: the sessions of a name go on when it gets a second address, or is left with one
+--- upstreams
+upstream more { sticky no_fallback; server pair.test:1985; }
+upstream less { sticky no_fallback; server solo.test:1985; server 127.0.0.9:1985; }
+upstream raw  { sticky no_fallback text=raw; server solo.test:1985; server 127.0.0.9:1985; }
+upstream same { sticky no_fallback; server twice.test:1985; }
+--- client
+my @more = everywhere('/more/', 'route=' . md5_hex('pair.test:1985'));
+equals(tried(@more), '127.0.0.2:1985', 'the id of the line, with which it began');
+my @less = everywhere('/less/', 'route=' . md5_hex('127.0.0.6:1985'));
+equals(bodies(@less), '127.0.0.6', 'the id of the address that is left');
+equals(cookies(@less), md5_hex('solo.test:1985'), 'is upgraded to that of the line');
+my @raw = everywhere('/raw/', 'route=127.0.0.6:1985');
+equals(cookies(@raw), 'solo.test:1985', 'as text=raw');
+my @same = everywhere('/same/', 'route=' . md5_hex('127.0.0.5:1985'));
+equals(bodies(@same), '127.0.0.5', 'an address twice is one server');
 
 
 

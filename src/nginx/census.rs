@@ -54,6 +54,8 @@ pub(crate) struct Known<'a> {
     pub(crate) route: Option<&'a [u8]>,
     /// Did nginx itself read `drain` of it?
     pub(crate) draining: bool,
+    /// Has `resolve` brought it?
+    pub(crate) resolved: bool,
 }
 
 /// A server of a slice: as [`Known`], its texts by their lengths.
@@ -65,6 +67,7 @@ struct Copied {
     route: Option<usize>,
     line_is_backup: bool,
     draining: bool,
+    resolved: bool,
 }
 
 /// Some servers in a row.
@@ -125,6 +128,7 @@ impl Slice {
                 route: route.map(<[u8]>::len),
                 line_is_backup,
                 draining: is_draining(peer),
+                resolved: is_resolved(peer),
             });
         }
         true
@@ -144,6 +148,7 @@ impl Slice {
             address: take(copied.address),
             route: copied.route.map(&mut take),
             draining: copied.draining,
+            resolved: copied.resolved,
         })
     }
 }
@@ -227,4 +232,16 @@ unsafe fn route_of<'a>(peer: Peer) -> Option<&'a [u8]> {
     #[cfg(not(nginx_peer_sid))]
     let _ = peer;
     None
+}
+
+unsafe fn is_resolved(peer: Peer) -> bool {
+    #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+    // SAFETY: the peer is live.
+    let resolved = unsafe { !(*peer).host.is_null() };
+    #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
+    let resolved = {
+        let _ = peer;
+        false
+    };
+    resolved
 }

@@ -1,8 +1,9 @@
 //! Counting the servers of an upstream: their ids, in each form.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t};
+use ngx::ffi::{ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_uint_t};
 use session_cookie::id::{md5_hex, of_address};
 use session_cookie::policy::{Accepted, Digest, Hash, Policy};
 use session_cookie::roster::{Member, Roster};
@@ -11,6 +12,7 @@ use session_cookie::text::{is_cookie_value, Sink};
 
 use super::Servers;
 use crate::conf::{ServerConf, UpstreamConf};
+use crate::nginx::bytes;
 use crate::nginx::census::{each, Changed, Known, Shape};
 use crate::nginx::peers::{Peer, Peers};
 
@@ -32,6 +34,7 @@ pub(super) unsafe fn count(
         let mut count = Count {
             conf,
             policy,
+            of_several: of_several(us),
             own: Enrolled::default(),
             accepted: policy.accept.iter().map(|_| Enrolled::default()).collect(),
         };
@@ -52,10 +55,26 @@ pub(super) unsafe fn count(
     }
 }
 
+/// The static `server` lines that have several addresses: by their text, and whether they have `backup`.
+unsafe fn of_several<'a>(us: *mut ngx_http_upstream_srv_conf_t) -> BTreeSet<(&'a [u8], bool)> {
+    // SAFETY: `us` is an explicit upstream, whose lines live as long as the cycle.
+    unsafe {
+        let lines: &[ngx_http_upstream_server_t] = match (*us).servers.as_ref() {
+            Some(servers) => servers.as_slice(),
+            None => &[],
+        };
+        let several = lines.iter().filter(|line| line.naddrs > 1);
+        several
+            .map(|line| (bytes(line.name), line.backup() != 0))
+            .collect()
+    }
+}
+
 /// Servers being counted.
 struct Count<'a> {
     conf: &'a UpstreamConf,
     policy: &'a Policy,
+    of_several: BTreeSet<(&'a [u8], bool)>,
     own: Enrolled,
     accepted: Vec<Enrolled>,
 }
@@ -97,6 +116,7 @@ impl Count<'_> {
             known,
             said,
             place: primaries.saturating_add(usize::try_from(index).unwrap_or(usize::MAX)),
+            is_one_of_several: known.resolved || self.of_several.contains(&known.line),
             key: &self.policy.hmac_key,
         };
         let member = Member {
@@ -129,6 +149,8 @@ struct Server<'a> {
     said: Option<&'a ServerConf>,
     /// Its place in the upstream, from 0.
     place: usize,
+    /// Does its line mean several servers, now or from time to time?
+    is_one_of_several: bool,
     key: &'a [u8],
 }
 
@@ -146,6 +168,8 @@ impl<'a> Server<'a> {
                 digits.put_decimal(self.place as u64);
                 Cow::from(digits)
             }
+            // Those of one line must not share an id.
+            Hash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
             Hash::Line(digest) => self.digest(self.known.line.0, digest),
         }
     }
@@ -153,6 +177,12 @@ impl<'a> Server<'a> {
     /// What else names it.
     fn accepted(&self, form: Accepted) -> [Option<Cow<'a, [u8]>>; 2] {
         match form {
+            // The number of addresses of a line may have been another when the cookie was set.
+            Accepted::Id(Hash::Line(digest)) => {
+                let (line, name) = (self.known.line.0, self.known.name);
+                let other = (line != name).then(|| self.digest(name, digest));
+                [Some(self.digest(line, digest)), other]
+            }
             Accepted::Id(hash) => [Some(self.id(hash)), None],
             Accepted::Address(digest) => {
                 let id = of_address(self.known.address, digest, self.key);

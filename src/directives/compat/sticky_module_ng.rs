@@ -80,10 +80,12 @@ pub(super) fn parse<'a>(parameters: &[&'a [u8]]) -> Result<Parsed<'a>, Error<'a>
         (_, None) => (),
     }
     check_hash(&mut parsed)?;
-    // The same line meant other ids in its releases up to 1.2.6.
+    // A name of several addresses has one id in its newest version. In its releases up to 1.2.6 the same line meant
+    // other ids.
     if let Hash::Line(digest) = parsed.policy.hash {
+        parsed.policy.accept = vec![Accepted::Id(Hash::Line(digest))];
         if digest != Digest::Raw {
-            parsed.policy.accept = vec![Accepted::Address(digest)];
+            parsed.policy.accept.push(Accepted::Address(digest));
         }
     }
     Ok(parsed)
