@@ -7,6 +7,8 @@
 //! 3. it looks the named server up ([`roster`]), under the rules that the operator gave ([`policy`]);
 //! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
 //!
+//! What a load balancer learns of servers that do not accept connections has a room of its own ([`unreachable`]).
+//!
 //! Everything is a function of its arguments: no clock, no panic whatever the bytes are. Only policies and
 //! rosters allocate, which are made before requests, or once for many.
 
@@ -33,4 +35,5 @@ pub mod roster;
 pub mod session;
 pub mod set_cookie;
 pub mod text;
+pub mod unreachable;
 pub mod verdict;

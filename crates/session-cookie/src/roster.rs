@@ -199,6 +199,29 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         entry(&self.entries, named)?.next
     }
 
+    /// Returns how many servers there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns the servers from a certain one on, in the order in which they came, and from the first on those
+    /// before it. A text chooses with whom they begin: the same text the same server, different texts different ones,
+    /// each about as often as the others.
+    pub fn from_text<'a>(&'a self, text: &[&[u8]]) -> impl Iterator<Item = &'a Member<P>> {
+        let mut hasher = FxHasher::default();
+        text.iter().for_each(|part| hasher.write(part));
+        let servers = self.entries.len();
+        // The high bits of the hash are those that every byte reaches.
+        let start = (u128::from(hasher.finish()).wrapping_mul(servers as u128) >> 64) as usize;
+        let (before, from) = self.entries.split_at_checked(start).unwrap_or_default();
+        from.iter().chain(before).map(|entry| &entry.member)
+    }
+
     /// The id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
         let number = self.by_peer.find(hash_peer(peer), |number| {
@@ -253,6 +276,31 @@ mod tests {
         assert_eq!(peers(&roster, "a"), [1, 3, 4]);
         assert_eq!(roster.id(3), Some(&b"a"[..]));
         assert_eq!(roster.id(2), Some(&b"b"[..]));
+    }
+
+    #[test]
+    fn a_text_chooses_one_server_and_texts_choose_all() {
+        let mut roster = Roster::default();
+        for peer in 0..5 {
+            roster.insert(&[b'a', peer], member(peer.into()));
+        }
+        let chosen = |text: &[u8]| {
+            let servers: Vec<_> = roster.from_text(&[text]).map(|m| m.peer).collect();
+            let (first, rest) = servers.split_first().unwrap();
+            assert!((1..5).all(|next| rest[next - 1] == (first + next as u32) % 5));
+            *first
+        };
+        let mut counts = [0; 5];
+        for number in 0..10_000u32 {
+            let text = alloc::format!("ID~session-{number}");
+            assert_eq!(chosen(text.as_bytes()), chosen(text.as_bytes()));
+            counts[chosen(text.as_bytes()) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (1_800..2_200).contains(count)),
+            "{counts:?}"
+        );
+        assert_eq!(Roster::<u32>::default().from_text(&[b"a"]).count(), 0);
     }
 
     #[test]

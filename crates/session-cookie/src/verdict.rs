@@ -159,8 +159,8 @@ pub fn read_id<'a, N>(id: &'a [u8], find: impl Find<N>, reading: &mut Reading<'a
 /// How many values of the cookie are looked at. A client has hardly ever more than two, from two paths or domains.
 const VALUES: usize = 8;
 
-/// The values that are looked at.
-fn all_values<'a, 'p, F: Iterator<Item = &'a [u8]>>(
+/// Returns the values that are looked at, in order.
+pub fn judged_values<'a, 'p, F: Iterator<Item = &'a [u8]>>(
     fields: F,
     policy: &'p Policy,
 ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'p, F> {
@@ -179,7 +179,7 @@ fn read_others<'a, N>(
     now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
-    all_values(fields, policy).skip(1).find_map(|value| {
+    judged_values(fields, policy).skip(1).find_map(|value| {
         let mut other = Reading::NONE;
         let found = judge(value, policy, find, now, &mut other)?;
         *reading = other;
@@ -201,19 +201,28 @@ pub fn read_transferred<'a, N>(
     find: impl Find<N>,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
-    all_values(fields, policy).find_map(|value| {
-        memmem::find_iter(value, delimiter)
-            .take(ENDS)
-            .find_map(|end| {
-                let id = value.get(..end)?;
-                let found = find.find(id)?;
-                *reading = Reading {
-                    verdict: Verdict::Valid,
-                    session: Session { id, stamps: None },
-                };
-                Some(found)
-            })
-    })
+    judged_values(fields, policy)
+        .find_map(|value| read_transferred_value(value, delimiter, &find, reading))
+}
+
+/// Judges one value where what follows the id is the application's own, after `delimiter`.
+pub fn read_transferred_value<'a, N>(
+    value: &'a [u8],
+    delimiter: &[u8],
+    find: &impl Find<N>,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    memmem::find_iter(value, delimiter)
+        .take(ENDS)
+        .find_map(|end| {
+            let id = value.get(..end)?;
+            let found = find.find(id)?;
+            *reading = Reading {
+                verdict: Verdict::Valid,
+                session: Session { id, stamps: None },
+            };
+            Some(found)
+        })
 }
 
 /// Judges the values once more by the forms that are accepted: the first that names a server here wins. If there
@@ -230,32 +239,45 @@ pub fn read_accepted<'a, N>(
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     let mut is_first = true;
-    all_values(fields, policy).find_map(|value| {
+    judged_values(fields, policy).find_map(|value| {
         let is_first = core::mem::take(&mut is_first);
-        let ours = decode(value, policy.mode).ok();
-        let haproxys = policy
-            .accept
-            .contains(&Accepted::Haproxy)
-            .then(|| decode_haproxy(value))
-            .flatten();
-        [ours, haproxys].into_iter().flatten().find_map(|session| {
-            let found = find.find(session.id);
-            let age = match session.stamps {
-                Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
-                _ => Verdict::Valid,
-            };
-            let verdict = match age {
-                Verdict::Valid if found.is_some() => Verdict::Accepted,
-                Verdict::Valid => Verdict::Unknown,
-                age => age,
-            };
-            // Another system's cookie of a server that is not here is no malformed one.
-            let tells = is_first && (found.is_some() || reading.verdict == Verdict::Invalid);
-            if tells || verdict == Verdict::Accepted {
-                *reading = Reading { verdict, session };
-            }
-            found.filter(|_| verdict == Verdict::Accepted)
-        })
+        read_accepted_value(value, policy, &find, now, is_first, reading)
+    })
+}
+
+/// Judges one value by the forms that are accepted. `tells`: if it names no server here, it says what became of the
+/// cookie.
+pub fn read_accepted_value<'a, N>(
+    value: &'a [u8],
+    policy: &Policy,
+    find: &impl Find<N>,
+    now: u64,
+    tells: bool,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    let ours = decode(value, policy.mode).ok();
+    let haproxys = policy
+        .accept
+        .contains(&Accepted::Haproxy)
+        .then(|| decode_haproxy(value))
+        .flatten();
+    [ours, haproxys].into_iter().flatten().find_map(|session| {
+        let found = find.find(session.id);
+        let age = match session.stamps {
+            Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
+            _ => Verdict::Valid,
+        };
+        let verdict = match age {
+            Verdict::Valid if found.is_some() => Verdict::Accepted,
+            Verdict::Valid => Verdict::Unknown,
+            age => age,
+        };
+        // Another system's cookie of a server that is not here is no malformed one.
+        let tells = tells && (found.is_some() || reading.verdict == Verdict::Invalid);
+        if tells || verdict == Verdict::Accepted {
+            *reading = Reading { verdict, session };
+        }
+        found.filter(|_| verdict == Verdict::Accepted)
     })
 }
 
@@ -267,7 +289,7 @@ pub fn transferred<'a>(
     delimiter: &[u8],
     reading: &Reading,
 ) -> &'a [u8] {
-    let rest = all_values(fields, policy).find_map(|value| match reading.verdict {
+    let rest = judged_values(fields, policy).find_map(|value| match reading.verdict {
         Verdict::Valid | Verdict::Down => value
             .strip_prefix(reading.session.id)
             .filter(|rest| rest.starts_with(delimiter)),
