@@ -260,7 +260,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== proxy_next_upstream http_503, fallback=off: 502
+=== proxy_next_upstream http_503, fallback=off: the page of the server is passed on
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -270,9 +270,9 @@ proxy_next_upstream error timeout http_503;
 --- request: GET /t?fail=B
 --- more_headers
 Cookie: route=ID_B
---- error_code: 502
+--- error_code: 503
 --- response_headers_like
-X-Upstream: 127\.0\.0\.1:1986.*
+X-Upstream: 127\.0\.0\.1:1986$
 Set-Cookie:
 
 

@@ -64,19 +64,21 @@ upstream is_down  { server A: down; server B:; session_sticky hash=plain fallbac
 upstream group    { zone off 512k; server A: id=x; server B:; server C: id=x; session_sticky hash=plain fallback=off; }
 upstream backed   { server A:; server B: backup; session_sticky hash=plain fallback=off; }
 --- stories
-resets 127.0.0.1:1985 reset ok => 502 of A none, fails 1 0, not bound anew
-resets 127.0.0.1:1985 ok => 502 of none, fails 1 0, not bound anew
+resets 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+resets 127.0.0.1:1985 ok => 200 of A, fails 1 0, not bound anew
 resets - ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
-says_503 127.0.0.1:1985 503 ok => 502 of A none, fails 1 0, not bound anew
+says_503 127.0.0.1:1985 503 ok => 503 of A, fails 0 0, not bound anew
 says_500 127.0.0.1:1985 500 ok => 500 of A, fails 0 0, not bound anew
-hangs 127.0.0.1:1985 hang ok => 502 of A none, fails 1 0, not bound anew
-refuses 127.0.0.1:1999 ok => 502 of R none, fails 1 0, not bound anew
+hangs 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, not bound anew
+refuses 127.0.0.1:1999 ok => 502 of R, fails 1 0, not bound anew
+refuses 127.0.0.1:1999 ok => 502 of none, fails 1 0, not bound anew
 posts 127.0.0.1:1985 POST reset ok => 502 of A, fails 1 0, not bound anew
 is_down 127.0.0.1:1985 ok => 502 of none, fails 0 0, not bound anew
 group x reset ok => 200 of A C, fails 1 0 0, not bound anew
-group x reset ok => 502 of C none, fails 1 0 1, not bound anew
-backed 127.0.0.1:1985 reset ok => 502 of A none, fails 1 0, not bound anew
-backed 127.0.0.1:1986 reset ok => 502 of B none, fails 1 1, not bound anew
+group x reset ok => 200 of C A, fails 1 0 1, not bound anew
+group x reset reset => 502 of A C, fails 2 0 2, not bound anew
+backed 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+backed 127.0.0.1:1986 reset ok => 502 of B, fails 1 1, not bound anew
 backed - ok => 502 of none, fails 1 1, not bound anew
 --- no_error_log
 [alert]
@@ -104,8 +106,8 @@ upstream v { server A: down; server B:; session_sticky hash=plain fallback=unkno
 --- stories
 u gone ok => 200 of A, fails 0 0, bound to 127.0.0.1:1985
 u gone reset ok => 200 of B A, fails 0 1, bound to 127.0.0.1:1985
-u 127.0.0.1:1985 reset ok => 502 of A none, fails 1 1, not bound anew
-u 127.0.0.1:1985 ok => 502 of none, fails 1 1, not bound anew
+u 127.0.0.1:1985 reset ok => 502 of A, fails 1 1, not bound anew
+u 127.0.0.1:1985 ok => 200 of A, fails 1 1, not bound anew
 v 127.0.0.1:1985 ok => 502 of none, fails 0 0, not bound anew
 v gone ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
 
@@ -225,7 +227,7 @@ u 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 v 127.0.0.1:1985 503 ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 v - ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 v 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
-w 127.0.0.1:1985 reset ok => 502 of A none, fails 1 0, not bound anew
+w 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
 x 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 x - ok => 502 of none, fails 0 0, not bound anew
 x 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew

@@ -115,7 +115,7 @@ u 127.0.0.1:1985 empty reset ok => 200 of A A B, fails 1 0, bound to 127.0.0.1:1
 v x keep => 200 of A, fails 0 0, not bound anew
 v x empty reset ok => 200 of A A B, fails 1 0, not bound anew
 w 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-w 127.0.0.1:1985 empty empty => 502 of A A none, fails 1 0, not bound anew
+w 127.0.0.1:1985 empty empty => 502 of A A, fails 1 0, not bound anew
 
 
 

@@ -3,6 +3,12 @@
 //! In the order in which nginx calls it: the upstream is prepared once, then each request, then a server
 //! is got and freed as often as the request is tried.
 
+mod failure;
+mod lend;
+mod other_values;
+mod strict;
+mod unavailable;
+
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -11,8 +17,8 @@ use ngx::core::Status;
 use ngx::ffi::{
     ngx_conf_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt, ngx_event_notify_peer_pt,
     ngx_http_request_t, ngx_http_upstream_init_round_robin, ngx_http_upstream_srv_conf_t,
-    ngx_http_upstream_t, ngx_int_t, ngx_peer_connection_t, ngx_time, ngx_uint_t, NGX_LOG_ERR,
-    NGX_LOG_INFO, NGX_PEER_FAILED, NGX_PEER_NEXT,
+    ngx_http_upstream_t, ngx_int_t, ngx_log_t, ngx_peer_connection_t, ngx_time, ngx_uint_t,
+    NGX_LOG_ERR, NGX_LOG_INFO, NGX_PEER_FAILED, NGX_PEER_NEXT,
 };
 #[cfg(ngx_feature = "http_ssl")]
 use ngx::ffi::{ngx_event_save_peer_session_pt, ngx_event_set_peer_session_pt};
@@ -35,9 +41,13 @@ use session_cookie::verdict::{
 use crate::conf::{upstream_conf, upstream_conf_mut, LocationConf, Sticky, UpstreamConf};
 use crate::nginx::conf::module;
 use crate::nginx::headers_in::View;
-use crate::nginx::peers::{forget_check, forget_try, generation_of, take, Peer, PeerData, Peers};
+use crate::nginx::peers::{
+    forget_check, forget_try, generation_of, take, Failures, Peer, PeerData, Peers,
+};
 use crate::nginx::{log, pool, Printable};
-use crate::servers::{edition, forget, servers, Edition, Form, Servers};
+use crate::servers::{edition, forget, forget_ids, servers, Edition, Form, Servers};
+use failure::Failure;
+use unavailable::Unavailable;
 
 const OK: ngx_int_t = Status::NGX_OK.0;
 const DONE: ngx_int_t = Status::NGX_DONE.0;
@@ -148,6 +158,8 @@ enum Stage {
     Bind,
     /// The balancer chooses.
     Balance,
+    /// Another server serves the session while its own is away, the same one each time.
+    Lend,
     /// No other server may be tried.
     Refuse,
 }
@@ -169,6 +181,7 @@ pub(crate) struct Visit {
     /// The configurations of the location that passed it; a redirect inside nginx may lead to another one.
     location: *mut *mut c_void,
     pub(crate) upstream: *mut ngx_http_upstream_srv_conf_t,
+    conf: &'static UpstreamConf,
     /// The connection to the server; the request may get another one by a redirect inside nginx.
     connection: *mut ngx_http_upstream_t,
     pub(crate) policy: &'static Policy,
@@ -180,6 +193,10 @@ pub(crate) struct Visit {
     stage: Stage,
     /// Was a connection to the server in use closed, so that it was tried once more?
     retried: bool,
+    /// Which of the servers of its id a strict session has tried: a bit for each, in their order.
+    tried: u32,
+    /// Why the last server that was tried did not serve the request.
+    failure: Option<Failure>,
     /// The id of the server in use.
     served: &'static [u8],
     /// Its text, where it is as long as most are.
@@ -363,8 +380,8 @@ unsafe extern "C" fn init_peer(
 
         let peer = &mut (*(*r).upstream).peer;
         let data: PeerData = peer.data.cast();
-        if (*data).peers.cast() != (*us).peer.data {
-            log_foreign_balancer(r, us);
+        if data.is_null() || (*data).peers.cast() != (*us).peer.data {
+            stand_aside(conf, us, (*(*r).connection).log);
             return OK;
         }
 
@@ -375,6 +392,7 @@ unsafe extern "C" fn init_peer(
             request: r,
             location: (*r).loc_conf,
             upstream: us,
+            conf,
             connection: (*r).upstream,
             policy,
             reading: Reading::NONE,
@@ -382,6 +400,8 @@ unsafe extern "C" fn init_peer(
             edition: Edition::NONE,
             stage: Stage::Balance,
             retried: false,
+            tried: 0,
+            failure: None,
             served: &[],
             md5: MaybeUninit::uninit(),
             settled: Settled::No,
@@ -421,7 +441,6 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
     // SAFETY: the request is live, and so are its header fields; time is not before 1970.
     unsafe {
         let here = Here::of(visit, conf);
-        let now = || u64::try_from(ngx_time()).unwrap_or_default();
         let view = View::of(visit.request);
 
         let (policy, reading) = (visit.policy, &mut visit.reading);
@@ -443,14 +462,24 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
     }
 }
 
+/// The servers that a request may get, unless they have changed since it met those of its edition.
+unsafe fn servers_of<'a>(visit: &Visit) -> Option<&'a Servers> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let data = visit.below.round_robin();
+        servers_of_edition(visit.conf, visit.upstream, data, visit.edition)
+    }
+}
+
 /// The servers that a request may get, unless they have changed since it met those of this edition.
-unsafe fn servers_of<'a>(
+unsafe fn servers_of_edition<'a>(
+    conf: &UpstreamConf,
     upstream: *mut ngx_http_upstream_srv_conf_t,
     data: PeerData,
     edition: Edition,
 ) -> Option<&'a Servers> {
     // SAFETY: the request is live, and the data is the balancer's for it.
-    let servers = unsafe { servers(upstream_conf(upstream), upstream, generation_of(data))? };
+    let servers = unsafe { servers(conf, upstream, generation_of(data))? };
     (edition == Edition::NONE || edition == servers.edition()).then_some(servers)
 }
 
@@ -459,7 +488,7 @@ unsafe fn servers_of<'a>(
 #[inline(never)]
 unsafe fn is_current(visit: &Visit) -> bool {
     // SAFETY: as in `servers_of`.
-    unsafe { servers_of(visit.upstream, visit.below.round_robin(), visit.edition).is_some() }
+    unsafe { servers_of(visit).is_some() }
 }
 
 /// The servers that a request may get, to be looked up by id.
@@ -499,12 +528,17 @@ impl<'a> Find<(Named, &'a Member<Peer>)> for Here {
 unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
     // SAFETY: as in `read_cookie`.
     unsafe {
+        if conf.is_foreign.get() {
+            visit.reading = Reading::NONE;
+            return;
+        }
         let here = Here::of(visit, conf);
-        let (policy, reading) = (visit.policy, &mut visit.reading);
+        let (policy, mut reading) = (visit.policy, visit.reading);
         if let Some(delimiter) = &policy.transfer {
             let fields = View::of(visit.request).original;
-            let found = read_transferred(fields.values(), policy, delimiter, here, reading);
+            let found = read_transferred(fields.values(), policy, delimiter, here, &mut reading);
             if let Some((first, member)) = found {
+                visit.reading = reading;
                 visit.edition = edition(conf);
                 visit.named = Some(Candidate::first(Form::Own, first, member));
                 visit.stage = Stage::Bind;
@@ -512,18 +546,12 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
             }
         }
         if !policy.accept.is_empty() {
-            let pool = (*visit.request).pool;
-            let find = |id: &[u8]| {
-                let servers = servers(conf, here.upstream, here.generation)?;
-                let (form, first, member) = servers.find_accepted(id)?;
-                let ours = pool::copy(pool, servers.own.id(member.peer)?)?;
-                Some((Candidate::first(form, first, member), ours))
-            };
-            let now = u64::try_from(ngx_time()).unwrap_or_default();
+            let find = |id: &[u8]| accepted_server(visit, id);
             let fields = View::of(visit.request).original;
-            let found = read_accepted(fields.values(), policy, find, now, reading);
+            let found = read_accepted(fields.values(), policy, find, now(), &mut reading);
+            visit.reading = reading;
             if let Some((named, ours)) = found {
-                reading.session.id = ours;
+                visit.reading.session.id = ours;
                 visit.edition = edition(conf);
                 visit.named = Some(named);
                 visit.stage = Stage::Bind;
@@ -533,8 +561,31 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
         if visit.reading.verdict != Verdict::None {
             log_verdict(visit);
         }
-        visit.stage = choose(visit.reading.verdict, fallback(visit)).into();
+        let choice = choose(visit.reading.verdict, fallback(visit));
+        visit.stage = lend::or_lend(visit, choice.into());
     }
+}
+
+/// The servers that an id names in an accepted form, and our own id of the first.
+unsafe fn accepted_server(visit: &Visit, id: &[u8]) -> Option<(Candidate, &'static [u8])> {
+    // SAFETY: as in `read_cookie`.
+    unsafe {
+        let servers = servers_of(visit)?;
+        let (form, first, member) = servers.find_accepted(id)?;
+        let ours = pool::copy((*visit.request).pool, servers.own.id(member.peer)?)?;
+        Some((Candidate::first(form, first, member), ours))
+    }
+}
+
+/// Seconds since the epoch.
+fn now() -> u64 {
+    u64::try_from(ngx_time()).unwrap_or_default()
+}
+
+/// Returns whether a session of this request stays with its server whatever happens to that.
+#[cold]
+fn is_strict(visit: &Visit) -> bool {
+    visit.policy.fallback != Fallback::On || visit.location().no_fallback
 }
 
 /// What happens when the server that the cookie names cannot be had: the location may be stricter.
@@ -565,13 +616,23 @@ unsafe fn log_verdict(visit: &Visit) {
     }
 }
 
+/// Leaves the requests of an upstream to its balancer, which is none of nginx's: no cookie names a server of it. Said
+/// once in each worker.
 #[cold]
 #[inline(never)]
-unsafe fn log_foreign_balancer(r: *mut ngx_http_request_t, us: *mut ngx_http_upstream_srv_conf_t) {
-    // SAFETY: the request and its upstream are live.
+unsafe fn stand_aside(
+    conf: &UpstreamConf,
+    us: *mut ngx_http_upstream_srv_conf_t,
+    log: *mut ngx_log_t,
+) {
+    // SAFETY: the upstream is live, and so is the log of a request to it. None of its servers are held.
     unsafe {
+        forget_ids(conf);
+        if conf.is_foreign.replace(true) {
+            return;
+        }
         ngx_log_error!(
-            NGX_LOG_ERR, log(r),
+            NGX_LOG_ERR, log,
             "session_sticky: the balancer of upstream \"{}\" is not based on round robin, sessions do not stick",
             (*us).host
         );
@@ -585,39 +646,43 @@ unsafe extern "C" fn get(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> n
         let visit = &mut *data.cast::<Visit>();
         visit.answered = false;
 
-        if visit.stage == Stage::Bind {
-            if bind(visit, pc) {
-                return OK;
-            }
-            leave(visit, pc);
+        if visit.stage == Stage::Bind && (bind(visit, pc) || leave(visit, pc)) {
+            return OK;
         }
-
+        if visit.stage == Stage::Lend && lend::take_another(visit, pc) {
+            return OK;
+        }
         match visit.stage {
             Stage::Refuse => refuse(visit, pc),
-            Stage::Bind | Stage::Balance => balance(visit, pc),
+            Stage::Bind | Stage::Balance | Stage::Lend => balance(visit, pc),
         }
     }
 }
 
 /// Chooses the first available server that the cookie names, and was not chosen before.
+#[inline(always)]
 unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
     // SAFETY: the data below us is this request's, and the balancer was not asked yet.
     unsafe {
+        if visit.conf.may_be_strict && is_strict(visit) {
+            return strict::bind(visit, pc);
+        }
         let data = visit.below.round_robin();
         let primary: Peers = (*visit.upstream).peer.data.cast();
+        let (conf, upstream, edition) = (visit.conf, visit.upstream, visit.edition);
         let Some(named) = &mut visit.named else {
             return false;
         };
         // Where a server has not passed, it was named just now: nothing has changed since.
         loop {
             if named.passed {
-                let servers = servers_of(visit.upstream, data, visit.edition);
+                let servers = servers_of_edition(conf, upstream, data, edition);
                 if servers.and_then(|servers| named.advance(servers)).is_none() {
                     return false;
                 }
             }
             named.passed = true;
-            if take(primary, &named.member, data, pc) {
+            if take(primary, &named.member, data, Failures::Counted, pc) {
                 break;
             }
         }
@@ -648,35 +713,40 @@ unsafe fn grant_try(visit: &Visit, pc: *mut ngx_peer_connection_t) {
     }
 }
 
-/// The server that the cookie names cannot be had: who chooses now?
+/// The server that the cookie names cannot be had. `true`: another cookie of that name was followed; else it is
+/// decided who chooses now.
 #[cold]
 #[inline(never)]
-unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
+unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
     // SAFETY: as in `bind`.
     unsafe {
         let data = visit.below.round_robin();
         // A request that began with other servers keeps them, and its marks are about those.
         if is_current(visit) {
             (*data).peers = (*visit.upstream).peer.data.cast();
+            if other_values::bind(visit, pc) {
+                return true;
+            }
         }
-
         visit.reading.verdict = Verdict::Down;
         visit.settled = Settled::No;
-        visit.stage = choose(Verdict::Down, fallback(visit)).into();
-        if visit.stage == Stage::Balance {
+        visit.stage = lend::or_lend(visit, choose(Verdict::Down, fallback(visit)).into());
+        if visit.stage != Stage::Refuse {
             ngx_log_error!(
                 NGX_LOG_INFO,
                 (*pc).log,
-                "session_sticky: server \"{}\" of upstream \"{}\" is not available, {}",
+                "session_sticky: server \"{}\" of upstream \"{}\" is not available, {}{}",
                 Printable(visit.reading.session.id),
                 (*visit.upstream).host,
                 match visit.policy.rebind {
                     Rebind::On => "the session moves",
                     Rebind::Off => "another serves this request",
-                }
+                },
+                Unavailable(visit)
             );
         }
     }
+    false
 }
 
 /// The request fails, as it does when a balancer has no server left.
@@ -687,9 +757,9 @@ unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
     unsafe {
         ngx_log_error!(
             NGX_LOG_ERR, (*pc).log,
-            "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"fallback={}\"",
+            "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"fallback={}\"{}",
             Printable(&visit.policy.cookie), Printable(visit.reading.session.id), (*visit.upstream).host,
-            visit.reading.verdict.as_str(), fallback(visit).as_str()
+            visit.reading.verdict.as_str(), fallback(visit).as_str(), Unavailable(visit)
         );
         (*pc).set_cached(0);
         (*pc).connection = core::ptr::null_mut();
@@ -721,6 +791,10 @@ unsafe fn balance(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_
 
         if rc == OK || rc == DONE {
             visit.served = served(visit, data);
+            if (*data).current.is_null() {
+                // The data only begins like that of round robin, whose server it is not.
+                stand_aside(visit.conf, visit.upstream, (*pc).log);
+            }
         }
         rc
     }
@@ -734,7 +808,7 @@ unsafe fn was_tried(visit: &Visit, data: PeerData) -> bool {
             return false;
         };
         let current = (*data).current;
-        servers_of(visit.upstream, data, visit.edition)
+        servers_of(visit)
             .and_then(|servers| servers.by(named.form))
             .is_some_and(|roster| {
                 let mut before = named.before(roster);
@@ -748,7 +822,7 @@ unsafe fn was_tried(visit: &Visit, data: PeerData) -> bool {
 unsafe fn served(visit: &mut Visit, data: PeerData) -> &'static [u8] {
     // SAFETY: as in `bind`. The roster may be counted anew while the request lives, so the id is copied.
     unsafe {
-        let Some(servers) = servers_of(visit.upstream, data, visit.edition) else {
+        let Some(servers) = servers_of(visit) else {
             return &[];
         };
         visit.edition = servers.edition();
@@ -779,6 +853,9 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
                 forget_check(visit.below.round_robin());
                 try_again(visit);
             }
+        }
+        if failed || !(*visit.conf.unreachable.get()).is_empty() {
+            failure::learn(visit, pc, state);
         }
         visit.answered = !failed && has_answered(visit.connection);
         // An answer whose header was not sent is handed on inside nginx, which will clear our context.
@@ -819,6 +896,7 @@ unsafe fn try_again(visit: &mut Visit) {
             forget_try(&named.member, data);
             named.passed = false;
             visit.retried = true;
+            strict::forget_try(visit);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the module knows of each upstream and each location, and when it learns it.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_char, c_void};
 use core::ptr::NonNull;
 use std::collections::BTreeMap;
@@ -16,8 +16,9 @@ use ngx::http::{
 };
 
 use session_cookie::cookie::Rule;
-use session_cookie::policy::Policy;
+use session_cookie::policy::{Fallback, Policy};
 use session_cookie::set_cookie::Template;
+use session_cookie::unreachable::Unreachable;
 
 use crate::directives::hide_cookie::{self, HideDirective};
 use crate::nginx::conf;
@@ -36,6 +37,8 @@ pub(crate) struct MainConf {
     pub(crate) hide_directives: Vec<HideDirective>,
     /// Does any location hide anything?
     pub(crate) hides: bool,
+    /// Does any location have `sticky_no_fallback`?
+    pub(crate) no_fallback: bool,
     /// The variables that show cookies.
     pub(crate) cookie_variables: CookieVariables,
 }
@@ -69,10 +72,16 @@ pub(crate) struct UpstreamConf {
     pub(crate) server_confs: ServerConfs,
     /// Our place between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
-    /// The servers as this worker knows them, the only thing here that changes while requests are served.
-    pub(crate) servers: UnsafeCell<Servers>,
+    /// May a session stay with its server whatever happens to that, by the policy or by a location?
+    pub(crate) may_be_strict: bool,
     /// Is there a module that links servers in and out, and frees them, without counting a generation?
     pub(crate) watched: bool,
+    /// The servers as this worker knows them. This and what follows changes while requests are served.
+    pub(crate) servers: UnsafeCell<Servers>,
+    /// The servers to which this worker could not connect.
+    pub(crate) unreachable: UnsafeCell<Unreachable>,
+    /// Is its balancer none of nginx's?
+    pub(crate) is_foreign: Cell<bool>,
 }
 
 /// What we call in turn: nginx's balancers stand in each other, and so do we.
@@ -139,6 +148,12 @@ impl HttpModule for Sticky {
             ) else {
                 return Status::NGX_ERROR.into();
             };
+            for us in conf::upstreams(cf) {
+                let upstream = upstream_conf_mut(us);
+                let policy = upstream.policy.as_ref();
+                let is_strict = policy.is_some_and(|policy| policy.fallback != Fallback::On);
+                upstream.may_be_strict = is_strict || main.no_fallback;
+            }
             if !main.hides {
                 return Status::NGX_OK.into();
             }
@@ -175,6 +190,7 @@ pub(crate) unsafe extern "C" fn merge_loc_conf(
         location.hides = hide_cookie::rules(cf, location.hide_upstream);
         if let Some(main) = Sticky::main_conf_mut(&*cf) {
             main.hides |= !location.hides.is_empty();
+            main.no_fallback |= location.no_fallback;
         }
     }
     conf::OK

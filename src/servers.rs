@@ -51,7 +51,7 @@ impl Default for Servers {
 }
 
 /// Which of the rosters: our own, or that of the accepted form of this number.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Form {
     Own,
     Accepted(u16),
@@ -127,6 +127,20 @@ pub(crate) unsafe fn forget(conf: &UpstreamConf) {
             edition: known.edition,
             ..Servers::default()
         };
+    }
+}
+
+/// Lets no id name a server any more, until they are counted anew.
+///
+/// # Safety
+///
+/// As for [`forget`].
+pub(crate) unsafe fn forget_ids(conf: &UpstreamConf) {
+    // SAFETY: the caller's promise; a worker has one thread.
+    unsafe {
+        let known = &mut *conf.servers.get();
+        known.own = Roster::default();
+        known.accepted = Vec::new();
     }
 }
 

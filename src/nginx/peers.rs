@@ -3,7 +3,7 @@
 
 use ngx::ffi::{
     ngx_http_upstream_rr_peer_data_t, ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t,
-    ngx_peer_connection_t, ngx_time, ngx_uint_t,
+    ngx_peer_connection_t, ngx_time, ngx_uint_t, time_t,
 };
 
 use session_cookie::roster::Member;
@@ -27,20 +27,39 @@ extern "C" {
 /// `peers` is live, and this worker does not hold its lock.
 #[inline]
 pub(crate) unsafe fn exclusively<T>(peers: Peers, work: impl FnOnce() -> T) -> T {
-    // SAFETY: ngx_http_upstream_rr_peers_wlock() and _unlock(); `work` cannot unwind (panic = abort).
+    // SAFETY: the caller's promise; `work` cannot unwind (panic = abort).
     unsafe {
-        #[cfg(ngx_feature = "http_upstream_zone")]
+        lock(peers);
+        let result = work();
+        unlock(peers);
+        result
+    }
+}
+
+/// `ngx_http_upstream_rr_peers_wlock()`
+#[inline(always)]
+unsafe fn lock(peers: Peers) {
+    // SAFETY: the caller's promise.
+    #[cfg(ngx_feature = "http_upstream_zone")]
+    unsafe {
         if !(*peers).shpool.is_null() {
             ngx::ffi::ngx_rwlock_wlock(&raw mut (*peers).rwlock);
         }
-        let result = work();
-        #[cfg(ngx_feature = "http_upstream_zone")]
+    }
+    let _ = peers;
+}
+
+/// `ngx_http_upstream_rr_peers_unlock()`
+#[inline(always)]
+unsafe fn unlock(peers: Peers) {
+    // SAFETY: the caller's promise.
+    #[cfg(ngx_feature = "http_upstream_zone")]
+    unsafe {
         if !(*peers).shpool.is_null() {
             ngx::ffi::ngx_rwlock_unlock(&raw mut (*peers).rwlock);
         }
-        let _ = peers;
-        result
     }
+    let _ = peers;
 }
 
 /// The generation of the servers: it changes when `resolve` brings or takes one.
@@ -131,8 +150,31 @@ unsafe fn tried_bit(member: &Member<Peer>, data: PeerData) -> (*mut usize, usize
     (word, 1usize.wrapping_shl(member.index % bits))
 }
 
-/// Could nginx's own balancers choose this server for this request now, if it was not tried before?
-/// (`ngx_http_upstream_get_peer`)
+/// Why nginx's own balancers would not choose a server.
+#[derive(Clone, Copy)]
+pub(crate) enum Reason {
+    /// The configuration says `down`, or what stands for it.
+    Down,
+    /// An active check of nginx_upstream_check_module has marked it down.
+    #[cfg(nginx_upstream_check)]
+    CheckFailed,
+    /// Too many failures: it is not tried up to this second.
+    MaxFails(time_t),
+    /// It has as many connections as it may have.
+    MaxConns,
+}
+
+/// Which failures count against a server.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Failures {
+    /// Those that nginx counts.
+    Counted,
+    /// None: who asks knows better whether it accepts connections.
+    Ignored,
+}
+
+/// Why nginx's own balancers could not choose this server for this request now, if it was not tried before
+/// (`ngx_http_upstream_get_peer`).
 ///
 /// A draining server may keep its sessions.
 ///
@@ -140,26 +182,97 @@ unsafe fn tried_bit(member: &Member<Peer>, data: PeerData) -> (*mut usize, usize
 ///
 /// The member is one of `peers`, which is locked.
 #[inline(always)]
-unsafe fn is_available(peers: Peers, member: &Member<Peer>) -> bool {
+unsafe fn reason(peers: Peers, member: &Member<Peer>, failures: Failures) -> Option<Reason> {
     // SAFETY: the caller's promise.
     unsafe {
         let peer = member.peer;
         if (*peer).down != 0 && !member.draining {
-            return false;
+            return Some(Reason::Down);
         }
         #[cfg(nginx_upstream_check)]
         if ngx_http_upstream_check_peer_down((*peer).check_index) != 0 {
-            return false;
+            return Some(Reason::CheckFailed);
         }
         // Failures of a single server are counted, but nobody looks at them.
-        if (*peer).max_fails != 0
+        if failures == Failures::Counted
+            && (*peer).max_fails != 0
             && (*peer).fails >= (*peer).max_fails
             && (*peers).single() == 0
             && ngx_time().wrapping_sub((*peer).checked) <= (*peer).fail_timeout
         {
-            return false;
+            let until = (*peer).checked.saturating_add((*peer).fail_timeout);
+            return Some(Reason::MaxFails(until));
         }
-        (*peer).max_conns == 0 || (*peer).conns < (*peer).max_conns
+        ((*peer).max_conns != 0 && (*peer).conns >= (*peer).max_conns).then_some(Reason::MaxConns)
+    }
+}
+
+/// The address of a server as nginx prints it, copied: the server may go while it is in use.
+pub(crate) struct Address {
+    text: [u8; ADDRESS],
+    length: usize,
+}
+
+/// The longest address is that of a unix socket (`NGX_SOCKADDR_STRLEN`).
+const ADDRESS: usize = 128;
+
+impl Address {
+    /// # Safety
+    ///
+    /// The peer is live: its group is locked, or the request holds it.
+    pub(crate) unsafe fn of(peer: Peer) -> Self {
+        let mut text = [0; ADDRESS];
+        // SAFETY: the caller's promise.
+        let name = unsafe { bytes((*peer).name) };
+        text.iter_mut()
+            .zip(name)
+            .for_each(|(place, byte)| *place = *byte);
+        Address {
+            text,
+            length: name.len(),
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.length).unwrap_or(&self.text)
+    }
+}
+
+/// A server of a request as it is now.
+pub(crate) struct Condition {
+    pub(crate) address: Address,
+    /// Why nginx's own balancers would not choose it.
+    pub(crate) reason: Option<Reason>,
+}
+
+/// Looks what became of a server; `None`: it may be gone.
+///
+/// # Safety
+///
+/// `data` is the round robin data of a live request; the member is one of the servers of `primary`, and neither
+/// group is locked.
+pub(crate) unsafe fn condition(
+    primary: Peers,
+    member: &Member<Peer>,
+    data: PeerData,
+    failures: Failures,
+) -> Option<Condition> {
+    // SAFETY: the caller's promise. As in `take_from`, the generation is compared before the server is read.
+    unsafe {
+        let peers = if member.backup {
+            (*primary).next
+        } else {
+            primary
+        };
+        if peers.is_null() {
+            return None;
+        }
+        exclusively(peers, || {
+            (generation_of(data) == current_generation(primary)).then(|| Condition {
+                address: Address::of(member.peer),
+                reason: reason(peers, member, failures),
+            })
+        })
     }
 }
 
@@ -202,21 +315,40 @@ pub(crate) unsafe fn forget_check(data: PeerData) {
 ///
 /// `data` is the round robin data of the request behind `pc`, whose balancer was not asked yet; the
 /// member is one of the servers of `primary`, and neither group is locked.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn take(
     primary: Peers,
     member: &Member<Peer>,
     data: PeerData,
+    failures: Failures,
     pc: *mut ngx_peer_connection_t,
 ) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
         if member.backup {
-            take_backup(primary, member, data, pc)
+            take_backup(primary, member, data, failures, pc)
         } else {
-            take_from::<false>(primary, primary, member, data, pc)
+            take_from::<false>(primary, primary, member, data, failures, pc)
         }
     }
+}
+
+/// [`take`], apart for those who seldom need it.
+///
+/// # Safety
+///
+/// As for [`take`].
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn take_out_of_line(
+    primary: Peers,
+    member: &Member<Peer>,
+    data: PeerData,
+    failures: Failures,
+    pc: *mut ngx_peer_connection_t,
+) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { take(primary, member, data, failures, pc) }
 }
 
 /// Takes a server of the other group.
@@ -226,12 +358,13 @@ unsafe fn take_backup(
     primary: Peers,
     member: &Member<Peer>,
     data: PeerData,
+    failures: Failures,
     pc: *mut ngx_peer_connection_t,
 ) -> bool {
     // SAFETY: as in `take`.
     unsafe {
         let backups = (*primary).next;
-        !backups.is_null() && take_from::<true>(primary, backups, member, data, pc)
+        !backups.is_null() && take_from::<true>(primary, backups, member, data, failures, pc)
     }
 }
 
@@ -242,48 +375,68 @@ unsafe fn take_from<const BACKUP: bool>(
     peers: Peers,
     member: &Member<Peer>,
     data: PeerData,
+    failures: Failures,
+    pc: *mut ngx_peer_connection_t,
+) -> bool {
+    // SAFETY: as in `take`.
+    unsafe {
+        lock(peers);
+        let taken = take_locked::<BACKUP>(primary, peers, member, data, failures, pc);
+        unlock(peers);
+        taken
+    }
+}
+
+/// Takes a server of a group that is locked.
+#[inline(always)]
+unsafe fn take_locked<const BACKUP: bool>(
+    primary: Peers,
+    peers: Peers,
+    member: &Member<Peer>,
+    data: PeerData,
+    failures: Failures,
     pc: *mut ngx_peer_connection_t,
 ) -> bool {
     // SAFETY: as in `take`. The generation is compared under the lock before the server is touched, so that
     // it is still there; the reference keeps it until `free`.
     unsafe {
-        exclusively(peers, || {
-            if generation_of(data) != current_generation(primary) || !is_available(peers, member) {
+        if generation_of(data) != current_generation(primary)
+            || reason(peers, member, failures).is_some()
+        {
+            return false;
+        }
+        if !BACKUP {
+            let (word, bit) = tried_bit(member, data);
+            if *word & bit != 0 {
                 return false;
             }
-            if !BACKUP {
-                let (word, bit) = tried_bit(member, data);
-                if *word & bit != 0 {
-                    return false;
-                }
-                *word |= bit;
-            }
+            *word |= bit;
+        }
 
-            let peer = member.peer;
-            (*data).peers = peers;
-            (*data).current = peer;
-            #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
-            {
-                (*peer).refs = (*peer).refs.wrapping_add(1);
-            }
-            (*peer).conns = (*peer).conns.wrapping_add(1);
+        let peer = member.peer;
+        (*data).peers = peers;
+        (*data).current = peer;
+        #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+        {
+            (*peer).refs = (*peer).refs.wrapping_add(1);
+        }
+        (*peer).conns = (*peer).conns.wrapping_add(1);
 
-            // The next request after `fail_timeout` is the one that tries a server again.
-            let now = ngx_time();
-            if now.wrapping_sub((*peer).checked) > (*peer).fail_timeout && (*peers).single() == 0 {
-                (*peer).checked = now;
-            }
+        // The next request after `fail_timeout` is the one that tries a server again.
+        let now = ngx_time();
+        if now.wrapping_sub((*peer).checked) > (*peer).fail_timeout && (*peers).single() == 0 {
+            (*peer).checked = now;
+        }
 
-            (*pc).set_cached(0);
-            (*pc).connection = core::ptr::null_mut();
-            (*pc).sockaddr = (*peer).sockaddr;
-            (*pc).socklen = (*peer).socklen;
-            (*pc).name = &raw mut (*peer).name;
-            #[cfg(nginx_peer_sid)]
-            {
-                (*pc).sid = &raw mut (*peer).sid;
-            }
-            true
-        })
+        (*pc).set_cached(0);
+        (*pc).connection = core::ptr::null_mut();
+        (*pc).sockaddr = (*peer).sockaddr;
+        (*pc).socklen = (*peer).socklen;
+        (*pc).name = &raw mut (*peer).name;
+        #[cfg(nginx_peer_sid)]
+        {
+            (*pc).sid = &raw mut (*peer).sid;
+        }
+        true
     }
 }

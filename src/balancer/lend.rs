@@ -1,0 +1,83 @@
+//! A session whose server is away and which cannot be bound to another: one and the same other server serves it,
+//! with every request, so that what the application keeps there is found again. When its own server is back it returns.
+
+use ngx::ffi::ngx_peer_connection_t;
+use session_cookie::cookie::values;
+use session_cookie::policy::{Mode, Rebind};
+use session_cookie::verdict::Verdict;
+
+use super::{served, servers_of, Stage, Visit};
+use crate::nginx::headers_in::View;
+use crate::nginx::peers::{take_out_of_line, Failures, Peers};
+
+/// The most servers that are looked at, where one after the other is not available.
+const MOST: usize = 64;
+
+/// Lends the session, where the balancer would choose and nothing says that the client learns of it.
+pub(super) fn or_lend(visit: &Visit, stage: Stage) -> Stage {
+    let is_kept = match (visit.policy.mode, visit.reading.verdict) {
+        // Whether the application sets the cookie anew, it alone knows.
+        (Mode::Prefix | Mode::Rewrite, Verdict::Down | Verdict::Unknown) => true,
+        (Mode::Insert | Mode::Repeat, Verdict::Down) => {
+            visit.policy.rebind == Rebind::Off || is_silent(visit)
+        }
+        (Mode::Insert | Mode::Repeat, Verdict::Unknown) => is_silent(visit),
+        _ => false,
+    };
+    if stage == Stage::Balance && is_kept {
+        Stage::Lend
+    } else {
+        stage
+    }
+}
+
+/// Returns whether the cookie is never set.
+fn is_silent(visit: &Visit) -> bool {
+    visit.policy.silent || visit.location().silent
+}
+
+/// Chooses the first available server of those that the session's value begins with; `false`: the balancer has to.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn take_another(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
+    // SAFETY: as in the module's `bind`; the balancer was not asked yet.
+    unsafe {
+        let Some(servers) = servers_of(visit) else {
+            return false;
+        };
+        let data = visit.below.round_robin();
+        let primary: Peers = (*visit.upstream).peer.data.cast();
+        let (value, began) = session_text(visit);
+        let mut others = servers
+            .own
+            .from_text(&[value, &began])
+            .filter(|member| !member.backup && !member.draining)
+            .take(MOST);
+        if !others.any(|member| take_out_of_line(primary, member, data, Failures::Counted, pc)) {
+            return false;
+        }
+        visit.served = served(visit, data);
+        true
+    }
+}
+
+/// What tells a session from others for as long as it lives: the value of its cookie, but for when it was last seen.
+unsafe fn session_text(visit: &Visit) -> (&'static [u8], [u8; 8]) {
+    let session = &visit.reading.session;
+    match visit.policy.mode {
+        Mode::Insert | Mode::Repeat => {
+            let began = session.stamps.map(|stamps| stamps.first_seen);
+            (session.id, began.unwrap_or_default().to_le_bytes())
+        }
+        Mode::Prefix | Mode::Rewrite => {
+            // SAFETY: the request is live.
+            let fields = unsafe { View::of(visit.request).original };
+            let name = &visit.policy.cookie;
+            let mut all = fields.values().flat_map(|field| values(field, name));
+            // An id that was accepted in another form is no part of it.
+            let first = all.clone().next().unwrap_or(session.id);
+            let value = all.find(|value| value.as_ptr_range().contains(&session.id.as_ptr()));
+            (value.unwrap_or(first), [0; 8])
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Several cookies of one name, as browsers send them for several paths or domains: where the server of the first
+//! that names one cannot be had, the next that names one that can is followed.
+
+use ngx::ffi::ngx_peer_connection_t;
+use session_cookie::action::settled;
+use session_cookie::verdict::{
+    judged_values, read_accepted_value, read_transferred_value, read_value, Reading,
+};
+
+use super::{accepted_server, now, Candidate, Here, Visit};
+use crate::nginx::headers_in::View;
+use crate::servers::{edition, Form};
+
+/// Chooses a server by another cookie of the name. `false`: none names one that can be had, and the visit is as it was.
+pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
+    // SAFETY: as in the module's `bind`.
+    unsafe {
+        let first = *visit;
+        let fields = View::of(visit.request).original;
+        for value in judged_values(fields.values(), visit.policy) {
+            let mut reading = Reading::NONE;
+            let Some(named) = read(visit, value, &mut reading) else {
+                continue;
+            };
+            if first
+                .named
+                .is_some_and(|first| first.form == named.form && first.first == named.first)
+            {
+                continue;
+            }
+            visit.tried = 0;
+            visit.named = Some(named);
+            visit.reading = reading;
+            visit.edition = edition(visit.conf);
+            if bind_out_of_line(visit, pc) {
+                visit.settled = settled(visit.policy, &visit.reading);
+                return true;
+            }
+        }
+        *visit = first;
+    }
+    false
+}
+
+/// The module's `bind`, apart from what nearly every request goes through.
+#[inline(never)]
+unsafe fn bind_out_of_line(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
+    // SAFETY: as there.
+    unsafe { super::bind(visit, pc) }
+}
+
+/// Judges one value, in our own form and in those that are accepted.
+unsafe fn read(
+    visit: &Visit,
+    value: &'static [u8],
+    reading: &mut Reading<'static>,
+) -> Option<Candidate> {
+    // SAFETY: the request is live.
+    unsafe {
+        let policy = visit.policy;
+        let here = Here::of(visit, visit.conf);
+        let found = read_value(value, policy, here, now, reading).or_else(|| {
+            let delimiter = policy.transfer.as_ref()?;
+            read_transferred_value(value, delimiter, &here, reading)
+        });
+        if let Some((first, member)) = found {
+            return Some(Candidate::first(Form::Own, first, member));
+        }
+        if policy.accept.is_empty() {
+            return None;
+        }
+        let find = |id: &[u8]| accepted_server(visit, id);
+        let (named, ours) = read_accepted_value(value, policy, &find, now(), false, reading)?;
+        reading.session.id = ours;
+        Some(named)
+    }
+}
