@@ -1,12 +1,13 @@
 //! For tests only: the directive `upstream_peers` answers a request with what nginx has counted for the
-//! servers of its upstreams, and whether anything is lost in their zones, and `change_servers` changes servers as
-//! other modules do. The argument `remove` takes a field away from a request, and `cookies` shows the cookies of its
-//! response or takes them away. README.md describes them.
+//! servers of its upstreams, and whether anything is lost in their zones, `change_servers` changes servers as
+//! other modules do, and `own_balancer` chooses them as others do. The argument `remove` takes a field away from a
+//! request, and `cookies` shows the cookies of its response or takes them away. README.md describes them.
 //!
 //! It needs an nginx with the zones of upstreams, as every distribution builds it.
 
 #![warn(missing_docs)]
 
+mod balancer;
 mod change;
 mod cookies;
 mod fields;
@@ -21,8 +22,9 @@ use ngx::core::{Status, NGX_CONF_ERROR};
 use ngx::ffi::{
     ngx_command_t, ngx_conf_t, ngx_http_arg, ngx_http_complex_value_t, ngx_http_module_t,
     ngx_http_request_t, ngx_http_send_response, ngx_http_upstream_srv_conf_t, ngx_int_t,
-    ngx_module_t, ngx_pid, ngx_pnalloc, ngx_str_t, ngx_uint_t, NGX_CONF_NOARGS, NGX_HTTP_LOC_CONF,
-    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MODULE, NGX_HTTP_OK,
+    ngx_module_t, ngx_pid, ngx_pnalloc, ngx_str_t, ngx_uint_t, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MODULE, NGX_HTTP_OK,
+    NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
 };
 use ngx::http::{
     HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule, NgxHttpUpstreamModule,
@@ -40,7 +42,7 @@ static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: None,
 };
 
-static mut COMMANDS: [ngx_command_t; 3] = [
+static mut COMMANDS: [ngx_command_t; 4] = [
     ngx_command_t {
         name: ngx_string!("upstream_peers"),
         type_: (NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS) as ngx_uint_t,
@@ -54,6 +56,14 @@ static mut COMMANDS: [ngx_command_t; 3] = [
         type_: (NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS) as ngx_uint_t,
         set: Some(change::change_servers),
         conf: NGX_HTTP_LOC_CONF_OFFSET,
+        offset: 0,
+        post: ptr::null_mut(),
+    },
+    ngx_command_t {
+        name: ngx_string!("own_balancer"),
+        type_: (NGX_HTTP_UPS_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1) as ngx_uint_t,
+        set: Some(balancer::own_balancer),
+        conf: NGX_HTTP_SRV_CONF_OFFSET,
         offset: 0,
         post: ptr::null_mut(),
     },

@@ -1,0 +1,92 @@
+# Balancers of other modules that are not based on round robin, or whose data only begins like its own: requests are
+# left to them, nothing is set, and the log says so once in each worker and upstream.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Client;
+use Servers;
+use Test::Nginx::Socket 'no_plan';
+use Upstreams;
+use Visits;
+
+my $servers = servers('location / { return 200 "NAME"; }', qw(A B));
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    $block->set_value(http_config => $servers . entrance(addressed($block->upstreams)));
+});
+
+# How often the log says that sessions do not stick in an upstream.
+sub complaints {
+    my ($upstream) = @_;
+    open my $log, '<', "$Test::Nginx::Util::ErrLogFile" or die "no log: $!";
+    return scalar grep { /\[error\].*"$upstream" is not based on round robin, sessions do not stick/ } <$log>;
+}
+
+# As many first visits and visits with a cookie as it takes to have met every worker.
+sub is_left_alone {
+    my ($path, $upstream, $id) = @_;
+    for my $cookie (undef, "route=$id->{B}", undef) {
+        for (1 .. 4) {
+            my $response = visit($path, $cookie, 1983);
+            equals(body($response), 'A', "$upstream: its balancer chooses");
+            equals(set($response), '', "$upstream: no cookie is set");
+        }
+    }
+    equals(complaints($upstream), 1, "$upstream: one line in the log");
+}
+
+log_level('info');
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== data of its own
+--- upstreams
+upstream own { own_balancer; server A:; server B:; session_sticky; }
+--- client
+is_left_alone('/own/', 'own', \%id);
+--- error_log
+upstream "own" is not based on round robin, sessions do not stick
+--- no_error_log
+[alert]
+[crit]
+
+
+
+=== data that begins like that of round robin, in either order
+--- upstreams
+upstream before { own_balancer like_round_robin; server A:; server B:; session_sticky; }
+upstream behind { session_sticky; own_balancer like_round_robin; server A:; server B:; }
+--- client
+is_left_alone('/before/', 'before', \%id);
+is_left_alone('/behind/', 'behind', \%id);
+--- error_log
+upstream "before" is not based on round robin, sessions do not stick
+upstream "behind" is not based on round robin, sessions do not stick
+--- no_error_log
+[alert]
+[crit]
+
+
+
+=== the upstreams of others stick
+--- upstreams
+upstream own   { own_balancer; server A:; server B:; session_sticky; }
+upstream stick { server A:; server B:; session_sticky; }
+--- client
+is_left_alone('/own/', 'own', \%id);
+equals(body(visit('/stick/', "route=$id{$_}", 1983)), $_, "the session of $_ is there") for qw(B A B);
+--- error_log
+upstream "own" is not based on round robin, sessions do not stick
+--- no_error_log
+[alert]
+[crit]
