@@ -133,6 +133,86 @@ Set-Cookie: route=ID_A; Path=/shop/cart
 
 
 
+=== path= without a leading slash: [warn]
+--- upstream
+    session_sticky path=app;
+--- warn
+"session_sticky" with "path=app" needs a leading slash
+--- response_headers
+Set-Cookie: route=ID_A; Path=app
+
+
+
+=== path= by a variable: taken per request; nothing at all leaves the attribute out
+--- upstream
+    session_sticky path=$arg_base$arg_rest httponly;
+--- request eval
+["GET /t?base=/app", "GET /t?base=/app&rest=/a.b~c", "GET /t", "GET /t?base=/%20"]
+--- raw_response_headers_like eval
+[map { "\\r\\nSet-Cookie: route=\\w{32}$_; HttpOnly\\r\\n" } '; Path=/app', '; Path=/app/a\.b~c', '', '; Path=/%20']
+
+
+
+=== path= by a variable: without a leading slash it is left out, with an [error]
+--- upstream
+    session_sticky path=$arg_base;
+--- request: GET /t?base=app
+--- response_headers
+Set-Cookie: route=ID_A
+--- error_log
+session_sticky: path "app" of cookie "route" is no path, the cookie is set without it
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== path= by a variable: another attribute in it is left out, with an [error]
+--- upstream
+    session_sticky path=$arg_base;
+--- request: GET /t?base=/a;Domain=x.example
+--- response_headers
+Set-Cookie: route=ID_A
+--- error_log
+session_sticky: path "/a;Domain=x.example" of cookie "route" is no path, the cookie is set without it
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== path= by a variable with control characters in it: nothing is injected
+--- upstream
+    session_sticky path=$path;
+--- config
+location ~ ^/t(?<path>(?:.|\n|\r)*) { proxy_pass http://u; }
+--- request eval
+["GET /t/a%0D%0ASet-Cookie:%20evil=1", "GET /t/%C3%A9", "GET /t/a%3B%20Secure", "GET /t/a%20b"]
+--- raw_response_headers_like eval
+[("\\r\\nSet-Cookie: route=\\w{32}\\r\\n") x 3, "\\r\\nSet-Cookie: route=\\w{32}; Path=/a b\\r\\n"]
+--- raw_response_headers_unlike eval
+[("evil|Secure|Path") x 3, "evil"]
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== path= and domain= by variables stand in their order
+--- upstream
+    session_sticky domain=$host path=$uri maxage=60;
+--- raw_response_headers_like
+\r\nSet-Cookie: route=ID_A; Domain=localhost; Path=/t; Max-Age=60; Expires=[^;\r\n]+ GMT\r\n
+
+
+
+=== cookie= with a variable is taken literally: [warn]
+--- upstream
+    session_sticky cookie=$x;
+--- warn
+"session_sticky" with a cookie "$x", which is taken literally
+--- response_headers
+Set-Cookie: $x=ID_A; Path=/
+
+
+
 === maxage: bare seconds
 --- upstream
     session_sticky maxage=90;
@@ -160,6 +240,16 @@ $block->set_value(raw_response_headers_like =>
 $block->set_value(raw_response_headers_like =>
     ::expand('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=31536000; Expires=') . ::expires(31536000) . '\r\n');
 --- raw_response_headers_like: set by init
+
+
+
+=== maxage=0 means no maxage, where browsers would delete the cookie on arrival: [warn]
+--- upstream
+    session_sticky maxage=0;
+--- warn
+"session_sticky" with "maxage=0" sets the cookie without "maxage="
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
 
 
 
@@ -335,6 +425,17 @@ Set-Cookie: route=ID_A; Path=/; SameSite=None
 
 
 
+=== samesite=none with secure=auto: [warn]
+--- upstream
+    session_sticky samesite=none secure=auto;
+--- warn
+"session_sticky" with "samesite=none" needs "secure"
+secure=auto
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; SameSite=None
+
+
+
 === samesite=$var: taken per request; a bad value falls back to Strict and injects nothing
 --- upstream
     session_sticky secure samesite=$samesite;
@@ -360,6 +461,37 @@ qr/\[(?:crit|alert|emerg)\]/
     session_sticky secure partitioned;
 --- response_headers
 Set-Cookie: route=ID_A; Path=/; Secure; Partitioned
+
+
+
+=== partitioned without secure: [warn]
+--- upstream
+    session_sticky partitioned;
+--- warn
+"session_sticky" with "partitioned" needs "secure"
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Partitioned
+
+
+
+=== partitioned with secure=auto: [warn]
+--- upstream
+    session_sticky partitioned secure=auto;
+--- warn
+"session_sticky" with "partitioned" needs "secure"
+secure=auto
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Partitioned
+
+
+
+=== partitioned in mode=prefix is told once
+--- upstream
+    session_sticky mode=prefix partitioned;
+--- warn
+partitioned only means something in mode=insert
+--- response_headers
+!Set-Cookie
 
 
 
@@ -410,6 +542,16 @@ secure
 === __Host- name with another path
 --- upstream
     session_sticky cookie=__Host-route secure path=/app;
+--- emerg
+"session_sticky"
+__Host-route
+path
+
+
+
+=== __Host- name with a path by a variable
+--- upstream
+    session_sticky cookie=__Host-route secure path=$uri;
 --- emerg
 "session_sticky"
 __Host-route

@@ -224,6 +224,8 @@ Cookie: route=s1
 ["A\n", "B\n"]
 --- response_headers eval
 ["!Set-Cookie", "!Set-Cookie"]
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
 
 
 

@@ -307,6 +307,156 @@ B
 Cookie: a=b; route=ID_B
 --- response_headers
 !Set-Cookie
+--- error_log
+session_sticky: cookie "route" of upstream "u" is not hidden from its servers
+"session_sticky_hide_cookie upstream=u;"
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== a cookie that an earlier location has hidden is hidden where a variable leads on
+--- sticky: mode=prefix
+--- config
+location / { proxy_pass http://plain; proxy_intercept_errors on; error_page 503 = @backend; session_sticky_hide_cookie upstream=u; }
+location @backend { set $to u; rewrite ^ /t break; proxy_pass http://$to; }
+--- more_headers
+Cookie: route=ID_B~x~y
+--- request: GET /503
+--- response_body
+B
+Cookie: route=x~y
+--- no_error_log
+is not hidden
+
+
+
+=== session_sticky_hide_cookie of several upstreams, by one directive: a map chooses, each session is honoured and hidden
+--- sticky: mode=prefix
+--- other: mode=prefix
+--- http_config
+map $arg_to $pool { default u; other other; }
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u upstream=other;
+    proxy_pass http://$pool;
+}
+--- request eval
+["GET /t", "GET /t?to=other", "GET /t", "GET /t?to=other"]
+--- more_headers eval
+["Cookie: route=ID_B~x~y; a=b; other=ID_D~z", "Cookie: route=ID_B~x; other=ID_D~z", "Cookie: route=ID_B~x", "Cookie: other=ID_D~z"]
+--- response_body eval
+["B\nCookie: route=x~y; a=b; other=z\n", "D\nCookie: route=x; other=z\n", "B\nCookie: route=x\n", "D\nCookie: other=z\n"]
+
+
+
+=== session_sticky_hide_cookie of several upstreams, by several lines
+--- sticky: option=indirect
+--- other: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u;
+session_sticky_hide_cookie upstream=other;
+location / { proxy_pass http://$arg_to; }
+--- request eval
+["GET /t?to=u", "GET /t?to=other", "GET /t?to=plain"]
+--- more_headers
+Cookie: route=ID_B; a=b; other=ID_D
+--- response_body eval
+["B\nCookie: a=b\n", "D\nCookie: a=b\n", "A\nCookie: a=b\n"]
+
+
+
+=== session_sticky_hide_cookie of an inner level replaces the outer one's, however many
+--- sticky: option=indirect
+--- other: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u upstream=other;
+location / { proxy_pass http://$arg_to; }
+location /inner { session_sticky_hide_cookie upstream=other; proxy_pass http://$arg_to; }
+--- request eval
+["GET /t?to=plain", "GET /inner?to=plain"]
+--- more_headers
+Cookie: route=ID_B; a=b; other=ID_D
+--- response_body eval
+["A\nCookie: a=b\n", "B\nCookie: route=ID_B; a=b\n"]
+
+
+
+=== two upstreams of one cookie in mode=prefix: the id is cut off once
+--- sticky: mode=prefix
+--- http_config
+upstream twin { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky mode=prefix; }
+--- config
+location / { session_sticky_hide_cookie upstream=u upstream=twin; proxy_pass http://$arg_to; }
+--- request eval
+["GET /t?to=u", "GET /t?to=twin"]
+--- more_headers
+Cookie: route=ID_B~x~y
+--- response_body eval
+["B\nCookie: route=x~y\n", "B\nCookie: route=x~y\n"]
+
+
+
+=== session_sticky_hide_cookie of one upstream twice: [warn]
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    session_sticky_hide_cookie upstream=U;
+    proxy_pass http://$arg_to;
+}
+--- warn
+duplicate
+"U"
+"session_sticky_hide_cookie"
+--- request: GET /t?to=u
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+
+
+
+=== session_sticky_hide_cookie of one upstream twice in one directive: [warn]
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie upstream=u upstream=u; proxy_pass http://$arg_to; }
+--- warn
+duplicate
+"u"
+--- request: GET /t?to=u
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+
+
+
+=== session_sticky_hide_cookie of several upstreams, one of which it cannot hide: [warn]
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie upstream=u upstream=nosuch; proxy_pass http://$arg_to; }
+--- warn
+"session_sticky_hide_cookie" directive does nothing: there is no upstream "nosuch"
+--- request: GET /t?to=u
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+
+
+
+=== session_sticky_hide_cookie with a second parameter that is none
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie upstream=u v; proxy_pass http://u; }
+--- emerg
+"session_sticky_hide_cookie"
+"v"
+upstream=
 
 
 

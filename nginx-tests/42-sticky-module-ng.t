@@ -63,6 +63,18 @@ sticks('/hsha1/', map { $_ => hmac_sha1_hex($line{$_}, 'secret') } qw(A B));
 
 
 
+=== text=md5 and text=sha1 of its releases: digests of the address as text, also where the line has a name
+--- upstreams
+upstream tmd5  { sticky text=md5; server A:; server localhost:1986; }
+upstream tsha1 { sticky text=sha1 no_fallback; server A:; server localhost:1986; }
+upstream taken { session_sticky accept=sha1; server A:; server localhost:1986; }
+--- client
+sticks('/tmd5/', map { $_ => md5_hex($line{$_}) } qw(A B));
+sticks('/tsha1/', map { $_ => sha1_hex($line{$_}) } qw(A B));
+equals(bodies(everywhere('/taken/', 'route=' . sha1_hex($line{B}))), 'B', 'accept=sha1 understands them');
+
+
+
 === ids of its releases up to 1.2.6: nobody moves, and the answer has the new one
 --- upstreams
 upstream md5   { sticky; server A:; server B:; }
@@ -379,13 +391,13 @@ invalid value "sha256" of parameter "hmac" in "sticky" directive, it must be "md
 
 
 
-=== a text other than raw
+=== a text other than raw, md5 and sha1
 --- upstreams
 upstream u { sticky text=base64; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid value "base64" of parameter "text" in "sticky" directive, it must be "raw" in
+invalid value "base64" of parameter "text" in "sticky" directive, it must be "raw", "md5" or "sha1" in
 
 
 

@@ -266,8 +266,9 @@ for my $case (['down', 'a', 'B'], ['dead', 's1', 'C'], ['drain', 'a', 'B'], ['pr
     equals(cookies(@bound), $md5{$server}, "$upstream: the cookie");
 }
 equals(bodies(everywhere('/all/', 'route=a')), '502', 'none of them');
+--- error_log
+is also that of upstream
 --- no_error_log
-[warn]
 [alert]
 
 

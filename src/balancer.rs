@@ -142,6 +142,7 @@ unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_
         if conf.template.is_none() {
             let by_variables = ByVariables {
                 domain: conf.domain.is_some(),
+                path: conf.path.is_some(),
                 same_site: conf.same_site.is_some(),
             };
             let template = conf.policy.as_ref();
@@ -183,7 +184,7 @@ pub(crate) struct Visit {
     pub(crate) upstream: *mut ngx_http_upstream_srv_conf_t,
     conf: &'static UpstreamConf,
     /// The connection to the server; the request may get another one by a redirect inside nginx.
-    connection: *mut ngx_http_upstream_t,
+    pub(crate) connection: *mut ngx_http_upstream_t,
     pub(crate) policy: &'static Policy,
     pub(crate) reading: Reading<'static>,
     /// The servers that the cookie names, among those of this generation.
@@ -310,6 +311,18 @@ impl Visit {
             pool::newest::<Earlier>((*r).pool, r.addr())
                 .map(|mut earlier| earlier.as_mut().0.as_mut())
         }
+    }
+
+    /// The visits of a request whose responses nginx handed on inside, newest first.
+    ///
+    /// # Safety
+    ///
+    /// `r` is live, and nobody writes to its visits meanwhile.
+    pub(crate) unsafe fn earlier<'a>(
+        r: *mut ngx_http_request_t,
+    ) -> impl Iterator<Item = &'a Visit> {
+        // SAFETY: the caller's promise; what is kept lives as long as the request.
+        unsafe { pool::kept::<Earlier>((*r).pool, r.addr()).map(|kept| kept.as_ref().0.as_ref()) }
     }
 
     /// What the location said that passed the request.
@@ -452,7 +465,9 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
             _ => read(view.original.values(), policy, here, now, reading),
         };
         if let Some((first, member)) = found {
-            visit.settled = settled(policy, reading);
+            if !follows_another(visit.request) {
+                visit.settled = settled(policy, reading);
+            }
             visit.edition = edition(conf);
             visit.named = Some(Candidate::first(Form::Own, first, member));
             visit.stage = Stage::Bind;
@@ -460,6 +475,13 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
             read_again(visit, conf);
         }
     }
+}
+
+/// Did the request go to another upstream before? Then its response may have to do more than this visit calls for.
+#[inline]
+unsafe fn follows_another(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: nginx has made the array before it prepares a request, and notes a server in it when it goes to one.
+    unsafe { (*(*r).upstream_states).nelts != 0 }
 }
 
 /// The servers that a request may get, unless they have changed since it met those of its edition.

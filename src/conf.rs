@@ -21,7 +21,8 @@ use session_cookie::set_cookie::Template;
 use session_cookie::unreachable::Unreachable;
 
 use crate::directives::hide_cookie::{self, HideDirective};
-use crate::nginx::conf;
+use crate::directives::reach;
+use crate::nginx::conf::{self, passed_upstreams};
 use crate::nginx::pool::ALIGNMENT;
 use crate::nginx::variables::CookieVariables;
 use crate::servers::Servers;
@@ -35,6 +36,8 @@ pub(crate) struct Sticky;
 pub(crate) struct MainConf {
     /// Every `session_sticky_hide_cookie`, to be checked when all upstreams are known.
     pub(crate) hide_directives: Vec<HideDirective>,
+    /// The sticky upstreams that the locations of each `server` block pass to. It is told by where its configurations are.
+    pub(crate) reached: BTreeMap<usize, Vec<*mut ngx_http_upstream_srv_conf_t>>,
     /// Does any location hide anything?
     pub(crate) hides: bool,
     /// Does any location have `sticky_no_fallback`?
@@ -64,6 +67,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) directive: &'static str,
     /// `domain=` with a variable.
     pub(crate) domain: Option<NonNull<ngx_http_complex_value_t>>,
+    /// `path=` with a variable.
+    pub(crate) path: Option<NonNull<ngx_http_complex_value_t>>,
     /// `samesite=` with a variable.
     pub(crate) same_site: Option<NonNull<ngx_http_complex_value_t>>,
     /// Our cookie, made ready when all of this was read.
@@ -80,8 +85,19 @@ pub(crate) struct UpstreamConf {
     pub(crate) servers: UnsafeCell<Servers>,
     /// The servers to which this worker could not connect.
     pub(crate) unreachable: UnsafeCell<Unreachable>,
-    /// Is its balancer none of nginx's?
+    /// Is its balancer none of nginx's? It is told in the log when it is found.
     pub(crate) is_foreign: Cell<bool>,
+    /// What this worker has said in the log.
+    pub(crate) told: Told,
+}
+
+/// What is said once a worker.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The cookie is not hidden from the servers.
+    pub(crate) exposed: Cell<bool>,
+    /// The servers set a cookie of the same name.
+    pub(crate) doubled: Cell<bool>,
 }
 
 /// What we call in turn: nginx's balancers stand in each other, and so do we.
@@ -106,8 +122,8 @@ pub(crate) struct Keepalive {
 /// What is known of one location.
 #[derive(Default)]
 pub(crate) struct LocationConf {
-    /// What `session_sticky_hide_cookie` named, here or further out.
-    pub(crate) hide_upstream: Option<&'static [u8]>,
+    /// The upstreams that `session_sticky_hide_cookie` named, here or, if it names none here, further out.
+    pub(crate) hide_upstreams: Vec<&'static [u8]>,
     /// What the server behind must not see.
     pub(crate) hides: Vec<Rule<'static>>,
     /// `sticky_no_fallback`, here or further out: as `fallback=off` of whichever upstream.
@@ -137,6 +153,7 @@ impl HttpModule for Sticky {
         // SAFETY: nginx calls this once in the http block, when all of it was read.
         unsafe {
             hide_cookie::check(cf);
+            reach::check(cf);
 
             // Whatever this configuration says: after a reload that fails the master keeps the filters
             // of the last configuration that it read, not of the one that is in force.
@@ -184,11 +201,15 @@ pub(crate) unsafe extern "C" fn merge_loc_conf(
     unsafe {
         let outer = &*outer.cast::<LocationConf>();
         let location = &mut *inner.cast::<LocationConf>();
-        location.hide_upstream = location.hide_upstream.or(outer.hide_upstream);
+        if location.hide_upstreams.is_empty() {
+            location.hide_upstreams.clone_from(&outer.hide_upstreams);
+        }
         location.no_fallback |= outer.no_fallback;
         location.silent |= outer.silent;
-        location.hides = hide_cookie::rules(cf, location.hide_upstream);
+        let passed = passed_upstreams(cf);
+        location.hides = hide_cookie::rules(cf, &passed, &location.hide_upstreams);
         if let Some(main) = Sticky::main_conf_mut(&*cf) {
+            reach::note(cf, main, &passed);
             main.hides |= !location.hides.is_empty();
             main.no_fallback |= location.no_fallback;
         }

@@ -16,6 +16,7 @@
 mod balancer;
 mod conf;
 mod directives;
+mod hidden;
 mod nginx;
 mod request;
 mod response;

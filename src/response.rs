@@ -1,27 +1,27 @@
 //! The header filter: adds our cookie to the answer, or edits the server's.
 
-use core::ptr::NonNull;
+mod attributes;
+mod chain;
 
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_http_complex_value, ngx_http_complex_value_t, ngx_http_cookie_time,
-    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_time,
-    ngx_http_top_header_filter, ngx_int_t, ngx_str_t, ngx_time, time_t, NGX_LOG_ERR,
+    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_header_filter, ngx_int_t,
+    ngx_time, NGX_LOG_WARN,
 };
 use ngx::ngx_log_error;
 use session_cookie::action::{respond, Action, Settled};
-use session_cookie::policy::{Policy, SameSite, Style};
+use session_cookie::policy::Policy;
 use session_cookie::session::Session;
 use session_cookie::set_cookie::{self, Template, Varying, DATE};
-use session_cookie::text::is_domain;
 use session_cookie::verdict::transferred;
 
 use crate::balancer::Visit;
 use crate::conf::upstream_conf;
+use crate::hidden;
 use crate::nginx::headers_in::{OutOfMemory, View};
 use crate::nginx::headers_out::{set_cookies, sets_any, SetCookie};
-use crate::nginx::pool::Text;
-use crate::nginx::{bytes, log, pool, Printable};
+use crate::nginx::pool::{self, Text};
+use crate::nginx::{log, Printable};
 
 /// The filter after us. nginx sets the chain anew for each configuration.
 static mut NEXT: ngx_http_output_header_filter_pt = None;
@@ -58,9 +58,17 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 unsafe fn filter_unsettled(r: *mut ngx_http_request_t, visit: &Visit) -> ngx_int_t {
     // SAFETY: as above.
     unsafe {
+        hidden::look(r, visit);
         let needs_nothing = visit.settled() == Settled::UnlessSet && !sets_any(r);
-        if !needs_nothing && answer(r, visit).is_err() {
-            return Status::NGX_ERROR.into();
+        if !needs_nothing {
+            let answered = if chain::may_have_gone_on(r) {
+                chain::answer_all(r, visit)
+            } else {
+                answer(r, visit)
+            };
+            if answered.is_err() {
+                return Status::NGX_ERROR.into();
+            }
         }
         pass_on(r)
     }
@@ -72,7 +80,7 @@ unsafe fn pass_on(r: *mut ngx_http_request_t) -> ngx_int_t {
     unsafe { NEXT.map_or(Status::NGX_OK.into(), |next| next(r)) }
 }
 
-/// Does for the session what the server's answer calls for.
+/// Does for the session what the server's response calls for.
 #[inline(never)]
 unsafe fn answer(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfMemory> {
     // SAFETY: the request is live, and its header was not sent.
@@ -96,7 +104,7 @@ unsafe fn answer(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfM
     }
 }
 
-/// The fields in which the server behind sets the cookie.
+/// The fields in which the visit's server sets the cookie.
 unsafe fn own(
     r: *mut ngx_http_request_t,
     policy: &'static Policy,
@@ -105,7 +113,7 @@ unsafe fn own(
     unsafe { set_cookies(r).filter(|field| set_cookie::sets(field.value(), &policy.cookie)) }
 }
 
-/// Edits the fields in which the server behind sets the cookie: those of which `edited` gives pieces.
+/// Edits the fields in which the server sets the cookie: those of which `edited` gives pieces.
 #[inline(always)]
 unsafe fn edit<'a, const N: usize>(
     r: *mut ngx_http_request_t,
@@ -152,7 +160,7 @@ unsafe fn transfer(
     }
 }
 
-/// Adds a field of our own, in place of those that the server behind must not set.
+/// Adds a field of our own, in place of those that the server must not set.
 #[inline(always)]
 unsafe fn insert(
     r: *mut ngx_http_request_t,
@@ -176,6 +184,10 @@ unsafe fn insert(
         if policy.silent || visit.location().silent {
             return Ok(());
         }
+        // Those that ours replaces are gone.
+        if (*r).headers_out.headers.part.nelts != 0 && !conf.told.doubled.get() {
+            look_for_own(r, visit);
+        }
         // Made where it is handed over: one session for both would live in memory.
         let stamps = session.stamps;
         let field = if template.varies() {
@@ -188,11 +200,42 @@ unsafe fn insert(
     }
 }
 
-/// Takes the fields out in which the server behind sets the cookie.
+/// Takes the fields out in which the server sets the cookie.
 #[inline(never)]
 unsafe fn remove_own(r: *mut ngx_http_request_t, policy: &'static Policy) {
     // SAFETY: as in `own`.
     unsafe { own(r, policy).for_each(SetCookie::remove) }
+}
+
+/// Warns, once a worker and upstream, of a server that sets a cookie of the name of ours: the client keeps one of
+/// them, so that it has no session here or none with the application.
+#[inline(never)]
+unsafe fn look_for_own(r: *mut ngx_http_request_t, visit: &Visit) {
+    // SAFETY: as in `own`.
+    unsafe {
+        for field in set_cookies(r) {
+            if set_cookie::sets(field.value(), &visit.policy.cookie) {
+                return log_doubled(r, visit);
+            }
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn log_doubled(r: *mut ngx_http_request_t, visit: &Visit) {
+    // SAFETY: the request and its upstream are live.
+    unsafe {
+        upstream_conf(visit.upstream).told.doubled.set(true);
+        ngx_log_error!(
+            NGX_LOG_WARN,
+            log(r),
+            "session_sticky: a server of upstream \"{}\" sets a cookie \"{}\" too, and clients keep one of that name: \
+             use \"mode=prefix\" to share it, or another name",
+            (*visit.upstream).host,
+            Printable(&visit.policy.cookie)
+        );
+    }
 }
 
 /// A field of our own, up to the first attribute that differs from request to request.
@@ -218,102 +261,13 @@ unsafe fn varying_field(
     session: Session<'static>,
     now: u64,
 ) -> Option<&'static [u8]> {
-    let policy = visit.policy;
     let mut date = [0; DATE];
-    let expires = policy.max_age.and_then(|max_age| {
-        let at = time_t::try_from(now.saturating_add(max_age)).ok()?;
-        let at = at.min(LAST_DATE);
-        // SAFETY: ngx_http_time() writes an HTTP-date, which has exactly this length until the year 9999;
-        // ngx_http_cookie_time() the same with hyphens, and until 2037 with two digits for the year.
-        let end = unsafe {
-            match policy.style {
-                Style::Rfc => ngx_http_time(date.as_mut_ptr(), at),
-                Style::Nginx => ngx_http_cookie_time(date.as_mut_ptr(), at),
-            }
-        };
-        date.get(..(end as usize).wrapping_sub(date.as_ptr() as usize))
-    });
     // SAFETY: the request is live, and what is written lives in its pool.
     unsafe {
         let conf = upstream_conf(visit.upstream);
-        let varying = Varying {
-            expires,
-            domain: conf.domain.and_then(|compiled| domain(r, policy, compiled)),
-            tls: is_tls(r),
-            same_site: conf.same_site.and_then(|compiled| same_site(r, compiled)),
-        };
+        let varying = attributes::varying(r, visit.policy, conf, now, &mut date);
         let mut out = field(r, template, session, &varying)?;
         template.write_rest(&varying, &mut out);
         Some(out.into_bytes())
-    }
-}
-
-/// Fri, 31 Dec 9999 23:59:59 GMT, the last second whose HTTP-date has four digits for the year.
-const LAST_DATE: time_t = 253_402_300_799;
-
-/// Did the request come over TLS?
-unsafe fn is_tls(r: *mut ngx_http_request_t) -> bool {
-    #[cfg(ngx_feature = "http_ssl")]
-    // SAFETY: a live request has a connection.
-    unsafe {
-        !(*(*r).connection).ssl.is_null()
-    }
-    #[cfg(not(ngx_feature = "http_ssl"))]
-    {
-        let _ = r;
-        false
-    }
-}
-
-/// `Domain`, evaluated for this request where it has a variable. What is no host name leaves the attribute out: a
-/// client that says `Host: a;Secure` adds nothing.
-#[cold]
-#[inline(never)]
-unsafe fn domain<'a>(
-    r: *mut ngx_http_request_t,
-    policy: &Policy,
-    compiled: NonNull<ngx_http_complex_value_t>,
-) -> Option<&'a [u8]> {
-    // SAFETY: the request is live, and the compiled value lives as long as the cycle.
-    unsafe {
-        let mut value = ngx_str_t::empty();
-        if ngx_http_complex_value(r, compiled.as_ptr(), &raw mut value) != Status::NGX_OK.into() {
-            return None;
-        }
-        let value = bytes(value);
-        if is_domain(value) {
-            return Some(value);
-        }
-        if !value.is_empty() {
-            ngx_log_error!(
-                NGX_LOG_ERR,
-                log(r),
-                "session_sticky: domain \"{}\" of cookie \"{}\" is no host name, the cookie is set without it",
-                Printable(value),
-                Printable(&policy.cookie)
-            );
-        }
-        None
-    }
-}
-
-/// `SameSite` where it is a variable, evaluated for this request. What is no such word becomes `Strict`,
-/// the value that exposes least; an empty value leaves the attribute out.
-#[cold]
-#[inline(never)]
-unsafe fn same_site(
-    r: *mut ngx_http_request_t,
-    compiled: NonNull<ngx_http_complex_value_t>,
-) -> Option<SameSite> {
-    // SAFETY: the request is live, and the compiled value lives as long as the cycle.
-    unsafe {
-        let mut value = ngx_str_t::empty();
-        if ngx_http_complex_value(r, compiled.as_ptr(), &raw mut value) != Status::NGX_OK.into() {
-            return Some(SameSite::Strict);
-        }
-        match bytes(value) {
-            b"" => None,
-            word => Some(SameSite::parse(word).unwrap_or(SameSite::Strict)),
-        }
     }
 }

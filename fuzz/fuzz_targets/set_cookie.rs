@@ -7,7 +7,9 @@ use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::{first_hidden, strip, values, Hide, Name, Rule};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
-use session_cookie::set_cookie::{parse, prefix, rewrite, sets, ByVariables, Template, Varying};
+use session_cookie::set_cookie::{
+    is_path, parse, prefix, rewrite, sets, ByVariables, Template, Varying,
+};
 use session_cookie::text::{is_attribute_value, is_cookie_value, is_token};
 use session_cookie_fuzz::{parted, text, written, NAMES};
 
@@ -19,6 +21,7 @@ struct Input<'a> {
     /// Do variables say it, and do they say anything?
     domain_varies: Option<bool>,
     path: &'a [u8],
+    path_varies: Option<bool>,
     attributes: Vec<&'a [u8]>,
     stamps: Option<(u64, u64)>,
     max_age: Option<u64>,
@@ -116,14 +119,17 @@ fn insert(input: &Input, id: &[u8]) {
             first_seen,
         }),
     };
+    let said = text(input.path);
     let varying = Varying {
         expires: input.expires.then_some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
         domain: (input.domain_varies == Some(true)).then_some(b".example.com"),
+        path: (input.path_varies == Some(true) && is_path(&said)).then_some(&said[..]),
         tls: flag(2),
         same_site: flag(5).then_some(SameSite::Strict),
     };
     let by_variables = ByVariables {
         domain: input.domain_varies.is_some(),
+        path: input.path_varies.is_some(),
         same_site: flag(6),
     };
     let template = Template::new(&policy, by_variables);
@@ -159,7 +165,8 @@ fn insert(input: &Input, id: &[u8]) {
         policy.domain.as_deref()
     };
     let expires = policy.max_age.and(varying.expires);
-    let attributes = 1
+    let path = input.path_varies.is_none() || varying.path.is_some();
+    let attributes = usize::from(path)
         + usize::from(domain.is_some())
         + usize::from(policy.max_age.is_some())
         + usize::from(expires.is_some())
@@ -173,6 +180,7 @@ fn insert(input: &Input, id: &[u8]) {
         policy.max_age.is_some()
             || policy.secure == Secure::Auto
             || by_variables.domain
+            || by_variables.path
             || by_variables.same_site
     );
     assert_eq!(

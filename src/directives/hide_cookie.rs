@@ -1,4 +1,4 @@
-//! `session_sticky_hide_cookie upstream=name`, and what a location hides without it.
+//! `session_sticky_hide_cookie upstream=name …`, and what a location hides without it.
 
 use core::ffi::{c_char, c_void};
 
@@ -8,12 +8,13 @@ use ngx::ffi::{
 use ngx::http::HttpModuleMainConf;
 use ngx::{ngx_conf_log_error, ngx_log_error};
 use session_cookie::cookie::Rule;
+use session_cookie::policy::Policy;
 
 use crate::conf::{upstream_conf, LocationConf, Sticky};
-use crate::nginx::conf::{self, passed_upstreams, place, upstreams, words};
+use crate::nginx::conf::{self, place, upstreams, words};
 use crate::nginx::{bytes, Printable};
 
-/// One such directive, to be checked when all upstreams are known.
+/// An upstream that such a directive names, to be checked when all upstreams are known.
 pub(crate) struct HideDirective {
     directive: &'static [u8],
     upstream: &'static [u8],
@@ -25,27 +26,12 @@ pub(crate) unsafe extern "C" fn hide_cookie(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive with one parameter, and with the location's configuration.
+    // SAFETY: nginx calls this for a directive with parameters, and with the location's configuration.
     unsafe {
-        let [directive, parameter] = *words(cf) else {
+        let [directive, parameters @ ..] = &*words(cf) else {
             return conf::ERROR;
         };
-        let (directive, parameter) = (bytes(directive), bytes(parameter));
-
-        let name = parameter
-            .strip_prefix(b"upstream=")
-            .filter(|name| !name.is_empty());
-        let Some(upstream) = name else {
-            ngx_conf_log_error!(
-                NGX_LOG_EMERG,
-                cf,
-                "invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"",
-                Printable(parameter),
-                Printable(directive)
-            );
-            return conf::ERROR;
-        };
-
+        let directive = bytes(*directive);
         if directive == b"session_sticky_header" {
             ngx_conf_log_error!(
                 NGX_LOG_WARN,
@@ -56,21 +42,42 @@ pub(crate) unsafe extern "C" fn hide_cookie(
         }
 
         let location = &mut *conf.cast::<LocationConf>();
-        if location.hide_upstream.replace(upstream).is_some() {
-            ngx_conf_log_error!(
-                NGX_LOG_WARN,
-                cf,
-                "duplicate \"{}\" directive, the last one counts",
-                Printable(directive)
-            );
-        }
+        for parameter in parameters {
+            let parameter = bytes(*parameter);
+            let name = parameter
+                .strip_prefix(b"upstream=")
+                .filter(|name| !name.is_empty());
+            let Some(upstream) = name else {
+                ngx_conf_log_error!(
+                    NGX_LOG_EMERG,
+                    cf,
+                    "invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"",
+                    Printable(parameter),
+                    Printable(directive)
+                );
+                return conf::ERROR;
+            };
 
-        if let Some(main) = Sticky::main_conf_mut(&*cf) {
-            main.hide_directives.push(HideDirective {
-                directive,
-                upstream,
-                place: place(cf),
-            });
+            let named = &mut location.hide_upstreams;
+            if named.iter().any(|name| name.eq_ignore_ascii_case(upstream)) {
+                ngx_conf_log_error!(
+                    NGX_LOG_WARN,
+                    cf,
+                    "duplicate upstream \"{}\" in \"{}\" directive",
+                    Printable(upstream),
+                    Printable(directive)
+                );
+                continue;
+            }
+            named.push(upstream);
+
+            if let Some(main) = Sticky::main_conf_mut(&*cf) {
+                main.hide_directives.push(HideDirective {
+                    directive,
+                    upstream,
+                    place: place(cf),
+                });
+            }
         }
         conf::OK
     }
@@ -118,28 +125,29 @@ pub(crate) unsafe fn check(cf: *mut ngx_conf_t) {
     }
 }
 
-/// What the server behind a location must not see: the cookie of the upstream that the location passes
-/// to, if that is known, and of the upstream that a directive names.
+/// What the upstream servers of a location must not see: the cookies of the upstreams that it passes to, as far as
+/// they are known, and of those that directives name.
 ///
 /// # Safety
 ///
 /// `cf` is that of our `merge_loc_conf`.
-pub(crate) unsafe fn rules(cf: *mut ngx_conf_t, named: Option<&[u8]>) -> Vec<Rule<'static>> {
+pub(crate) unsafe fn rules(
+    cf: *mut ngx_conf_t,
+    passed: &[*mut ngx_http_upstream_srv_conf_t],
+    named: &[&[u8]],
+) -> Vec<Rule<'static>> {
     // SAFETY: policies live as long as the locations do: both are freed with the cycle.
     unsafe {
-        let mut upstreams = passed_upstreams(cf);
-        upstreams.extend(named.and_then(|name| find(cf, name)));
-        upstreams.sort_unstable();
-        upstreams.dedup();
-        upstreams
-            .into_iter()
-            .filter_map(|us| {
-                let policy = upstream_conf(us).policy.as_ref()?;
-                Some(Rule {
-                    name: &policy.cookie,
-                    hide: policy.hides()?,
-                })
-            })
-            .collect()
+        let named = named.iter().filter_map(|name| find(cf, name));
+        let mut rules = Vec::new();
+        for us in passed.iter().copied().chain(named) {
+            if let Some(rule) = upstream_conf(us).policy.as_ref().and_then(Policy::rule) {
+                // Two upstreams may have one cookie, and of a prefix nothing must be cut off twice.
+                if !rules.contains(&rule) {
+                    rules.push(rule);
+                }
+            }
+        }
+        rules
     }
 }

@@ -4,16 +4,20 @@ pub(crate) mod compat;
 pub(crate) mod hide_cookie;
 #[cfg(not(nginx_implicit_keepalive))]
 pub(crate) mod keepalive;
+pub(crate) mod reach;
 pub(crate) mod server;
 pub(crate) mod session_sticky;
 mod shared_ids;
+mod warnings;
 
 use core::ptr;
 
+#[cfg(not(nginx_implicit_keepalive))]
+use ngx::ffi::NGX_CONF_TAKE1;
 use ngx::ffi::{
-    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
-    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF,
-    NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
+    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_HTTP_LOC_CONF,
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
+    NGX_HTTP_UPS_CONF,
 };
 use ngx::ngx_string;
 
@@ -97,13 +101,13 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 7] = [
     ),
     command(
         ngx_string!("session_sticky_hide_cookie"),
-        ANY_LEVEL | NGX_CONF_TAKE1,
+        ANY_LEVEL | NGX_CONF_1MORE,
         NGX_HTTP_LOC_CONF_OFFSET,
         hide_cookie::hide_cookie,
     ),
     command(
         ngx_string!("session_sticky_header"),
-        ANY_LEVEL | NGX_CONF_TAKE1,
+        ANY_LEVEL | NGX_CONF_1MORE,
         NGX_HTTP_LOC_CONF_OFFSET,
         hide_cookie::hide_cookie,
     ),

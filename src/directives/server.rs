@@ -3,17 +3,19 @@
 use core::ffi::{c_char, c_void};
 
 use ngx::ffi::{
-    ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
+    ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_str_t,
+    NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::http::{HttpModule, NgxHttpUpstreamModule};
 use ngx::{ngx_conf_log_error, ngx_log_error, ngx_string};
+use session_cookie::policy::Policy;
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::is_cookie_value;
 
 use crate::balancer;
 use crate::conf::{upstream_conf, upstream_conf_mut, ServerConf};
 use crate::directives::shared_ids;
-use crate::nginx::conf::{self, current_upstream, hand_over, upstreams, words};
+use crate::nginx::conf::{self, current_upstream, declared_at, hand_over, upstreams, words};
 use crate::nginx::{bytes, Printable};
 
 pub(crate) unsafe extern "C" fn server(
@@ -146,6 +148,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
         for us in upstreams(cf).filter(|us| upstream_conf(*us).policy.is_some()) {
             if has_own_sticky(cf, us) {
                 // All was read: "cf" is at the end of the block, which is no place to point at.
+                let (file, line) = declared_at(us);
                 ngx_log_error!(
                     NGX_LOG_EMERG,
                     (*cf).log,
@@ -153,24 +156,44 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
                      upstream \"{}\" in {}:{}",
                     upstream_conf(us).directive,
                     (*us).host,
-                    Printable(core::ffi::CStr::from_ptr((*us).file_name.cast()).to_bytes()),
-                    (*us).line
+                    Printable(file),
+                    line
                 );
                 return conf::ERROR;
             }
             shared_ids::check(cf, us);
             balancer::install(us);
         }
+        upstreams(cf).for_each(|us| check_ids(cf, us));
     }
     conf::OK
 }
 
+/// Warns of `id=` that nothing reads.
+unsafe fn check_ids(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) {
+    // SAFETY: all directives of an explicit upstream were read.
+    unsafe {
+        let conf = upstream_conf(us);
+        let is_read = conf.policy.as_ref().is_some_and(Policy::reads_given_ids);
+        if is_read || conf.server_confs.values().all(|said| said.id.is_none()) {
+            return;
+        }
+        let (file, line) = declared_at(us);
+        ngx_log_error!(
+            NGX_LOG_WARN,
+            (*cf).log,
+            "parameter \"id\" of the \"server\" directive does nothing in upstream \"{}\" without \"hash=plain\", \
+             \"accept=plain\" or \"accept=haproxy\" of \"session_sticky\" in {}:{}",
+            (*us).host,
+            Printable(file),
+            line
+        );
+    }
+}
+
 /// Has the upstream nginx's own `sticky` (1.29.6 and newer)? Its configuration begins with what it
 /// stands before.
-unsafe fn has_own_sticky(
-    cf: *mut ngx_conf_t,
-    us: *mut ngx::ffi::ngx_http_upstream_srv_conf_t,
-) -> bool {
+unsafe fn has_own_sticky(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) -> bool {
     // SAFETY: an explicit upstream has a configuration of every http module, or null.
     unsafe {
         let Some(module) = conf::module(cf, c"ngx_http_upstream_sticky_module") else {

@@ -15,6 +15,7 @@ use session_cookie::policy::{
 };
 use session_cookie::text::{is_attribute_value, is_domain, is_token};
 
+use super::warnings;
 use crate::conf::{upstream_conf, upstream_conf_mut, UpstreamConf};
 use crate::nginx::conf::{self, current_upstream, seconds, words};
 use crate::nginx::{bytes, pool, string, Printable};
@@ -49,7 +50,8 @@ enum Warning<'a> {
     DoubledDirective,
     DoubledParameter(&'a str),
     Meaningless(&'static str),
-    SameSiteNone,
+    NoMaxAge,
+    Unlike(String),
 }
 
 impl Display for Warning<'_> {
@@ -66,9 +68,10 @@ impl Display for Warning<'_> {
                 "duplicate parameter \"{name}\" in \"session_sticky\" directive, the last one counts"
             ),
             Warning::Meaningless(what) => write!(f, "\"session_sticky\" with {what}"),
-            Warning::SameSiteNone => f.write_str(
-                "\"session_sticky\" with \"samesite=none\" needs \"secure\", browsers refuse such a cookie without it",
+            Warning::NoMaxAge => f.write_str(
+                "\"session_sticky\" with \"maxage=0\" sets the cookie without \"maxage=\", since browsers would delete it",
             ),
+            Warning::Unlike(what) => write!(f, "\"session_sticky\" with {what}"),
         }
     }
 }
@@ -86,6 +89,8 @@ const ACCEPTED: &str =
 pub(super) const DOMAIN: &str =
     "a host name, with or without a leading dot, or text with variables";
 
+pub(super) const PATH: &str = "a path without ';' and control characters, or text with variables";
+
 const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 /// What was read so far.
@@ -93,6 +98,7 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 struct Parsed<'a> {
     policy: Policy,
     domain: Option<&'a [u8]>,
+    path: Option<&'a [u8]>,
     same_site: Option<&'a [u8]>,
     /// The names of parameters that were given.
     given: Vec<&'a str>,
@@ -147,6 +153,7 @@ fn store<'a>(
     conf.directive = DIRECTIVE;
     let ready = |name, value: Option<_>| value.map(|value| compile(name, value)).transpose();
     conf.domain = ready("domain", parsed.domain)?;
+    conf.path = ready("path", parsed.path)?;
     conf.same_site = ready("samesite", parsed.same_site)?;
     conf.policy = Some(parsed.policy);
     Ok(())
@@ -194,9 +201,14 @@ fn parse<'a>(
     }
 
     let policy = &mut parsed.policy;
-    check_cookie_prefix(policy, parsed.domain.is_some())?;
-    if policy.same_site == Some(SameSite::None) && policy.secure == Secure::Off {
-        warn(Warning::SameSiteNone);
+    let is_attribute_varying = parsed.domain.is_some() || parsed.path.is_some();
+    check_cookie_prefix(policy, is_attribute_varying)?;
+    if policy.mode == Mode::Insert && policy.max_age == Some(0) {
+        policy.max_age = None;
+        warn(Warning::NoMaxAge);
+    }
+    for what in warnings::of_policy(policy) {
+        warn(Warning::Unlike(what));
     }
     let given = |name| parsed.given.contains(&name);
     if needs_key(policy) && !given("hmac_key") {
@@ -262,10 +274,7 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
             "domain"
         }
         b"path" => {
-            if value.is_empty() || !is_attribute_value(value) {
-                return Err(error("path", "a path without ';' and control characters"));
-            }
-            policy.path = Box::from(value);
+            (policy.path, parsed.path) = path(value).ok_or(error("path", PATH))?;
             "path"
         }
         b"maxage" => {
@@ -389,7 +398,10 @@ fn accepted(words: &[u8]) -> Option<Vec<Accepted>> {
             }
             b"plain" => forms.push(Accepted::Id(Hash::Plain)),
             b"nginx" => forms.push(Accepted::Nginx),
-            b"sha1" => forms.extend(both(Digest::Sha1)),
+            b"sha1" => {
+                forms.push(Accepted::Id(Hash::Sha1));
+                forms.extend(both(Digest::Sha1));
+            }
             b"raw" => forms.push(line(Digest::Raw)),
             b"index" => forms.push(Accepted::Id(Hash::Index)),
             b"hmac-md5" => forms.extend(both(Digest::HmacMd5)),
@@ -401,8 +413,20 @@ fn accepted(words: &[u8]) -> Option<Vec<Accepted>> {
     Some(forms)
 }
 
-fn check_cookie_prefix<'a>(policy: &Policy, has_domain: bool) -> Result<(), Error<'a>> {
-    match missing_of_prefix(policy, has_domain) {
+/// Text that is the same for every request, or else text with variables.
+type Text<'a> = (Box<[u8]>, Option<&'a [u8]>);
+
+/// Reads `path=`.
+pub(super) fn path(value: &[u8]) -> Option<Text<'_>> {
+    if value.contains(&b'$') {
+        return Some((Box::default(), Some(value)));
+    }
+    let is_legal = !value.is_empty() && is_attribute_value(value);
+    is_legal.then(|| (Box::from(value), None))
+}
+
+fn check_cookie_prefix<'a>(policy: &Policy, is_varying: bool) -> Result<(), Error<'a>> {
+    match missing_of_prefix(policy, is_varying) {
         Some(needs) if policy.mode == Mode::Insert => Err(Error::CookiePrefix {
             cookie: Box::from(&*policy.cookie),
             needs,
@@ -412,8 +436,8 @@ fn check_cookie_prefix<'a>(policy: &Policy, has_domain: bool) -> Result<(), Erro
 }
 
 /// What browsers want of a name with a prefix (RFC 6265bis, section 4.1.3), if it is not there; they compare the
-/// prefix in any case. `has_domain`: variables say the domain.
-pub(super) fn missing_of_prefix(policy: &Policy, has_domain: bool) -> Option<&'static str> {
+/// prefix in any case. `is_varying`: variables say the domain or the path.
+pub(super) fn missing_of_prefix(policy: &Policy, is_varying: bool) -> Option<&'static str> {
     let begins = |prefix: &[u8]| {
         policy
             .cookie
@@ -425,7 +449,7 @@ pub(super) fn missing_of_prefix(policy: &Policy, has_domain: bool) -> Option<&'s
     } else if begins(b"__Host-")
         && !(policy.secure == Secure::On
             && policy.domain.is_none()
-            && !has_domain
+            && !is_varying
             && *policy.path == *b"/")
     {
         Some("\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise")

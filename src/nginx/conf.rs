@@ -111,6 +111,19 @@ pub(crate) unsafe fn current_upstream(cf: *mut ngx_conf_t) -> *mut ngx_http_upst
     us.map_or(ptr::null_mut(), |us| us)
 }
 
+/// Where an `upstream` block stands, as nginx prints it.
+///
+/// # Safety
+///
+/// `us` is an explicit upstream of a configuration that is being read.
+pub(crate) unsafe fn declared_at<'a>(us: *mut ngx_http_upstream_srv_conf_t) -> (&'a [u8], usize) {
+    // SAFETY: nginx gives every explicit upstream the name of its file.
+    unsafe {
+        let file = core::ffi::CStr::from_ptr((*us).file_name.cast());
+        (file.to_bytes(), (*us).line)
+    }
+}
+
 /// All `upstream` blocks of the configuration that is being read, or of a cycle; none of the upstreams
 /// that nginx makes of plain addresses.
 ///

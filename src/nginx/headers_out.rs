@@ -2,7 +2,10 @@
 
 use core::ptr::NonNull;
 
-use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_push, ngx_table_elt_t};
+use ngx::ffi::{
+    ngx_http_request_t, ngx_http_upstream_t, ngx_list_part_t, ngx_list_push, ngx_table_elt_t,
+    ngx_uint_t,
+};
 
 use super::{bytes, string};
 
@@ -29,6 +32,18 @@ impl SetCookie {
     pub(crate) fn remove(mut self) {
         // SAFETY: as above.
         unsafe { self.0.as_mut().hash = 0 }
+    }
+
+    /// Takes it out for a while: what it takes to put it back.
+    pub(crate) fn take_out(mut self) -> ngx_uint_t {
+        // SAFETY: as above.
+        unsafe { core::mem::replace(&mut self.0.as_mut().hash, 0) }
+    }
+
+    /// Puts it back.
+    pub(crate) fn put_back(mut self, hash: ngx_uint_t) {
+        // SAFETY: as above.
+        unsafe { self.0.as_mut().hash = hash }
     }
 
     /// Adds one to the response.
@@ -64,6 +79,25 @@ pub(crate) unsafe fn set_cookies(r: *mut ngx_http_request_t) -> SetCookies {
     // SAFETY: the request is live.
     let part = unsafe { &raw mut (*r).headers_out.headers.part };
     SetCookies { part, at: 0 }
+}
+
+/// Did this field come with the response of an upstream server, as nginx copies fields to what it sends? The copy shares
+/// its texts, but for a value that `proxy_cookie_*` has changed.
+///
+/// # Safety
+///
+/// `upstream` is of the field's request, and has read a response.
+pub(crate) unsafe fn came_with(upstream: *mut ngx_http_upstream_t, field: SetCookie) -> bool {
+    // SAFETY: the caller's promise: the list lives as long as the request, and does not grow any more.
+    unsafe {
+        let is_rewritten = (*upstream).rewrite_cookie.is_some();
+        let field = field.0.as_ref();
+        let part = &raw mut (*upstream).headers_in.headers.part;
+        (SetCookies { part, at: 0 }).any(|sent| {
+            let sent = sent.0.as_ref();
+            sent.value.data == field.value.data || (is_rewritten && sent.key.data == field.key.data)
+        })
+    }
 }
 
 /// Does the response set any cookie?

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_t};
 use session_cookie::text::Sink;
 
-pub(crate) use kept::{keep, keep_at, newest, Keep, Kept, Kind};
+pub(crate) use kept::{keep, keep_at, kept, newest, Keep, Kept, Kind};
 
 /// Text that is written into a pool.
 pub(crate) struct Text {

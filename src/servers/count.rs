@@ -160,6 +160,7 @@ impl<'a> Server<'a> {
         let name = self.known.name;
         match hash {
             Hash::Md5 => md5(name),
+            Hash::Sha1 => Cow::from(of_address(name, Digest::Sha1, &[])),
             Hash::Plain => (self.given_id())
                 .or(may_be_id(name).then_some(name))
                 .map_or_else(|| md5(name), Cow::from),

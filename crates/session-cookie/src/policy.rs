@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::cookie::{Hide, Name};
+use crate::cookie::{Hide, Name, Rule};
 
 /// Who sets the cookie.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -35,6 +35,8 @@ pub enum Hash {
     /// MD5 of the server's address, in hexadecimal.
     #[default]
     Md5,
+    /// SHA-1 of the server's address, in hexadecimal.
+    Sha1,
     /// The name that the operator gave, else the address itself.
     Plain,
     /// Its place in the upstream, from 0.
@@ -207,7 +209,7 @@ pub struct Policy {
     pub limits: Limits,
     /// The `Domain` attribute, where it is the same for every request.
     pub domain: Option<Box<[u8]>>,
-    /// The `Path` attribute; empty: it is left out.
+    /// The `Path` attribute, where it is the same for every request; empty: it is left out.
     pub path: Box<[u8]>,
     /// The `Max-Age` and `Expires` attributes: how long the user agent keeps the cookie, in seconds.
     pub max_age: Option<u64>,
@@ -268,6 +270,18 @@ impl Policy {
             (Mode::Insert | Mode::Repeat, Visibility::Indirect) => Some(Hide::Pair),
             (Mode::Insert | Mode::Repeat, Visibility::Direct) | (Mode::Rewrite, _) => None,
         }
+    }
+
+    /// The same as a rule, to be followed before a request is sent.
+    pub fn rule(&self) -> Option<Rule<'_>> {
+        let name = &self.cookie;
+        self.hides().map(|hide| Rule { name, hide })
+    }
+
+    /// Does a cookie name servers by what the operator called them?
+    pub fn reads_given_ids(&self) -> bool {
+        let reads = |form: &Accepted| matches!(form, Accepted::Id(Hash::Plain) | Accepted::Haproxy);
+        self.hash == Hash::Plain || self.accept.iter().any(reads)
     }
 
     /// Could a value be in an accepted form that, read as our own, is no cookie of ours at all?

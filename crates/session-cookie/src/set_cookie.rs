@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::cookie::{after_name, Name, PREFIX_END};
 use crate::policy::{Policy, SameSite, Secure, Style};
 use crate::session::{encode, encoded_len, Session};
-use crate::text::{find, trim_end, trim_start, Sink};
+use crate::text::{find, is_attribute_value, trim_end, trim_start, Sink};
 
 /// A server's `Set-Cookie`, parted around the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +71,12 @@ pub fn prefix<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8
     Some([before, id, &[PREFIX_END], value])
 }
 
+/// Is this a path as user agents take it in the `Path` attribute (RFC 6265, section 5.2.4)? Of any other they make the
+/// folder of the request.
+pub fn is_path(text: &[u8]) -> bool {
+    text.starts_with(b"/") && is_attribute_value(text)
+}
+
 /// The most bytes that [`Varying::expires`] has.
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 
@@ -92,6 +98,8 @@ pub struct Template {
 pub struct ByVariables {
     /// `Domain`.
     pub domain: bool,
+    /// `Path`.
+    pub path: bool,
     /// `SameSite`.
     pub same_site: bool,
 }
@@ -104,6 +112,8 @@ pub struct Varying<'a> {
     pub expires: Option<&'a [u8]>,
     /// The `Domain` attribute, where variables say it.
     pub domain: Option<&'a [u8]>,
+    /// The `Path` attribute, where variables say it.
+    pub path: Option<&'a [u8]>,
     /// Did the request come over TLS?
     pub tls: bool,
     /// The `SameSite` attribute, where a variable says it.
@@ -118,6 +128,8 @@ enum Attribute {
     Expires(&'static [u8]),
     /// What stands before the domain.
     Domain(&'static [u8]),
+    /// What stands before the path.
+    Path(&'static [u8]),
     /// What is written on requests that came over TLS.
     Tls(&'static [u8]),
     /// What stands before the word.
@@ -130,7 +142,7 @@ impl Attribute {
         match self {
             Attribute::Text(text) => text.len(),
             Attribute::Expires(name) => name.len().saturating_add(DATE),
-            Attribute::Domain(name) | Attribute::Tls(name) => name.len(),
+            Attribute::Domain(name) | Attribute::Path(name) | Attribute::Tls(name) => name.len(),
             Attribute::SameSite(name, _) => name.len().saturating_add(WORD),
         }
     }
@@ -148,6 +160,12 @@ impl Attribute {
                 if let Some(domain) = varying.domain {
                     out.put(name);
                     out.put(domain);
+                }
+            }
+            Attribute::Path(name) => {
+                if let Some(path) = varying.path {
+                    out.put(name);
+                    out.put(path);
                 }
             }
             Attribute::Tls(name) => {
@@ -201,9 +219,9 @@ impl Template {
     /// The most bytes that the field has.
     #[inline]
     pub fn max_len(&self, session: &Session, varying: &Varying) -> usize {
-        let domain = varying.domain.map_or(0, <[u8]>::len);
+        let said = [varying.domain, varying.path].map(|said| said.map_or(0, <[u8]>::len));
         let room = self.room.saturating_add(encoded_len(session));
-        room.saturating_add(domain)
+        said.into_iter().fold(room, usize::saturating_add)
     }
 
     /// Writes the field, up to the first attribute that differs from request to request.
@@ -273,11 +291,17 @@ impl Attributes {
         }
     }
 
+    fn path(&mut self, policy: &Policy, by_variables: ByVariables, name: &'static [u8]) {
+        if by_variables.path {
+            self.add(Attribute::Path(name));
+        } else if !policy.path.is_empty() {
+            self.text(name, &policy.path);
+        }
+    }
+
     fn add_as_rfc(&mut self, policy: &Policy, by_variables: ByVariables) {
         self.domain(policy, by_variables, b"; Domain=");
-        if !policy.path.is_empty() {
-            self.text(b"; Path=", &policy.path);
-        }
+        self.path(policy, by_variables, b"; Path=");
         if let Some(max_age) = policy.max_age {
             self.max_age(max_age, b"; Max-Age=");
             self.add(Attribute::Expires(b"; Expires="));
@@ -310,9 +334,7 @@ impl Attributes {
         } else if let Some(same_site) = policy.same_site {
             self.text(SAME_SITE, same_site.as_lower_case());
         }
-        if !policy.path.is_empty() {
-            self.text(b"; path=", &policy.path);
-        }
+        self.path(policy, by_variables, b"; path=");
     }
 }
 
@@ -381,6 +403,7 @@ mod tests {
 
     const NONE: ByVariables = ByVariables {
         domain: false,
+        path: false,
         same_site: false,
     };
     const SAME_SITE: ByVariables = ByVariables {
@@ -389,6 +412,7 @@ mod tests {
     };
     const ALL: ByVariables = ByVariables {
         domain: true,
+        path: true,
         ..SAME_SITE
     };
 
@@ -418,6 +442,7 @@ mod tests {
         let varying = Varying {
             expires: Some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
             domain: None,
+            path: None,
             tls: true,
             same_site: Some(SameSite::Strict),
         };
@@ -446,13 +471,14 @@ mod tests {
             max_age: Some(3600),
             secure: Secure::Auto,
             http_only: true,
-            path: Box::from(*b"/a"),
+            path: Box::default(),
             style: Style::Nginx,
             ..Policy::default()
         };
         let varying = Varying {
             expires: Some(b"Thu, 31-Dec-37 23:55:55 GMT"),
             domain: Some(b".example.com"),
+            path: Some(b"/a"),
             tls: true,
             same_site: Some(SameSite::Lax),
         };
@@ -463,6 +489,7 @@ mod tests {
         policy.secure = Secure::On;
         policy.same_site = Some(SameSite::Lax);
         policy.domain = Some(Box::from(*b".example.com"));
+        policy.path = Box::from(*b"/a");
         assert_eq!(written(&policy, NONE, SESSION, &varying), all);
 
         let bare = Policy {
@@ -484,6 +511,8 @@ mod tests {
         assert!(!Template::new(&policy, NONE).varies());
         assert!(Template::new(&policy, SAME_SITE).varies());
         assert!(Template::new(&policy, ALL).varies());
+        let path = ByVariables { path: true, ..NONE };
+        assert!(Template::new(&policy, path).varies());
         policy.secure = Secure::Auto;
         assert!(Template::new(&policy, NONE).varies());
         policy.secure = Secure::Off;
@@ -491,7 +520,53 @@ mod tests {
         assert!(Template::new(&policy, NONE).varies());
     }
 
+    #[test]
+    fn a_path_begins_with_a_slash() {
+        for good in ["/", "/app", "/a b/%20"] {
+            assert!(is_path(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "",
+            "app",
+            " /app",
+            "/a;Secure",
+            "/a\r\nX: y",
+            "/\u{e9}",
+            "/\0",
+            "$x",
+        ] {
+            assert!(!is_path(bad.as_bytes()), "{bad}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_variables_say_stands_where_the_policy_would_say_it(
+            domain in proptest::option::of("[.]?[a-z]{1,9}"),
+            path in proptest::option::of("/[ -:<-~]{0,20}"),
+            style in prop_oneof![Just(Style::Rfc), Just(Style::Nginx)],
+        ) {
+            let bytes = |text: &Option<String>| text.as_ref().map(|text| Box::from(text.as_bytes()));
+            let said = Policy {
+                domain: bytes(&domain),
+                path: bytes(&path).unwrap_or_default(),
+                http_only: true,
+                style,
+                ..Policy::default()
+            };
+            let varying = Varying {
+                domain: domain.as_deref().map(str::as_bytes),
+                path: path.as_deref().map(str::as_bytes),
+                ..Varying::default()
+            };
+            let by_variables = ByVariables { same_site: false, ..ALL };
+            let bare = Policy { domain: None, path: Box::from(*b"/unused"), ..said.clone() };
+            prop_assert_eq!(
+                written(&bare, by_variables, SESSION, &varying),
+                written(&said, NONE, SESSION, &Varying::default())
+            );
+        }
+
         #[test]
         fn any_field_is_its_parts(field in "[ \t]?(s|ss|t)[ \t]?=?[ \t]?[s;=~ \t]{0,5}.{0,9}") {
             let field = field.into_bytes();

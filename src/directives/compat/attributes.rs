@@ -4,6 +4,7 @@ use session_cookie::policy::{SameSite, Secure};
 use session_cookie::text::{is_attribute_value, is_domain};
 
 use super::{Error, Parsed, DOMAIN};
+use crate::directives::session_sticky::{self, PATH};
 use crate::nginx::conf::seconds;
 
 /// Parts a word at its first equals sign.
@@ -27,6 +28,14 @@ pub(super) fn domain<'a>(parsed: &mut Parsed<'a>, value: &'a [u8]) -> Result<(),
 
 /// `path=`
 pub(super) fn path<'a>(parsed: &mut Parsed<'a>, value: &'a [u8]) -> Result<(), Error<'a>> {
+    parsed.give("path");
+    let path = session_sticky::path(value).ok_or(parsed.value_error("path", value, PATH))?;
+    (parsed.policy.path, parsed.path) = path;
+    Ok(())
+}
+
+/// `path=` where it takes no variables, as with nginx's own directive.
+pub(super) fn literal_path<'a>(parsed: &mut Parsed<'a>, value: &'a [u8]) -> Result<(), Error<'a>> {
     parsed.give("path");
     if value.is_empty() || !is_attribute_value(value) {
         let legal = "a path without ';' and control characters";

@@ -13,10 +13,11 @@ use core::fmt::{self, Display};
 use ngx::ffi::{ngx_conf_t, NGX_LOG_EMERG, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
 use session_cookie::cookie::Name;
-use session_cookie::policy::{Policy, SameSite, Secure};
+use session_cookie::policy::Policy;
 use session_cookie::text::is_token;
 
 use super::session_sticky::{compile, missing_of_prefix, DOMAIN};
+use super::warnings;
 use crate::conf::upstream_conf_mut;
 use crate::nginx::conf::{self, current_upstream, words};
 use crate::nginx::{bytes, Printable};
@@ -64,7 +65,7 @@ enum Error<'a> {
 enum Warning {
     DoubledDirective(&'static str),
     DoubledParameter(&'static str, &'static str),
-    SameSiteNone(&'static str),
+    Unlike(&'static str, String),
     CookiePrefix(&'static str, Name, &'static str),
     Meaningless(&'static str, &'static str, &'static str),
 }
@@ -73,7 +74,10 @@ impl Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Warning::DoubledDirective(directive) => {
-                write!(f, "duplicate \"{directive}\" directive, the last one counts")
+                write!(
+                    f,
+                    "duplicate \"{directive}\" directive, the last one counts"
+                )
             }
             Warning::DoubledParameter(directive, name) => write!(
                 f,
@@ -83,10 +87,7 @@ impl Display for Warning {
                 f,
                 "\"{directive}\" with {name} ignores it: it only means something with {with}"
             ),
-            Warning::SameSiteNone(directive) => write!(
-                f,
-                "\"{directive}\" with \"samesite=none\" needs \"secure\", browsers refuse such a cookie without it"
-            ),
+            Warning::Unlike(directive, what) => write!(f, "\"{directive}\" with {what}"),
             Warning::CookiePrefix(directive, cookie, needs) => write!(
                 f,
                 "\"{directive}\" with a cookie \"{}\" needs {needs}",
@@ -104,6 +105,8 @@ struct Parsed<'a> {
     policy: Policy,
     /// `domain=` with a variable.
     domain: Option<&'a [u8]>,
+    /// `path=` with a variable.
+    path: Option<&'a [u8]>,
     /// `samesite=` with a variable.
     same_site: Option<&'a [u8]>,
     /// The names of parameters that were given.
@@ -117,6 +120,7 @@ impl<'a> Parsed<'a> {
             directive,
             policy,
             domain: None,
+            path: None,
             same_site: None,
             given: Vec::new(),
             warnings: Vec::new(),
@@ -191,10 +195,11 @@ unsafe fn store(cf: *mut ngx_conf_t, mut parsed: Parsed<'static>) -> Result<(), 
             parsed.warnings.push(Warning::DoubledDirective(directive));
         }
         let policy = &parsed.policy;
-        if policy.same_site == Some(SameSite::None) && policy.secure == Secure::Off {
-            parsed.warnings.push(Warning::SameSiteNone(directive));
-        }
-        if let Some(needs) = missing_of_prefix(policy, parsed.domain.is_some()) {
+        let unlike = warnings::of_policy(policy).into_iter();
+        let unlike = unlike.map(|what| Warning::Unlike(directive, what));
+        parsed.warnings.extend(unlike);
+        let is_attribute_varying = parsed.domain.is_some() || parsed.path.is_some();
+        if let Some(needs) = missing_of_prefix(policy, is_attribute_varying) {
             let cookie = policy.cookie.clone();
             let warning = Warning::CookiePrefix(directive, cookie, needs);
             parsed.warnings.push(warning);
@@ -215,6 +220,7 @@ unsafe fn store(cf: *mut ngx_conf_t, mut parsed: Parsed<'static>) -> Result<(), 
                 .transpose()
         };
         conf.domain = ready("domain", parsed.domain)?;
+        conf.path = ready("path", parsed.path)?;
         conf.same_site = ready("samesite", parsed.same_site)?;
         conf.directive = directive;
         conf.policy = Some(parsed.policy);

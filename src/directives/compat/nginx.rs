@@ -53,7 +53,7 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<(), Error<'a
         (b"expires", Some(value)) => expires(parsed, value)?,
         (b"domain", Some(value)) => attributes::domain(parsed, value)?,
         (b"samesite", Some(value)) => attributes::same_site(parsed, value)?,
-        (b"path", Some(value)) => attributes::path(parsed, value)?,
+        (b"path", Some(value)) => attributes::literal_path(parsed, value)?,
         (b"httponly", None) => attributes::http_only(parsed),
         (b"secure", None) => attributes::secure(parsed),
         _ => {

@@ -30,7 +30,7 @@ fn parse<'a>(parameters: &[&'a [u8]]) -> Result<Parsed<'a>, Error<'a>> {
         match attributes::split(word) {
             (b"expires", Some(value)) => nginx::expires(&mut parsed, value)?,
             (b"domain", Some(value)) => attributes::domain(&mut parsed, value)?,
-            (b"path", Some(value)) => attributes::path(&mut parsed, value)?,
+            (b"path", Some(value)) => attributes::literal_path(&mut parsed, value)?,
             _ => {
                 return Err(Error::Parameter {
                     directive: DIRECTIVE,

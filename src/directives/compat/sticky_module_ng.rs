@@ -133,10 +133,13 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<(), Error<'a
         }
         (b"text", Some(value)) => {
             parsed.give("text");
-            if value != b"raw" {
-                return Err(parsed.value_error("text", value, "\"raw\""));
-            }
-            parsed.policy.hash = Hash::Line(Digest::Raw);
+            // The last two are of its releases up to 1.2.6: digests of the address as text.
+            parsed.policy.hash = match value {
+                b"raw" => Hash::Line(Digest::Raw),
+                b"md5" => Hash::Md5,
+                b"sha1" => Hash::Sha1,
+                _ => return Err(parsed.value_error("text", value, "\"raw\", \"md5\" or \"sha1\"")),
+            };
         }
         (b"no_fallback", None) => {
             parsed.give("no_fallback");
