@@ -494,14 +494,14 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== X-Accel-Redirect to another sticky upstream: that one's cookie, and no other
+=== X-Accel-Redirect to another sticky upstream: both cookies
 --- config
     location /t/ { proxy_pass http://u/; }
     location /other { internal; proxy_pass http://other; }
 --- request
 GET /t/accel-other
 --- response_headers
-Set-Cookie: other=ID_C; Path=/
+Set-Cookie: other=ID_C; Path=/, route=ID_A; Path=/
 --- response_body_like: ^C
 
 
@@ -586,14 +586,14 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== proxy_intercept_errors, page of another sticky upstream: that one's cookie, and no other
+=== proxy_intercept_errors, page of another sticky upstream: both cookies
 --- config
     location /t/ { proxy_pass http://u/; proxy_intercept_errors on; error_page 404 = /sorry; }
     location = /sorry { internal; proxy_pass http://other; }
 --- request
 GET /t/404
 --- response_headers
-Set-Cookie: other=ID_C; Path=/
+Set-Cookie: other=ID_C; Path=/, route=ID_A; Path=/
 --- response_body_like: ^C /sorry
 
 

@@ -1,5 +1,5 @@
 # A request that nginx leads from one location to another: each upstream on the way reads its own cookie, and what is
-# set is of the server that the client's answer came from.
+# set is of the servers that answered, of each name the newest.
 #
 #   error_page               a dead upstream's requests go to another: other cookie name, the same name, back to the same
 #                            upstream, through a chain of three, with fallback=off, from 404 and 413 of nginx's own
@@ -235,7 +235,7 @@ location @again { rewrite ^ /page break; proxy_pass http://u; }
 
 
 
-=== proxy_intercept_errors, to a sticky upstream that is dead: nginx's own answer sets nothing
+=== proxy_intercept_errors, to a sticky upstream that is dead: the cookie of the one that answered
 --- config
 location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @dead; }
 location @dead { proxy_pass http://dead_other; }
@@ -243,7 +243,7 @@ location @dead { proxy_pass http://dead_other; }
 GET /503
 --- error_code: 502
 --- response_headers
-!Set-Cookie
+Set-Cookie: route=ID_A; Path=/
 
 
 
@@ -278,7 +278,7 @@ location @changes { rewrite ^ /sets break; proxy_pass http://changing; }
 
 
 
-=== X-Accel-Redirect to another sticky upstream: its session is honoured, and no other cookie set
+=== X-Accel-Redirect to another sticky upstream: its session is honoured, and each sets its own cookie
 --- config
 location / { proxy_pass http://u; }
 location = /inside { internal; proxy_pass http://other; }
@@ -287,7 +287,7 @@ location = /inside { internal; proxy_pass http://other; }
 --- more_headers eval
 ["Cookie: route=ID_B; other=ID_D", "Cookie: other=ID_D", "Cookie: route=ID_B"]
 --- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "Set-Cookie: other=ID_C; Path=/"]
+["!Set-Cookie", "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: other=ID_C; Path=/"]
 --- response_body_like eval
 ["^D /inside", "^D /inside", "^C /inside"]
 
@@ -339,7 +339,7 @@ location /other/ { proxy_pass http://u/; }
 
 
 
-=== X-Accel-Redirect twice: the last upstream that set out to serve, or the last that was sticky
+=== X-Accel-Redirect twice: every upstream on the way sets its cookie
 --- config
 location / { proxy_pass http://u; }
 location = /accel-here { internal; proxy_pass http://other; }
@@ -349,7 +349,7 @@ location = /inside { internal; return 200 "inside\n"; }
 --- more_headers eval
 ["", "Cookie: other=ID_D", "Cookie: route=ID_B"]
 --- response_headers eval
-["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie", "Set-Cookie: other=ID_D; Path=/"]
+["Set-Cookie: other=ID_C; Path=/, route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "Set-Cookie: other=ID_D; Path=/"]
 --- response_body eval
 ["inside\n", "inside\n", "inside\n"]
 
