@@ -13,7 +13,7 @@ use Test::Nginx::Socket 'no_plan';
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Client;
-use FaultyServers;
+use Failures;
 use Twins;
 use Servers;
 
@@ -23,44 +23,21 @@ no_long_string();
 no_root_location();
 worker_connections(4096);
 
-our $servers = FaultyServers->new(1985, 1986);
-$servers->closing(1991);
-$servers->full(1992);
-
-# What happens => what nginx calls it, or undef where it is too late for another server.
-my %failure = (
-    refused        => 'error',
-    'connect hang' => 'timeout',
-    'at once'      => 'error',
-    empty          => 'error',
-    reset          => 'error',
-    'header-empty' => 'error',
-    'header-reset' => 'error',
-    hang           => 'timeout',
-    'header-hang'  => 'timeout',
-    'body-empty'   => undef,
-    'body-hang'    => undef,
-    invalid        => 'invalid_header',
-    map { $_ => "http_$_" } 500, 502, 503, 504, 403, 404, 429
-);
-my %port = (refused => 1999, 'connect hang' => 1992, 'at once' => 1991);
-my @conditions = qw(error timeout invalid_header http_500 http_502 http_503 http_504 http_403 http_404 http_429
-                    non_idempotent off);
+our $servers = failing_servers(1985, 1986);
 
 # What nginx's manual says that comes of it.
 sub wants {
     my ($failure, $method, @conditions) = @_;
     my $kind = $failure{$failure};
-    my $port = $port{$failure} // 1985;
+    my $port = $failing_port{$failure} // 1985;
     return "200 of $port, fails 0 0, not bound anew" if !defined $kind;
 
     # What never reached a server may be sent to another. A reset at once comes before the request or after it.
     my $may_repeat = $method eq 'GET' || $failure eq 'refused' || $failure eq 'connect hang'
         || grep { $_ eq 'non_idempotent' } @conditions;
     my $next = $may_repeat && grep { $_ eq $kind } @conditions;
-    my ($status) = $kind =~ /^http_(\d+)/;
-    my $counts = !$status || $next && $status != 403 && $status != 404;
-    $status //= $kind eq 'timeout' ? 504 : 502;
+    my $counts = is_failure($failure) || $next && $kind !~ /^http_40[34]/;
+    my $status = status_of($failure);
     return $next
         ? "200 of $port 1986, fails " . ($counts ? 1 : 0) . ' 0, bound to 1986'
         : "$status of $port, fails " . ($counts ? 1 : 0) . ' 0, not bound anew';
@@ -68,17 +45,16 @@ sub wants {
 
 sub case {
     my ($failure, $method, @conditions) = @_;
-    my $port = $port{$failure} // 1985;
+    my $port = $failing_port{$failure} // 1985;
     return {
         name => "$method, $failure, proxy_next_upstream @conditions",
         servers => "server 127.0.0.1:$port; server 127.0.0.1:1986;",
         location => "proxy_next_upstream @conditions;",
-        request => [{plan => exists $port{$failure} ? 'ok' : $failure, method => $method}],
+        request => [{plan => exists $failing_port{$failure} ? 'ok' : $failure, method => $method}],
         wants => wants($failure, $method, @conditions),
     };
 }
 
-my @failures = sort keys %failure;
 our %cases = (
     GET => [map { my $condition = $_; map { case($_, 'GET', $condition) } @failures } @conditions],
     # The condition that holds, with non_idempotent and without.

@@ -22,12 +22,13 @@
 # refusing(PORT): does nothing, and is a port that nobody listens on. full(PORT): a port whose queue is full, so
 # that to connect takes for ever. closing(PORT): resets every connection at once.
 #
-#   front(HTTP, DIRECTIVES, LOCATIONS)
+#   front(HTTP, DIRECTIVES, LOCATIONS, LISTEN)
 #                       the http block: HTTP, and on port 1980 for each upstream in it a location that has its name
 #                       and passes to it, with these directives, or with those that a sub returns for the name,
-#                       and these locations besides. NAME in them is the upstream's
+#                       and these locations besides. NAME in them is the upstream's. "listen" has these parameters
+#                       as well
 #   unforgiving(HTTP)   the same with a fail_timeout that is longer than any file runs, where none is given
-#   ask_for(PLAN, UPSTREAM, {id => 17, cookie => 'route=x', method => 'POST', ...})
+#   ask_for(PLAN, UPSTREAM, {id => 17, cookie => 'route=x', method => 'POST', body => 'x=y', ...})
 #                       sends a request to it, and returns the connection
 #   $servers->go(ID)    goes on with what waits
 #   $servers->port_of(ID)   waits until a server has this request, and returns its port
@@ -70,7 +71,8 @@ sub unforgiving {
 
 # A port of its own: Test::Nginx puts locations and time-outs into its server.
 sub front {
-    my ($http, $directives, $more) = @_;
+    my ($http, $directives, $more, $listen) = @_;
+    $listen //= '';
     my $seconds = seconds();
     my $locations = '';
     for my $upstream ($http =~ /^\s*upstream (\w+)/mg) {
@@ -82,8 +84,9 @@ sub front {
     return <<"_EOC_";
 $http
 server {
-    listen 127.0.0.1:1980 backlog=4096;
+    listen 127.0.0.1:1980 backlog=4096 $listen;
     add_header X-Tried \$upstream_addr always;
+    add_header X-Worker \$pid always;
     proxy_connect_timeout ${seconds}s;
     proxy_read_timeout ${seconds}s;
     proxy_send_timeout ${seconds}s;
@@ -99,12 +102,12 @@ sub ask_for {
     my ($plan, $upstream, $how) = @_;
     my $id = $how->{id} // 'request-' . ++$asked;
     my $method = $how->{method} // 'GET';
-    my $body = $method eq 'POST' ? 'x=y' : '';
+    my $body = $how->{body} // ($method eq 'POST' ? 'x=y' : '');
     my $socket = connected(1980);
     print $socket "$method /$upstream" . ($how->{path} // '') . ' HTTP/' . ($how->{version} // '1.0') . "\r\n"
         . "Host: localhost\r\nX-Id: $id\r\nX-Plan: $plan\r\n"
         . (length($how->{cookie} // '') ? "Cookie: $how->{cookie}\r\n" : '')
-        . ($method eq 'POST' ? 'Content-Length: ' . length($body) . "\r\n" : '')
+        . (length $body ? 'Content-Length: ' . length($body) . "\r\n" : '')
         . ($how->{header} // '') . "\r\n$body";
     return $socket;
 }
