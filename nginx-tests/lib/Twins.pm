@@ -1,6 +1,6 @@
 # Twins: the same requests to two upstreams that differ in session_sticky alone. What the cookie names is the
 # server that the balancer of the other one chose, so that both have to come to the same end: the same answer
-# by the same servers in the same order, and the same counters.
+# by the same servers in the same order, and the same counters. The answer is its status, header and body.
 #
 #   my @cases = ({name => 'what it is', ...}, ...);
 #   fill($block, twins(ZONE, LOCATIONS, @cases));   into the http block: the name of a zone, or '', and
@@ -12,7 +12,9 @@
 #   balancer   least_conn; for example
 #   sticky     parameters of session_sticky
 #   location   directives of the location
-#   request    a list of requests, by default one. Each is a plan for FaultyServers, or {plan, method, args};
+#   plain      {servers, location}: those of the one without session_sticky, where they are others. A server that it
+#              lacks, or has as "down", has no counters to compare
+#   request    a list of requests, by default one. Each is a plan for FaultyServers, or {plan, method, args, body};
 #              with {later => 1} it comes three seconds later
 #   cookie     the id in the cookie, if it is not that of the server that the balancer chooses
 #   wants      what has to come of the last request besides:
@@ -43,11 +45,16 @@ sub twins {
             $http .= "upstream $name {\n"
                 . ($zone ? "zone $zone 8m;\n" : '')
                 . ($case->{balancer} // '') . "\n"
-                . ($case->{servers} // 'server 127.0.0.1:1985; server 127.0.0.1:1986;')
+                . ($kind eq 'plain' && $case->{plain} && $case->{plain}{servers} || $case->{servers}
+                   || 'server 127.0.0.1:1985; server 127.0.0.1:1986;')
                 . "\n$sticky }\n";
         }
     }
-    return front(unforgiving($http), sub { $cases[$_[0] =~ s/\D//gr]{location} // '' }, $more);
+    return front(unforgiving($http), sub {
+        my ($kind, $number) = split /_/, $_[0];
+        my $case = $cases[$number];
+        return ($kind eq 'plain' && $case->{plain} ? $case->{plain}{location} : undef) // $case->{location} // '';
+    }, $more);
 }
 
 # What names a request has to name no other of the same file.
@@ -60,6 +67,7 @@ sub begin {
     return ask_for(($request->{plan} // 'ok') =~ s/\bNAME\b/$name/gr, $name, {
         id => "$run-$kind-$number-$nth",
         method => $request->{method},
+        body => $request->{body},
         path => defined $request->{args} ? "?$request->{args}" : '',
         cookie => length $cookie ? "route=$cookie" : '',
     });
@@ -89,7 +97,9 @@ sub seen {
 # Without what has to differ.
 sub answered {
     my ($response, $upstream) = @_;
-    return 'status ' . status($response) . ' of ' . head('X-Tried', $response) =~ s/\b\Q$upstream\E\b/upstream/gr . "\n";
+    my ($header, $body) = $response =~ /\A(.*?\r\n)\r\n(.*)\z/s ? ($1, $2) : ($response, '');
+    $header =~ s/^(?:Date|Last-Modified|ETag|Set-Cookie|X-Worker): .*\n//mg;
+    return "$header$body\n" =~ s/\b\Q$upstream\E\b/upstream/gr;
 }
 
 sub story {
@@ -98,6 +108,11 @@ sub story {
     my $tried = join ' ', map { /^127\.0\.0\.1:(\d+)$/ ? $1 : 'none' } split /[, :]{2,}/, head('X-Tried', $response);
     return status($response) . " of $tried, fails " . join(' ', map { $_->{fails} } @$peers)
         . ', ' . ($cookie =~ /^route=127\.0\.0\.1:(\d+)/ ? "bound to $1" : 'not bound anew');
+}
+
+sub counted {
+    my ($peers, $names) = @_;
+    return told([grep { $names->{$_->{name}} } @$peers]);
 }
 
 sub compare {
@@ -129,7 +144,10 @@ sub compare {
     for my $number (0 .. $#cases) {
         my ($case, $counters) = ($cases[$number], $counters[$number]);
         my $what = $case->{name};
-        equals($sticky[$number] . told($counters->{sticky}), $plain[$number] . told($counters->{plain}), "$what: as without session_sticky");
+        my $other = $case->{plain} && $case->{plain}{servers};
+        my %counted = map { $_->{name} => !$other || !$_->{down} } @{$counters->{plain}};
+        my ($of_plain, $of_sticky) = map { counted($counters->{$_}, \%counted) } 'plain', 'sticky';
+        equals($sticky[$number] . $of_sticky, $plain[$number] . $of_plain, "$what: as without session_sticky");
         equals(join("\n", map { $seen->{"$run-sticky-$number-$_"} // '' } 0 .. $rounds - 1),
                join("\n", map { $seen->{"$run-plain-$number-$_"} // '' } 0 .. $rounds - 1) =~ s/plain_/sticky_/gr, "$what: the servers saw the same");
         equals(story($last[$number], $counters->{sticky}), $case->{wants}, "$what: what comes of it")
