@@ -8,7 +8,7 @@
 # Port 1995 has the locations of "inside" over HTTP/2. A block may log nothing from [warn] on.
 #
 # A server answers "NAME [COOKIE]", or "NAME no Cookie"; below /NAME/sets it sets the cookies "test=abc; Path=/" and
-# "mytest=abc"; what is below /NAME/missing is not there.
+# "mytest=abc"; what is below /NAME/missing is not there, and below /NAME/failing the status is 503.
 
 package Protocols;
 
@@ -82,7 +82,7 @@ sub answer {
     my $variables = $protocol{$kind}->($bytes) or return;
     my $seen = exists $variables->{HTTP_COOKIE} ? "[$variables->{HTTP_COOKIE}]" : 'no Cookie';
     my $uri = $variables->{REQUEST_URI} // '';
-    my $status = $uri =~ m{^/\w+/missing} ? '404 Not Found' : '200 OK';
+    my $status = $uri =~ m{^/\w+/missing} ? '404 Not Found' : $uri =~ m{^/\w+/failing} ? '503 Unavailable' : '200 OK';
     my $set = $uri =~ m{^/\w+/sets} ? "Set-Cookie: test=abc; Path=/\r\nSet-Cookie: mytest=abc\r\n" : '';
     my $text = "Status: $status\r\nContent-Type: text/plain\r\n$set\r\n$name $seen\n";
     return "HTTP/1.0 $status\r\n$text" if $kind eq 'U';
@@ -103,7 +103,8 @@ server {
     set \$seen "[\$http_cookie]";
     if (\$http_cookie = "") { set \$seen "no Cookie"; }
     location / { return 200 "$name \$seen\\n"; }
-    location ~ ^/\\w+/missing { return 404; }
+    location ~ ^/\\w+/missing { return 404 "$name \$seen\\n"; }
+    location ~ ^/\\w+/failing { return 503 "$name \$seen\\n"; }
     location ~ ^/\\w+/sets {
         add_header Set-Cookie "test=abc; Path=/";
         add_header Set-Cookie "mytest=abc";
@@ -133,7 +134,7 @@ sub protocol_sections {
         $http .= 'server { ' . listens_http2('127.0.0.1:1995') . " $locations }\n";
         $block->set_value(config => $locations) if !defined $block->config;
         $block->set_value(request => 'GET /idle') if !defined $block->request;
-        $block->set_value(config => $block->config . 'location = /idle { return 200; }');
+        $block->set_value(config => $block->config . 'location = /idle { return 200; }') if $block->config !~ m{/idle };
         $block->set_value(no_error_log => "[warn]\n[error]\n[crit]\n[alert]\n[emerg]\n");
         fill($block, $http, qw(http2_request http2_answer http2_cookie));
     });

@@ -1,8 +1,11 @@
 # What a session does while its servers fail, told as stories.
 #
 #   live($block, DIRECTIVES)    prepares a block: every upstream of its http_config gets a location with these
-#                               directives, and the section "stories" is told, then the section "client"
+#                               directives, and the section "stories" is told, then the section "client". Where the block
+#                               has several workers, requests are spread over them, and X-Worker says which it was
 #   chapter(LINE)               tells one more line of a story
+#   outcome(RESPONSE)           "STATUS of SERVERS", the servers by their letters; "none" where nobody was asked
+#   outcomes(REQUEST, ...)      those of requests that are sent at once, each [UPSTREAM, COOKIE, PLAN, HOW]
 #
 # A line is
 #   UPSTREAM COOKIE [POST] PLAN... => STORY
@@ -24,7 +27,7 @@ use Exporter 'import';
 use FaultyServers;
 use Servers;
 
-our @EXPORT = qw(live chapter);
+our @EXPORT = qw(live chapter outcome outcomes);
 
 my %port = (A => 1985, B => 1986, C => 1987, R => 1999);
 my %letter = reverse %port;
@@ -37,7 +40,8 @@ sub live {
     my $client = client_of($block);
     $block->set_value(http_config => '');
     $block->set_value(config => 'location = /peers { upstream_peers; }');
-    fill($block, front($http, $directives));
+    my $spread = ($block->workers // 1) > 1 ? 'reuseport' : '';
+    fill($block, front($http, $directives, '', $spread));
     $block->set_value(client => sub {
         chapter($_) for grep { /\S/ } split /\n/, $block->stories // '';
         $client->() if $client;
@@ -55,10 +59,22 @@ sub chapter {
 
 sub story {
     my ($upstream, $response) = @_;
-    my $tried = join ' ', map { /^127\.0\.0\.1:(\d+)$/ ? $letter{$1} : 'none' } split /, | : /, head('X-Tried', $response);
     my $fails = join ' ', map { $_->{fails} } @{counters($upstream)};
     my $bound = set($response) =~ /^route=([^;]*)/ ? "bound to $1" : 'not bound anew';
-    return status($response) . " of $tried, fails $fails, $bound";
+    return outcome($response) . ", fails $fails, $bound";
+}
+
+sub outcome {
+    my ($response) = @_;
+    my @tried = map { /^127\.0\.0\.1:(\d+)$/ ? $letter{$1} // $1 : m{^unix:} ? 'unix' : 'none' }
+        split /, | : /, head('X-Tried', $response);
+    return status($response) . " of @tried";
+}
+
+sub outcomes {
+    my @asked = map { my ($upstream, $cookie, $plan, $how) = @$_;
+                      ask_for($plan, $upstream, {%{$how // {}}, cookie => length $cookie ? "route=$cookie" : ''}) } @_;
+    return map { outcome(response($_)) } @asked;
 }
 
 1;
