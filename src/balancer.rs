@@ -28,7 +28,7 @@ use ngx::ffi::{
 };
 use ngx::http::HttpModule;
 use ngx::ngx_log_error;
-use session_cookie::action::{settled, Settled};
+use session_cookie::action::{settled, settled_unstamped, Settled};
 use session_cookie::id::MD5_HEX;
 use session_cookie::policy::{Fallback, Mode, Policy, Rebind};
 use session_cookie::roster::{Member, Named, Roster};
@@ -42,7 +42,8 @@ use crate::conf::{upstream_conf, upstream_conf_mut, LocationConf, Sticky, Upstre
 use crate::nginx::conf::module;
 use crate::nginx::headers_in::View;
 use crate::nginx::peers::{
-    forget_check, forget_try, generation_of, take, Failures, Peer, PeerData, Peers,
+    forget_check, forget_try, generation_of, take, take_out_of_line, Failures, Peer, PeerData,
+    Peers,
 };
 use crate::nginx::{log, pool, Printable};
 use crate::servers::{edition, forget, forget_ids, servers, Edition, Form, Servers};
@@ -145,8 +146,9 @@ unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_
                 path: conf.path.is_some(),
                 same_site: conf.same_site.is_some(),
             };
-            let template = conf.policy.as_ref();
-            conf.template = template.map(|policy| Template::new(policy, by_variables));
+            let policy = conf.policy.as_ref();
+            conf.template = policy.map(|policy| Template::new(policy, by_variables));
+            conf.settled = policy.map(settled_unstamped).unwrap_or_default();
             conf.watched = module(cf, c"ngx_http_upsync_module").is_some();
         }
     }
@@ -268,10 +270,17 @@ struct Below {
     get: ngx_event_get_peer_pt,
     free: ngx_event_free_peer_pt,
     notify: ngx_event_notify_peer_pt,
+    /// Written where servers are spoken to by TLS.
     #[cfg(ngx_feature = "http_ssl")]
-    set_session: ngx_event_set_peer_session_pt,
-    #[cfg(ngx_feature = "http_ssl")]
-    save_session: ngx_event_save_peer_session_pt,
+    sessions: MaybeUninit<Sessions>,
+}
+
+/// What the balancer below does with TLS sessions.
+#[cfg(ngx_feature = "http_ssl")]
+#[derive(Clone, Copy)]
+struct Sessions {
+    set: ngx_event_set_peer_session_pt,
+    save: ngx_event_save_peer_session_pt,
 }
 
 impl Below {
@@ -391,6 +400,8 @@ unsafe extern "C" fn init_peer(
             return rc;
         }
 
+        #[cfg(ngx_feature = "http_ssl")]
+        let is_tls = (*(*r).upstream).ssl() != 0;
         let peer = &mut (*(*r).upstream).peer;
         let data: PeerData = peer.data.cast();
         if data.is_null() || (*data).peers.cast() != (*us).peer.data {
@@ -426,9 +437,7 @@ unsafe extern "C" fn init_peer(
                 free: peer.free,
                 notify: peer.notify,
                 #[cfg(ngx_feature = "http_ssl")]
-                set_session: peer.set_session,
-                #[cfg(ngx_feature = "http_ssl")]
-                save_session: peer.save_session,
+                sessions: MaybeUninit::uninit(),
             },
         });
         read_cookie(&mut *visit.as_ptr(), conf);
@@ -438,10 +447,10 @@ unsafe extern "C" fn init_peer(
         peer.free = Some(free);
         // nginx asks whether there is one.
         peer.notify = peer.notify.and(Some(notify));
+        // nginx asks for sessions only where it speaks TLS to servers (`ngx_http_upstream_connect`).
         #[cfg(ngx_feature = "http_ssl")]
-        {
-            peer.set_session = Some(set_session);
-            peer.save_session = Some(save_session);
+        if is_tls {
+            wrap_sessions(&mut *visit.as_ptr(), peer);
         }
         *(*r).ctx.add(Sticky::module().ctx_index) = visit.as_ptr().cast();
     }
@@ -466,7 +475,7 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
         };
         if let Some((first, member)) = found {
             if !follows_another(visit.request) {
-                visit.settled = settled(policy, reading);
+                visit.settled = settled(conf.settled, reading);
             }
             visit.edition = edition(conf);
             visit.named = Some(Candidate::first(Form::Own, first, member));
@@ -691,33 +700,74 @@ unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
         }
         let data = visit.below.round_robin();
         let primary: Peers = (*visit.upstream).peer.data.cast();
-        let (conf, upstream, edition) = (visit.conf, visit.upstream, visit.edition);
-        let Some(named) = &mut visit.named else {
-            return false;
-        };
         // Where a server has not passed, it was named just now: nothing has changed since.
-        loop {
-            if named.passed {
-                let servers = servers_of_edition(conf, upstream, data, edition);
-                if servers.and_then(|servers| named.advance(servers)).is_none() {
-                    return false;
+        match &mut visit.named {
+            Some(named) if !named.passed => {
+                named.passed = true;
+                if !take(primary, &named.member, data, Failures::Counted, pc) {
+                    return bind_next(visit, pc);
                 }
             }
+            _ => return bind_next(visit, pc),
+        }
+        note_bound(visit, pc);
+        true
+    }
+}
+
+/// [`bind`] where the first server that the cookie names could not be had.
+#[cold]
+#[inline(never)]
+unsafe fn bind_next(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
+    // SAFETY: as in `bind`.
+    unsafe {
+        let data = visit.below.round_robin();
+        let primary: Peers = (*visit.upstream).peer.data.cast();
+        loop {
+            let servers = servers_of(visit);
+            let Some((servers, named)) = servers.zip(visit.named.as_mut()) else {
+                return false;
+            };
+            if named.advance(servers).is_none() {
+                return false;
+            }
             named.passed = true;
-            if take(primary, &named.member, data, Failures::Counted, pc) {
-                break;
+            if take_out_of_line(primary, &named.member, data, Failures::Counted, pc) {
+                note_bound(visit, pc);
+                return true;
             }
         }
-        let draining = named.member.draining;
-        visit.served = match named.form {
-            Form::Own => visit.reading.session.id,
+    }
+}
+
+/// Notes the server that was chosen by the cookie.
+#[inline(always)]
+unsafe fn note_bound(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
+    visit.served = visit.reading.session.id;
+    if let Some(named) = &visit.named {
+        if named.form != Form::Own || named.member.draining {
+            // SAFETY: as in `bind`.
+            unsafe { note_unusual(visit, pc) };
+        }
+    }
+}
+
+/// The same where its id is another one in our own form, or where it is draining.
+#[cold]
+#[inline(never)]
+unsafe fn note_unusual(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
+    let Some(named) = visit.named else {
+        return;
+    };
+    // SAFETY: as in `bind`.
+    unsafe {
+        if named.form != Form::Own {
             // Those that share such an id may differ in our own form.
-            Form::Accepted(_) => served(visit, data),
-        };
-        if draining {
+            visit.served = served(visit, visit.below.round_robin());
+        }
+        if named.member.draining {
             grant_try(visit, pc);
         }
-        true
     }
 }
 
@@ -867,8 +917,26 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
     // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
     unsafe {
         let visit = &mut *data.cast::<Visit>();
+        if has_failed(state) || visit.tried != 0 {
+            return free_unusual(pc, visit, state);
+        }
+        visit.answered = has_answered(visit.connection);
+        // An answer whose header was not sent is handed on inside nginx, which will clear our context.
+        if visit.answered && !visit.header_sent {
+            return free_unusual(pc, visit, state);
+        }
+        free_below(pc, visit, state);
+    }
+}
+
+/// Frees a server that has failed, or of which something is to be noted.
+#[cold]
+#[inline(never)]
+unsafe fn free_unusual(pc: *mut ngx_peer_connection_t, visit: &mut Visit, state: ngx_uint_t) {
+    // SAFETY: as in `free`.
+    unsafe {
         let mut state = state;
-        let failed = state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0;
+        let failed = has_failed(state);
         if failed && !visit.retried && was_stale(pc, visit.connection) {
             state &= !(NGX_PEER_FAILED as ngx_uint_t);
             if is_current(visit) {
@@ -880,10 +948,24 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
             failure::learn(visit, pc, state);
         }
         visit.answered = !failed && has_answered(visit.connection);
-        // An answer whose header was not sent is handed on inside nginx, which will clear our context.
         if visit.answered && !visit.header_sent {
             pool::keep((*visit.request).pool, Earlier(NonNull::from(&mut *visit)));
         }
+        free_below(pc, visit, state);
+    }
+}
+
+/// Has nginx something against the server?
+#[inline(always)]
+fn has_failed(state: ngx_uint_t) -> bool {
+    state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0
+}
+
+/// Hands the server back to the balancer below.
+#[inline(always)]
+unsafe fn free_below(pc: *mut ngx_peer_connection_t, visit: &Visit, state: ngx_uint_t) {
+    // SAFETY: as in `free`.
+    unsafe {
         if let Some(free) = visit.below.free {
             free(pc, visit.below.data, state);
         }
@@ -934,14 +1016,26 @@ unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, k
     }
 }
 
+/// Steps between nginx and the balancer below where TLS sessions are kept.
+#[cfg(ngx_feature = "http_ssl")]
+#[cold]
+#[inline(never)]
+unsafe fn wrap_sessions(visit: &mut Visit, peer: &mut ngx_peer_connection_t) {
+    visit.below.sessions.write(Sessions {
+        set: peer.set_session,
+        save: peer.save_session,
+    });
+    peer.set_session = Some(set_session);
+    peer.save_session = Some(save_session);
+}
+
 #[cfg(ngx_feature = "http_ssl")]
 unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
+    // SAFETY: nginx calls this with the data that init_peer() gave it, after get(); wrap_sessions() has written them.
     unsafe {
         let below = (*data.cast::<Visit>()).below;
-        below
-            .set_session
-            .map_or(OK, |set_session| set_session(pc, below.data))
+        let sessions = below.sessions.assume_init();
+        sessions.set.map_or(OK, |set| set(pc, below.data))
     }
 }
 
@@ -950,8 +1044,8 @@ unsafe extern "C" fn save_session(pc: *mut ngx_peer_connection_t, data: *mut c_v
     // SAFETY: as above.
     unsafe {
         let below = (*data.cast::<Visit>()).below;
-        if let Some(save_session) = below.save_session {
-            save_session(pc, below.data);
+        if let Some(save) = below.sessions.assume_init().save {
+            save(pc, below.data);
         }
     }
 }

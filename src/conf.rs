@@ -15,6 +15,7 @@ use ngx::http::{
     HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
 };
 
+use session_cookie::action::Settled;
 use session_cookie::cookie::Rule;
 use session_cookie::policy::{Fallback, Policy};
 use session_cookie::set_cookie::Template;
@@ -73,6 +74,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) same_site: Option<NonNull<ngx_http_complex_value_t>>,
     /// Our cookie, made ready when all of this was read.
     pub(crate) template: Option<Template>,
+    /// What is known ahead of sessions that go on.
+    pub(crate) settled: Settled,
     /// What `server …` said.
     pub(crate) server_confs: ServerConfs,
     /// Our place between the upstream's balancer and nginx.

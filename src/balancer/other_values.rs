@@ -33,7 +33,7 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
             visit.reading = reading;
             visit.edition = edition(visit.conf);
             if bind_out_of_line(visit, pc) {
-                visit.settled = settled(visit.policy, &visit.reading);
+                visit.settled = settled(visit.conf.settled, &visit.reading);
                 return true;
             }
         }

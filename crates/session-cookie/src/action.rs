@@ -52,21 +52,30 @@ pub fn respond<'a>(
 }
 
 /// Is it known ahead that an answer of the server that the cookie names needs nothing?
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Settled {
     /// So it is with nearly every request: the session goes on, and its cookie says all there is to say.
     Yes,
     /// If the answer sets no cookie.
     UnlessSet,
     /// It may need something.
+    #[default]
     No,
 }
 
-/// What is known when a cookie has been read.
+/// What is known when a cookie has been read; `unstamped` is [`settled_unstamped`] of its policy.
 #[inline]
-pub fn settled(policy: &Policy, reading: &Reading) -> Settled {
-    let goes_on = reading.verdict == Verdict::Valid && reading.session.stamps.is_none();
-    if !goes_on || !policy.is_quiet() {
+pub fn settled(unstamped: Settled, reading: &Reading) -> Settled {
+    if reading.verdict == Verdict::Valid && reading.session.stamps.is_none() {
+        unstamped
+    } else {
+        Settled::No
+    }
+}
+
+/// What is known of a session that goes on and whose cookie has no stamps, before there is a request.
+pub fn settled_unstamped(policy: &Policy) -> Settled {
+    if !policy.is_quiet() {
         Settled::No
     } else if policy.replaces() {
         Settled::UnlessSet
@@ -192,7 +201,7 @@ mod tests {
                             verdict,
                             ..valid(id, stamps)
                         };
-                        let sets = match settled(&policy, &reading) {
+                        let sets = match settled(settled_unstamped(&policy), &reading) {
                             Settled::Yes => true,
                             Settled::UnlessSet => false,
                             Settled::No => continue,
