@@ -290,9 +290,10 @@ Cookie: xroute=ID_A~x; route=value; route2=ID_A~y
 --- sticky: mode=prefix
 --- more_headers
 Cookie: route=00000000000000000000000000000000~value
---- response_body
-A
+--- response_body_like
+\A[AB]
 Cookie: route=value
+\z
 
 
 

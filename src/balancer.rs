@@ -196,10 +196,12 @@ pub(crate) struct Visit {
     stage: Stage,
     /// Was a connection to the server in use closed, so that it was tried once more?
     retried: bool,
-    /// Which of the servers of its id a strict session has tried: a bit for each, in their order.
-    tried: u32,
-    /// Why the last server that was tried did not serve the request.
-    failure: Option<Failure>,
+    /// How many servers a strict session has tried.
+    attempts: u16,
+    /// Which of the backups of its id it has tried: a bit for each, in their order.
+    tried_backups: u32,
+    /// Why the server that was tried last did not serve the request, and which it was of those that the cookie names.
+    failure: Option<(Failure, Named)>,
     /// The id of the server in use.
     served: &'static [u8],
     /// Its text, where it is as long as most are.
@@ -424,7 +426,8 @@ unsafe extern "C" fn init_peer(
             edition: Edition::NONE,
             stage: Stage::Balance,
             retried: false,
-            tried: 0,
+            attempts: 0,
+            tried_backups: 0,
             failure: None,
             served: &[],
             md5: MaybeUninit::uninit(),
@@ -917,7 +920,7 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
     // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
     unsafe {
         let visit = &mut *data.cast::<Visit>();
-        if has_failed(state) || visit.tried != 0 {
+        if has_failed(state) || visit.attempts != 0 {
             return free_unusual(pc, visit, state);
         }
         visit.answered = has_answered(visit.connection);

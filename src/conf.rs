@@ -9,7 +9,7 @@ use ngx::core::Status;
 use ngx::ffi::{
     ngx_conf_t, ngx_http_complex_value_t, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
     ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
-    ngx_int_t, ngx_module_t,
+    ngx_http_upstream_t, ngx_int_t, ngx_module_t,
 };
 use ngx::http::{
     HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
@@ -86,8 +86,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) watched: bool,
     /// The servers as this worker knows them. This and what follows changes while requests are served.
     pub(crate) servers: UnsafeCell<Servers>,
-    /// The servers to which this worker could not connect.
-    pub(crate) unreachable: UnsafeCell<Unreachable>,
+    /// The servers to which this worker could not connect, and who tries them again.
+    pub(crate) unreachable: UnsafeCell<Unreachable<*mut ngx_http_upstream_t>>,
     /// Is its balancer none of nginx's? It is told in the log when it is found.
     pub(crate) is_foreign: Cell<bool>,
     /// What this worker has said in the log.

@@ -54,13 +54,17 @@ pub(super) unsafe fn learn(visit: &mut Visit, pc: *mut ngx_peer_connection_t, st
         // Three digits (`ngx_http_parse_status_line`).
         let status = u16::try_from((*upstream).headers_in.status_n).unwrap_or_default();
 
-        visit.failure = Some(match (reached, timed_out) {
+        let failure = match (reached, timed_out) {
             (false, false) => Failure::Connection,
             (false, true) => Failure::ConnectionTimedOut,
             (true, true) => Failure::TimedOut,
             (true, false) if status != 0 => Failure::Status(status),
             (true, false) => Failure::Response,
-        });
+        };
+        visit.failure = visit.named.map(|named| (failure, named.this));
+
+        let unreachable = &mut *visit.conf.unreachable.get();
+        unreachable.end_trial(|trial| trial == upstream);
 
         // A server of an older list may be gone, whoever holds it.
         if !is_current(visit) {
@@ -71,7 +75,6 @@ pub(super) unsafe fn learn(visit: &mut Visit, pc: *mut ngx_peer_connection_t, st
             return;
         };
         let address = Address::of((*data).current);
-        let unreachable = &mut *visit.conf.unreachable.get();
         if reached {
             unreachable.succeed(address.as_bytes());
         } else if failed && (*pc).cached() == 0 && (*(*data).peers).single() == 0 {

@@ -28,7 +28,7 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
             {
                 continue;
             }
-            visit.tried = 0;
+            visit.tried_backups = 0;
             visit.named = Some(named);
             visit.reading = reading;
             visit.edition = edition(visit.conf);

@@ -5,13 +5,12 @@
 //! no equal. Failures that nginx counts do not turn a session away, since there is nowhere else to go: only a server
 //! that does not accept connections does ([`Unreachable`]).
 
-use ngx::ffi::{ngx_peer_connection_t, ngx_uint_t};
+use ngx::ffi::{ngx_http_upstream_t, ngx_peer_connection_t, ngx_uint_t};
 use session_cookie::roster::{Member, Named, Roster};
 use session_cookie::unreachable::Unreachable;
 
-use super::{now, served, servers_of, Candidate, Visit};
+use super::{note_bound, now, servers_of, Candidate, Visit};
 use crate::nginx::peers::{condition, take_out_of_line, Address, Failures, Peer, Peers};
-use crate::servers::Form;
 
 /// Chooses a server that the cookie names and that was not chosen before: the first that nginx's balancers would
 /// choose, else the first that accepts connections.
@@ -27,24 +26,22 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
         };
         for failures in [Failures::Counted, Failures::Ignored] {
             for (bit, this, member) in chain(roster, named.first) {
-                if visit.tried & bit != 0
+                if visit.tried_backups & bit != 0
                     || refused_until(visit, member).is_some()
                     || !take_out_of_line(primary, member, data, failures, pc)
                 {
                     continue;
                 }
-                visit.tried |= bit;
+                visit.tried_backups |= bit;
+                visit.attempts = visit.attempts.saturating_add(1);
                 visit.named = Some(Candidate {
                     this,
                     member: *member,
                     passed: true,
                     ..named
                 });
-                visit.served = match named.form {
-                    Form::Own => visit.reading.session.id,
-                    Form::Accepted(_) => served(visit, data),
-                };
-                note_check(visit);
+                note_bound(visit, pc);
+                begin_trial(visit);
                 (*pc).tries = tries(visit, roster, named.first);
                 return true;
             }
@@ -61,9 +58,10 @@ pub(super) unsafe fn forget_try(visit: &mut Visit) {
     let Some((named, roster)) = (unsafe { servers_of_id(visit) }) else {
         return;
     };
+    visit.attempts = visit.attempts.saturating_sub(1);
     let tried = chain(roster, named.first).find(|(_, this, _)| *this == named.this);
     if let Some((bit, ..)) = tried {
-        visit.tried &= !bit;
+        visit.tried_backups &= !bit;
     }
 }
 
@@ -75,35 +73,38 @@ unsafe fn servers_of_id<'a>(visit: &Visit) -> Option<(Candidate, &'a Roster<Peer
     Some((named, servers.by(named.form)?))
 }
 
-/// The servers of an id, each with its bit in [`Visit::tried`]. Those beyond the 31st share one, and one try.
+/// The servers of an id, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones. Backups
+/// beyond the 31st share a bit, and one try.
 fn chain(roster: &Roster<Peer>, first: Named) -> impl Iterator<Item = (u32, Named, &Member<Peer>)> {
-    let bits = core::iter::successors(Some(1u32), |bit| {
-        Some(bit.checked_shl(1).filter(|bit| *bit != 0).unwrap_or(*bit))
-    });
     let servers = core::iter::successors(Some(first), |named| roster.next(*named));
-    bits.zip(servers)
-        .filter_map(|(bit, named)| Some((bit, named, roster.member(named)?)))
+    let mut next_bit = 1u32;
+    servers.filter_map(move |named| {
+        let member = roster.member(named)?;
+        let bit = if member.backup { next_bit } else { 0 };
+        if member.backup && next_bit.leading_zeros() != 0 {
+            next_bit <<= 1;
+        }
+        Some((bit, named, member))
+    })
 }
 
-/// How often nginx may try: this server, and those of its id that are left.
+/// How often nginx may try: this server, and one more if another of its id is left, of which the same is then asked.
 unsafe fn tries(visit: &Visit, roster: &Roster<Peer>, first: Named) -> ngx_uint_t {
     // SAFETY: as in `bind`; a connection to an upstream has its configuration.
     unsafe {
         let data = visit.below.round_robin();
         let primary: Peers = (*visit.upstream).peer.data.cast();
-        let left = chain(roster, first).filter(|(bit, _, member)| {
-            visit.tried & bit == 0
+        let is_left = chain(roster, first).any(|(bit, _, member)| {
+            visit.tried_backups & bit == 0
                 && refused_until(visit, member).is_none()
                 && condition(primary, member, data, Failures::Ignored)
-                    .is_some_and(|server| server.reason.is_none())
+                    .is_some_and(|server| server.reason.is_none() && !server.tried)
         });
-        let tries = left.count().saturating_add(1);
-        match (*(*visit.connection).conf).next_upstream_tries {
-            0 => tries,
-            limit => {
-                let before = (visit.tried.count_ones() as ngx_uint_t).saturating_sub(1);
-                tries.min(limit.saturating_sub(before).max(1))
-            }
+        let limit = (*(*visit.connection).conf).next_upstream_tries;
+        if is_left && (limit == 0 || ngx_uint_t::from(visit.attempts) < limit) {
+            2
+        } else {
+            1
         }
     }
 }
@@ -122,24 +123,31 @@ pub(super) unsafe fn refused_until(visit: &Visit, member: &Member<Peer>) -> Opti
 
 #[cold]
 #[inline(never)]
-unsafe fn look_up(visit: &Visit, member: &Member<Peer>, unreachable: &Unreachable) -> Option<u64> {
-    // SAFETY: as in `bind`.
+unsafe fn look_up(
+    visit: &Visit,
+    member: &Member<Peer>,
+    unreachable: &Unreachable<*mut ngx_http_upstream_t>,
+) -> Option<u64> {
+    // SAFETY: as in `bind`. A trial ends when its server is freed, before its upstream is.
     unsafe {
         let primary: Peers = (*visit.upstream).peer.data.cast();
         let data = visit.below.round_robin();
         let server = condition(primary, member, data, Failures::Ignored)?;
-        unreachable.refused_until(server.address.as_bytes(), now())
+        let is_connected = |trial: *mut ngx_http_upstream_t| {
+            !(*trial).peer.connection.is_null() && (*trial).request_sent() != 0
+        };
+        unreachable.refused_until(server.address.as_bytes(), now(), is_connected)
     }
 }
 
 /// The server that was chosen is being tried.
-unsafe fn note_check(visit: &Visit) {
+unsafe fn begin_trial(visit: &Visit) {
     // SAFETY: as in `refused_until`; the request holds the server.
     unsafe {
         let unreachable = &mut *visit.conf.unreachable.get();
         if !unreachable.is_empty() {
             let address = Address::of((*visit.below.round_robin()).current);
-            unreachable.check(address.as_bytes(), now());
+            unreachable.begin_trial(address.as_bytes(), visit.connection);
         }
     }
 }

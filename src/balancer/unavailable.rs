@@ -52,8 +52,11 @@ unsafe fn write(visit: &Visit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 return f.write_str(CHANGED);
             };
             write!(f, "{} (", Printable(server.address.as_bytes()))?;
-            match (visit.failure.filter(|_| this == named.this), server.reason) {
-                (Some(failure), _) => write!(f, "{failure}")?,
+            match (
+                visit.failure.filter(|failure| failure.1 == this),
+                server.reason,
+            ) {
+                (Some((failure, _)), _) => write!(f, "{failure}")?,
                 (None, Some(Reason::Down)) => f.write_str("down")?,
                 #[cfg(nginx_upstream_check)]
                 (None, Some(Reason::CheckFailed)) => f.write_str("active check failed")?,

@@ -243,6 +243,8 @@ pub(crate) struct Condition {
     pub(crate) address: Address,
     /// Why nginx's own balancers would not choose it.
     pub(crate) reason: Option<Reason>,
+    /// Has the request tried it? Of backups nginx notes that only while it chooses among them.
+    pub(crate) tried: bool,
 }
 
 /// Looks what became of a server; `None`: it may be gone.
@@ -271,6 +273,10 @@ pub(crate) unsafe fn condition(
             (generation_of(data) == current_generation(primary)).then(|| Condition {
                 address: Address::of(member.peer),
                 reason: reason(peers, member, failures),
+                tried: !member.backup && {
+                    let (word, bit) = tried_bit(member, data);
+                    *word & bit != 0
+                },
             })
         })
     }

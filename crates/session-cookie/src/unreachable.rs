@@ -19,32 +19,48 @@ pub struct Tolerance {
     pub fail_timeout: u64,
 }
 
-/// What is known of a server that did not accept its last connection.
+/// What is known of a server that did not accept its last connection. `T` stands for a request that tries it again.
 #[derive(Clone, Copy, Debug)]
-struct Failures {
+struct Failures<T> {
     tolerance: Tolerance,
     count: u64,
-    /// When it was last tried, in seconds.
-    checked: u64,
+    /// When it failed last, in seconds.
+    at: u64,
+    /// Who tries it again.
+    trial: Option<T>,
 }
 
-impl Failures {
-    /// Returns the second up to which the server is not tried again, if that has not passed.
-    fn until(&self, now: u64) -> Option<u64> {
+impl<T: Copy> Failures<T> {
+    /// Returns the second up to which the server is not tried, if that has not passed. While one request tries it
+    /// again, others wait for how that ends, but no longer than until it has got its connection.
+    fn until(&self, now: u64, is_connected: impl Fn(T) -> bool) -> Option<u64> {
         let Tolerance {
             max_fails,
             fail_timeout,
         } = self.tolerance;
-        let until = self.checked.saturating_add(fail_timeout);
-        (max_fails != 0 && self.count >= max_fails && now <= until).then_some(until)
+        if max_fails == 0 || self.count < max_fails {
+            return None;
+        }
+        match self.trial {
+            Some(trial) => (!is_connected(trial)).then_some(now),
+            None => {
+                let until = self.at.saturating_add(fail_timeout);
+                (now <= until).then_some(until)
+            }
+        }
     }
 }
 
 /// Those servers, by address.
-#[derive(Default)]
-pub struct Unreachable(HashMap<Vec<u8>, Failures, FxBuildHasher>);
+pub struct Unreachable<T>(HashMap<Vec<u8>, Failures<T>, FxBuildHasher>);
 
-impl Unreachable {
+impl<T> Default for Unreachable<T> {
+    fn default() -> Self {
+        Unreachable(HashMap::default())
+    }
+}
+
+impl<T: Copy> Unreachable<T> {
     /// Returns whether every server accepted its last connection.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
@@ -57,16 +73,19 @@ impl Unreachable {
             *failures = Failures {
                 tolerance,
                 count: failures.count.saturating_add(1),
-                checked: now,
+                at: now,
+                trial: None,
             };
             return;
         }
         // What left the upstream is never asked again, so it must be forgotten some time.
         self.0.retain(|_, failures| {
-            now <= failures
-                .checked
-                .saturating_add(failures.tolerance.fail_timeout)
-                .saturating_add(FORGET_AFTER)
+            failures.trial.is_some()
+                || now
+                    <= failures
+                        .at
+                        .saturating_add(failures.tolerance.fail_timeout)
+                        .saturating_add(FORGET_AFTER)
         });
         let mut key = Vec::new();
         if key.try_reserve_exact(address.len()).is_err() || self.0.try_reserve(1).is_err() {
@@ -76,7 +95,8 @@ impl Unreachable {
         let failures = Failures {
             tolerance,
             count: 1,
-            checked: now,
+            at: now,
+            trial: None,
         };
         self.0.insert(key, failures);
     }
@@ -87,14 +107,26 @@ impl Unreachable {
     }
 
     /// Returns the second up to which a server is not to be tried, if it is not.
-    pub fn refused_until(&self, address: &[u8], now: u64) -> Option<u64> {
-        self.0.get(address)?.until(now)
+    pub fn refused_until(
+        &self,
+        address: &[u8],
+        now: u64,
+        is_connected: impl Fn(T) -> bool,
+    ) -> Option<u64> {
+        self.0.get(address)?.until(now, is_connected)
     }
 
-    /// Notes that a server is tried: until it is known how that ended, others need not try it too.
-    pub fn check(&mut self, address: &[u8], now: u64) {
+    /// Notes that a request tries a server.
+    pub fn begin_trial(&mut self, address: &[u8], trial: T) {
         if let Some(failures) = self.0.get_mut(address) {
-            failures.checked = now;
+            failures.trial.get_or_insert(trial);
+        }
+    }
+
+    /// Notes that a request is done with its server, whatever that was.
+    pub fn end_trial(&mut self, is_it: impl Fn(T) -> bool) {
+        for failures in self.0.values_mut() {
+            failures.trial = failures.trial.filter(|trial| !is_it(*trial));
         }
     }
 }
@@ -115,16 +147,23 @@ mod tests {
         }
     }
 
+    /// A request that tries, and whether it is connected.
+    type Trial = (u32, bool);
+
+    fn until(servers: &Unreachable<Trial>, address: &[u8], now: u64) -> Option<u64> {
+        servers.refused_until(address, now, |(_, is_connected)| is_connected)
+    }
+
     #[test]
     fn a_server_is_refused_for_the_time_that_its_line_says() {
         let mut servers = Unreachable::default();
-        assert_eq!(servers.refused_until(b"a", NOW), None);
+        assert_eq!(until(&servers, b"a", NOW), None);
         servers.fail(b"a", tolerance(1), NOW);
         assert!(!servers.is_empty());
-        assert_eq!(servers.refused_until(b"a", NOW), Some(NOW + 10));
-        assert_eq!(servers.refused_until(b"a", NOW + 10), Some(NOW + 10));
-        assert_eq!(servers.refused_until(b"a", NOW + 11), None);
-        assert_eq!(servers.refused_until(b"b", NOW), None);
+        assert_eq!(until(&servers, b"a", NOW), Some(NOW + 10));
+        assert_eq!(until(&servers, b"a", NOW + 10), Some(NOW + 10));
+        assert_eq!(until(&servers, b"a", NOW + 11), None);
+        assert_eq!(until(&servers, b"b", NOW), None);
     }
 
     #[test]
@@ -132,13 +171,13 @@ mod tests {
         let mut servers = Unreachable::default();
         for failures in 1..3 {
             servers.fail(b"a", tolerance(3), NOW + failures);
-            assert_eq!(servers.refused_until(b"a", NOW + failures), None);
+            assert_eq!(until(&servers, b"a", NOW + failures), None);
         }
         servers.fail(b"a", tolerance(3), NOW + 9);
-        assert_eq!(servers.refused_until(b"a", NOW + 9), Some(NOW + 19));
+        assert_eq!(until(&servers, b"a", NOW + 9), Some(NOW + 19));
 
         servers.fail(b"b", tolerance(0), NOW);
-        assert_eq!(servers.refused_until(b"b", NOW), None);
+        assert_eq!(until(&servers, b"b", NOW), None);
     }
 
     #[test]
@@ -146,11 +185,33 @@ mod tests {
         let mut servers = Unreachable::default();
         servers.fail(b"a", tolerance(2), NOW);
         servers.fail(b"a", tolerance(2), NOW);
-        assert_eq!(servers.refused_until(b"a", NOW + 11), None);
-        servers.check(b"a", NOW + 11);
-        assert_eq!(servers.refused_until(b"a", NOW + 11), Some(NOW + 21));
-        servers.fail(b"a", tolerance(2), NOW + 12);
-        assert_eq!(servers.refused_until(b"a", NOW + 12), Some(NOW + 22));
+        let now = NOW + 11;
+        assert_eq!(until(&servers, b"a", now), None);
+        servers.begin_trial(b"a", (1, false));
+        assert_eq!(until(&servers, b"a", now), Some(now));
+        servers.begin_trial(b"a", (2, true));
+        assert_eq!(until(&servers, b"a", now), Some(now));
+        servers.fail(b"a", tolerance(2), now);
+        assert_eq!(until(&servers, b"a", now), Some(now + 10));
+    }
+
+    #[test]
+    fn who_tries_it_holds_off_nobody_once_it_is_connected() {
+        let mut servers = Unreachable::default();
+        servers.fail(b"a", tolerance(1), NOW);
+        servers.begin_trial(b"a", (1, true));
+        assert_eq!(until(&servers, b"a", NOW + 11), None);
+    }
+
+    #[test]
+    fn who_gives_up_leaves_the_trial_to_another() {
+        let mut servers = Unreachable::default();
+        servers.fail(b"a", tolerance(1), NOW);
+        servers.begin_trial(b"a", (1, false));
+        servers.end_trial(|trial| trial.0 == 2);
+        assert_eq!(until(&servers, b"a", NOW + 11), Some(NOW + 11));
+        servers.end_trial(|trial| trial.0 == 1);
+        assert_eq!(until(&servers, b"a", NOW + 11), None);
     }
 
     #[test]
@@ -161,12 +222,12 @@ mod tests {
         assert!(!servers.is_empty());
         servers.succeed(b"a");
         assert!(servers.is_empty());
-        assert_eq!(servers.refused_until(b"a", NOW), None);
+        assert_eq!(until(&servers, b"a", NOW), None);
     }
 
     #[test]
     fn what_is_never_asked_again_is_forgotten() {
-        let mut servers = Unreachable::default();
+        let mut servers = Unreachable::<Trial>::default();
         servers.fail(b"a", tolerance(1), NOW);
         servers.fail(b"b", tolerance(1), NOW + 10 + FORGET_AFTER);
         assert_eq!(servers.0.len(), 2);
