@@ -30,7 +30,7 @@ our $servers = failing_servers(1985, 1986, 1987);
 our $at_a = '127.0.0.1:1985';
 
 # Under valgrind a few of each have to do.
-our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
+our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND} // '';
 
 # At once is a matter of luck: the server may reset the connection before it is one.
 our @said = grep { !exists $failing_port{$_} } $valgrind ? qw(hang reset invalid body-empty 503 404) : @failures;

@@ -38,7 +38,7 @@ worker_connections(4096);
 our $servers = failing_servers(1985, 1986, 1987);
 our $at_a = '127.0.0.1:1985';
 our $at_r = '127.0.0.1:1999';
-our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
+our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND} // '';
 our $fail_timeout = $valgrind ? 20 : 2;
 
 # Names of files that nobody listens on; the second is what a server left behind.

@@ -39,8 +39,9 @@ use session_cookie::verdict::{
 };
 
 use crate::conf::{upstream_conf, upstream_conf_mut, LocationConf, Sticky, UpstreamConf};
+use crate::hidden;
 use crate::nginx::conf::module;
-use crate::nginx::headers_in::View;
+use crate::nginx::headers_in::{Only, View};
 use crate::nginx::peers::{
     forget_check, forget_try, generation_of, take, take_out_of_line, Failures, Peer, PeerData,
     Peers,
@@ -149,6 +150,7 @@ unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_
             let policy = conf.policy.as_ref();
             conf.template = policy.map(|policy| Template::new(policy, by_variables));
             conf.settled = policy.map(settled_unstamped).unwrap_or_default();
+            conf.hides = policy.is_some_and(|policy| policy.hides().is_some());
             conf.watched = module(cf, c"ngx_http_upsync_module").is_some();
         }
     }
@@ -467,14 +469,19 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
     unsafe {
         let here = Here::of(visit, conf);
         let view = View::of(visit.request);
+        let is_ours = |only: &Only| core::ptr::eq(only.name, &visit.policy.cookie);
+        let only = view.only.filter(is_ours);
+        if only.is_none() && conf.hides {
+            hidden::look(visit);
+        }
 
         let (policy, reading) = (visit.policy, &mut visit.reading);
-        let found = match view.only {
-            Some(only) if core::ptr::eq(only.name, &policy.cookie) => match policy.mode {
+        let found = match only {
+            Some(only) => match policy.mode {
                 Mode::Prefix => read_id(only.said, here, reading),
                 _ => read_value(only.said, policy, here, now, reading),
             },
-            _ => read(view.original.values(), policy, here, now, reading),
+            None => read(view.original.values(), policy, here, now, reading),
         };
         if let Some((first, member)) = found {
             if !follows_another(visit.request) {

@@ -74,6 +74,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) same_site: Option<NonNull<ngx_http_complex_value_t>>,
     /// Our cookie, made ready when all of this was read.
     pub(crate) template: Option<Template>,
+    /// Is something of the cookie hidden from its servers?
+    pub(crate) hides: bool,
     /// What is known ahead of sessions that go on.
     pub(crate) settled: Settled,
     /// What `server …` said.

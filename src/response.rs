@@ -17,7 +17,6 @@ use session_cookie::verdict::transferred;
 
 use crate::balancer::Visit;
 use crate::conf::upstream_conf;
-use crate::hidden;
 use crate::nginx::headers_in::{OutOfMemory, View};
 use crate::nginx::headers_out::{set_cookies, sets_any, SetCookie};
 use crate::nginx::pool::{self, Text};
@@ -58,7 +57,6 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 unsafe fn filter_unsettled(r: *mut ngx_http_request_t, visit: &Visit) -> ngx_int_t {
     // SAFETY: as above.
     unsafe {
-        hidden::look(r, visit);
         let needs_nothing = visit.settled() == Settled::UnlessSet && !sets_any(r);
         if !needs_nothing {
             let answered = if chain::may_have_gone_on(r) {

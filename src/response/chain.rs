@@ -9,7 +9,6 @@ use session_cookie::policy::Mode;
 
 use super::{answer, remove_own};
 use crate::balancer::Visit;
-use crate::hidden;
 use crate::nginx::headers_in::OutOfMemory;
 use crate::nginx::headers_out::{came_with, set_cookies};
 use crate::nginx::pool;
@@ -53,7 +52,6 @@ pub(super) unsafe fn answer_all(
         let answered = |visit: &&Visit| visit.answered_by().is_some();
         let visits = || once(newest).chain(earlier()).filter(answered);
         for (at, visit) in visits().enumerate() {
-            hidden::look(r, visit);
             let policy = visit.policy;
             let mut newer = visits().take(at);
             let is_taken = newer.any(|newer| *newer.policy.cookie == *policy.cookie);
