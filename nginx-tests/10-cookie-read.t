@@ -65,7 +65,7 @@ upstream u {
     server 127.0.0.1:1986;
     session_sticky @{[$block->sticky]};
 }
-upstream warm { server 127.0.0.1:1985; session_sticky; }
+upstream warm { server 127.0.0.1:1985; session_sticky path=/warm; }
 _EOC_
     $block->set_value(config => 'location /t { proxy_pass http://u; } location /warm { proxy_pass http://warm; }');
     $block->set_value(request => 'GET /t') if !defined $block->request;

@@ -113,17 +113,19 @@ qr/\A\[warn\] \d+#\d+: server "pair\.test:1985" has 2 addresses, which share the
 
 
 
-=== an id that is nobody else's: nothing to say
+=== an id that is nobody else's: nothing to say of several addresses
 --- upstreams
-upstream md5   { server pair.test:1985 id=pair; session_sticky; }
+upstream md5   { server pair.test:1985 id=pair; session_sticky cookie=md5; }
 upstream one   { server solo.test:1985 id=solo; server 127.0.0.2:1985 id=two; session_sticky hash=plain; }
-upstream same  { server twice.test:1985 id=twice; session_sticky hash=plain; }
+upstream same  { server twice.test:1985 id=twice; session_sticky cookie=same hash=plain; }
 upstream plain { server pair.test:1985 id=pair; }
 --- client
 equals(bodies(everywhere('/one/', 'route=two')), '127.0.0.2', 'they are loaded');
---- no_error_log
-[warn]
-[error]
+--- error_log
+parameter "id" of the "server" directive does nothing in upstream "md5"
+parameter "id" of the "server" directive does nothing in upstream "plain"
+--- no_error_log eval
+[qr/\[warn\](?!.* does nothing in upstream )/, '[error]']
 
 
 
