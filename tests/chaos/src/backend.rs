@@ -64,6 +64,8 @@ const LATE: Duration = Duration::from_millis(400);
 struct Spell {
     begin: Instant,
     end: Option<Instant>,
+    /// Did it accept no connections?
+    refuses: bool,
 }
 
 pub(crate) struct Backend {
@@ -101,6 +103,7 @@ impl Backend {
             lock(&self.spells).push(Spell {
                 begin: Instant::now(),
                 end: None,
+                refuses: condition == Condition::Refusing,
             });
         }
         if condition == Condition::Refusing {
@@ -129,6 +132,13 @@ impl Backend {
         lock(&self.spells)
             .iter()
             .any(|spell| spell.begin <= to && spell.end.is_none_or(|end| end >= from))
+    }
+
+    /// Did it accept no connections at any time between the two?
+    pub(crate) fn refused(&self, from: Instant, to: Instant) -> bool {
+        lock(&self.spells).iter().any(|spell| {
+            spell.refuses && spell.begin <= to && spell.end.is_none_or(|end| end >= from)
+        })
     }
 
     /// Forgets what ended before.

@@ -283,7 +283,8 @@ impl Judge {
     }
 
     /// With `max_fails=1` a server that failed gets no request until `fail_timeout` has passed, from
-    /// nobody who shares that knowledge. Judged are only requests that lie wholly within that time.
+    /// nobody who shares that knowledge. Judged are only requests that lie wholly within that time. A strict session
+    /// has no other server: it is turned away only if its own accepts no connections (`refusal`).
     fn failed_are_spared(&mut self, outcome: &Outcome, answer: &Answer) {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         let history = &self.world.history;
@@ -298,6 +299,9 @@ impl Judge {
             let Some(server) = self.world.topology.server_at(address) else {
                 continue;
             };
+            if upstream.fallback() != Fallback::On && self.named(outcome) == Some(server) {
+                continue;
+            }
             let known = self.tries.get(&(scope, server)).is_some_and(|tries| {
                 tries
                     .counted
@@ -415,8 +419,13 @@ impl Judge {
                 if self.failed_here(answer, server) {
                     return Some("fallback=off, and the session's server failed");
                 }
-                if self.known_as_failed(outcome, answer, server) {
-                    return Some("fallback=off, and the session's server was known as failed");
+                // A failure of any other kind turns no session away.
+                let before = outcome.start.checked_sub(FORGIVEN + FELT_LATER);
+                let from = before.unwrap_or(outcome.start);
+                if self.known_as_failed(outcome, answer, server)
+                    && self.world.backends[server].refused(from, outcome.end)
+                {
+                    return Some("fallback=off, and the session's server accepted no connections");
                 }
                 if upstream.fallback() == Fallback::Off && !self.is_known(outcome, answer, server).0
                 {

@@ -46,7 +46,7 @@ impl fmt::Display for Rule {
         f.pad(match self {
             Rule::Errors => "no client error without an injury that explains it",
             Rule::Attempts => "no try of nginx failed on a server that was well",
-            Rule::Spared => "no try of a server that nginx knew as failed",
+            Rule::Spared => "no try of a server that nginx knew as failed, but by strict sessions",
             Rule::Stays => "no session moved while its server was available and known",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
