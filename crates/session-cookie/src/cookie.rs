@@ -3,8 +3,6 @@
 //! A field is pairs between semicolons. As user agents do, a semicolon separates inside double quotes
 //! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
 
-use memchr::memrchr;
-
 use crate::name::Found;
 use crate::text::{contains, find, is_ows, trim, trim_start, Sink};
 
@@ -86,106 +84,114 @@ pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((id, rest.get(1..)?))
 }
 
-/// What a rule hides in one place.
+/// What a rule hides in one place: pairs with the semicolon before them, or the id and its mark.
 #[derive(Clone, Copy, Debug)]
-pub struct Hidden {
-    /// What goes: pairs with the semicolon before them, or the id and its mark.
-    start: usize,
-    end: usize,
-    /// Where the last pair ends: at the semicolon behind it, or with the field.
-    pair_end: usize,
+pub struct Hidden<'h> {
+    /// The field from what goes on, and behind it.
+    from: &'h [u8],
+    behind: &'h [u8],
 }
 
 /// What a rule hides first of a field: of one pair, or pairs that stand together.
 #[inline]
-pub fn first_hidden(field: &[u8], rule: &Rule) -> Option<Hidden> {
+pub fn first_hidden<'h>(field: &'h [u8], rule: &Rule<'h>) -> Option<Hidden<'h>> {
     let Found { before, .. } = rule.name.find(field, field)?;
+    let mut all = AllHidden {
+        rest: field.get(before.len()..)?,
+        name: rule.name,
+    };
     match rule.hide {
-        Hide::Pair => pairs_hidden(field, before.len(), rule.name).next(),
-        Hide::Prefix => prefixes_hidden(field, before.len(), rule.name).next(),
+        Hide::Pair => all.next_pairs(),
+        Hide::Prefix => all.next_prefix(),
     }
 }
 
-/// The pairs of this name from `start` on, where the field, or a pair of it, begins or ends. It goes from semicolon to
-/// semicolon: there may be thousands of pairs of two bytes, all of this name.
-#[inline(always)]
-fn pairs_hidden<'h>(
-    field: &'h [u8],
-    start: usize,
+/// What a rule hides in the last part of a field, which begins where the field, or a pair of it, begins or ends.
+struct AllHidden<'h> {
+    rest: &'h [u8],
     name: &'h Name,
-) -> impl Iterator<Item = Hidden> + 'h {
-    let mut at = start;
-    core::iter::from_fn(move || {
-        let mut together: Option<Hidden> = None;
-        loop {
-            let start = at;
-            let pair = match field.get(start..)? {
-                [] => return together,
-                [b';', pair @ ..] => pair,
-                pair => pair,
-            };
-            let value = value_of(pair, name);
-            let rest = value.unwrap_or(pair);
-            at = end_of(field, rest);
-            if value.is_some() {
-                together = Some(Hidden {
-                    start: together.map_or(start, |together| together.start),
-                    end: at,
-                    pair_end: at,
-                });
-            } else if together.is_some() {
-                return together;
-            }
-        }
-    })
 }
 
-/// The ids with their marks in pairs of this name. It goes from mark to mark.
-#[inline(always)]
-fn prefixes_hidden<'h>(
-    field: &'h [u8],
-    start: usize,
-    name: &'h Name,
-) -> impl Iterator<Item = Hidden> + 'h {
-    let mut at = start;
-    core::iter::from_fn(move || loop {
-        let rest = field.get(at..)?;
-        let before = rest.get(..find_near(PREFIX_END, rest)?)?;
-        // No mark stands before this one: it is the first of its pair.
-        let mark = at.wrapping_add(before.len());
-        let pair_at = match rfind_near(b';', field.get(..mark)?) {
-            Some(semicolon) => semicolon.wrapping_add(1),
-            None => 0,
-        };
-        let end = mark.wrapping_add(1);
-        at = end_of(field, field.get(end..)?);
-        // With all that follows: a short text would cost a call to be compared.
-        if let Some(value) = value_of(field.get(pair_at..)?, name) {
-            let value_at = field.len().wrapping_sub(value.len());
-            if let Some(id) = field.get(value_at..mark) {
-                let id = trim_start(id);
-                let id = id.strip_prefix(b"\"").unwrap_or(id);
-                return Some(Hidden {
-                    start: mark.wrapping_sub(id.len()),
-                    end,
-                    pair_end: at,
-                });
+impl<'h> AllHidden<'h> {
+    /// Pairs that stand together. There may be thousands of two bytes.
+    #[inline(always)]
+    fn next_pairs(&mut self) -> Option<Hidden<'h>> {
+        let (from, mut value) = self.next_pair()?;
+        loop {
+            self.rest = from_end(value);
+            match self.pair_here() {
+                Some(next) => value = next,
+                None => break,
             }
         }
-    })
+        Some(Hidden {
+            from,
+            behind: self.rest,
+        })
+    }
+
+    /// An id with its mark.
+    #[inline(always)]
+    fn next_prefix(&mut self) -> Option<Hidden<'h>> {
+        loop {
+            let (_, value) = self.next_pair()?;
+            self.rest = from_end(value);
+            if let Some(mark) = find_near(PREFIX_END, until(value, self.rest)) {
+                let from = match value.first() {
+                    Some(first) if *first > b'"' => value,
+                    _ => without_quote(value),
+                };
+                let behind = value.get(mark.wrapping_add(1)..)?;
+                return Some(Hidden { from, behind });
+            }
+        }
+    }
+
+    /// The next pair of the name, from the semicolon before it on, and its value.
+    #[inline(always)]
+    fn next_pair(&self) -> Option<(&'h [u8], &'h [u8])> {
+        match self.pair_here() {
+            Some(value) => Some((self.rest, value)),
+            None => self.pair_farther(),
+        }
+    }
+
+    /// The value of the pair behind this semicolon, if it is one of the name.
+    #[inline(always)]
+    fn pair_here(&self) -> Option<&'h [u8]> {
+        value_of(self.rest.strip_prefix(b";")?, self.name)
+    }
+
+    #[inline(never)]
+    fn pair_farther(&self) -> Option<(&'h [u8], &'h [u8])> {
+        let Found { before, behind } = self.name.pairs(self.rest, 0).next()?;
+        Some((self.rest.get(before.len()..)?, behind))
+    }
+}
+
+/// Cuts white space, and the quote in which a user agent may have put the id.
+#[cold]
+#[inline(never)]
+fn without_quote(value: &[u8]) -> &[u8] {
+    let value = trim_start(value);
+    value.strip_prefix(b"\"").unwrap_or(value)
 }
 
 /// The value that begins a text, if this is a pair of this name.
 #[inline(always)]
 fn value_of<'h>(pair: &'h [u8], name: &Name) -> Option<&'h [u8]> {
-    trim_start(name.strip(trim_start(pair))?).strip_prefix(b"=")
+    match name.strip_usual(pair) {
+        Some(value) => Some(value),
+        None => trim_start(name.strip(trim_start(pair))?).strip_prefix(b"="),
+    }
 }
 
-/// Where the pair ends that holds the start of the last part of a field.
+/// A text from its first semicolon on.
 #[inline(always)]
-fn end_of(field: &[u8], rest: &[u8]) -> usize {
-    let length = find_near(b';', rest).unwrap_or(rest.len());
-    field.len().wrapping_sub(rest.len()).wrapping_add(length)
+fn from_end(text: &[u8]) -> &[u8] {
+    find_near(b';', text)
+        .and_then(|end| text.get(end..))
+        .unwrap_or_default()
 }
 
 /// [`find`] where the byte mostly is near.
@@ -194,24 +200,9 @@ fn find_near(byte: u8, text: &[u8]) -> Option<usize> {
     let Some(word) = text.first_chunk() else {
         return text.iter().position(|other| *other == byte);
     };
-    match places_of(byte, word) {
+    match places_in_word(byte, word) {
         0 => find_farther(byte, text),
         places => Some(places.trailing_zeros() as usize / 8),
-    }
-}
-
-/// The same from the end.
-#[inline(always)]
-fn rfind_near(byte: u8, text: &[u8]) -> Option<usize> {
-    let Some((before, word)) = text.split_last_chunk() else {
-        return text.iter().rposition(|other| *other == byte);
-    };
-    match places_of(byte, word) {
-        0 => memrchr(byte, before),
-        places => {
-            let behind = places.leading_zeros() as usize / 8;
-            Some(text.len().wrapping_sub(behind).wrapping_sub(1))
-        }
     }
 }
 
@@ -220,7 +211,7 @@ const NEAR: usize = 8;
 
 /// In which places of a word the byte stands: the upper bit of each.
 #[inline(always)]
-fn places_of(byte: u8, word: &[u8; NEAR]) -> u64 {
+fn places_in_word(byte: u8, word: &[u8; NEAR]) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let other = u64::from_le_bytes(*word) ^ u64::from_le_bytes([byte; NEAR]);
     !((other & LOW).wrapping_add(LOW) | other | LOW)
@@ -236,29 +227,43 @@ fn find_farther(byte: u8, text: &[u8]) -> Option<usize> {
 ///
 /// The other pairs stay to the byte, in order. What is written is never longer than `field`.
 #[inline]
-pub fn strip(field: &[u8], first: Hidden, rule: &Rule, out: &mut impl Sink) {
-    let (mut is_empty, mut rest) = (true, 0);
-    match rule.hide {
+pub fn strip<'h>(field: &'h [u8], first: Hidden<'h>, rule: &Rule<'h>, out: &mut impl Sink) {
+    let mut rest = first.behind;
+    let before = without_separators(until(field, first.from));
+    let is_empty = match rule.hide {
         Hide::Pair => {
-            let others = pairs_hidden(field, first.pair_end, rule.name);
-            for hidden in core::iter::once(first).chain(others) {
-                let before = field.get(rest..hidden.start).unwrap_or_default();
-                is_empty &= !put_pairs(before, is_empty, out);
-                rest = hidden.end;
+            let mut others = AllHidden {
+                rest,
+                name: rule.name,
+            };
+            let mut is_empty = !put_pairs(before, true, out);
+            while let Some(hidden) = others.next_pairs() {
+                is_empty &= !put_pairs(until(rest, hidden.from), is_empty, out);
+                rest = hidden.behind;
             }
+            is_empty
         }
         Hide::Prefix => {
-            let before = field.get(..first.start).unwrap_or_default();
-            out.put_piece(without_separators(before));
-            is_empty = false;
-            rest = first.end;
-            for hidden in prefixes_hidden(field, first.pair_end, rule.name) {
-                out.put_piece(field.get(rest..hidden.start).unwrap_or_default());
-                rest = hidden.end;
+            let mut others = AllHidden {
+                rest: from_end(rest),
+                name: rule.name,
+            };
+            out.put_piece(before);
+            while let Some(hidden) = others.next_prefix() {
+                out.put_piece(until(rest, hidden.from));
+                rest = hidden.behind;
             }
+            false
         }
-    }
-    put_pairs(field.get(rest..).unwrap_or_default(), is_empty, out);
+    };
+    put_pairs(rest, is_empty, out);
+}
+
+/// The start of a text, where `end` is its end.
+#[inline(always)]
+fn until<'t>(text: &'t [u8], end: &[u8]) -> &'t [u8] {
+    let length = text.len().wrapping_sub(end.len());
+    text.get(..length).unwrap_or_default()
 }
 
 /// What a rule hides of a field.

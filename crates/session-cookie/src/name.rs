@@ -96,8 +96,7 @@ impl Name {
     pub(crate) fn find<'h>(&self, field: &'h [u8], mut rest: &'h [u8]) -> Option<Found<'h>> {
         if field.len() >= self.windows_from {
             let (before, text) = field.split_at_checked(self.next_place(field, rest)?)?;
-            if self.begins_pair(text) {
-                let behind = text.get(self.text.len().wrapping_add(1)..)?;
+            if let Some(behind) = self.strip_usual(text) {
                 if let Some(before) = before.strip_suffix(b"; ") {
                     return Some(Found { before, behind });
                 }
@@ -119,6 +118,16 @@ impl Name {
     fn find_otherwise<'h>(&self, field: &'h [u8], rest: &'h [u8]) -> Option<Found<'h>> {
         self.pairs(field, field.len().wrapping_sub(rest.len()))
             .next()
+    }
+
+    /// What follows the name and an equals sign at the start of a text; `None` may also mean that it is short.
+    #[inline(always)]
+    pub(crate) fn strip_usual<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        if self.begins_pair(text) {
+            text.get(self.text.len().wrapping_add(1)..)
+        } else {
+            None
+        }
     }
 
     /// Does the text begin with the name and an equals sign? `false` may also mean that it is short.

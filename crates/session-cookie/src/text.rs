@@ -146,6 +146,15 @@ fn places_of(byte: u8, block: &[u8; BLOCK]) -> u16 {
     u8x16::new(*block).cmp_eq(u8x16::splat(byte)).move_mask() as u16
 }
 
+/// A text that does not fill a block, and zeros.
+pub(crate) fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut block = [0; N];
+    for (place, byte) in block.iter_mut().zip(text) {
+        *place = *byte;
+    }
+    block
+}
+
 #[inline(never)]
 fn find_in_short(byte: u8, text: &[u8]) -> Option<usize> {
     text.iter().position(|other| *other == byte)

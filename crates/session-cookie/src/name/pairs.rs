@@ -6,7 +6,7 @@
 use wide::u8x16;
 
 use super::{Found, Name};
-use crate::text::BLOCK;
+use crate::text::{padded, BLOCK};
 
 /// Places where a name may begin, with the byte before the first of them and the one behind the last.
 const WINDOW: usize = 1 + BLOCK + 1;
@@ -86,13 +86,4 @@ impl<'h> Iterator for Pairs<'h, '_> {
             }
         }
     }
-}
-
-/// The end of a field, and what stands in no name.
-fn padded(rest: &[u8]) -> [u8; WINDOW] {
-    let mut window = [0; WINDOW];
-    for (place, byte) in window.iter_mut().zip(rest) {
-        *place = *byte;
-    }
-    window
 }
