@@ -10,7 +10,6 @@ costs more than its limit.
 
 import os
 import sys
-import time
 
 from budget import BASELINE
 from measure.worst import Worst
