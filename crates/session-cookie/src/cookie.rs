@@ -135,8 +135,7 @@ impl<'h> AllHidden<'h> {
     fn next_prefix(&mut self) -> Option<Hidden<'h>> {
         loop {
             let (_, value) = self.next_pair()?;
-            self.rest = from_end(value);
-            if let Some(mark) = find_near(PREFIX_END, until(value, self.rest)) {
+            if let Some(mark) = self.pass(value) {
                 let from = match value.first() {
                     Some(first) if *first > b'"' => value,
                     _ => without_quote(value),
@@ -145,6 +144,22 @@ impl<'h> AllHidden<'h> {
                 return Some(Hidden { from, behind });
             }
         }
+    }
+
+    /// Goes to the end of the pair that has this value, and returns where the mark is in it.
+    #[inline(always)]
+    fn pass(&mut self, value: &'h [u8]) -> Option<usize> {
+        if let Some(word) = value.first_chunk() {
+            let ends = places_in_word(b';', word);
+            if ends != 0 {
+                let marks = places_in_word(PREFIX_END, word);
+                self.rest = value.get(lowest(ends)..)?;
+                let is_before = marks.trailing_zeros() < ends.trailing_zeros();
+                return is_before.then(|| lowest(marks));
+            }
+        }
+        self.rest = from_end(value);
+        find(PREFIX_END, until(value, self.rest))
     }
 
     /// The next pair of the name, from the semicolon before it on, and its value.
@@ -202,7 +217,7 @@ fn find_near(byte: u8, text: &[u8]) -> Option<usize> {
     };
     match places_in_word(byte, word) {
         0 => find_farther(byte, text),
-        places => Some(places.trailing_zeros() as usize / 8),
+        places => Some(lowest(places)),
     }
 }
 
@@ -215,6 +230,12 @@ fn places_in_word(byte: u8, word: &[u8; NEAR]) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let other = u64::from_le_bytes(*word) ^ u64::from_le_bytes([byte; NEAR]);
     !((other & LOW).wrapping_add(LOW) | other | LOW)
+}
+
+/// The first of these places.
+#[inline(always)]
+fn lowest(places: u64) -> usize {
+    places.trailing_zeros() as usize / 8
 }
 
 #[inline(never)]
