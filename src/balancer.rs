@@ -30,12 +30,11 @@ use ngx::http::HttpModule;
 use ngx::ngx_log_error;
 use session_cookie::action::{settled, settled_unstamped, Settled};
 use session_cookie::id::MD5_HEX;
-use session_cookie::policy::{Fallback, Mode, Policy, Rebind};
+use session_cookie::policy::{Fallback, Mode, Policy};
 use session_cookie::roster::{Member, Named, Roster};
 use session_cookie::set_cookie::{ByVariables, Template};
 use session_cookie::verdict::{
-    choose, read, read_accepted, read_id, read_transferred, read_value, Choice, Find, Reading,
-    Verdict,
+    choose, judged_values, read, read_accepted, read_id, read_value, Choice, Find, Reading, Verdict,
 };
 
 use crate::conf::{upstream_conf, upstream_conf_mut, LocationConf, Sticky, UpstreamConf};
@@ -200,7 +199,8 @@ pub(crate) struct Visit {
     retried: bool,
     /// How many servers a strict session has tried.
     attempts: u16,
-    /// Which of the backups of its id it has tried: a bit for each, in their order.
+    /// Which of the backups of its id it has tried: a bit for each, in their order. Of a session that is lent, whether
+    /// a backup was.
     tried_backups: u32,
     /// Why the server that was tried last did not serve the request, and which it was of those that the cookie names.
     failure: Option<(Failure, Named)>,
@@ -215,6 +215,10 @@ pub(crate) struct Visit {
     /// Is its answer on the way to the client? (nginx's own flag cannot be read: since 1.29.4 bindgen
     /// misplaces the bits of a request.)
     header_sent: bool,
+    /// Did the request go to another upstream before? Then its response may have to do more than this visit calls for.
+    follows: bool,
+    /// How many of several cookies had their turn.
+    values_seen: u8,
 
     below: Below,
 }
@@ -436,6 +440,8 @@ unsafe extern "C" fn init_peer(
             settled: Settled::No,
             answered: false,
             header_sent: false,
+            follows: follows_another(r),
+            values_seen: 0,
             below: Below {
                 data: peer.data,
                 get: peer.get,
@@ -484,7 +490,7 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
             None => read(view.original.values(), policy, here, now, reading),
         };
         if let Some((first, member)) = found {
-            if !follows_another(visit.request) {
+            if !visit.follows {
                 visit.settled = settled(conf.settled, reading);
             }
             visit.edition = edition(conf);
@@ -496,7 +502,7 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
     }
 }
 
-/// Did the request go to another upstream before? Then its response may have to do more than this visit calls for.
+/// Did the request go to another upstream before?
 #[inline]
 unsafe fn follows_another(r: *mut ngx_http_request_t) -> bool {
     // SAFETY: nginx has made the array before it prepares a request, and notes a server in it when it goes to one.
@@ -573,31 +579,23 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
             visit.reading = Reading::NONE;
             return;
         }
-        let here = Here::of(visit, conf);
-        let (policy, mut reading) = (visit.policy, visit.reading);
-        if let Some(delimiter) = &policy.transfer {
-            let fields = View::of(visit.request).original;
-            let found = read_transferred(fields.values(), policy, delimiter, here, &mut reading);
-            if let Some((first, member)) = found {
-                visit.reading = reading;
-                visit.edition = edition(conf);
-                visit.named = Some(Candidate::first(Form::Own, first, member));
-                visit.stage = Stage::Bind;
-                return;
+        let policy = visit.policy;
+        let fields = View::of(visit.request).original;
+        if policy.has_other_forms() {
+            for value in judged_values(fields.values(), policy) {
+                let mut reading = Reading::NONE;
+                if let Some(named) = other_values::read(visit, value, &mut reading) {
+                    visit.reading = reading;
+                    visit.edition = edition(conf);
+                    visit.named = Some(named);
+                    visit.stage = Stage::Bind;
+                    return;
+                }
             }
-        }
-        if !policy.accept.is_empty() {
+            let mut reading = visit.reading;
             let find = |id: &[u8]| accepted_server(visit, id);
-            let fields = View::of(visit.request).original;
-            let found = read_accepted(fields.values(), policy, find, now(), &mut reading);
+            read_accepted(fields.values(), policy, find, now(), &mut reading);
             visit.reading = reading;
-            if let Some((named, ours)) = found {
-                visit.reading.session.id = ours;
-                visit.edition = edition(conf);
-                visit.named = Some(named);
-                visit.stage = Stage::Bind;
-                return;
-            }
         }
         if visit.reading.verdict != Verdict::None {
             log_verdict(visit);
@@ -690,8 +688,12 @@ unsafe extern "C" fn get(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> n
         if visit.stage == Stage::Bind && (bind(visit, pc) || leave(visit, pc)) {
             return OK;
         }
-        if visit.stage == Stage::Lend && lend::take_another(visit, pc) {
-            return OK;
+        if visit.stage == Stage::Lend {
+            if lend::take_another(visit, pc) {
+                return OK;
+            }
+            // From now on the marks of those that were tried are the balancer's.
+            visit.stage = Stage::Balance;
         }
         match visit.stage {
             Stage::Refuse => refuse(visit, pc),
@@ -806,7 +808,8 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
         // A request that began with other servers keeps them, and its marks are about those.
         if is_current(visit) {
             (*data).peers = (*visit.upstream).peer.data.cast();
-            if other_values::bind(visit, pc) {
+            // A strict session goes nowhere else once its own server was asked.
+            if visit.attempts == 0 && other_values::bind(visit, pc) {
                 return true;
             }
         }
@@ -820,9 +823,9 @@ unsafe fn leave(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
                 "session_sticky: server \"{}\" of upstream \"{}\" is not available, {}{}",
                 Printable(visit.reading.session.id),
                 (*visit.upstream).host,
-                match visit.policy.rebind {
-                    Rebind::On => "the session moves",
-                    Rebind::Off => "another serves this request",
+                match visit.stage {
+                    Stage::Lend => "another serves this request",
+                    _ => "the session moves",
                 },
                 Unavailable(visit)
             );
@@ -927,7 +930,7 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
     // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
     unsafe {
         let visit = &mut *data.cast::<Visit>();
-        if has_failed(state) || visit.attempts != 0 {
+        if has_failed(state) || visit.conf.may_be_strict {
             return free_unusual(pc, visit, state);
         }
         visit.answered = has_answered(visit.connection);

@@ -178,6 +178,9 @@ unsafe fn recount<'a>(
             asked: now,
             ..counted
         };
+        if conf.is_foreign.get() {
+            forget_ids(conf);
+        }
         Some(&*known)
     }
 }

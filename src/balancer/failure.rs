@@ -47,7 +47,9 @@ pub(super) unsafe fn learn(visit: &mut Visit, pc: *mut ngx_peer_connection_t, st
         let connection = (*pc).connection.as_ref();
         let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0;
         // Before it connects nginx leaves the flag as the last server has left it, but then there is no connection.
-        let reached = connection.is_some() && (*upstream).request_sent() != 0;
+        // What `keepalive` has taken to keep is missing as well, but something came of it.
+        let is_kept = connection.is_none() && (*(*upstream).state).bytes_received != 0;
+        let reached = (connection.is_some() || is_kept) && (*upstream).request_sent() != 0;
         let timed_out = connection.is_some_and(|connection| {
             (*connection.read).timedout() != 0 || (*connection.write).timedout() != 0
         });

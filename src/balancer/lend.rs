@@ -47,14 +47,26 @@ pub(super) unsafe fn take_another(visit: &mut Visit, pc: *mut ngx_peer_connectio
         };
         let data = visit.below.round_robin();
         let primary: Peers = (*visit.upstream).peer.data.cast();
-        let (value, began) = session_text(visit);
-        let mut others = servers
-            .own
-            .from_text(&[value, &began])
-            .filter(|member| !member.backup && !member.draining)
-            .take(MOST);
-        if !others.any(|member| take_out_of_line(primary, member, data, Failures::Counted, pc)) {
+        if visit.tried_backups != 0 {
+            (*data).peers = primary;
             return false;
+        }
+        let (value, began) = session_text(visit);
+        let text: [&[u8]; 2] = [value, &began];
+        let take_first = |backup: bool| {
+            servers
+                .own
+                .from_text(&text)
+                .filter(|member| member.backup == backup && !member.draining)
+                .take(MOST)
+                .any(|member| take_out_of_line(primary, member, data, Failures::Counted, pc))
+        };
+        if !take_first(false) {
+            if !take_first(true) {
+                return false;
+            }
+            // nginx marks no backup as tried here: should it fail, the balancer chooses.
+            visit.tried_backups = 1;
         }
         visit.served = served(visit, data);
         true

@@ -17,7 +17,8 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
     unsafe {
         let first = *visit;
         let fields = View::of(visit.request).original;
-        for value in judged_values(fields.values(), visit.policy) {
+        let values = judged_values(fields.values(), visit.policy);
+        for (number, value) in (1..).zip(values).skip(usize::from(first.values_seen)) {
             let mut reading = Reading::NONE;
             let Some(named) = read(visit, value, &mut reading) else {
                 continue;
@@ -33,7 +34,10 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
             visit.reading = reading;
             visit.edition = edition(visit.conf);
             if bind_out_of_line(visit, pc) {
-                visit.settled = settled(visit.conf.settled, &visit.reading);
+                visit.values_seen = number;
+                if !visit.follows {
+                    visit.settled = settled(visit.conf.settled, &visit.reading);
+                }
                 return true;
             }
         }
@@ -50,7 +54,7 @@ unsafe fn bind_out_of_line(visit: &mut Visit, pc: *mut ngx_peer_connection_t) ->
 }
 
 /// Judges one value, in our own form and in those that are accepted.
-unsafe fn read(
+pub(super) unsafe fn read(
     visit: &Visit,
     value: &'static [u8],
     reading: &mut Reading<'static>,

@@ -40,9 +40,11 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
                     passed: true,
                     ..named
                 });
-                note_bound(visit, pc);
+                // The roster may be counted anew behind this.
+                let tries = tries(visit, roster, named.first);
                 begin_trial(visit);
-                (*pc).tries = tries(visit, roster, named.first);
+                note_bound(visit, pc);
+                (*pc).tries = tries;
                 return true;
             }
         }
@@ -147,7 +149,7 @@ unsafe fn begin_trial(visit: &Visit) {
         let unreachable = &mut *visit.conf.unreachable.get();
         if !unreachable.is_empty() {
             let address = Address::of((*visit.below.round_robin()).current);
-            unreachable.begin_trial(address.as_bytes(), visit.connection);
+            unreachable.begin_trial(address.as_bytes(), visit.connection, now());
         }
     }
 }

@@ -186,7 +186,12 @@ unsafe fn reason(peers: Peers, member: &Member<Peer>, failures: Failures) -> Opt
     // SAFETY: the caller's promise.
     unsafe {
         let peer = member.peer;
-        if (*peer).down != 0 && !member.draining {
+        let is_down = if cfg!(nginx_drain) {
+            (*peer).down & !DRAINING != 0
+        } else {
+            (*peer).down != 0 && !member.draining
+        };
+        if is_down {
             return Some(Reason::Down);
         }
         #[cfg(nginx_upstream_check)]
@@ -307,8 +312,10 @@ pub(crate) unsafe fn forget_check(data: PeerData) {
     // SAFETY: the caller's promise; the reference keeps the server.
     unsafe {
         exclusively((*data).peers, || {
-            let peer = (*data).current;
-            (*peer).checked = (*peer).checked.min((*peer).accessed);
+            // None, if the balancer is not nginx's.
+            if let Some(peer) = (*data).current.as_mut() {
+                peer.checked = peer.checked.min(peer.accessed);
+            }
         });
     }
 }

@@ -284,6 +284,12 @@ impl Policy {
         self.hash == Hash::Plain || self.accept.iter().any(reads)
     }
 
+    /// Is a value understood in more than one form?
+    #[inline]
+    pub fn has_other_forms(&self) -> bool {
+        !self.accept.is_empty() || self.transfer.is_some()
+    }
+
     /// Could a value be in an accepted form that, read as our own, is no cookie of ours at all?
     pub fn accepts_unmarked(&self) -> bool {
         self.mode == Mode::Prefix && !self.accept.is_empty()

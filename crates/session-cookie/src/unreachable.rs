@@ -26,13 +26,13 @@ struct Failures<T> {
     count: u64,
     /// When it failed last, in seconds.
     at: u64,
-    /// Who tries it again.
-    trial: Option<T>,
+    /// Who tries it again, and since when.
+    trial: Option<(T, u64)>,
 }
 
 impl<T: Copy> Failures<T> {
-    /// Returns the second up to which the server is not tried, if that has not passed. While one request tries it
-    /// again, others wait for how that ends, but no longer than until it has got its connection.
+    /// Returns the second up to which the server is not tried, if that has not passed. When one request tries it
+    /// again, others are held off for as long again, but no longer than until that has got its connection.
     fn until(&self, now: u64, is_connected: impl Fn(T) -> bool) -> Option<u64> {
         let Tolerance {
             max_fails,
@@ -42,7 +42,10 @@ impl<T: Copy> Failures<T> {
             return None;
         }
         match self.trial {
-            Some(trial) => (!is_connected(trial)).then_some(now),
+            Some((trial, since)) => {
+                let until = since.saturating_add(fail_timeout);
+                (now <= until && !is_connected(trial)).then_some(until)
+            }
             None => {
                 let until = self.at.saturating_add(fail_timeout);
                 (now <= until).then_some(until)
@@ -117,16 +120,19 @@ impl<T: Copy> Unreachable<T> {
     }
 
     /// Notes that a request tries a server.
-    pub fn begin_trial(&mut self, address: &[u8], trial: T) {
+    pub fn begin_trial(&mut self, address: &[u8], trial: T, now: u64) {
         if let Some(failures) = self.0.get_mut(address) {
-            failures.trial.get_or_insert(trial);
+            let is_over = |since: u64| now > since.saturating_add(failures.tolerance.fail_timeout);
+            if failures.trial.is_none_or(|(_, since)| is_over(since)) {
+                failures.trial = Some((trial, now));
+            }
         }
     }
 
     /// Notes that a request is done with its server, whatever that was.
     pub fn end_trial(&mut self, is_it: impl Fn(T) -> bool) {
         for failures in self.0.values_mut() {
-            failures.trial = failures.trial.filter(|trial| !is_it(*trial));
+            failures.trial = failures.trial.filter(|(trial, _)| !is_it(*trial));
         }
     }
 }
@@ -187,10 +193,10 @@ mod tests {
         servers.fail(b"a", tolerance(2), NOW);
         let now = NOW + 11;
         assert_eq!(until(&servers, b"a", now), None);
-        servers.begin_trial(b"a", (1, false));
-        assert_eq!(until(&servers, b"a", now), Some(now));
-        servers.begin_trial(b"a", (2, true));
-        assert_eq!(until(&servers, b"a", now), Some(now));
+        servers.begin_trial(b"a", (1, false), now);
+        assert_eq!(until(&servers, b"a", now), Some(now + 10));
+        servers.begin_trial(b"a", (2, true), now);
+        assert_eq!(until(&servers, b"a", now), Some(now + 10));
         servers.fail(b"a", tolerance(2), now);
         assert_eq!(until(&servers, b"a", now), Some(now + 10));
     }
@@ -199,17 +205,30 @@ mod tests {
     fn who_tries_it_holds_off_nobody_once_it_is_connected() {
         let mut servers = Unreachable::default();
         servers.fail(b"a", tolerance(1), NOW);
-        servers.begin_trial(b"a", (1, true));
+        servers.begin_trial(b"a", (1, true), NOW + 11);
         assert_eq!(until(&servers, b"a", NOW + 11), None);
+    }
+
+    #[test]
+    fn who_tries_it_for_too_long_is_followed_by_another() {
+        let mut servers = Unreachable::default();
+        servers.fail(b"a", tolerance(1), NOW);
+        servers.begin_trial(b"a", (1, false), NOW + 11);
+        assert_eq!(until(&servers, b"a", NOW + 21), Some(NOW + 21));
+        assert_eq!(until(&servers, b"a", NOW + 22), None);
+        servers.begin_trial(b"a", (2, false), NOW + 22);
+        assert_eq!(until(&servers, b"a", NOW + 22), Some(NOW + 32));
+        servers.end_trial(|trial| trial.0 == 1);
+        assert_eq!(until(&servers, b"a", NOW + 22), Some(NOW + 32));
     }
 
     #[test]
     fn who_gives_up_leaves_the_trial_to_another() {
         let mut servers = Unreachable::default();
         servers.fail(b"a", tolerance(1), NOW);
-        servers.begin_trial(b"a", (1, false));
+        servers.begin_trial(b"a", (1, false), NOW + 11);
         servers.end_trial(|trial| trial.0 == 2);
-        assert_eq!(until(&servers, b"a", NOW + 11), Some(NOW + 11));
+        assert_eq!(until(&servers, b"a", NOW + 11), Some(NOW + 21));
         servers.end_trial(|trial| trial.0 == 1);
         assert_eq!(until(&servers, b"a", NOW + 11), None);
     }

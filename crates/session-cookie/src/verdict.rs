@@ -6,9 +6,7 @@ use crate::cookie::values;
 use crate::policy::{Fallback, Limits, Mode, Policy};
 use crate::session::{decode, decode_usual, Session, Stamps, Undecodable};
 
-pub use accepted::{
-    read_accepted, read_accepted_value, read_transferred, read_transferred_value, transferred,
-};
+pub use accepted::{read_accepted, read_accepted_value, read_transferred_value, transferred};
 
 /// What became of the cookie that a request carried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,6 +109,8 @@ pub fn read<'a, N>(
     };
     match read_value(first, policy, find, now, reading) {
         Some(found) => Some(found),
+        // Each value has to be judged in all its forms before the next.
+        None if policy.has_other_forms() => None,
         None => read_others(fields, policy, find, now, reading),
     }
 }

@@ -9,21 +9,6 @@ use crate::session::{decode, decode_haproxy, Session};
 /// The most places in a value where its id could end.
 const ENDS: usize = 64;
 
-/// Judges the values once more where what follows the id is the application's own, after `delimiter`: the
-/// first that begins with the id of a server here wins.
-#[cold]
-#[inline(never)]
-pub fn read_transferred<'a, N>(
-    fields: impl Iterator<Item = &'a [u8]>,
-    policy: &Policy,
-    delimiter: &[u8],
-    find: impl Find<N>,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    judged_values(fields, policy)
-        .find_map(|value| read_transferred_value(value, delimiter, &find, reading))
-}
-
 /// Judges one value where what follows the id is the application's own, after `delimiter`.
 pub fn read_transferred_value<'a, N>(
     value: &'a [u8],
@@ -179,7 +164,8 @@ mod tests {
             let known = |id: &[u8]| (id == b"1.2").then_some(());
             let policy = Policy::default();
             let fields = || [field].into_iter();
-            let found = read_transferred(fields(), &policy, delimiter, known, &mut reading);
+            let found = judged_values(fields(), &policy)
+                .find_map(|value| read_transferred_value(value, delimiter, &known, &mut reading));
             assert_eq!(found.is_some(), reading.verdict == Verdict::Valid);
             transferred(fields(), &policy, delimiter, &reading)
         };
