@@ -66,7 +66,9 @@ upstream name   { server 127.0.0.1:1987; session_sticky cookie=other; }
 upstream path   { server 127.0.0.1:1987; session_sticky path=/path; }
 upstream domain { server 127.0.0.1:1987; session_sticky domain=x.example; }
 upstream varies { server 127.0.0.1:1987; session_sticky path=$uri; }
-upstream same   { server 127.0.0.1:1986; server 127.0.0.1:1985; session_sticky hash=plain; }
+upstream same   { server 127.0.0.1:1986; server 127.0.0.1:1985; session_sticky; }
+upstream both   { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=f accept=plain; }
+upstream forms  { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=f hash=plain accept=md5; }
 upstream port80 { server 127.0.0.1:1985 id=1; server 127.0.0.1:1986 id=2; session_sticky cookie=p hash=plain; }
 upstream port81 { server 127.0.0.1:1987 id=1; server 127.0.0.1:1988 id=2; session_sticky cookie=p hash=plain; }
 upstream app    { server 127.0.0.1:1987; session_sticky mode=prefix; }
@@ -81,11 +83,48 @@ location /path { proxy_pass http://path; }
 location /domain { proxy_pass http://domain; }
 location /varies { proxy_pass http://varies; }
 location /same { proxy_pass http://same; }
+location /both { proxy_pass http://both; }
+location /forms { proxy_pass http://forms; }
 location /port80 { proxy_pass http://port80; }
 location /port81 { proxy_pass http://port81; }
 location /app { proxy_pass http://app; }
 location /never { proxy_pass http://never; }
 location /none { proxy_pass http://none; }
+
+
+
+=== the same servers by other ids, of which neither understands the other's: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
+upstream b { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky hash=plain; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a"
+
+
+
+=== a location that passes by a variable, and hides the cookies of several: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky option=indirect; }
+upstream b { server 127.0.0.1:1986; session_sticky option=indirect; }
+map $arg_pool $pool { default a; b b; }
+--- config
+location / { session_sticky_hide_cookie upstream=a upstream=b; proxy_pass http://$pool; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a"
+
+
+
+=== a location that passes nothing on, with the hide directive of an outer level: silent
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky option=indirect; }
+upstream b { server 127.0.0.1:1986; session_sticky option=indirect; }
+session_sticky_hide_cookie upstream=a upstream=b;
+--- config
+location /a { proxy_pass http://a; }
+location /files { }
 
 
 

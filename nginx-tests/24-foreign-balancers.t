@@ -28,10 +28,10 @@ sub complaints {
     return scalar grep { /\[error\].*"$upstream" is not based on round robin, sessions do not stick/ } <$log>;
 }
 
-# As many first visits and visits with a cookie as it takes to have met every worker.
+# Its balancer chooses, also for the first request of all, which has a cookie.
 sub is_left_alone {
     my ($path, $upstream, $id) = @_;
-    for my $cookie (undef, "route=$id->{B}", undef) {
+    for my $cookie ("route=$id->{B}", undef, 'route=gone') {
         for (1 .. 4) {
             my $response = visit($path, $cookie, 1983);
             equals(body($response), 'A', "$upstream: its balancer chooses");
@@ -66,9 +66,11 @@ upstream "own" is not based on round robin, sessions do not stick
 --- upstreams
 upstream before { own_balancer like_round_robin; server A:; server B:; session_sticky; }
 upstream behind { session_sticky; own_balancer like_round_robin; server A:; server B:; }
+upstream strict { session_sticky fallback=off; own_balancer like_round_robin; server A:; server B:; }
 --- client
 is_left_alone('/before/', 'before', \%id);
 is_left_alone('/behind/', 'behind', \%id);
+is_left_alone('/strict/', 'strict', \%id);
 --- error_log
 upstream "before" is not based on round robin, sessions do not stick
 upstream "behind" is not based on round robin, sessions do not stick

@@ -60,6 +60,8 @@ sticks('/index/', A => 0, B => 1);
 sticks('/raw/', %line{qw(A B)});
 sticks('/hmd5/', map { $_ => hmac_md5_hex($line{$_}, 'secret') } qw(A B));
 sticks('/hsha1/', map { $_ => hmac_sha1_hex($line{$_}, 'secret') } qw(A B));
+--- no_error_log eval
+[qr/\[warn\](?!.* is also that of upstream )/, '[crit]', '[alert]', '[emerg]']
 
 
 
@@ -72,6 +74,8 @@ upstream taken { session_sticky accept=sha1; server A:; server localhost:1986; }
 sticks('/tmd5/', map { $_ => md5_hex($line{$_}) } qw(A B));
 sticks('/tsha1/', map { $_ => sha1_hex($line{$_}) } qw(A B));
 equals(bodies(everywhere('/taken/', 'route=' . sha1_hex($line{B}))), 'B', 'accept=sha1 understands them');
+--- no_error_log eval
+[qr/\[warn\](?!.* is also that of upstream )/, '[crit]', '[alert]', '[emerg]']
 
 
 
@@ -185,7 +189,7 @@ equals(bodies(everywhere('/w/', "route=$line{D}")), 'A', 'and does not elsewhere
 equals(status(visit('/', $dead, 1982)), '502', 'server');
 equals(body(visit('/', undef, 1982)), 'A', 'server: a first visitor is welcome');
 --- error_log
-which is down, with "fallback=off"
+which is down, with "no_fallback"
 
 
 

@@ -6,6 +6,7 @@
 mod failure;
 mod lend;
 mod other_values;
+mod proof;
 mod strict;
 mod unavailable;
 
@@ -136,9 +137,17 @@ unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_
         let conf = upstream_conf_mut(us);
         let address =
             |init: ngx::ffi::ngx_http_upstream_init_peer_pt| init.map(|init| init as usize);
-        if address((*us).peer.init) != address(Some(init_peer)) {
+        let ours = [init_peer, proof::init_peer];
+        if !ours
+            .iter()
+            .any(|init| address((*us).peer.init) == address(Some(*init)))
+        {
             conf.chain.init_peer = (*us).peer.init;
-            (*us).peer.init = Some(init_peer);
+            (*us).peer.init = if proof::is_of_nginx((*us).peer.init) {
+                Some(init_peer)
+            } else {
+                Some(proof::init_peer)
+            };
         }
         if conf.template.is_none() {
             let by_variables = ByVariables {
@@ -627,6 +636,16 @@ fn is_strict(visit: &Visit) -> bool {
     visit.policy.fallback != Fallback::On || visit.location().no_fallback
 }
 
+/// What makes the session strict, as it stands in the configuration.
+fn strictness(visit: &Visit) -> &'static str {
+    match visit.policy.fallback {
+        _ if visit.location().no_fallback => "sticky_no_fallback",
+        Fallback::Unknown => "fallback=unknown",
+        _ if visit.conf.directive == "sticky" => "no_fallback",
+        _ => "fallback=off",
+    }
+}
+
 /// What happens when the server that the cookie names cannot be had: the location may be stricter.
 #[cold]
 #[inline(never)]
@@ -842,9 +861,9 @@ unsafe fn refuse(visit: &Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_t {
     unsafe {
         ngx_log_error!(
             NGX_LOG_ERR, (*pc).log,
-            "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"fallback={}\"{}",
+            "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"{}\"{}",
             Printable(&visit.policy.cookie), Printable(visit.reading.session.id), (*visit.upstream).host,
-            visit.reading.verdict.as_str(), fallback(visit).as_str(), Unavailable(visit)
+            visit.reading.verdict.as_str(), strictness(visit), Unavailable(visit)
         );
         (*pc).set_cached(0);
         (*pc).connection = core::ptr::null_mut();

@@ -90,6 +90,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) servers: UnsafeCell<Servers>,
     /// The servers to which this worker could not connect, and who tries them again.
     pub(crate) unreachable: UnsafeCell<Unreachable<*mut ngx_http_upstream_t>>,
+    /// Has its balancer, which is another module's, chosen one of the servers that nginx keeps?
+    pub(crate) is_proven: Cell<bool>,
     /// Is its balancer none of nginx's? It is told in the log when it is found.
     pub(crate) is_foreign: Cell<bool>,
     /// What this worker has said in the log.
@@ -214,7 +216,7 @@ pub(crate) unsafe extern "C" fn merge_loc_conf(
         let passed = passed_upstreams(cf);
         location.hides = hide_cookie::rules(cf, &passed, &location.hide_upstreams);
         if let Some(main) = Sticky::main_conf_mut(&*cf) {
-            reach::note(cf, main, &passed);
+            reach::note(cf, main, &passed, &location.hide_upstreams);
             main.hides |= !location.hides.is_empty();
             main.no_fallback |= location.no_fallback;
         }

@@ -52,11 +52,10 @@ pub(super) unsafe fn take_another(visit: &mut Visit, pc: *mut ngx_peer_connectio
             return false;
         }
         let (value, began) = session_text(visit);
-        let text: [&[u8]; 2] = [value, &began];
         let take_first = |backup: bool| {
             servers
                 .own
-                .from_text(&text)
+                .in_order_of([value, &began])
                 .filter(|member| member.backup == backup && !member.draining)
                 .take(MOST)
                 .any(|member| take_out_of_line(primary, member, data, Failures::Counted, pc))

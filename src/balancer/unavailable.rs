@@ -5,7 +5,7 @@ use core::fmt::{self, Display};
 use ngx::ffi::{ngx_localtime, ngx_tm_t, time_t};
 use session_cookie::roster::Named;
 
-use super::{servers_of, strict, Visit};
+use super::{is_strict, servers_of, strict, Visit};
 use crate::nginx::peers::{condition, Failures, Peers, Reason};
 use crate::nginx::Printable;
 
@@ -36,6 +36,12 @@ unsafe fn write(visit: &Visit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(roster) = servers_of(visit).and_then(|servers| servers.by(named.form)) else {
             return f.write_str(CHANGED);
         };
+        // Failures that nginx counts turn no strict session away.
+        let failures = if is_strict(visit) {
+            Failures::Ignored
+        } else {
+            Failures::Counted
+        };
         let primary: Peers = (*visit.upstream).peer.data.cast();
         let data = visit.below.round_robin();
         let mut next: Option<Named> = Some(named.first);
@@ -48,7 +54,7 @@ unsafe fn write(visit: &Visit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             if listed > 0 {
                 f.write_str(", ")?;
             }
-            let Some(server) = condition(primary, member, data, Failures::Counted) else {
+            let Some(server) = condition(primary, member, data, failures) else {
                 return f.write_str(CHANGED);
             };
             write!(f, "{} (", Printable(server.address.as_bytes()))?;
@@ -65,12 +71,12 @@ unsafe fn write(visit: &Visit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     write!(f, "max_fails until {}", Clock(until))?;
                 }
                 (None, None) => match strict::refused_until(visit, member) {
-                    Some(until) => write!(
+                    Some(until) if failures == Failures::Ignored => write!(
                         f,
                         "accepts no connections, max_fails until {}",
                         Clock(until as time_t)
                     )?,
-                    None => f.write_str("tried")?,
+                    _ => f.write_str("tried")?,
                 },
             }
             f.write_str(")")?;

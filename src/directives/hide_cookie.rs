@@ -84,7 +84,10 @@ pub(crate) unsafe extern "C" fn hide_cookie(
 }
 
 /// The explicit upstream of this name.
-unsafe fn find(cf: *mut ngx_conf_t, name: &[u8]) -> Option<*mut ngx_http_upstream_srv_conf_t> {
+pub(super) unsafe fn find(
+    cf: *mut ngx_conf_t,
+    name: &[u8],
+) -> Option<*mut ngx_http_upstream_srv_conf_t> {
     // SAFETY: the caller is in the http block.
     unsafe { upstreams(cf).find(|us| bytes((**us).host).eq_ignore_ascii_case(name)) }
 }

@@ -7,33 +7,46 @@ use ngx::ffi::{
     ngx_addr_t, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_server_t,
     ngx_http_upstream_srv_conf_t, NGX_LOG_WARN,
 };
-use ngx::http::HttpModuleMainConf;
+use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
 use ngx::ngx_log_error;
 use session_cookie::id::{md5_hex, of_address};
 use session_cookie::policy::{Digest, Hash, Mode};
 
+use super::hide_cookie::find;
 use crate::conf::{upstream_conf, MainConf, Sticky};
 use crate::nginx::conf::declared_at;
 use crate::nginx::{bytes, Printable};
 
 type Upstream = *mut ngx_http_upstream_srv_conf_t;
 
-/// Notes that the location being merged passes to these upstreams.
+/// Notes that the location being merged passes to these upstreams. Where it passes requests by a variable, it is to
+/// those of which it hides the cookie.
 ///
 /// # Safety
 ///
 /// `cf` is that of our `merge_loc_conf`.
-pub(crate) unsafe fn note(cf: *mut ngx_conf_t, main: &mut MainConf, upstreams: &[Upstream]) {
+pub(crate) unsafe fn note(
+    cf: *mut ngx_conf_t,
+    main: &mut MainConf,
+    passed: &[Upstream],
+    hidden: &[&[u8]],
+) {
     // SAFETY: while a location is merged, the context has the configurations of its server.
     unsafe {
         let server = (*(*cf).ctx.cast::<ngx_http_conf_ctx_t>()).srv_conf as usize;
-        let sticky = upstreams
+        let has_handler = NgxHttpCoreModule::location_conf(&*cf)
+            .is_some_and(|location| location.handler.is_some());
+        let by_variable = has_handler && passed.is_empty();
+        let hidden = hidden
             .iter()
-            .filter(|us| upstream_conf(**us).policy.is_some());
+            .filter(|_| by_variable)
+            .filter_map(|name| find(cf, name));
+        let upstreams = passed.iter().copied().chain(hidden);
+        let sticky = upstreams.filter(|us| upstream_conf(*us).policy.is_some());
         for us in sticky {
             let reached = main.reached.entry(server).or_default();
-            if !reached.contains(us) {
-                reached.push(*us);
+            if !reached.contains(&us) {
+                reached.push(us);
             }
         }
     }
@@ -80,9 +93,9 @@ unsafe fn warn(cf: *mut ngx_conf_t, cookie: &Cookie, us: Upstream, other: Upstre
         ngx_log_error!(
             NGX_LOG_WARN,
             (*cf).log,
-            "cookie \"{}\" of upstream \"{}\" is also that of upstream \"{}\", which has other servers and is reached \
-             from the same \"server\" block, a client loses the session with one to the other: give them different \
-             names or paths in {}:{}",
+            "cookie \"{}\" of upstream \"{}\" is also that of upstream \"{}\", which has other servers or ids and is \
+             reached from the same \"server\" block, a client that visits both loses its session each time: give the \
+             cookies different names or paths in {}:{}",
             Printable(cookie.name),
             (*us).host,
             (*other).host,
@@ -132,14 +145,17 @@ impl Cookie {
 /// The servers of an upstream, as far as they are known when the configuration is read.
 #[derive(Default)]
 struct Servers {
+    accepts: bool,
     addresses: BTreeSet<Vec<u8>>,
     ids: BTreeSet<Vec<u8>>,
 }
 
 impl Servers {
-    /// One cookie over two ports, of servers with the same ids, is on purpose.
+    /// One cookie over two ports, of servers with the same ids, is on purpose. So is one whose other form each
+    /// understands.
     fn differ_from(&self, other: &Servers) -> bool {
-        self.addresses != other.addresses && self.ids != other.ids
+        let understood = self.accepts && other.accepts && self.addresses == other.addresses;
+        self.ids != other.ids && !understood
     }
 
     unsafe fn of(us: Upstream) -> Self {
@@ -150,6 +166,7 @@ impl Servers {
             let (Some(policy), Some(servers)) = (&conf.policy, (*us).servers.as_ref()) else {
                 return all;
             };
+            all.accepts = !policy.accept.is_empty();
             let servers: &[ngx_http_upstream_server_t] = servers.as_slice();
             for (index, server) in servers.iter().enumerate() {
                 let line = bytes(server.name);

@@ -36,6 +36,9 @@ struct Entry<P> {
     last: Option<Named>,
 }
 
+/// How often a text chooses, before all servers are gone through.
+const CHOICES: u64 = 32;
+
 /// The servers of one upstream. Several may share an id; they keep the order in which they came.
 pub struct Roster<P> {
     entries: Vec<Entry<P>>,
@@ -209,17 +212,20 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         self.entries.is_empty()
     }
 
-    /// Returns the servers from a certain one on, in the order in which they came, and from the first on those
-    /// before it. A text chooses with whom they begin: the same text the same server, different texts different ones,
-    /// each about as often as the others.
-    pub fn from_text<'a>(&'a self, text: &[&[u8]]) -> impl Iterator<Item = &'a Member<P>> {
+    /// Returns the servers in an order that a text chooses, some of them more than once: the same text the same order,
+    /// different texts different ones. Each server comes first about as often as the others, also of those that are
+    /// left when some are passed over.
+    pub fn in_order_of<'a>(&'a self, text: [&'a [u8]; 2]) -> impl Iterator<Item = &'a Member<P>> {
+        let servers = self.entries.len();
         let mut hasher = FxHasher::default();
         text.iter().for_each(|part| hasher.write(part));
-        let servers = self.entries.len();
-        // The high bits of the hash are those that every byte reaches.
-        let start = (u128::from(hasher.finish()).wrapping_mul(servers as u128) >> 64) as usize;
-        let (before, from) = self.entries.split_at_checked(start).unwrap_or_default();
-        from.iter().chain(before).map(|entry| &entry.member)
+        let seed = hasher.finish();
+        let place = move |choice: u64| {
+            let number = splitmix(seed, choice);
+            (u128::from(number).wrapping_mul(servers as u128) >> 64) as usize
+        };
+        let choices = (0..CHOICES).filter_map(move |choice| self.entries.get(place(choice)));
+        choices.chain(&self.entries).map(|entry| &entry.member)
     }
 
     /// The id of this server.
@@ -229,6 +235,15 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         })?;
         Some(text(&self.ids, entry(&self.entries, *number)?))
     }
+}
+
+/// The numbers of a sequence that a seed begins: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+fn splitmix(seed: u64, number: u64) -> u64 {
+    let step = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = seed.wrapping_add(step);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
 }
 
 fn rehash_id<'a, P>(entries: &'a [Entry<P>], ids: &'a [u8]) -> impl Fn(&Named) -> u64 + 'a {
@@ -279,28 +294,31 @@ mod tests {
     }
 
     #[test]
-    fn a_text_chooses_one_server_and_texts_choose_all() {
+    fn a_text_chooses_one_server_and_texts_choose_all_alike() {
         let mut roster = Roster::default();
         for peer in 0..5 {
             roster.insert(&[b'a', peer], member(peer.into()));
         }
-        let chosen = |text: &[u8]| {
-            let servers: Vec<_> = roster.from_text(&[text]).map(|m| m.peer).collect();
-            let (first, rest) = servers.split_first().unwrap();
-            assert!((1..5).all(|next| rest[next - 1] == (first + next as u32) % 5));
-            *first
-        };
-        let mut counts = [0; 5];
-        for number in 0..10_000u32 {
-            let text = alloc::format!("ID~session-{number}");
-            assert_eq!(chosen(text.as_bytes()), chosen(text.as_bytes()));
-            counts[chosen(text.as_bytes()) as usize] += 1;
+        for missing in [&[][..], &[2], &[0, 1], &[1, 2, 4]] {
+            let chosen = |text: &[u8]| {
+                let mut servers = roster.in_order_of([text, b"1"]).map(|member| member.peer);
+                servers.find(|peer| !missing.contains(peer)).unwrap() as usize
+            };
+            let mut counts = [0; 5];
+            for number in 0..10_000u32 {
+                let text = alloc::format!("ID~session-{number}");
+                assert_eq!(chosen(text.as_bytes()), chosen(text.as_bytes()));
+                counts[chosen(text.as_bytes())] += 1;
+            }
+            let share = 10_000 / (5 - missing.len());
+            for (peer, count) in counts.iter().enumerate() {
+                let is_fair = (share * 9 / 10..share * 11 / 10).contains(count);
+                assert!(is_fair || missing.contains(&(peer as u32)), "{counts:?}");
+            }
         }
-        assert!(
-            counts.iter().all(|count| (1_800..2_200).contains(count)),
-            "{counts:?}"
-        );
-        assert_eq!(Roster::<u32>::default().from_text(&[b"a"]).count(), 0);
+        let all: Vec<_> = roster.in_order_of([b"a", b""]).map(|m| m.peer).collect();
+        assert!((0..5).all(|peer| all.contains(&peer)));
+        assert_eq!(Roster::<u32>::default().in_order_of([b"a", b""]).count(), 0);
     }
 
     #[test]
