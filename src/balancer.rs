@@ -224,8 +224,6 @@ pub(crate) struct Visit {
     /// Is its answer on the way to the client? (nginx's own flag cannot be read: since 1.29.4 bindgen
     /// misplaces the bits of a request.)
     header_sent: bool,
-    /// Did the request go to another upstream before? Then its response may have to do more than this visit calls for.
-    follows: bool,
     /// How many of several cookies had their turn.
     values_seen: u8,
 
@@ -449,7 +447,6 @@ unsafe extern "C" fn init_peer(
             settled: Settled::No,
             answered: false,
             header_sent: false,
-            follows: follows_another(r),
             values_seen: 0,
             below: Below {
                 data: peer.data,
@@ -466,7 +463,9 @@ unsafe extern "C" fn init_peer(
         peer.get = Some(get);
         peer.free = Some(free);
         // nginx asks whether there is one.
-        peer.notify = peer.notify.and(Some(notify));
+        if peer.notify.is_some() {
+            peer.notify = Some(notify);
+        }
         // nginx asks for sessions only where it speaks TLS to servers (`ngx_http_upstream_connect`).
         #[cfg(ngx_feature = "http_ssl")]
         if is_tls {
@@ -499,7 +498,7 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
             None => read(view.original.values(), policy, here, now, reading),
         };
         if let Some((first, member)) = found {
-            if !visit.follows {
+            if is_first_try(visit.request, 0) {
                 visit.settled = settled(conf.settled, reading);
             }
             visit.edition = edition(conf);
@@ -511,11 +510,12 @@ unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
     }
 }
 
-/// Did the request go to another upstream before?
+/// Has the request gone to no server but for so many tries? Else its response may have come through another upstream, and
+/// have to do more than this visit calls for.
 #[inline]
-unsafe fn follows_another(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: nginx has made the array before it prepares a request, and notes a server in it when it goes to one.
-    unsafe { (*(*r).upstream_states).nelts != 0 }
+unsafe fn is_first_try(r: *mut ngx_http_request_t, tries: usize) -> bool {
+    // SAFETY: nginx has made the array before it prepares a request, and notes every try in it.
+    unsafe { (*(*r).upstream_states).nelts <= tries }
 }
 
 /// The servers that a request may get, unless they have changed since it met those of its edition.
@@ -949,7 +949,7 @@ unsafe extern "C" fn free(pc: *mut ngx_peer_connection_t, data: *mut c_void, sta
     // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
     unsafe {
         let visit = &mut *data.cast::<Visit>();
-        if has_failed(state) || visit.conf.may_be_strict {
+        if has_failed(state) || visit.attempts != 0 {
             return free_unusual(pc, visit, state);
         }
         visit.answered = has_answered(visit.connection);

@@ -7,7 +7,7 @@ use session_cookie::verdict::{
     judged_values, read_accepted_value, read_transferred_value, read_value, Reading,
 };
 
-use super::{accepted_server, now, Candidate, Here, Visit};
+use super::{accepted_server, is_first_try, now, Candidate, Here, Visit};
 use crate::nginx::headers_in::View;
 use crate::servers::{edition, Form};
 
@@ -35,7 +35,7 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
             visit.edition = edition(visit.conf);
             if bind_out_of_line(visit, pc) {
                 visit.values_seen = number;
-                if !visit.follows {
+                if is_first_try(visit.request, 1) {
                     visit.settled = settled(visit.conf.settled, &visit.reading);
                 }
                 return true;

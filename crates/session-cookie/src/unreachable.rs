@@ -73,9 +73,16 @@ impl<T: Copy> Unreachable<T> {
     /// Notes that a server did not accept a connection.
     pub fn fail(&mut self, address: &[u8], tolerance: Tolerance, now: u64) {
         if let Some(failures) = self.0.get_mut(address) {
+            // Failures add up within the time that the line says; so do those of a server that is tried again.
+            let lately = now <= failures.at.saturating_add(tolerance.fail_timeout);
+            let adds_up = lately || failures.count >= tolerance.max_fails;
             *failures = Failures {
                 tolerance,
-                count: failures.count.saturating_add(1),
+                count: if adds_up {
+                    failures.count.saturating_add(1)
+                } else {
+                    1
+                },
                 at: now,
                 trial: None,
             };
@@ -184,6 +191,12 @@ mod tests {
 
         servers.fail(b"b", tolerance(0), NOW);
         assert_eq!(until(&servers, b"b", NOW), None);
+
+        for failures in 0..9 {
+            let now = NOW + 11 * failures;
+            servers.fail(b"c", tolerance(2), now);
+            assert_eq!(until(&servers, b"c", now), None);
+        }
     }
 
     #[test]
