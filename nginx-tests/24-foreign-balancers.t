@@ -92,3 +92,26 @@ upstream "own" is not based on round robin, sessions do not stick
 --- no_error_log
 [alert]
 [crit]
+
+
+
+=== a kept connection that is closed without an answer: another one, and the worker lives
+--- upstreams
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+upstream own { own_balancer like_round_robin; server 127.0.0.1:1990; server B:; session_sticky; keepalive 4; }
+--- client
+my $server = serve(1990);
+my $asked = ask('/own/', undef, 1983);
+my $kept = taken($server);
+holds($kept, 'the server has a connection') or return;
+print $kept "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkept";
+equals(body(response($asked)), 'kept', 'which is kept');
+$asked = ask('/own/', undef, 1983);
+holds(read_until($kept, qr/\r\n\r\n/) =~ /^GET/, 'the next request comes by it');
+close $kept;
+my $again = taken_unless_answered($server, $asked);
+holds($again, 'and again, by another');
+answer($again, 'anew') if $again;
+equals(body(response($asked)), 'anew', 'which is answered');
+equals(complaints('own'), 1, 'by the same worker: one line in the log');

@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Client;
+use IO::Select;
 use Servers;
 use Test::Nginx::Socket 'no_plan';
 use Upstreams;
@@ -163,6 +164,8 @@ for my $path ('/u/', '/off/') {
     always($path, 'route=c; route=ID_A', 'A, set a');
     always($path, 'route=ID_C; route=ID_A', 'A, set a');
     always($path, 'route=ID_C; route=b', 'B');
+    always($path, 'route=ID_A; route=b', 'A, set a');
+    always($path, 'route=ID_B; route=ID_A; route=a', 'B, set b');
     always($path, 'route=c; route=nobody; route=ID_C; route=b; route=a', 'B');
     always($path, 'route=nobody; route=ID_A', 'A, set a');
 }
@@ -259,3 +262,41 @@ for my $first ('nobody', 'ID_C') {
         always('/off/', $cookies->($most), 502, "one more does not: $what");
     }
 }
+
+
+
+=== backups that fail, and never count as unavailable: each is tried once, and a primary serves
+--- upstreams
+upstream u { server A:; server B:; server C:; server D: backup max_fails=0; server E: backup max_fails=0; session_sticky; }
+--- client
+for (1 .. 4) {
+    my $response = sent('/u/', 'route=ID_D; route=ID_E');
+    holds(told($response) =~ /^[ABC], set /, 'a primary serves: ' . told($response));
+    holds(head('X-Tried', $response) =~ /^$line{D}, $line{E}, 127\.0\.0\.1:198\d$/, 'after both: ' . head('X-Tried', $response));
+}
+
+
+
+=== fallback=off, and kept connections that are closed: the other cookie is not followed once the first server was asked
+--- upstreams
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+upstream u { server 127.0.0.1:1990 id=x; server B: id=b; session_sticky hash=plain fallback=off; keepalive 8; }
+--- client
+my $server = serve(1990);
+my @asked = map { ask('/u/', 'route=x', 1983) } 1 .. 3;
+my @kept = grep { $_ } map { taken($server) } @asked;
+print $_ "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkept" for @kept;
+equals(join(' ', map { body(response($_)) } @asked), 'kept kept kept', 'it keeps three connections');
+my $asked = ask('/u/', 'route=x; route=b', 1983);
+my ($closed, @ready) = (0);
+while (@ready = IO::Select->new($asked, $server, @kept)->can_read(patience()), @ready && !grep { $_ == $asked } @ready) {
+    my ($used) = @ready;
+    @kept = grep { $_ != $used } @kept;
+    $used = taken($server) if $used == $server;
+    close $used if $used;
+    $closed++;
+}
+equals(told(response($asked)), 502, 'nobody serves it');
+holds($closed > 1, "after $closed connections were closed");
+close $_ for @kept;

@@ -171,6 +171,18 @@ for my $path (sort keys %kind) {
 
 
 
+=== several backups, when no other is available: one and the same of them, and another if that fails
+--- kinds: server D: id=x down; server A: id=a backup max_fails=0; server B: id=b backup max_fails=0; server C: id=c backup max_fails=0;
+--- client
+for my $path (sort keys %kind) {
+    spread($path, 'x', 'A B C', 'one backup each');
+    my $usual = served($path, 'x', 2);
+    my $response = visit("/next${path}fails?at=$usual", 'route=' . value($kind{$path}, 'x', 2), 1983);
+    holds(body($response) =~ /^[ABC]$/ && body($response) ne $usual, "$path: another while $usual fails: " . body($response));
+}
+
+
+
 === the other one fails: the next, and as soon as it answers the first again
 --- kinds: server D: id=x down; server A: id=a max_fails=0; server B: id=b max_fails=0; server C: id=c max_fails=0;
 --- client

@@ -111,6 +111,7 @@ upstream refuses { server R: id=x fail_timeout=600s; server B:; session_sticky h
 --- said
 keeps 127.0.0.1:1985 ok => \[info\].*another serves this request.*A:.*\(down\)|\[info\].*A:.*\(down\).*another serves this request
 prefix x~value ok => \[info\].*A:.*\(down\)
+prefix x~value ok => another serves this request
 refuses x ok => \[info\].*R:.*\(connection (?:refused|failed)\)
 refuses x ok => \[info\].*R:.*\(max_fails until TIME\)
 

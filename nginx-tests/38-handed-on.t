@@ -29,6 +29,7 @@ _EOC_
     upstream cut2  { server 127.0.0.1:1986; session_sticky cookie=app mode=prefix; }
     upstream change { server 127.0.0.1:1987; session_sticky cookie=app mode=rewrite; }
     upstream repeat { server 127.0.0.1:1985; sticky name=app; }
+    upstream several { server 127.0.0.1:1986; server 127.0.0.1:1987 down; session_sticky cookie=several; }
     upstream plain { server 127.0.0.1:1988; }
 _EOC_
 
@@ -37,7 +38,7 @@ add_block_preprocessor(sub {
     my ($block) = @_;
     my ($config, $cache) = own_cache(($block->config // '') . join '', map {
         "location /$_/ { proxy_pass http://$_/; }\n"
-    } qw(u v w again stamping cut cut2 change repeat plain));
+    } qw(u v w again stamping cut cut2 change repeat several plain));
     $block->set_value(config => $config);
     fill($block, $cache . $http);
 });
@@ -61,6 +62,14 @@ __DATA__
 ["Cookie: v=ID_B; w=ID_C", "Cookie: route=ID_A; w=ID_C", "Cookie: route=ID_A; v=ID_B; w=ID_C"]
 --- response_headers eval
 ["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: v=ID_B; Path=/", "!Set-Cookie"]
+
+
+
+=== one that follows another cookie of the name: what the upstream before it sets is there
+--- request: GET /u/on/several/end
+--- more_headers: Cookie: several=ID_C; several=ID_B
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
 
 
 
