@@ -47,7 +47,6 @@ upstream bare   { sticky cookie srv_id; server A:; server B:; }
 upstream all    { sticky cookie srv_id expires=1h domain=.example.com httponly samesite=lax secure path=/app; server A:; server B:; }
 upstream max    { sticky cookie srv_id path=/ expires=max; server A:; server B:; }
 upstream units  { server A:; sticky cookie srv_id samesite=strict expires=1h30m; }
-upstream now    { server A:; sticky cookie srv_id expires=0; }
 --- client
 equals(set(visit('/bare/', undef, 1983)), "srv_id=$id{A}", 'nothing but the id');
 equals(set(visit('/bare/404', undef, 1983)), "srv_id=$id{B}", 'on errors of the server too');
@@ -56,7 +55,17 @@ holds(set(visit('/all/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(3600)
       'every attribute in order');
 equals(set(visit('/max/', undef, 1983)), "srv_id=$id{A}; expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000; path=/", 'expires=max');
 holds(set(visit('/units/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(5400)]}; max-age=5400; samesite=strict$/, 'a time with units');
+
+
+
+=== sticky cookie: expires=0, also where nginx reads it itself
+--- upstreams
+upstream now { server A:; sticky cookie srv_id expires=0; }
+--- client
 holds(set(visit('/now/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0$/, 'no time');
+--- no_error_log
+[alert]
+[emerg]
 
 
 
@@ -202,6 +211,39 @@ upstream u { sticky cookie srv_id samesite=none; server A:; }
 equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; samesite=none", 'loads');
 --- error_log
 "sticky cookie" with "samesite=none" needs "secure", browsers refuse such a cookie without it
+
+
+
+=== sticky cookie: expires=0 loads with a [warn] that says what browsers do
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie srv_id expires=0 path=/; server A:; }
+--- client
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
+--- error_log
+"sticky cookie" with "expires=0" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out
+
+
+
+=== sticky_cookie_insert: expires=0, in any unit
+--- upstreams
+upstream u { sticky_cookie_insert srv_id expires=0h path=/; server A:; }
+--- client
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
+--- error_log
+"sticky_cookie_insert" with "expires=0" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out
+
+
+
+=== expires=0 that does not count, and what else is no such time: no [warn] of it
+--- upstreams
+upstream u { sticky_cookie_insert srv_id expires=0 expires=1; server A:; }
+upstream v { sticky_cookie_insert srv_w expires=0 expires=max; server A:; }
+upstream w { sticky_cookie_insert srv_x; server A:; }
+--- client
+holds(set(visit('/u/', undef, 1983)) =~ /max-age=1$/, 'the last one counts');
+--- no_error_log
+browsers delete the cookie
 
 
 

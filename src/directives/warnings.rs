@@ -5,6 +5,10 @@ use session_cookie::set_cookie::is_path;
 
 use crate::nginx::Printable;
 
+/// Of nginx's own directive, whose cookie stays as it is; `session_sticky` has left out its `maxage=0`.
+const EXPIRED: &str =
+    "\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out";
+
 /// What to warn of in a policy: each completes a line that begins with `"DIRECTIVE" with `.
 pub(super) fn of_policy(policy: &Policy) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -32,7 +36,8 @@ fn of_attributes(policy: &Policy) -> impl Iterator<Item = String> + '_ {
     let insecure = wants_secure
         .into_iter()
         .filter_map(|(is_there, what)| is_there.then(|| without_secure(policy, what))?);
-    insecure.chain(of_path(&policy.path))
+    let expired = (policy.max_age == Some(0)).then(|| String::from(EXPIRED));
+    insecure.chain(of_path(&policy.path)).chain(expired)
 }
 
 /// Browsers want `Secure` with some attributes.
