@@ -128,10 +128,11 @@ need_to_build() {
     found=$(cargo --version 2>/dev/null | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/') || :
     [ -n "$found" ] ||
         die "there is no cargo: install Rust $wanted or newer," \
-            "from the distribution (apt-get install cargo) or from https://rustup.rs"
+            "from the distribution (apt-get install cargo; Debian 12: apt-get install cargo-web)," \
+            "or from https://rustup.rs"
     [ "${found%%.*}" -gt "${wanted%%.*}" ] || [ "${found#*.}" -ge "${wanted#*.}" ] ||
         die "cargo is that of Rust $found, and Rust $wanted or newer is needed:" \
-            "a newer one of the distribution (on Debian 12 apt-get install cargo-web), or from https://rustup.rs"
+            "a newer one of the distribution (Debian 12: apt-get install cargo-web), or from https://rustup.rs"
     missing=$(missing_to_build | sed 's/^[^ ]* *//')
     [ -z "$missing" ] || die "building needs what is not here:" "$missing" "$(
         if command -v apt-get >/dev/null; then say "make deps installs it"; else say "install it"; fi)"
@@ -179,6 +180,9 @@ install_unstarted() (
             as_root tee "$policy.$$" >/dev/null
         as_root chmod 755 "$policy.$$"
         as_root mv -f "$policy.$$" "$policy"
+    else
+        say "-- $policy is not ours and stays: it says which services start." \
+            "If it is the two lines \"#!/bin/sh\" and \"exit 101\", an interrupted earlier run may have left it."
     fi
     install_packages "$@"
 )

@@ -53,6 +53,7 @@ class InstallUnstarted(unittest.TestCase):
             cwd=ROOT,
             env={**self.environment, "STARTED": str(started)},
             stdin=subprocess.DEVNULL,
+            stdout=(self.dir / f"{name}.said").open("w"),
             start_new_session=True,
         )
         self.addCleanup(process.wait)
@@ -73,6 +74,9 @@ class InstallUnstarted(unittest.TestCase):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.02)
 
+    def said(self, name):
+        return (self.dir / f"{name}.said").read_text()
+
     def assert_refuses(self):
         self.assertEqual(subprocess.run([str(self.policy)]).returncode, 101)
 
@@ -85,6 +89,7 @@ class InstallUnstarted(unittest.TestCase):
         self.finish.touch()
         self.assertEqual(process.wait(20), 0)
         self.assert_clean()
+        self.assertEqual(self.said("started"), "")
 
     def test_a_signal(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -112,14 +117,17 @@ class InstallUnstarted(unittest.TestCase):
         self.end(second, signal.SIGINT)
         self.assert_clean()
 
-    def test_a_policy_of_somebody_else_stays(self):
+    def test_a_policy_of_somebody_else_stays_and_is_told(self):
         for text in ("#!/bin/sh\nexit 101\n", "#!/bin/sh\nexit 0\n"):
             with self.subTest(text):
+                name = f"started-{len(text)}"
                 self.policy.write_text(text)
                 self.policy.chmod(0o755)
-                self.end(self.start(f"started-{len(text)}"), signal.SIGINT)
+                self.end(self.start(name), signal.SIGINT)
                 self.assertEqual(self.policy.read_text(), text)
                 self.assertEqual(os.listdir(self.sbin), ["policy-rc.d"])
+                self.assertIn("/usr/sbin/policy-rc.d is not ours and stays", self.said(name))
+                self.assertIn("an interrupted earlier run may have left it", self.said(name))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ class Missing(unittest.TestCase):
 
     def test_no_rust(self):
         (self.bin / "cargo").unlink()
-        self.assertIn("there is no cargo: install Rust 1.85 or newer", self.build())
+        said = self.build()
+        self.assertIn("there is no cargo: install Rust 1.85 or newer", said)
+        self.assertIn("Debian 12: apt-get install cargo-web", said)
 
     def test_an_old_rust(self):
         for version in ("1.84.1", "0.66.0"):
