@@ -7,7 +7,8 @@ use crate::nginx::Printable;
 
 /// Of nginx's own directive, whose cookie stays as it is; `session_sticky` has left out its `maxage=0`.
 const EXPIRED: &str =
-    "\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out";
+    "\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a \
+     second at least, or left out";
 
 /// What to warn of in a policy: each completes a line that begins with `"DIRECTIVE" with `.
 pub(super) fn of_policy(policy: &Policy) -> Vec<String> {
