@@ -4,6 +4,7 @@
 //! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
 
 mod hide;
+mod near;
 
 use crate::name::Found;
 use crate::text::{find, trim, trim_start};

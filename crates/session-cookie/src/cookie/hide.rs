@@ -1,5 +1,6 @@
 //! Hiding a cookie in a `Cookie` field: pairs of a name, or the prefixes of their values.
 
+use super::near::{find_near, lowest, places_in_word};
 use super::{split_prefix, split_value, trimmed, Name, PREFIX_END};
 use crate::name::Found;
 use crate::text::{contains, find, is_ows, trim_start, Sink};
@@ -145,41 +146,6 @@ fn from_end(text: &[u8]) -> &[u8] {
     find_near(b';', text)
         .and_then(|end| text.get(end..))
         .unwrap_or_default()
-}
-
-/// [`find`] where the byte mostly is near.
-#[inline(always)]
-fn find_near(byte: u8, text: &[u8]) -> Option<usize> {
-    let Some(word) = text.first_chunk() else {
-        return text.iter().position(|other| *other == byte);
-    };
-    match places_in_word(byte, word) {
-        0 => find_farther(byte, text),
-        places => Some(lowest(places)),
-    }
-}
-
-/// How near that is.
-const NEAR: usize = 8;
-
-/// In which places of a word the byte stands: the upper bit of each.
-#[inline(always)]
-fn places_in_word(byte: u8, word: &[u8; NEAR]) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let other = u64::from_le_bytes(*word) ^ u64::from_le_bytes([byte; NEAR]);
-    !((other & LOW).wrapping_add(LOW) | other | LOW)
-}
-
-/// The first of these places.
-#[inline(always)]
-fn lowest(places: u64) -> usize {
-    places.trailing_zeros() as usize / 8
-}
-
-#[inline(never)]
-fn find_farther(byte: u8, text: &[u8]) -> Option<usize> {
-    let rest = text.get(NEAR..)?;
-    Some(find(byte, rest)?.wrapping_add(NEAR))
 }
 
 /// Writes the field without what a rule hides, of which `first` is the first; nothing, if nothing is left.
@@ -356,7 +322,7 @@ fn is_separator(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::by_eye;
-    use super::super::values;
+    use super::super::{after_name, values};
     use super::*;
     use crate::text::trim;
     use alloc::vec::Vec;
@@ -409,6 +375,44 @@ mod tests {
         }
     }
 
+    /// What is left of a field of which something is hidden, found pair by pair.
+    fn by_hand(field: &[u8], name: &[u8], hide: Hide) -> Vec<u8> {
+        let (mut left, mut kept) = (Vec::new(), Vec::new());
+        let mut put = |kept: &mut Vec<u8>, trailing| {
+            let text = if trailing {
+                &kept[..]
+            } else {
+                without_trailing(kept)
+            };
+            let is_first = left.is_empty();
+            left.extend_from_slice(if is_first {
+                without_separators(text)
+            } else {
+                text
+            });
+            kept.clear();
+            left.clone()
+        };
+        for (number, pair) in field.split(|byte| *byte == b';').enumerate() {
+            let value = after_name(pair, name);
+            if value.is_some() && hide == Hide::Pair {
+                put(&mut kept, false);
+                continue;
+            }
+            kept.extend_from_slice(if number == 0 { b"" } else { b";" });
+            kept.extend_from_slice(pair);
+            let mark = value.and_then(|value| value.iter().position(|byte| *byte == PREFIX_END));
+            if let (Some(value), Some(mark)) = (value, mark) {
+                let id = trim_start(value);
+                let id = id.strip_prefix(b"\"").unwrap_or(id);
+                kept.truncate(kept.len() - id.len());
+                put(&mut kept, true);
+                kept.extend_from_slice(&value[mark + 1..]);
+            }
+        }
+        put(&mut kept, false)
+    }
+
     /// Any bytes, and many that matter.
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
         let of_names = proptest::sample::select(b"abcABC =;~\"\t".to_vec());
@@ -436,6 +440,9 @@ mod tests {
                     left
                 });
                 prop_assert!(left.iter().all(|left| left.len() < field.len()));
+                if let Some(left) = &left {
+                    prop_assert_eq!(left, &by_hand(&field, name, hide));
+                }
                 match (hides(&field, &rule), said.as_slice()) {
                     (Hides::Nothing, []) | (Hides::Else, [None] | [_, _, ..]) => {}
                     (Hides::One(one), [Some(said)]) => {
@@ -476,6 +483,9 @@ mod tests {
             prop_assert_eq!(values(&field, ready).map(<[u8]>::to_vec).collect::<Vec<_>>(), expected.clone());
             for hide in [Hide::Pair, Hide::Prefix] {
                 let left = stripped(core::str::from_utf8(&field).unwrap(), &name, hide);
+                if left.as_bytes() != field {
+                    prop_assert_eq!(left.as_bytes(), by_hand(&field, name.as_bytes(), hide));
+                }
                 let left = by_eye(left.as_bytes(), name.as_bytes());
                 let cut = |value: &Vec<u8>| match split_prefix(value) {
                     Some((_, rest)) => trim(rest).to_vec(),
