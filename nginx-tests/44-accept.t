@@ -108,6 +108,8 @@ upstream own { sticky cookie route; server A: route=a; server B: route=b; server
 my %old = (A => 'a', B => 'b', C => $md5{C});
 nobody_moves('/u/', { A => 'a', B => 'b' }, \%md5);
 equals(bodies(everywhere('/own/', "route=$old{$_}")), $_, "as nginx's own: $old{$_}") for @names;
+--- no_error_log eval
+[qr/\[warn\](?!.*"id".* does nothing in upstream )/, '[crit]', '[alert]', '[emerg]']
 
 
 
