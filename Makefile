@@ -96,7 +96,6 @@ test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY='$(DISTRIBUTION_NGINX)'
 	@$(MAKE) --no-print-directory chaos NGINX_BINARY= CHAOS_SEED=1
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
-	@$(MAKE) --no-print-directory bench-worst NGINX_BINARY=
 
 #: make test-build           only the tests of the scripts in build/
 test-build:

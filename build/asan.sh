@@ -18,6 +18,12 @@ esac
 
 sh build/deps.sh
 sh build/test-deps.sh
+# clang's own runtime, which a package apart has
+runtime=libclang-rt-$(clang -dumpversion | cut -d . -f 1)-dev
+if [ -n "$(missing_packages "$runtime")" ]; then
+    say "-- installing, to test: $runtime"
+    install_packages "$runtime"
+fi
 cargo +nightly --version >/dev/null 2>&1 ||
     die "AddressSanitizer needs Rust's nightly toolchain:" "rustup toolchain install nightly"
 

@@ -35,7 +35,8 @@ use session_cookie::policy::{Fallback, Mode, Policy};
 use session_cookie::roster::{Member, Named, Roster};
 use session_cookie::set_cookie::{ByVariables, Template};
 use session_cookie::verdict::{
-    choose, judged_values, read, read_accepted, read_id, read_value, Choice, Find, Reading, Verdict,
+    choose, judged_values, read, read_accepted_value, read_id, read_value, Choice, Find, Reading,
+    Verdict,
 };
 
 use crate::conf::{upstream_conf, upstream_conf_mut, LocationConf, Sticky, UpstreamConf};
@@ -591,7 +592,9 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
         let policy = visit.policy;
         let fields = View::of(visit.request).original;
         if policy.has_other_forms() {
-            for value in judged_values(fields.values(), policy) {
+            let find = |id: &[u8]| accepted_server(visit, id);
+            let mut first = visit.reading;
+            for (number, value) in judged_values(fields.values(), policy).enumerate() {
                 let mut reading = Reading::NONE;
                 if let Some(named) = other_values::read(visit, value, &mut reading) {
                     visit.reading = reading;
@@ -600,11 +603,12 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
                     visit.stage = Stage::Bind;
                     return;
                 }
+                // If none names a server here, the first says what became of the cookie.
+                if number == 0 {
+                    read_accepted_value(value, policy, &find, now(), true, &mut first);
+                }
             }
-            let mut reading = visit.reading;
-            let find = |id: &[u8]| accepted_server(visit, id);
-            read_accepted(fields.values(), policy, find, now(), &mut reading);
-            visit.reading = reading;
+            visit.reading = first;
         }
         if visit.reading.verdict != Verdict::None {
             log_verdict(visit);

@@ -6,7 +6,7 @@ use crate::cookie::values;
 use crate::policy::{Fallback, Limits, Mode, Policy};
 use crate::session::{decode, decode_usual, Session, Stamps, Undecodable};
 
-pub use accepted::{read_accepted, read_accepted_value, read_transferred_value, transferred};
+pub use accepted::{read_accepted_value, read_transferred_value, transferred};
 
 /// What became of the cookie that a request carried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -29,26 +29,6 @@ pub fn read_transferred_value<'a, N>(
         })
 }
 
-/// Judges the values once more by the forms that are accepted: the first that names a server here wins. If there
-/// is none, the first value says what became of the cookie.
-///
-/// `find` looks up the ids in these forms.
-#[cold]
-#[inline(never)]
-pub fn read_accepted<'a, N>(
-    fields: impl Iterator<Item = &'a [u8]>,
-    policy: &Policy,
-    find: impl Find<N>,
-    now: u64,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    let mut is_first = true;
-    judged_values(fields, policy).find_map(|value| {
-        let is_first = core::mem::take(&mut is_first);
-        read_accepted_value(value, policy, &find, now, is_first, reading)
-    })
-}
-
 /// Judges one value by the forms that are accepted. `tells`: if it names no server here, it says what became of the
 /// cookie.
 pub fn read_accepted_value<'a, N>(
@@ -109,6 +89,20 @@ mod tests {
     use super::*;
     use crate::policy::Fallback;
 
+    /// Judges the values by the forms that are accepted, as a request's are: the first that names a server here wins.
+    fn read_accepted<'a>(
+        fields: impl Iterator<Item = &'a [u8]>,
+        policy: &Policy,
+        find: impl Find<()>,
+        reading: &mut Reading<'a>,
+    ) -> Option<()> {
+        let mut is_first = true;
+        judged_values(fields, policy).find_map(|value| {
+            let is_first = core::mem::take(&mut is_first);
+            read_accepted_value(value, policy, &find, NOW, is_first, reading)
+        })
+    }
+
     #[test]
     fn accepted_forms() {
         let policy = Policy {
@@ -123,7 +117,7 @@ mod tests {
             };
             let known = |id: &[u8]| (id == b"old").then_some(());
             let fields = [field].into_iter();
-            let found = read_accepted(fields, policy, known, NOW, &mut reading);
+            let found = read_accepted(fields, policy, known, &mut reading);
             assert_eq!(found.is_some(), reading.verdict == Verdict::Accepted);
             let binds = choose(reading.verdict, Fallback::Off) == Choice::Bind;
             assert_eq!(binds, found.is_some());
