@@ -10,6 +10,7 @@ use lib "$FindBin::Bin/lib";
 use Client;
 use Servers;
 use Test::Nginx::Socket 'no_plan';
+use Time::HiRes 'sleep';
 use Upstreams;
 use Visits;
 
@@ -41,6 +42,7 @@ sub is_left_alone {
     equals(complaints($upstream), 1, "$upstream: one line in the log");
 }
 
+master_on();
 log_level('info');
 no_long_string();
 no_root_location();
@@ -77,6 +79,64 @@ upstream "behind" is not based on round robin, sessions do not stick
 --- no_error_log
 [alert]
 [crit]
+
+
+
+=== a balancer that gives a request no server: a cookie does not get it one
+--- upstreams
+upstream denying { own_balancer denying; server A:; server B:; session_sticky; }
+--- client
+for (1 .. 3) {
+    like(visit('/denying/', "route=$id{B}", 1983), qr/^HTTP\S+ 502 /, 'a cookie is not followed');
+    like(visit('/denying/', undef, 1983), qr/^HTTP\S+ 502 /, 'nor does a request without one get a server');
+}
+--- no_error_log
+[alert]
+[crit]
+
+
+
+=== a balancer of nginx that has no server to choose: a draining one keeps its sessions, from the first request on
+--- upstreams
+upstream least   { least_conn; server A: drain; server B: down; session_sticky; }
+upstream least_z { zone least 64k; session_sticky; least_conn; server A: drain; server B: down; server C: backup down; }
+upstream hashed  { session_sticky; hash $uri; server A: drain; server B: down; }
+--- client
+for my $upstream (qw(least least_z hashed)) {
+    equals(body(visit("/$upstream/", "route=$id{A}", 1983)), 'A', "$upstream: the session of A is there") for 1, 2;
+    like(visit("/$upstream/", undef, 1983), qr/^HTTP\S+ 502 /, "$upstream: nobody else gets A");
+}
+--- no_error_log
+[alert]
+[crit]
+not based on round robin
+
+
+
+=== asking a balancer of nginx which server it would choose is no try of that server
+--- upstreams
+upstream tried { zone tried 64k; hash $arg_key; server 127.0.0.1:1990 max_fails=2 fail_timeout=2s; server B:; session_sticky; }
+--- client
+my ($dead) = grep { head('X-Tried', visit("/tried/?key=$_", undef, 1983)) =~ /:1990/ } 1 .. 40;
+holds($dead, 'a key leads to the dead server') or return;
+visit("/tried/?key=$dead", undef, 1983) for 1 .. 3;
+my $worker = head('X-Worker', visit("/tried/?key=$dead", undef, 1983));
+kill TERM => $worker;
+for (1 .. 50) {
+    last if !kill 0 => $worker;
+    sleep 0.1;
+}
+# The time of its failures is over, and the first request of the new worker is one that has a session.
+sleep 3.1;
+my $first = visit("/tried/?key=$dead", "route=$id{B}", 1983);
+equals(body($first), 'B', 'the session of B is there');
+isnt(head('X-Worker', $first), $worker, 'in a new worker');
+my $tries = grep { head('X-Tried', visit("/tried/?key=$dead", undef, 1983)) =~ /:1990/ } 1 .. 4;
+equals($tries, 1, 'one request tries the dead server again, and has found it dead');
+--- no_error_log
+[alert]
+[crit]
+not based on round robin
 
 
 

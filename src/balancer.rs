@@ -144,7 +144,7 @@ unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_
             .any(|init| address((*us).peer.init) == address(Some(*init)))
         {
             conf.chain.init_peer = (*us).peer.init;
-            (*us).peer.init = if proof::is_of_nginx((*us).peer.init) {
+            (*us).peer.init = if proof::is_round_robin((*us).peer.init) {
                 Some(init_peer)
             } else {
                 Some(proof::init_peer)
@@ -902,6 +902,8 @@ unsafe fn balance(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> ngx_int_
             if (*data).current.is_null() {
                 // The data only begins like that of round robin, whose server it is not.
                 stand_aside(visit.conf, visit.upstream, (*pc).log);
+            } else {
+                visit.conf.is_proven.set(true);
             }
         }
         rc

@@ -90,7 +90,7 @@ pub(crate) struct UpstreamConf {
     pub(crate) servers: UnsafeCell<Servers>,
     /// The servers to which this worker could not connect, and who tries them again.
     pub(crate) unreachable: UnsafeCell<Unreachable<*mut ngx_http_upstream_t>>,
-    /// Has its balancer, which is another module's, chosen one of the servers that nginx keeps?
+    /// Has its balancer chosen one of the servers that nginx keeps?
     pub(crate) is_proven: Cell<bool>,
     /// Is its balancer none of nginx's? It is told in the log when it is found.
     pub(crate) is_foreign: Cell<bool>,

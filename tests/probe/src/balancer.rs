@@ -22,7 +22,7 @@ struct Data {
     unused: [usize; 8],
 }
 
-/// The directive `own_balancer [like_round_robin]`.
+/// The directive `own_balancer [like_round_robin | denying]`.
 pub(crate) unsafe extern "C" fn own_balancer(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
@@ -37,6 +37,7 @@ pub(crate) unsafe extern "C" fn own_balancer(
         us.peer.init_upstream = match words {
             [_] => Some(init_upstream),
             [_, word] if bytes(*word) == b"like_round_robin" => Some(init_upstream_like),
+            [_, word] if bytes(*word) == b"denying" => Some(init_upstream_denying),
             _ => return NGX_CONF_ERROR as *mut c_char,
         };
     }
@@ -111,6 +112,35 @@ unsafe extern "C" fn init_like(
 unsafe extern "C" fn get_like(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     // SAFETY: nginx calls this with the data of `init_like`.
     unsafe { choose(pc, (*data.cast::<ngx_http_upstream_rr_peer_data_t>()).peers) }
+}
+
+unsafe extern "C" fn init_upstream_denying(
+    cf: *mut ngx_conf_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this once for an upstream.
+    unsafe {
+        let rc = ngx_http_upstream_init_round_robin(cf, us);
+        (*us).peer.init = Some(init_denying);
+        rc
+    }
+}
+
+/// Its data begins with that of round robin, and no request gets a server: as where `balancer_by_lua_block` exits.
+unsafe extern "C" fn init_denying(
+    r: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this for a live request to the upstream.
+    unsafe {
+        let rc = init_like(r, us);
+        (*(*r).upstream).peer.get = Some(deny);
+        rc
+    }
+}
+
+unsafe extern "C" fn deny(_: *mut ngx_peer_connection_t, _: *mut c_void) -> ngx_int_t {
+    Status::NGX_BUSY.into()
 }
 
 /// Chooses the first server.
