@@ -44,8 +44,10 @@ pub(super) unsafe fn varying<'a>(
     unsafe {
         Varying {
             expires,
-            domain: conf.domain.and_then(|compiled| domain(r, policy, compiled)),
-            path: conf.path.and_then(|compiled| path(r, policy, compiled)),
+            domain: conf
+                .domain
+                .and_then(|compiled| DOMAIN.of(r, policy, compiled)),
+            path: conf.path.and_then(|compiled| PATH.of(r, policy, compiled)),
             tls: is_tls(r),
             same_site: conf.same_site.and_then(|compiled| same_site(r, compiled)),
         }
@@ -69,46 +71,6 @@ unsafe fn is_tls(r: *mut ngx_http_request_t) -> bool {
     }
 }
 
-/// `Domain`, evaluated for this request where it has a variable. A client that says `Host: a;Secure` adds nothing.
-#[cold]
-#[inline(never)]
-unsafe fn domain<'a>(
-    r: *mut ngx_http_request_t,
-    policy: &Policy,
-    compiled: NonNull<ngx_http_complex_value_t>,
-) -> Option<&'a [u8]> {
-    // SAFETY: the request is live, and the compiled value lives as long as the cycle.
-    unsafe {
-        let value = evaluate(r, compiled)?;
-        let checked = Checked {
-            attribute: "domain",
-            legal: "host name",
-            is_legal: is_domain,
-        };
-        checked.of(r, policy, value)
-    }
-}
-
-/// `Path`, evaluated for this request where it has a variable.
-#[cold]
-#[inline(never)]
-unsafe fn path<'a>(
-    r: *mut ngx_http_request_t,
-    policy: &Policy,
-    compiled: NonNull<ngx_http_complex_value_t>,
-) -> Option<&'a [u8]> {
-    // SAFETY: as above.
-    unsafe {
-        let value = evaluate(r, compiled)?;
-        let checked = Checked {
-            attribute: "path",
-            legal: "path",
-            is_legal: is_path,
-        };
-        checked.of(r, policy, value)
-    }
-}
-
 /// An attribute whose value variables say: what is not legal leaves it out.
 struct Checked {
     attribute: &'static str,
@@ -116,19 +78,36 @@ struct Checked {
     is_legal: fn(&[u8]) -> bool,
 }
 
+/// A client that says `Host: a;Secure` adds nothing.
+const DOMAIN: Checked = Checked {
+    attribute: "domain",
+    legal: "host name",
+    is_legal: is_domain,
+};
+
+const PATH: Checked = Checked {
+    attribute: "path",
+    legal: "path",
+    is_legal: is_path,
+};
+
 impl Checked {
+    /// The attribute, evaluated for this request.
+    #[cold]
+    #[inline(never)]
     unsafe fn of<'a>(
         &self,
         r: *mut ngx_http_request_t,
         policy: &Policy,
-        value: &'a [u8],
+        compiled: NonNull<ngx_http_complex_value_t>,
     ) -> Option<&'a [u8]> {
-        if (self.is_legal)(value) {
-            return Some(value);
-        }
-        if !value.is_empty() {
-            // SAFETY: the caller's promise: the request is live.
-            unsafe {
+        // SAFETY: the request is live, and the compiled value lives as long as the cycle.
+        unsafe {
+            let value = evaluate(r, compiled)?;
+            if (self.is_legal)(value) {
+                return Some(value);
+            }
+            if !value.is_empty() {
                 ngx_log_error!(
                     NGX_LOG_ERR,
                     log(r),
