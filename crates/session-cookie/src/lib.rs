@@ -29,6 +29,7 @@ extern crate alloc;
 pub mod action;
 pub mod cookie;
 pub mod id;
+pub mod memory;
 mod name;
 pub mod policy;
 pub mod roster;
