@@ -1,33 +1,23 @@
-//! What the module knows of each upstream and each location, and when it learns it.
+//! What the module knows of the `http` block, of each upstream and of each location.
 
 use core::cell::{Cell, UnsafeCell};
-use core::ffi::{c_char, c_void};
 use core::ptr::NonNull;
 use std::collections::BTreeMap;
 
-use ngx::core::Status;
 use ngx::ffi::{
-    ngx_conf_t, ngx_http_complex_value_t, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
-    ngx_http_upstream_t, ngx_int_t, ngx_module_t,
+    ngx_http_complex_value_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt,
+    ngx_http_upstream_srv_conf_t, ngx_http_upstream_t, ngx_module_t,
 };
-use ngx::http::{
-    HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
-};
-
+use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 use session_cookie::action::Settled;
 use session_cookie::cookie::Rule;
-use session_cookie::policy::{Fallback, Policy};
+use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
 use session_cookie::unreachable::Unreachable;
 
-use crate::directives::hide_cookie::{self, HideDirective};
-use crate::directives::reach;
-use crate::nginx::conf::{self, passed_upstreams};
 use crate::nginx::pool::ALIGNMENT;
 use crate::nginx::variables::CookieVariables;
-use crate::servers::Servers;
-use crate::{request, response};
+use crate::upstream::servers::Servers;
 
 /// The module, as nginx sees it.
 pub(crate) struct Sticky;
@@ -45,6 +35,13 @@ pub(crate) struct MainConf {
     pub(crate) no_fallback: bool,
     /// The variables that show cookies.
     pub(crate) cookie_variables: CookieVariables,
+}
+
+/// An upstream that such a directive names, to be checked when all upstreams are known.
+pub(crate) struct HideDirective {
+    pub(crate) directive: &'static [u8],
+    pub(crate) upstream: &'static [u8],
+    pub(crate) place: (&'static [u8], usize),
 }
 
 /// What a `server` line said to us.
@@ -139,9 +136,6 @@ pub(crate) struct LocationConf {
     pub(crate) silent: bool,
 }
 
-/// The last phase before content.
-const PHASE: usize = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize;
-
 // ngx makes them in memory of a pool.
 const _: () = assert!(
     align_of::<MainConf>() <= ALIGNMENT
@@ -155,73 +149,6 @@ impl HttpModule for Sticky {
         // SAFETY: nginx writes to it only before and after the calls that read it.
         unsafe { &*module }
     }
-
-    unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-        // SAFETY: nginx calls this once in the http block, when all of it was read.
-        unsafe {
-            hide_cookie::check(cf);
-            reach::check(cf);
-
-            // Whatever this configuration says: after a reload that fails the master keeps the filters
-            // of the last configuration that it read, not of the one that is in force.
-            response::install();
-
-            let (Some(main), Some(core)) = (
-                Sticky::main_conf_mut(&*cf),
-                NgxHttpCoreModule::main_conf_mut(&*cf),
-            ) else {
-                return Status::NGX_ERROR.into();
-            };
-            for us in conf::upstreams(cf) {
-                let upstream = upstream_conf_mut(us);
-                let policy = upstream.policy.as_ref();
-                let is_strict = policy.is_some_and(|policy| policy.fallback != Fallback::On);
-                upstream.may_be_strict = is_strict || main.no_fallback;
-            }
-            if !main.hides {
-                return Status::NGX_OK.into();
-            }
-            main.cookie_variables = CookieVariables::of(core);
-
-            let phase = core.phases.get_mut(PHASE);
-            let Some(phase) = phase else {
-                return Status::NGX_ERROR.into();
-            };
-            let handler = ngx::ffi::ngx_array_push(&raw mut phase.handlers)
-                .cast::<ngx::ffi::ngx_http_handler_pt>();
-            if handler.is_null() {
-                return Status::NGX_ERROR.into();
-            }
-            *handler = Some(request::handler);
-        }
-        Status::NGX_OK.into()
-    }
-}
-
-/// Runs after those of the modules that pass requests, because all filters stand after them.
-pub(crate) unsafe extern "C" fn merge_loc_conf(
-    cf: *mut ngx_conf_t,
-    outer: *mut c_void,
-    inner: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: both are configurations that create_loc_conf() made.
-    unsafe {
-        let outer = &*outer.cast::<LocationConf>();
-        let location = &mut *inner.cast::<LocationConf>();
-        if location.hide_upstreams.is_empty() {
-            location.hide_upstreams.clone_from(&outer.hide_upstreams);
-        }
-        location.no_fallback |= outer.no_fallback;
-        location.silent |= outer.silent;
-        let passed = passed_upstreams(cf);
-        location.hides = hide_cookie::rules(cf, &passed, &location.hide_upstreams);
-        if let Some(main) = Sticky::main_conf_mut(&*cf) {
-            reach::note(cf, main, &passed, &location.hide_upstreams);
-            main.hides |= !location.hides.is_empty();
-            main.no_fallback |= location.no_fallback;
-        }
-    }
-    conf::OK
 }
 
 // SAFETY: the types are those that the create_*_conf() above make.

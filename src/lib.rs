@@ -9,18 +9,16 @@
 //!   other modules (`HTTP_AUX_FILTER`), whatever the order of `load_module`. nginx calls header filters from the
 //!   last to the first: our cookie is among the fields of the response before any of them sees it.
 //!
-//! A request meets [`request`], [`balancer`] and [`response`], in this order.
+//! A request meets [`filters::hide`], [`upstream::balancer`] and [`filters::set_cookie`], in this order.
 
 #![warn(missing_docs)]
 
-mod balancer;
 mod conf;
 mod directives;
-mod hidden;
+mod filters;
+mod module;
 mod nginx;
-mod request;
-mod response;
-mod servers;
+mod upstream;
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -29,13 +27,12 @@ use ngx::ffi::{ngx_http_module_t, ngx_module_t, NGX_HTTP_MODULE};
 use ngx::http::HttpModule;
 
 use conf::Sticky;
-use directives::server;
 
 static mut SERVER_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
     postconfiguration: None,
     create_main_conf: None,
-    init_main_conf: Some(server::init_main_conf),
+    init_main_conf: Some(module::init_main_conf),
     create_srv_conf: None,
     merge_srv_conf: None,
     create_loc_conf: None,
@@ -54,13 +51,13 @@ pub static mut ngx_http_session_sticky_server_module: ngx_module_t = ngx_module_
 
 static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
-    postconfiguration: Some(Sticky::postconfiguration),
+    postconfiguration: Some(module::postconfiguration),
     create_main_conf: Some(Sticky::create_main_conf),
     init_main_conf: None,
     create_srv_conf: Some(Sticky::create_srv_conf),
     merge_srv_conf: None,
     create_loc_conf: Some(Sticky::create_loc_conf),
-    merge_loc_conf: Some(conf::merge_loc_conf),
+    merge_loc_conf: Some(module::merge_loc_conf),
 };
 
 /// Session persistence: directives, the choice of a server, and the filters.

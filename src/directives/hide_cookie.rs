@@ -10,16 +10,9 @@ use ngx::{ngx_conf_log_error, ngx_log_error};
 use session_cookie::cookie::Rule;
 use session_cookie::policy::Policy;
 
-use crate::conf::{upstream_conf, LocationConf, Sticky};
+use crate::conf::{upstream_conf, HideDirective, LocationConf, Sticky};
 use crate::nginx::conf::{self, place, upstreams, words};
 use crate::nginx::{bytes, Printable};
-
-/// An upstream that such a directive names, to be checked when all upstreams are known.
-pub(crate) struct HideDirective {
-    directive: &'static [u8],
-    upstream: &'static [u8],
-    place: (&'static [u8], usize),
-}
 
 pub(crate) unsafe extern "C" fn hide_cookie(
     cf: *mut ngx_conf_t,

@@ -11,9 +11,9 @@ use core::ffi::{c_char, c_void};
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_init_round_robin, NGX_LOG_EMERG};
 use ngx::ngx_conf_log_error;
 
-use crate::balancer;
 use crate::conf::{upstream_conf, upstream_conf_mut, Keepalive};
 use crate::nginx::conf::{self, current_upstream, hand_over};
+use crate::upstream::chain;
 
 pub(crate) unsafe extern "C" fn keepalive(
     cf: *mut ngx_conf_t,
@@ -36,7 +36,7 @@ pub(crate) unsafe extern "C" fn keepalive(
             .peer
             .init_upstream
             .or(Some(ngx_http_upstream_init_round_robin));
-        (*us).peer.init_upstream = Some(balancer::init_upstream_inside);
+        (*us).peer.init_upstream = Some(chain::init_upstream_inside);
         let result = hand_over(cf, module, b"keepalive").unwrap_or(conf::ERROR);
         upstream_conf_mut(us).chain.keepalive = Some(Keepalive {
             inside,

@@ -7,7 +7,7 @@ pub(crate) mod keepalive;
 pub(crate) mod reach;
 pub(crate) mod server;
 pub(crate) mod session_sticky;
-mod shared_ids;
+pub(crate) mod shared_ids;
 mod warnings;
 
 use core::ptr;

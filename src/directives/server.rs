@@ -12,10 +12,8 @@ use session_cookie::policy::Policy;
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::is_cookie_value;
 
-use crate::balancer;
 use crate::conf::{upstream_conf, upstream_conf_mut, ServerConf};
-use crate::directives::shared_ids;
-use crate::nginx::conf::{self, current_upstream, declared_at, hand_over, upstreams, words};
+use crate::nginx::conf::{self, current_upstream, declared_at, hand_over, words};
 use crate::nginx::{bytes, Printable};
 
 pub(crate) unsafe extern "C" fn server(
@@ -140,37 +138,8 @@ unsafe fn note(cf: *mut ngx_conf_t, said: ServerConf) {
     }
 }
 
-/// Puts the module into the chain of every upstream with a policy, before nginx prepares them: all
-/// directives were read, in whatever order they stood.
-pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_void) -> *mut c_char {
-    // SAFETY: nginx calls this once in the http block, before the same function of the upstream module.
-    unsafe {
-        for us in upstreams(cf).filter(|us| upstream_conf(*us).policy.is_some()) {
-            if has_own_sticky(cf, us) {
-                // All was read: "cf" is at the end of the block, which is no place to point at.
-                let (file, line) = declared_at(us);
-                ngx_log_error!(
-                    NGX_LOG_EMERG,
-                    (*cf).log,
-                    "\"{}\" and nginx's own \"sticky\" are both given, remove one of them from \
-                     upstream \"{}\" in {}:{}",
-                    upstream_conf(us).directive,
-                    (*us).host,
-                    Printable(file),
-                    line
-                );
-                return conf::ERROR;
-            }
-            shared_ids::check(cf, us);
-            balancer::install(us);
-        }
-        upstreams(cf).for_each(|us| check_ids(cf, us));
-    }
-    conf::OK
-}
-
 /// Warns of `id=` that nothing reads.
-unsafe fn check_ids(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) {
+pub(crate) unsafe fn check_ids(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) {
     // SAFETY: all directives of an explicit upstream were read.
     unsafe {
         let conf = upstream_conf(us);
@@ -193,7 +162,10 @@ unsafe fn check_ids(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) 
 
 /// Has the upstream nginx's own `sticky` (1.29.6 and newer)? Its configuration begins with what it
 /// stands before.
-unsafe fn has_own_sticky(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) -> bool {
+pub(crate) unsafe fn has_own_sticky(
+    cf: *mut ngx_conf_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> bool {
     // SAFETY: an explicit upstream has a configuration of every http module, or null.
     unsafe {
         let Some(module) = conf::module(cf, c"ngx_http_upstream_sticky_module") else {

@@ -5,7 +5,8 @@ use core::fmt::{self, Display};
 use ngx::ffi::{ngx_localtime, ngx_tm_t, time_t};
 use session_cookie::roster::Named;
 
-use super::{is_strict, servers_of, strict, Visit};
+use super::strict;
+use super::visit::{is_strict, servers_of, Visit};
 use crate::nginx::peers::{condition, Failures, Peers, Reason};
 use crate::nginx::Printable;
 

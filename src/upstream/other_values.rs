@@ -3,13 +3,13 @@
 
 use ngx::ffi::ngx_peer_connection_t;
 use session_cookie::action::settled;
-use session_cookie::verdict::{
-    judged_values, read_accepted_value, read_transferred_value, read_value, Reading,
-};
+use session_cookie::verdict::{judged_values, Reading};
 
-use super::{accepted_server, is_first_try, now, Candidate, Here, Visit};
+use super::bind;
+use super::known::edition;
+use super::lookup::read_one;
+use super::visit::{is_first_try, Visit};
 use crate::nginx::headers_in::View;
-use crate::servers::{edition, Form};
 
 /// Chooses a server by another cookie of the name. `false`: none names one that can be had, and the visit is as it was.
 pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
@@ -20,7 +20,7 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
         let values = judged_values(fields.values(), visit.policy);
         for (number, value) in (1..).zip(values).skip(usize::from(first.values_seen)) {
             let mut reading = Reading::NONE;
-            let Some(named) = read(visit, value, &mut reading) else {
+            let Some(named) = read_one(visit, value, &mut reading) else {
                 continue;
             };
             if first
@@ -50,32 +50,5 @@ pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> 
 #[inline(never)]
 unsafe fn bind_out_of_line(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
     // SAFETY: as there.
-    unsafe { super::bind(visit, pc) }
-}
-
-/// Judges one value, in our own form and in those that are accepted.
-pub(super) unsafe fn read(
-    visit: &Visit,
-    value: &'static [u8],
-    reading: &mut Reading<'static>,
-) -> Option<Candidate> {
-    // SAFETY: the request is live.
-    unsafe {
-        let policy = visit.policy;
-        let here = Here::of(visit, visit.conf);
-        let found = read_value(value, policy, here, now, reading).or_else(|| {
-            let delimiter = policy.transfer.as_ref()?;
-            read_transferred_value(value, delimiter, &here, reading)
-        });
-        if let Some((first, member)) = found {
-            return Some(Candidate::first(Form::Own, first, member));
-        }
-        if policy.accept.is_empty() {
-            return None;
-        }
-        let find = |id: &[u8]| accepted_server(visit, id);
-        let (named, ours) = read_accepted_value(value, policy, &find, now(), false, reading)?;
-        reading.session.id = ours;
-        Some(named)
-    }
+    unsafe { bind::bind(visit, pc) }
 }

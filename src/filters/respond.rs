@@ -1,86 +1,24 @@
-//! The header filter: adds our cookie to the answer, or edits the server's.
+//! What one visit does to the response: the cookie is added, or that of the server is edited.
 
-mod attributes;
-mod chain;
-
-use ngx::core::Status;
-use ngx::ffi::{
-    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_header_filter, ngx_int_t,
-    ngx_time, NGX_LOG_WARN,
-};
+use ngx::ffi::{ngx_http_request_t, ngx_time, NGX_LOG_WARN};
 use ngx::ngx_log_error;
-use session_cookie::action::{respond, Action, Settled};
+use session_cookie::action::{respond, Action};
 use session_cookie::policy::Policy;
 use session_cookie::session::Session;
 use session_cookie::set_cookie::{self, Template, Varying, DATE};
 use session_cookie::verdict::transferred;
 
-use crate::balancer::Visit;
+use super::attributes;
 use crate::conf::upstream_conf;
 use crate::nginx::headers_in::{OutOfMemory, View};
-use crate::nginx::headers_out::{set_cookies, sets_any, SetCookie};
+use crate::nginx::headers_out::{set_cookies, SetCookie};
 use crate::nginx::pool::{self, Text};
 use crate::nginx::{log, Printable};
-
-/// The filter after us. nginx sets the chain anew for each configuration.
-static mut NEXT: ngx_http_output_header_filter_pt = None;
-
-/// Takes our place in the chain of header filters.
-///
-/// # Safety
-///
-/// Called once a configuration, from `postconfiguration`.
-pub(crate) unsafe fn install() {
-    // SAFETY: nginx has one thread, and reads the chain only when it serves requests.
-    unsafe {
-        NEXT = ngx_http_top_header_filter;
-        ngx_http_top_header_filter = Some(filter);
-    }
-}
-
-unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls this with a live request whose header is about to be sent.
-    unsafe {
-        if let Some(visit) = Visit::of(r) {
-            visit.note_header();
-            if visit.settled() != Settled::Yes {
-                return filter_unsettled(r, visit);
-            }
-        }
-        pass_on(r)
-    }
-}
-
-/// The same if it is not known that the session needs nothing. Apart, so that what mostly happens takes no
-/// registers.
-#[inline(never)]
-unsafe fn filter_unsettled(r: *mut ngx_http_request_t, visit: &Visit) -> ngx_int_t {
-    // SAFETY: as above.
-    unsafe {
-        let needs_nothing = visit.settled() == Settled::UnlessSet && !sets_any(r);
-        if !needs_nothing {
-            let answered = if chain::may_have_gone_on(r) {
-                chain::answer_all(r, visit)
-            } else {
-                answer(r, visit)
-            };
-            if answered.is_err() {
-                return Status::NGX_ERROR.into();
-            }
-        }
-        pass_on(r)
-    }
-}
-
-/// Calls the filter after us.
-unsafe fn pass_on(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: as above; only the start of a configuration writes to it.
-    unsafe { NEXT.map_or(Status::NGX_OK.into(), |next| next(r)) }
-}
+use crate::upstream::visit::Visit;
 
 /// Does for the session what the server's response calls for.
 #[inline(never)]
-unsafe fn answer(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfMemory> {
+pub(super) unsafe fn answer(r: *mut ngx_http_request_t, visit: &Visit) -> Result<(), OutOfMemory> {
     // SAFETY: the request is live, and its header was not sent.
     unsafe {
         let Some(served) = visit.answered_by() else {
@@ -200,7 +138,7 @@ unsafe fn insert(
 
 /// Takes the fields out in which the server sets the cookie.
 #[inline(never)]
-unsafe fn remove_own(r: *mut ngx_http_request_t, policy: &'static Policy) {
+pub(super) unsafe fn remove_own(r: *mut ngx_http_request_t, policy: &'static Policy) {
     // SAFETY: as in `own`.
     unsafe { own(r, policy).for_each(SetCookie::remove) }
 }

@@ -1,86 +1,13 @@
-//! The servers of an upstream as this worker knows them: id → server, and server → id.
-
-mod count;
+//! Which servers an upstream has: they are counted anew when nginx has changed them.
 
 use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_time, ngx_uint_t, time_t};
-use session_cookie::roster::{Member, Named, Roster};
+use session_cookie::roster::Roster;
 
+use super::count;
+use super::servers::{Edition, Servers};
 use crate::conf::UpstreamConf;
 use crate::nginx::census::Shape;
-use crate::nginx::peers::{Peer, Peers};
-
-/// Which count of an upstream's servers: what a request remembers of one means nothing in another, and may be gone.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) struct Edition(u64);
-
-impl Edition {
-    /// Before any was counted.
-    pub(crate) const NONE: Self = Edition(0);
-}
-
-/// The servers of one generation.
-pub(crate) struct Servers {
-    /// What a request compares with its own: none has that of an upstream that is [watched](UpstreamConf::watched).
-    generation: ngx_uint_t,
-    /// That in which they were counted.
-    counted: ngx_uint_t,
-    /// Of the primary servers.
-    shape: Shape,
-    edition: Edition,
-    /// By the ids of our own cookies.
-    pub(crate) own: Roster<Peer>,
-    /// By their ids in each of the forms that `accept=` lists.
-    accepted: Vec<Roster<Peer>>,
-    /// When a request last asked for them, in an upstream that is watched.
-    asked: time_t,
-}
-
-impl Default for Servers {
-    /// Those of no generation.
-    fn default() -> Self {
-        Servers {
-            generation: ngx_uint_t::MAX,
-            counted: ngx_uint_t::MAX,
-            shape: Shape::NONE,
-            edition: Edition::NONE,
-            own: Roster::default(),
-            accepted: Vec::new(),
-            asked: 0,
-        }
-    }
-}
-
-/// Which of the rosters: our own, or that of the accepted form of this number.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Form {
-    Own,
-    Accepted(u16),
-}
-
-impl Servers {
-    /// Which count they are of.
-    #[inline(always)]
-    pub(crate) fn edition(&self) -> Edition {
-        self.edition
-    }
-
-    /// The servers by their ids in this form.
-    #[inline]
-    pub(crate) fn by(&self, form: Form) -> Option<&Roster<Peer>> {
-        match form {
-            Form::Own => Some(&self.own),
-            Form::Accepted(number) => self.accepted.get(usize::from(number)),
-        }
-    }
-
-    /// The servers that an id in any accepted form names: the form that is listed first wins.
-    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(Form, Named, &Member<Peer>)> {
-        (0..).zip(&self.accepted).find_map(|(number, roster)| {
-            let first = roster.find(id)?;
-            Some((Form::Accepted(number), first, roster.member(first)?))
-        })
-    }
-}
+use crate::nginx::peers::Peers;
 
 /// The servers of this generation, counted anew if it is another than the last one, or if the list is.
 ///

@@ -7,11 +7,11 @@ use core::ptr;
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_state_t};
 use session_cookie::policy::Mode;
 
-use super::{answer, remove_own};
-use crate::balancer::Visit;
+use super::respond::{answer, remove_own};
 use crate::nginx::headers_in::OutOfMemory;
 use crate::nginx::headers_out::{came_with, set_cookies};
 use crate::nginx::pool;
+use crate::upstream::visit::Visit;
 
 /// Did the request go to several upstreams, or to several servers?
 pub(super) unsafe fn may_have_gone_on(r: *mut ngx_http_request_t) -> bool {

@@ -5,7 +5,7 @@ use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
 use session_cookie::cookie::{values, Hide, PREFIX_END};
 
-use crate::balancer::Visit;
+use super::visit::Visit;
 use crate::conf::upstream_conf;
 use crate::nginx::headers_in::View;
 use crate::nginx::{log, Printable};

@@ -6,7 +6,8 @@ use session_cookie::cookie::values;
 use session_cookie::policy::{Mode, Rebind};
 use session_cookie::verdict::Verdict;
 
-use super::{served, servers_of, Stage, Visit};
+use super::served::served;
+use super::visit::{servers_of, Stage, Visit};
 use crate::nginx::headers_in::View;
 use crate::nginx::peers::{take_out_of_line, Failures, Peers};
 

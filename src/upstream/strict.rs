@@ -9,7 +9,8 @@ use ngx::ffi::{ngx_http_upstream_t, ngx_peer_connection_t, ngx_uint_t};
 use session_cookie::roster::{Member, Named, Roster};
 use session_cookie::unreachable::Unreachable;
 
-use super::{note_bound, now, servers_of, Candidate, Visit};
+use super::served::note_bound;
+use super::visit::{now, servers_of, Candidate, Visit};
 use crate::nginx::peers::{condition, take_out_of_line, Address, Failures, Peer, Peers};
 
 /// Chooses a server that the cookie names and that was not chosen before: the first that nginx's balancers would

@@ -13,7 +13,10 @@ use ngx::ffi::{
 };
 use ngx::http::HttpModule;
 
-use super::{get, stand_aside, Stage, Visit, BUSY, DONE, ERROR, OK};
+use super::balancer::{self, get};
+use super::foreign::stand_aside;
+use super::visit::{Stage, Visit};
+use super::{BUSY, DONE, ERROR, OK};
 use crate::conf::{upstream_conf, Sticky};
 use crate::nginx::peers::{forget_check, PeerData};
 
@@ -32,7 +35,7 @@ pub(super) unsafe extern "C" fn init_peer(
     unsafe {
         let context = (*r).ctx.add(Sticky::module().ctx_index);
         let before = *context;
-        let rc = super::init_peer(r, us);
+        let rc = balancer::init_peer(r, us);
         let peer = &raw mut (*(*r).upstream).peer;
         if rc != OK || upstream_conf(us).is_proven.get() || !follows_cookie(peer) {
             return rc;
@@ -76,7 +79,7 @@ unsafe fn prove(
         (*peer).connection = ptr::null_mut();
         (*peer).data = ptr::null_mut();
         if may_follow {
-            super::init_peer(r, us)
+            balancer::init_peer(r, us)
         } else {
             init(r, us)
         }

@@ -10,7 +10,7 @@ use session_cookie::roster::{Member, Roster};
 use session_cookie::session::may_stand_in_id;
 use session_cookie::text::{is_cookie_value, Sink};
 
-use super::Servers;
+use super::servers::Servers;
 use crate::conf::{ServerConf, UpstreamConf};
 use crate::nginx::bytes;
 use crate::nginx::census::{each, Changed, Known, Shape};
@@ -20,7 +20,7 @@ use crate::nginx::peers::{Peer, Peers};
 ///
 /// # Safety
 ///
-/// As for [`super::servers`].
+/// As for [`super::known::servers`].
 pub(super) unsafe fn count(
     us: *mut ngx_http_upstream_srv_conf_t,
     conf: &UpstreamConf,

@@ -1,0 +1,7 @@
+//! What is done to the request before content ([`hide`]), and to the response ([`set_cookie`]).
+
+mod attributes;
+mod chain;
+pub(crate) mod hide;
+mod respond;
+pub(crate) mod set_cookie;

@@ -1,0 +1,30 @@
+//! Why a server that was tried did not serve the request.
+
+use core::fmt::{self, Display};
+
+/// Why a server that was tried did not serve the request.
+#[derive(Clone, Copy)]
+pub(super) enum Failure {
+    /// It was refused, or its TLS handshake failed.
+    Connection,
+    /// The same, within `proxy_connect_timeout`.
+    ConnectionTimedOut,
+    /// There was no response in time.
+    TimedOut,
+    /// A response with this status asked for another server (`proxy_next_upstream`).
+    Status(u16),
+    /// The connection ended early, or the response was none.
+    Response,
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Connection => f.write_str("connection failed"),
+            Failure::ConnectionTimedOut => f.write_str("connection timed out"),
+            Failure::TimedOut => f.write_str("timed out"),
+            Failure::Status(status) => write!(f, "status {status}"),
+            Failure::Response => f.write_str("no valid response"),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Around the balancer of an upstream: the cookie chooses the server, or leaves it to the balancer.
+//!
+//! In the order in which nginx calls it: [`chain`] prepares an upstream once; [`balancer`] prepares each request, in which
+//! [`lookup`] reads the cookie, and gets a server as often as the request is tried; [`release`] frees it. [`visit`] is the
+//! state of a request in between.
+
+mod balancer;
+mod bind;
+pub(crate) mod chain;
+mod count;
+mod exposed;
+mod failure;
+mod foreign;
+mod known;
+mod lend;
+mod lookup;
+mod other_values;
+mod proof;
+mod release;
+mod served;
+pub(crate) mod servers;
+mod strict;
+mod tls;
+mod unavailable;
+pub(crate) mod visit;
+
+use ngx::core::Status;
+use ngx::ffi::ngx_int_t;
+
+pub(super) const OK: ngx_int_t = Status::NGX_OK.0;
+
+pub(super) const DONE: ngx_int_t = Status::NGX_DONE.0;
+
+pub(super) const BUSY: ngx_int_t = Status::NGX_BUSY.0;
+
+pub(super) const ERROR: ngx_int_t = Status::NGX_ERROR.0;

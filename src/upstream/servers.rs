@@ -1,0 +1,80 @@
+//! The servers of an upstream as a worker knows them: id → server, and server → id.
+
+use ngx::ffi::{ngx_uint_t, time_t};
+use session_cookie::roster::{Member, Named, Roster};
+
+use crate::nginx::census::Shape;
+use crate::nginx::peers::Peer;
+
+/// Which count of an upstream's servers: what a request remembers of one means nothing in another, and may be gone.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct Edition(pub(super) u64);
+
+impl Edition {
+    /// Before any was counted.
+    pub(crate) const NONE: Self = Edition(0);
+}
+
+/// The servers of one generation.
+pub(crate) struct Servers {
+    /// What a request compares with its own: none has that of an upstream that is [watched](UpstreamConf::watched).
+    pub(super) generation: ngx_uint_t,
+    /// That in which they were counted.
+    pub(super) counted: ngx_uint_t,
+    /// Of the primary servers.
+    pub(super) shape: Shape,
+    pub(super) edition: Edition,
+    /// By the ids of our own cookies.
+    pub(crate) own: Roster<Peer>,
+    /// By their ids in each of the forms that `accept=` lists.
+    pub(super) accepted: Vec<Roster<Peer>>,
+    /// When a request last asked for them, in an upstream that is watched.
+    pub(super) asked: time_t,
+}
+
+impl Default for Servers {
+    /// Those of no generation.
+    fn default() -> Self {
+        Servers {
+            generation: ngx_uint_t::MAX,
+            counted: ngx_uint_t::MAX,
+            shape: Shape::NONE,
+            edition: Edition::NONE,
+            own: Roster::default(),
+            accepted: Vec::new(),
+            asked: 0,
+        }
+    }
+}
+
+/// Which of the rosters: our own, or that of the accepted form of this number.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Form {
+    Own,
+    Accepted(u16),
+}
+
+impl Servers {
+    /// Which count they are of.
+    #[inline(always)]
+    pub(crate) fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// The servers by their ids in this form.
+    #[inline]
+    pub(crate) fn by(&self, form: Form) -> Option<&Roster<Peer>> {
+        match form {
+            Form::Own => Some(&self.own),
+            Form::Accepted(number) => self.accepted.get(usize::from(number)),
+        }
+    }
+
+    /// The servers that an id in any accepted form names: the form that is listed first wins.
+    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(Form, Named, &Member<Peer>)> {
+        (0..).zip(&self.accepted).find_map(|(number, roster)| {
+            let first = roster.find(id)?;
+            Some((Form::Accepted(number), first, roster.member(first)?))
+        })
+    }
+}
