@@ -9,6 +9,7 @@
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
+. build/cargo.sh
 
 mode=${MODE:-plain}
 case $mode in
@@ -20,23 +21,15 @@ sh build/deps.sh
 sh build/test-deps.sh
 # clang's own runtime, which a package apart has
 runtime=libclang-rt-$(clang -dumpversion | cut -d . -f 1)-dev
-if [ -n "$(missing_packages "$runtime")" ]; then
-    say "-- installing, to test: $runtime"
-    install_packages "$runtime"
-fi
-cargo +nightly --version >/dev/null 2>&1 ||
-    die "AddressSanitizer needs Rust's nightly toolchain:" "rustup toolchain install nightly"
+need_packages "to test" "$runtime"
+need_nightly AddressSanitizer
 
 dir=objs/asan
 target=${CARGO_TARGET_DIR:-target}/asan
-probe=ngx_http_upstream_probe_module
 # What is built for a target that is named: not the build scripts and macros, which run here.
 triple=$(rustc +nightly -vV | sed -n 's/^host: //p')
-temporary=$(mktemp -d)
-trap 'rm -rf "$temporary"' EXIT
-trap 'exit 130' INT TERM
-messages=$temporary/messages
-reports=$temporary/reports
+make_scratch asan
+reports=$scratch/reports
 mkdir "$reports"
 
 # NGX_DEBUG_PALLOC, a switch of nginx's own, makes each allocation from a pool a malloc: what reads or
@@ -48,20 +41,15 @@ CC=clang \
     NGX_LDFLAGS=-fsanitize=address \
     RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes" \
     CARGO_PROFILE_RELEASE_DEBUG=1 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_LTO=off \
-    CARGO_TARGET_DIR=$target \
-    cargo +nightly build --locked --release --target "$triple" --package "$module" --package "$probe" \
-    --features vendored --message-format=json-render-diagnostics >"$messages"
+    CARGO_TARGET_DIR=$target RUSTUP_TOOLCHAIN=nightly \
+    cargo_build --release --target "$triple" --package "$module" --package "$probe" --features vendored
 
-# cargo tells in JSON where it put things, as in module.sh.
-out_dir=$(sed -n '/"build-script-executed"/s/.*[#/]nginx-sys[@#].*"out_dir":"\([^"]*\)".*/\1/p' "$messages")
-[ -x "$out_dir/objs/nginx" ] || die "cargo did not say where it built nginx"
-touch -r "$out_dir/../invoked.timestamp" "$out_dir/objs/Makefile" "$out_dir/objs/ngx_auto_config.h"
+nginx=$(built_nginx)
 mkdir -p "$dir"
-install -m 755 "$out_dir/objs/nginx" "$dir/nginx"
+install -m 755 "$nginx" "$dir/nginx"
 for name in "$module" "$probe"; do
-    built=$(sed -n '/"compiler-artifact"/s/.*"\([^"]*\/lib'"$name"'\.so\)".*/\1/p' "$messages")
-    [ -f "$built" ] || die "cargo did not say where it built $name"
-    install -m 644 "$built" "$dir/$name.so"
+    so=$(built "lib$name.so")
+    install -m 644 "$so" "$dir/$name.so"
 done
 
 # No leaks: nginx frees almost nothing when it ends, and with NGX_DEBUG_PALLOC all of that is a leak of

@@ -7,8 +7,4 @@ cd "$(dirname "$0")/.."
 command -v apt-get >/dev/null || die "not a Debian: install HAProxy, wrk and valgrind"
 
 # wrk: load; haproxy: what we are compared to
-missing=$(missing_packages wrk haproxy)
-[ -n "$missing" ] || exit 0
-say "-- installing, to benchmark:$missing"
-# shellcheck disable=SC2086 # a list of words
-install_unstarted $missing
+need_packages "to benchmark" wrk haproxy

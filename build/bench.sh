@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . build/lib.sh
 
 so=objs/$module.so
-[ -f "$so" ] || die "there is no $so: run make"
+need_built "$so"
 
 own=${BENCH_NGINX:-}
 if [ -z "$own" ] && [ -z "${BENCH_QUICK:-}" ]; then

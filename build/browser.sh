@@ -8,24 +8,9 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-missing=$(missing_packages chromium chromium-driver openssl iproute2 util-linux python3 python3-venv)
-if [ -n "$missing" ]; then
-    say "-- installing, to test:$missing"
-    # shellcheck disable=SC2086 # a list of words
-    install_unstarted $missing
-fi
-
-dir=target/browser
-wanted=tests/browser/requirements.txt
-if ! cmp -s "$wanted" "$dir/requirements.txt"; then
-    say "-- installing, to test: $(tr '\n' ' ' <"${wanted%.txt}.in")"
-    rm -rf "$dir"
-    /usr/bin/python3 -m venv "$dir"
-    "$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
-        --requirement "$wanted"
-    cp "$wanted" "$dir/"
-fi
+need_packages "to test" chromium chromium-driver openssl iproute2 util-linux python3 python3-venv
+need_python target/browser tests/browser/requirements.txt "to test"
 
 export SCREENSHOTS="${SCREENSHOTS:-}"
 # shellcheck disable=SC2086 # a list of words
-exec sh build/lab.sh "$dir/bin/python" -B tests/browser/run.py ${BROWSER:-}
+exec sh build/lab.sh target/browser/bin/python -B tests/browser/run.py ${BROWSER:-}

@@ -6,33 +6,31 @@
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
+. build/cargo.sh
 
 so=objs/$module.so
-[ -f "$so" ] || die "there is no $so: run make"
+need_built "$so"
 command -v valgrind >/dev/null || die "valgrind is missing: make test-deps"
 
 if [ "${BUDGET:-}" = write ]; then
     exec python3 -B benches/budget.py objs/nginx "$so" write
 fi
 
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM
+make_scratch budget
 
 say "-- budget: instructions of a request over its base"
 status=0
-python3 -B benches/budget.py objs/nginx "$so" failed "$dir/failed" || status=$?
-[ -s "$dir/failed" ] || exit "$status"
+python3 -B benches/budget.py objs/nginx "$so" failed "$scratch/failed" || status=$?
+[ -s "$scratch/failed" ] || exit "$status"
 
 # The module is stripped. With names of functions and files it is the same code.
 say "-- building once more with symbols, to say where the instructions go"
 unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
-    cargo build --locked --release --features vendored --message-format=json-render-diagnostics \
-    >"$dir/messages"
-built=$(sed -n '/"compiler-artifact"/s/.*"\([^"]*\/lib'"$module"'\.so\)".*/\1/p' "$dir/messages")
-cp "$built" "$dir/$module.so"
-python3 -B benches/budget.py objs/nginx "$dir/$module.so" explain "$dir/failed"
+    cargo_build --release --features vendored
+built=$(built "lib$module.so")
+cp "$built" "$scratch/$module.so"
+python3 -B benches/budget.py objs/nginx "$scratch/$module.so" explain "$scratch/failed"
 
 say
 die "a request costs more than benches/budget.txt allows, or calls malloc more often than its base" \

@@ -9,34 +9,20 @@
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
+. build/cargo.sh
 
 dir=$(module_dir)
-if is_vendored; then nginx=objs/nginx; else nginx=$NGINX_BINARY; fi
-for so in "$dir/$module.so" "$dir/ngx_http_upstream_probe_module.so"; do
-    [ -f "$so" ] || die "there is no $so: run make chaos${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
-done
+nginx=$(tested_nginx)
+need_built "$dir/$module.so" chaos
+need_built "$dir/$probe.so" chaos
 
 # Not in the release profile, whose optimizations over all crates take longer than the run.
-messages=$(mktemp)
-trap 'rm -f "$messages"' EXIT
 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only \
-    cargo build --locked --package chaos --message-format=json-render-diagnostics >"$messages"
-chaos=$(sed -n '/"compiler-artifact"/s/.*"executable":"\([^"]*\/chaos\)".*/\1/p' "$messages")
-rm -f "$messages"
-[ -x "$chaos" ] || die "cargo did not say where it built tests/chaos"
-
-# In a network of its own, where the system allows it: no port is taken, and nothing is seen of it.
-isolate=
-for way in 'unshare --net' 'unshare --net --map-root-user'; do
-    $way ip link set lo up 2>/dev/null && isolate=$way && break
-done
+    cargo_build --package chaos
+chaos=$(built chaos)
 
 say "-- chaos for ${CHAOS_SECONDS:=60} seconds, on $nginx ($(nginx_version "$nginx"))"
-set -- "$chaos" --nginx "$nginx" --module "$dir/$module.so" \
-    --probe "$dir/ngx_http_upstream_probe_module.so" \
+# In a network of its own: no port is taken, and nothing is seen of it.
+# shellcheck disable=SC2046 # a list of words
+exec $(own_network) "$chaos" --nginx "$nginx" --module "$dir/$module.so" --probe "$dir/$probe.so" \
     --seconds "$CHAOS_SECONDS" ${CHAOS_SEED:+--seed "$CHAOS_SEED"} "$@"
-[ -z "$isolate" ] || {
-    # shellcheck disable=SC2016,SC2086 # for the inner shell; a list of words
-    set -- $isolate sh -c 'ip link set lo up && exec "$@"' sh "$@"
-}
-exec "$@"

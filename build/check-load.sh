@@ -6,19 +6,18 @@ cd "$(dirname "$0")/.."
 
 nginx=$1
 so=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+make_scratch load
 
 # No http {}: its defaults name folders that only root can make.
-mkdir "$dir/logs"
-cat >"$dir/nginx.conf" <<END
+mkdir "$scratch/logs"
+cat >"$scratch/nginx.conf" <<END
 load_module "$so";
-pid "$dir/nginx.pid";
+pid "$scratch/nginx.pid";
 error_log stderr;
 events {}
 END
 
-"$nginx" -t -q -e stderr -p "$dir/" -c "$dir/nginx.conf" >"$dir/output" 2>&1 || {
-    cat "$dir/output" >&2
+"$nginx" -t -q -e stderr -p "$scratch/" -c "$scratch/nginx.conf" >"$scratch/output" 2>&1 || {
+    cat "$scratch/output" >&2
     die "$nginx does not load $2"
 }

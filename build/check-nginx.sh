@@ -18,10 +18,10 @@ root=$(pwd)
 mode=${MODE:-plain}
 jobs=${JOBS:-$(nproc)}
 so=${CHECK_MODULE:-$(module_dir)/$module.so}
-if is_vendored; then nginx=objs/nginx; else nginx=$NGINX_BINARY; fi
-[ -f "$so" ] || die "there is no $so: run make${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
-probe=${CHECK_PROBE:-$(module_dir)/ngx_http_upstream_probe_module.so}
-[ -f "$probe" ] || die "there is no $probe: run sh build/probe.sh"
+probe_so=${CHECK_PROBE:-$(module_dir)/$probe.so}
+nginx=$(tested_nginx)
+need_built "$so"
+need_built "$probe_so" check-nginx
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || die "Test::Nginx is missing: make test-deps"
 
 # shellcheck disable=SC2086 # a list of words
@@ -30,12 +30,11 @@ set -- ${TESTS:-nginx-tests/*.t}
 
 # Test::Nginx takes no path with a space, and removes what it finds in its server root. Short,
 # because the name of a unix socket in there has at most 107 characters.
-dir=$(mktemp -d "${TMPDIR:-/tmp}/nginx-tests.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM
+make_scratch nginx-tests
+dir=$scratch
 ln -s "$(readlink -f "$nginx")" "$dir/nginx"
 ln -s "$root/$so" "$dir/$module.so"
-ln -s "$root/$probe" "$dir/probe.so"
+ln -s "$root/$probe_so" "$dir/probe.so"
 mkdir "$dir/valgrind"
 
 export CHECK_DIR="$dir"
@@ -64,19 +63,17 @@ esac
 
 # Every file gets a network of its own, in which its ports are free, and the names of nginx-tests/hosts,
 # where the system allows it.
-isolate=none
-prepare=
-for way in 'unshare --net --mount' 'unshare --net --mount --map-root-user' \
-    'unshare --net' 'unshare --net --map-root-user'; do
-    prepare='ip link set lo up'
-    case $way in *--mount*) prepare="$prepare && mount --bind nginx-tests/hosts /etc/hosts" ;; esac
-    $way sh -c "$prepare" 2>/dev/null && isolate=$way && break
-done
-if [ "$isolate" = none ]; then
+export NETWORK_HOSTS=nginx-tests/hosts
+isolate=$(own_network)
+if [ -z "$isolate" ]; then
+    unset NETWORK_HOSTS
+    isolate=$(own_network)
+fi
+if [ -z "$isolate" ]; then
     say "-- no network namespaces here: one file at a time, on ports 1984 and up"
     jobs=1
 fi
-export CHECK_ISOLATE="$isolate" CHECK_PREPARE="$prepare"
+export CHECK_ISOLATE="$isolate"
 
 say "-- nginx-tests, $mode, on $nginx ($(nginx_version "$nginx"))"
 status=0

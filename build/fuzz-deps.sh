@@ -4,15 +4,10 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-cargo +nightly --version >/dev/null 2>&1 ||
-    die "fuzzing needs Rust's nightly toolchain:" "rustup toolchain install nightly"
+need_nightly fuzzing
 
-if command -v dpkg-query >/dev/null; then
-    # libFuzzer, which the crate libfuzzer-sys compiles, is C++
-    missing=$(missing_packages g++)
-    # shellcheck disable=SC2086 # a list of words
-    [ -z "$missing" ] || install_packages $missing
-fi
+# libFuzzer, which the crate libfuzzer-sys compiles, is C++
+! command -v dpkg-query >/dev/null || need_packages "to fuzz" g++
 
 cargo fuzz --version >/dev/null 2>&1 || {
     say "-- installing, to fuzz: cargo-fuzz"

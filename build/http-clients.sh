@@ -4,13 +4,4 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-dir=target/http-clients
-wanted=tests/clients/requirements.txt
-cmp -s "$wanted" "$dir/requirements.txt" && exit
-
-say "-- installing, to test: $(tr '\n' ' ' <"${wanted%.txt}.in")"
-rm -rf "$dir"
-/usr/bin/python3 -m venv "$dir"
-"$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
-    --requirement "$wanted"
-cp "$wanted" "$dir/"
+need_python target/http-clients tests/clients/requirements.txt "to test"

@@ -1,9 +1,10 @@
 # Sourced by the scripts beside it: what more than one of them needs.
-# shellcheck shell=sh disable=SC2034,SC2154
+# shellcheck shell=sh disable=SC2030,SC2031,SC2034,SC2154
 
 set -eu
 
 module=ngx_http_session_sticky_module
+probe=ngx_http_upstream_probe_module
 
 # nginx would take it for the sockets that a previous binary hands over.
 unset NGINX
@@ -22,8 +23,53 @@ die() {
 
 # Is $NGINX_BINARY an nginx of its own, or empty, which means the one that `make` builds?
 is_vendored() {
+    # shellcheck disable=SC3013 # each sh that there is has it
     [ -z "${NGINX_BINARY:-}" ] || [ "$NGINX_BINARY" -ef objs/nginx ]
 }
+
+# The nginx that is tested.
+tested_nginx() {
+    if is_vendored; then say objs/nginx; else say "$NGINX_BINARY"; fi
+}
+
+# need_built FILE TARGET: fails in words unless `make TARGET` has built it
+need_built() {
+    [ -f "$1" ] || die "there is no $1: run make${2:+ $2}${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
+}
+
+# make_scratch NAME: a folder $scratch that goes away when the script ends
+make_scratch() {
+    scratch=$(mktemp -d "${TMPDIR:-/tmp}/$1.XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+    trap 'exit 130' INT TERM
+}
+
+# own_network: the words before a command that give it a network of its own, in which its ports are free; none where
+# the system does not allow it. What is in that network, build/network.sh knows.
+own_network() {
+    for way in 'unshare --net' 'unshare --net --map-root-user'; do
+        way="$way${NETWORK_HOSTS:+ --mount} sh build/network.sh"
+        if $way true 2>/dev/null; then
+            say "$way"
+            break
+        fi
+    done
+}
+
+# nginx_for_harness FILE NGINX [SED]: writes a script FILE that is NGINX to the harness of nginx's own tests. That asks
+# nginx -V what there is, and must not load the modules of a distribution, which the tests do not use.
+nginx_for_harness() (
+    nginx=$(readlink -f "$2")
+    # shellcheck disable=SC2016 # expanded before the quotes are read
+    cat >"$1" <<WRAPPER
+#!/bin/sh
+case "\$*" in
+    -V) "$nginx" -V 2>&1 | sed -e 's/ --with-[^ ]*=dynamic//g'${3:+ -e '$3'} ;;
+    *) exec "$nginx" "\$@" ;;
+esac
+WRAPPER
+    chmod 755 "$1"
+)
 
 # nginx_version FILE: 1.22.1
 nginx_version() {
@@ -186,6 +232,34 @@ install_unstarted() (
     fi
     install_packages "$@"
 )
+
+# need_packages WHY NAME ...: installs what of these is missing
+need_packages() {
+    why=$1
+    shift
+    missing=$(missing_packages "$@")
+    [ -n "$missing" ] || return 0
+    say "-- installing, $why:$missing"
+    # shellcheck disable=SC2086 # a list of words
+    install_unstarted $missing
+}
+
+# need_python FOLDER REQUIREMENTS WHY: makes in FOLDER a Python with the packages of that file; what is wanted of them
+# by name stands beside it, in a file that ends in .in
+need_python() {
+    ! cmp -s "$2" "$1/requirements.txt" || return 0
+    say "-- installing, $3: $(tr '\n' ' ' <"${2%.txt}.in")"
+    rm -rf "$1"
+    /usr/bin/python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$2"
+    cp "$2" "$1/requirements.txt"
+}
+
+# need_nightly WHAT: fails in words unless there is the toolchain that WHAT needs
+need_nightly() {
+    cargo +nightly --version >/dev/null 2>&1 ||
+        die "$1 needs Rust's nightly toolchain:" "rustup toolchain install nightly"
+}
 
 # The end of install_unstarted, in its subshell.
 remove_policy() {

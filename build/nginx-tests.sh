@@ -17,8 +17,8 @@ cd "$(dirname "$0")/.."
 NGINX_TESTS=$(cd "$NGINX_TESTS" && pwd)
 
 so=$(module_dir)/$module.so
-if is_vendored; then nginx=objs/nginx; else nginx=$NGINX_BINARY; fi
-[ -f "$so" ] || die "there is no $so: run make${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
+nginx=$(tested_nginx)
+need_built "$so"
 sh build/nginx-tests/deps.sh
 
 # Everything that has an upstream, in http, and what it is most often used with.
@@ -34,19 +34,9 @@ done | sort -u)
 [ -n "$files" ] || die "no such test in $NGINX_TESTS"
 
 root=$(pwd)
-dir=$(mktemp -d "${TMPDIR:-/tmp}/nginx-org.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM
-
-# The harness asks nginx -V what there is; it must not load modules of a distribution.
-cat >"$dir/nginx" <<END_OF_NGINX
-#!/bin/sh
-case "\$*" in
-    -V) "$(readlink -f "$nginx")" -V 2>&1 | sed 's/ --with-[^ ]*=dynamic//g' ;;
-    *) exec "$(readlink -f "$nginx")" "\$@" ;;
-esac
-END_OF_NGINX
-chmod 755 "$dir/nginx"
+make_scratch nginx-org
+dir=$scratch
+nginx_for_harness "$dir/nginx" "$nginx"
 
 # memcached does not run as root, but becomes whom it is told.
 if [ "$(id -u)" = 0 ] && command -v memcached >/dev/null; then
@@ -57,11 +47,8 @@ if [ "$(id -u)" = 0 ] && command -v memcached >/dev/null; then
 fi
 
 # A network of its own for each file, in which its ports are free, where the system allows it.
-isolate=
+isolate=$(own_network)
 jobs=${JOBS:-$(nproc)}
-for way in 'unshare --net' 'unshare --net --map-root-user'; do
-    $way ip link set lo up 2>/dev/null && isolate=$way && break
-done
 [ -n "$isolate" ] || jobs=1
 [ -n "$isolate" ] || [ "$(id -u)" = 0 ] || die "this needs root: the harness starts workers as root"
 

@@ -16,11 +16,7 @@ nginx=$root.nginx
 
 if [ ! -x "$nginx" ]; then
     command -v apt-get >/dev/null || die "not a Debian: debootstrap needs a mirror to take packages from"
-    missing=$(missing_packages debootstrap)
-    if [ -n "$missing" ]; then
-        say "-- installing, to have nginx as other releases of Debian package it:$missing" >&2
-        install_packages debootstrap >&2
-    fi
+    need_packages "to have nginx as other releases of Debian package it" debootstrap >&2
     uri=$(sh build/mirror.sh)
 
     # Every release that debootstrap knows since jessie is made by the script of sid, and so is one that

@@ -6,12 +6,8 @@ set -eu
 name=$(basename "$1" .t)
 export TEST_NGINX_SERVROOT="$CHECK_DIR/$name"
 
-if [ "$CHECK_ISOLATE" = none ]; then
-    set -- perl "$1"
-else
-    # shellcheck disable=SC2086 # a list of words
-    set -- $CHECK_ISOLATE sh -c "$CHECK_PREPARE && exec perl \"\$1\"" sh "$1"
-fi
+# shellcheck disable=SC2086 # a list of words
+set -- $CHECK_ISOLATE perl "$1"
 
 # What the leak mode finds, Test::Nginx tells on stderr alone.
 if [ -n "${TEST_NGINX_CHECK_LEAK:-}" ]; then

@@ -7,17 +7,12 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-missing=$(missing_packages curl iproute2 util-linux python3 tomcat10-user faketime)
-if [ -n "$missing" ]; then
-    say "-- installing, to test:$missing"
-    # shellcheck disable=SC2086 # a list of words
-    install_unstarted $missing
-fi
+need_packages "to test" curl iproute2 util-linux python3 tomcat10-user faketime
 
 # The addresses and the ports of the configurations as they were written.
-LAB_ADDRESSES='10.0.23.20 10.0.23.21 10.10.117.238 172.17.15.85 172.17.15.86 172.25.12.1 172.25.12.2 172.25.12.3
+NETWORK_ADDRESSES='10.0.23.20 10.0.23.21 10.10.117.238 172.17.15.85 172.17.15.86 172.25.12.1 172.25.12.2 172.25.12.3
     192.168.0.1 192.168.0.2'
-LAB_HOSTS=tests/seeds/hosts
-export LAB_ADDRESSES LAB_HOSTS
+NETWORK_HOSTS=tests/seeds/hosts
+export NETWORK_ADDRESSES NETWORK_HOSTS
 # shellcheck disable=SC2086 # a list of words
 exec sh build/lab.sh python3 -B tests/seeds/run.py ${SEEDS:-}

@@ -10,9 +10,7 @@ cd "$(dirname "$0")/.."
 
 nginx=$1
 tree=$2
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM
+make_scratch structures
 
 # layouts FILE
 layouts() {
@@ -20,23 +18,24 @@ layouts() {
 }
 
 command -v readelf >/dev/null || exit 2
-layouts "$nginx" >"$dir/binary"
-grep -q '^ngx_http_upstream_s ' "$dir/binary" || exit 2
+layouts "$nginx" >"$scratch/binary"
+grep -q '^ngx_http_upstream_s ' "$scratch/binary" || exit 2
 
 # As nginx's own makefile compiles; otherwise a structure that nothing uses would be left out.
-printf '#include <ngx_config.h>\n#include <ngx_core.h>\n#include <ngx_http.h>\n' >"$dir/headers.c"
+printf '#include <ngx_config.h>\n#include <ngx_core.h>\n#include <ngx_http.h>\n' >"$scratch/headers.c"
 {
     say "include objs/Makefile"
     say "layouts:"
+    # shellcheck disable=SC2016 # make's own
     printf '\t$(CC) $(CFLAGS) -g -fno-eliminate-unused-debug-types $(ALL_INCS) -c -o %s %s\n' \
-        "$dir/headers.o" "$dir/headers.c"
-} >"$dir/makefile"
-"${MAKE:-make}" --silent -C "$tree" -f "$dir/makefile" layouts >"$dir/log" 2>&1 || {
-    tail -n 15 "$dir/log" >&2
+        "$scratch/headers.o" "$scratch/headers.c"
+} >"$scratch/makefile"
+"${MAKE:-make}" --silent -C "$tree" -f "$scratch/makefile" layouts >"$scratch/log" 2>&1 || {
+    tail -n 15 "$scratch/log" >&2
     say "the headers of the configured sources do not even compile"
     exit 1
 }
-layouts "$dir/headers.o" >"$dir/headers"
+layouts "$scratch/headers.o" >"$scratch/headers"
 
 # A file of nginx may have a structure of its own by the name of another: one that is the same is enough. What TLS
 # and QUIC keep to themselves depends on the OpenSSL, which may be one of that nginx's own.
@@ -49,4 +48,4 @@ awk '$1 ~ /^ngx_(ssl|quic)_/ { next }
             else
                 print $1 " has " size[$1] " bytes in the binary, " $2 " by the sources"
     }
-    END { exit differ > 0 }' "$dir/binary" "$dir/headers"
+    END { exit differ > 0 }' "$scratch/binary" "$scratch/headers"

@@ -13,13 +13,8 @@ command -v apt-get >/dev/null || die "not a Debian: install nginx, Test::Nginx, 
 # valgrind, apache2-utils: MODE=valgrind, and ab for MODE=leak
 # openssl: certificates for the tests of TLS
 # python3, python3-venv: what a request costs, make budget; the clients of HTTP/2 and HTTP/3
-missing=$(missing_packages nginx nginx-dev curl psmisc procps iproute2 util-linux \
-    valgrind apache2-utils openssl perl python3 python3-venv)
-if [ -n "$missing" ]; then
-    say "-- installing, to test:$missing"
-    # shellcheck disable=SC2086 # a list of words
-    install_unstarted $missing
-fi
+need_packages "to test" nginx nginx-dev curl psmisc procps iproute2 util-linux \
+    valgrind apache2-utils openssl perl python3 python3-venv
 
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || sh build/test-nginx.sh
 sh build/http-clients.sh

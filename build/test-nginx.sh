@@ -16,18 +16,17 @@ if apt-cache show "$package" >/dev/null 2>&1; then
 fi
 
 uri=$(sh build/mirror.sh)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-chmod 755 "$dir"
-mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/sources.d"
+make_scratch test-nginx
+chmod 755 "$scratch"
+mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial" "$scratch/sources.d"
 say "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $later main" \
-    >"$dir/sources.list"
+    >"$scratch/sources.list"
 
 set -- --quiet \
-    -o "Dir::Etc::SourceList=$dir/sources.list" -o "Dir::Etc::SourceParts=$dir/sources.d" \
-    -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache" \
+    -o "Dir::Etc::SourceList=$scratch/sources.list" -o "Dir::Etc::SourceParts=$scratch/sources.d" \
+    -o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" \
     -o APT::Sandbox::User= -o APT::Update::Post-Invoke-Success=
 say "-- from Debian's $later, which has it"
 apt-get "$@" update
-(cd "$dir" && apt-get "$@" download "$package")
-install_packages "$dir/$package"_*.deb
+(cd "$scratch" && apt-get "$@" download "$package")
+install_packages "$scratch/$package"_*.deb

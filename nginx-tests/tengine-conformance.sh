@@ -21,40 +21,26 @@ lib=$(only_one lib/Test/Nginx.pm '*/lib/Test/Nginx.pm')
 lib=${lib%/Test/Nginx.pm}
 
 so=$(module_dir)/$module.so
-if is_vendored; then nginx=objs/nginx; else nginx=$NGINX_BINARY; fi
-[ -f "$so" ] || die "there is no $so: run make${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
+nginx=$(tested_nginx)
+need_built "$so"
 
-# The harness asks nginx -V what there is. It has to say session_sticky, and must not make the
-# harness load modules of a distribution that the tests do not use.
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM
-cat >"$dir/nginx" <<END
-#!/bin/sh
-case "\$*" in
-    -V) "$(readlink -f "$nginx")" -V 2>&1 | sed -e 's/ --with-[^ ]*=dynamic//g' \\
-            -e 's/^configure arguments:.*/& --add-dynamic-module=session_sticky/' ;;
-    *) exec "$(readlink -f "$nginx")" "\$@" ;;
-esac
-END
-chmod 755 "$dir/nginx"
+# nginx -V has to say session_sticky.
+make_scratch tengine
+nginx_for_harness "$scratch/nginx" "$nginx" 's/^configure arguments:.*/& --add-dynamic-module=session_sticky/'
 
-TEST_NGINX_BINARY=$dir/nginx
+TEST_NGINX_BINARY=$scratch/nginx
 TEST_NGINX_GLOBALS="load_module $(readlink -f "$so"); user root;"
 export TEST_NGINX_BINARY TEST_NGINX_GLOBALS
 unset TEST_NGINX_GLOBALS_HTTP TEST_NGINX_MODULES
 
 # A network of its own, in which its ports are free, where the system allows it.
-isolate=
-for way in 'unshare --net' 'unshare --net --map-root-user'; do
-    $way ip link set lo up 2>/dev/null && isolate=$way && break
-done
+isolate=$(own_network)
 [ -n "$isolate" ] || [ "$(id -u)" = 0 ] || die "this needs root: the harness starts workers as root"
 
 say "-- Tengine's session_sticky.t on $nginx ($(nginx_version "$nginx"))"
 # nginx has a [warn] for much in there, at every start: told only if a check fails.
-# shellcheck disable=SC2016 # for the inner shell
-PERL5LIB=$lib $isolate sh -c 'ip link set lo up 2>/dev/null; exec prove --timer "$1"' sh "$test" 2>"$dir/stderr" || {
-    cat "$dir/stderr" >&2
+# shellcheck disable=SC2086 # a list of words
+PERL5LIB=$lib $isolate prove --timer "$test" 2>"$scratch/stderr" || {
+    cat "$scratch/stderr" >&2
     die "the module does not do what Tengine's tests want"
 }

@@ -9,10 +9,6 @@ command -v apt-get >/dev/null || exit 0
 # libio-socket-ssl-perl, libcryptx-perl: clients of TLS and of QUIC
 # libfcgi-perl, libscgi-perl, uwsgi ..., memcached ...: servers of these protocols
 # libprotocol-websocket-perl: WebSocket
-missing=$(missing_packages perl openssl iproute2 util-linux libio-socket-ssl-perl libcryptx-perl \
+need_packages "for nginx's own tests" perl openssl iproute2 util-linux libio-socket-ssl-perl libcryptx-perl \
     libfcgi-perl libscgi-perl uwsgi-core uwsgi-plugin-python3 memcached libcache-memcached-perl \
-    libcache-memcached-fast-perl libprotocol-websocket-perl)
-[ -n "$missing" ] || exit 0
-say "-- installing, for nginx's own tests:$missing"
-# shellcheck disable=SC2086 # a list of words
-install_unstarted $missing
+    libcache-memcached-fast-perl libprotocol-websocket-perl

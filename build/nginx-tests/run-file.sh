@@ -6,10 +6,9 @@
 set -eu
 
 out=$RESULTS/$1
-cd "$NGINX_TESTS"
 status=0
 # shellcheck disable=SC2016,SC2086 # for the inner shell; a list of words
-timeout 600 $ISOLATE sh -c 'ip link set lo up 2>/dev/null; exec perl "$1"' sh "$1" \
+timeout 600 $ISOLATE sh -c 'cd "$NGINX_TESTS" && exec perl "$1"' sh "$1" \
     >"$out.tap" 2>"$out.stderr" </dev/null || status=$?
 
 {
