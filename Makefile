@@ -46,7 +46,7 @@ TENGINE_TESTS =
 NGINX_TESTS =
 NGINX_TESTS_STICKY =
 
-# Which versions of the list in build/matrix.sh, and where the roots with them are; empty: objs/roots.
+# Which versions of the list in build/matrix.sh, and where the roots with releases of Debian are; empty: objs/roots.
 MATRIX =
 MATRIX_ROOTS =
 
@@ -54,7 +54,7 @@ export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS
 export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
 	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED SEEDS BROWSER SCREENSHOTS
 
-.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates check-nginx chaos soak \
+.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx chaos soak \
 	seeds-tests browser-tests patched-tests \
 	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint demo fuzz clean
 .NOTPARALLEL:
@@ -110,6 +110,12 @@ patched-tests:
 test-crates:
 	cargo test --locked --package session-cookie
 
+#: make test-msrv            compiles the module with the oldest Rust that Cargo.toml allows, in a root with the
+#:                             Debian that ships it
+#:      MATRIX_ROOTS=DIR        keep that root there, not in objs/roots
+test-msrv:
+	@sh build/msrv.sh
+
 #: make check-nginx          nginx-tests with one nginx, the one of `make` or NGINX_BINARY=FILE
 #:      TESTS='FILE ...'        only these of nginx-tests/*.t
 #:      MODE=plain|hup|valgrind|leak
@@ -157,7 +163,7 @@ nginx-tests: build
 asan:
 	@sh build/asan.sh
 
-#: make matrix               nginx-tests and chaos with the nginx of each supported release of Debian
+#: make matrix               nginx-tests and chaos with the nginx of each supported release of Debian, and test-msrv
 #:      MATRIX='1.26 1.30'       only these
 #:      MATRIX_ROOTS=DIR         keep those releases there, not in objs/roots
 matrix:

@@ -261,6 +261,12 @@ need_nightly() {
         die "$1 needs Rust's nightly toolchain:" "rustup toolchain install nightly"
 }
 
+# roots_dir: where the roots with other releases of Debian are
+roots_dir() {
+    mkdir -p "${MATRIX_ROOTS:-objs/roots}"
+    (cd "${MATRIX_ROOTS:-objs/roots}" && pwd)
+}
+
 # The end of install_unstarted, in its subshell.
 remove_policy() {
     trap '' HUP INT TERM

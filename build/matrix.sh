@@ -1,8 +1,9 @@
 #!/bin/sh
 # Runs nginx-tests and tests/chaos with each nginx of the list below, each with the module that was built
-# for exactly it, and prints a table. What they say goes to objs/matrix/VERSION.*.log.
+# for exactly it, and compiles the module with the oldest Rust; prints a table. What they say goes to
+# objs/matrix/VERSION.*.log.
 #
-#   MATRIX  only these versions: '1.26 1.30'
+#   MATRIX  only these versions, without the oldest Rust: '1.26 1.30'
 #   JOBS    files of nginx-tests at a time
 
 cd "$(dirname "$0")/.."
@@ -83,6 +84,13 @@ for version in $versions; do
     printf '%-8s %-10s %6s %7s  %-12s %-7s %8s\n' "$exact" "$release" \
         "$files" "$checks" "$suite" "$chaos" $(($(date +%s) - started)) >>"$table"
 done
+
+if [ -z "${MATRIX:-}" ]; then
+    version=msrv
+    say "-- the oldest Rust"
+    step build test-msrv
+    say "the oldest Rust: $result" >>"$table"
+fi
 
 cat "$table"
 exit "$status"
