@@ -3,6 +3,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
+use cookie::Cookie;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::{first_hidden, strip, values, Hide, Name, Rule};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
@@ -11,7 +12,7 @@ use session_cookie::set_cookie::{
     is_path, parse, prefix, rewrite, sets, ByVariables, Template, Varying,
 };
 use session_cookie::text::{is_attribute_value, is_cookie_value, is_token};
-use session_cookie_fuzz::{parted, text, written, NAMES};
+use session_cookie_fuzz::{parted, text, trimmed, written, NAMES};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -30,6 +31,28 @@ struct Input<'a> {
 }
 
 const ID: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d";
+
+/// What the attributes are called that the crate `cookie` knows.
+const ATTRIBUTES: [&str; 8] = [
+    "domain",
+    "expires",
+    "httponly",
+    "max-age",
+    "partitioned",
+    "path",
+    "samesite",
+    "secure",
+];
+
+/// The field as the crate `cookie` reads it; nothing if it does not, or takes more for white space than RFC 6265.
+fn oracle(field: &[u8]) -> Option<Cookie<'_>> {
+    let field = std::str::from_utf8(field).ok()?;
+    let odd = |letter: char| letter.is_whitespace() && letter != ' ' && letter != '\t';
+    if field.contains(odd) {
+        return None;
+    }
+    Cookie::parse(field).ok()
+}
 
 fuzz_target!(|input: Input| {
     // An id as the configuration takes it.
@@ -65,12 +88,23 @@ fn edit(field: &[u8], id: &[u8]) {
         (again.before, again.value, again.after),
         (parts.before, id, parts.after)
     );
+    let meant = oracle(field);
+    if let Some(meant) = &meant {
+        assert_eq!(
+            (meant.name().as_bytes(), meant.value().as_bytes()),
+            (name, value)
+        );
+        assert_edited(&rewritten, meant, id.to_vec());
+    }
 
     let ready = &Name::new(name);
     let prefixed = prefix(field, ready, id).expect("the name is the field's");
     let prefixed = prefixed.concat();
     let again = parse(&prefixed, name).expect("an edited field has a value");
     assert_eq!((again.before, again.after), (parts.before, parts.after));
+    if let Some(meant) = &meant {
+        assert_edited(&prefixed, meant, [id, b"~", value].concat());
+    }
 
     // The next request brings it back, names the server, and shows it what it has set.
     if is_token(name) {
@@ -90,6 +124,13 @@ fn edit(field: &[u8], id: &[u8]) {
         });
         assert_eq!(seen, [name, b"=", parts.value].concat());
     }
+}
+
+/// Is the field this cookie with another value?
+fn assert_edited(field: &[u8], meant: &Cookie, value: Vec<u8>) {
+    let mut meant = meant.clone();
+    meant.set_value(String::from_utf8(value).expect("an id is ASCII"));
+    assert_eq!(oracle(field), Some(meant));
 }
 
 fn insert(input: &Input, id: &[u8]) {
@@ -186,5 +227,48 @@ fn insert(input: &Input, id: &[u8]) {
     assert_eq!(
         field.iter().filter(|byte| **byte == b';').count(),
         attributes
+    );
+
+    // Attributes of the configuration may say the same once more, and then the last counts.
+    let is_known = |attribute: &[u8]| {
+        let name = attribute.split(|byte| *byte == b'=').next();
+        let is =
+            |known: &&str| trimmed(name.unwrap_or_default()).eq_ignore_ascii_case(known.as_bytes());
+        ATTRIBUTES.iter().any(is)
+    };
+    if policy
+        .attributes
+        .iter()
+        .any(|attribute| is_known(attribute))
+    {
+        return;
+    }
+    let path = if by_variables.path {
+        varying.path
+    } else {
+        Some(&*policy.path)
+    };
+    // The dot before a domain means nothing, and neither does a domain that is empty (RFC 6265, section 5.2.3).
+    let domain = domain.map(trimmed).filter(|domain| !domain.is_empty());
+    let domain = domain.map(|domain| domain.strip_prefix(b".").unwrap_or(domain));
+    let read = oracle(&field).expect("a field of ours is read");
+    assert_eq!(read.name().as_bytes(), &*policy.cookie);
+    assert_eq!(read.value().as_bytes(), parts.value);
+    assert_eq!(read.domain().map(str::as_bytes), domain);
+    assert_eq!(read.path().map(str::as_bytes), path.map(trimmed));
+    assert_eq!(
+        read.max_age().map(|age| age.whole_seconds()),
+        policy.max_age.map(|age| age.try_into().unwrap_or(i64::MAX))
+    );
+    assert_eq!(read.expires_datetime().is_some(), expires.is_some());
+    assert_eq!(read.secure().is_some(), secure);
+    assert_eq!(read.http_only().is_some(), policy.http_only);
+    assert_eq!(
+        read.same_site().map(|word| word.to_string()),
+        same_site.map(|word| String::from_utf8_lossy(word.as_bytes()).into_owned())
+    );
+    assert_eq!(
+        read.partitioned().is_some(),
+        policy.partitioned && policy.style == Style::Rfc
     );
 }
