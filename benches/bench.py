@@ -87,14 +87,19 @@ class Bench:
         if name in self.results["instructions"]:
             return
         nginx, module = (
-            (self.args.nginx, self.args.module)
-            if kind == "ours"
-            else (self.args.own_nginx, self.args.own_module)
+            (self.args.nginx, self.args.module) if kind == "ours" else (self.args.own_nginx, self.args.own_module)
         )
         if case.name.startswith("own-"):
             module = None
         cost = measure(
-            case, nginx, module, self.args.nginx, count=count, zone=zone, place=place, pool=pool,
+            case,
+            nginx,
+            module,
+            self.args.nginx,
+            count=count,
+            zone=zone,
+            place=place,
+            pool=pool,
             layout=layout,
         )
         self.results["instructions"][name] = round(cost.total)
@@ -151,9 +156,7 @@ class Bench:
         field.add_nginx(base, None, "id", args.nginx, None, "")
         for name in ["carried"] if args.quick else ["unused", "carried", "indirect", "renewed"]:
             case = by_name()[name]
-            field.add_nginx(
-                f"… {case.title()}", base, case.cookie, args.nginx, args.module, case.upstream
-            )
+            field.add_nginx(f"… {case.title()}", base, case.cookie, args.nginx, args.module, case.upstream)
         if args.own_nginx:
             base = f"{names[1]}, round robin"
             field.add_nginx(base, None, "id", args.own_nginx, None, "")
@@ -172,7 +175,9 @@ class Bench:
             rig = (case, self.args.nginx, self.args.module, self.args.nginx)
             every, own = memory.allocations(measure(*rig, pairs=1), self.args.module)
             self.results["memory"][name] = {
-                "allocations": every, "own": own, "pool": memory.pool_bytes(*rig),
+                "allocations": every,
+                "own": own,
+                "pool": memory.pool_bytes(*rig),
             }
 
     def index(self):

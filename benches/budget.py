@@ -27,8 +27,7 @@ MOST = 20
 
 BASELINE = dict(
     os.environ,
-    GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX,-AVX2,-BMI2,-ERMS,-SSSE3,-SSE4_1,-SSE4_2,"
-    "-AVX_Fast_Unaligned_Load",
+    GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX,-AVX2,-BMI2,-ERMS,-SSSE3,-SSE4_1,-SSE4_2,-AVX_Fast_Unaligned_Load",
 )
 
 
@@ -57,7 +56,12 @@ class Measured:
         key = (name, count, zone)
         if key not in self.known:
             self.known[key] = measure(
-                by_name()[name], self.nginx, self.module, self.nginx, count=count, zone=zone,
+                by_name()[name],
+                self.nginx,
+                self.module,
+                self.nginx,
+                count=count,
+                zone=zone,
                 env=BASELINE,
             )
         return self.known[key]
@@ -108,8 +112,10 @@ def explain(measured, entry):
         if thing == os.path.basename(measured.module):
             sources["/".join(Path(source).parts[-3:])] += cost
 
-    print(f"\n{name}, {count} servers{', zone' if zone == 'zone' else ''}: "
-          f"{case.total - base.total:+.0f} instructions over its base")
+    print(
+        f"\n{name}, {count} servers{', zone' if zone == 'zone' else ''}: "
+        f"{case.total - base.total:+.0f} instructions over its base"
+    )
     for title, costs in ("function", functions), ("source file of the module", sources):
         print(f"  by {title}")
         for what, cost in sorted(costs.items(), key=lambda item: -abs(item[1]))[:MOST]:

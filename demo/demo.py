@@ -98,9 +98,7 @@ class Servers:
     def test_nginx(self):
         (self.root / "logs").mkdir()
         (self.root / "modules").symlink_to(MODULE.parent)
-        done = subprocess.run(
-            self.nginx_command("-e", "stderr", "-t"), stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run(self.nginx_command("-e", "stderr", "-t"), stderr=subprocess.PIPE, text=True, check=False)
         for line in done.stderr.splitlines():
             # After the time and the process id, which tell nothing here.
             say(re.sub(r"^\d\S+ \S+ (\[\w+\]) \S+ ", r"\1 ", line).replace(f"{REPO}/", ""))
@@ -205,9 +203,7 @@ class Client:
         host = self.url.split("/")[2].split(":")[0]
         no_port, of_host, whole_path = (None, False), (host, False, False), ("/", True)
         self.jar.set_cookie(
-            http.cookiejar.Cookie(
-                0, name, value, *no_port, *of_host, *whole_path, False, None, True, None, None, {}
-            )
+            http.cookiejar.Cookie(0, name, value, *no_port, *of_host, *whole_path, False, None, True, None, None, {})
         )
 
 

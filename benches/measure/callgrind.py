@@ -16,8 +16,14 @@ from .programs import Running, die
 
 def tool(out):
     return [
-        "valgrind", "-q", "--tool=callgrind", "--trace-children=yes", "--compress-strings=no",
-        "--compress-pos=no", "--dump-before=ngx_reopen_files", f"--callgrind-out-file={out}",
+        "valgrind",
+        "-q",
+        "--tool=callgrind",
+        "--trace-children=yes",
+        "--compress-strings=no",
+        "--compress-pos=no",
+        "--dump-before=ngx_reopen_files",
+        f"--callgrind-out-file={out}",
     ]
 
 
@@ -113,10 +119,7 @@ class Slope:
 
     def _by(self, table):
         keys = {key for pair in self.pairs for profile in pair for key in table(profile)}
-        return {
-            key: statistics.median(self._differences(lambda p, key=key: table(p).get(key, 0)))
-            for key in keys
-        }
+        return {key: statistics.median(self._differences(lambda p, key=key: table(p).get(key, 0))) for key in keys}
 
     def functions(self):
         """(object, function, source file) → instructions of its own."""

@@ -11,8 +11,21 @@ from .programs import Backend, Proxy, Scratch, die, free_port, servers
 IDLE = 70
 
 
-def measure(case, nginx, module, backend_nginx, *, count=2, zone=False, place="middle", pool="16k",
-            layout=0, requests=100, pairs=3, env=None):
+def measure(
+    case,
+    nginx,
+    module,
+    backend_nginx,
+    *,
+    count=2,
+    zone=False,
+    place="middle",
+    pool="16k",
+    layout=0,
+    requests=100,
+    pairs=3,
+    env=None,
+):
     """The Slope of one case; dies if the requests did not go the way that the case is about."""
     modules = [module] if module and case.upstream is not None else []
     proxy = Proxy(nginx, modules, case.upstream or "", zone, count, pool, layout)

@@ -40,10 +40,23 @@ class Contender:
         pin = (lambda: os.sched_setaffinity(0, processors()[1])) if processors()[1] else None
         before = self.processor_time()
         text = subprocess.run(
-            ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s",
-             "--latency", "--header", f"Cookie: {cookies(self.cookie)}",
-             "http://%s:%d/index.html" % self.address],
-            check=True, capture_output=True, text=True, preexec_fn=pin,
+            [
+                "wrk",
+                "--threads",
+                "1",
+                "--connections",
+                str(connections),
+                "--duration",
+                f"{seconds}s",
+                "--latency",
+                "--header",
+                f"Cookie: {cookies(self.cookie)}",
+                "http://%s:%d/index.html" % self.address,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            preexec_fn=pin,
         ).stdout
         used = self.processor_time() - before
         if "Non-2xx" in text or "Socket errors" in text:
@@ -73,9 +86,7 @@ class Field:
 
     def __enter__(self):
         self.scratch = self._open(Scratch())
-        self.backend = self._open(
-            Backend(self.scratch, self.backend_nginx, cpus=processors()[1])
-        )
+        self.backend = self._open(Backend(self.scratch, self.backend_nginx, cpus=processors()[1]))
         return self
 
     def __exit__(self, *_):
@@ -97,9 +108,7 @@ class Field:
     def add_nginx(self, name, base, cookie, nginx, module, upstream):
         def command(scratch, address):
             proxy = Proxy(nginx, [module] if module else [], upstream, count=self.count)
-            return proxy.command(
-                scratch, proxy.conf(scratch, self.backend.port, "%s:%d" % address, keepalive=512)
-            )
+            return proxy.command(scratch, proxy.conf(scratch, self.backend.port, "%s:%d" % address, keepalive=512))
 
         self._add(name, base, cookie, command)
 
@@ -124,7 +133,8 @@ class Field:
             f"frontend f\n  bind {address[0]}:{address[1]}\n  default_backend b\n"
             "backend b\n  balance roundrobin\n"
             + ("  cookie route insert indirect\n" if sticky else "")
-            + "\n".join(lines) + "\n",
+            + "\n".join(lines)
+            + "\n",
         )
 
     def run(self, connections, seconds, rounds):
@@ -159,4 +169,3 @@ def spread(values):
     if len(values) == 1:
         return values * 3
     return statistics.quantiles(values, n=4, method="inclusive")
-

@@ -9,8 +9,18 @@ from .programs import Backend, Proxy, Running, Scratch, free_port
 
 # what takes memory from the system or from libc's heap
 ALLOCATORS = {
-    "malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc", "valloc", "mmap",
-    "mmap64", "mremap", "brk", "sbrk",
+    "malloc",
+    "calloc",
+    "realloc",
+    "memalign",
+    "posix_memalign",
+    "aligned_alloc",
+    "valloc",
+    "mmap",
+    "mmap64",
+    "mremap",
+    "brk",
+    "sbrk",
 }
 
 
@@ -37,7 +47,9 @@ def pool_bytes(case, nginx, module, backend_nginx):
     """
     sizes = list(range(SMALLEST, LARGEST + 1, STEP))
     proxy = Proxy(
-        nginx, [module] if module and case.upstream is not None else [], case.upstream or "",
+        nginx,
+        [module] if module and case.upstream is not None else [],
+        case.upstream or "",
         pool=str(LARGEST * 2 // STEP * STEP),
     )
     with Scratch() as scratch:
@@ -71,9 +83,7 @@ def pool_bytes(case, nginx, module, backend_nginx):
 
 def worker_bytes(case, nginx, module, backend_nginx, count, zone=False):
     """Memory of its own that a worker has after it served a few requests."""
-    proxy = Proxy(
-        nginx, [module] if module and case.upstream is not None else [], case.upstream or "", zone, count
-    )
+    proxy = Proxy(nginx, [module] if module and case.upstream is not None else [], case.upstream or "", zone, count)
     with Scratch() as scratch, Backend(scratch, backend_nginx) as backend:
         address = ("127.0.0.1", free_port())
         conf = proxy.conf(scratch, backend.port, "%s:%d" % address)

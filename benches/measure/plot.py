@@ -89,9 +89,7 @@ def svg(title, subtitle, x_title, y_title, lines):
     for value in ticks(low, high):
         at = y(value)
         out.append(f'  <line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        out.append(
-            f'  <text class="small" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{number(value)}</text>'
-        )
+        out.append(f'  <text class="small" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{number(value)}</text>')
     for value in sorted({x for x, _ in points}):
         at = x(value)
         out.append(
@@ -100,23 +98,17 @@ def svg(title, subtitle, x_title, y_title, lines):
         out.append(
             f'  <text class="small" x="{at:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{number(value)}</text>'
         )
-    out.append(
-        f'  <line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>'
-    )
+    out.append(f'  <line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
     out.append(
         f'  <text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 14}" text-anchor="middle">{escape(x_title)}</text>'
     )
     middle = (TOP + HEIGHT - BOTTOM) / 2
-    out.append(
-        f'  <text transform="translate(22 {middle}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>'
-    )
+    out.append(f'  <text transform="translate(22 {middle}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>')
 
     labels = apart([y(line[-1][1]) for _, _, line in lines])
     for (name, colour, line), label in zip(lines, labels):
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line)
         out.append(f'  <polyline class="line c{colour}" style="fill: none" points="{path}"/>')
         out.extend(f'  <circle class="c{colour}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.2"/>' for a, b in line)
-        out.append(
-            f'  <text class="name c{colour}" x="{WIDTH - RIGHT + 12}" y="{label + 4:.1f}">{escape(name)}</text>'
-        )
+        out.append(f'  <text class="name c{colour}" x="{WIDTH - RIGHT + 12}" y="{label + 4:.1f}">{escape(name)}</text>')
     return "\n".join([*out, "</svg>", ""])

@@ -61,7 +61,11 @@ class Running:
         pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
         with open(log, "ab") as out:
             self.process = subprocess.Popen(
-                [*tool, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=pin,
+                [*tool, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                preexec_fn=pin,
                 env=env,
             )
 
@@ -117,8 +121,7 @@ def paths(scratch, name):
 
 def head(scratch, name):
     return (
-        f"daemon off; master_process off; pid {scratch.file(name)}.pid; "
-        f"error_log {scratch.file(name)}.error error;\n"
+        f"daemon off; master_process off; pid {scratch.file(name)}.pid; error_log {scratch.file(name)}.error error;\n"
     )
 
 

@@ -36,11 +36,7 @@ def costs(results, nginx, cases, counts):
         "… with `zone`": {"zone": True},
         "… with the default pool": {"pool": None},
     }
-    variants = {
-        title: how
-        for title, how in variants.items()
-        if key(nginx, cases[0].name, counts[0], **how) in got
-    }
+    variants = {title: how for title, how in variants.items() if key(nginx, cases[0].name, counts[0], **how) in got}
     rows = []
     for case in cases:
         row = [case.title()]
@@ -73,8 +69,7 @@ def places(results, nginx, cases, counts):
         for count in counts:
             row.append(
                 " / ".join(
-                    number(got[key(nginx, case.name, count, place=place)])
-                    for place in ("first", "middle", "last")
+                    number(got[key(nginx, case.name, count, place=place)]) for place in ("first", "middle", "last")
                 )
             )
         rows.append(row)
@@ -102,11 +97,7 @@ def load(results):
             row = [name, microseconds(got["median"]["cpu"])]
             row += [ratio(got["ratio"][what]) if "ratio" in got else "1" for what in ("cpu", "rate", "p50", "p99")]
             rows.append(row)
-        parts.append(
-            table(
-                ["", "µs of processor a request", "processor time", "throughput", "p50", "p99"], rows
-            )
-        )
+        parts.append(table(["", "µs of processor a request", "processor time", "throughput", "p50", "p99"], rows))
     return "\n".join(parts)
 
 
@@ -124,9 +115,7 @@ def memory(results):
                 signed(got["pool"] - base["pool"]) if base else "",
             ]
         )
-    return table(
-        ["", "calls of malloc & co.", "… by the module", "bytes of the request's pool", "over its base"], rows
-    )
+    return table(["", "calls of malloc & co.", "… by the module", "bytes of the request's pool", "over its base"], rows)
 
 
 def startup(results):

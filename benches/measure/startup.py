@@ -19,9 +19,10 @@ def seconds(command):
 def instructions(scratch, command):
     out = scratch.file("callgrind")
     subprocess.run(
-        ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={out}",
-         *command],
-        check=True, stdin=subprocess.DEVNULL, capture_output=True,
+        ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={out}", *command],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
     )
     with open(out, encoding="utf-8", errors="replace") as file:
         return int(re.search(r"^(?:summary|totals): (\d+)", file.read(), re.M).group(1))

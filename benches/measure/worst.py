@@ -51,9 +51,7 @@ SETTINGS = [
     Setting("indirect, aaaa", "session_sticky option=indirect cookie=aaaa;", "aaaa"),
     Setting("prefix, aaaa", "session_sticky mode=prefix cookie=aaaa;", "aaaa"),
     Setting("indirect, 300 a", f"session_sticky option=indirect cookie={LONG};", LONG),
-    Setting(
-        "two rules", "session_sticky option=indirect;", location="session_sticky_hide_cookie upstream=other;"
-    ),
+    Setting("two rules", "session_sticky option=indirect;", location="session_sticky_hide_cookie upstream=other;"),
 ]
 
 
@@ -117,7 +115,11 @@ class Measured:
         conf = scratch.file("proxy.conf", self.conf(module, port))
         command = [nginx, "-p", scratch.path, "-c", conf]
         tool = [
-            "valgrind", "-q", "--tool=callgrind", "--dump-before=ngx_reopen_files", f"--callgrind-out-file={self.out}",
+            "valgrind",
+            "-q",
+            "--tool=callgrind",
+            "--dump-before=ngx_reopen_files",
+            f"--callgrind-out-file={self.out}",
         ]
         self.warm = set()
         self.running = Running(command, scratch.file("proxy.log"), tool, env=env)

@@ -93,9 +93,7 @@ class Browser:
     def cookies(self):
         """Every cookie of this profile, whatever it belongs to: {(name, domain, path, partition): cookie}."""
         found = self.driver.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
-        return {
-            (each["name"], each["domain"], each["path"], partition(each)): each for each in found
-        }
+        return {(each["name"], each["domain"], each["path"], partition(each)): each for each in found}
 
     def cookie(self, name):
         found = [each for key, each in self.cookies().items() if key[0] == name]

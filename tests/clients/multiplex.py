@@ -191,8 +191,12 @@ async def obey(connection, scheme):
     while line := await lines.readline():
         order = json.loads(line)
         if "ask" in order:
-            fields = [(":method", order.get("method", "GET")), (":scheme", scheme), (":authority", "localhost"),
-                      (":path", order["path"])]
+            fields = [
+                (":method", order.get("method", "GET")),
+                (":scheme", scheme),
+                (":authority", "localhost"),
+                (":path", order["path"]),
+            ]
             fields += [tuple(field) for field in order.get("fields", [])]
             streams[order["ask"]] = connection.ask(fields, order.get("body", "").encode(), order.get("end", True))
         elif "say" in order:
@@ -205,8 +209,9 @@ async def obey(connection, scheme):
 
 async def main(protocol, port):
     if protocol == "h3":
-        configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, verify_mode=ssl.CERT_NONE,
-                                          server_name="localhost")
+        configuration = QuicConfiguration(
+            is_client=True, alpn_protocols=H3_ALPN, verify_mode=ssl.CERT_NONE, server_name="localhost"
+        )
         async with connect("127.0.0.1", port, configuration=configuration, create_protocol=Http3) as connection:
             await obey(connection, "https")
         return
