@@ -58,7 +58,7 @@ def version(program, pattern):
 
 def machine():
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    model = re.search(r"^model name\s*: (.+)", info, re.M)
+    model = re.search(r"^model name\s*: (.+)", info, re.MULTILINE)
     return f"{model.group(1) if model else os.uname().machine}, {os.cpu_count()} processors"
 
 

@@ -5,6 +5,7 @@ was executed since the last time, and starts from zero. One more window, three t
 slope, in which starting and the signal itself cancel out.
 """
 
+import math
 import os
 import re
 import signal
@@ -12,6 +13,8 @@ import statistics
 import time
 
 from .programs import Running, die
+
+TOTALS = re.compile(rb"^totals: (\d+)", re.MULTILINE)
 
 
 def tool(out):
@@ -86,24 +89,34 @@ class Traced:
 
     def window(self):
         """What was executed since the last window."""
+        return Profile(self._dump()[0])
+
+    def total(self):
+        """The same as a number, which leaves no file."""
+        path, total = self._dump()
+        os.unlink(path)
+        return total
+
+    def _dump(self):
+        """The file that callgrind writes, and how many instructions are in it."""
         self.dumps += 1
         path = f"{self.out}.{self.dumps}"
-        for _ in range(5):
-            self.running.process.send_signal(signal.SIGUSR1)
-            for _ in range(100):
-                if os.path.exists(path):
-                    return self._complete(path)
-                self.running.alive()
-                time.sleep(0.02)
-        return die("callgrind wrote nothing: is ngx_reopen_files() in the symbols of this nginx?")
-
-    def _complete(self, path):
-        for _ in range(200):
-            with open(path, "rb") as file:
-                if re.search(rb"^totals: \d+", file.read()[-4096:], re.M):
-                    return Profile(path)
-            time.sleep(0.02)
-        return die(f"{path} is not complete")
+        end = time.monotonic() + 120
+        asked = -math.inf
+        while time.monotonic() < end:
+            self.running.alive()
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    file.seek(max(0, os.path.getsize(path) - 4096))
+                    complete = TOTALS.search(file.read())
+                if complete:
+                    return path, int(complete[1])
+            elif time.monotonic() - asked > 2:
+                # A signal that lands just before epoll_wait() is not seen until the next event.
+                self.running.process.send_signal(signal.SIGUSR1)
+                asked = time.monotonic()
+            time.sleep(0.005)
+        return die(f"callgrind wrote no {path}: is ngx_reopen_files() in the symbols of this nginx?")
 
 
 class Slope:

@@ -74,7 +74,7 @@ class Client:
         while b"\r\n\r\n" not in self.rest:
             self._more()
         head, self.rest = self.rest.split(b"\r\n\r\n", 1)
-        length = re.search(rb"content-length: (\d+)", head, re.I)
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
         if not length or b" 200 " not in head.split(b"\r\n")[0]:
             die(f"not an answer from behind: {head!r}")
         length = int(length.group(1))
@@ -90,4 +90,4 @@ class Client:
 
 
 def set_cookies(head):
-    return re.findall(rb"^set-cookie: ([^\r\n]+)", head, re.I | re.M)
+    return re.findall(rb"^set-cookie: ([^\r\n]+)", head, re.IGNORECASE | re.MULTILINE)

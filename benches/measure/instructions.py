@@ -27,23 +27,22 @@ def measure(
     env=None,
 ):
     """The Slope of one case; dies if the requests did not go the way that the case is about."""
-    modules = [module] if module and case.upstream is not None else []
-    proxy = Proxy(nginx, modules, case.upstream or "", zone, count, pool, layout)
+    proxy = Proxy.of(case, nginx, module, zone=zone, count=count, pool=pool, layout=layout)
     with Scratch() as scratch:
         log = scratch.file("behind.log")
         with Backend(scratch, backend_nginx, APPLICATION if case.sets else None, log) as backend:
             address = ("127.0.0.1", free_port())
-            conf = proxy.conf(scratch, backend.port, "%s:%d" % address)
+            conf = proxy.conf(scratch, backend.port, address)
             value = cookie_value(case.cookie, place, count, backend.port)
-            with Traced(scratch, proxy.command(scratch, conf), address, env) as traced:
-                with Client(address) as client:
-                    # nginx keeps as many idle connections as the base does: each has a timer
-                    visits = min(count, IDLE)
-                    client.repeat(visits)
-                    client.carry(value)
-                    result = slope(traced, client, requests, pairs)
-                    if bool(set_cookies(client.get())) != case.answer_sets:
-                        die(f"{case.name}: a Set-Cookie too few or too many")
+            traced = Traced(scratch, proxy.command(scratch, conf), address, env)
+            with traced, Client(address) as client:
+                # nginx keeps as many idle connections as the base does: each has a timer
+                visits = min(count, IDLE)
+                client.repeat(visits)
+                client.carry(value)
+                result = slope(traced, client, requests, pairs)
+                if bool(set_cookies(client.get())) != case.answer_sets:
+                    die(f"{case.name}: a Set-Cookie too few or too many")
             if case.bound:
                 expect_one(log, visits, servers(count, backend.port)[position(place, count)])
     return result

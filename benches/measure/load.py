@@ -51,7 +51,7 @@ class Contender:
                 "--latency",
                 "--header",
                 f"Cookie: {cookies(self.cookie)}",
-                "http://%s:%d/index.html" % self.address,
+                f"http://{self.address[0]}:{self.address[1]}/index.html",
             ],
             check=True,
             capture_output=True,
@@ -108,7 +108,7 @@ class Field:
     def add_nginx(self, name, base, cookie, nginx, module, upstream):
         def command(scratch, address):
             proxy = Proxy(nginx, [module] if module else [], upstream, count=self.count)
-            return proxy.command(scratch, proxy.conf(scratch, self.backend.port, "%s:%d" % address, keepalive=512))
+            return proxy.command(scratch, proxy.conf(scratch, self.backend.port, address, keepalive=512))
 
         self._add(name, base, cookie, command)
 

@@ -46,47 +46,42 @@ def pool_bytes(case, nginx, module, backend_nginx):
     All sizes are served by one nginx, each on an address of its own.
     """
     sizes = list(range(SMALLEST, LARGEST + 1, STEP))
-    proxy = Proxy(
-        nginx,
-        [module] if module and case.upstream is not None else [],
-        case.upstream or "",
-        pool=str(LARGEST * 2 // STEP * STEP),
-    )
-    with Scratch() as scratch:
-        with Backend(scratch, backend_nginx, APPLICATION if case.sets else None) as backend:
-            port = free_port()
-            more = "".join(
-                f"server {{ listen 127.3.{i // 250}.{i % 250 + 1}:{port}; request_pool_size {size}; "
-                'location / { proxy_http_version 1.1; proxy_set_header Connection ""; '
-                "proxy_pass http://u; } }\n"
-                for i, size in enumerate(sizes)
-            )
-            conf = proxy.conf(scratch, backend.port, f"127.0.0.1:{port}", more=more)
-            value = cookie_value(case.cookie, "middle", 2, backend.port)
-            with Traced(scratch, proxy.command(scratch, conf), ("127.0.0.1", port)) as traced:
+    proxy = Proxy.of(case, nginx, module, pool=str(LARGEST * 2 // STEP * STEP))
+    with Scratch() as scratch, Backend(scratch, backend_nginx, APPLICATION if case.sets else None) as backend:
+        address = ("127.0.0.1", free_port())
+        port = address[1]
+        more = "".join(
+            f"server {{ listen 127.3.{i // 250}.{i % 250 + 1}:{port}; request_pool_size {size}; "
+            'location / { proxy_http_version 1.1; proxy_set_header Connection ""; '
+            "proxy_pass http://u; } }\n"
+            for i, size in enumerate(sizes)
+        )
+        conf = proxy.conf(scratch, backend.port, address, more=more)
+        value = cookie_value(case.cookie, "middle", 2, backend.port)
+        with Traced(scratch, proxy.command(scratch, conf), address) as traced:
 
-                def calls(address):
-                    with Client((address, port), value) as client:
-                        result = slope(traced, client, requests=20, pairs=1, warm=5)
-                    return round(allocations(result)[0])
+            def calls(host):
+                with Client((host, port), value) as client:
+                    result = slope(traced, client, requests=20, pairs=1, warm=5)
+                return round(allocations(result)[0])
 
-                enough = calls("127.0.0.1")
-                low, high = 0, len(sizes) - 1
-                while low < high:
-                    middle = (low + high) // 2
-                    if calls(f"127.3.{middle // 250}.{middle % 250 + 1}") <= enough:
-                        high = middle
-                    else:
-                        low = middle + 1
+            enough = calls("127.0.0.1")
+            low, high = 0, len(sizes) - 1
+            while low < high:
+                middle = (low + high) // 2
+                if calls(f"127.3.{middle // 250}.{middle % 250 + 1}") <= enough:
+                    high = middle
+                else:
+                    low = middle + 1
     return sizes[low]
 
 
 def worker_bytes(case, nginx, module, backend_nginx, count, zone=False):
     """Memory of its own that a worker has after it served a few requests."""
-    proxy = Proxy(nginx, [module] if module and case.upstream is not None else [], case.upstream or "", zone, count)
+    proxy = Proxy.of(case, nginx, module, zone=zone, count=count)
     with Scratch() as scratch, Backend(scratch, backend_nginx) as backend:
         address = ("127.0.0.1", free_port())
-        conf = proxy.conf(scratch, backend.port, "%s:%d" % address)
+        conf = proxy.conf(scratch, backend.port, address)
         value = cookie_value(case.cookie, "middle", count, backend.port)
         with Running(proxy.command(scratch, conf), scratch.file("log")) as running:
             running.wait_for(address)

@@ -2,6 +2,7 @@
 
 import math
 from html import escape
+from itertools import pairwise
 
 WIDTH, HEIGHT = 800, 470
 LEFT, RIGHT, TOP, BOTTOM = 92, 226, 68, 58
@@ -58,13 +59,13 @@ def apart(places, gap=18):
     """Moves labels off each other, in their order from top to bottom."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     result = list(places)
-    for before, here in zip(order, order[1:]):
+    for before, here in pairwise(order):
         result[here] = max(result[here], result[before] + gap)
     over = result[order[-1]] - (HEIGHT - BOTTOM) if order else 0
     if over > 0:
         for i in order:
             result[i] -= over
-        for before, here in reversed(list(zip(order, order[1:]))):
+        for before, here in reversed(list(pairwise(order))):
             result[before] = min(result[before], result[here] - gap)
     return result
 
@@ -79,8 +80,10 @@ def svg(title, subtitle, x_title, y_title, lines):
     y = Axis(low, high, HEIGHT - BOTTOM, TOP)
 
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+            f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+        ),
         f"  <style>{STYLE}  </style>",
         f'  <rect class="ground" width="{WIDTH}" height="{HEIGHT}" rx="6"/>',
         f'  <text class="title" x="{LEFT}" y="28">{escape(title)}</text>',
@@ -106,7 +109,7 @@ def svg(title, subtitle, x_title, y_title, lines):
     out.append(f'  <text transform="translate(22 {middle}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>')
 
     labels = apart([y(line[-1][1]) for _, _, line in lines])
-    for (name, colour, line), label in zip(lines, labels):
+    for (name, colour, line), label in zip(lines, labels, strict=True):
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line)
         out.append(f'  <polyline class="line c{colour}" style="fill: none" points="{path}"/>')
         out.extend(f'  <circle class="c{colour}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.2"/>' for a, b in line)

@@ -172,7 +172,13 @@ class Proxy:
         self.pool = pool
         self.layout = layout
 
-    def conf(self, scratch, backend_port, listen, keepalive=64, more=""):
+    @classmethod
+    def of(cls, case, nginx, module, **options):
+        """What a case is about; one without an upstream of its own has no module."""
+        modules = [module] if module and case.upstream is not None else []
+        return cls(nginx, modules, case.upstream or "", **options)
+
+    def conf(self, scratch, backend_port, address, keepalive=64, more=""):
         """One worker without a master, kept-alive connections on both sides."""
         loads = "".join(f"load_module {module};\n" for module in self.modules)
         # about 1,100 bytes a server
@@ -189,7 +195,7 @@ class Proxy:
             + "".join(f"map $http_x{i} $unused{i} {{ default 0; a 1; b 2; }}\n" for i in range(self.layout))
             + f"upstream u {{ {self.upstream} {zone}\n{lines}\n"
             + f"keepalive {keepalive}; keepalive_requests 100000000; }}\n"
-            + f"server {{ listen {listen}; location / {{ proxy_http_version 1.1; "
+            + f"server {{ listen {address[0]}:{address[1]}; location / {{ proxy_http_version 1.1; "
             + 'proxy_set_header Connection ""; proxy_pass http://u; } }\n'
             + f"{more}}}\n",
         )

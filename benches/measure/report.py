@@ -65,14 +65,11 @@ def places(results, nginx, cases, counts):
     for case in cases:
         if not case.bound:
             continue
-        row = [case.title()]
-        for count in counts:
-            row.append(
-                " / ".join(
-                    number(got[key(nginx, case.name, count, place=place)]) for place in ("first", "middle", "last")
-                )
-            )
-        rows.append(row)
+        places = [
+            " / ".join(number(got[key(nginx, case.name, count, place=place)]) for place in ("first", "middle", "last"))
+            for count in counts
+        ]
+        rows.append([case.title(), *places])
     return table(head, rows)
 
 

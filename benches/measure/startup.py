@@ -25,7 +25,7 @@ def instructions(scratch, command):
         capture_output=True,
     )
     with open(out, encoding="utf-8", errors="replace") as file:
-        return int(re.search(r"^(?:summary|totals): (\d+)", file.read(), re.M).group(1))
+        return int(re.search(r"^(?:summary|totals): (\d+)", file.read(), re.MULTILINE).group(1))
 
 
 def loading(nginx, module, upstream, count=10_000, rounds=11):
@@ -36,7 +36,7 @@ def loading(nginx, module, upstream, count=10_000, rounds=11):
             (plain, Proxy(nginx, count=count)),
             (sticky, Proxy(nginx, [module], upstream, count=count)),
         ):
-            conf = proxy.conf(scratch, 8080, "127.0.0.1:8080")
+            conf = proxy.conf(scratch, 8080, ("127.0.0.1", 8080))
             commands.append([*proxy.command(scratch, conf), "-t", "-q"])
         counted = [instructions(plain, commands[0]), instructions(sticky, commands[1])]
         timed = [(seconds(commands[0]), seconds(commands[1])) for _ in range(rounds)]

@@ -5,14 +5,12 @@ loaded the module, are what its requests are compared with.
 """
 
 import os
-import re
-import signal
 import socket
-import time
 from dataclasses import dataclass
 
+from .callgrind import Traced
 from .client import md5_id
-from .programs import Backend, Running, Scratch, die, free_port, head, paths
+from .programs import Backend, Scratch, die, free_port, head, paths
 
 SIZE = 32 * 1024
 INCLUDES = 2000
@@ -110,28 +108,18 @@ class Measured:
     def __init__(self, scratch, nginx, module, port, env=None):
         self.scratch = scratch
         self.port = free_port()
-        self.out = scratch.file("callgrind")
-        self.dumps = 0
         conf = scratch.file("proxy.conf", self.conf(module, port))
         command = [nginx, "-p", scratch.path, "-c", conf]
-        tool = [
-            "valgrind",
-            "-q",
-            "--tool=callgrind",
-            "--dump-before=ngx_reopen_files",
-            f"--callgrind-out-file={self.out}",
-        ]
         self.warm = set()
-        self.running = Running(command, scratch.file("proxy.log"), tool, env=env)
-        self.running.wait_for(("127.0.0.1", self.port))
-        self.window()
-        self.empty = self.window()
+        self.traced = Traced(scratch, command, ("127.0.0.1", self.port), env)
+        self.traced.total()
+        self.empty = self.traced.total()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.running.stop()
+        self.traced.running.stop()
 
     def conf(self, module, port):
         def upstream(name, text, count=2):
@@ -169,37 +157,14 @@ class Measured:
             + "} }\n"
         )
 
-    def window(self):
-        """The instructions since the last window."""
-        self.dumps += 1
-        path = f"{self.out}.{self.dumps}"
-        self.running.process.send_signal(signal.SIGUSR1)
-        end = time.monotonic() + 120
-        sent = time.monotonic()
-        while time.monotonic() < end:
-            self.running.alive()
-            if os.path.exists(path):
-                with open(path, "rb") as file:
-                    file.seek(max(0, os.path.getsize(path) - 4096))
-                    total = re.search(rb"^totals: (\d+)", file.read(), re.M)
-                if total:
-                    os.unlink(path)
-                    return int(total.group(1))
-            elif time.monotonic() - sent > 2:
-                # a signal that came just before epoll_wait() is not seen until the next event
-                self.running.process.send_signal(signal.SIGUSR1)
-                sent = time.monotonic()
-            time.sleep(0.005)
-        return die(f"callgrind did not write {path}")
-
     def cost(self, uri, fields, expect):
         """The instructions of one request, where the location was asked before."""
         if uri not in self.warm:
             self.warm.add(uri)
             self.get(uri, [], expect)
-            self.window()
+            self.traced.total()
         self.get(uri, fields, expect)
-        return self.window() - self.empty
+        return self.traced.total() - self.empty
 
     def get(self, uri, fields, expect):
         cookies = "".join(f"Cookie: {field}\r\n" for field in fields)
