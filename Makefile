@@ -56,7 +56,7 @@ export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS F
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx chaos soak \
 	seeds-tests browser-tests patched-tests \
-	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint demo fuzz clean
+	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean
 .NOTPARALLEL:
 
 all: build
@@ -193,9 +193,13 @@ bench-worst: build
 bench-deps: test-deps
 	@sh build/bench-deps.sh
 
-#: make lint                 formatting and clippy
+#: make lint                 formatting, clippy and rustdoc
 lint: deps
 	@sh build/lint.sh
+
+#: make doc                  what rustdoc makes of the crate and of the module, in target/doc
+doc: deps
+	@sh build/doc.sh
 
 #: make demo                 see it work
 demo: deps build

@@ -10,3 +10,4 @@ set -x
 cargo fmt --all --check
 [ ! -f fuzz/Cargo.toml ] || cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo clippy --locked --release --workspace --all-targets --features vendored -- --deny warnings
+sh build/doc.sh

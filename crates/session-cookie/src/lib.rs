@@ -7,7 +7,7 @@
 //! 3. it looks the named server up ([`roster`]), under the rules that the operator gave ([`policy`]);
 //! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
 //!
-//! What a load balancer learns of servers that do not accept connections has a room of its own ([`unreachable`]).
+//! What a load balancer learns of servers that do not accept connections has a room of its own ([`mod@unreachable`]).
 //!
 //! Everything is a function of its arguments: no clock, no panic whatever the bytes are. Only policies and
 //! rosters allocate, which are made before requests, or once for many.
