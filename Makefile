@@ -193,7 +193,8 @@ bench-worst: build
 bench-deps: test-deps
 	@sh build/bench-deps.sh
 
-#: make lint                 formatting, clippy and rustdoc
+#: make lint                 formatting and what linters find: clippy, rustdoc, cargo-deny, ShellCheck, ruff, perl -c,
+#:                             typos; installs those that are not there
 lint: deps
 	@sh build/lint.sh
 

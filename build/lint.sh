@@ -1,13 +1,57 @@
 #!/bin/sh
-# Formatting, and clippy with its warnings as errors. clippy runs in the release profile only because
-# nginx stands there already: another profile would build another one.
+# Formatting, and what the linters of each language find; any finding is an error. clippy runs in the release profile
+# only because nginx stands there already: another profile would build another one.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
+sh build/lint-deps.sh
 unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
-set -x
+
+# sources TEST ...: the files of this repository that pass these tests of find
+sources() {
+    find . -type d \( -name .git -o -name objs -o -name target -o -name corpus \) -prune -o -type f "$@" -print | LC_ALL=C sort
+}
+
+# shell_scripts: by their name, or by their first line
+shell_scripts() {
+    sources -name '*.sh'
+    sources ! -name '*.*' | xargs awk 'FNR == 1 && /^#!.*sh$/ { print FILENAME }'
+}
+
+say "-- shell"
+shell_scripts | xargs shellcheck --external-sources
+
+say "-- Perl"
+# As in check-nginx.sh: a test of names needs them; an nginx is asked for its version. Warnings count as well.
+export NETWORK_HOSTS=nginx-tests/hosts TEST_NGINX_BINARY=true
+isolate=$(own_network)
+# shellcheck disable=SC2016,SC2086 # for the inner shell; a list of words
+sources \( -name '*.t' -o -name '*.pm' \) | xargs -P "$(nproc)" -n 1 $isolate sh -c '
+    said=$(perl -Inginx-tests/lib -c "$1" 2>&1) && [ "$said" = "$1 syntax OK" ] || {
+        printf "%s\n" "$said"
+        exit 1
+    }' sh
+
+say "-- Python"
+target/lint/bin/ruff check --quiet
+target/lint/bin/ruff format --quiet --check
+
+say "-- spelling"
+target/lint/bin/typos --hidden
+
+say "-- crates"
+# deny ARGUMENT ...: deny.toml is for both workspaces, and each has only a part of what it allows
+deny() {
+    objs/tools/bin/cargo-deny --locked --log-level error "$@" check --hide-inclusion-graph \
+        --allow license-exception-not-encountered --allow license-not-encountered --allow unmatched-skip \
+        bans licenses sources
+}
+deny --workspace
+deny --manifest-path fuzz/Cargo.toml --config deny.toml
+
+say "-- Rust"
 cargo fmt --all --check
-[ ! -f fuzz/Cargo.toml ] || cargo fmt --manifest-path fuzz/Cargo.toml --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo clippy --locked --release --workspace --all-targets --features vendored -- --deny warnings
 sh build/doc.sh

@@ -16,5 +16,5 @@ command -v apt-get >/dev/null || die "not a Debian: install nginx, Test::Nginx, 
 need_packages "to test" nginx nginx-dev curl psmisc procps iproute2 util-linux \
     valgrind apache2-utils openssl perl python3 python3-venv
 
-perl -MTest::Nginx::Socket -e 1 2>/dev/null || sh build/test-nginx.sh
+sh build/test-nginx.sh
 sh build/http-clients.sh

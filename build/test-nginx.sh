@@ -1,10 +1,12 @@
 #!/bin/sh
-# Installs Test::Nginx. Debian 12 does not have it, later releases do: there its package is taken
+# Installs Test::Nginx, if it is not there. Debian 12 does not have it, later releases do: there its package is taken
 # from, alone. It is Perl and needs nothing that Debian 12 lacks. apt's own sources, lists and cache
 # stay as they are: this uses a set of its own, in a folder that it removes.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
+
+perl -MTest::Nginx::Socket -e 1 2>/dev/null && exit
 
 package=libtest-nginx-perl
 later=forky

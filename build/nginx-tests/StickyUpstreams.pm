@@ -8,7 +8,7 @@ use warnings;
 
 # When all that the test uses is loaded, and before the test begins.
 INIT {
-    no warnings 'redefine';
+    no warnings qw(once redefine);
     if (my $write_file = Test::Nginx->can('write_file')) {
         *Test::Nginx::write_file = sub {
             my ($self, $name, $content) = @_;

@@ -292,7 +292,7 @@ def test_path_below_path(lab):
 
 
 def test_one_name_for_both_collides(lab):
-    """two sites on one name with one cookie and one path, and other servers: they fight, which is why paths are given"""
+    """two sites on one name with one cookie and one path, and other servers: they fight, so there are paths"""
     start(lab, left="fallback=on")
     lab.backend("C", "127.0.0.4:8080", pages.answer("C"))
     lab.nginx(f"""

@@ -14,7 +14,7 @@ FIELD = """#if (NGX_HTTP_TEST_FIELD)
 CONFIG = """ngx_addon_name=field
 have=NGX_HTTP_TEST_FIELD . auto/have
 """
-PATCH = "--- a/{0}\n+++ b/{0}\n@@ -38,3 +38,7 @@\n".format(STRUCTURES) + "".join(
+PATCH = f"--- a/{STRUCTURES}\n+++ b/{STRUCTURES}\n@@ -38,3 +38,7 @@\n" + "".join(
     "+" + line for line in FIELD.splitlines(True)
 )
 

@@ -111,7 +111,7 @@ class Headers(unittest.TestCase):
         folders = ("here", "beside", "moved", "more/below")
         here, beside, moved, below = (
             self.module(folder, f"ngx_addon_name={name}\nhave=NGX_HTTP_TEST_{name.upper()} . auto/have\n", None)
-            for folder, name in zip(folders, names)
+            for folder, name in zip(folders, names, strict=True)
         )
         self.script(
             f"--add-module={here}",

@@ -1,6 +1,5 @@
 """Building installs nothing unasked: it says what is missing, and how to get it."""
 
-import os
 import shutil
 import subprocess
 import tempfile

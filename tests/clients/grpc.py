@@ -48,12 +48,8 @@ class Service(asyncio.Protocol):
     def called(self, stream, headers):
         # The Cookie may come in several fields (RFC 9113, 8.2.3).
         cookie = "; ".join(value for name, value in headers if name == "cookie") or "none"
-        answer = [
-            (":status", "200"),
-            ("content-type", "application/grpc"),
-            ("x-server", self.name),
-            ("x-cookie", cookie),
-        ]
+        answer = [(":status", "200"), ("content-type", "application/grpc")]
+        answer += [("x-server", self.name), ("x-cookie", cookie)]
         if dict(headers)[":path"].endswith("/Refuse"):
             self.connection.send_headers(stream, answer + [("grpc-status", "7")], end_stream=True)
             return

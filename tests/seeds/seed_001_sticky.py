@@ -17,9 +17,8 @@ def test_transcript(lab):
         answer = ask("/wc", "--cookie", str(jar))
         equal((answer.status, answer.one("Via"), answer.body), (200, WORKING, "25"), "a later request")
         equal(answer.all("Set-Cookie"), [f"route={md5(WORKING)}; Path=/"], "what it sets")
-    equal(
-        set(internet.seen[-1][1].split("; ")), {"age=25", f"route={md5(WORKING)}"}, "the Cookie that the site is sent"
-    )
+    pairs = set(internet.seen[-1][1].split("; "))
+    equal(pairs, {"age=25", f"route={md5(WORKING)}"}, "the Cookie that the site is sent")
 
 
 def test_the_failing_proxy_is_stuck_to(lab):

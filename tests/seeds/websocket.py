@@ -1,6 +1,7 @@
 """A WebSocket server that keeps its conversations in memory, and a client: RFC 6455 as far as short texts need it."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
@@ -91,10 +92,8 @@ class Server:
         """Ends as a process does: it listens no more, and its connections are closed."""
         # Only a shutdown wakes who waits in accept().
         for each in (self.listener, *self.connections):
-            try:
+            with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             each.close()
 
 

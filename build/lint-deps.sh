@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs what `make lint` needs beyond what building needs.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+command -v apt-get >/dev/null || die "not a Debian: install ShellCheck and Test::Nginx"
+
+# perl: the tests; perl -c loads the Test::Nginx that they use; shellcheck: scripts of the shell
+# python3, python3-venv: ruff for Python and typos for spelling, which Debian does not have, as wheels
+# iproute2, util-linux: the names of nginx-tests/hosts, without which a test does not compile
+need_packages "to lint" shellcheck perl python3 python3-venv iproute2 util-linux
+sh build/test-nginx.sh
+need_python target/lint build/lint/requirements.txt "to lint"
+
+# cargo-deny: what the crates of Cargo.lock may be. Not optimized, it is there in half the time, and runs for seconds.
+version=0.20.2
+case $(objs/tools/bin/cargo-deny --version 2>/dev/null) in
+    "cargo-deny $version") ;;
+    *)
+        say "-- installing, to lint: cargo-deny, which takes a minute or two"
+        CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --quiet --debug --no-default-features \
+            --root objs/tools cargo-deny@$version ;;
+esac
