@@ -9,7 +9,7 @@
 //!   other modules (`HTTP_AUX_FILTER`), whatever the order of `load_module`. nginx calls header filters from the
 //!   last to the first: our cookie is among the fields of the response before any of them sees it.
 //!
-//! A request meets [`filters::hide`], [`upstream::balancer`] and [`filters::set_cookie`], in this order.
+//! A request meets [`filters::hide`], [`upstream`] and [`filters::set_cookie`], in this order.
 
 #![warn(missing_docs)]
 

@@ -17,7 +17,7 @@ impl Edition {
 
 /// The servers of one generation.
 pub(crate) struct Servers {
-    /// What a request compares with its own: none has that of an upstream that is [watched](UpstreamConf::watched).
+    /// What a request compares with its own: none has that of an upstream that is [watched](crate::conf::UpstreamConf::watched).
     pub(super) generation: ngx_uint_t,
     /// That in which they were counted.
     pub(super) counted: ngx_uint_t,
