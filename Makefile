@@ -12,7 +12,7 @@ NGINX_MODULE_DIRS =
 # Where `make install` and `make uninstall` put a staged copy.
 DESTDIR =
 
-# Which .t files check-nginx runs, how, and how many at a time.
+# Which .t files and folders of them check-nginx runs, how, and how many at a time.
 TESTS =
 MODE = plain
 JOBS =
@@ -117,7 +117,7 @@ test-msrv:
 	@sh build/msrv.sh
 
 #: make check-nginx          nginx-tests with one nginx, the one of `make` or NGINX_BINARY=FILE
-#:      TESTS='FILE ...'        only these of nginx-tests/*.t
+#:      TESTS='PATH ...'        only these files and folders of nginx-tests
 #:      MODE=plain|hup|valgrind|leak
 #:      JOBS=N                  files at a time
 check-nginx: build

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs nginx-tests/*.t with AddressSanitizer in nginx and in the module: any report is a failure.
+# Runs nginx-tests/*/*.t with AddressSanitizer in nginx and in the module: any report is a failure.
 #
 #   TESTS, JOBS   as for check-nginx.sh
 #   MODE          plain or hup
@@ -55,7 +55,7 @@ done
 # No leaks: nginx frees almost nothing when it ends, and with NGX_DEBUG_PALLOC all of that is a leak of
 # its own. MODE=valgrind has the leaks.
 # What is freed is kept aside, to see it used: 16 MB of it, many times what a request allocates. More of it
-# rises and falls by a megabyte from pass to pass of 50-hostile.t, which looks at the memory of nginx.
+# rises and falls by a megabyte from pass to pass of security/hostile.t, which looks at the memory of nginx.
 ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1
 ASAN_OPTIONS=$ASAN_OPTIONS:quarantine_size_mb=16:allocator_release_to_os_interval_ms=0
 export ASAN_OPTIONS

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs nginx-tests/*.t with one nginx and the module that was built for it.
+# Runs nginx-tests/*/*.t with one nginx and the module that was built for it.
 #
 #   NGINX_BINARY  empty: objs/nginx
 #   CHECK_MODULE  the module, if it is not where module.sh puts it for this nginx
 #   CHECK_PROBE   the probe, if it is not where probe.sh puts it for this nginx
-#   TESTS         only these files
+#   TESTS         only these files and folders
 #   MODE          plain
 #                 hup       reload nginx between the blocks of a file instead of starting it anew
 #                 valgrind  any error or leak that valgrind reports is a failure
@@ -25,8 +25,13 @@ need_built "$probe_so" check-nginx
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || die "Test::Nginx is missing: make test-deps"
 
 # shellcheck disable=SC2086 # a list of words
-set -- ${TESTS:-nginx-tests/*.t}
-[ -f "$1" ] || die "there is no $1"
+set -- ${TESTS:-nginx-tests}
+for path; do
+    [ -e "$path" ] || die "there is no $path"
+done
+# shellcheck disable=SC2046 # a list of words
+set -- $(find "$@" -name '*.t' | sort)
+[ $# -gt 0 ] || die "there is no .t file in ${TESTS:-nginx-tests}"
 
 # Test::Nginx takes no path with a space, and removes what it finds in its server root. Short,
 # because the name of a unix socket in there has at most 107 characters.
@@ -37,7 +42,7 @@ ln -s "$root/$so" "$dir/$module.so"
 ln -s "$root/$probe_so" "$dir/probe.so"
 mkdir "$dir/valgrind"
 
-export CHECK_DIR="$dir"
+export CHECK_DIR="$dir" CHECK_LIB="$root/nginx-tests/lib"
 export TEST_NGINX_BINARY="$dir/nginx"
 export TEST_NGINX_LOAD_MODULES="$dir/$module.so $dir/probe.so"
 export TEST_NGINX_NO_SHUFFLE=1

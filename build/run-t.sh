@@ -3,8 +3,10 @@
 
 set -eu
 
-name=$(basename "$1" .t)
+# Files of two folders may have one name.
+name=$(printf '%s' "${1%.t}" | sed 's,^nginx-tests/,,' | tr / -)
 export TEST_NGINX_SERVROOT="$CHECK_DIR/$name"
+export PERL5LIB="$CHECK_LIB"
 
 # shellcheck disable=SC2086 # a list of words
 set -- $CHECK_ISOLATE perl "$1"

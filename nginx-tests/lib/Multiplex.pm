@@ -15,13 +15,14 @@ package Multiplex;
 use strict;
 use warnings;
 
-use FindBin;
+use File::Basename 'dirname';
+use File::Spec;
 use IPC::Open2;
 use JSON::PP;
 use Servers;
 use Test::More ();
 
-my $home = "$FindBin::Bin/..";
+my $home = dirname(File::Spec->rel2abs(__FILE__)) . '/../..';
 
 sub run {
     my ($class, $program, @arguments) = @_;

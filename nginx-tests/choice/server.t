@@ -1,0 +1,287 @@
+# The server that a request goes to: the one that its cookie names while nginx itself would call that one available,
+# whatever the balancer; else the one that the balancer chooses. The bookkeeping behind that has its own file,
+# balancers/bookkeeping.t.
+#
+# Sections of this file's own:
+#   balancer  a balancer's directive; the block then asks four upstreams that have it (see there), each for a bound
+#             client of C, one of A, and a first visitor
+#   upstream  what stands in "upstream u"
+# The servers A, B and C answer with their name; /count adds the number of requests on the connection; /busy is
+# answered by asking for /t with the same cookie meanwhile.
+# D, on port 1998, is dead. ID_x stands for the id of server x. X-Upstream says whom nginx asked.
+
+use strict;
+use warnings;
+
+use Servers;
+use Test::Nginx::Socket 'no_plan';
+
+$port{D} = 1998;
+
+my $backends = join '', map { servers(<<"_EOC_", $_) } qw(A B C);
+add_header X-Id @{[id($_)]} always;
+location / { return 200 "NAME\\n"; }
+location /count { return 200 "NAME \$connection_requests\\n"; }
+location /busy {
+    add_header X-Via NAME always;
+    proxy_pass http://127.0.0.1:\$TEST_NGINX_SERVER_PORT/t;
+}
+_EOC_
+
+our $three_servers = join ' ', map { "server 127.0.0.1:$port{$_};" } qw(A B C);
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    my $http = $backends;
+
+    if (defined(my $balancer = $block->balancer)) {
+        $http .= <<"_EOC_";
+upstream before      { session_sticky; $balancer $three_servers }
+upstream after       { $balancer $three_servers session_sticky; }
+upstream zone-before { zone zone-before 64k; session_sticky; $balancer $three_servers }
+upstream zone-after  { $balancer $three_servers session_sticky; zone zone-after 64k; }
+_EOC_
+        my @upstreams = qw(before after zone-before zone-after);
+        my $names_its_server = '(?=.*\r\nX-Id: (\w{32})\r\n)(?=.*\r\nSet-Cookie: route=\1; Path=/\r\n)';
+        $block->set_value(config => join '', map { "location /$_ { proxy_pass http://$_; }\n" } @upstreams);
+        $block->set_value(request => [map { ("GET /$_") x 3 } @upstreams]);
+        $block->set_value(more_headers => [("Cookie: route=ID_C", "Cookie: route=ID_A", "") x @upstreams]);
+        $block->set_value(response_body_like => [('\AC\n\z', '\AA\n\z', '\A[ABC]\n\z') x @upstreams]);
+        $block->set_value(raw_response_headers_like => [('.', '.', $names_its_server) x @upstreams]);
+        $block->set_value(raw_response_headers_unlike => [('Set-Cookie', 'Set-Cookie', 'Set-Cookie.*Set-Cookie') x @upstreams]);
+    }
+
+    $http .= "upstream u {\n" . $block->upstream . "}\n" if defined $block->upstream;
+    fill($block, $http);
+    $block->set_value(config => <<'_EOC_') if !defined $block->config;
+add_header X-Upstream "$upstream_addr" always;
+location / { proxy_pass http://u; }
+_EOC_
+    $block->set_value(request => 'GET /t') if !defined $block->request;
+    $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/) if !defined $block->no_error_log;
+});
+
+# Without a master nginx leaves without closing kept connections, which valgrind takes for leaks.
+master_on();
+log_level('info');
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== round robin: a bound client goes to its server, a first visitor is bound to the one that answered
+--- balancer
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== least_conn: a bound client goes to its server, a first visitor is bound to the one that answered
+--- balancer: least_conn;
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== ip_hash: a bound client goes to its server, a first visitor is bound to the one that answered
+--- balancer: ip_hash;
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== hash: a bound client goes to its server, a first visitor is bound to the one that answered
+--- balancer: hash $request_uri;
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== hash consistent: a bound client goes to its server, a first visitor is bound to the one that answered
+--- balancer: hash $request_uri consistent;
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== random: a bound client goes to its server, a first visitor is bound to the one that answered
+--- balancer: random;
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== random two least_conn: a bound client goes to its server, a first visitor is bound to the one that answered
+--- balancer: random two least_conn;
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== first visitors are spread by the balancer as without the module
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 weight=2;
+    session_sticky;
+--- request eval
+[("GET /t") x 6]
+--- response_body eval
+["B\n", "A\n", "B\n", "B\n", "A\n", "B\n"]
+
+
+
+=== weight: a bound client of the light server stays there
+--- upstream
+    server 127.0.0.1:1985 weight=1000;
+    server 127.0.0.1:1986 weight=1;
+    session_sticky;
+--- request eval
+[("GET /t") x 3]
+--- more_headers
+Cookie: route=ID_B
+--- response_body eval
+["B\n", "B\n", "B\n"]
+
+
+
+=== backup: its cookie is honoured while the primaries live
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    server 127.0.0.1:1987 backup;
+    session_sticky;
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_C", "", "", "Cookie: route=ID_C"]
+--- response_body_like eval
+['\AC\n\z', '\A[AB]\n\z', '\A[AB]\n\z', '\AC\n\z']
+--- response_headers_like eval
+["Set-Cookie:", "Set-Cookie: route=(?:ID_A|ID_B); Path=/", "Set-Cookie: route=(?:ID_A|ID_B); Path=/", "Set-Cookie:"]
+
+
+
+=== backup in a zone, beside one primary: its cookie is honoured
+--- upstream
+    zone u 64k;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1987 backup;
+    session_sticky;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_C", "Cookie: route=ID_A"]
+--- response_body eval
+["C\n", "A\n"]
+
+
+
+=== a single server: bound at the first visit, honoured from then on
+--- upstream
+    server 127.0.0.1:1985;
+    session_sticky fallback=off;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=ID_A"]
+--- response_body eval
+["A\n", "A\n"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+
+
+
+=== proxy_pass with the upstream's name in a variable: the session is honoured
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    session_sticky;
+--- config
+location / { set $to u; proxy_pass http://$to; }
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers
+Cookie: route=ID_B
+--- response_body eval
+["B\n", "B\n"]
+
+
+
+=== max_conns: a bound client of a full server is not sent there, and comes back when there is room
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 max_conns=1;
+    session_sticky;
+--- request eval
+["GET /busy", "GET /t", "GET /busy", "GET /t"]
+--- more_headers
+Cookie: route=ID_B
+--- response_body eval
+["A\n", "B\n", "A\n", "B\n"]
+--- response_headers eval
+["X-Via: B\nSet-Cookie: route=ID_A; Path=/", "!Set-Cookie", "X-Via: B\nSet-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== max_fails: a bound request that fails counts; the server is not asked again within fail_timeout
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1998 max_fails=1 fail_timeout=10m;
+    session_sticky;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers
+Cookie: route=ID_D
+--- response_body eval
+["A\n", "A\n", "A\n"]
+--- response_headers eval
+["X-Upstream: 127.0.0.1:1998, 127.0.0.1:1985", "X-Upstream: 127.0.0.1:1985", "X-Upstream: 127.0.0.1:1985"]
+--- no_error_log eval
+qr/\[(?:crit|alert|emerg)\]/
+
+
+
+=== keepalive after session_sticky: a kept connection serves its own server's sessions only
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    session_sticky;
+    keepalive 4;
+--- config
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+location / { proxy_pass http://u; }
+--- request eval
+[("GET /count") x 5]
+--- more_headers eval
+[map { "Cookie: route=ID_$_" } qw(B A B A B)]
+--- response_body eval
+["B 1\n", "A 1\n", "B 2\n", "A 2\n", "B 3\n"]
+--- response_headers eval
+[("!Set-Cookie") x 5]
+
+
+
+=== keepalive before session_sticky: a kept connection serves its own server's sessions only
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    keepalive 4;
+    session_sticky;
+--- config
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+location / { proxy_pass http://u; }
+--- request eval
+[("GET /count") x 5]
+--- more_headers eval
+[map { "Cookie: route=ID_$_" } qw(B A B A B)]
+--- response_body eval
+["B 1\n", "A 1\n", "B 2\n", "A 2\n", "B 3\n"]
+--- response_headers eval
+[("!Set-Cookie") x 5]

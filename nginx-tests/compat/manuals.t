@@ -1,0 +1,103 @@
+# docs/migration.md: every line that it says to write here is one that nginx loads, and without a [warn].
+#
+# Its tables have one in the last column, or several; where that says that the old line may stay, in the first too. All
+# that begin with "sticky" may.
+
+use strict;
+use warnings;
+
+use Test::Nginx::Socket 'no_plan';
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+our $manual = do {
+    open my $file, '<:raw', 'docs/migration.md' or bail_out("docs/migration.md: $!");
+    local $/;
+    <$file>;
+};
+
+# Names and addresses of examples. They are not asked.
+sub here { return $_[0] =~ s/\bapp1\.example\.com\b/192.0.2.1/gr }
+
+# What stands between backquotes in the tables, and is to be written here.
+our @said = map { here($_) } map {
+    my ($first, $last) = /^\| (.*?) \| (.*) \|$/;
+    my @texts = defined $last ? $last : ();
+    push @texts, $first if @texts && ($last =~ /^the same (?:line|words)/ || $first =~ /^`sticky[ ;]/);
+    map { s/\\\|/|/gr } map { /`([^`]+)`/g } @texts;
+} split /\n/, $manual;
+
+# Whole examples of a `http` block.
+our @examples = $manual =~ /^```nginx\n(.*?)^```$/msg;
+
+# Directives of an upstream: what makes sessions sticky, and servers.
+our @sticky = grep { /^(?:session_sticky|sticky|sticky_cookie_insert)\b[^{]*;$/ && !/\.\.\./ && !/^sticky (?:route|learn)/ } @said;
+our @servers = grep { /^server .*;$/ && !/\bresolve\b/ } @said;
+# Parameters of either, alone or several.
+our $of_server = qr/^(?:id|weight|max_conns|max_fails|fail_timeout)=.|^(?:backup|down|drain)$/;
+our $of_sticky = qr/^(?:cookie|domain|path|maxage|maxidle|maxlife|mode|option|fallback|rebind|hash|secure|samesite|attr)=.|^(?:secure|httponly)$/;
+our @server_parameters = grep { !grep { !/$of_server/ } split } @said;
+our @sticky_parameters = grep { !grep { !/$of_sticky/ } split } @said;
+our @in_locations = grep { /^(?:session_sticky_hide_cookie|sticky_no_fallback|sticky_hide_cookie)\b.*;$/ } @said;
+
+my $number = 0;
+sub upstream { my ($inside) = @_; $number++; return "upstream app$number { $inside }\n" }
+
+our $two = 'server 192.0.2.1:8080; server 192.0.2.2:8080;';
+# A parameter alone may want another that stands beside it in the manual.
+our %beside = (qr/rebind/ => 'fallback=on', qr/samesite=none/ => 'secure');
+sub beside { my ($text) = @_; return join ' ', map { $text =~ $_ ? $beside{$_} : () } keys %beside }
+
+our $written = join '',
+    (map { upstream("$_ $two") } @sticky),
+    (map { upstream("$_ server 192.0.2.3:8080; session_sticky hash=plain;") } @servers),
+    (map { upstream("server 192.0.2.1:8080 $_; server 192.0.2.2:8080; session_sticky hash=plain;") } @server_parameters),
+    (map { upstream("session_sticky $_ " . beside($_) . "; $two") } @sticky_parameters),
+    "map \$http_user_agent \$samesite { default none; }\n",
+    "upstream app { session_sticky option=indirect; $two }\n",
+    "server { listen 1983; ", (map { $number++; "location /$number { $_ proxy_pass http://app; } " } @in_locations), "}\n";
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    $block->set_value(config => 'location / { return 200; }');
+    $block->set_value(request => 'GET /');
+    $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n");
+});
+
+add_response_body_check(sub {
+    my ($block, undef, undef, undef, $dry_run) = @_;
+    return if $dry_run || !defined $block->at_least;
+    my %counts = split ' ', $block->at_least;
+    for my $name (sort keys %counts) {
+        no strict 'refs';
+        my $count = @{$name};
+        Test::More::ok($count >= $counts{$name}, "$name: $count of docs/migration.md");
+    }
+});
+
+run_tests();
+
+__DATA__
+
+=== the lines of the tables
+--- http_config eval: $::written
+--- at_least: sticky 40 servers 4 server_parameters 8 sticky_parameters 25 in_locations 3
+
+
+
+=== the example of the rule for any system
+--- http_config eval: $::examples[0] =~ s/VALUE-OF-ITS-COOKIE/value/gr
+--- at_least: examples 3
+
+
+
+=== the example for HAProxy
+--- http_config eval: $::examples[1]
+
+
+
+=== the example for Apache
+--- http_config eval: $::examples[2] =~ s/^server \{/server { listen 1983;/mr

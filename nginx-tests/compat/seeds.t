@@ -1,0 +1,387 @@
+# The configurations of the seeds, as written but for addresses and ports.
+
+use Test::Nginx::Socket 'no_plan';
+
+use Servers;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+our $backends = servers(<<'_EOC_', qw(A B));
+set $sees none;
+if ($http_cookie) { set $sees "[$http_cookie]"; }
+location / { return 200 "NAME sees $sees\n"; }
+location /sets { add_header Set-Cookie "test=abc"; return 200 "NAME sees $sees\n"; }
+_EOC_
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    fill($block, $backends);
+    $block->set_value('request', 'GET /') if !defined $block->request;
+    $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
+});
+
+run_tests();
+
+__DATA__
+
+=== seed 000: ip_hash, and what WebSocket needs
+--- http_config
+  map $http_upgrade $connection_upgrade {
+    default upgrade;
+    ''      close;
+  }
+  upstream websocket {
+    ip_hash;
+    server 127.0.0.1:1985 weight=2; 
+    server 127.0.0.1:1986 weight=2;
+  }
+--- config
+    location / {
+      proxy_pass http://websocket;
+      proxy_read_timeout 300s;
+      proxy_set_header Host $host;
+      proxy_set_header X-Real-IP $remote_addr;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+        }
+--- request eval
+["GET /", "GET /", "GET /"]
+--- response_body eval
+["A sees none\n", "A sees none\n", "A sees none\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== seed 000: sticky_cookie_insert
+--- http_config
+upstream backend {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    sticky_cookie_insert srv_id expires=1h domain=3evip.cn path=/;
+}
+--- config
+    location / {
+        proxy_pass http://backend;
+    }
+--- request eval
+["GET /", "GET /", "GET /"]
+--- more_headers eval
+["", "Cookie: srv_id=ID_B", "Cookie: srv_id=ID_B"]
+--- response_headers_like eval
+["Set-Cookie: srv_id=ID_A; expires=\\w{3}, \\d\\d-\\w{3}-\\d\\d [\\d:]+ GMT; max-age=3600; domain=3evip\\.cn; path=/",
+ "Set-Cookie: srv_id=ID_B; expires=.*", "Set-Cookie: srv_id=ID_B; expires=.*"]
+--- response_body_like eval
+["^A", "^B", "^B"]
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+
+
+
+=== seeds 001 and 003: sticky
+--- http_config
+upstream tomcat {
+    sticky;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+    location / {
+        proxy_pass http://tomcat;
+    }
+--- request eval
+["GET /", "GET /", "GET /", "GET /"]
+--- more_headers eval
+["", "Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_A"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "Set-Cookie: route=ID_B; Path=/",
+ "Set-Cookie: route=ID_A; Path=/"]
+--- response_body_like eval
+["^A", "^B", "^B", "^A"]
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+
+
+
+=== seed 004, example 1: the defaults
+--- http_config
+# default: cookie=route mode=insert fallback=on
+upstream foo {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    session_sticky;
+}
+--- config
+    location / {
+        proxy_pass http://foo;
+    }
+--- request eval
+["GET /", "GET /", "GET /", "GET /"]
+--- more_headers eval
+["", "", "Cookie: route=ID_B", "Cookie: route=ID_B"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^A", "^B", "^B sees \\[route=", "^B"]
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+
+
+
+=== seed 004, example 1: the defaults, spelt out
+--- http_config
+upstream foo {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    session_sticky cookie=route mode=insert fallback=on;
+}
+--- config
+    location / {
+        proxy_pass http://foo;
+    }
+--- request eval
+["GET /", "GET /"]
+--- more_headers eval
+["", "Cookie: route=ID_B"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+
+
+
+=== seed 004, example 2: insert and indirect, the directive's name twice
+--- http_config
+# insert + indirect mode:
+upstream test {
+    session_sticky session_sticky cookie=uid domain=www.xxx.com fallback=on path=/ mode=insert option=indirect;
+    server  127.0.0.1:1985;
+}
+--- config
+    location / {
+        # You need configure session_sticky_hide_cookie in insert + indirect mode or prefix mode.
+        # It removes the cookie before sending to backend server, and the backend server will not
+        # receive and process this extra cookie.
+        session_sticky_hide_cookie upstream=test;
+        proxy_pass http://test;
+    }
+--- request eval
+["GET /", "GET /", "GET /"]
+--- more_headers eval
+["", "Cookie: uid=ID_A", "Cookie: a=b; uid=ID_A; c=d"]
+--- response_headers eval
+["Set-Cookie: uid=ID_A; Domain=www.xxx.com; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- response_body eval
+["A sees none\n", "A sees none\n", "A sees [a=b; c=d]\n"]
+--- no_error_log
+[error]
+[alert]
+[emerg]
+
+
+
+=== seed 004, example 2: the directive's name twice is worth a [warn]
+--- http_config
+# insert + indirect mode:
+upstream test {
+    session_sticky session_sticky cookie=uid domain=www.xxx.com fallback=on path=/ mode=insert option=indirect;
+    server  127.0.0.1:1985;
+}
+--- config
+    location / {
+        # You need configure session_sticky_hide_cookie in insert + indirect mode or prefix mode.
+        # It removes the cookie before sending to backend server, and the backend server will not
+        # receive and process this extra cookie.
+        session_sticky_hide_cookie upstream=test;
+        proxy_pass http://test;
+    }
+--- response_headers
+Set-Cookie: uid=ID_A; Domain=www.xxx.com; Path=/
+--- error_log eval
+qr/\[warn\].*session_sticky/
+--- no_error_log
+[error]
+[alert]
+[emerg]
+
+
+
+=== seed 004: every parameter of the description
+--- http_config
+upstream foo {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    session_sticky cookie=name domain=your_domain path=/your_path maxage=3600 mode=insert option=indirect maxidle=60 maxlife=600 fallback=off hash=plain;
+}
+--- config
+    location / {
+        session_sticky_hide_cookie upstream=foo;
+        proxy_pass http://foo;
+    }
+--- response_headers_like
+Set-Cookie: name=127\.0\.0\.1:1985\|STAMP\|STAMP; Domain=your_domain; Path=/your_path; Max-Age=3600; Expires=\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT
+
+
+
+=== seed 004: prefix, "NAME=SRV~VALUE"
+--- http_config
+upstream foo {
+    server 127.0.0.1:1985 id=SRV;
+    session_sticky cookie=test mode=prefix hash=plain;
+}
+--- config
+    location / {
+        session_sticky_hide_cookie upstream=foo;
+        proxy_pass http://foo;
+    }
+--- request eval
+["GET /sets", "GET /sets"]
+--- more_headers eval
+["", "Cookie: test=SRV~abc"]
+--- response_headers eval
+["Set-Cookie: test=SRV~abc", "Set-Cookie: test=SRV~abc"]
+--- response_body eval
+["A sees none\n", "A sees [test=abc]\n"]
+
+
+
+=== seed 002: the cookie of the transcript, of a server at 127.0.0.3:821
+--- http_config
+server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
+upstream backend {
+    session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 maxlife=3600 fallback=on;
+    server 127.0.0.3:821;
+}
+--- config
+    location / {
+        session_sticky_hide_cookie upstream=backend;
+        proxy_pass http://backend;
+    }
+--- response_headers_like
+Set-Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d\|STAMP\|STAMP; Path=/
+--- response_body
+821
+--- skip_eval: 6: $> != 0
+
+
+
+=== seed 002: the cookie comes back 18 seconds later, as curl sends it, and last seen alone is renewed
+--- http_config
+upstream backend {
+    session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+    location / {
+        session_sticky_hide_cookie upstream=backend;
+        proxy_pass http://backend;
+    }
+--- more_headers
+Cookie: LBSID=ID_B|NOW-18|NOW-18; Path=/
+--- response_headers_like
+Set-Cookie: LBSID=ID_B\|STAMP\|NOW-18; Path=/
+--- response_body
+B sees [Path=/]
+
+
+
+=== seed 002: the cookie of the transcript itself, years later: both stamps are new
+--- http_config
+upstream backend {
+    session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+    location / {
+        session_sticky_hide_cookie upstream=backend;
+        proxy_pass http://backend;
+    }
+--- more_headers
+Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041; Path=/
+--- response_headers_like
+Set-Cookie: LBSID=ID_A\|STAMP\|STAMP; Path=/
+--- response_body
+A sees [Path=/]
+
+
+
+=== seed 002: plain ids, within maxidle the session holds
+--- http_config
+upstream backend {
+    session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on hash=plain;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+    location / {
+        session_sticky_hide_cookie upstream=backend;
+        proxy_pass http://backend;
+    }
+--- more_headers
+Cookie: LBSID=127.0.0.1:1986|NOW-18|NOW-18; Path=/
+--- response_headers_like
+Set-Cookie: LBSID=127\.0\.0\.1:1986\|STAMP\|NOW-18; Path=/
+--- response_body
+B sees [Path=/]
+
+
+
+=== seed 002: plain ids, past maxidle a server is chosen anew
+--- http_config
+upstream backend {
+    session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on hash=plain;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+    location / {
+        session_sticky_hide_cookie upstream=backend;
+        proxy_pass http://backend;
+    }
+--- more_headers
+Cookie: LBSID=127.0.0.1:1986|NOW-31|NOW-100; Path=/
+--- response_headers_like
+Set-Cookie: LBSID=127\.0\.0\.1:1985\|STAMP\|STAMP; Path=/
+--- response_body
+A sees [Path=/]
+
+
+
+=== seed 002: rewrite, the other mode of that console
+--- http_config
+upstream backend {
+    session_sticky cookie=test mode=rewrite fallback=on;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+    location / {
+        proxy_pass http://backend;
+    }
+--- request eval
+["GET /sets", "GET /"]
+--- more_headers eval
+["", "Cookie: test=ID_B"]
+--- response_headers eval
+["Set-Cookie: test=ID_A", "!Set-Cookie"]
+--- response_body_like eval
+["^A", "^B"]

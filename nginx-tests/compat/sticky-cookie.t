@@ -1,0 +1,359 @@
+# "sticky cookie", which nginx has from 1.29.6 on and the module has for those before, and its predecessor
+# "sticky_cookie_insert" of NGINX Plus.
+#
+# What both must do alike runs on every version: on newer ones it is nginx's own that passes. lib/Upstreams.pm has the
+# servers and the sections.
+
+use strict;
+use warnings;
+
+use Client;
+use POSIX qw(strftime setlocale LC_TIME);
+use Test::Nginx::Socket 'no_plan';
+use Time::HiRes ();
+use Upstreams;
+use Visits;
+
+setlocale(LC_TIME, 'C');
+
+client_sections();
+upstream_sections(<<'_EOC_');
+location /404 { return 404 "NAME"; }
+location /sees { return 200 "NAME sees [$http_cookie]"; }
+_EOC_
+
+# The date of a cookie that was set this second or the last three, as a pattern.
+sub date {
+    my ($seconds) = @_;
+    # nginx's own clock: time(2) may be a tick behind it, and so a second.
+    my $now = int Time::HiRes::time;
+    return '(?:' . join('|', map { strftime('%a, %d-%b-%y %H:%M:%S GMT', gmtime($now + $seconds - $_)) } 0 .. 3) . ')';
+}
+
+log_level('info');
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== sticky cookie: the form of the cookie, and what every answer says
+--- upstreams
+upstream bare   { sticky cookie srv_id; server A:; server B:; }
+upstream all    { sticky cookie srv_id expires=1h domain=.example.com httponly samesite=lax secure path=/app; server A:; server B:; }
+upstream max    { sticky cookie srv_id path=/ expires=max; server A:; server B:; }
+upstream units  { server A:; sticky cookie srv_id samesite=strict expires=1h30m; }
+--- client
+equals(set(visit('/bare/', undef, 1983)), "srv_id=$id{A}", 'nothing but the id');
+equals(set(visit('/bare/404', undef, 1983)), "srv_id=$id{B}", 'on errors of the server too');
+equals(set(visit('/bare/', "srv_id=$id{B}", 1983)), "srv_id=$id{B}", 'and again for a client that has it');
+holds(set(visit('/all/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(3600)]}; max-age=3600; domain=\.example\.com; httponly; secure; samesite=lax; path=\/app$/,
+      'every attribute in order');
+equals(set(visit('/max/', undef, 1983)), "srv_id=$id{A}; expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000; path=/", 'expires=max');
+holds(set(visit('/units/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(5400)]}; max-age=5400; samesite=strict$/, 'a time with units');
+
+
+
+=== sticky cookie: expires=0, also where nginx reads it itself
+--- upstreams
+upstream now { server A:; sticky cookie srv_id expires=0; }
+--- client
+holds(set(visit('/now/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0$/, 'no time');
+--- no_error_log
+[alert]
+[emerg]
+
+
+
+=== sticky cookie: a client stays, a dead server is left for good
+--- upstreams
+upstream u    { sticky cookie srv_id; server A:; server B:; }
+upstream last { least_conn; server A:; server B:; sticky cookie srv_id; }
+upstream dead { sticky cookie srv_id; server A:; server D:; }
+--- client
+for my $path ('/u/', '/last/') {
+    for my $name (qw(A B)) {
+        my @bound = everywhere($path, "other=1; srv_id=$id{$name}");
+        equals(bodies(@bound), $name, "$path: the client of $name stays");
+        equals(cookies(@bound), $id{$name}, "$path: and is told so each time");
+    }
+    equals(bodies(everywhere($path)), 'A | B', "$path: first visitors are spread");
+    equals(bodies(everywhere($path, 'srv_id=nobody')), 'A | B', "$path: and so are clients of nobody here");
+}
+my $moved = visit('/dead/', "srv_id=$id{D}", 1983);
+equals(body($moved), 'A', 'a client of a dead server moves');
+equals(set($moved), "srv_id=$id{A}", 'for good');
+equals(body(visit('/u/sees', "a=1; srv_id=$id{A}", 1983)), "A sees [a=1; srv_id=$id{A}]", 'the server sees the cookie');
+--- no_error_log
+[alert]
+[emerg]
+
+
+
+=== sticky cookie: samesite by a variable
+--- upstreams
+upstream u { sticky cookie srv_id samesite=$arg_same; server A:; }
+--- client
+equals(set(visit('/u/?same=none', undef, 1983)), "srv_id=$id{A}; samesite=none", 'a word');
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}", 'nothing');
+equals(set(visit('/u/?same=x;Path=', undef, 1983)), "srv_id=$id{A}; samesite=strict", 'what is no such word');
+
+
+
+=== sticky cookie: a domain by a variable
+--- upstreams
+upstream u { sticky cookie srv_id domain=$arg_d path=/; server A:; }
+upstream v { sticky cookie srv_id domain=.$arg_d.test; server A:; }
+--- client
+equals(set(visit('/u/?d=.example.com', undef, 1983)), "srv_id=$id{A}; domain=.example.com; path=/", 'a host name');
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; path=/", 'nothing');
+equals(set(visit('/v/?d=a', undef, 1983)), "srv_id=$id{A}; domain=.a.test", 'in the midst of text');
+
+
+
+=== sticky cookie: a domain that is no host name adds nothing
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie srv_id domain=$arg_d; server A:; }
+--- client
+equals(set(visit("/u/?d=$_", undef, 1983)), "srv_id=$id{A}", "domain=$_") for 'a;Secure', 'a..b', ';path=/', 'a%20b';
+--- error_log
+session_sticky: domain "a;Secure" of cookie "srv_id" is no host name, the cookie is set without it
+
+
+
+=== sticky cookie: a bad domain
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie srv_id "domain=a b"; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid value "a b" of parameter "domain" in "sticky cookie" directive, it must be a host name, with or without a leading dot, or text with variables in
+
+
+
+=== a variable that is none
+--- upstreams
+upstream u { sticky_cookie_insert srv_id domain=a$-; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+"sticky_cookie_insert" could not compile "domain=a$-" in
+
+
+
+=== sticky_cookie_insert: as sticky cookie
+--- upstreams
+upstream u    { server A:; server B:; sticky_cookie_insert srv_id expires=1h domain=3evip.cn path=/; }
+upstream bare { server A:; server B:; sticky_cookie_insert srv_id; }
+--- client
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(3600)]}; max-age=3600; domain=3evip\.cn; path=\/$/, 'its form');
+equals(set(visit('/bare/', undef, 1983)), "srv_id=$id{A}", 'nothing but the id');
+for my $name (qw(A B)) {
+    my @bound = everywhere('/bare/', "srv_id=$id{$name}");
+    equals(bodies(@bound), $name, "the client of $name stays");
+    equals(cookies(@bound), $id{$name}, 'and is told so each time');
+}
+
+
+
+=== what is given twice counts once
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie a; sticky cookie srv_id path=/a path=/b; server A:; }
+--- client
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; path=/b", 'the last one');
+--- error_log
+duplicate parameter "path" in "sticky cookie" directive, the last one counts
+duplicate "sticky cookie" directive, the last one counts
+
+
+
+=== a value given twice, with and without a variable
+--- before: 1.29.5
+--- upstreams
+upstream word { sticky cookie a domain=$arg_d domain=a.test samesite=$arg_s samesite=lax; server A:; }
+upstream variable { sticky cookie a domain=a.test domain=$arg_d samesite=lax samesite=$arg_s; server A:; }
+upstream twice { sticky cookie a domain=$arg_d samesite=$arg_s; sticky cookie a; server A:; }
+--- client
+equals(set(visit('/word/?d=b.test&s=none', undef, 1983)), "a=$id{A}; domain=a.test; samesite=lax", 'the words are the last ones');
+equals(set(visit('/variable/?d=b.test&s=none', undef, 1983)), "a=$id{A}; domain=b.test; samesite=none", 'the variables are');
+equals(set(visit('/variable/', undef, 1983)), "a=$id{A}", 'also where they are empty');
+equals(set(visit('/twice/?d=b.test&s=none', undef, 1983)), "a=$id{A}", 'of a whole directive nothing is left');
+--- error_log
+duplicate parameter "domain" in "sticky cookie" directive, the last one counts
+duplicate parameter "samesite" in "sticky cookie" directive, the last one counts
+
+
+
+=== sticky_cookie_insert: what is given twice
+--- upstreams
+upstream u { sticky_cookie_insert a path=/a path=/b; server A:; }
+upstream word { sticky_cookie_insert a domain=$arg_d domain=a.test; server A:; }
+--- client
+equals(set(visit('/u/', undef, 1983)), "a=$id{A}; path=/b", 'the last one');
+equals(set(visit('/word/?d=b.test', undef, 1983)), "a=$id{A}; domain=a.test", 'also after a variable');
+--- error_log
+duplicate parameter "path" in "sticky_cookie_insert" directive, the last one counts
+
+
+
+=== samesite=none without secure
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie srv_id samesite=none; server A:; }
+--- client
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; samesite=none", 'loads');
+--- error_log
+"sticky cookie" with "samesite=none" needs "secure", browsers refuse such a cookie without it
+
+
+
+=== sticky cookie: expires=0 loads with a [warn] that says what browsers do
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie srv_id expires=0 path=/; server A:; }
+--- client
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
+--- error_log
+"sticky cookie" with "expires=0" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out
+
+
+
+=== sticky_cookie_insert: expires=0, in any unit
+--- upstreams
+upstream u { sticky_cookie_insert srv_id expires=0h path=/; server A:; }
+--- client
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
+--- error_log
+"sticky_cookie_insert" with "expires=0" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out
+
+
+
+=== expires=0 that does not count, and what else is no such time: no [warn] of it
+--- upstreams
+upstream u { sticky_cookie_insert srv_id expires=0 expires=1; server A:; }
+upstream v { sticky_cookie_insert srv_w expires=0 expires=max; server A:; }
+upstream w { sticky_cookie_insert srv_x; server A:; }
+--- client
+holds(set(visit('/u/', undef, 1983)) =~ /max-age=1$/, 'the last one counts');
+--- no_error_log
+browsers delete the cookie
+
+
+
+=== sticky cookie: an unknown parameter
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie srv_id maxage=1; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid parameter "maxage=1" in "sticky cookie" directive, it must be one of: expires=, domain=, httponly, samesite=, secure, path= in
+
+
+
+=== sticky cookie: a bad time
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie srv_id expires=soon; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid value "soon" of parameter "expires" in "sticky cookie" directive, it must be "max" or a time in seconds, or with units as in "1h30m" in
+
+
+
+=== sticky cookie: a bad name
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky cookie "a b"; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid name "a b" of a cookie in "sticky cookie" directive, it must be a token
+
+
+
+=== sticky cookie without a name, also where nginx reads it itself
+--- upstreams
+upstream u { sticky cookie; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid number of arguments in "sticky" directive in
+
+
+
+=== sticky learn where nginx does not have it
+--- before: 1.29.5
+--- upstreams
+upstream u { sticky learn create=$upstream_cookie_a lookup=$cookie_a zone=a:64k; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+"sticky learn" needs nginx 1.29.6 or newer, built with its own "sticky"
+
+
+
+=== sticky_cookie_insert: expires=max, and what is given twice
+--- upstreams
+upstream u { sticky_cookie_insert srv_id expires=5 expires=max path=/; server A:; }
+upstream v { sticky_cookie_insert srv_id expires=max expires=0; server A:; }
+--- client
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000; path=/", 'ten years');
+holds(set(visit('/v/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0$/, 'the last one counts');
+--- error_log
+duplicate parameter "expires" in "sticky_cookie_insert" directive, the last one counts
+
+
+
+=== sticky_cookie_insert: a parameter that it never had
+--- upstreams
+upstream u { sticky_cookie_insert srv_id secure; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid parameter "secure" in "sticky_cookie_insert" directive, it must be one of: expires=, domain=, path= in
+
+
+
+=== sticky_cookie_insert: a bad time
+--- upstreams
+upstream u { sticky_cookie_insert srv_id expires=soon; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid value "soon" of parameter "expires" in "sticky_cookie_insert" directive, it must be "max" or a time in seconds
+
+
+
+=== sticky_cookie_insert without a name
+--- upstreams
+upstream u { sticky_cookie_insert; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+invalid number of arguments in "sticky_cookie_insert" directive in
+
+
+
+=== two directives in one upstream
+--- upstreams
+upstream u { sticky_cookie_insert srv_id; session_sticky; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+"sticky_cookie_insert" and "session_sticky" are both given, remove one of them in
+
+
+
+=== two directives in one upstream, the other way round
+--- upstreams
+upstream u { session_sticky; sticky_cookie_insert srv_id; server A:; }
+--- must_die
+--- suppress_stderr
+--- error_log
+"session_sticky" and "sticky_cookie_insert" are both given, remove one of them in

@@ -1,0 +1,601 @@
+# What the module reads from a request: which pair of which Cookie header, and what its value means.
+#
+# Sections of this file's own:
+#   sticky  the parameters of session_sticky in "upstream u", which has the servers A and B; a first visitor gets A
+# Words of this file's own:
+#   ID_A ID_B        the ids of the servers
+#   NOW NOW-n NOW+n  seconds since the epoch, taken right at the start of a second when nginx is known to answer
+#   STAMP            a pattern: that moment or one of the ten seconds after it
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use Servers;
+use Test::Nginx::Socket 'no_plan';
+use Time::HiRes qw(sleep time);
+
+our $backends = servers('location / { return 200 "NAME\n"; }' . "\n", qw(A B));
+
+# Without a time the words NOW and STAMP stay as they are.
+sub timed {
+    my ($text, $now) = @_;
+    return [map { timed($_, $now) } @$text] if ref $text eq 'ARRAY';
+    return $text if !defined $text || ref $text;
+    $text = expand($text);
+    if (defined $now) {
+        $text =~ s/\bNOW(?:\\?([-+])(\d+))?/$now + ($1 ? "$1$2" : 0)/ge;
+        $text =~ s/\bSTAMP\b/'(?:' . join('|', $now .. $now + 10) . ')'/ge;
+    }
+    return $text;
+}
+
+my @sections = qw(more_headers response_headers response_headers_like raw_response_headers_like);
+
+# nginx runs. One request of ours first, so that the one that counts is answered in the second that it was made for,
+# valgrind or not; then on to the start of the next second, and write the times.
+sub now_into {
+    my ($block) = @_;
+    return if !grep { my $text = $block->$_; (ref $text ? "@$text" : $text // '') =~ /\b(?:NOW|STAMP)\b/ } @sections;
+
+    for (1 .. 200) {
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port(), Timeout => 10);
+        if ($socket) {
+            print $socket "GET /warm HTTP/1.0\r\nCookie: route=nobody\r\n\r\n";
+            last if join('', <$socket>) =~ /^HTTP/;
+        }
+        sleep 0.1;
+    }
+
+    sleep 1.03 - (time - int(time));
+    my $now = int(time);
+    $block->set_value($_ => timed($block->$_, $now)) for grep { defined $block->$_ } @sections;
+}
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    $block->set_value(http_config => <<"_EOC_");
+$backends
+upstream u {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    session_sticky @{[$block->sticky]};
+}
+upstream warm { server 127.0.0.1:1985; session_sticky path=/warm; }
+_EOC_
+    $block->set_value(config => 'location /t { proxy_pass http://u; } location /warm { proxy_pass http://warm; }');
+    $block->set_value(request => 'GET /t') if !defined $block->request;
+    $block->set_value(init => '::now_into($block)');
+    $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/) if !defined $block->no_error_log;
+    $block->set_value($_ => timed($block->$_)) for grep { defined $block->$_ } @sections;
+});
+
+log_level('info');
+no_long_string();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== a valid cookie: its server, and nothing to set
+--- sticky
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers
+Cookie: route=ID_B
+--- response_body eval
+["B\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== no cookie: a first visit
+--- sticky
+--- response_body
+A
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== an empty Cookie header: a first visit
+--- sticky
+--- more_headers
+Cookie:
+--- response_body
+A
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== a pair whose name ends in the cookie's name is another pair: myroute=x; route=ID
+--- sticky
+--- more_headers
+Cookie: myroute=x; route=ID_B
+--- response_body
+B
+--- response_headers
+!Set-Cookie
+
+
+
+=== a pair whose name ends in the cookie's name does not bind
+--- sticky
+--- more_headers
+Cookie: myroute=ID_B
+--- response_body
+A
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== a pair whose name begins with the cookie's name does not bind, and hides none behind it
+--- sticky
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route2=ID_B", "Cookie: route2=ID_A; route.x=ID_A; route=ID_B"]
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+
+
+
+=== a value that looks like the pair is no pair
+--- sticky
+--- more_headers
+Cookie: a=route=ID_B; b="route=ID_B
+--- response_body
+A
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== the name is case-sensitive
+--- sticky
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: Route=ID_B", "Cookie: ROUTE=ID_A; route=ID_B"]
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+
+
+
+=== the pair is found in every place of the header
+--- sticky
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B; a=b; c=d", "Cookie: a=b; route=ID_B; c=d", "Cookie: a=b; c=d; route=ID_B"]
+--- response_body eval
+["B\n", "B\n", "B\n"]
+
+
+
+=== the pair is found in a second Cookie header
+--- sticky
+--- more_headers
+Cookie: a=b; c=d
+X-Between: 1
+Cookie: e=f; route=ID_B
+--- response_body
+B
+--- response_headers
+!Set-Cookie
+
+
+
+=== no white space after the semicolons
+--- sticky
+--- more_headers
+Cookie: a=b;route=ID_B;c=d
+--- response_body
+B
+--- response_headers
+!Set-Cookie
+
+
+
+=== optional white space around the name and the value
+--- sticky
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b;   route=ID_B   ; c=d", "Cookie: a=b; route = ID_B ; c=d", "Cookie: a=b;\troute\t=\tID_B\t;c=d", "Cookie: route =ID_B"]
+--- response_body eval
+["B\n", "B\n", "B\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== the value may stand in double quotes
+--- sticky
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+['Cookie: a=b; route="ID_B"; c=d', 'Cookie: route = "ID_B"']
+--- response_body eval
+["B\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== empty pairs and stray separators are passed over
+--- sticky
+--- more_headers
+Cookie: ;;; =; a; =b;; route=ID_B;
+--- response_body
+B
+--- response_headers
+!Set-Cookie
+
+
+
+=== of several with the name the first valid one wins, wherever it stands
+--- sticky
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=nobody; route=ID_B", "Cookie: route=; route=ID_B; route=ID_A", "Cookie: route=ID_B; route=ID_A", "Cookie: route=nobody\nCookie: a=b; route=ID_B"]
+--- response_body eval
+["B\n", "B\n", "B\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== of several with the name the first valid one wins over an expired one
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_A|NOW-500|NOW-500; route=ID_B|NOW-50|NOW-50
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-50; Path=/
+
+
+
+=== of several with the name and none valid the first decides: expired, so a first visit
+--- sticky: maxidle=100 fallback=off
+--- more_headers
+Cookie: route=ID_B|NOW-500|NOW-500; route=nobody|NOW|NOW
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== of several with the name and none valid the first decides: unknown, so 502 with fallback=off
+--- sticky: maxidle=100 fallback=off
+--- more_headers
+Cookie: route=nobody|NOW|NOW; route=ID_B|NOW-500|NOW-500
+--- error_code: 502
+--- response_headers
+!Set-Cookie
+--- no_error_log eval
+qr/\[(?:crit|alert|emerg)\]/
+
+
+
+=== an id is compared whole, and as it is written
+--- sticky: fallback=off
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+my $id = main::expand("ID_B");
+[map { "Cookie: route=$_" } $id, uc $id, "${id}0", substr($id, 0, 31), "0$id"]
+--- error_code eval
+[200, 502, 502, 502, 502]
+--- no_error_log eval
+qr/\[(?:crit|alert|emerg)\]/
+
+
+
+=== a malformed value is never a session, and never harms: the client is bound anew
+--- sticky: maxidle=100 maxlife=200
+--- request eval
+[("GET /t") x 12]
+--- more_headers eval
+[map { "Cookie: a=b; $_; c=d" }
+    'route', 'route=', 'route=""', 'route=|', 'route=||', 'route=|||', 'route=|NOW|NOW', 'route=nobody|x|y', 'route=nobody|NOW|NOW|NOW',
+    'route=nobody|-1|-1', 'route=nobody|99999999999999999999|1', 'route="nobody|NOW']
+--- response_headers_like eval
+[("Set-Cookie: route=(?:ID_A|ID_B)\\|STAMP\\|STAMP; Path=/") x 12]
+
+
+
+=== stamps that are no numbers are no session, though the id is known
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|yesterday|NOW
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== stamps that overflow are no session, though the id is known
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|18446744073709551617|NOW
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== first visit with maxidle: both stamps are now
+--- sticky: maxidle=100
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== first visit with maxlife: both stamps are now
+--- sticky: maxlife=100
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== a visit within the limits: LASTSEEN is renewed, FIRSTSEEN stays
+--- sticky: maxidle=100 maxlife=200
+--- more_headers
+Cookie: route=ID_B|NOW-50|NOW-80
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-80; Path=/
+
+
+
+=== stamps that do not change set nothing
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|NOW|NOW-80
+--- response_body
+B
+--- response_headers
+!Set-Cookie
+
+
+
+=== maxidle: exactly at the limit the session lives
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|NOW-100|NOW-100
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-100; Path=/
+
+
+
+=== maxidle: a second past the limit the cookie counts as absent, and both stamps start anew
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|NOW-101|NOW-101
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== maxlife: exactly at the limit the session lives
+--- sticky: maxlife=200
+--- more_headers
+Cookie: route=ID_B|NOW-1|NOW-200
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-200; Path=/
+
+
+
+=== maxlife: a second past the limit the cookie counts as absent, and both stamps start anew
+--- sticky: maxlife=200
+--- more_headers
+Cookie: route=ID_B|NOW-1|NOW-201
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== maxlife ends a session that maxidle would let live
+--- sticky: maxidle=100 maxlife=200
+--- more_headers
+Cookie: route=ID_B|NOW-1|NOW-201
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== maxidle ends a session that maxlife would let live
+--- sticky: maxidle=100 maxlife=200
+--- more_headers
+Cookie: route=ID_B|NOW-101|NOW-150
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== maxidle without maxlife: a life without limit
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|NOW-1|1
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|1; Path=/
+
+
+
+=== maxlife without maxidle: idle without limit
+--- sticky: maxlife=200
+--- more_headers
+Cookie: route=ID_B|1|NOW-199
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-199; Path=/
+
+
+
+=== an expired cookie is a first visit with fallback=off too
+--- sticky: maxidle=100 fallback=off
+--- more_headers
+Cookie: route=ID_B|NOW-101|NOW-101
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== an expired cookie that is alone in the header is expired all the same with option=indirect
+--- sticky: maxidle=100 option=indirect
+--- more_headers
+Cookie: route=ID_B|NOW-101|NOW-101
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== an expired cookie of an unknown server is expired, not unknown
+--- sticky: maxidle=100 fallback=off
+--- more_headers
+Cookie: route=nobody|NOW-101|NOW-101
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== LASTSEEN ahead of our clock by a day is tolerated
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|NOW+86400|NOW-50
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-50; Path=/
+
+
+
+=== LASTSEEN ahead by more than a day: the cookie counts as absent
+--- sticky: maxidle=100
+--- more_headers
+Cookie: route=ID_B|NOW+86401|NOW-50
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== FIRSTSEEN ahead of our clock by a day is tolerated
+--- sticky: maxlife=100
+--- more_headers
+Cookie: route=ID_B|NOW-1|NOW+86400
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW\+86400; Path=/
+
+
+
+=== FIRSTSEEN ahead by more than a day: the cookie counts as absent
+--- sticky: maxlife=100
+--- more_headers
+Cookie: route=ID_B|NOW-1|NOW+86401
+--- response_body
+A
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== a cookie without stamps is accepted where there are limits, and stamped in the response
+--- sticky: maxidle=100 maxlife=200
+--- more_headers
+Cookie: route=ID_B
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|STAMP; Path=/
+
+
+
+=== an id with stamps is understood where there are no limits, however old they are
+--- sticky
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B|1|1", "Cookie: route=ID_B|NOW+99999|NOW"]
+--- response_body eval
+["B\n", "B\n"]
+
+
+
+=== hash=plain: a name with colons and dots in it, with stamps
+--- sticky: hash=plain maxidle=100
+--- more_headers
+Cookie: route=127.0.0.1:1986|NOW-3|NOW-9
+--- response_body
+B
+--- response_headers_like
+Set-Cookie: route=127\.0\.0\.1:1986\|STAMP\|NOW-9; Path=/
+
+
+
+=== mode=prefix: the id before the first ~
+--- sticky: mode=prefix fallback=off
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B~value", "Cookie: route=ID_B~a~b|c", "Cookie: route=ID_B~", "Cookie: myroute=ID_A~x; route=ID_B~y"]
+--- response_body eval
+["B\n", "B\n", "B\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== mode=rewrite: the whole value is the id
+--- sticky: mode=rewrite fallback=off
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_B~value"]
+--- error_code eval
+[200, 502]
+--- no_error_log eval
+qr/\[(?:crit|alert|emerg)\]/

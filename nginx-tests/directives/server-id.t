@@ -1,0 +1,335 @@
+# server … id=name: the id of a server in the cookie, on an nginx that knows no such parameter; nginx's own parameters
+# and errors come through unchanged. What ids are otherwise, cookie/ids.t tells.
+#
+# Sections of this file's own:
+#   upstream  what stands in "upstream u"
+#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
+#   warn      nginx starts with exactly one [warn] line that has each line given here in it
+# The servers A, B and C listen on ports 1985 to 1987 of 127.0.0.1.
+
+use strict;
+use warnings;
+
+use Servers;
+use Test::Nginx::Socket 'no_plan';
+use Verdicts;
+
+our $backends = servers('location / { return 200 "NAME\n"; }' . "\n", qw(A B C));
+
+verdict_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    $block->set_value(http_config => $backends . ($block->http_config // '')
+                                     . "upstream u {\n" . $block->upstream . "}\n");
+    $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
+});
+
+log_level('info');
+no_long_string();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== with hash=plain the id is what the cookie says, and what it is read by
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=s2", "Cookie: route=s1"]
+--- response_body eval
+["A\n", "B\n", "A\n"]
+--- response_headers eval
+["Set-Cookie: route=s1; Path=/", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== session_sticky may stand before the servers
+--- upstream
+    session_sticky hash=plain;
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=s1; Path=/", "!Set-Cookie"]
+
+
+
+=== the id is case-sensitive and compared whole
+--- upstream
+    server 127.0.0.1:1985 id=alpha;
+    server 127.0.0.1:1986 id=beta;
+    session_sticky hash=plain fallback=off;
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=beta", "Cookie: route=Beta", "Cookie: route=bet", "Cookie: route=betas"]
+--- error_code eval
+[200, 502, 502, 502]
+--- no_error_log eval
+qr/\[(?:crit|alert|emerg)\]/
+
+
+
+=== id= may stand anywhere among nginx's own parameters
+--- upstream
+    server 127.0.0.1:1985 id=s1 weight=1 max_fails=2 fail_timeout=3s;
+    server 127.0.0.1:1986 weight=3 id=s2 max_conns=9;
+    server 127.0.0.1:1987 max_fails=0 backup id=s3;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=s1", "Cookie: route=s2", "Cookie: route=s3", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "B\n", "C\n", "B\n"]
+
+
+
+=== nginx's own parameters take effect beside id=: weight
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2 weight=3;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- response_body eval
+["B\n", "A\n", "B\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=s2; Path=/", "Set-Cookie: route=s1; Path=/", "Set-Cookie: route=s2; Path=/", "Set-Cookie: route=s2; Path=/"]
+
+
+
+=== a backup with an id: no visitor goes there first, its session does
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 id=s2 backup;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "", "Cookie: route=s2"]
+--- response_body eval
+["A\n", "A\n", "B\n"]
+--- response_headers eval
+["Set-Cookie: route=s1; Path=/", "Set-Cookie: route=s1; Path=/", "!Set-Cookie"]
+
+
+
+=== a server that is down with an id: its session moves
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 down id=s2;
+    session_sticky hash=plain;
+--- more_headers
+Cookie: route=s2
+--- response_body
+A
+--- response_headers
+Set-Cookie: route=s1; Path=/
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== servers that share an id: the first available wins
+--- upstream
+    server 127.0.0.1:1985 id=x;
+    server 127.0.0.1:1986 id=y;
+    server 127.0.0.1:1987 id=y;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers
+Cookie: route=y
+--- response_body eval
+["B\n", "B\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== servers that share an id: where the first is not available, the next; the client stays bound
+--- upstream
+    server 127.0.0.1:1985 id=x;
+    server 127.0.0.1:1986 id=y down;
+    server 127.0.0.1:1987 id=y;
+    session_sticky hash=plain fallback=off;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers
+Cookie: route=y
+--- response_body eval
+["C\n", "C\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== servers that share an id: a primary goes before a backup, wherever it stands
+--- upstream
+    server 127.0.0.1:1985 id=y backup;
+    server 127.0.0.1:1986 id=x;
+    server 127.0.0.1:1987 id=y;
+    session_sticky hash=plain;
+--- more_headers
+Cookie: route=y
+--- response_body
+C
+--- response_headers
+!Set-Cookie
+
+
+
+=== a name that resolves to several addresses: peers that share the id
+--- http_config
+server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; }
+--- upstream
+    server localhost:1988 id=both;
+    session_sticky hash=plain;
+--- request eval
+["GET /t", "GET /t"]
+--- response_body_like eval
+["^(127.0.0.1|::1)\$", "^(127.0.0.1|::1)\$"]
+--- response_headers eval
+["Set-Cookie: route=both; Path=/", "Set-Cookie: route=both; Path=/"]
+--- no_error_log
+[error]
+--- skip_eval
+8: `getent ahosts localhost` !~ /^::1\s.*^127\.0\.0\.1\s|^127\.0\.0\.1\s.*^::1\s/ms
+
+
+
+=== an upstream without session_sticky loads with id=, and balances as ever
+--- upstream
+    server 127.0.0.1:1985 id=s1;
+    server 127.0.0.1:1986 weight=1 id=s2;
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers
+Cookie: route=s1
+--- response_body eval
+["A\n", "B\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== id= given twice loads with a [warn]; the last one counts
+--- upstream
+    server 127.0.0.1:1985 id=first id=second;
+    session_sticky hash=plain;
+--- warn
+"server"
+id
+--- response_headers
+Set-Cookie: route=second; Path=/
+
+
+
+=== an empty id is an error
+--- upstream
+    server 127.0.0.1:1985 id=;
+    session_sticky hash=plain;
+--- emerg
+"server"
+id
+
+
+
+=== an id with a space in it is an error
+--- upstream
+    server 127.0.0.1:1985 "id=s 1";
+    session_sticky hash=plain;
+--- emerg
+"server"
+id
+s 1
+
+
+
+=== an id with a semicolon in it is an error
+--- upstream
+    server 127.0.0.1:1985 "id=s;1";
+    session_sticky hash=plain;
+--- emerg
+"server"
+id
+s;1
+
+
+
+=== an id with a comma in it is an error
+--- upstream
+    server 127.0.0.1:1985 id=s,1;
+    session_sticky hash=plain;
+--- emerg
+"server"
+id
+s,1
+
+
+
+=== an id with 8-bit characters is an error
+--- upstream
+    server 127.0.0.1:1985 id=côté;
+    session_sticky hash=plain;
+--- emerg
+"server"
+id
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: an unknown parameter
+--- upstream
+    server 127.0.0.1:1985 id=s1 ids=2;
+    session_sticky;
+--- emerg
+invalid parameter "ids=2" in
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: a bad value
+--- upstream
+    server 127.0.0.1:1985 weight=heavy id=s1;
+    session_sticky;
+--- emerg
+invalid parameter "weight=heavy" in
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: a bad port
+--- upstream
+    server 127.0.0.1:99999 id=s1;
+    session_sticky;
+--- emerg
+invalid port in upstream "127.0.0.1:99999" in
+
+
+
+=== the errors of nginx's own server reach the operator unchanged: no argument
+--- upstream
+    server;
+    session_sticky;
+--- emerg
+invalid number of arguments in "server" directive in
+
+
+
+=== server with nothing but id= is an error, not a crash
+--- upstream
+    server id=s1;
+    session_sticky;
+--- emerg
+server

@@ -1,0 +1,818 @@
+# The session_sticky directive: what it takes, what that does to the cookie, and what it says to a mistake.
+#
+# Sections of this file's own:
+#   upstream  what stands in "upstream u" after its two servers
+#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
+#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
+# ID_A and ID_B stand for the ids of the two servers.
+
+use strict;
+use warnings;
+
+use Certificates;
+use POSIX qw(strftime setlocale LC_TIME);
+use Servers;
+use Test::Nginx::Socket 'no_plan';
+use Verdicts;
+
+our $servers = "    server 127.0.0.1:1985;\n    server 127.0.0.1:1986;\n";
+our $backends = servers('location / { return 200 "NAME cookie=[$http_cookie]\n"; }' . "\n", qw(A B));
+
+# A certificate for the blocks that speak TLS.
+our $tls = certificate();
+
+# The Expires of a cookie set in the next half minute, as a pattern.
+sub expires {
+    my ($maxage) = @_;
+    setlocale(LC_TIME, "C");
+    my $now = time;
+    return '(?:' . join('|', map { strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime($now + $maxage + $_)) } 0 .. 30) . ')';
+}
+
+verdict_sections(qr/session_sticky/);
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    if (defined $block->upstream) {
+        $block->set_value(http_config => "$backends\nupstream u {\n$servers" . $block->upstream . "}\n"
+                                         . ($block->http_config // ''));
+    }
+
+    $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
+
+    fill($block, '', 'response_body_like');
+});
+
+log_level('info');
+no_long_string();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== no parameters: cookie=route path=/ mode=insert option=direct fallback=on rebind=on hash=md5
+--- upstream
+    session_sticky;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=ID_B", "Cookie: route=nobody"]
+--- response_headers_like eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie:", "Set-Cookie: route=\\w{32}; Path=/"]
+--- response_body_like eval
+["^A cookie=\\[\\]\$", "^B cookie=\\[route=ID_B\\]\$", "^[AB] cookie=\\[route=nobody\\]\$"]
+
+
+
+=== every parameter at once: the attributes stand in their order
+--- upstream
+    session_sticky cookie=sid domain=www.xxx.com path=/app maxage=3600 mode=insert option=indirect maxidle=10m
+                   maxlife=1h fallback=off hash=plain secure httponly samesite=lax partitioned attr=Priority=High;
+--- init
+$block->set_value(raw_response_headers_like =>
+    '\r\nSet-Cookie: sid=127\.0\.0\.1:1985\|(\d+)\|\1; Domain=www\.xxx\.com; Path=/app; Max-Age=3600; Expires='
+    . ::expires(3600) . '; Secure; HttpOnly; SameSite=Lax; Partitioned; Priority=High\r\n');
+--- raw_response_headers_like: set by init
+--- response_body
+A cookie=[]
+
+
+
+=== each parameter may stand anywhere in the line
+--- upstream
+    session_sticky partitioned secure hash=md5 samesite=strict path=/x cookie=c;
+--- response_headers
+Set-Cookie: c=ID_A; Path=/x; Secure; SameSite=Strict; Partitioned
+
+
+
+=== the values of the defaults may be written out
+--- upstream
+    session_sticky cookie=route path=/ mode=insert option=direct fallback=on rebind=on hash=md5;
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== cookie=: the name that is set and the name that is read
+--- upstream
+    session_sticky cookie=JSESSION-2.x;
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: JSESSION-2.x=ID_B", "Cookie: route=ID_B"]
+--- response_headers_like eval
+["Set-Cookie: JSESSION-2.x=ID_A; Path=/", "Set-Cookie:", "Set-Cookie: JSESSION-2.x=\\w{32}; Path=/"]
+
+
+
+=== domain=: a host name
+--- upstream
+    session_sticky domain=www.xxx.com;
+--- response_headers
+Set-Cookie: route=ID_A; Domain=www.xxx.com; Path=/
+
+
+
+=== domain=: a name with a leading dot
+--- upstream
+    session_sticky domain=.taobao.com;
+--- response_headers
+Set-Cookie: route=ID_A; Domain=.taobao.com; Path=/
+
+
+
+=== path=
+--- upstream
+    session_sticky path=/shop/cart;
+--- response_headers
+Set-Cookie: route=ID_A; Path=/shop/cart
+
+
+
+=== path= without a leading slash: [warn]
+--- upstream
+    session_sticky path=app;
+--- warn
+"session_sticky" with "path=app" needs a leading slash
+--- response_headers
+Set-Cookie: route=ID_A; Path=app
+
+
+
+=== path= by a variable: taken per request; nothing at all leaves the attribute out
+--- upstream
+    session_sticky path=$arg_base$arg_rest httponly;
+--- request eval
+["GET /t?base=/app", "GET /t?base=/app&rest=/a.b~c", "GET /t", "GET /t?base=/%20"]
+--- raw_response_headers_like eval
+[map { "\\r\\nSet-Cookie: route=\\w{32}$_; HttpOnly\\r\\n" } '; Path=/app', '; Path=/app/a\.b~c', '', '; Path=/%20']
+
+
+
+=== path= by a variable: without a leading slash it is left out, with an [error]
+--- upstream
+    session_sticky path=$arg_base;
+--- request: GET /t?base=app
+--- response_headers
+Set-Cookie: route=ID_A
+--- error_log
+session_sticky: path "app" of cookie "route" is no path, the cookie is set without it
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== path= by a variable: another attribute in it is left out, with an [error]
+--- upstream
+    session_sticky path=$arg_base;
+--- request: GET /t?base=/a;Domain=x.example
+--- response_headers
+Set-Cookie: route=ID_A
+--- error_log
+session_sticky: path "/a;Domain=x.example" of cookie "route" is no path, the cookie is set without it
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== path= by a variable with control characters in it: nothing is injected
+--- upstream
+    session_sticky path=$path;
+--- config
+location ~ ^/t(?<path>(?:.|\n|\r)*) { proxy_pass http://u; }
+--- request eval
+["GET /t/a%0D%0ASet-Cookie:%20evil=1", "GET /t/%C3%A9", "GET /t/a%3B%20Secure", "GET /t/a%20b"]
+--- raw_response_headers_like eval
+[("\\r\\nSet-Cookie: route=\\w{32}\\r\\n") x 3, "\\r\\nSet-Cookie: route=\\w{32}; Path=/a b\\r\\n"]
+--- raw_response_headers_unlike eval
+[("evil|Secure|Path") x 3, "evil"]
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== path= and domain= by variables stand in their order
+--- upstream
+    session_sticky domain=$host path=$uri maxage=60;
+--- raw_response_headers_like
+\r\nSet-Cookie: route=ID_A; Domain=localhost; Path=/t; Max-Age=60; Expires=[^;\r\n]+ GMT\r\n
+
+
+
+=== cookie= with a variable is taken literally: [warn]
+--- upstream
+    session_sticky cookie=$x;
+--- warn
+"session_sticky" with a cookie "$x", which is taken literally
+--- response_headers
+Set-Cookie: $x=ID_A; Path=/
+
+
+
+=== maxage: bare seconds
+--- upstream
+    session_sticky maxage=90;
+--- init
+$block->set_value(raw_response_headers_like =>
+    ::expand('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=90; Expires=') . ::expires(90) . '\r\n');
+--- raw_response_headers_like: set by init
+
+
+
+=== maxage: nginx's time, 1h30m
+--- upstream
+    session_sticky maxage=1h30m;
+--- init
+$block->set_value(raw_response_headers_like =>
+    ::expand('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=5400; Expires=') . ::expires(5400) . '\r\n');
+--- raw_response_headers_like: set by init
+
+
+
+=== maxage: a year
+--- upstream
+    session_sticky maxage=1y;
+--- init
+$block->set_value(raw_response_headers_like =>
+    ::expand('\r\nSet-Cookie: route=ID_A; Path=/; Max-Age=31536000; Expires=') . ::expires(31536000) . '\r\n');
+--- raw_response_headers_like: set by init
+
+
+
+=== maxage=0 means no maxage, where browsers would delete the cookie on arrival: [warn]
+--- upstream
+    session_sticky maxage=0;
+--- warn
+"session_sticky" with "maxage=0" sets the cookie without "maxage="
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== maxage is honoured beside maxidle and maxlife
+--- upstream
+    session_sticky maxage=60 maxidle=30 maxlife=1h30m;
+--- raw_response_headers_like
+\r\nSet-Cookie: route=ID_A\|(\d+)\|\1; Path=/; Max-Age=60; Expires=[^;\r\n]+ GMT\r\n
+
+
+
+=== maxidle: nginx's time counts as such (1h30m is 5400 s, not 1 s)
+--- upstream
+    session_sticky maxidle=1h30m;
+--- init
+$block->set_value(more_headers => ::expand("Cookie: route=ID_B|" . (time() - 5300) . "|" . (time() - 5300)));
+--- response_body_like: ^B
+
+
+
+=== maxlife: bare seconds count as such
+--- upstream
+    session_sticky maxlife=5400;
+--- request eval
+["GET /t", "GET /t"]
+--- init
+$block->set_value(more_headers => [map { ::expand("Cookie: route=ID_B|" . (time() - $_) . "|" . (time() - $_)) } 5300, 5500]);
+--- more_headers eval
+["", ""]
+--- response_body_like eval
+["^B", "^A"]
+
+
+
+=== the name of the directive written twice, as in the seed's Example 2, loads with a [warn]
+--- upstream
+    session_sticky session_sticky cookie=uid domain=www.xxx.com fallback=on path=/ mode=insert option=indirect;
+--- warn
+session_sticky
+--- response_headers
+Set-Cookie: uid=ID_A; Domain=www.xxx.com; Path=/
+
+
+
+=== a parameter given twice loads with a [warn]; the last one counts
+--- upstream
+    session_sticky cookie=first path=/ cookie=second;
+--- warn
+"session_sticky"
+cookie
+--- response_headers
+Set-Cookie: second=ID_A; Path=/
+
+
+
+=== the directive given twice loads with a [warn]; the last one counts
+--- upstream
+    session_sticky cookie=first;
+    session_sticky cookie=second;
+--- warn
+"session_sticky"
+--- response_headers
+Set-Cookie: second=ID_A; Path=/
+
+
+
+=== mode=rewrite with option=indirect means nothing: [warn]
+--- upstream
+    session_sticky mode=rewrite option=indirect;
+--- warn
+"session_sticky"
+rewrite
+indirect
+--- response_headers
+!Set-Cookie
+
+
+
+=== mode=prefix with maxidle= means nothing: [warn]
+--- upstream
+    session_sticky mode=prefix maxidle=60;
+--- warn
+"session_sticky"
+prefix
+maxidle
+--- response_headers
+!Set-Cookie
+
+
+
+=== mode=rewrite with maxlife= means nothing: [warn]
+--- upstream
+    session_sticky mode=rewrite maxlife=60;
+--- warn
+"session_sticky"
+rewrite
+maxlife
+--- response_headers
+!Set-Cookie
+
+
+
+=== rebind=off without a fallback means nothing: [warn]
+--- upstream
+    session_sticky fallback=unknown rebind=off;
+--- warn
+session_sticky
+rebind=off
+fallback
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== secure and httponly
+--- upstream
+    session_sticky httponly secure;
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Secure; HttpOnly
+
+
+
+=== secure=auto: Secure on requests that came over TLS, and on no others
+--- upstream
+    session_sticky secure=auto;
+--- http_config eval
+<<"_EOC_"
+server {
+    listen 127.0.0.1:1990 ssl;
+    ssl_certificate     $::tls.pem;
+    ssl_certificate_key $::tls.key;
+    location / { proxy_pass http://u; }
+}
+_EOC_
+--- config
+location /plain { proxy_pass http://u; }
+location /tls   { proxy_ssl_session_reuse off; proxy_pass https://127.0.0.1:1990; }
+--- request eval
+["GET /plain", "GET /tls"]
+--- raw_response_headers_like eval
+[
+    "\\r\\nSet-Cookie: route=\\w{32}; Path=/\\r\\n",
+    "\\r\\nSet-Cookie: route=\\w{32}; Path=/; Secure\\r\\n",
+]
+
+
+
+=== samesite=strict
+--- upstream
+    session_sticky samesite=strict;
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; SameSite=Strict
+
+
+
+=== samesite=none with secure is silent
+--- upstream
+    session_sticky samesite=none secure;
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
+
+
+
+=== samesite=none without secure: [warn]
+--- upstream
+    session_sticky samesite=none;
+--- warn
+"session_sticky"
+samesite=none
+secure
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; SameSite=None
+
+
+
+=== samesite=none with secure=auto: [warn]
+--- upstream
+    session_sticky samesite=none secure=auto;
+--- warn
+"session_sticky" with "samesite=none" needs "secure"
+secure=auto
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; SameSite=None
+
+
+
+=== samesite=$var: taken per request; a bad value falls back to Strict and injects nothing
+--- upstream
+    session_sticky secure samesite=$samesite;
+--- http_config
+map $arg_v $samesite {
+    lax     lax;
+    none    none;
+    strict  strict;
+    inject  "lax; Domain=evil.example";
+    default sometimes;
+}
+--- request eval
+["GET /t?v=lax", "GET /t?v=none", "GET /t?v=strict", "GET /t?v=inject", "GET /t?v=other"]
+--- raw_response_headers_like eval
+[map { "\\r\\nSet-Cookie: route=\\w{32}; Path=/; Secure; SameSite=$_\\r\\n" } qw(Lax None Strict Strict Strict)]
+--- no_error_log eval
+qr/\[(?:crit|alert|emerg)\]/
+
+
+
+=== partitioned
+--- upstream
+    session_sticky secure partitioned;
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Secure; Partitioned
+
+
+
+=== partitioned without secure: [warn]
+--- upstream
+    session_sticky partitioned;
+--- warn
+"session_sticky" with "partitioned" needs "secure"
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Partitioned
+
+
+
+=== partitioned with secure=auto: [warn]
+--- upstream
+    session_sticky partitioned secure=auto;
+--- warn
+"session_sticky" with "partitioned" needs "secure"
+secure=auto
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Partitioned
+
+
+
+=== partitioned in mode=prefix is told once
+--- upstream
+    session_sticky mode=prefix partitioned;
+--- warn
+partitioned only means something in mode=insert
+--- response_headers
+!Set-Cookie
+
+
+
+=== attr= may be given more than once; the attributes keep their order
+--- upstream
+    session_sticky attr=Priority=High attr=Custom;
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Priority=High; Custom
+
+
+
+=== __Secure- name with secure
+--- upstream
+    session_sticky cookie=__Secure-route secure domain=x.example path=/app;
+--- response_headers
+Set-Cookie: __Secure-route=ID_A; Domain=x.example; Path=/app; Secure
+
+
+
+=== __Secure- name without secure
+--- upstream
+    session_sticky cookie=__Secure-route;
+--- emerg
+"session_sticky"
+__Secure-route
+secure
+
+
+
+=== __Host- name with secure and path=/
+--- upstream
+    session_sticky cookie=__Host-route secure;
+--- response_headers
+Set-Cookie: __Host-route=ID_A; Path=/; Secure
+
+
+
+=== __Host- name without secure
+--- upstream
+    session_sticky cookie=__Host-route;
+--- emerg
+"session_sticky"
+__Host-route
+secure
+
+
+
+=== __Host- name with another path
+--- upstream
+    session_sticky cookie=__Host-route secure path=/app;
+--- emerg
+"session_sticky"
+__Host-route
+path
+
+
+
+=== __Host- name with a path by a variable
+--- upstream
+    session_sticky cookie=__Host-route secure path=$uri;
+--- emerg
+"session_sticky"
+__Host-route
+path
+
+
+
+=== __Host- name with a domain
+--- upstream
+    session_sticky cookie=__Host-route secure domain=x.example;
+--- emerg
+"session_sticky"
+__Host-route
+domain
+
+
+
+=== __Host- name with a domain by a variable
+--- upstream
+    session_sticky cookie=__Host-route secure domain=$host;
+--- emerg
+"session_sticky"
+__Host-route
+domain
+
+
+
+=== an unknown parameter
+--- upstream
+    session_sticky cooky=route;
+--- emerg
+"session_sticky"
+cooky=route
+cookie
+
+
+
+=== a word that is no parameter
+--- upstream
+    session_sticky on;
+--- emerg
+"session_sticky"
+"on"
+cookie
+
+
+
+=== mode= with text after a legal value
+--- upstream
+    session_sticky mode=insertXYZ;
+--- emerg
+"session_sticky"
+mode
+insertXYZ
+insert
+rewrite
+prefix
+
+
+
+=== mode= without a value
+--- upstream
+    session_sticky mode=;
+--- emerg
+"session_sticky"
+mode
+insert
+rewrite
+prefix
+
+
+
+=== option= with another value
+--- upstream
+    session_sticky option=indirectly;
+--- emerg
+"session_sticky"
+option
+indirectly
+direct
+indirect
+
+
+
+=== fallback= with another value
+--- upstream
+    session_sticky fallback=offline;
+--- emerg
+"session_sticky"
+fallback
+offline
+on
+unknown
+off
+
+
+
+=== rebind= with another value
+--- upstream
+    session_sticky rebind=never;
+--- emerg
+"session_sticky"
+rebind
+never
+on
+off
+
+
+
+=== hash= with another value
+--- upstream
+    session_sticky hash=md55;
+--- emerg
+"session_sticky"
+hash
+md55
+md5
+plain
+
+
+
+=== samesite= with another value
+--- upstream
+    session_sticky samesite=loose;
+--- emerg
+"session_sticky"
+samesite
+loose
+strict
+lax
+none
+
+
+
+=== secure= with another value
+--- upstream
+    session_sticky secure=maybe;
+--- emerg
+"session_sticky"
+secure
+maybe
+auto
+
+
+
+=== httponly takes no value
+--- upstream
+    session_sticky httponly=maybe;
+--- emerg
+"session_sticky"
+httponly
+
+
+
+=== cookie= without a name
+--- upstream
+    session_sticky cookie=;
+--- emerg
+"session_sticky"
+cookie
+
+
+
+=== cookie= with a name that no cookie can have
+--- upstream
+    session_sticky "cookie=my route";
+--- emerg
+"session_sticky"
+cookie
+my route
+
+
+
+=== cookie= with a semicolon in it
+--- upstream
+    session_sticky "cookie=a;b";
+--- emerg
+"session_sticky"
+cookie
+a;b
+
+
+
+=== domain= without a name
+--- upstream
+    session_sticky domain=;
+--- emerg
+"session_sticky"
+domain
+
+
+
+=== domain= that no host can have
+--- upstream
+    session_sticky "domain=x.example; Secure";
+--- emerg
+"session_sticky"
+domain
+x.example; Secure
+
+
+
+=== path= without a path
+--- upstream
+    session_sticky path=;
+--- emerg
+"session_sticky"
+path
+
+
+
+=== maxage= that is no time
+--- upstream
+    session_sticky maxage=soon;
+--- emerg
+"session_sticky"
+maxage
+soon
+
+
+
+=== maxidle= that is negative
+--- upstream
+    session_sticky maxidle=-1;
+--- emerg
+"session_sticky"
+maxidle
+-1
+
+
+
+=== maxlife= with a unit that nginx does not have
+--- upstream
+    session_sticky maxlife=5q;
+--- emerg
+"session_sticky"
+maxlife
+5q
+
+
+
+=== maxidle= that no number can hold
+--- upstream
+    session_sticky maxidle=99999999999999999999;
+--- emerg
+"session_sticky"
+maxidle
+99999999999999999999
+
+
+
+=== attr= without text
+--- upstream
+    session_sticky attr=;
+--- emerg
+"session_sticky"
+attr
+
+
+
+=== the directive belongs in an upstream
+--- upstream
+    session_sticky;
+--- config
+location /t { session_sticky; proxy_pass http://u; }
+--- emerg
+"session_sticky" directive is not allowed here

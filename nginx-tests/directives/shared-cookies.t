@@ -1,0 +1,173 @@
+# What nginx -t says of upstreams that one "server" block reaches with the same cookie, and of ids that nothing reads.
+#
+#   warn    nginx starts with exactly one [warn] line that has each line given here in it
+
+use strict;
+use warnings;
+
+use Test::Nginx::Socket 'no_plan';
+use Verdicts;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+verdict_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    $block->set_value(config => ($block->config // '') . 'location = /t { return 200; }');
+});
+run_tests();
+
+__DATA__
+
+=== two upstreams with other servers and one cookie, in one server block: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky; }
+upstream b { server 127.0.0.1:1986; session_sticky; }
+--- config
+location /a { proxy_pass http://a; location /a/b { if ($arg_x) { proxy_pass http://b; } } }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a", which has other servers
+
+
+
+=== the same by other modules, and of directives of other systems
+--- http_config
+upstream a { server 127.0.0.1:1985; sticky name=c domain=.x.example; }
+upstream b { server 127.0.0.1:1986; session_sticky cookie=c domain=X.example; }
+--- config
+location /a { fastcgi_pass a; }
+location /b { uwsgi_pass b; }
+--- warn
+cookie "c" of upstream "b" is also that of upstream "a"
+
+
+
+=== of several that take their sessions from one another each is told once
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky; }
+upstream b { server 127.0.0.1:1986; session_sticky; }
+server { listen 1983; location /b { proxy_pass http://b; } location /a { proxy_pass http://a; } }
+server { listen 1982; location /b { proxy_pass http://b; } location /a { proxy_pass http://a; } }
+--- warn
+is also that of upstream
+
+
+
+=== silent: another name, path or domain; the same servers or ids; another server block; the application's cookie; none
+--- http_config
+upstream a { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
+upstream name   { server 127.0.0.1:1987; session_sticky cookie=other; }
+upstream path   { server 127.0.0.1:1987; session_sticky path=/path; }
+upstream domain { server 127.0.0.1:1987; session_sticky domain=x.example; }
+upstream varies { server 127.0.0.1:1987; session_sticky path=$uri; }
+upstream same   { server 127.0.0.1:1986; server 127.0.0.1:1985; session_sticky; }
+upstream both   { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=f accept=plain; }
+upstream forms  { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=f hash=plain accept=md5; }
+upstream port80 { server 127.0.0.1:1985 id=1; server 127.0.0.1:1986 id=2; session_sticky cookie=p hash=plain; }
+upstream port81 { server 127.0.0.1:1987 id=1; server 127.0.0.1:1988 id=2; session_sticky cookie=p hash=plain; }
+upstream app    { server 127.0.0.1:1987; session_sticky mode=prefix; }
+upstream never  { server 127.0.0.1:1987; sticky hide_cookie; }
+upstream none   { server 127.0.0.1:1987; }
+upstream away   { server 127.0.0.1:1988; session_sticky; }
+server { listen 1983; location / { proxy_pass http://away; } }
+--- config
+location /a { proxy_pass http://a; }
+location /name { proxy_pass http://name; }
+location /path { proxy_pass http://path; }
+location /domain { proxy_pass http://domain; }
+location /varies { proxy_pass http://varies; }
+location /same { proxy_pass http://same; }
+location /both { proxy_pass http://both; }
+location /forms { proxy_pass http://forms; }
+location /port80 { proxy_pass http://port80; }
+location /port81 { proxy_pass http://port81; }
+location /app { proxy_pass http://app; }
+location /never { proxy_pass http://never; }
+location /none { proxy_pass http://none; }
+
+
+
+=== the same servers by other ids, of which neither understands the other's: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
+upstream b { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky hash=plain; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a"
+
+
+
+=== a location that passes by a variable, and hides the cookies of several: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky option=indirect; }
+upstream b { server 127.0.0.1:1986; session_sticky option=indirect; }
+map $arg_pool $pool { default a; b b; }
+--- config
+location / { session_sticky_hide_cookie upstream=a upstream=b; proxy_pass http://$pool; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a"
+
+
+
+=== a location that passes nothing on, with the hide directive of an outer level: silent
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky option=indirect; }
+upstream b { server 127.0.0.1:1986; session_sticky option=indirect; }
+session_sticky_hide_cookie upstream=a upstream=b;
+--- config
+location /a { proxy_pass http://a; }
+location /files { }
+
+
+
+=== id= that nothing reads: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985 id=1; session_sticky accept=nginx; }
+--- warn
+parameter "id" of the "server" directive does nothing in upstream "a"
+hash=plain
+
+
+
+=== id= in an upstream without session_sticky: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985 id=1; }
+--- warn
+parameter "id" of the "server" directive does nothing in upstream "a"
+
+
+
+=== id= that is read is silent
+--- http_config
+upstream a { server 127.0.0.1:1985 id=1; session_sticky hash=plain; }
+upstream b { server 127.0.0.1:1985 id=1; session_sticky accept=haproxy; }
+upstream c { server 127.0.0.1:1985 id=1; server 127.0.0.1:1986; session_sticky accept=plain; }
+
+
+
+=== directives of other systems: a path without a slash
+--- http_config
+upstream a { server 127.0.0.1:1985; sticky path=app; }
+--- warn
+"sticky" with "path=app" needs a leading slash
+
+
+
+=== directives of other systems: a name with a variable
+--- http_config
+upstream a { server 127.0.0.1:1985; sticky name=$x; }
+--- warn
+"sticky" with a cookie "$x", which is taken literally
+
+
+
+=== directives of other systems: a path with a variable, where nginx's own takes none
+--- http_config
+upstream a { server 127.0.0.1:1985; sticky_cookie_insert c path=/$x; }
+--- warn
+"sticky_cookie_insert" with "path=/$x", which is taken literally

@@ -1,0 +1,257 @@
+# What a session does when its server fails, where nginx without session_sticky has nothing to compare with: servers
+# that share an id, fallback and rebind, full servers, servers that come back, draining servers. The servers are asked
+# as often as said, nginx's counters are what its own balancer would have counted, and come back to nothing.
+#
+# Stories.pm says what the section "stories" means.
+
+use strict;
+use warnings;
+
+use Test::Nginx::Socket 'no_plan';
+
+use Client;
+use Counters;
+use FaultyServers;
+use Stories;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+worker_connections(1024);
+
+our $servers = FaultyServers->new(1985, 1986, 1987);
+
+client_sections();
+add_block_preprocessor(sub { live($_[0], $_[0]->directives // 'proxy_next_upstream error timeout http_503;') });
+
+run_tests();
+
+__DATA__
+
+=== several servers of one id: all of them, each once, then the balancer's
+--- http_config
+upstream one   { server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain; }
+upstream two   { zone shared 256k; server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain; }
+upstream three { server A: id=x; server B: id=x backup; server C: id=c; session_sticky hash=plain; }
+upstream all   { zone shared 256k; server A: id=x max_fails=3; server B: id=x max_fails=3 backup; server C: id=c max_fails=3;
+                 session_sticky hash=plain; }
+--- stories
+one x reset ok => 200 of A B, fails 1 0 0, not bound anew
+one x ok => 200 of B, fails 1 0 0, not bound anew
+one x reset ok => 200 of B C, fails 1 1 0, bound to c
+one x ok => 200 of C, fails 1 1 0, bound to c
+two x reset 503 ok => 200 of A B C, fails 1 1 0, bound to c
+two c POST reset => 502 of C, fails 1 1 1, not bound anew
+three x reset reset ok => 200 of A B C, fails 1 0 1, bound to c
+three x ok => 200 of C, fails 1 0 1, bound to c
+all x reset 503 reset => 502 of A B C, fails 1 1 1, not bound anew
+all x reset reset ok => 200 of A B C, fails 2 1 2, bound to c
+
+
+
+=== fallback=off: no other server sees the request, however its own fails
+--- http_config
+upstream resets   { zone off 512k; server A:; server B:; session_sticky hash=plain fallback=off; }
+upstream says_503 { server A:; server B:; session_sticky hash=plain fallback=off; }
+upstream says_500 { server A:; server B:; session_sticky hash=plain fallback=off; }
+upstream hangs    { zone off 512k; server A:; server B:; session_sticky hash=plain fallback=off; }
+upstream refuses  { server R:; server B:; session_sticky hash=plain fallback=off; }
+upstream posts    { server A:; server B:; session_sticky hash=plain fallback=off; }
+upstream is_down  { server A: down; server B:; session_sticky hash=plain fallback=off; }
+upstream group    { zone off 512k; server A: id=x; server B:; server C: id=x; session_sticky hash=plain fallback=off; }
+upstream backed   { server A:; server B: backup; session_sticky hash=plain fallback=off; }
+--- stories
+resets 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+resets 127.0.0.1:1985 ok => 200 of A, fails 1 0, not bound anew
+resets - ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
+says_503 127.0.0.1:1985 503 ok => 503 of A, fails 0 0, not bound anew
+says_500 127.0.0.1:1985 500 ok => 500 of A, fails 0 0, not bound anew
+hangs 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, not bound anew
+refuses 127.0.0.1:1999 ok => 502 of R, fails 1 0, not bound anew
+refuses 127.0.0.1:1999 ok => 502 of none, fails 1 0, not bound anew
+posts 127.0.0.1:1985 POST reset ok => 502 of A, fails 1 0, not bound anew
+is_down 127.0.0.1:1985 ok => 502 of none, fails 0 0, not bound anew
+group x reset ok => 200 of A C, fails 1 0 0, not bound anew
+group x reset ok => 200 of C A, fails 1 0 1, not bound anew
+group x reset reset => 502 of A C, fails 2 0 2, not bound anew
+backed 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+backed 127.0.0.1:1986 reset ok => 502 of B, fails 1 1, not bound anew
+backed - ok => 502 of none, fails 1 1, not bound anew
+--- no_error_log
+[alert]
+[crit]
+
+
+
+=== fallback=off with nothing but one server: its failures are counted and forgotten as nginx does
+--- http_config
+upstream single { server A:; session_sticky hash=plain fallback=off; }
+upstream zoned  { zone off_single 256k; server A:; session_sticky hash=plain fallback=off; }
+--- stories
+single 127.0.0.1:1985 reset => 502 of A, fails 0, not bound anew
+single 127.0.0.1:1985 ok => 200 of A, fails 0, not bound anew
+zoned 127.0.0.1:1985 reset => 502 of A, fails 0, not bound anew
+zoned 127.0.0.1:1985 503 => 503 of A, fails 0, not bound anew
+zoned 127.0.0.1:1986 ok => 502 of none, fails 0, not bound anew
+
+
+
+=== fallback=unknown: another server for an id that names none, no other for one that fails
+--- http_config
+upstream u { zone unknown 256k; server A:; server B:; session_sticky hash=plain fallback=unknown; }
+upstream v { server A: down; server B:; session_sticky hash=plain fallback=unknown; }
+--- stories
+u gone ok => 200 of A, fails 0 0, bound to 127.0.0.1:1985
+u gone reset ok => 200 of B A, fails 0 1, bound to 127.0.0.1:1985
+u 127.0.0.1:1985 reset ok => 502 of A, fails 1 1, not bound anew
+u 127.0.0.1:1985 ok => 200 of A, fails 1 1, not bound anew
+v 127.0.0.1:1985 ok => 502 of none, fails 0 0, not bound anew
+v gone ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
+
+
+
+=== rebind=off: another server answers, the client keeps its own, and returns to it
+--- http_config
+upstream u { zone rebind 512k; server A: fail_timeout=2s; server B:; session_sticky hash=plain rebind=off; }
+upstream v { server A: down; server B:; session_sticky hash=plain rebind=off; }
+upstream w { server A:; server B:; server C: backup; session_sticky hash=plain rebind=off; }
+upstream x { server A: id=x; server B:; server C: id=x; session_sticky hash=plain rebind=off; }
+--- stories
+v 127.0.0.1:1985 ok => 200 of B, fails 0 0, not bound anew
+v - ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
+v gone ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
+w 127.0.0.1:1985 reset reset ok => 200 of A B C, fails 1 1 0, not bound anew
+w 127.0.0.1:1985 ok => 200 of C, fails 1 1 0, not bound anew
+x x reset ok => 200 of A C, fails 1 0 0, not bound anew
+x x reset ok => 200 of C B, fails 1 0 1, not bound anew
+u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, not bound anew
+--- client
+my $response;
+eventually(sub {
+    $response = response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}));
+    return head('X-Tried', $response) eq '127.0.0.1:1985';
+}, 'the client returns to its server');
+equals(set($response), '', 'with the cookie that it has');
+equals(join(' ', map { $_->{fails} } @{counters('u')}), '0 0', 'whose failures are forgotten, as nginx does it');
+
+
+
+=== max_fails and fail_timeout: failures of bound requests add up, and a server that comes back gets one request first
+--- http_config
+upstream u { zone comes_back 256k; server A: max_fails=2 fail_timeout=2s; server B:; session_sticky hash=plain; }
+--- stories
+u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
+u 127.0.0.1:1985 reset ok => 200 of A B, fails 2 0, bound to 127.0.0.1:1986
+u 127.0.0.1:1985 ok => 200 of B, fails 2 0, bound to 127.0.0.1:1986
+u - ok => 200 of B, fails 2 0, bound to 127.0.0.1:1986
+--- client
+my ($first, $nth) = (undef, 0);
+eventually(sub {
+    my $id = 'back-' . ++$nth;
+    $first = ask_for('wait', 'u', {cookie => 'route=127.0.0.1:1985', id => $id});
+    my $port = $servers->port_of($id);
+    return 1 if $port == 1985;
+    $servers->go($id);
+    response($first);
+    return 0;
+}, 'the server gets a request again');
+equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1986',
+       'but no second one before the first has come to its end');
+$servers->go("back-$nth");
+equals(status(response($first)), 200, 'the first is answered');
+equals(join(' ', map { $_->{fails} } @{settled('u')}), '0 0', 'nothing is held against the server');
+equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1985',
+       'and its clients are back');
+
+
+
+=== max_conns reached: the others go elsewhere, while it is counted in and referenced
+--- http_config
+upstream on     { zone full 512k; server A: max_conns=1; server B:; session_sticky hash=plain; }
+upstream off    { zone full 512k; server A: max_conns=1; server B:; session_sticky hash=plain fallback=off; }
+upstream keeps  { server A: max_conns=1; server B:; session_sticky hash=plain rebind=off; }
+upstream backup { zone full 512k; server B:; server A: max_conns=1 backup; session_sticky hash=plain; }
+--- client
+my %story = (
+    on => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
+    off => '502 of none, fails 0 0, not bound anew',
+    keeps => '200 of B, fails 0 0, not bound anew',
+    backup => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
+);
+for my $upstream (sort keys %story) {
+    my $held = ask_for('wait', $upstream, {cookie => 'route=127.0.0.1:1985', id => "full-$upstream"});
+    equals($servers->port_of("full-$upstream"), 1985, "$upstream: the server has a request");
+    my ($full) = grep { $_->{name} eq '127.0.0.1:1985' } @{counters($upstream)};
+    equals($full->{conns}, 1, "$upstream: it counts");
+    equals($full->{refs} // 1, 1, "$upstream: it is referenced");
+    chapter("$upstream 127.0.0.1:1985 ok => $story{$upstream}");
+    equals(join(' ', sort map { $_->{conns} } @{counters($upstream)}), '0 1', "$upstream: what was refused does not count");
+    $servers->go("full-$upstream");
+    equals(status(response($held)), 200, "$upstream: the first is answered");
+    settled($upstream);
+    chapter("$upstream 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew");
+}
+
+
+
+=== weight: what a bound request's failure takes from it, requests without a cookie give back
+--- http_config
+upstream u { zone weight 256k; server A: weight=6 max_fails=3; server B: weight=6; session_sticky hash=plain; }
+--- stories
+u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
+--- client
+my $weights = sub { join ' ', map { $_->{effective_weight} } @{settled('u')} };
+equals($weights->(), '4 6', 'a third of the weight for one of three failures');
+response(ask_for('ok', 'u', {}));
+equals($weights->(), '5 6', 'one back');
+response(ask_for('ok', 'u', {}));
+equals($weights->(), '6 6', 'and another');
+my @tried = map { head('X-Tried', response(ask_for('ok', 'u', {}))) =~ /1985/ ? 'A' : 'B' } 1 .. 12;
+equals(scalar(grep { $_ eq 'A' } @tried), 6, 'both get the same again');
+
+
+
+=== drain: a draining server that fails leaves a try for the others, and no trace
+--- http_config
+upstream u { zone drain 512k; server A: drain; server B:; session_sticky hash=plain; }
+upstream v { server A: drain; server B:; session_sticky hash=plain; }
+upstream w { zone drain 512k; server A: drain; server B:; session_sticky hash=plain fallback=off; }
+upstream x { zone drain 512k; server A: drain; server B: drain; session_sticky hash=plain; }
+--- stories
+u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
+u 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
+v 127.0.0.1:1985 503 ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
+v - ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
+v 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
+w 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+x 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
+x - ok => 502 of none, fails 0 0, not bound anew
+x 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+
+
+
+=== tries: what the cookie chose counts as one of them
+--- directives: proxy_next_upstream error; proxy_next_upstream_tries 2;
+--- http_config
+upstream u { server A: id=x max_fails=9; server B: id=x max_fails=9; server C: id=c max_fails=9; session_sticky hash=plain; }
+upstream v { zone tries 256k; server A: max_fails=9; server B: max_fails=9; server C: backup max_fails=9; session_sticky hash=plain; }
+upstream w { zone tries 256k; server A: drain max_fails=9; server B: max_fails=9; server C: max_fails=9; session_sticky hash=plain; }
+--- stories
+u x reset reset ok => 502 of A B, fails 1 1 0, not bound anew
+u c reset ok => 200 of C A, fails 1 1 1, bound to x
+v 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, not bound anew
+v 127.0.0.1:1987 reset ok => 200 of C A, fails 1 1 1, bound to 127.0.0.1:1985
+w 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, not bound anew
+
+
+
+=== time: a try that took too long is the last one
+--- directives: proxy_next_upstream error timeout; proxy_next_upstream_timeout 10ms;
+--- http_config
+upstream u { zone time 256k; server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain; }
+upstream v { zone time 256k; server A:; server B:; session_sticky hash=plain fallback=off; }
+--- stories
+u x hang ok => 504 of A, fails 1 0 0, not bound anew
+v 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, not bound anew

@@ -1,0 +1,1002 @@
+# What the backend sees of the cookie: option=indirect and mode=prefix hide it, session_sticky_hide_cookie where the
+# upstream cannot be known ahead, and nothing else of the request is touched.
+#
+# The servers A and B of the upstreams are not nginx: they answer with the Cookie lines of the request as they came,
+# byte for byte but for HTTP/2's small c, or with "no Cookie" when there is none; /all gives the whole header, /503 that status.
+#
+# Sections of this file's own:
+#   sticky  the parameters of session_sticky in "upstream u", which has the servers A and B; a first visitor gets A
+#   early   what stands in http before the upstream
+#   emerg   nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
+#   warn    nginx starts with exactly one [warn] line that has each line given here in it
+# ID_A, ID_B and ID_D stand for the ids of the servers; D is the server of "upstream other".
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use RawServers;
+use Servers;
+use Test::Nginx::Socket 'no_plan';
+use Time::HiRes qw(sleep);
+use Verdicts;
+
+sub answer {
+    my ($name, $head) = @_;
+    return if $head !~ /\r\n\r\n/;
+    my ($path) = $head =~ /^\S+ (\S+)/;
+    my @cookies = $head =~ /^(Cookie:[^\r\n]*)/mig;
+    s/^cookie:/Cookie:/ for @cookies;
+    my $body = $path =~ /all/ ? $head : join("\n", $name, @cookies ? @cookies : 'no Cookie') . "\n";
+    $body =~ s/\r//g;
+    my $status = $path =~ /503/ ? '503 Busy' : '200 OK';
+    return "HTTP/1.1 $status\r\nX-Server: $name\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+}
+
+raw_servers({map { $_ => $port{$_} } qw(A B D)}, \&answer);
+
+# curl, which HTTP/2 goes by, does not try again while nginx is still starting, as it is under valgrind.
+sub wait_for_nginx {
+    for (1 .. 200) {
+        return if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port());
+        sleep 0.1;
+    }
+}
+
+my $version;
+
+verdict_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    # Test::Nginx says "http2 on" to every nginx from 1.19.9; it exists since 1.25.1.
+    $version //= $Test::Nginx::Util::NginxVersion;
+    $Test::Nginx::Util::NginxVersion = defined $block->http2 && $version < 1.025001 ? 1.019008 : $version;
+
+    my $sticky = $block->sticky // '';
+    fill($block, ($block->early // '') . <<"_EOC_", 'response_body_like');
+upstream u {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+    session_sticky $sticky;
+}
+upstream other { server 127.0.0.1:1988; session_sticky cookie=other @{[$block->other // '']}; }
+upstream plain { server 127.0.0.1:1985; server 127.0.0.1:1986; }
+_EOC_
+    $block->set_value(config => 'location / { proxy_pass http://u; }') if !defined $block->config;
+});
+
+log_level('info');
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== option=indirect: a=b; route=X; c=d becomes a=b; c=d, and the session is honoured
+--- sticky: option=indirect
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B; a=b", "Cookie: a=b; route=ID_B", "Cookie: a=b; c=d; route=ID_B; e=f"]
+--- response_body eval
+["B\nCookie: a=b; c=d\n", "B\nCookie: a=b\n", "B\nCookie: a=b\n", "B\nCookie: a=b; c=d; e=f\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== option=indirect: no Cookie header at all when nothing is left
+--- sticky: option=indirect
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie:  route = ID_B ;", "Cookie: route=ID_B; route=ID_A"]
+--- response_body eval
+["B\nno Cookie\n", "B\nno Cookie\n", "B\nno Cookie\n"]
+
+
+
+=== option=indirect: no Cookie header stays none
+--- sticky: option=indirect
+--- response_body
+A
+no Cookie
+
+
+
+=== option=indirect: every pair of the name goes
+--- sticky: option=indirect
+--- more_headers
+Cookie: route=ID_B; a=b; route=ID_A; c=d; route=
+--- response_body
+B
+Cookie: a=b; c=d
+
+
+
+=== option=indirect: pairs that merely contain the name stay as they are
+--- sticky: option=indirect
+--- more_headers
+Cookie: xroute=v; latest="route=1"; route=ID_B; route2=w; Route=ID_A; b=route=ID_A
+--- response_body
+B
+Cookie: xroute=v; latest="route=1"; route2=w; Route=ID_A; b=route=ID_A
+
+
+
+=== option=indirect: a header without the cookie is not touched, however odd
+--- sticky: option=indirect
+--- more_headers
+Cookie: a=b;c = d  ;; =x; "route=y"; e
+--- response_body
+A
+Cookie: a=b;c = d  ;; =x; "route=y"; e
+
+
+
+=== option=indirect: no white space after the semicolons
+--- sticky: option=indirect
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b;route=ID_B;c=d", "Cookie: route=ID_B;a=b", "Cookie: a=b;route=ID_B"]
+--- response_body_like eval
+['\AB\nCookie: a=b; ?c=d\n\z', '\AB\nCookie: a=b\n\z', '\AB\nCookie: a=b\n\z']
+
+
+
+=== option=indirect: white space and quotes around the cookie go with it
+--- sticky: option=indirect
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b;  route = ID_B  ; c=d", 'Cookie: a=b; route="ID_B"; c=d']
+--- response_body eval
+["B\nCookie: a=b; c=d\n", "B\nCookie: a=b; c=d\n"]
+
+
+
+=== option=indirect: a cookie that is unknown, expired or malformed is hidden too
+--- sticky: option=indirect maxidle=60
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=nobody; c=d", "Cookie: a=b; route=ID_B|1|1; c=d", "Cookie: a=b; route=ID_B|x|y; c=d", "Cookie: a=b; route=; c=d"]
+--- response_body_like eval
+[('\A[AB]\nCookie: a=b; c=d\n\z') x 4]
+
+
+
+=== option=indirect: two Cookie headers, the cookie alone in one of them
+--- sticky: option=indirect
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B\nX-Between: 1\nCookie: a=b", "Cookie: a=b\nX-Between: 1\nCookie: route=ID_B"]
+--- response_body eval
+["B\nCookie: a=b\n", "B\nCookie: a=b\n"]
+
+
+
+=== option=indirect: two Cookie headers, the cookie among others in both
+--- sticky: option=indirect
+--- more_headers
+Cookie: a=b; route=ID_B
+X-Between: 1
+Cookie: route=ID_A; c=d
+--- response_body_like eval
+'\AB\nCookie: a=b(?:\nCookie: |; )c=d\n\z'
+
+
+
+=== option=indirect: two Cookie headers, and the cookie all that is in them
+--- sticky: option=indirect
+--- more_headers
+Cookie: route=ID_B
+Cookie: route=ID_A
+--- response_body
+B
+no Cookie
+
+
+
+=== option=indirect: the other headers of the request arrive whole, and in order
+--- sticky: option=indirect
+--- request: GET /all
+--- more_headers
+X-Before: 1
+Cookie: route=ID_B
+X-After: 2
+--- response_body_like eval
+qr/^X-Before: 1\nX-After: 2\n/m
+
+
+
+=== option=indirect: the header may stand anywhere among many (nginx keeps them twenty to a part)
+--- sticky: option=indirect
+--- request eval
+[("GET /all") x 6]
+--- more_headers eval
+[map {
+    my ($before, $after) = @$_;
+    CORE::join "\n", (map { "X-$_: v" } 1 .. $before), "Cookie: route=ID_B", (map { "X-$_: v" } $before + 1 .. $before + $after)
+} [17, 5], [18, 0], [18, 5], [19, 5], [37, 0], [39, 2]]
+--- response_body_like eval
+[map { my $n = $_; '\A(?!.*Cookie).*Host:[^\n]*\n.*' . CORE::join('\n', map { "X-$_: v" } 1 .. $n) . '\n\n\z' } 22, 18, 23, 24, 37, 41]
+--- response_headers eval
+[("X-Server: B") x 6]
+
+
+
+=== option=direct: the backend sees the header as it came
+--- sticky: option=direct
+--- more_headers
+Cookie: a=b;route = ID_B ;; c=d
+Cookie: route=ID_A
+--- response_body
+B
+Cookie: a=b;route = ID_B ;; c=d
+Cookie: route=ID_A
+
+
+
+=== mode=rewrite: the backend sees the header as it came
+--- sticky: mode=rewrite
+--- more_headers
+Cookie: a=b; route=ID_B; c=d
+--- response_body
+B
+Cookie: a=b; route=ID_B; c=d
+
+
+
+=== mode=prefix: the id and its ~ go, the application's value stays
+--- sticky: mode=prefix
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B~value", "Cookie: a=b; route=ID_B~value; c=d", "Cookie: route=ID_B~a~b|c=d", "Cookie: a=b; route=ID_B~; c=d", 'Cookie: route=ID_B~"a b"; a=b']
+--- response_body eval
+["B\nCookie: route=value\n", "B\nCookie: a=b; route=value; c=d\n", "B\nCookie: route=a~b|c=d\n", "B\nCookie: a=b; route=; c=d\n", "B\nCookie: route=\"a b\"; a=b\n"]
+
+
+
+=== mode=prefix: a value without ~ is the application's own
+--- sticky: mode=prefix
+--- more_headers
+Cookie: a=b; route=value; c=d
+--- response_body
+A
+Cookie: a=b; route=value; c=d
+
+
+
+=== mode=prefix: pairs that merely contain the name keep their ~
+--- sticky: mode=prefix
+--- more_headers
+Cookie: xroute=ID_A~x; route=ID_B~value; route2=ID_A~y
+--- response_body
+B
+Cookie: xroute=ID_A~x; route=value; route2=ID_A~y
+
+
+
+=== mode=prefix: the id of a server that is gone is hidden too
+--- sticky: mode=prefix
+--- more_headers
+Cookie: route=00000000000000000000000000000000~value
+--- response_body_like
+\A[AB]
+Cookie: route=value
+\z
+
+
+
+=== proxy_pass with a variable and no hide directive: the session is honoured, the cookie is seen
+--- sticky: option=indirect
+--- config
+location / { set $to u; proxy_pass http://$to; }
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b; route=ID_B
+--- response_headers
+!Set-Cookie
+--- error_log
+session_sticky: cookie "route" of upstream "u" is not hidden from its servers
+"session_sticky_hide_cookie upstream=u;"
+--- no_error_log eval
+qr/\[(?:warn|crit|alert|emerg)\]/
+
+
+
+=== a cookie that an earlier location has hidden is hidden where a variable leads on
+--- sticky: mode=prefix
+--- config
+location / { proxy_pass http://plain; proxy_intercept_errors on; error_page 503 = @backend; session_sticky_hide_cookie upstream=u; }
+location @backend { set $to u; rewrite ^ /t break; proxy_pass http://$to; }
+--- more_headers
+Cookie: route=ID_B~x~y
+--- request: GET /503
+--- response_body
+B
+Cookie: route=x~y
+--- no_error_log
+is not hidden
+
+
+
+=== session_sticky_hide_cookie of several upstreams, by one directive: a map chooses, each session is honoured and hidden
+--- sticky: mode=prefix
+--- other: mode=prefix
+--- http_config
+map $arg_to $pool { default u; other other; }
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u upstream=other;
+    proxy_pass http://$pool;
+}
+--- request eval
+["GET /t", "GET /t?to=other", "GET /t", "GET /t?to=other"]
+--- more_headers eval
+["Cookie: route=ID_B~x~y; a=b; other=ID_D~z", "Cookie: route=ID_B~x; other=ID_D~z", "Cookie: route=ID_B~x", "Cookie: other=ID_D~z"]
+--- response_body eval
+["B\nCookie: route=x~y; a=b; other=z\n", "D\nCookie: route=x; other=z\n", "B\nCookie: route=x\n", "D\nCookie: other=z\n"]
+
+
+
+=== session_sticky_hide_cookie of several upstreams, by several lines
+--- sticky: option=indirect
+--- other: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u;
+session_sticky_hide_cookie upstream=other;
+location / { proxy_pass http://$arg_to; }
+--- request eval
+["GET /t?to=u", "GET /t?to=other", "GET /t?to=plain"]
+--- more_headers
+Cookie: route=ID_B; a=b; other=ID_D
+--- response_body eval
+["B\nCookie: a=b\n", "D\nCookie: a=b\n", "A\nCookie: a=b\n"]
+
+
+
+=== session_sticky_hide_cookie of an inner level replaces the outer one's, however many
+--- sticky: option=indirect
+--- other: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u upstream=other;
+location / { proxy_pass http://$arg_to; }
+location /inner { session_sticky_hide_cookie upstream=other; proxy_pass http://$arg_to; }
+--- request eval
+["GET /t?to=plain", "GET /inner?to=plain"]
+--- more_headers
+Cookie: route=ID_B; a=b; other=ID_D
+--- response_body eval
+["A\nCookie: a=b\n", "B\nCookie: route=ID_B; a=b\n"]
+
+
+
+=== two upstreams of one cookie in mode=prefix: the id is cut off once
+--- sticky: mode=prefix
+--- http_config
+upstream twin { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky mode=prefix; }
+--- config
+location / { session_sticky_hide_cookie upstream=u upstream=twin; proxy_pass http://$arg_to; }
+--- request eval
+["GET /t?to=u", "GET /t?to=twin"]
+--- more_headers
+Cookie: route=ID_B~x~y
+--- response_body eval
+["B\nCookie: route=x~y\n", "B\nCookie: route=x~y\n"]
+
+
+
+=== session_sticky_hide_cookie of one upstream twice: [warn]
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    session_sticky_hide_cookie upstream=U;
+    proxy_pass http://$arg_to;
+}
+--- warn
+duplicate
+"U"
+"session_sticky_hide_cookie"
+--- request: GET /t?to=u
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+
+
+
+=== session_sticky_hide_cookie of one upstream twice in one directive: [warn]
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie upstream=u upstream=u; proxy_pass http://$arg_to; }
+--- warn
+duplicate
+"u"
+--- request: GET /t?to=u
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+
+
+
+=== session_sticky_hide_cookie of several upstreams, one of which it cannot hide: [warn]
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie upstream=u upstream=nosuch; proxy_pass http://$arg_to; }
+--- warn
+"session_sticky_hide_cookie" directive does nothing: there is no upstream "nosuch"
+--- request: GET /t?to=u
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+
+
+
+=== session_sticky_hide_cookie with a second parameter that is none
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie upstream=u v; proxy_pass http://u; }
+--- emerg
+"session_sticky_hide_cookie"
+"v"
+upstream=
+
+
+
+=== session_sticky_hide_cookie in location: hidden where proxy_pass has a variable, and the session is honoured
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    set $to u;
+    proxy_pass http://$to;
+}
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B", ""]
+--- response_body_like eval
+['\AB\nCookie: a=b; c=d\n\z', '\AB\nno Cookie\n\z', '\A[AB]\nno Cookie\n\z']
+--- response_headers_like eval
+["Set-Cookie:", "Set-Cookie:", "Set-Cookie: route=(?:ID_A|ID_B); Path=/"]
+
+
+
+=== session_sticky_hide_cookie in location: mode=prefix
+--- sticky: mode=prefix
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    set $to u;
+    proxy_pass http://$to;
+}
+--- more_headers
+Cookie: a=b; route=ID_B~v
+--- response_body
+B
+Cookie: a=b; route=v
+
+
+
+=== session_sticky_hide_cookie beside a proxy_pass to that very upstream hides once and harms nothing
+--- sticky: mode=prefix
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    proxy_pass http://u;
+}
+--- more_headers
+Cookie: route=ID_B~x~y
+--- response_body
+B
+Cookie: route=x~y
+
+
+
+=== session_sticky_hide_cookie at server level is inherited by the locations
+--- sticky: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u;
+location / {
+    set $to u;
+    proxy_pass http://$to;
+    location /nested { set $to u; proxy_pass http://$to; }
+}
+--- request eval
+["GET /t", "GET /nested"]
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body eval
+["B\nCookie: a=b\n", "B\nCookie: a=b\n"]
+
+
+
+=== session_sticky_hide_cookie at http level is inherited; the upstream may stand later in the file
+--- early
+session_sticky_hide_cookie upstream=u;
+--- sticky: option=indirect
+--- config
+location / { set $to u; proxy_pass http://$to; }
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== session_sticky_hide_cookie of a location goes before that of the server
+--- sticky: option=indirect
+--- other: option=indirect
+--- config
+session_sticky_hide_cookie upstream=other;
+location / {
+    session_sticky_hide_cookie upstream=u;
+    set $to u;
+    proxy_pass http://$to;
+}
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== session_sticky_header is the deprecated name: it hides, and says so with a [warn]
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_header upstream=u;
+    set $to u;
+    proxy_pass http://$to;
+}
+--- warn
+session_sticky_header
+session_sticky_hide_cookie
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+
+
+
+=== session_sticky_hide_cookie of an upstream with option=direct hides nothing
+--- sticky: option=direct
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    proxy_pass http://u;
+}
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b; route=ID_B
+--- response_headers
+!Set-Cookie
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== hiding upstream A's cookie where the request goes to B: A's is hidden, B's persistence is left alone
+--- sticky: option=indirect
+--- other: option=direct
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    proxy_pass http://other;
+}
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=ID_B; other=ID_D", "Cookie: a=b; route=ID_B"]
+--- response_body eval
+["D\nCookie: a=b; other=ID_D\n", "D\nCookie: a=b\n"]
+--- response_headers_like eval
+["Set-Cookie:", "Set-Cookie: other=ID_D; Path=/"]
+
+
+
+=== hiding upstream A's cookie where the request goes to B that hides its own
+--- sticky: option=indirect
+--- other: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=other;
+    proxy_pass http://u;
+}
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B; a=b; other=ID_D", "Cookie: other=ID_D; route=ID_B"]
+--- response_body eval
+["B\nCookie: a=b\n", "B\nno Cookie\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== hiding upstream A's cookie where the request goes to an upstream without session_sticky
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    proxy_pass http://plain;
+}
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body eval
+["A\nCookie: a=b\n", "B\nCookie: a=b\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== session_sticky_hide_cookie of an upstream without session_sticky does nothing but a [warn]
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=plain;
+    proxy_pass http://plain;
+}
+--- warn
+"session_sticky_hide_cookie"
+plain
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+A
+Cookie: a=b; route=ID_B
+--- response_headers
+!Set-Cookie
+
+
+
+=== session_sticky_hide_cookie of an upstream that hides nothing does nothing but a [warn]
+--- sticky
+--- config
+location / {
+    session_sticky_hide_cookie upstream=u;
+    proxy_pass http://u;
+}
+--- warn
+"session_sticky_hide_cookie" directive does nothing: there is neither "option=indirect" nor "mode=prefix"
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b; route=ID_B
+
+
+
+=== session_sticky_hide_cookie of an address does nothing but a [warn]
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=127.0.0.1:1985;
+    proxy_pass http://127.0.0.1:1985;
+}
+--- warn
+"session_sticky_hide_cookie"
+127.0.0.1:1985
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+A
+Cookie: a=b; route=ID_B
+--- response_headers
+!Set-Cookie
+
+
+
+=== session_sticky_hide_cookie of an upstream that does not exist does nothing but a [warn]
+--- sticky: option=indirect
+--- config
+location / {
+    session_sticky_hide_cookie upstream=nosuch;
+    proxy_pass http://plain;
+}
+--- warn
+"session_sticky_hide_cookie"
+nosuch
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+A
+Cookie: a=b; route=ID_B
+--- response_headers
+!Set-Cookie
+
+
+
+=== session_sticky_hide_cookie in a location that does not proxy sets nothing
+--- sticky: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u;
+location /return { return 200 "here\n"; }
+location /file { root html; }
+--- user_files
+>>> file
+here
+--- request eval
+["GET /return", "GET /file", "GET /return"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_B", ""]
+--- response_body eval
+["here\n", "here\n", "here\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== session_sticky_hide_cookie without upstream=
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie u; proxy_pass http://u; }
+--- emerg
+"session_sticky_hide_cookie"
+"u"
+upstream=
+
+
+
+=== session_sticky_hide_cookie with another parameter
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie server=u; proxy_pass http://u; }
+--- emerg
+"session_sticky_hide_cookie"
+server=u
+upstream=
+
+
+
+=== session_sticky_hide_cookie with an empty name
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie upstream=; proxy_pass http://u; }
+--- emerg
+"session_sticky_hide_cookie"
+upstream=
+
+
+
+=== session_sticky_hide_cookie without a parameter
+--- sticky: option=indirect
+--- config
+location / { session_sticky_hide_cookie; proxy_pass http://u; }
+--- emerg
+session_sticky_hide_cookie
+
+
+
+=== try_files to a named location, hiding at server level: bound and hidden, no new session
+--- sticky: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u;
+location / { try_files /nonexistent @backend; }
+location @backend { set $to u; proxy_pass http://$to; }
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=ID_B", "Cookie: route=ID_B"]
+--- response_body eval
+["B\nCookie: a=b\n", "B\nno Cookie\n"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== try_files to a named location that passes to the upstream by name
+--- sticky: option=indirect
+--- config
+location / { try_files /nonexistent @backend; }
+location @backend { proxy_pass http://u; }
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== try_files with mode=prefix: the id is cut off once
+--- sticky: mode=prefix
+--- config
+session_sticky_hide_cookie upstream=u;
+location / { try_files /nonexistent @backend; }
+location @backend { proxy_pass http://u; }
+--- more_headers
+Cookie: route=ID_B~x~y
+--- response_body
+B
+Cookie: route=x~y
+
+
+
+=== rewrite to another location: bound and hidden
+--- sticky: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u;
+location /from { rewrite ^ /to last; }
+location /to { set $to u; proxy_pass http://$to; }
+--- request: GET /from
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== error_page to a location that proxies, from one that does not: bound and hidden
+--- sticky: option=indirect
+--- config
+session_sticky_hide_cookie upstream=u;
+location / { root html; error_page 404 = /to; log_not_found off; }
+location /to { set $to u; proxy_pass http://$to; }
+--- request: GET /nonexistent
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== error_page after an answer of the backend: the session that was hidden there is still known
+--- sticky: option=indirect
+--- config
+location / { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @again; }
+location @again { rewrite ^ /t break; proxy_pass http://u; }
+--- request: GET /503
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== error_page after an answer of the backend: mode=prefix, the id is cut off once
+--- sticky: mode=prefix
+--- config
+location / { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @again; }
+location @again { rewrite ^ /t break; proxy_pass http://u; }
+--- request: GET /503
+--- more_headers
+Cookie: route=ID_B~x~y
+--- response_body
+B
+Cookie: route=x~y
+
+
+
+=== error_page from one sticky upstream to another: each reads its own cookie, and what was hidden stays hidden
+--- sticky: option=indirect
+--- other: option=indirect fallback=off
+--- config
+location / { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @other; }
+location @other { rewrite ^ /t break; proxy_pass http://other; }
+--- request: GET /503
+--- more_headers
+Cookie: route=ID_B; a=b; other=ID_D
+--- response_body
+D
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== auth_request to the upstream: the main request is bound and hidden as well
+--- sticky: option=indirect
+--- config
+location / { auth_request /auth; proxy_pass http://u; }
+location /auth { internal; proxy_pass http://u; }
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+B
+Cookie: a=b
+--- response_headers
+!Set-Cookie
+
+
+
+=== auth_request to the upstream: a main request that goes elsewhere keeps its Cookie header
+--- sticky: option=indirect
+--- config
+location / { auth_request /auth; proxy_pass http://plain; }
+location /auth { internal; proxy_pass http://u; }
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body
+A
+Cookie: a=b; route=ID_B
+--- response_headers
+!Set-Cookie
+
+
+
+=== $http_cookie and $cookie_NAME are what the backend sees
+--- sticky: option=indirect
+--- config
+location / {
+    add_header X-Http-Cookie "[$http_cookie]";
+    add_header X-Route "[$cookie_route]";
+    add_header X-A "[$cookie_a]";
+    proxy_pass http://u;
+}
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B"]
+--- response_headers eval
+["X-Http-Cookie: [a=b; c=d]\nX-Route: []\nX-A: [b]", "X-Http-Cookie: []\nX-Route: []\nX-A: []"]
+
+
+
+=== proxy_set_header Cookie $http_cookie does not leak the cookie
+--- sticky: option=indirect
+--- config
+location / {
+    proxy_set_header Cookie $http_cookie;
+    proxy_pass http://u;
+}
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B"]
+--- response_body eval
+["B\nCookie: a=b; c=d\n", "B\nno Cookie\n"]
+
+
+
+=== HTTP/2: the cookie in a field of its own
+--- sticky: option=indirect
+--- http2
+--- init: ::wait_for_nginx()
+--- more_headers
+Cookie: a=b
+Cookie: route=ID_B
+Cookie: c=d
+--- response_body
+B
+Cookie: a=b; c=d
+--- response_headers
+!Set-Cookie
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/

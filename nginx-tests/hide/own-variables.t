@@ -1,0 +1,230 @@
+# Variables of the operator's own that are named as those that show cookies: a client takes nothing from them.
+#
+#   made by          auth_request_set, set, map, a named capture of the URI and of the Cookie header itself
+#   the client sends a session that is hidden, one of which nothing is, a cookie of the variable's name, and none
+#   nginx's own      $http_cookie and $cookie_NAME show what is left, also where another location sets that $cookie_NAME
+
+use Test::Nginx::Socket 'no_plan';
+
+use Servers;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+our $http = servers('location / { return 200 "NAME user=[$http_x_user] cookie=[$http_cookie]\n"; }', qw(A B)) . <<'_EOC_';
+    server { listen 127.0.0.1:1987; location / { add_header X-User acme; return 204; } }
+    upstream prefix { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=s mode=prefix; }
+    upstream hiding { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=s option=indirect; }
+    upstream other  { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=t option=indirect; }
+    proxy_set_header X-User $cookie_user;
+_EOC_
+
+# What the client sends, and what of it reaches the servers by prefix and by hiding.
+our @sent = (
+    ['s=ID_B~x',                    's=x',           ''],
+    ['s=anything',                  's=anything',    ''],
+    ['user=evil; s=ID_B~x',         'user=evil; s=x', 'user=evil'],
+    ['s=ID_B; user=evil',           's=ID_B; user=evil', 'user=evil'],
+    ["user=evil\nCookie: s=ID_B~x", 'user=evil; s=x', 'user=evil'],
+    ["s=ID_B~x\nCookie: a=b; user=evil", 's=x; a=b; user=evil', 'a=b; user=evil'],
+    ['user=evil',                   'user=evil',     'user=evil'],
+    ['a=b',                         'a=b',           'a=b'],
+);
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    # Both ways of hiding, each with everything that a client may send; USER is what the variable says.
+    if (defined(my $user = $block->user)) {
+        my @all = map { my $sent = $_; map { [$_, $sent->[0], $sent->[$_ eq 'prefix' ? 1 : 2]] } qw(prefix hiding) } @sent;
+        $block->set_value(request => [map { "GET /$_->[0]/acme" } @all]);
+        $block->set_value(more_headers => [map { "Cookie: $_->[1]" } @all]);
+        $block->set_value(response_body_like => [map { '^[AB] user=\[' . $user . '\] cookie=\[' . expand($_->[2], time) . '\]$' } @all]);
+    }
+    fill($block, $http, 'response_body_like');
+});
+
+run_tests();
+
+__DATA__
+
+=== auth_request_set
+--- config
+auth_request /auth;
+auth_request_set $cookie_user $upstream_http_x_user;
+location = /auth { internal; auth_request off; proxy_pass http://127.0.0.1:1987; }
+location /prefix/ { proxy_pass http://prefix; }
+location /hiding/ { proxy_pass http://hiding; }
+--- user: acme
+
+
+
+=== set
+--- config
+set $cookie_user acme;
+location /prefix/ { proxy_pass http://prefix; }
+location /hiding/ { proxy_pass http://hiding; }
+--- user: acme
+
+
+
+=== set, to what the client sends in another cookie
+--- config
+set $cookie_user "$cookie_name";
+location / { proxy_pass http://hiding; }
+--- request eval
+["GET /", "GET /"]
+--- more_headers eval
+["Cookie: name=acme; s=ID_B; user=evil", "Cookie: s=ID_B; user=evil"]
+--- response_body eval
+["B user=[acme] cookie=[name=acme; user=evil]\n", "B user=[] cookie=[user=evil]\n"]
+
+
+
+=== map
+--- http_config
+map $uri $cookie_user { default acme; }
+--- config
+location /prefix/ { proxy_pass http://prefix; }
+location /hiding/ { proxy_pass http://hiding; }
+--- user: acme
+
+
+
+=== map of the session, evaluated before it is hidden
+--- http_config
+map $cookie_s $cookie_user { "" stranger; default acme; }
+--- config
+set $early $cookie_user;
+location / { proxy_pass http://hiding; }
+--- request eval
+["GET /", "GET /", "GET /"]
+--- more_headers eval
+["Cookie: s=ID_B", "Cookie: user=evil; s=ID_B", "Cookie: user=evil"]
+--- response_body_like eval
+["^B user=\\[acme\\]", "^B user=\\[acme\\]", "^[AB] user=\\[stranger\\]"]
+
+
+
+=== map whose value is a cookie: what was evaluated before stays, the session itself too
+--- http_config
+map $uri $cookie_user { default $cookie_s; }
+--- config
+location /early { if ($cookie_user = "never") { return 403; } proxy_pass http://hiding; }
+location /late { proxy_pass http://hiding; }
+--- request eval
+["GET /early", "GET /late", "GET /late"]
+--- more_headers eval
+["Cookie: a=b; s=ID_B", "Cookie: a=b; s=ID_B", "Cookie: a=b; s=ID_B; user=evil"]
+--- response_body eval
+["B user=[ID_B] cookie=[a=b]\n", "B user=[] cookie=[a=b]\n", "B user=[] cookie=[a=b; user=evil]\n"]
+
+
+
+=== a named capture of the URI
+--- config
+location ~ ^/prefix/(?<cookie_user>\w+)$ { proxy_pass http://prefix; }
+location ~ ^/hiding/(?<cookie_user>\w+)$ { proxy_pass http://hiding; }
+--- user: acme
+
+
+
+=== a named capture of the Cookie header, which points into it
+--- config
+if ($http_cookie ~ "name=(?<cookie_user>\w+)") { set $seen 1; }
+location /prefix/ { proxy_pass http://prefix; }
+location /hiding/ { proxy_pass http://hiding; }
+--- request eval
+["GET /hiding/", "GET /prefix/", "GET /hiding/", "GET /hiding/"]
+--- more_headers eval
+["Cookie: name=acme; s=ID_B; user=evil", "Cookie: name=acme; s=ID_B~x; user=evil", "Cookie: name=acme; user=evil",
+ "Cookie: user=evil; s=ID_B"]
+--- response_body_like eval
+["^B user=\\[acme\\]", "^B user=\\[acme\\]", "^[AB] user=\\[acme\\]", "^B user=\\[\\]"]
+
+
+
+=== a named capture of the session, and one of a cookie
+--- config
+if ($http_cookie ~ "s=(?<cookie_user>\w+)") { set $seen 1; }
+location / { proxy_pass http://hiding; }
+location /cookie { if ($cookie_s ~ "^(?<cookie_user>\w+)$") { set $seen 1; } proxy_pass http://hiding; }
+--- request eval
+["GET /", "GET /cookie"]
+--- more_headers
+Cookie: a=b; s=ID_B; user=evil
+--- response_body eval
+["B user=[ID_B] cookie=[a=b; user=evil]\n", "B user=[ID_B] cookie=[a=b; user=evil]\n"]
+
+
+
+=== nginx's own, evaluated before: they show what is left
+--- config
+set $early "$http_cookie $cookie_s $cookie_a $cookie_none.";
+location / { proxy_set_header X-User "$http_cookie/$cookie_s/$cookie_a/$cookie_none/$early"; proxy_pass http://hiding; }
+--- request eval
+["GET /", "GET /", "GET /"]
+--- more_headers eval
+["Cookie: a=b; s=ID_B", "Cookie: a=b\nCookie: s=ID_B", "Cookie: a=b"]
+--- response_body_like eval
+["^B user=\\[a=b//b//a=b; s=ID_B ID_B b \\.\\]", "^B user=\\[a=b//b//a=b; s=ID_B ID_B b \\.\\]", "^[AB] user=\\[a=b//b//a=b  b \\.\\]"]
+
+
+
+=== nginx's own, evaluated before, where another location sets a variable of that name
+--- config
+location /elsewhere { set $cookie_s x; set $cookie_user x; proxy_pass http://hiding; }
+location /one { if ($cookie_s$cookie_user = never) { return 403; } proxy_set_header X-User "$cookie_s/$cookie_user"; proxy_pass http://hiding; }
+location /prefix { if ($cookie_s$cookie_user = never) { return 403; } proxy_set_header X-User "$cookie_s/$cookie_user"; proxy_pass http://prefix; }
+--- request eval
+["GET /one", "GET /one", "GET /one", "GET /prefix"]
+--- more_headers eval
+["Cookie: s=ID_B; user=own", "Cookie: user=own\nCookie: s=ID_B", "Cookie: s=ID_B", "Cookie: s=ID_B~x; user=own"]
+--- response_body_like eval
+["^B user=\\[/own\\]", "^B user=\\[/own\\]", "^B user=\\[/\\]", "^B user=\\[x/own\\]"]
+
+
+
+=== the same in the second location that hides, evaluated between
+--- config
+location /elsewhere { set $cookie_t x; set $cookie_user x; proxy_pass http://hiding; }
+location / { session_sticky_hide_cookie upstream=hiding; set $cookie_tenant acme; try_files /none @second; }
+location @second {
+    if ($cookie_t$cookie_user$cookie_tenant = never) { return 403; }
+    proxy_set_header X-User "$cookie_s/$cookie_t/$cookie_user/$cookie_tenant";
+    proxy_pass http://other;
+}
+--- request eval
+["GET /", "GET /"]
+--- more_headers eval
+["Cookie: a=b; s=ID_B; t=ID_A; user=own; tenant=evil", "Cookie: tenant=evil; t=ID_A\nCookie: user=own; s=ID_B"]
+--- response_body eval
+["A user=[//own/acme] cookie=[a=b; user=own; tenant=evil]\n", "A user=[//own/acme] cookie=[tenant=evil; user=own]\n"]
+
+
+
+=== set to nothing just before the second location that hides: the client sets it no more
+--- config
+location / { session_sticky_hide_cookie upstream=hiding; set $cookie_user "$cookie_none"; error_page 418 = @second; return 418; }
+location @second { set $cookie_user "$cookie_none"; proxy_pass http://other; }
+location /both { set $cookie_user "$cookie_none"; session_sticky_hide_cookie upstream=hiding; try_files /none @second; }
+--- request eval
+["GET /", "GET /both", "GET /both", "GET /both"]
+--- more_headers eval
+["Cookie: user=evil; t=ID_A\nCookie: s=ID_B", "Cookie: user=evil; t=ID_A; s=ID_B", "Cookie: user=evil; t=ID_A\nCookie: s=ID_B",
+ "Cookie: user=evil; t=ID_A\nCookie: user=evil; s=ID_B; a=b"]
+--- response_body_like eval
+["^A user=\\[\\] ", "^A user=\\[\\] ", "^A user=\\[\\] ", "^A user=\\[\\] "]
+
+
+
+=== mode=prefix without a ~: nothing is hidden, and the field stays to the byte
+--- config
+location / { proxy_set_header X-User "$cookie_s"; proxy_pass http://prefix; }
+--- request eval
+["GET /", "GET /"]
+--- more_headers eval
+["Cookie: ;a=b; s=x;;", "Cookie: ;a=b; s=x;;\nCookie: s=ID_B~y; c=d"]
+--- response_body_like eval
+["^[AB] user=\\[x\\] cookie=\\[;a=b; s=x;;\\]", "^B user=\\[x\\] cookie=\\[;a=b; s=x;;; s=y; c=d\\]"]

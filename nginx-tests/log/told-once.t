@@ -1,0 +1,107 @@
+# What is said once a worker and upstream, and only where it is so: a cookie that is not hidden from the servers of an
+# upstream with option=indirect or mode=prefix, and servers that set a cookie of the name of ours.
+
+use Test::Nginx::Socket 'no_plan';
+
+use Client;
+use Servers;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+our $http = servers(<<'_EOC_') . <<'_EOC_';
+location /sets { add_header Set-Cookie "mine=1"; add_header Set-Cookie "$arg_name=x; Path=/app"; return 200 "NAME"; }
+_EOC_
+    upstream cutting  { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=app mode=prefix; }
+    upstream hiding   { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky option=indirect; }
+    upstream changing { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=c mode=rewrite; }
+    upstream u        { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
+    upstream other    { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=other; }
+    upstream stamping { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=s maxidle=60; }
+    upstream repeating { server 127.0.0.1:1985; server 127.0.0.1:1986; sticky name=r; }
+_EOC_
+
+# The lines of the module since the last time, from "session_sticky" on.
+my $read = 0;
+sub lines {
+    open my $log, '<', server_root() . '/logs/error.log' or return 'no log';
+    my @lines = map { /(\[(?:warn|error)\]).* (session_sticky: [^,]*(?:, and [^,]*)?)/ ? "$1 $2" : () } <$log>;
+    my @new = @lines[$read .. $#lines];
+    $read = @lines;
+    return join "\n", @new;
+}
+
+client_sections();
+add_block_preprocessor(sub { $read = 0; fill($_[0], $http) });
+run_tests();
+
+__DATA__
+
+=== a cookie that is not hidden
+--- config
+location / { proxy_pass http://$arg_to; }
+location /hidden { session_sticky_hide_cookie upstream=other upstream=cutting; proxy_pass http://$arg_to; }
+location /named { proxy_pass http://cutting; }
+--- client
+visit(@$_) for ['/?to=cutting'], ['/?to=cutting', 'xapp=ID_B~v'], ['/?to=cutting', 'app=value'], ['/?to=hiding'],
+    ['/hidden?to=cutting', 'app=ID_B~v'], ['/named', 'app=ID_B~v'], ['/?to=changing', 'c=ID_B'], ['/?to=u', 'route=ID_B'],
+    ['/?to=hiding', 'app=ID_B~v'];
+equals(lines(), '', 'not where nothing is to be hidden, or it is');
+my $seen = visit('/?to=cutting', 'app=ID_B~v');
+holds(body($seen) =~ /^B .*cookie=\[app=\w{32}~v\]/, 'the server sees it');
+equals(lines(), '[error] session_sticky: cookie "app" of upstream "cutting" is not hidden from its servers', 'mode=prefix');
+visit('/?to=cutting', 'app=ID_A~v') for 1 .. 3;
+equals(lines(), '', 'once');
+visit('/?to=hiding', 'a=b; route=ID_B');
+equals(lines(), '[error] session_sticky: cookie "route" of upstream "hiding" is not hidden from its servers', 'option=indirect');
+visit('/?to=hiding', 'route=00000000000000000000000000000000');
+equals(lines(), '', 'once, too');
+--- error_log
+needs "session_sticky_hide_cookie upstream=cutting;"
+needs "session_sticky_hide_cookie upstream=hiding;"
+
+
+
+=== a cookie that is not hidden and names no server
+--- config
+location / { proxy_pass http://$arg_to; }
+--- client
+visit('/?to=cutting', 'app=00000000000000000000000000000000~v');
+holds(lines() =~ /^\[error\] session_sticky: cookie "app" of upstream "cutting" is not hidden/m, 'is told, too');
+
+
+
+=== a cookie that is not hidden where a subrequest passes it
+--- config
+location / { auth_request /auth; proxy_pass http://u; }
+location = /auth { internal; set $to cutting; proxy_pass http://$to/; }
+--- client
+visit('/', 'app=ID_B~v');
+equals(lines(), '[error] session_sticky: cookie "app" of upstream "cutting" is not hidden from its servers', 'is told');
+
+
+
+=== servers that set a cookie of the name of ours
+--- config
+location /u/ { proxy_pass http://u/; }
+location /stamping/ { proxy_pass http://stamping/; }
+location /hiding/ { proxy_pass http://hiding/; }
+location /repeating/ { proxy_pass http://repeating/; }
+location /changing/ { proxy_pass http://changing/; }
+location /cutting/ { proxy_pass http://cutting/; }
+location /silent/ { sticky_hide_cookie; proxy_pass http://u/; }
+--- client
+visit(@$_) for ['/u/sets?name=xroute'], ['/u/sets?name=Route'], ['/u/sets?name=route', 'route=ID_B'], ['/silent/sets?name=route'],
+    ['/hiding/sets?name=route'], ['/repeating/sets?name=r'], ['/changing/sets?name=c'], ['/cutting/sets?name=app'];
+equals(lines(), '', 'not where ours is not set, takes its place, or is in it');
+equals(set(visit('/u/sets?name=route')) =~ s/\w{32}/ID/r, 'mine=1|route=x; Path=/app|route=ID; Path=/', 'both are sent');
+equals(lines(), '[warn] session_sticky: a server of upstream "u" sets a cookie "route" too, and clients keep one of that name: use "mode=prefix" to share it',
+       'a first visit');
+visit('/u/sets?name=route') for 1 .. 3;
+equals(lines(), '', 'once');
+visit('/stamping/sets?name=s', 's=ID_B|1|1');
+holds(lines() =~ /^\[warn\] session_sticky: a server of upstream "stamping" sets a cookie "s" too/m, 'a renewal, for each upstream');
+--- error_log
+use "mode=prefix" to share it, or another name

@@ -1,0 +1,158 @@
+# Responses that nginx hands on inside, through several sticky upstreams: each that answered sets its cookie, of one name
+# the newest, and edits the fields of its own server.
+
+use Test::Nginx::Socket 'no_plan';
+
+use Caches;
+use Client;
+use Servers;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+# /on/NEXT answers with X-Accel-Redirect to /NEXT; "sets" in the query is a cookie that the server sets.
+our $http = servers(<<'_EOC_') . <<'_EOC_';
+location ~ ^/on(/.*) { add_header X-Accel-Redirect $1?$args; add_header Set-Cookie $arg_sets; return 200; }
+location /503 { return 503; }
+location /end { add_header Set-Cookie $arg_sets; add_header Cache-Control max-age=60; return 200 "NAME"; }
+_EOC_
+    upstream u     { server 127.0.0.1:1985; session_sticky; }
+    upstream v     { server 127.0.0.1:1986; session_sticky cookie=v; }
+    upstream w     { server 127.0.0.1:1987; session_sticky cookie=w; }
+    upstream again { server 127.0.0.1:1987; session_sticky; }
+    upstream stamping { server 127.0.0.1:1985; session_sticky cookie=s maxidle=60 option=indirect; }
+    upstream cut   { server 127.0.0.1:1985; session_sticky cookie=app mode=prefix; }
+    upstream cut2  { server 127.0.0.1:1986; session_sticky cookie=app mode=prefix; }
+    upstream change { server 127.0.0.1:1987; session_sticky cookie=app mode=rewrite; }
+    upstream repeat { server 127.0.0.1:1985; sticky name=app; }
+    upstream several { server 127.0.0.1:1986; server 127.0.0.1:1987 down; session_sticky cookie=several; }
+    upstream plain { server 127.0.0.1:1988; }
+_EOC_
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my ($config, $cache) = own_cache(($block->config // '') . join '', map {
+        "location /$_/ { proxy_pass http://$_/; }\n"
+    } qw(u v w again stamping cut cut2 change repeat several plain));
+    $block->set_value(config => $config);
+    fill($block, $cache . $http);
+});
+
+run_tests();
+
+__DATA__
+
+=== three sticky upstreams in a row: three cookies
+--- request eval
+["GET /u/on/v/on/w/end", "HEAD /u/on/v/on/w/end"]
+--- response_headers eval
+[("Set-Cookie: w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/") x 2]
+
+
+
+=== those that are bound already set nothing, the others do
+--- request eval
+["GET /u/on/v/on/w/end", "GET /u/on/v/on/w/end", "GET /u/on/v/on/w/end"]
+--- more_headers eval
+["Cookie: v=ID_B; w=ID_C", "Cookie: route=ID_A; w=ID_C", "Cookie: route=ID_A; v=ID_B; w=ID_C"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: v=ID_B; Path=/", "!Set-Cookie"]
+
+
+
+=== one that follows another cookie of the name: what the upstream before it sets is there
+--- request: GET /u/on/several/end
+--- more_headers: Cookie: several=ID_C; several=ID_B
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== of one name the newest counts, whether it sets anything or not
+--- request eval
+["GET /u/on/v/on/again/end", "GET /u/on/again/end", "GET /again/on/u/end"]
+--- more_headers eval
+["", "Cookie: route=ID_C", "Cookie: route=ID_C"]
+--- response_headers eval
+["Set-Cookie: route=ID_C; Path=/, v=ID_B; Path=/", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
+
+
+
+=== an upstream without session_sticky between them, or behind them
+--- request eval
+["GET /u/on/plain/on/v/end", "GET /u/on/v/on/plain/end"]
+--- response_headers eval
+[("Set-Cookie: v=ID_B; Path=/, route=ID_A; Path=/") x 2]
+
+
+
+=== stamps are renewed where nginx hands the response on
+--- request: GET /stamping/on/u/end
+--- more_headers eval: "Cookie: route=" . Servers::id("A") . "; s=" . Servers::id("A") . "|" . (time() - 9) . "|" . (time() - 9)
+--- raw_response_headers_like
+\r\nSet-Cookie: s=\w{32}\|\d+\|\d+; Path=/\r\n
+--- raw_response_headers_unlike
+route=
+
+
+
+=== a cached response behind sticky ones
+--- config
+location = /cached { proxy_pass http://w/end; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
+--- request eval
+["GET /u/on/cached", "GET /u/on/cached"]
+--- response_headers eval
+["X-Cache: MISS\nSet-Cookie: w=ID_C; Path=/, route=ID_A; Path=/", "X-Cache: HIT\nSet-Cookie: route=ID_A; Path=/"]
+
+
+
+=== intercepted errors, one after the other
+--- config
+recursive_error_pages on;
+proxy_intercept_errors on;
+location = /e { proxy_pass http://u/503; error_page 503 = @v; }
+location @v { rewrite ^ /503 break; proxy_pass http://v; error_page 503 = @w; }
+location @w { rewrite ^ /end break; proxy_pass http://w; }
+--- request: GET /e
+--- response_headers
+Set-Cookie: w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/
+
+
+
+=== mode=prefix and mode=rewrite: a field is edited for the server that sent it
+--- request eval
+["GET /cut/on/u/end?sets=app%3D", "GET /cut/on/plain/end?sets=app=x", "GET /plain/on/cut/end?sets=app=x",
+ "GET /cut/on/cut2/end?sets=app=x", "GET /cut/on/change/end?sets=app=x", "GET /change/on/cut/on/plain/end?sets=app=x"]
+--- response_headers eval
+["Set-Cookie: app%3D, app%3D, route=ID_A; Path=/", "Set-Cookie: app=ID_A~x, app=x", "Set-Cookie: app=x, app=ID_A~x",
+ "Set-Cookie: app=ID_A~x, app=ID_B~x", "Set-Cookie: app=ID_A~x, app=ID_C", "Set-Cookie: app=ID_C, app=ID_A~x, app=x"]
+
+
+
+=== mode=prefix: a field that proxy_cookie_path has changed is that server's, too
+--- config
+proxy_cookie_path / /app;
+--- request: GET /cut/on/cut2/end?sets=app=x;path=/
+--- response_headers
+Set-Cookie: app=ID_A~x; path=/app, app=ID_B~x; path=/app
+
+
+
+=== a cookie that takes the place of its own server's leaves that of another alone
+--- request eval
+["GET /repeat/on/plain/end?sets=app=x", "GET /plain/on/repeat/end?sets=app=x"]
+--- response_headers eval
+[("Set-Cookie: app=x, app=ID_A; Path=/") x 2]
+
+
+
+=== a subrequest that is handed on inside sets nothing
+--- config
+location = /main { auth_request /auth; proxy_pass http://w/end; }
+location = /auth { internal; proxy_pass http://u/on/v/end; }
+--- request: GET /main
+--- response_headers
+Set-Cookie: w=ID_C; Path=/

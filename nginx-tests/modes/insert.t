@@ -1,0 +1,609 @@
+# mode=insert: what the Set-Cookie looks like, and when there is one.
+
+use Test::Nginx::Socket 'no_plan';
+
+use Certificates;
+use Client;
+use Servers;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+our $certificate = certificate();
+
+our $backends = servers(<<'_EOC_', qw(A B));
+location / { return 200 "NAME cookie=[$http_cookie]\n"; }
+location /status/204 { return 204; }
+location /status/302 { return 302 http://elsewhere/; }
+location /status/404 { return 404 "NAME has no such page\n"; }
+location /status/500 { return 500 "NAME failed\n"; }
+location /status/503 { return 503 "NAME is busy\n"; }
+location /status/304 { return 304; }
+location /sets {
+    add_header Set-Cookie "latest=42";
+    add_header Set-Cookie "test=of-NAME; Path=/app";
+    add_header Set-Cookie "other=test=1";
+    return 200 "NAME\n";
+}
+_EOC_
+
+client_sections();
+add_block_preprocessor(sub {
+    my $block = shift;
+    # "sticky" is what stands after session_sticky in an upstream of A and B.
+    my $http = $backends;
+    $http .= "upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky "
+             . $block->sticky . "; }\n" if defined $block->sticky;
+    fill($block, $http);
+    $block->set_value('http_config', $block->http_config
+                                     =~ s/CERTIFICATE/ssl_certificate $certificate.pem; ssl_certificate_key $certificate.key;/gr);
+
+    $block->set_value('config', "location /t/ { proxy_pass http://u/; }\n") if !defined $block->config;
+    $block->set_value('request', 'GET /t/')
+        if !defined $block->client && !defined $block->request && !defined $block->raw_request && !defined $block->pipelined_requests;
+});
+
+run_tests();
+
+__DATA__
+
+=== first visit: the bare form is NAME=ID; Path=/
+--- sticky:
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+--- response_body_like: ^A
+
+
+
+=== every visitor without a cookie is bound, each to the server that answered
+--- sticky:
+--- request eval
+["GET /t/", "GET /t/"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- response_body_like eval
+["^A", "^B"]
+
+
+
+=== valid cookie: its server answers and nothing is set
+--- sticky:
+--- request eval
+["GET /t/", "GET /t/", "GET /t/"]
+--- more_headers
+Cookie: route=ID_B
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^B", "^B", "^B"]
+
+
+
+=== the cookie comes back on the same connection
+--- sticky:
+--- pipelined_requests eval
+["GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["", "Cookie: route=ID_A", "Cookie: route=ID_A"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^A", "^A", "^A"]
+
+
+
+=== the name and all attributes, in order
+--- sticky: cookie=SID domain=.taobao.com path=/app maxage=120 secure httponly samesite=lax partitioned
+--- response_headers_like
+Set-Cookie: SID=ID_A; Domain=\.taobao\.com; Path=/app; Max-Age=120; Expires=DATE+120; Secure; HttpOnly; SameSite=Lax; Partitioned
+
+
+
+=== domain without a leading dot
+--- sticky: domain=www.xxx.com
+--- response_headers
+Set-Cookie: route=ID_A; Domain=www.xxx.com; Path=/
+
+
+
+=== maxage in nginx's own syntax is told in seconds
+--- sticky: maxage=1h30m
+--- response_headers_like
+Set-Cookie: route=ID_A; Path=/; Max-Age=5400; Expires=DATE+5400
+
+
+
+=== secure
+--- sticky: secure
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Secure
+
+
+
+=== secure=auto on plain HTTP: no Secure
+--- sticky: secure=auto
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== secure=auto on TLS: Secure
+--- sticky: secure=auto
+--- http_config
+    server {
+        listen 127.0.0.1:1990 ssl;
+        CERTIFICATE
+        location / { proxy_pass http://u; }
+    }
+--- config
+location /t/ { proxy_pass https://127.0.0.1:1990/; proxy_ssl_session_reuse off; }
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Secure
+
+
+
+=== httponly
+--- sticky: httponly
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; HttpOnly
+
+
+
+=== samesite=strict
+--- sticky: samesite=strict
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; SameSite=Strict
+
+
+
+=== samesite=none with secure
+--- sticky: secure samesite=none
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
+
+
+
+=== samesite=$variable is evaluated for each request, a bad one is Strict, an empty one none
+--- sticky: samesite=$arg_s
+--- request eval
+["GET /t/?s=lax", "GET /t/?s=None", "GET /t/?s=loose", "GET /t/"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/; SameSite=Lax",
+ "Set-Cookie: route=ID_B; Path=/; SameSite=None",
+ "Set-Cookie: route=ID_A; Path=/; SameSite=Strict",
+ "Set-Cookie: route=ID_B; Path=/"]
+
+
+
+=== domain= with a variable is evaluated for each request, an empty one is left out
+--- sticky: domain=$arg_d maxage=60 secure
+--- request eval
+["GET /t/?d=.example.com", "GET /t/?d=a_b-1.test", "GET /t/"]
+--- response_headers_like eval
+["Set-Cookie: route=ID_A; Domain=\\.example\\.com; Path=/; Max-Age=60; Expires=DATE+60; Secure",
+ "Set-Cookie: route=ID_B; Domain=a_b-1\\.test; Path=/; Max-Age=60; Expires=DATE+60; Secure",
+ "Set-Cookie: route=ID_A; Path=/; Max-Age=60; Expires=DATE+60; Secure"]
+
+
+
+=== domain= with a variable that is no host name adds nothing
+--- sticky: domain=$http_x_domain
+--- request eval
+["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
+--- more_headers eval
+["X-Domain: a;Secure", "X-Domain: [::1]", "X-Domain: a b", "X-Domain: a..b"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/",
+ "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- error_log
+[error]
+of cookie "route" is no host name, the cookie is set without it
+--- no_error_log
+[alert]
+[emerg]
+
+
+
+=== domain= with a variable in the midst of text
+--- sticky: domain=.$arg_d.test
+--- request eval
+["GET /t/?d=a", "GET /t/"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Domain=.a.test; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- no_error_log
+[alert]
+[emerg]
+
+
+
+=== attr= adds any other attribute, and may be repeated
+--- sticky: attr=Priority=High attr=X-Mine
+--- response_headers
+Set-Cookie: route=ID_A; Path=/; Priority=High; X-Mine
+
+
+
+=== __Host- and __Secure- names
+--- http_config
+    upstream host { server 127.0.0.1:1985; session_sticky cookie=__Host-s secure; }
+    upstream secure { server 127.0.0.1:1985; session_sticky cookie=__Secure-s secure path=/app; }
+--- config
+    location /host/ { proxy_pass http://host/; }
+    location /secure/ { proxy_pass http://secure/; }
+--- request eval
+["GET /host/", "GET /secure/"]
+--- response_headers eval
+["Set-Cookie: __Host-s=ID_A; Path=/; Secure", "Set-Cookie: __Secure-s=ID_A; Path=/app; Secure"]
+
+
+
+=== maxidle: the value carries both stamps
+--- sticky: maxidle=30
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== maxlife: the value carries both stamps
+--- sticky: maxlife=30
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+
+
+
+=== maxage is honoured together with maxidle and maxlife
+--- sticky: maxage=120 maxidle=40 maxlife=60
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/; Max-Age=120; Expires=DATE+120
+
+
+
+=== return visit: last seen is renewed, first seen stays
+--- sticky: maxidle=1h
+--- more_headers
+Cookie: route=ID_B|NOW-100|NOW-5000
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-5000; Path=/
+--- response_body_like: ^B
+
+
+
+=== return visit with maxlife alone: the same
+--- sticky: maxlife=2h
+--- more_headers
+Cookie: route=ID_B|NOW-100|NOW-5000
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|NOW-5000; Path=/
+--- response_body_like: ^B
+
+
+
+=== return visit within the same second: no stamp changed, nothing is set
+--- sticky: maxidle=1h
+--- client
+my $id = id('B');
+my ($unchanged, $needless);
+for (1 .. 40) {
+    my $now = time;
+    my $response = visit('/t/', "route=$id|$now|$now");
+    $unchanged = 1 if status($response) == 200 && set($response) eq '';
+    $needless = 1 if set($response) =~ /^route=$id\|$now\|/;
+    last if $unchanged || $needless;
+    select(undef, undef, undef, 0.05);
+}
+holds($unchanged, 'a cookie of this second is left alone');
+holds(!$needless, 'no cookie that says what the client knows');
+
+
+
+=== a cookie without stamps is honoured once maxidle is set, and stamped
+--- sticky: maxidle=30
+--- more_headers
+Cookie: route=ID_B
+--- response_headers_like
+Set-Cookie: route=ID_B\|STAMP\|STAMP; Path=/
+--- response_body_like: ^B
+
+
+
+=== an expired session: the balancer decides and both stamps start anew
+--- sticky: maxidle=30
+--- more_headers
+Cookie: route=ID_B|NOW-100|NOW-200
+--- response_headers_like
+Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
+--- response_body_like: ^A
+
+
+
+=== a cookie that names no server here: bound anew
+--- sticky:
+--- more_headers
+Cookie: route=0123456789abcdef0123456789abcdef
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== the server that answered is named, not the one that failed
+--- http_config
+    upstream u { server 127.0.0.1:1999; server 127.0.0.1:1986; session_sticky; }
+--- response_headers
+Set-Cookie: route=ID_B; Path=/
+--- response_body_like: ^B
+
+
+
+=== a cookie for a dead server: the client is bound to the server that took over
+--- http_config
+    upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999; session_sticky hash=plain; }
+--- more_headers
+Cookie: route=127.0.0.1:1999
+--- response_headers
+Set-Cookie: route=127.0.0.1:1985; Path=/
+--- response_body_like: ^A
+
+
+
+=== indirect: a Set-Cookie of that exact name is replaced, all others stay
+--- sticky: cookie=test option=indirect
+--- request
+GET /t/sets
+--- raw_response_headers_like
+(?ms)^(?=.*^Set-Cookie: latest=42\r$)(?=.*^Set-Cookie: other=test=1\r$)(?=.*^Set-Cookie: test=ID_A; Path=/\r$)
+--- raw_response_headers_unlike
+(?ms)of-A|/app|(?:^Set-Cookie: test=.*){2}|(?:^Set-Cookie: .*){4}
+
+
+
+=== indirect, return visit: the server's own cookie of that name does not reach the client
+--- sticky: cookie=test option=indirect
+--- request
+GET /t/sets
+--- more_headers
+Cookie: test=ID_B
+--- raw_response_headers_like
+(?ms)^(?=.*^Set-Cookie: latest=42\r$)(?=.*^Set-Cookie: other=test=1\r$)(?=.*^Set-Cookie: test=ID_B; Path=/\r$)
+--- raw_response_headers_unlike
+of-B
+--- response_body_like: ^B
+
+
+
+=== indirect: without such a Set-Cookie ours is added
+--- sticky: cookie=test option=indirect
+--- response_headers
+Set-Cookie: test=ID_A; Path=/
+
+
+
+=== direct: the server's own cookie of that name stays
+--- sticky: cookie=test option=direct
+--- request
+GET /t/sets
+--- raw_response_headers_like
+(?ms)^(?=.*^Set-Cookie: latest=42\r$)(?=.*^Set-Cookie: test=of-A; Path=/app\r$)(?=.*^Set-Cookie: test=ID_A; Path=/\r$)
+
+
+
+=== direct, return visit: the server's own cookies pass and ours is not added
+--- sticky: cookie=test
+--- request
+GET /t/sets
+--- more_headers
+Cookie: test=ID_B
+--- response_headers
+Set-Cookie: latest=42, test=of-B; Path=/app, other=test=1
+
+
+
+=== direct is the default: the server sees the cookie
+--- sticky:
+--- more_headers
+Cookie: route=ID_B
+--- response_body eval
+"B cookie=[route=" . Digest::MD5::md5_hex('127.0.0.1:1986') . "]\n"
+
+
+
+=== proxy_hide_header is for the server's cookies, not for ours
+--- sticky: cookie=test
+--- config
+location /t/ { proxy_pass http://u/; proxy_hide_header Set-Cookie; }
+--- request
+GET /t/sets
+--- response_headers
+Set-Cookie: test=ID_A; Path=/
+
+
+
+=== add_header Set-Cookie stays beside ours
+--- sticky:
+--- config
+location /t/ { proxy_pass http://u/; add_header Set-Cookie mine=1; }
+--- raw_response_headers_like
+(?ms)^(?=.*^Set-Cookie: mine=1\r$)(?=.*^Set-Cookie: route=ID_A; Path=/\r$)
+
+
+
+=== any status of a server that answered counts: 204, 302
+--- sticky:
+--- request eval
+["GET /t/status/204", "GET /t/status/302"]
+--- error_code eval
+[204, 302]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+
+
+
+=== any status of a server that answered counts: 304
+--- sticky:
+--- request
+GET /t/status/304
+--- error_code: 304
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== any status of a server that answered counts: 404
+--- sticky:
+--- request
+GET /t/status/404
+--- error_code: 404
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== any status of a server that answered counts: 500
+--- sticky:
+--- request
+GET /t/status/500
+--- error_code: 500
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== any status of a server that answered counts: 503
+--- sticky:
+--- request
+GET /t/status/503
+--- error_code: 503
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== the last of several servers that fail is the one that answered
+--- sticky:
+--- config
+location /t/ { proxy_pass http://u/; proxy_next_upstream http_503; }
+--- request
+GET /t/status/503
+--- error_code: 503
+--- response_headers
+Set-Cookie: route=ID_B; Path=/
+--- response_body
+B is busy
+
+
+
+=== HEAD
+--- sticky:
+--- request
+HEAD /t/
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+--- response_body:
+
+
+
+=== POST
+--- sticky:
+--- request
+POST /t/
+some=body
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== HTTP/1.0
+--- sticky:
+--- request
+GET /t/ HTTP/1.0
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== HTTP/1.0, return visit
+--- sticky:
+--- request
+GET /t/ HTTP/1.0
+--- more_headers
+Cookie: route=ID_B
+--- response_headers
+!Set-Cookie
+--- response_body_like: ^B
+
+
+
+=== a chunked answer
+--- http_config
+    upstream u { server 127.0.0.1:1991; session_sticky hash=plain; }
+--- config
+location /t/ { proxy_pass http://u/; proxy_http_version 1.1; }
+--- tcp_listen: 1991
+--- tcp_reply eval
+"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+--- response_headers
+Set-Cookie: route=127.0.0.1:1991; Path=/
+Transfer-Encoding: chunked
+--- response_body chomp
+hello world
+
+
+
+=== an answer without proxy_buffering
+--- sticky:
+--- config
+location /t/ { proxy_pass http://u/; proxy_buffering off; }
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+--- response_body_like: ^A
+
+
+
+=== 101 Switching Protocols, first visit
+--- http_config
+    upstream u { server 127.0.0.1:1991; session_sticky hash=plain; }
+--- config
+    location /t/ {
+        proxy_pass http://u/;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection upgrade;
+    }
+--- tcp_listen: 1991
+--- tcp_reply eval
+"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x05hello"
+--- more_headers
+Upgrade: websocket
+Connection: upgrade
+--- error_code: 101
+--- response_headers
+Set-Cookie: route=127.0.0.1:1991; Path=/
+Upgrade: websocket
+--- response_body eval
+"\x81\x05hello"
+
+
+
+=== 101 Switching Protocols, return visit
+--- http_config
+    upstream u { server 127.0.0.1:1985; server 127.0.0.1:1991; session_sticky hash=plain; }
+--- config
+    location /t/ {
+        proxy_pass http://u/;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection upgrade;
+    }
+--- tcp_listen: 1991
+--- tcp_reply eval
+"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x05hello"
+--- more_headers
+Cookie: route=127.0.0.1:1991
+Upgrade: websocket
+Connection: upgrade
+--- error_code: 101
+--- response_headers
+!Set-Cookie
+--- response_body eval
+"\x81\x05hello"

@@ -1,0 +1,484 @@
+# A request that nginx leads from one location to another: each upstream on the way reads its own cookie, and what is
+# set is of the servers that answered, of each name the newest.
+#
+#   error_page               a dead upstream's requests go to another: other cookie name, the same name, back to the same
+#                            upstream, through a chain of three, with fallback=off, from 404 and 413 of nginx's own
+#   proxy_intercept_errors   an answered error leads to another upstream, to the same one, to a dead one
+#   X-Accel-Redirect         to another upstream, to the same one, twice, to a named location, to none
+#   try_files, index, rewrite, internal, post_action
+#   with the cookie hidden, with mode=prefix and mode=rewrite: error_page, proxy_intercept_errors, X-Accel-Redirect
+
+use Test::Nginx::Socket 'no_plan';
+
+use Client;
+use Servers;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+our $http = servers(<<'_EOC_') . <<'_EOC_';
+location = /404 { return 404 "NAME has no such page\n"; }
+location = /503 { return 503 "NAME is busy\n"; }
+location = /accel { add_header X-Accel-Redirect /inside; return 200; }
+location = /accel-named { add_header X-Accel-Redirect @inside; return 200; }
+location = /accel-on { add_header X-Accel-Redirect /accel-here; return 200; }
+location = /accel-here { add_header X-Accel-Redirect /inside; return 200; }
+location = /accel-nowhere { add_header X-Accel-Redirect /nowhere; return 200; }
+location = /accel-sets { add_header X-Accel-Redirect /inside; add_header Set-Cookie "app=x"; return 200; }
+location = /sets { add_header Set-Cookie "app=x"; return 200 "NAME sets cookie=[$http_cookie]\n"; }
+_EOC_
+    upstream u       { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
+    upstream other   { server 127.0.0.1:1987; server 127.0.0.1:1988; session_sticky cookie=other; }
+    upstream same    { server 127.0.0.1:1987; server 127.0.0.1:1988; session_sticky; }
+    upstream hiding  { server 127.0.0.1:1987; server 127.0.0.1:1988; session_sticky cookie=other option=indirect; }
+    upstream cutting { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=app mode=prefix; }
+    upstream changing { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=app mode=rewrite; }
+    upstream plain   { server 127.0.0.1:1987; }
+    upstream dead    { server 127.0.0.1:1999 max_fails=0; session_sticky; }
+    upstream dead_hiding { server 127.0.0.1:1999 max_fails=0; session_sticky option=indirect; }
+    upstream dead_other { server 127.0.0.1:1999 max_fails=0; session_sticky cookie=other; }
+    upstream strict  { server 127.0.0.1:1985; server 127.0.0.1:1999 max_fails=0; session_sticky fallback=off; }
+    upstream both    { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
+_EOC_
+
+client_sections();
+add_block_preprocessor(sub { fill($_[0], $http) });
+
+run_tests();
+
+__DATA__
+
+=== error_page, a dead upstream and another cookie: the second upstream's session is honoured
+--- config
+location / { proxy_pass http://dead; error_page 502 = @other; }
+location @other { proxy_pass http://other; }
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: other=ID_D", "Cookie: route=ID_A; other=ID_D"]
+--- response_headers eval
+["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- response_body eval
+["C /t cookie=[]\n", "D /t cookie=[other=ID_D]\n",
+ "D /t cookie=[route=ID_A; other=ID_D]\n"]
+
+
+
+=== error_page, a dead upstream and the same cookie name: the session of the second is honoured
+--- config
+location / { proxy_pass http://dead; error_page 502 = @same; }
+location @same { proxy_pass http://same; }
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=ID_D", "Cookie: route=ID_A"]
+--- response_headers eval
+["Set-Cookie: route=ID_C; Path=/", "!Set-Cookie", "Set-Cookie: route=ID_D; Path=/"]
+--- response_body_like eval
+["^C", "^D", "^D"]
+
+
+
+=== error_page, fallback=off and a server that is gone or unknown: the second upstream answers, with its own session
+--- config
+location / { proxy_pass http://strict; error_page 502 = @other; }
+location @other { proxy_pass http://other; }
+--- request eval
+["GET /t", "GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=" . Digest::MD5::md5_hex("127.0.0.1:1999"), "Cookie: route=nobody; other=ID_D", "Cookie: route=ID_A",
+ "Cookie: route=ID_A; other=ID_D"]
+--- response_headers eval
+["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^C", "^D", "^A", "^A"]
+
+
+
+=== error_page to a location by its URI, with a body sent along
+--- config
+location / { proxy_pass http://dead; error_page 502 = /instead; }
+location = /instead { internal; proxy_pass http://other; proxy_method POST; }
+--- request
+POST /t
+a body
+--- more_headers
+Cookie: other=ID_D
+--- response_headers
+!Set-Cookie
+--- response_body_like: ^D /instead
+
+
+
+=== error_page, dead, dead, and a third that lives: only that one's cookie
+--- config
+recursive_error_pages on;
+location / { proxy_pass http://dead; error_page 502 = @second; }
+location @second { proxy_pass http://dead_other; error_page 502 = @third; }
+location @third { proxy_pass http://same; }
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=ID_D; other=ID_C"]
+--- response_headers eval
+["Set-Cookie: route=ID_C; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^C", "^D"]
+
+
+
+=== error_page, both upstreams dead: nothing is set
+--- config
+recursive_error_pages on;
+location / { proxy_pass http://dead; error_page 502 = @second; }
+location @second { proxy_pass http://dead_other; }
+--- request
+GET /t
+--- error_code: 502
+--- response_headers
+!Set-Cookie
+
+
+
+=== error_page, a dead upstream that hides, and one that hides its own: both are hidden, each is read
+--- config
+location / { proxy_pass http://dead_hiding; error_page 502 = @second; }
+location @second { proxy_pass http://hiding; }
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: a=b; route=ID_A; other=ID_D", "Cookie: route=ID_A; a=b"]
+--- response_headers eval
+["!Set-Cookie", "Set-Cookie: other=ID_C; Path=/"]
+--- response_body eval
+["D /t cookie=[a=b]\n", "C /t cookie=[a=b]\n"]
+
+
+
+=== error_page, a dead upstream that hides, and one of that cookie name that does not
+--- config
+location / { proxy_pass http://dead_hiding; error_page 502 = @same; }
+location @same { proxy_pass http://same; }
+--- request
+GET /t
+--- more_headers
+Cookie: a=b; route=ID_D
+--- response_headers
+!Set-Cookie
+--- response_body
+D /t cookie=[a=b]
+
+
+
+=== error_page of a 504: the server that was too slow sets nothing, the other one does
+--- config
+location / { proxy_pass http://both; proxy_read_timeout 200ms; proxy_next_upstream off; error_page 504 = @other; }
+location @other { proxy_pass http://other; }
+--- client
+my @silent = map { serve($_) } 1991, 1992;
+my $got = response(ask('/t', 'route=127.0.0.1:1992'));
+equals(set($got), 'other=ID_C; Path=/', 'a first visit there is bound');
+holds(request_of(taken($silent[1])) =~ /^GET/, 'the server of the session was asked before');
+holds(!taken($silent[0], 0), 'and the other one was not');
+$got = response(ask('/t', 'route=127.0.0.1:1992; other=ID_D'));
+equals(body($got) =~ s/ .*//sr . set($got), 'D', 'a bound one is at its server, and nothing is set');
+
+
+
+=== error_page of what nginx itself refuses, to a sticky upstream
+--- config
+location / { error_page 404 = @u; root html; }
+location /large { client_max_body_size 1; error_page 413 = @u; proxy_pass http://other; }
+location @u { proxy_pass http://u; }
+--- request eval
+["GET /t", "GET /t", "POST /large\nmore than one byte"]
+--- more_headers eval
+["", "Cookie: route=ID_B", "Cookie: route=ID_B; other=ID_D"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^A", "^B", "^B"]
+
+
+
+=== proxy_intercept_errors, to another upstream with the same cookie name: the one that answered last
+--- config
+location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @same; }
+location @same { rewrite ^ /page break; proxy_pass http://same; }
+--- request eval
+["GET /503", "GET /503", "GET /503"]
+--- more_headers eval
+["", "Cookie: route=ID_B", "Cookie: route=ID_D"]
+--- response_headers eval
+["Set-Cookie: route=ID_C; Path=/", "Set-Cookie: route=ID_D; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^C /page", "^D /page", "^D /page"]
+
+
+
+=== proxy_intercept_errors, to the same upstream: one cookie, of the server that the page came from
+--- config
+location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @again; }
+location @again { rewrite ^ /page break; proxy_pass http://u; }
+--- request eval
+["GET /503", "GET /503"]
+--- more_headers eval
+["", "Cookie: route=ID_B"]
+--- response_headers eval
+["Set-Cookie: route=ID_B; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^B /page", "^B /page"]
+
+
+
+=== proxy_intercept_errors, to a sticky upstream that is dead: the cookie of the one that answered
+--- config
+location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @dead; }
+location @dead { proxy_pass http://dead_other; }
+--- request
+GET /503
+--- error_code: 502
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== proxy_intercept_errors with both cookies at hand: both sessions stay
+--- config
+location = /404 { proxy_pass http://u; proxy_intercept_errors on; error_page 404 = @other; }
+location @other { rewrite ^ /page break; proxy_pass http://other; }
+--- request
+GET /404
+--- more_headers
+Cookie: route=ID_B; other=ID_D
+--- response_headers
+!Set-Cookie
+--- response_body_like: ^D /page
+
+
+
+=== proxy_intercept_errors, mode=prefix and mode=rewrite, to a server that sets the cookie: its own id
+--- config
+location = /503 { proxy_pass http://other; proxy_intercept_errors on; error_page 503 = @sets; }
+location = /404 { proxy_pass http://other; proxy_intercept_errors on; error_page 404 = @changes; }
+location @sets { rewrite ^ /sets break; proxy_pass http://cutting; }
+location @changes { rewrite ^ /sets break; proxy_pass http://changing; }
+--- request eval
+["GET /503", "GET /404"]
+--- more_headers eval
+["Cookie: app=ID_B~x; other=ID_D", "Cookie: app=ID_B; other=ID_D"]
+--- response_headers eval
+["Set-Cookie: app=ID_B~x", "Set-Cookie: app=ID_B"]
+--- response_body_like eval
+["^B sets cookie=\\[app=x; other=", "^B sets cookie=\\[app="]
+
+
+
+=== X-Accel-Redirect to another sticky upstream: its session is honoured, and each sets its own cookie
+--- config
+location / { proxy_pass http://u; }
+location = /inside { internal; proxy_pass http://other; }
+--- request eval
+["GET /accel", "GET /accel", "GET /accel"]
+--- more_headers eval
+["Cookie: route=ID_B; other=ID_D", "Cookie: other=ID_D", "Cookie: route=ID_B"]
+--- response_headers eval
+["!Set-Cookie", "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: other=ID_C; Path=/"]
+--- response_body_like eval
+["^D /inside", "^D /inside", "^C /inside"]
+
+
+
+=== X-Accel-Redirect to the same upstream: a bound client stays, a first visitor gets one cookie
+--- config
+location / { proxy_pass http://u; }
+location = /inside { internal; proxy_pass http://u; }
+--- request eval
+["GET /accel", "GET /accel"]
+--- more_headers eval
+["Cookie: route=ID_B", ""]
+--- response_headers eval
+["!Set-Cookie", "Set-Cookie: route=ID_B; Path=/"]
+--- response_body_like eval
+["^B /inside", "^B /inside"]
+
+
+
+=== X-Accel-Redirect to a location of the same cookie name: the server of the last answer
+--- config
+location / { proxy_pass http://u; }
+location = /inside { internal; proxy_pass http://same; }
+--- request eval
+["GET /accel", "GET /accel"]
+--- more_headers eval
+["", "Cookie: route=ID_D"]
+--- response_headers eval
+["Set-Cookie: route=ID_C; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^C /inside", "^D /inside"]
+
+
+
+=== X-Accel-Redirect to a named location, where nginx changes neither URI nor method
+--- config
+location / { proxy_pass http://u; }
+location @inside { rewrite ^ /inside break; proxy_pass http://plain; }
+location /other/ { proxy_pass http://u/; }
+--- request eval
+["GET /accel-named", "GET /other/accel-named"]
+--- more_headers eval
+["", "Cookie: route=ID_B"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^C /inside", "^C /inside"]
+
+
+
+=== X-Accel-Redirect twice: every upstream on the way sets its cookie
+--- config
+location / { proxy_pass http://u; }
+location = /accel-here { internal; proxy_pass http://other; }
+location = /inside { internal; return 200 "inside\n"; }
+--- request eval
+["GET /accel-on", "GET /accel-on", "GET /accel-on"]
+--- more_headers eval
+["", "Cookie: other=ID_D", "Cookie: route=ID_B"]
+--- response_headers eval
+["Set-Cookie: other=ID_C; Path=/, route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "Set-Cookie: other=ID_D; Path=/"]
+--- response_body eval
+["inside\n", "inside\n", "inside\n"]
+
+
+
+=== X-Accel-Redirect to what is not there: the answer is nginx's own, the session as the server earned it
+--- config
+location / { proxy_pass http://u; }
+location = /nowhere { internal; root html; }
+--- request eval
+["GET /accel-nowhere", "GET /accel-nowhere"]
+--- more_headers eval
+["", "Cookie: route=ID_B"]
+--- error_code eval
+[404, 404]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+
+
+
+=== X-Accel-Redirect with mode=prefix to another sticky upstream: each reads its own, the id is hidden from both
+--- config
+location / { proxy_pass http://cutting; }
+location = /inside { internal; proxy_pass http://other; }
+--- request
+GET /accel-sets
+--- more_headers
+Cookie: app=ID_B~x; other=ID_D
+--- response_body_like: ^D /inside cookie=\[app=x; other=
+
+
+
+=== X-Accel-Redirect and X-Accel-Redirect ignored: the answer is the server's
+--- config
+location / { proxy_pass http://u; proxy_ignore_headers X-Accel-Redirect; }
+--- request
+GET /accel
+--- more_headers
+Cookie: other=ID_D
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== X-Accel-Redirect, and a HEAD request
+--- config
+location / { proxy_pass http://u; }
+location = /inside { internal; proxy_pass http://other; }
+--- request
+HEAD /accel
+--- more_headers
+Cookie: route=ID_B
+--- response_headers
+Set-Cookie: other=ID_C; Path=/
+
+
+
+=== try_files: a file sets nothing, what is no file goes to the session's server
+--- config
+location / { root html; try_files $uri @u; }
+location @u { proxy_pass http://u; }
+--- user_files
+>>> file.txt
+a file
+--- request eval
+["GET /file.txt", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_B", ""]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
+--- response_body_like eval
+["^a file", "^B /t", "^A /t"]
+
+
+
+=== try_files to a location that leads on when its upstream is dead
+--- config
+recursive_error_pages on;
+location / { root html; try_files $uri @dead; }
+location @dead { proxy_pass http://dead; error_page 502 = @other; }
+location @other { proxy_pass http://other; }
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: other=ID_D; route=ID_A"]
+--- response_headers eval
+["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^C /t", "^D /t"]
+
+
+
+=== index and rewrite lead to a location inside: the session's server
+--- config
+location = / { root html; index index.html; }
+location = /index.html { proxy_pass http://u; }
+location /old { rewrite ^/old(.*) /new$1 last; }
+location /new { internal; proxy_pass http://u; }
+--- user_files
+>>> index.html
+never sent
+--- request eval
+["GET /", "GET /old/x", "GET /new/x"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_B"]
+--- error_code eval
+[200, 200, 404]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^B /index.html", "^B /new/x", "404 Not Found"]
+
+
+
+=== post_action: what is done after the answer goes to its server, and sets nothing
+--- config
+location / { proxy_pass http://u; post_action @done; }
+location /mine { post_action @done; return 200 "mine\n"; }
+location @done { proxy_pass http://both; }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'a=b; route=127.0.0.1:1992');
+my $action = taken($servers[1]);
+holds(request_of($action) =~ /^Cookie: a=b; route=127\.0\.0\.1:1992\r$/m, 'the action is at its server');
+answer($action, 'done', "Set-Cookie: action=1\r\n") if $action;
+my $got = response($asked);
+equals(body($got), "A /t cookie=[a=b; route=127.0.0.1:1992]\n", 'the answer is of the upstream of the request');
+equals(set($got), 'route=ID_A; Path=/', 'and so is the cookie');
+
+$asked = ask('/mine');
+$action = taken(\@servers);
+holds($action, "the action of nginx's own answer is at some server");
+answer($action, 'done') if $action;
+equals(set(response($asked)), '', 'and sets nothing');

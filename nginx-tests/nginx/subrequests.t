@@ -1,0 +1,626 @@
+# Subrequests: each finds its server by its own upstream's cookie; only what the main request earned is set.
+#
+#   ssi           page and part of one upstream, of two, of two with one cookie name; parts that fail, are
+#                 redirected, are kept in a variable, or are many; a page that hides its cookie
+#   auth_request  of the same upstream and of another; refused, answered by a login page, failing, redirected inside
+#   mirror        to the same upstream and to another; never answered, refused; what it sees of a hidden cookie
+#   slice         every part of a file comes from the session's server; from the cache
+#   addition      before and after the body
+
+use Test::Nginx::Socket 'no_plan';
+
+use Caches;
+use Client;
+use Servers;
+
+repeat_each(1);
+no_shuffle();
+no_long_string();
+no_root_location();
+
+our $http = servers(<<'_EOC_') . <<'_EOC_';
+default_type text/html;
+location = /page { return 200 'NAME page [<!--#include virtual="/part" -->] cookie=[$http_cookie]'; }
+location = /pages { return 200 'NAME pages [<!--#include virtual="/part" --><!--#include virtual="/part?2" --><!--#include virtual="/part?3" wait="yes" -->]'; }
+location = /two { return 200 'NAME two [<!--#include virtual="/part" -->][<!--#include virtual="/second" -->]'; }
+location = /kept { return 200 'NAME kept [<!--#include virtual="/part" set="x" --><!--#echo var="x" encoding="none" -->]'; }
+location = /part { return 200 'NAME part cookie=[$http_cookie]'; }
+location = /second { return 200 'NAME second cookie=[$http_cookie]'; }
+location = /503 { return 503 'NAME is busy'; }
+location = /accel { add_header X-Accel-Redirect /inside; return 200; }
+location = /401 { return 401; }
+location = /403 { return 403; }
+location = /file { alias html/NAME.txt; etag off; add_header Last-Modified ""; add_header Cache-Control max-age=60; }
+_EOC_
+    upstream u      { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
+    upstream other  { server 127.0.0.1:1987; server 127.0.0.1:1988; session_sticky cookie=other; }
+    upstream same   { server 127.0.0.1:1987; server 127.0.0.1:1988; session_sticky; }
+    upstream strict { server 127.0.0.1:1987; server 127.0.0.1:1999 max_fails=0; session_sticky cookie=other hash=plain fallback=off; }
+    upstream aging  { server 127.0.0.1:1987; server 127.0.0.1:1988; session_sticky cookie=other maxidle=1h; }
+    upstream hiding { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky option=indirect; }
+    upstream cutting { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky cookie=app mode=prefix; }
+    upstream plain  { server 127.0.0.1:1987; }
+    upstream dead   { server 127.0.0.1:1999 max_fails=0; session_sticky cookie=other; }
+    upstream copies { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky cookie=copy hash=plain; }
+    upstream both   { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
+_EOC_
+
+client_sections();
+add_block_preprocessor(sub {
+    my $block = shift;
+    my ($config, $cache) = own_cache($block->config // '');
+    $block->set_value('config', $config);
+    fill($block, $cache . $http);
+});
+
+run_tests();
+
+__DATA__
+
+=== ssi, page and part of one upstream: a first visitor gets the cookie of who served the page
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://u; }
+--- request
+GET /page
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+--- response_body_like: ^A page \[[AB] part cookie=\[\]\]
+
+
+
+=== ssi, page and part of one upstream: a bound client gets both from its server
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://u; }
+--- request eval
+["GET /page", "GET /page", "GET /page"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_A", "Cookie: route=ID_B"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body eval
+["B page [B part cookie=[route=ID_B]] cookie=[route=ID_B]", "A page [A part cookie=[route=ID_A]] cookie=[route=ID_A]",
+ "B page [B part cookie=[route=ID_B]] cookie=[route=ID_B]"]
+
+
+
+=== ssi, a part of another upstream: each finds its own cookie
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://other; }
+--- request eval
+["GET /page", "GET /page"]
+--- more_headers eval
+["Cookie: route=ID_B; other=ID_D", "Cookie: other=ID_C; route=ID_A"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^B page \\[D part", "^A page \\[C part"]
+
+
+
+=== ssi, a part of another upstream: what the part earns is not set, what the page earns is
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://other; }
+--- request eval
+["GET /page", "GET /page"]
+--- more_headers eval
+["Cookie: other=ID_D", "Cookie: route=ID_B"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^A page \\[D part", "^B page \\[[CD] part"]
+
+
+
+=== ssi, a part of another upstream with the same cookie name: the page's session stays
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://same; }
+--- request
+GET /page
+--- more_headers
+Cookie: route=ID_B
+--- response_headers
+!Set-Cookie
+--- response_body_like: ^B page \[[CD] part cookie=\[route=
+
+
+
+=== ssi, a part whose session would be renewed or has ended sets nothing
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://aging; }
+--- request eval
+["GET /page", "GET /page"]
+--- more_headers eval
+["Cookie: route=ID_B; other=ID_D|" . (time - 60) . "|" . (time - 60), "Cookie: route=ID_B; other=ID_D|1|1"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^B page \\[D part", "^B page \\[[CD] part"]
+
+
+
+=== ssi, a page of an upstream without session_sticky, of a file, of nginx itself: parts set nothing
+--- config
+location = /page { ssi on; proxy_pass http://plain; }
+location = /file.html { ssi on; root html; }
+location = /own { ssi on; default_type text/html; return 200 'own [<!--#include virtual="/part" -->]'; }
+location = /part { proxy_pass http://u; }
+--- user_files
+>>> file.html
+file [<!--#include virtual="/part" -->]
+--- request eval
+["GET /page", "GET /file.html", "GET /own", "GET /own"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_B", ""]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^C page \\[B part", "^file \\[B part", "^own \\[B part", "^own \\[[AB] part"]
+
+
+
+=== ssi, a part that finds no server: the page's cookie is set all the same
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://dead; }
+--- request
+GET /page
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+--- response_body_like: ^A page \[.*502 Bad Gateway
+
+
+
+=== ssi, a part with fallback=off whose server is gone: the page's session stays
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://strict; }
+--- request eval
+["GET /page", "GET /page"]
+--- more_headers eval
+["Cookie: route=ID_B; other=127.0.0.1:1999", "Cookie: route=ID_B; other=127.0.0.1:1987"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^B page \\[.*502 Bad Gateway", "^B page \\[C part"]
+
+
+
+=== ssi, a part that an error_page leads to another upstream
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://dead; error_page 502 = @other; }
+location @other { proxy_pass http://other; }
+--- request eval
+["GET /page", "GET /page"]
+--- more_headers eval
+["Cookie: other=ID_D", "Cookie: other=ID_C; route=ID_B"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^A page \\[D part", "^B page \\[C part"]
+
+
+
+=== ssi, a part kept in a variable
+--- config
+location = /kept { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://other; }
+--- request eval
+["GET /kept", "GET /kept"]
+--- more_headers eval
+["Cookie: other=ID_D", "Cookie: other=ID_D; route=ID_B"]
+--- response_headers eval
+["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^A kept \\[D part", "^B kept \\[D part"]
+
+
+
+=== ssi, three parts at once and one that waits: all from the session's server
+--- config
+location = /pages { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://other; }
+--- request
+GET /pages
+--- more_headers
+Cookie: route=ID_B; other=ID_D
+--- response_headers
+!Set-Cookie
+--- response_body_like: ^B pages \[D part [^]]*\]D part [^]]*\]D part
+
+
+
+=== ssi, parts of several upstreams: none takes the other's session for its own
+--- config
+location = /two { ssi on; proxy_pass http://hiding; }
+location = /part { proxy_pass http://other; }
+location = /second { proxy_pass http://u; }
+--- request
+GET /two
+--- more_headers
+Cookie: a=b; route=ID_B; other=ID_D
+--- response_headers
+!Set-Cookie
+--- response_body chomp
+B two [D part cookie=[a=b; other=ID_D]][B second cookie=[a=b; other=ID_D]]
+
+
+
+=== ssi, a page that hides its cookie, and its parts: hidden from all, and still read
+--- config
+location = /page { ssi on; proxy_pass http://hiding; }
+location = /part { proxy_pass http://hiding; }
+--- request eval
+["GET /page", "GET /page", "GET /part"]
+--- more_headers eval
+["Cookie: a=b; route=ID_B", "Cookie: route=ID_B", "Cookie: a=b; route=ID_B"]
+--- response_body eval
+["B page [B part cookie=[a=b]] cookie=[a=b]", "B page [B part cookie=[]] cookie=[]", "B part cookie=[a=b]"]
+
+
+
+=== ssi, a part that hides its cookie from its own server only
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://hiding; }
+--- request
+GET /page
+--- more_headers
+Cookie: a=b; route=ID_B
+--- response_body chomp
+B page [B part cookie=[a=b]] cookie=[a=b; route=ID_B]
+
+
+
+=== ssi with mode=prefix: the id is cut off once, for the page and for its parts
+--- config
+location = /page { ssi on; proxy_pass http://cutting; }
+location = /part { proxy_pass http://cutting; }
+--- request
+GET /page
+--- more_headers
+Cookie: app=ID_B~x~y
+--- response_body chomp
+B page [B part cookie=[app=x~y]] cookie=[app=x~y]
+
+
+
+=== ssi, a HEAD request and a page that was not found
+--- config
+location = /page { ssi on; proxy_pass http://u; }
+location = /part { proxy_pass http://other; }
+--- request
+HEAD /page
+--- more_headers
+Cookie: other=ID_D
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+
+
+
+=== auth_request of the same upstream: a first visitor gets the cookie of who served the request itself
+--- config
+location = /auth { internal; proxy_pass http://u; }
+location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
+--- request
+GET /t
+--- response_headers
+X-Auth: 127.0.0.1:1985
+Set-Cookie: route=ID_B; Path=/
+--- response_body
+B /t cookie=[]
+
+
+
+=== auth_request of the same upstream: a bound client's server answers both
+--- config
+location = /auth { internal; proxy_pass http://u; }
+location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_A"]
+--- response_headers eval
+["X-Auth: 127.0.0.1:1986\n!Set-Cookie", "X-Auth: 127.0.0.1:1986\n!Set-Cookie", "X-Auth: 127.0.0.1:1985\n!Set-Cookie"]
+--- response_body_like eval
+["^B", "^B", "^A"]
+
+
+
+=== auth_request of another upstream: each finds its own cookie, and only the request's own is set
+--- config
+location = /auth { internal; proxy_pass http://other; }
+location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: other=ID_D", "Cookie: other=ID_D; route=ID_B", "Cookie: route=ID_B"]
+--- response_headers eval
+["X-Auth: 127.0.0.1:1988\nSet-Cookie: route=ID_A; Path=/", "X-Auth: 127.0.0.1:1988\n!Set-Cookie",
+ "X-Auth: 127.0.0.1:1987\n!Set-Cookie"]
+--- response_body_like eval
+["^A", "^B", "^B"]
+
+
+
+=== auth_request before what no server behind sends: nothing is set
+--- config
+location = /auth { internal; proxy_pass http://u; }
+location = /file.txt { auth_request /auth; root html; }
+location = /plain { auth_request /auth; proxy_pass http://plain; }
+--- user_files
+>>> file.txt
+mine
+--- request eval
+["GET /file.txt", "GET /plain"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie"]
+--- response_body_like eval
+["^mine", "^C"]
+
+
+
+=== auth_request whose answer nginx leads on inside: what it earned stays there
+--- config
+location = /accel { internal; proxy_pass http://u; }
+location = /inside { internal; return 200; }
+location = /file.txt { auth_request /accel; root html; }
+location = /plain { auth_request /accel; proxy_pass http://plain; }
+location = /sticky { auth_request /accel; proxy_pass http://other; }
+--- user_files
+>>> file.txt
+mine
+--- request eval
+["GET /file.txt", "GET /plain", "GET /sticky", "GET /sticky"]
+--- more_headers eval
+["", "", "", "Cookie: other=ID_D; route=ID_B"]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "Set-Cookie: other=ID_C; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^mine", "^C", "^C", "^D"]
+
+
+
+=== auth_request that is refused, or fails: nothing is set
+--- config
+location = /403 { internal; proxy_pass http://u; }
+location = /503 { internal; proxy_pass http://u; }
+location = /dead { internal; proxy_pass http://dead; }
+location / { auth_request /403; proxy_pass http://u; }
+location /fails { auth_request /503; proxy_pass http://u; }
+location /dies { auth_request /dead; proxy_pass http://u; }
+--- request eval
+["GET /", "GET /fails", "GET /dies"]
+--- error_code eval
+[403, 500, 500]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+
+
+
+=== auth_request that is refused, and a login page of a sticky upstream: that one's cookie
+--- config
+location = /accel { add_header X-Accel-Redirect /inside; return 200; }
+location = /401 { internal; proxy_pass http://u; }
+location / { auth_request /401; error_page 401 = @login; proxy_pass http://u; }
+location @login { proxy_pass http://other; }
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- more_headers eval
+["", "Cookie: route=ID_B", "Cookie: other=ID_D"]
+--- response_headers eval
+["Set-Cookie: other=ID_C; Path=/", "Set-Cookie: other=ID_D; Path=/", "!Set-Cookie"]
+--- response_body_like eval
+["^C /t", "^D /t", "^D /t"]
+
+
+
+=== mirror to the same upstream: the session's server gets both, and the answer is its own
+--- config
+location / { mirror /copy; proxy_pass http://both; }
+location = /copy { internal; proxy_pass http://both$request_uri; }
+--- client
+my ($mine, $not_mine) = map { serve($_) } 1992, 1991;
+my $asked = ask('/t', 'a=b; route=127.0.0.1:1992');
+my @both = map { taken($mine) } 1, 2;
+equals(scalar(grep { request_of($_) =~ m{^GET /t HTTP.*^Cookie: a=b; route=127\.0\.0\.1:1992\r$}ms } @both), 2,
+             'the request and its copy are at the server that the cookie names');
+answer($_, 'done', "Set-Cookie: app=1\r\n") for @both;
+my $got = response($asked);
+equals(body($got), 'done', 'the client gets one answer');
+equals(set($got), 'app=1', 'which sets what the server set, once');
+holds(!taken($not_mine, 0), 'the other server saw nothing');
+
+
+
+=== mirror of a first visit: two servers, and the cookie of the one that answered the client
+--- config
+location / { mirror /copy; proxy_pass http://both; }
+location = /copy { internal; proxy_pass http://both; proxy_set_header X-Copy 1; }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t');
+my @both = map { taken($_) } @servers;
+my ($copy) = grep { request_of($both[$_]) =~ /^X-Copy/m } 0, 1;
+holds(defined $copy, 'one has the request, the other its copy');
+answer($_, 'done') for @both;
+equals(set(response($asked)), 'route=127.0.0.1:' . (1992 - $copy) . '; Path=/',
+             'the cookie is of the server that has the request');
+
+
+
+=== mirror to another sticky upstream: its own cookie leads it, and sets nothing
+--- config
+location / { mirror /copy; proxy_pass http://u; }
+location = /copy { internal; proxy_pass http://copies$request_uri; }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'route=ID_B; copy=127.0.0.1:1992');
+my $copy = taken($servers[1]);
+holds($copy, 'the copy is at its server');
+answer($copy, 'copy');
+my $got = response($asked);
+equals(body($got), "B /t cookie=[route=ID_B; copy=127.0.0.1:1992]\n", "the request at the other one's");
+equals(set($got), '', 'nothing is set');
+
+$asked = ask('/t');
+answer($copy, 'copy') if $copy = taken(\@servers);
+equals(set(response($asked)) =~ s/=.*//r, 'route', 'a first visitor gets one cookie');
+
+
+
+=== mirror to a server that never answers, and to none: the client's answer and cookie do not wait
+--- config
+location / { mirror /copy; proxy_pass http://u; }
+location = /copy { internal; proxy_pass http://copies; proxy_read_timeout 300ms; proxy_next_upstream off; }
+location /dead { mirror /no-copy; proxy_pass http://u; }
+location = /no-copy { internal; proxy_pass http://dead; }
+--- client
+my @silent = map { serve($_) } 1991, 1992;
+my $asked = ask('/t');
+equals(set(answer_of($asked)), 'route=ID_A; Path=/', 'silent: the cookie of who answered');
+$asked = ask('/t', 'route=ID_B');
+equals(body(answer_of($asked)), "B /t cookie=[route=ID_B]\n", 'silent: the bound client is at its server');
+$asked = ask('/dead', 'route=ID_B');
+my $got = response($asked);
+equals(body($got), "B /dead cookie=[route=ID_B]\n", 'none: the bound client is at its server');
+equals(set($got), '', 'none: nothing is set');
+
+
+
+=== mirror of a request whose cookie is hidden: the copy sees what the server behind sees
+--- config
+location / { mirror /copy; proxy_pass http://hiding; }
+location = /copy { internal; proxy_pass http://copies; }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = ask('/t', 'a=b; route=ID_B; copy=127.0.0.1:1991');
+my $copy = taken($servers[0]);
+equals(head('Cookie', request_of($copy)), 'a=b; copy=127.0.0.1:1991', 'the copy is without the cookie');
+answer($copy, 'copy') if $copy;
+equals(body(response($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'and so is the request');
+
+
+
+=== mirror that still waits when its request comes to a location that hides: the copy keeps the cookie
+--- config
+location / { mirror /copy; proxy_pass http://dead; error_page 502 = @hiding; }
+location = /copy {
+    internal; proxy_pass http://copies;
+    proxy_cache cached; proxy_cache_key one; proxy_cache_lock on; proxy_cache_lock_timeout 500ms;
+}
+location @hiding { proxy_pass http://hiding; }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $has_lock = ask('/t', 'copy=127.0.0.1:1991');
+my $locked = taken($servers[0]);
+holds($locked, 'a first copy has the lock of the cache');
+my $asked = ask('/t', 'a=b; route=ID_B; copy=127.0.0.1:1991');
+equals(body(answer_of($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'the request is without the cookie');
+my $copy = taken($servers[0]);
+holds($copy, 'the second copy waits no longer');
+equals(head('Cookie', request_of($copy)), 'a=b; route=' . id('B') . '; copy=127.0.0.1:1991',
+       'it has what it had when it began');
+
+
+
+=== mirror of a request with a body
+--- config
+location / { mirror /copy; proxy_pass http://u; }
+location = /copy { internal; proxy_pass http://copies; }
+--- client
+my @servers = map { serve($_) } 1991, 1992;
+my $asked = say_to_nginx("POST /t HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\n"
+                               . "Cookie: route=" . id('B') . "; copy=127.0.0.1:1991\r\n\r\nbody");
+my $copy = taken($servers[0]);
+holds(request_of($copy) =~ /^Content-Length: 4\r$/m, 'the copy is at its server, with the body');
+answer($copy, 'copy') if $copy;
+holds(body(response($asked)) =~ /^B/, 'the request at its own');
+
+
+
+=== slice: every part of a file comes from the session's server
+--- config
+location = /file { slice 10; proxy_set_header Range $slice_range; proxy_pass http://u; }
+--- user_files
+>>> A.txt
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+>>> B.txt
+BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
+--- request eval
+["GET /file", "GET /file", "GET /file"]
+--- more_headers eval
+["Cookie: route=ID_B", "Cookie: route=ID_A", "Cookie: route=ID_B\nRange: bytes=5-34"]
+--- error_code eval
+[200, 200, 206]
+--- response_headers eval
+["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- response_body eval
+["B" x 39 . "\n", "A" x 39 . "\n", "B" x 30]
+
+
+
+=== slice, a first visit: one cookie, of who sent the first part
+--- config
+location = /file { slice 10; proxy_set_header Range $slice_range; proxy_pass http://u; }
+--- user_files
+>>> A.txt
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+>>> B.txt
+BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
+--- request
+GET /file
+--- response_headers
+Set-Cookie: route=ID_A; Path=/
+--- response_body_like: ^A{10}[AB]{29}$
+
+
+
+=== slice from the cache: what is missing comes from the session's server, what is there sets nothing
+--- config
+location = /file {
+    slice 10;
+    proxy_set_header Range $slice_range;
+    proxy_cache cached;
+    proxy_cache_key $uri$slice_range;
+    proxy_cache_valid 206 1m;
+    add_header X-Cache $upstream_cache_status;
+    proxy_pass http://u;
+}
+--- user_files
+>>> A.txt
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+>>> B.txt
+BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
+--- request eval
+["GET /file", "GET /file", "GET /file", "GET /file"]
+--- more_headers eval
+["Cookie: route=ID_B\nRange: bytes=10-19", "Range: bytes=10-19", "Cookie: route=ID_A", "Cookie: route=ID_B"]
+--- error_code eval
+[206, 206, 200, 200]
+--- response_headers eval
+["X-Cache: MISS\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie", "X-Cache: MISS\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie"]
+--- response_body eval
+["B" x 10, "B" x 10, "A" x 10 . "B" x 10 . "A" x 19 . "\n", "A" x 10 . "B" x 10 . "A" x 19 . "\n"]
+
+
+
+=== addition: what stands before and after the body has servers of its own, and sets nothing
+--- config
+location / { add_before_body /part; add_after_body /second; addition_types *; proxy_pass http://u; }
+location = /part { proxy_pass http://other; }
+location = /second { proxy_pass http://u; }
+--- request eval
+["GET /t", "GET /t"]
+--- more_headers eval
+["Cookie: other=ID_D; route=ID_B", "Cookie: other=ID_D"]
+--- response_headers eval
+["!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
+--- response_body_like eval
+["^D part [^]]*\\]B /t [^]]*\\]\nB second", "^D part [^]]*\\]A /t [^]]*\\]\n[AB] second"]
