@@ -12,6 +12,7 @@ use warnings;
 
 use Client;
 use IO::Socket::IP;
+use Quiet;
 use StickyModuleIds;
 use Test::Nginx::Socket 'no_plan';
 use Upstreams;
@@ -24,6 +25,8 @@ BEGIN {
         exit;
     }
 }
+
+may_warn(qr/ addresses, which share the id /);
 
 my @servers = ('1985', '127.0.0.3:1996', '127.0.0.2:1997');
 our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen => 1) ? 1 : 0;

@@ -169,6 +169,8 @@ equals(bodies(everywhere('/md5/', "route=$id{$_}")), $_, "md5: the MD5 of its ad
 equals(bodies(everywhere('/md5/', 'route=a')), '502', 'md5: the route means nothing');
 --- no_error_log eval
 [qr/\[warn\](?!.* (?:is also that of|does nothing in) upstream )/, '[crit]', '[alert]', '[emerg]']
+--- may_warn
+parameter "id" of the "server" directive does nothing
 
 
 

@@ -194,6 +194,8 @@ upstream test {
 [error]
 [alert]
 [emerg]
+--- may_warn
+the second "session_sticky" is ignored
 
 
 

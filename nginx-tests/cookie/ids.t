@@ -148,6 +148,8 @@ server 127.0.0.1:1985 id=east;
 session_sticky hash=md5;
 --- response_headers
 Set-Cookie: route=MD5(127.0.0.1:1985); Path=/
+--- may_warn
+parameter "id" of the "server" directive does nothing
 
 
 
@@ -162,6 +164,8 @@ Cookie: route=west
 Set-Cookie: route=MD5(127.0.0.1:1985); Path=/
 --- response_body
 A
+--- may_warn
+parameter "id" of the "server" directive does nothing
 
 
 
@@ -187,6 +191,8 @@ session_sticky;
 ["GET /t/", "GET /v/"]
 --- response_headers eval
 ["Set-Cookie: route=MD5(127.0.0.1:1985); Path=/", "Set-Cookie: route=MD5(127.0.0.1:1985); Path=/"]
+--- may_warn
+is also that of upstream
 
 
 
@@ -322,6 +328,8 @@ session_sticky hash=plain;
 ["Set-Cookie: route=web; Path=/", "Set-Cookie: route=web; Path=/", "Set-Cookie: route=web; Path=/", "!Set-Cookie"]
 --- response_body eval
 ["A\n", "A\n", "A\n", "A\n"]
+--- may_warn
+2 addresses, which share the id
 
 
 

@@ -206,6 +206,8 @@ server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; 
 [error]
 --- skip_eval
 8: `getent ahosts localhost` !~ /^::1\s.*^127\.0\.0\.1\s|^127\.0\.0\.1\s.*^::1\s/ms
+--- may_warn
+2 addresses, which share the id
 
 
 
@@ -223,6 +225,8 @@ Cookie: route=s1
 ["!Set-Cookie", "!Set-Cookie"]
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
+--- may_warn
+parameter "id" of the "server" directive does nothing
 
 
 

@@ -597,6 +597,8 @@ Cookie: a=b; route=ID_B
 !Set-Cookie
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
+--- may_warn
+"session_sticky_hide_cookie" directive does nothing
 
 
 

@@ -278,3 +278,6 @@ qr/TWICE\0a, b\0.*FOR\x{0}192.0.2.1, 192.0.2.2\0.*KIE\0a=b\0/
 scgi
 --- skip_nginx
 4: < 1.23.0
+--- may_warn
+TCP server: failed to accept
+timeout when waiting for the process

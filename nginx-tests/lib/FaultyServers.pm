@@ -49,12 +49,16 @@ use File::Temp;
 use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
+use Quiet;
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes ('sleep', 'time');
 
 use constant LIFE => 1800;
 
 our @EXPORT = qw(front unforgiving ask_for);
+
+# Upstreams that are reached from one server share a cookie here.
+may_warn(qr/ is also that of upstream /);
 
 my $log;
 my (%tries, %waiting, %state);

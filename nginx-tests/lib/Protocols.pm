@@ -18,11 +18,15 @@ use warnings;
 
 use Exporter 'import';
 use Nginx;
+use Quiet;
 use RawServers;
 use Servers;
 use Test::Nginx::Socket ();
 
 our @EXPORT = qw(protocol_sections);
+
+# The upstreams share a cookie.
+may_warn(qr/ is also that of upstream /);
 
 %port = (FA => 1985, FB => 1986, UA => 1987, UB => 1988, SA => 1989, SB => 1990, GA => 1991, GB => 1992, HA => 1993, HB => 1994);
 

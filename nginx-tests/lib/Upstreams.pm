@@ -24,10 +24,14 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use Quiet;
 use Servers;
 use Test::Nginx::Socket ();
 
 our @EXPORT = qw(%port %id %line @balancers upstream_sections addressed entrance variants paths_of_variants);
+
+# Upstreams that are reached from one server share a cookie here.
+may_warn(qr/ is also that of upstream /);
 
 @port{qw(D E F)} = (1999, 1998, 1997);
 our %id = map { $_ => id($_) } keys %port;

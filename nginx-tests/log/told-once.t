@@ -61,6 +61,8 @@ equals(lines(), '', 'once, too');
 --- error_log
 needs "session_sticky_hide_cookie upstream=cutting;"
 needs "session_sticky_hide_cookie upstream=hiding;"
+--- may_warn
+"session_sticky_hide_cookie" directive does nothing
 
 
 

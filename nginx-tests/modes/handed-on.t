@@ -5,12 +5,15 @@ use Test::Nginx::Socket 'no_plan';
 
 use Caches;
 use Client;
+use Quiet;
 use Servers;
 
 repeat_each(1);
 no_shuffle();
 no_long_string();
 no_root_location();
+
+may_warn(qr/"again" is also that of upstream "u"/);
 
 # /on/NEXT answers with X-Accel-Redirect to /NEXT; "sets" in the query is a cookie that the server sets.
 our $http = servers(<<'_EOC_') . <<'_EOC_';

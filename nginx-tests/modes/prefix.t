@@ -156,6 +156,12 @@ Set-Cookie: test=east~abc; Path=/
 test=abc; Path=/app
 --- response_headers
 Set-Cookie: test=ID_A~abc; Path=/app
+--- may_warn
+with domain= only means something in mode=insert
+with path= only means something in mode=insert
+with maxage= only means something in mode=insert
+with mode=prefix ignores maxidle=
+with mode=prefix ignores maxlife=
 
 
 

@@ -193,6 +193,10 @@ Set-Cookie: test=east; Path=/
 test=abc; Path=/app
 --- response_headers
 Set-Cookie: test=ID_A; Path=/app
+--- may_warn
+with domain= only means something in mode=insert
+with path= only means something in mode=insert
+with maxage= only means something in mode=insert
 
 
 
@@ -202,6 +206,9 @@ Set-Cookie: test=ID_A; Path=/app
 test=abc; Path=/
 --- response_headers
 Set-Cookie: test=ID_A; Path=/
+--- may_warn
+with mode=rewrite ignores maxidle=
+with mode=rewrite ignores maxlife=
 
 
 

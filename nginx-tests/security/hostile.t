@@ -8,6 +8,7 @@ use Digest::MD5 'md5_hex';
 use IO::Select;
 use IO::Socket::INET;
 use List::Util 'max';
+use Quiet;
 
 repeat_each(1);
 no_shuffle();
@@ -15,6 +16,7 @@ no_long_string();
 no_root_location();
 master_on();
 log_level('warn');
+may_warn(qr/ is also that of upstream /);
 
 # Over the same requests again and again, in each block: memory may grow at first only.
 our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};

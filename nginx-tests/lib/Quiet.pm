@@ -1,0 +1,73 @@
+# What a green file says on stderr: nothing of what it wanted nginx to say. build/run-t.sh loads this into each file, and
+# keeps what the file and nginx write to stderr in $CHECK_STDERR. Of a file that fails it prints all of that. Of a file
+# that passes it prints what this leaves in $CHECK_STDERR.unwanted: the lines that no block asked for.
+#
+# A block asks for the lines that its "error_log" is in, and for those that its "grep_error_log" takes, as these are
+# compared with "grep_error_log_out".
+#
+#   may_warn(PATTERN)   lines that come with what a file configures, and that it does not look at; in every block of it.
+#                       A block's section of that name has such lines, or parts of them, for that block
+
+package Quiet;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+
+our @EXPORT = qw(may_warn);
+
+my $file = $ENV{CHECK_STDERR};
+my $read = 0;
+my $tests = $$;
+my ($block, $name, @may_warn, @unwanted);
+
+sub may_warn { push @may_warn, @_; return }
+
+# The last preprocessor of a block, since those of the file come later and run earlier.
+INIT {
+    Test::Nginx::Util::add_block_preprocessor(sub {
+        sort_out();
+        ($block, $name) = ($_[0], "$0 " . $_[0]->name);
+    }) if defined $file;
+}
+
+END {
+    if (defined $file && $$ == $tests) {
+        local $?;
+        sort_out();
+        open my $out, '>', "$file.unwanted" or die "cannot write $file.unwanted: $!";
+        print $out @unwanted;
+        close $out or die "cannot write $file.unwanted: $!";
+    }
+}
+
+# What was written since the last call is of the block before.
+sub sort_out {
+    open my $stderr, '<', $file or die "cannot read $file: $!";
+    seek $stderr, $read, 0;
+    my @lines = readline $stderr;
+    $read = tell $stderr;
+    my @wanted = (@may_warn, $block ? asked_for($block) : ());
+    my @left = grep {
+        # Test::Nginx repeats lines of the log with \" for ".
+        my $said = s/\\(["\\])/$1/gr;
+        !grep { $said =~ $_ } @wanted;
+    } @lines;
+    push @unwanted, $block ? "$name:\n" : (), @left if @left;
+    return;
+}
+
+# Patterns for the lines that a block asks for. Under valgrind, Test::Nginx says its name before it starts nginx.
+sub asked_for {
+    my ($asking) = @_;
+    my @wanted = map { ref eq 'Regexp' ? $_ : qr/\Q$_\E/ }
+        map { ref eq 'ARRAY' ? @$_ : ref ? $_ : grep { length } split /\n/ }
+        grep { defined } $asking->error_log, $asking->may_warn;
+    my $taken = $asking->grep_error_log;
+    push @wanted, ref $taken ? $taken : qr/$taken/ if defined $taken;
+    push @wanted, qr/\A\Q$name\E\n/ if $ENV{TEST_NGINX_USE_VALGRIND};
+    return grep { defined } @wanted;
+}
+
+1;
