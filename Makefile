@@ -29,8 +29,8 @@ CHAOS_SECONDS = 60
 SOAK_SECONDS = 3600
 CHAOS_SEED =
 
-# Which seeds-tests and browser-tests, and where pictures are kept.
-SEEDS =
+# Which published-tests and browser-tests, and where pictures are kept.
+PUBLISHED =
 BROWSER =
 SCREENSHOTS =
 
@@ -52,10 +52,10 @@ MATRIX_ROOTS =
 
 export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS
 export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
-	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED SEEDS BROWSER SCREENSHOTS
+	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED PUBLISHED BROWSER SCREENSHOTS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx chaos soak \
-	seeds-tests browser-tests patched-tests \
+	published-tests browser-tests patched-tests \
 	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean
 .NOTPARALLEL:
 
@@ -136,13 +136,13 @@ chaos: build
 soak: CHAOS_SECONDS = $(SOAK_SECONDS)
 soak: chaos
 
-#: make seeds-tests          configurations that others wrote down, as stories: tests/seeds; installs Tomcat
-#:      SEEDS='001 003'         only these; with NGINX_BINARY=FILE for another nginx
+#: make published-tests      configurations that others wrote down, as stories: tests/published; installs Tomcat
+#:      PUBLISHED='lbsid tomcat'  only these; with NGINX_BINARY=FILE for another nginx
 #: make browser-tests        chromium in front of nginx: tests/browser
 #:      BROWSER='demo'          only these files
 #:      SCREENSHOTS=DIR         keep the pictures there
-seeds-tests: build
-	@sh build/seeds.sh
+published-tests: build
+	@sh build/published.sh
 
 browser-tests: build
 	@sh build/browser.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
 # lab.sh COMMAND ...: runs it in a network of its own, with the nginx and the module that it is to test; called by
-# seeds.sh and browser.sh.
+# published.sh and browser.sh.
 #
 #   NGINX_BINARY  empty: objs/nginx
 #

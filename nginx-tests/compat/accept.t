@@ -3,7 +3,7 @@
 #
 # How the old values were obtained: HAProxy's from HAProxy 2.6 with "cookie route insert indirect maxidle 30m maxlife 8h",
 # which set "route=a|awGpU|awGpU" at 1795270991 (and with maxidle alone "route=a|awGpU"); those of nginx's own from nginx
-# 1.30, which the tests run on; Tengine's from a transcript, compat/seeds.t; sticky-module-ng's as its manual and its tests
+# 1.30, which the tests run on; Tengine's from a transcript, compat/published.t; sticky-module-ng's as its manual and its tests
 # have them, compat/sticky-module-ng.t.
 #
 # lib/Upstreams.pm has the servers and the sections.

@@ -50,7 +50,7 @@ run_tests();
 
 __DATA__
 
-=== md5 of the peer's name, the example of the seeds
+=== md5 of the peer's name, a published example
 --- http_config
 server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
 --- upstream
@@ -64,7 +64,7 @@ Set-Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d; Path=/
 
 
 
-=== md5 of the peer's name, the cookie of the seeds comes back
+=== md5 of the peer's name, the cookie of that example comes back
 --- http_config
 server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
 --- upstream

@@ -281,7 +281,7 @@ $block->set_value(more_headers => [map { ::expand("Cookie: route=ID_B|" . (time(
 
 
 
-=== the name of the directive written twice, as in the seed's Example 2, loads with a [warn]
+=== the name of the directive written twice, as in example 2 of Tengine's manual, loads with a [warn]
 --- upstream
     session_sticky session_sticky cookie=uid domain=www.xxx.com fallback=on path=/ mode=insert option=indirect;
 --- warn

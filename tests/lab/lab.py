@@ -1,4 +1,4 @@
-"""A real nginx with the module, servers behind it and clients in front, for the tests of tests/seeds and
+"""A real nginx with the module, servers behind it and clients in front, for the tests of tests/published and
 tests/browser.
 
 A test is a function whose name begins with `test_` and whose docstring says what it shows; it gets a `Lab`, which

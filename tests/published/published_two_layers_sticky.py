@@ -1,7 +1,7 @@
 """The two layers of proxies with nginx-sticky-module-ng's own line, `sticky;`: its cookie comes with each response."""
 
 from lab import equal, md5
-from seed_001_two_layers import BROKEN, WORKING, ask, cookies, start
+from published_two_layers import BROKEN, WORKING, ask, cookies, start
 
 
 def test_transcript(lab):

@@ -1,6 +1,6 @@
 """The two Tomcats with the line that the article adds, `sticky;`."""
 
-from seed_003_tomcat import login_and_failover
+from published_tomcat import login_and_failover
 
 
 def test_login_and_failover(lab):

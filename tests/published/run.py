@@ -1,4 +1,4 @@
-"""run.py [NAME ...]: the seeds' tests, all or those whose file's name has one of these words in it."""
+"""run.py [NAME ...]: the tests here, all or those whose file's name has one of these words in it."""
 
 import importlib
 import sys
@@ -8,6 +8,6 @@ import lab
 
 HERE = Path(__file__).resolve().parent
 
-names = sorted(file.stem for file in HERE.glob("seed_*.py"))
+names = sorted(file.stem for file in HERE.glob("published_*.py"))
 wanted = [name for name in names if not sys.argv[1:] or any(word in name for word in sys.argv[1:])]
 lab.run([importlib.import_module(name) for name in wanted])

@@ -1,4 +1,5 @@
-# The configurations of the seeds, as written but for addresses and ports.
+# Configurations that others have published, as written but for addresses and ports. tests/published/README.md says where
+# they stand.
 
 use Test::Nginx::Socket 'no_plan';
 
@@ -27,7 +28,7 @@ run_tests();
 
 __DATA__
 
-=== seed 000: ip_hash, and what WebSocket needs
+=== WebSocket: ip_hash, and what WebSocket needs
 --- http_config
   map $http_upgrade $connection_upgrade {
     default upgrade;
@@ -58,7 +59,7 @@ __DATA__
 
 
 
-=== seed 000: sticky_cookie_insert
+=== WebSocket: sticky_cookie_insert
 --- http_config
 upstream backend {
     server 127.0.0.1:1985;
@@ -86,7 +87,7 @@ upstream backend {
 
 
 
-=== seeds 001 and 003: sticky
+=== two layers of proxies, and Tomcat: sticky
 --- http_config
 upstream tomcat {
     sticky;
@@ -114,7 +115,7 @@ upstream tomcat {
 
 
 
-=== seed 004, example 1: the defaults
+=== Tengine's manual, example 1: the defaults
 --- http_config
 # default: cookie=route mode=insert fallback=on
 upstream foo {
@@ -142,7 +143,7 @@ upstream foo {
 
 
 
-=== seed 004, example 1: the defaults, spelt out
+=== Tengine's manual, example 1: the defaults, spelt out
 --- http_config
 upstream foo {
     server 127.0.0.1:1985;
@@ -167,7 +168,7 @@ upstream foo {
 
 
 
-=== seed 004, example 2: insert and indirect, the directive's name twice
+=== Tengine's manual, example 2: insert and indirect, the directive's name twice
 --- http_config
 # insert + indirect mode:
 upstream test {
@@ -199,7 +200,7 @@ the second "session_sticky" is ignored
 
 
 
-=== seed 004, example 2: the directive's name twice is worth a [warn]
+=== Tengine's manual, example 2: the directive's name twice is worth a [warn]
 --- http_config
 # insert + indirect mode:
 upstream test {
@@ -225,7 +226,7 @@ qr/\[warn\].*session_sticky/
 
 
 
-=== seed 004: every parameter of the description
+=== Tengine's manual: every parameter of the description
 --- http_config
 upstream foo {
     server 127.0.0.1:1985;
@@ -242,7 +243,7 @@ Set-Cookie: name=127\.0\.0\.1:1985\|STAMP\|STAMP; Domain=your_domain; Path=/your
 
 
 
-=== seed 004: prefix, "NAME=SRV~VALUE"
+=== Tengine's manual: prefix, "NAME=SRV~VALUE"
 --- http_config
 upstream foo {
     server 127.0.0.1:1985 id=SRV;
@@ -264,7 +265,7 @@ upstream foo {
 
 
 
-=== seed 002: the cookie of the transcript, of a server at 127.0.0.3:821
+=== LBSID: the cookie of the transcript, of a server at 127.0.0.3:821
 --- http_config
 server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
 upstream backend {
@@ -284,7 +285,7 @@ Set-Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d\|STAMP\|STAMP; Path=/
 
 
 
-=== seed 002: the cookie comes back 18 seconds later, as curl sends it, and last seen alone is renewed
+=== LBSID: the cookie comes back 18 seconds later, as curl sends it, and last seen alone is renewed
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on;
@@ -305,7 +306,7 @@ B sees [Path=/]
 
 
 
-=== seed 002: the cookie of the transcript itself, years later: both stamps are new
+=== LBSID: the cookie of the transcript itself, years later: both stamps are new
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on;
@@ -326,7 +327,7 @@ A sees [Path=/]
 
 
 
-=== seed 002: plain ids, within maxidle the session holds
+=== LBSID: plain ids, within maxidle the session holds
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on hash=plain;
@@ -347,7 +348,7 @@ B sees [Path=/]
 
 
 
-=== seed 002: plain ids, past maxidle a server is chosen anew
+=== LBSID: plain ids, past maxidle a server is chosen anew
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on hash=plain;
@@ -368,7 +369,7 @@ A sees [Path=/]
 
 
 
-=== seed 002: rewrite, the other mode of that console
+=== LBSID: rewrite, the other mode of that console
 --- http_config
 upstream backend {
     session_sticky cookie=test mode=rewrite fallback=on;

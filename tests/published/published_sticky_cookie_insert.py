@@ -4,7 +4,7 @@ import re
 
 from lab import curl, equal, md5
 
-# Both names are in tests/seeds/hosts.
+# Both names are in tests/published/hosts.
 SERVERS = {"backend1.example.com": "192.168.0.1:80", "backend2.example.com": "192.168.0.2:80"}
 
 CONFIGURATION = """
