@@ -9,7 +9,7 @@ export TEST_NGINX_SERVROOT="$CHECK_DIR/$name"
 export PERL5LIB="$CHECK_LIB"
 
 # shellcheck disable=SC2086 # a list of words
-set -- $CHECK_ISOLATE perl -MQuiet "$1"
+set -- $CHECK_ISOLATE perl "$1"
 
 # Who asks Test::Nginx to tell every request wants to see it at once.
 [ -z "${TEST_NGINX_VERBOSE:-}" ] || exec "$@"

@@ -7,17 +7,10 @@
 #   upstream  what stands in "upstream u"
 #   config    what leads to it; by default /t/, which does so on port 1983 as well where there are several workers
 
-use Test::Nginx::Socket 'no_plan';
-
+use Sticky qw(Certificates);
 use IO::Select;
 use Time::HiRes 'sleep';
-use Certificates;
-use Client;
 
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 master_on();
 worker_connections(256);
 

@@ -6,14 +6,7 @@
 #   upstreams  as in lib/Upstreams.pm
 #   client     see lib/Client.pm
 
-use strict;
-use warnings;
-
-use Client;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
+use Sticky qw(Upstreams Visits);
 
 my $servers = servers('location / { return 200 "NAME"; }', qw(A B C));
 
@@ -45,10 +38,6 @@ sub sticks {
     equals(bound($first), $id->{body($first)}, "$path: a first visitor is bound");
 }
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -1,15 +1,8 @@
 # Balancers of other modules that are not based on round robin, or whose data only begins like its own: requests are
 # left to them, nothing is set, and the log says so once in each worker and upstream.
 
-use strict;
-use warnings;
-
-use Client;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
+use Sticky qw(Upstreams Visits);
 use Time::HiRes 'sleep';
-use Upstreams;
-use Visits;
 
 my $servers = servers('location / { return 200 "NAME"; }', qw(A B));
 
@@ -40,10 +33,6 @@ sub is_left_alone {
 }
 
 master_on();
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

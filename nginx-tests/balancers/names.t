@@ -7,16 +7,8 @@
 #              balancer, without a zone and with one
 #   client     see lib/Client.pm; VARIANTS' paths are in @variants
 
-use strict;
-use warnings;
-
-use Client;
+use Sticky qw(StickyModuleIds Upstreams Visits);
 use IO::Socket::IP;
-use Quiet;
-use StickyModuleIds;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
 
 BEGIN {
     if (!gethostbyname 'pair.test') {
@@ -42,10 +34,6 @@ add_block_preprocessor(sub {
 });
 
 master_on();
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

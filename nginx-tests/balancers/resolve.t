@@ -7,17 +7,10 @@
 #   upstreams  upstream blocks; /NAME/ leads to upstream NAME. ZONE is a zone of its own
 #   client     see lib/Client.pm
 
-use strict;
-use warnings;
-
-use Client;
+use Sticky qw(Resolver Upstreams Visits);
 use Digest::MD5 'md5_hex';
 use IO::Socket::IP;
-use Resolver;
-use Test::Nginx::Socket 'no_plan';
 use Time::HiRes 'sleep';
-use Upstreams;
-use Visits;
 
 our $dns = Resolver->new(1990);
 our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen => 1) ? 1 : 0;
@@ -82,10 +75,6 @@ sub at_server {
 
 master_on();
 worker_connections(256);
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

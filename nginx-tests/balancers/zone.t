@@ -7,15 +7,7 @@
 #   client    see lib/Client.pm
 # A block whose text has BALANCER is there once for each balancer that this nginx has.
 
-use strict;
-use warnings;
-
-use Client;
-use Nginx;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
+use Sticky qw(Nginx Upstreams Visits);
 
 my @all = (@balancers, $version >= 31 ? 'least_time header;' : ());
 my $zones = 0;
@@ -47,10 +39,6 @@ _EOC_
 });
 master_on();
 worker_connections(256);
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -8,14 +8,7 @@
 #   location   more directives of these locations
 #   client     see lib/Client.pm; VARIANTS' paths are in @variants
 
-use strict;
-use warnings;
-
-use Client;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
+use Sticky qw(Upstreams Visits);
 
 my $servers = servers(<<'_EOC_', qw(A B C));
 location / { return 200 "NAME"; }
@@ -40,9 +33,6 @@ sub letters {
 master_on();
 worker_connections(512);
 log_level('notice');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -6,12 +6,8 @@
 # nobody listens. H takes the connection and never answers. X-Upstream says whom nginx asked, in order.
 # Where nobody was left to ask, nginx adds the upstream's own name to the list. ID_x stands for the id of server x.
 
-use strict;
-use warnings;
-
+use Sticky;
 use IO::Socket::INET;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
 
 @port{qw(D E H)} = (1998, 1997, 1996);
 
@@ -38,10 +34,6 @@ _EOC_
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/) if !defined $block->no_error_log;
 });
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -4,12 +4,9 @@
 # Sections of this file's own:
 #   upstream  what stands in "upstream u"
 
-use strict;
-use warnings;
+use Sticky;
 
-use Test::Nginx::Socket 'no_plan';
-
-my %port = (A => 1985, B => 1986, P => 1987, Q => 1988, D => 1998);
+%port = (A => 1985, B => 1986, P => 1987, Q => 1988, D => 1998);
 
 our $backends = join '', map {
     my $answer = /[PQ]/ ? 'return 500;' : "return 200 \"$_\\n\";";
@@ -32,9 +29,6 @@ _EOC_
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/);
 });
 
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

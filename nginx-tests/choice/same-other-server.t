@@ -6,14 +6,8 @@
 #   kinds  an upstream for each kind of session, for several of nginx's balancers, with a zone and without: these are its
 #          servers. Their paths are in %kind: "/prefix_0/" => "prefix"
 
-use strict;
-use warnings;
-
-use Client;
-use Test::Nginx::Socket 'no_plan';
+use Sticky qw(Upstreams Visits);
 use Time::HiRes 'sleep';
-use Upstreams;
-use Visits;
 
 our $now = time;
 our $fail_timeout = $ENV{TEST_NGINX_USE_VALGRIND} ? 20 : 2;
@@ -99,9 +93,6 @@ add_block_preprocessor(sub {
 master_on();
 worker_connections(1024);
 log_level('notice');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

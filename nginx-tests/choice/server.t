@@ -10,11 +10,7 @@
 # answered by asking for /t with the same cookie meanwhile.
 # D, on port 1998, is dead. ID_x stands for the id of server x. X-Upstream says whom nginx asked.
 
-use strict;
-use warnings;
-
-use Servers;
-use Test::Nginx::Socket 'no_plan';
+use Sticky;
 
 $port{D} = 1998;
 
@@ -64,10 +60,6 @@ _EOC_
 
 # Without a master nginx leaves without closing kept connections, which valgrind takes for leaks.
 master_on();
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

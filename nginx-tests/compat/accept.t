@@ -8,14 +8,7 @@
 #
 # lib/Upstreams.pm has the servers and the sections.
 
-use strict;
-use warnings;
-
-use Client;
-use StickyModuleIds;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
+use Sticky qw(StickyModuleIds Upstreams Visits);
 
 our @names = qw(A B C);
 our %md5 = %id{@names};
@@ -50,10 +43,6 @@ sub nobody_moves {
     equals($kept, 0, "$path: all are upgraded");
 }
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

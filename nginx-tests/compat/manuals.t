@@ -3,18 +3,10 @@
 # Its tables have one in the last column, or several; where that says that the old line may stay, in the first too. All
 # that begin with "sticky" may.
 
-use strict;
-use warnings;
-
-use Test::Nginx::Socket 'no_plan';
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky;
 
 our $manual = do {
-    open my $file, '<:raw', 'docs/migration.md' or bail_out("docs/migration.md: $!");
+    open my $file, '<:raw', in_project('docs/migration.md') or bail_out("docs/migration.md: $!");
     local $/;
     <$file>;
 };

@@ -3,13 +3,7 @@
 #
 # lib/Upstreams.pm has the servers and the sections.
 
-use strict;
-use warnings;
-
-use Client;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
+use Sticky qw(Upstreams Visits);
 
 client_sections();
 upstream_sections(<<'_EOC_', {since => '1.29.6'});
@@ -22,10 +16,6 @@ _EOC_
 sub pairs { return join ' ', sort map { s/;.*//r } heads('Set-Cookie', $_[0]) }
 
 master_on();
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

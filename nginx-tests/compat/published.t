@@ -1,14 +1,7 @@
 # Configurations that others have published, as written but for addresses and ports. tests/published/README.md says where
 # they stand.
 
-use Test::Nginx::Socket 'no_plan';
-
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky;
 
 our $backends = servers(<<'_EOC_', qw(A B));
 set $sees none;

@@ -4,15 +4,9 @@
 # What both must do alike runs on every version: on newer ones it is nginx's own that passes. lib/Upstreams.pm has the
 # servers and the sections.
 
-use strict;
-use warnings;
-
-use Client;
+use Sticky qw(Upstreams Visits);
 use POSIX qw(strftime setlocale LC_TIME);
-use Test::Nginx::Socket 'no_plan';
 use Time::HiRes ();
-use Upstreams;
-use Visits;
 
 setlocale(LC_TIME, 'C');
 
@@ -30,10 +24,6 @@ sub date {
     return '(?:' . join('|', map { strftime('%a, %d-%b-%y %H:%M:%S GMT', gmtime($now + $seconds - $_)) } 0 .. 3) . ')';
 }
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -3,14 +3,7 @@
 #
 # lib/Upstreams.pm has the servers and the sections.
 
-use strict;
-use warnings;
-
-use Client;
-use StickyModuleIds;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
+use Sticky qw(StickyModuleIds Upstreams Visits);
 
 client_sections();
 upstream_sections(<<'_EOC_');
@@ -32,10 +25,6 @@ sub sticks {
     equals(set($first), "route=$id{body($first)}; Path=/", "$path: a first visitor gets one");
 }
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

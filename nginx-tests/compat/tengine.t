@@ -1,16 +1,7 @@
 # Where we leave Tengine: a block for every row of that table in the manual, in its order. A
 # block's name says what Tengine does | and what we do.
 
-use Test::Nginx::Socket 'no_plan';
-
-use Caches;
-use Client;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(Caches);
 
 # 127.0.0.1:1999, DEAD, refuses connections.
 $port{DEAD} = 1999;

@@ -1,14 +1,8 @@
 # What a server is called in the cookie.
 
-use Test::Nginx::Socket 'no_plan';
-
+use Sticky;
 use Digest::MD5 'md5_hex';
 use IO::Socket::IP;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 
 $ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
 
@@ -23,9 +17,9 @@ our $backends = join '', map { my ($name, $port) = @$_; <<"_EOC_" } ['A', 1985],
     }
 _EOC_
 
-sub expand {
+sub expand_names {
     my ($text) = @_;
-    return [map { expand($_) } @$text] if ref $text eq 'ARRAY';
+    return [map { expand_names($_) } @$text] if ref $text eq 'ARRAY';
     return $text if ref $text || !defined $text;
     $text =~ s/\$TEST_NGINX_HTML_DIR/$ENV{TEST_NGINX_HTML_DIR}/g;
     return $text =~ s/MD5\((.*?)\)/md5_hex($1)/ger;
@@ -34,7 +28,7 @@ sub expand {
 add_block_preprocessor(sub {
     my $block = shift;
     for my $section (qw(more_headers response_headers raw_response_headers_like)) {
-        my $text = expand($block->$section // next);
+        my $text = expand_names($block->$section // next);
         chomp $text if $section =~ /like$/;
         $block->set_value($section, $text);
     }

@@ -7,12 +7,8 @@
 #   NOW NOW-n NOW+n  seconds since the epoch, taken right at the start of a second when nginx is known to answer
 #   STAMP            a pattern: that moment or one of the ten seconds after it
 
-use strict;
-use warnings;
-
+use Sticky;
 use IO::Socket::INET;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
 use Time::HiRes qw(sleep time);
 
 our $backends = servers('location / { return 200 "NAME\n"; }' . "\n", qw(A B));
@@ -71,9 +67,6 @@ _EOC_
     $block->set_value($_ => timed($block->$_)) for grep { defined $block->$_ } @sections;
 });
 
-log_level('info');
-no_long_string();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -3,15 +3,8 @@
 #
 # lib/Upstreams.pm has the servers and the sections.
 
-use strict;
-use warnings;
-
-use Client;
+use Sticky qw(Upstreams Visits);
 use IO::Select;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
 
 # So many values of one name are judged.
 our $most = 8;
@@ -46,10 +39,6 @@ sub always {
 }
 
 master_on();
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

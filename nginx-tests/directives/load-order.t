@@ -4,11 +4,7 @@
 # The other module is tests/probe: with the argument "cookies=show" it copies what it sees into X-Cookies, with
 # "cookies=clear" it takes it away.
 
-use strict;
-use warnings;
-
-use Servers;
-use Test::Nginx::Socket 'no_plan';
+use Sticky;
 
 my @modules = split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
 $Test::Nginx::Util::LoadModules = '';
@@ -27,8 +23,6 @@ add_block_preprocessor(sub {
     $block->set_value(http_config => "$servers upstream u { server 127.0.0.1:$port{A}; session_sticky $mode; }");
     $block->set_value(config => 'location / { proxy_pass http://u; }');
 });
-
-no_root_location();
 
 our $ours = 'route=' . id('A');
 run_tests();

@@ -9,13 +9,7 @@
 #   zone      "yes" or "no"
 #   chooses   what a first visitor sees of that balancer: a sub's name
 
-use strict;
-use warnings;
-
-use Client;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
+use Sticky qw(Upstreams);
 
 $port{S} = 1991;
 $id{S} = id('S');
@@ -173,10 +167,6 @@ sub the_idle {
 
 master_on();
 worker_connections(4096);
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -7,12 +7,7 @@
 #   warn      nginx starts with exactly one [warn] line that has each line given here in it
 # The servers A, B and C listen on ports 1985 to 1987 of 127.0.0.1.
 
-use strict;
-use warnings;
-
-use Servers;
-use Test::Nginx::Socket 'no_plan';
-use Verdicts;
+use Sticky qw(Verdicts);
 
 our $backends = servers('location / { return 200 "NAME\n"; }' . "\n", qw(A B C));
 
@@ -25,9 +20,6 @@ add_block_preprocessor(sub {
     $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
 });
 
-log_level('info');
-no_long_string();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -6,14 +6,8 @@
 #   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
 # ID_A and ID_B stand for the ids of the two servers.
 
-use strict;
-use warnings;
-
-use Certificates;
+use Sticky qw(Certificates Verdicts);
 use POSIX qw(strftime setlocale LC_TIME);
-use Servers;
-use Test::Nginx::Socket 'no_plan';
-use Verdicts;
 
 our $servers = "    server 127.0.0.1:1985;\n    server 127.0.0.1:1986;\n";
 our $backends = servers('location / { return 200 "NAME cookie=[$http_cookie]\n"; }' . "\n", qw(A B));
@@ -43,9 +37,6 @@ add_block_preprocessor(sub {
     fill($block, '', 'response_body_like');
 });
 
-log_level('info');
-no_long_string();
-no_shuffle();
 run_tests();
 
 __DATA__

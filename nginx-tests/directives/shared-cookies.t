@@ -2,16 +2,7 @@
 #
 #   warn    nginx starts with exactly one [warn] line that has each line given here in it
 
-use strict;
-use warnings;
-
-use Test::Nginx::Socket 'no_plan';
-use Verdicts;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(Verdicts);
 
 verdict_sections();
 add_block_preprocessor(sub {

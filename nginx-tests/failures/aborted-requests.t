@@ -5,20 +5,8 @@
 # Upstreams whose name begins with plain_ have no session_sticky. The time-outs are longer than this file's patience, so
 # that nothing ends by them.
 
-use strict;
-use warnings;
+use Sticky qw(Counters FaultyServers);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Counters;
-use FaultyServers;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(1024);
 
 our $servers = FaultyServers->new(1985, 1986);

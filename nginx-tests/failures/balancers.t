@@ -5,20 +5,8 @@
 # at the server that the balancer chose without session_sticky; a word is what a try comes to. random chooses anew
 # each time, so it has two servers at most, of which the second is no choice.
 
-use strict;
-use warnings;
+use Sticky qw(FaultyServers Twins);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use FaultyServers;
-use Twins;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(4096);
 
 our $servers = FaultyServers->new(1985, 1986, 1987);

@@ -3,23 +3,8 @@
 # Stories.pm says what the section "stories" means. "keep" leaves a connection open, so that the
 # next word is about it: a server that closes it then ("empty", "reset") was not at fault.
 
-use strict;
-use warnings;
+use Sticky qw(Certificates Counters FaultyServers Stories Twins);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Certificates;
-use Client;
-use Counters;
-use FaultyServers;
-use Stories;
-use Twins;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(1024);
 
 our $servers = FaultyServers->new(1985, 1986);

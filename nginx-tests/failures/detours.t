@@ -4,20 +4,8 @@
 # NAME in a plan and in a location is the upstream of the case. /elsewhere is answered by nginx; /NAME/well and
 # /NAME/fails are subrequests with a plan of their own, of which the first server of the one, and all of the other, reset.
 
-use strict;
-use warnings;
+use Sticky qw(FaultyServers Twins);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use FaultyServers;
-use Twins;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(1024);
 
 our $servers = FaultyServers->new(1985, 1986);

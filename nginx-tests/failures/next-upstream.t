@@ -5,20 +5,8 @@
 #
 # The server that fails is the one that the cookie names, 127.0.0.1:1985 or another; 1986 answers well.
 
-use strict;
-use warnings;
+use Sticky qw(Failures Twins);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Failures;
-use Twins;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(4096);
 
 our $servers = failing_servers(1985, 1986);

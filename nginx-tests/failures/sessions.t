@@ -4,20 +4,8 @@
 #
 # Stories.pm says what the section "stories" means.
 
-use strict;
-use warnings;
+use Sticky qw(Counters FaultyServers Stories);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Counters;
-use FaultyServers;
-use Stories;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(1024);
 
 our $servers = FaultyServers->new(1985, 1986, 1987);

@@ -11,17 +11,11 @@
 #   warn    nginx starts with exactly one [warn] line that has each line given here in it
 # ID_A, ID_B and ID_D stand for the ids of the servers; D is the server of "upstream other".
 
-use strict;
-use warnings;
-
+use Sticky qw(RawServers Verdicts);
 use IO::Socket::INET;
-use RawServers;
-use Servers;
-use Test::Nginx::Socket 'no_plan';
 use Time::HiRes qw(sleep);
-use Verdicts;
 
-sub answer {
+sub echo_cookies {
     my ($name, $head) = @_;
     return if $head !~ /\r\n\r\n/;
     my ($path) = $head =~ /^\S+ (\S+)/;
@@ -33,7 +27,7 @@ sub answer {
     return "HTTP/1.1 $status\r\nX-Server: $name\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
 }
 
-raw_servers({map { $_ => $port{$_} } qw(A B D)}, \&answer);
+raw_servers({map { $_ => $port{$_} } qw(A B D)}, \&echo_cookies);
 
 # curl, which HTTP/2 goes by, does not try again while nginx is still starting, as it is under valgrind.
 sub wait_for_nginx {
@@ -66,10 +60,6 @@ _EOC_
     $block->set_value(config => 'location / { proxy_pass http://u; }') if !defined $block->config;
 });
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -5,10 +5,7 @@
 #   sent, got   the fields of a request, with | between them, and what a server gets of them, byte for byte; - is none
 #   led         nginx leads the request to the location that passes it, and counts it twice meanwhile: its list is copied
 
-use strict;
-use warnings;
-
-use Test::Nginx::Socket 'no_plan';
+use Sticky;
 
 my $sees = join '', map { "$_=[\$http_" . lc($_ =~ tr/-/_/r) . "] " } qw(Cookie X-First X-Forwarded-For Via X-Last);
 
@@ -41,9 +38,6 @@ add_block_preprocessor(sub {
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/);
 });
 
-no_long_string();
-no_shuffle();
-no_root_location();
 run_tests();
 
 __DATA__

@@ -4,14 +4,7 @@
 #   the client sends a session that is hidden, one of which nothing is, a cookie of the variable's name, and none
 #   nginx's own      $http_cookie and $cookie_NAME show what is left, also where another location sets that $cookie_NAME
 
-use Test::Nginx::Socket 'no_plan';
-
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky;
 
 our $http = servers('location / { return 200 "NAME user=[$http_x_user] cookie=[$http_cookie]\n"; }', qw(A B)) . <<'_EOC_';
     server { listen 127.0.0.1:1987; location / { add_header X-User acme; return 204; } }

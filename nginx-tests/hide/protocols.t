@@ -3,18 +3,10 @@
 #
 # lib/Protocols.pm has the servers and the sections.
 
-use strict;
-use warnings;
-
-use Protocols;
-use Test::Nginx::Socket 'no_plan';
+use Sticky qw(Protocols);
 
 protocol_sections();
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

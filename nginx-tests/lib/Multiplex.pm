@@ -15,20 +15,17 @@ package Multiplex;
 use strict;
 use warnings;
 
-use File::Basename 'dirname';
-use File::Spec;
 use IPC::Open2;
 use JSON::PP;
 use Servers;
+use Sticky ();
 use Test::More ();
-
-my $home = dirname(File::Spec->rel2abs(__FILE__)) . '/../..';
 
 sub run {
     my ($class, $program, @arguments) = @_;
-    my $python = "$home/target/http-clients/bin/python3";
+    my $python = Sticky::in_project('target/http-clients/bin/python3');
     -x $python or Test::More::BAIL_OUT("there is no $python: make test-deps");
-    my $pid = open2(my $from, my $to, $python, "$home/tests/clients/$program", @arguments);
+    my $pid = open2(my $from, my $to, $python, Sticky::in_project("tests/clients/$program"), @arguments);
     $to->autoflush(1);
     return bless {pid => $pid, from => $from, to => $to}, $class;
 }

@@ -1,6 +1,6 @@
-# What a green file says on stderr: nothing of what it wanted nginx to say. build/run-t.sh loads this into each file, and
-# keeps what the file and nginx write to stderr in $CHECK_STDERR. Of a file that fails it prints all of that. Of a file
-# that passes it prints what this leaves in $CHECK_STDERR.unwanted: the lines that no block asked for.
+# What a green file says on stderr: nothing of what it wanted nginx to say. build/run-t.sh keeps what the file and nginx
+# write to stderr in $CHECK_STDERR. Of a file that fails it prints all of that. Of a file that passes it prints what this
+# module leaves in $CHECK_STDERR.unwanted: the lines that no block asked for.
 #
 # A block asks for the lines that its "error_log" is in, and for those that its "grep_error_log" takes, as these are
 # compared with "grep_error_log_out".

@@ -6,24 +6,10 @@
 #   said   a line each: UPSTREAM COOKIE PLAN => PATTERN: what is to be said of this request; A: is the address of A, and
 #          TIME a time in ten minutes
 
-use strict;
-use warnings;
-
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Failures;
-use FaultyServers;
+use Sticky qw(Failures FaultyServers Stories);
 use POSIX 'strftime';
-use Servers;
-use Stories;
 
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(1024);
-log_level('info');
 
 our $servers = failing_servers(1985, 1986, 1987);
 

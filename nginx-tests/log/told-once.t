@@ -1,15 +1,7 @@
 # What is said once a worker and upstream, and only where it is so: a cookie that is not hidden from the servers of an
 # upstream with option=indirect or mode=prefix, and servers that set a cookie of the name of ours.
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky;
 
 our $http = servers(<<'_EOC_') . <<'_EOC_';
 location /sets { add_header Set-Cookie "mine=1"; add_header Set-Cookie "$arg_name=x; Path=/app"; return 200 "NAME"; }

@@ -1,17 +1,7 @@
 # Responses that nginx hands on inside, through several sticky upstreams: each that answered sets its cookie, of one name
 # the newest, and edits the fields of its own server.
 
-use Test::Nginx::Socket 'no_plan';
-
-use Caches;
-use Client;
-use Quiet;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(Caches);
 
 may_warn(qr/"again" is also that of upstream "u"/);
 

@@ -1,15 +1,6 @@
 # mode=insert: what the Set-Cookie looks like, and when there is one.
 
-use Test::Nginx::Socket 'no_plan';
-
-use Certificates;
-use Client;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(Certificates);
 
 our $certificate = certificate();
 

@@ -1,15 +1,7 @@
 # Responses that nginx makes itself set nothing; those that it hands on inside keep what they earned.
 
-use Test::Nginx::Socket 'no_plan';
-
-use Caches;
+use Sticky qw(Caches);
 use IO::Socket::INET;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 
 # 127.0.0.1:1998 accepts connections and never answers, 127.0.0.1:1999 refuses them.
 

@@ -1,13 +1,6 @@
 # mode=prefix: "ID~" before the value of the server's own cookie, taken away again on the way back.
 
-use Test::Nginx::Socket 'no_plan';
-
-use SettingServers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(SettingServers);
 
 # lib/SettingServers.pm has the servers and the sections.
 setting_sections('cookie=test mode=prefix');

@@ -1,13 +1,6 @@
 # mode=rewrite: the value of the server's own Set-Cookie of exactly that name becomes the id.
 
-use Test::Nginx::Socket 'no_plan';
-
-use SettingServers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(SettingServers);
 
 # lib/SettingServers.pm has the servers and the sections.
 setting_sections('cookie=test mode=rewrite');

@@ -10,16 +10,8 @@
 #   subrequests        auth_request and ssi out of the cache
 #   a cache in front   what sets a cookie can be marked private
 
-use Test::Nginx::Socket 'no_plan';
-
+use Sticky;
 use Time::HiRes 'sleep';
-use Client;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 
 our $http = servers(<<'_EOC_') . <<'_EOC_';
 location /long { add_header Cache-Control max-age=60; return 200 "NAME cookie=[$http_cookie]\n"; }

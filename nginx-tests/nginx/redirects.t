@@ -8,15 +8,7 @@
 #   try_files, index, rewrite, internal, post_action
 #   with the cookie hidden, with mode=prefix and mode=rewrite: error_page, proxy_intercept_errors, X-Accel-Redirect
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky;
 
 our $http = servers(<<'_EOC_') . <<'_EOC_';
 location = /404 { return 404 "NAME has no such page\n"; }
@@ -43,6 +35,7 @@ _EOC_
     upstream both    { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
 _EOC_
 
+may_warn(qr/ is also that of upstream /);
 client_sections();
 add_block_preprocessor(sub { fill($_[0], $http) });
 

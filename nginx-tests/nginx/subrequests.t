@@ -7,16 +7,7 @@
 #   slice         every part of a file comes from the session's server; from the cache
 #   addition      before and after the body
 
-use Test::Nginx::Socket 'no_plan';
-
-use Caches;
-use Client;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(Caches);
 
 our $http = servers(<<'_EOC_') . <<'_EOC_';
 default_type text/html;
@@ -45,6 +36,7 @@ _EOC_
     upstream both   { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
 _EOC_
 
+may_warn(qr/ is also that of upstream /);
 client_sections();
 add_block_preprocessor(sub {
     my $block = shift;

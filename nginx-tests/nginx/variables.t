@@ -7,17 +7,7 @@
 #                           proxy_cookie_flags, proxy_bind, https, proxy_http_version 2
 #   memcached_pass          is bound as any other
 
-use Test::Nginx::Socket 'no_plan';
-
-use Certificates;
-use Client;
-use Resolver;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(Certificates Resolver);
 
 our $certificate = certificate();
 

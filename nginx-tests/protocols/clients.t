@@ -12,19 +12,10 @@
 # The server 127.0.0.1:1991 is played by the client, and may have one connection: a request that was not counted out
 # makes the next one fail.
 
-use Test::Nginx::Socket 'no_plan';
-
+use Sticky qw(Caches);
 use IO::Select;
 use Socket ();
 use Time::HiRes 'sleep';
-use Caches;
-use Client;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 
 our $http = servers(<<'_EOC_') . <<'_EOC_';
 location = /large { alias html/large.txt; }
@@ -278,6 +269,8 @@ for (['/t', $here], ['/only']) {
     equals(status($got) . set($got), '502', "$_->[0] nginx answers");
     is_free($server, $_->[0]);
 }
+--- may_warn
+is also that of upstream "one"
 
 
 

@@ -7,11 +7,7 @@
 #   http2_answer   and gets this,
 #   http2_cookie   and this cookie of ours, or none
 
-use strict;
-use warnings;
-
-use Protocols;
-use Test::Nginx::Socket 'no_plan';
+use Sticky qw(Protocols);
 
 protocol_sections();
 add_response_body_check(sub {
@@ -28,10 +24,6 @@ add_response_body_check(sub {
     is(join("\n", @ours), ($block->http2_cookie // '') =~ s/\n$//r, "$name - the cookie");
 });
 
-log_level('info');
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

@@ -8,17 +8,7 @@
 # The services are tests/clients/grpc.py on 127.0.0.1:1991 and 1992; grpc_pass in the other modes is in
 # hide/protocols.t and protocols/fastcgi-uwsgi-scgi-grpc.t.
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Multiplex;
-use Nginx;
-use Servers;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
+use Sticky qw(Multiplex Nginx);
 
 our $http = <<'_EOC_';
     upstream u       { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }

@@ -9,18 +9,11 @@
 #
 # The servers, on 127.0.0.1:1991 and 1992, are played by the client.
 
-use Test::Nginx::Socket 'no_plan';
-
+use Sticky;
 use Digest::SHA 'sha1_base64';
 use IO::Select;
 use Time::HiRes 'sleep';
-use Client;
-use Servers;
 
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 master_on();
 
 our $http = servers() . <<'_EOC_';

@@ -2,18 +2,12 @@
 # injected, nobody dies, memory stays. The headers come from a generator without chance, so that a
 # failure can be had again; "request N" of a failure is its argument.
 
-use Test::Nginx::Socket 'no_plan';
-
+use Sticky;
 use Digest::MD5 'md5_hex';
 use IO::Select;
 use IO::Socket::INET;
 use List::Util 'max';
-use Quiet;
 
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 master_on();
 log_level('warn');
 may_warn(qr/ is also that of upstream /);
@@ -26,7 +20,7 @@ our $patience = $valgrind ? 60 : 10;
 our $may_grow = 512;    # kB
 our $passes = $valgrind ? 2 : 6;
 
-our %port = (A => 1985, B => 1986, SETS => 1987);
+%port = (A => 1985, B => 1986, SETS => 1987);
 our @ids = map { md5_hex("127.0.0.1:$port{$_}") } sort keys %port;
 
 # Numbers that look like chance: a linear congruential generator, seeded for every request.

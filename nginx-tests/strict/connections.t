@@ -8,28 +8,13 @@
 #               each reason, each of these max_fails, and a zone or none
 #   keepalive   connections are kept
 
-use strict;
-use warnings;
-
-use Test::Nginx::Socket 'no_plan';
-
-use Certificates;
-use Client;
-use Counters;
-use Failures;
-use FaultyServers;
+use Sticky qw(Certificates Counters Failures FaultyServers Stories);
 use File::Temp 'tempdir';
 use IO::Socket::UNIX;
 use POSIX ();
-use Servers;
 use Socket qw(SOL_SOCKET SO_LINGER);
-use Stories;
 use Time::HiRes qw(sleep time);
 
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 master_on();
 worker_connections(4096);
 

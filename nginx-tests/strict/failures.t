@@ -6,21 +6,8 @@
 #   upstreams   a line for many upstreams: FAILURE, MAX and ZONE in it are each failure of which a server knows, each of
 #               these max_fails, and a zone or none
 
-use strict;
-use warnings;
+use Sticky qw(Counters Failures FaultyServers Stories);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Counters;
-use Failures;
-use FaultyServers;
-use Stories;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 master_on();
 worker_connections(4096);
 

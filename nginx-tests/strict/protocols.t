@@ -5,20 +5,9 @@
 # refuses connections, and NAME_both, in which two servers have one id. D is the server that refuses, N the one that never
 # answers.
 
-use strict;
-use warnings;
-
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
+use Sticky qw(Protocols);
 use IO::Socket::INET;
-use Protocols;
-use Servers;
 
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(1024);
 
 @port{qw(D N)} = (1999, 1996);

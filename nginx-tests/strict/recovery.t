@@ -4,21 +4,10 @@
 #
 # Stories.pm has the words. On port 1996, https leads to upstream "u".
 
-use strict;
-use warnings;
-
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use FaultyServers;
+use Sticky qw(FaultyServers Stories);
 use IO::Select;
-use Stories;
 use Time::HiRes 'sleep';
 
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 master_on();
 
 our $servers = FaultyServers->new(1986);

@@ -9,20 +9,8 @@
 #   sticky  what makes the sessions strict
 #   zone    the name of a zone
 
-use strict;
-use warnings;
+use Sticky qw(Failures Twins);
 
-use Test::Nginx::Socket 'no_plan';
-
-use Client;
-use Failures;
-use Servers;
-use Twins;
-
-repeat_each(1);
-no_shuffle();
-no_long_string();
-no_root_location();
 worker_connections(4096);
 
 our $servers = failing_servers(1985, 1986, 1987);
