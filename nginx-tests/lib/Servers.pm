@@ -36,7 +36,11 @@ sub id { my ($name) = @_; return md5_hex("127.0.0.1:$port{$name}") }
 sub expand {
     my ($text, $now) = @_;
     return [map { expand($_, $now) } @$text] if ref $text eq 'ARRAY';
-    return $text if ref $text || !defined $text;
+    return $text if !defined $text;
+    if (ref $text eq 'Regexp') {
+        my $pattern = expand("$text", $now);
+        return qr/$pattern/;
+    }
     $text =~ s/\bID_(\w+)\b/exists $port{$1} ? id($1) : "ID_$1"/ge;
     return $text if !defined $now;
     $text =~ s/\bNOW(?:([-+])(\d+))?\b/$now + ($1 ? "$1$2" : 0)/ge;
