@@ -34,6 +34,7 @@ _EOC_
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/) if !defined $block->no_error_log;
 });
 
+visit_lines(answer => "NAME\n");
 run_tests();
 
 __DATA__
@@ -43,14 +44,9 @@ __DATA__
     server 127.0.0.1:1998;
     server 127.0.0.1:1985;
     session_sticky;
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_D", "Cookie: route=ID_A"]
---- response_body eval
-["A\n", "A\n"]
---- response_headers eval
-["X-Upstream: 127.0.0.1:1998, 127.0.0.1:1985\nSet-Cookie: route=ID_A; Path=/", "X-Upstream: 127.0.0.1:1985\n!Set-Cookie"]
+--- visits
+route=ID_D -> A, X-Upstream "127.0.0.1:1998, 127.0.0.1:1985", sets "route=ID_A; Path=/"
+route=ID_A -> A, X-Upstream "127.0.0.1:1985", sets nothing
 
 
 
@@ -107,14 +103,9 @@ Set-Cookie:
     server 127.0.0.1:1998 max_fails=1 fail_timeout=10m;
     server 127.0.0.1:1985;
     session_sticky fallback=off;
---- request eval
-["GET /t", "GET /t"]
---- more_headers
-Cookie: route=ID_D
---- error_code eval
-[502, 502]
---- response_headers_like eval
-["X-Upstream: 127\\.0\\.0\\.1:1998(?:, u)?\nSet-Cookie:", "X-Upstream: (?!.*127).*\nSet-Cookie:"]
+--- visits
+route=ID_D -> 502, X-Upstream like "127\.0\.0\.1:1998(?:, u)?", sets nothing
+route=ID_D -> 502, X-Upstream like "(?!.*127).*", sets nothing
 
 
 
@@ -193,14 +184,10 @@ Set-Cookie:
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
     session_sticky fallback=off;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=nobody", "Cookie: route=ID_B", ""]
---- error_code eval
-[502, 200, 200]
---- response_headers_like eval
-["Set-Cookie:", "Set-Cookie:", "Set-Cookie: route=(?:ID_A|ID_B); Path=/"]
+--- visits
+route=nobody -> 502, sets nothing
+route=ID_B -> sets nothing
+-> sets like "route=(?:ID_A|ID_B); Path=/"
 
 
 
@@ -209,12 +196,9 @@ Set-Cookie:
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
     session_sticky fallback=off;
---- request eval
-["GET /t", "GET /t"]
---- response_body eval
-["A\n", "B\n"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+-> A, sets "route=ID_A; Path=/"
+-> B, sets "route=ID_B; Path=/"
 
 
 
@@ -306,14 +290,9 @@ Set-Cookie: route=ID_A; Path=/
     session_sticky;
 --- location
 proxy_read_timeout 300ms;
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=ID_H"]
---- error_code eval
-[504, 504]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+-> 504, sets nothing
+route=ID_H -> 504, sets nothing
 
 
 
@@ -322,14 +301,10 @@ proxy_read_timeout 300ms;
     server 127.0.0.1:1998 weight=1000 max_fails=0;
     server 127.0.0.1:1985;
     session_sticky;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers
-Cookie: route=ID_D
---- response_body eval
-["A\n", "A\n", "A\n"]
---- response_headers eval
-[("X-Upstream: 127.0.0.1:1998, 127.0.0.1:1985\nSet-Cookie: route=ID_A; Path=/") x 3]
+--- visits
+route=ID_D -> A, X-Upstream "127.0.0.1:1998, 127.0.0.1:1985", sets "route=ID_A; Path=/"
+route=ID_D -> A, X-Upstream "127.0.0.1:1998, 127.0.0.1:1985", sets "route=ID_A; Path=/"
+route=ID_D -> A, X-Upstream "127.0.0.1:1998, 127.0.0.1:1985", sets "route=ID_A; Path=/"
 
 
 
@@ -410,14 +385,9 @@ X-Upstream: 127.0.0.1:1997, 127.0.0.1:1998
     server 127.0.0.1:1998;
     server 127.0.0.1:1987 backup;
     session_sticky;
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_D", "Cookie: route=ID_C"]
---- response_body eval
-["C\n", "C\n"]
---- response_headers eval
-["X-Upstream: 127.0.0.1:1998, 127.0.0.1:1987\nSet-Cookie: route=ID_C; Path=/", "X-Upstream: 127.0.0.1:1987\n!Set-Cookie"]
+--- visits
+route=ID_D -> C, X-Upstream "127.0.0.1:1998, 127.0.0.1:1987", sets "route=ID_C; Path=/"
+route=ID_C -> C, X-Upstream "127.0.0.1:1987", sets nothing
 
 
 

@@ -29,6 +29,7 @@ _EOC_
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/);
 });
 
+visit_lines(path => '/', answer => "NAME\n");
 run_tests();
 
 __DATA__
@@ -38,19 +39,11 @@ __DATA__
     zone groups_given_back 64k;
     server D: id=d fail_timeout=60s;
     server P: id=p max_fails=0 max_conns=5 backup;
---- request eval
-["GET /1", "GET /2", "GET /3", "GET /4"]
---- more_headers eval
-["", "Cookie: route=p", "Cookie: route=p", ""]
---- response_headers eval
-[
-    "X-Upstream: 127.0.0.1:1998, 127.0.0.1:1987",
-    "X-Upstream: 127.0.0.1:1987, u",
-    "X-Upstream: 127.0.0.1:1987, u",
-    "X-Upstream: 127.0.0.1:1987, u",
-]
---- error_code eval
-[500, 502, 502, 502]
+--- visits
+/1 -> 500, X-Upstream "127.0.0.1:1998, 127.0.0.1:1987"
+/2 route=p -> 502, X-Upstream "127.0.0.1:1987, u"
+/3 route=p -> 502, X-Upstream "127.0.0.1:1987, u"
+/4 -> 502, X-Upstream "127.0.0.1:1987, u"
 
 
 

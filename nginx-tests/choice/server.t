@@ -60,6 +60,8 @@ _EOC_
 
 # Without a master nginx leaves without closing kept connections, which valgrind takes for leaks.
 master_on();
+
+visit_lines(answer => "NAME\n");
 run_tests();
 
 __DATA__
@@ -118,10 +120,13 @@ qr/\[(?:error|crit|alert|emerg)\]/
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 weight=2;
     session_sticky;
---- request eval
-[("GET /t") x 6]
---- response_body eval
-["B\n", "A\n", "B\n", "B\n", "A\n", "B\n"]
+--- visits
+-> B
+-> A
+-> B
+-> B
+-> A
+-> B
 
 
 
@@ -130,12 +135,10 @@ qr/\[(?:error|crit|alert|emerg)\]/
     server 127.0.0.1:1985 weight=1000;
     server 127.0.0.1:1986 weight=1;
     session_sticky;
---- request eval
-[("GET /t") x 3]
---- more_headers
-Cookie: route=ID_B
---- response_body eval
-["B\n", "B\n", "B\n"]
+--- visits
+route=ID_B -> B
+route=ID_B -> B
+route=ID_B -> B
 
 
 
@@ -145,14 +148,11 @@ Cookie: route=ID_B
     server 127.0.0.1:1986;
     server 127.0.0.1:1987 backup;
     session_sticky;
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_C", "", "", "Cookie: route=ID_C"]
---- response_body_like eval
-['\AC\n\z', '\A[AB]\n\z', '\A[AB]\n\z', '\AC\n\z']
---- response_headers_like eval
-["Set-Cookie:", "Set-Cookie: route=(?:ID_A|ID_B); Path=/", "Set-Cookie: route=(?:ID_A|ID_B); Path=/", "Set-Cookie:"]
+--- visits
+route=ID_C -> C, sets nothing
+-> [AB], sets like "route=(?:ID_A|ID_B); Path=/"
+-> [AB], sets like "route=(?:ID_A|ID_B); Path=/"
+route=ID_C -> C, sets nothing
 
 
 
@@ -162,12 +162,9 @@ Cookie: route=ID_B
     server 127.0.0.1:1985;
     server 127.0.0.1:1987 backup;
     session_sticky;
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_C", "Cookie: route=ID_A"]
---- response_body eval
-["C\n", "A\n"]
+--- visits
+route=ID_C -> C
+route=ID_A -> A
 
 
 
@@ -175,14 +172,9 @@ Cookie: route=ID_B
 --- upstream
     server 127.0.0.1:1985;
     session_sticky fallback=off;
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=ID_A"]
---- response_body eval
-["A\n", "A\n"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- visits
+-> A, sets "route=ID_A; Path=/"
+route=ID_A -> A, sets nothing
 
 
 
@@ -193,12 +185,9 @@ Cookie: route=ID_B
     session_sticky;
 --- config
 location / { set $to u; proxy_pass http://$to; }
---- request eval
-["GET /t", "GET /t"]
---- more_headers
-Cookie: route=ID_B
---- response_body eval
-["B\n", "B\n"]
+--- visits
+route=ID_B -> B
+route=ID_B -> B
 
 
 
@@ -207,14 +196,11 @@ Cookie: route=ID_B
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 max_conns=1;
     session_sticky;
---- request eval
-["GET /busy", "GET /t", "GET /busy", "GET /t"]
---- more_headers
-Cookie: route=ID_B
---- response_body eval
-["A\n", "B\n", "A\n", "B\n"]
---- response_headers eval
-["X-Via: B\nSet-Cookie: route=ID_A; Path=/", "!Set-Cookie", "X-Via: B\nSet-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- visits
+/busy route=ID_B -> A, X-Via "B", sets "route=ID_A; Path=/"
+route=ID_B -> B, sets nothing
+/busy route=ID_B -> A, X-Via "B", sets "route=ID_A; Path=/"
+route=ID_B -> B, sets nothing
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
@@ -225,14 +211,10 @@ qr/\[(?:error|crit|alert|emerg)\]/
     server 127.0.0.1:1985;
     server 127.0.0.1:1998 max_fails=1 fail_timeout=10m;
     session_sticky;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers
-Cookie: route=ID_D
---- response_body eval
-["A\n", "A\n", "A\n"]
---- response_headers eval
-["X-Upstream: 127.0.0.1:1998, 127.0.0.1:1985", "X-Upstream: 127.0.0.1:1985", "X-Upstream: 127.0.0.1:1985"]
+--- visits
+route=ID_D -> A, X-Upstream "127.0.0.1:1998, 127.0.0.1:1985"
+route=ID_D -> A, X-Upstream "127.0.0.1:1985"
+route=ID_D -> A, X-Upstream "127.0.0.1:1985"
 --- no_error_log eval
 qr/\[(?:crit|alert|emerg)\]/
 
@@ -248,14 +230,12 @@ qr/\[(?:crit|alert|emerg)\]/
 proxy_http_version 1.1;
 proxy_set_header Connection "";
 location / { proxy_pass http://u; }
---- request eval
-[("GET /count") x 5]
---- more_headers eval
-[map { "Cookie: route=ID_$_" } qw(B A B A B)]
---- response_body eval
-["B 1\n", "A 1\n", "B 2\n", "A 2\n", "B 3\n"]
---- response_headers eval
-[("!Set-Cookie") x 5]
+--- visits
+/count route=ID_B -> says "B 1\n", sets nothing
+/count route=ID_A -> says "A 1\n", sets nothing
+/count route=ID_B -> says "B 2\n", sets nothing
+/count route=ID_A -> says "A 2\n", sets nothing
+/count route=ID_B -> says "B 3\n", sets nothing
 
 
 
@@ -269,11 +249,9 @@ location / { proxy_pass http://u; }
 proxy_http_version 1.1;
 proxy_set_header Connection "";
 location / { proxy_pass http://u; }
---- request eval
-[("GET /count") x 5]
---- more_headers eval
-[map { "Cookie: route=ID_$_" } qw(B A B A B)]
---- response_body eval
-["B 1\n", "A 1\n", "B 2\n", "A 2\n", "B 3\n"]
---- response_headers eval
-[("!Set-Cookie") x 5]
+--- visits
+/count route=ID_B -> says "B 1\n", sets nothing
+/count route=ID_A -> says "A 1\n", sets nothing
+/count route=ID_B -> says "B 2\n", sets nothing
+/count route=ID_A -> says "A 2\n", sets nothing
+/count route=ID_B -> says "B 3\n", sets nothing

@@ -17,6 +17,7 @@ add_block_preprocessor(sub {
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
 });
 
+visit_lines(path => '/', answer => "NAME sees [SEEN]\n", nothing => "NAME sees none\n");
 run_tests();
 
 __DATA__
@@ -43,12 +44,10 @@ __DATA__
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
         }
---- request eval
-["GET /", "GET /", "GET /"]
---- response_body eval
-["A sees none\n", "A sees none\n", "A sees none\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+-> A, sees nothing, sets nothing
+-> A, sees nothing, sets nothing
+-> A, sees nothing, sets nothing
 
 
 
@@ -63,15 +62,10 @@ upstream backend {
     location / {
         proxy_pass http://backend;
     }
---- request eval
-["GET /", "GET /", "GET /"]
---- more_headers eval
-["", "Cookie: srv_id=ID_B", "Cookie: srv_id=ID_B"]
---- response_headers_like eval
-["Set-Cookie: srv_id=ID_A; expires=\\w{3}, \\d\\d-\\w{3}-\\d\\d [\\d:]+ GMT; max-age=3600; domain=3evip\\.cn; path=/",
- "Set-Cookie: srv_id=ID_B; expires=.*", "Set-Cookie: srv_id=ID_B; expires=.*"]
---- response_body_like eval
-["^A", "^B", "^B"]
+--- visits
+-> A, sets like "srv_id=ID_A; expires=\w{3}, \d\d-\w{3}-\d\d [\d:]+ GMT; max-age=3600; domain=3evip\.cn; path=/"
+srv_id=ID_B -> B, sets like "srv_id=ID_B; expires=.*"
+srv_id=ID_B -> B, sets like "srv_id=ID_B; expires=.*"
 --- no_error_log
 [warn]
 [error]
@@ -91,15 +85,11 @@ upstream tomcat {
     location / {
         proxy_pass http://tomcat;
     }
---- request eval
-["GET /", "GET /", "GET /", "GET /"]
---- more_headers eval
-["", "Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_A"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "Set-Cookie: route=ID_B; Path=/",
- "Set-Cookie: route=ID_A; Path=/"]
---- response_body_like eval
-["^A", "^B", "^B", "^A"]
+--- visits
+-> A, sets "route=ID_A; Path=/"
+route=ID_B -> B, sets "route=ID_B; Path=/"
+route=ID_B -> B, sets "route=ID_B; Path=/"
+route=ID_A -> A, sets "route=ID_A; Path=/"
 --- no_error_log
 [warn]
 [error]
@@ -120,14 +110,11 @@ upstream foo {
     location / {
         proxy_pass http://foo;
     }
---- request eval
-["GET /", "GET /", "GET /", "GET /"]
---- more_headers eval
-["", "", "Cookie: route=ID_B", "Cookie: route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^A", "^B", "^B sees \\[route=", "^B"]
+--- visits
+-> A, sets "route=ID_A; Path=/"
+-> B, sets "route=ID_B; Path=/"
+route=ID_B -> says like "^B sees \[route=", sets nothing
+route=ID_B -> B, sets nothing
 --- no_error_log
 [warn]
 [error]
@@ -147,12 +134,9 @@ upstream foo {
     location / {
         proxy_pass http://foo;
     }
---- request eval
-["GET /", "GET /"]
---- more_headers eval
-["", "Cookie: route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- visits
+-> sets "route=ID_A; Path=/"
+route=ID_B -> sets nothing
 --- no_error_log
 [warn]
 [error]
@@ -176,14 +160,10 @@ upstream test {
         session_sticky_hide_cookie upstream=test;
         proxy_pass http://test;
     }
---- request eval
-["GET /", "GET /", "GET /"]
---- more_headers eval
-["", "Cookie: uid=ID_A", "Cookie: a=b; uid=ID_A; c=d"]
---- response_headers eval
-["Set-Cookie: uid=ID_A; Domain=www.xxx.com; Path=/", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["A sees none\n", "A sees none\n", "A sees [a=b; c=d]\n"]
+--- visits
+-> A, sees nothing, sets "uid=ID_A; Domain=www.xxx.com; Path=/"
+uid=ID_A -> A, sees nothing, sets nothing
+a=b; uid=ID_A; c=d -> A, sees "a=b; c=d", sets nothing
 --- no_error_log
 [error]
 [alert]
@@ -247,14 +227,9 @@ upstream foo {
         session_sticky_hide_cookie upstream=foo;
         proxy_pass http://foo;
     }
---- request eval
-["GET /sets", "GET /sets"]
---- more_headers eval
-["", "Cookie: test=SRV~abc"]
---- response_headers eval
-["Set-Cookie: test=SRV~abc", "Set-Cookie: test=SRV~abc"]
---- response_body eval
-["A sees none\n", "A sees [test=abc]\n"]
+--- visits
+/sets -> A, sees nothing, sets "test=SRV~abc"
+/sets test=SRV~abc -> A, sees "test=abc", sets "test=SRV~abc"
 
 
 
@@ -373,11 +348,6 @@ upstream backend {
     location / {
         proxy_pass http://backend;
     }
---- request eval
-["GET /sets", "GET /"]
---- more_headers eval
-["", "Cookie: test=ID_B"]
---- response_headers eval
-["Set-Cookie: test=ID_A", "!Set-Cookie"]
---- response_body_like eval
-["^A", "^B"]
+--- visits
+/sets -> A, sets "test=ID_A"
+test=ID_B -> B, sets nothing

@@ -39,6 +39,7 @@ add_block_preprocessor(sub {
     $block->set_value('request', 'GET /t/') if !defined $block->request && !defined $block->client;
 });
 
+visit_lines(path => '/t/', answer => "NAME sees [SEEN]\n", nothing => "NAME sees none\n");
 run_tests();
 
 __DATA__
@@ -113,13 +114,11 @@ Cookie: route=ID_B
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=2 fail_timeout=60s;
 session_sticky;
---- request eval
-["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: route=ID_DEAD
---- response_headers eval
-["X-Tried: 127.0.0.1:1999, 127.0.0.1:1985", "X-Tried: 127.0.0.1:1999, 127.0.0.1:1985",
- "X-Tried: 127.0.0.1:1985", "X-Tried: 127.0.0.1:1985"]
+--- visits
+route=ID_DEAD -> X-Tried "127.0.0.1:1999, 127.0.0.1:1985"
+route=ID_DEAD -> X-Tried "127.0.0.1:1999, 127.0.0.1:1985"
+route=ID_DEAD -> X-Tried "127.0.0.1:1985"
+route=ID_DEAD -> X-Tried "127.0.0.1:1985"
 
 
 
@@ -129,12 +128,11 @@ zone z 64k;
 server 127.0.0.1:1985 max_conns=1;
 server 127.0.0.1:1986 max_conns=1;
 session_sticky;
---- request eval
-["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["Cookie: route=ID_A", "Cookie: route=ID_B", "", ""]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+route=ID_A -> sets nothing
+route=ID_B -> sets nothing
+-> sets "route=ID_A; Path=/"
+-> sets "route=ID_B; Path=/"
 
 
 
@@ -142,12 +140,10 @@ session_sticky;
 --- sticky: option=indirect
 --- config
 location /t/ { session_sticky_hide_cookie upstream=u; proxy_pass http://u/; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
---- request eval
-["GET /t/cacheable", "GET /t/cacheable", "GET /t/cacheable"]
---- more_headers eval
-["", "", "Cookie: route=ID_A"]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: HIT\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie"]
+--- visits
+/t/cacheable -> X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/cacheable -> X-Cache "HIT", sets nothing
+/t/cacheable route=ID_A -> X-Cache "HIT", sets nothing
 
 
 
@@ -191,14 +187,10 @@ for my $them (['bound requests', \@bound, 1], ['first visitors', \@visitors, 0])
 server 127.0.0.1:1985;
 server 127.0.0.1:1986 backup;
 session_sticky;
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=ID_B", ""]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
---- response_body_like eval
-["^A", "^B", "^A"]
+--- visits
+-> A, sets "route=ID_A; Path=/"
+route=ID_B -> B, sets nothing
+-> A, sets "route=ID_A; Path=/"
 
 
 
@@ -245,38 +237,25 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/; Max-Age=120; Expires=DATE+120
 
 === no cookie on any status >= 400 | any status of a server that answered
 --- sticky:
---- request eval
-["GET /t/404", "GET /t/500"]
---- error_code eval
-[404, 500]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+/t/404 -> 404, sets "route=ID_A; Path=/"
+/t/500 -> 500, sets "route=ID_B; Path=/"
 
 
 
 === option=indirect without the hide directive: no cookie is ever set | it is, and it is hidden
 --- sticky: option=indirect
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
---- response_body eval
-["A sees none\n", "B sees none\n"]
+--- visits
+-> A, sees nothing, sets "route=ID_A; Path=/"
+route=ID_B -> B, sees nothing, sets nothing
 
 
 
 === mode=prefix without the hide directive: no cookie is ever set | it is, and its ID~ is hidden
 --- sticky: cookie=test mode=prefix
---- request eval
-["GET /t/sets", "GET /t/"]
---- more_headers eval
-["", "Cookie: test=ID_B~abc"]
---- response_headers eval
-["Set-Cookie: latest=42, mytest=abc, test=ID_A~abc; Path=/app", "!Set-Cookie"]
---- response_body eval
-["A sees none\n", "B sees [test=abc]\n"]
+--- visits
+/t/sets -> A, sees nothing, sets "latest=42, mytest=abc, test=ID_A~abc; Path=/app"
+test=ID_B~abc -> B, sees "test=abc", sets nothing
 
 
 
@@ -293,12 +272,9 @@ GET /t/sets
 
 === indirect: xroute=v reaches the backend as x | exact name
 --- sticky: option=indirect
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["Cookie: xroute=v", "Cookie: xroute=v; route=ID_B"]
---- response_body eval
-["A sees [xroute=v]\n", "B sees [xroute=v]\n"]
+--- visits
+xroute=v -> A, sees "xroute=v"
+xroute=v; route=ID_B -> B, sees "xroute=v"
 
 
 
@@ -341,12 +317,11 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=0;
 session_sticky;
---- request eval
-["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: route=ID_DEAD
---- response_headers eval
-[("X-Tried: 127.0.0.1:1999, 127.0.0.1:1985") x 4]
+--- visits
+route=ID_DEAD -> X-Tried "127.0.0.1:1999, 127.0.0.1:1985"
+route=ID_DEAD -> X-Tried "127.0.0.1:1999, 127.0.0.1:1985"
+route=ID_DEAD -> X-Tried "127.0.0.1:1999, 127.0.0.1:1985"
+route=ID_DEAD -> X-Tried "127.0.0.1:1999, 127.0.0.1:1985"
 
 
 
@@ -370,25 +345,20 @@ X-Tried: 127\.0\.0\.1:1999(?:, u)?
     session_sticky_hide_cookie upstream=u;
     location /t/ { try_files /nowhere @backend; }
     location @backend { proxy_pass http://u; }
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: a=b; route=ID_B
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-[("B sees [a=b]\n") x 3]
+--- visits
+a=b; route=ID_B -> B, sees "a=b", sets nothing
+a=b; route=ID_B -> B, sees "a=b", sets nothing
+a=b; route=ID_B -> B, sees "a=b", sets nothing
 
 
 
 === stripping leaves "a=b;  c=d", or an empty header | a clean header, or none
 --- sticky: option=indirect
---- request eval
-["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B", "Cookie: route=ID_B; c=d", "Cookie: a=b; route=ID_B"]
---- response_body eval
-["B sees [a=b; c=d]\n", "B sees none\n", "B sees [c=d]\n", "B sees [a=b]\n"]
+--- visits
+a=b; route=ID_B; c=d -> B, sees "a=b; c=d"
+route=ID_B -> B, sees nothing
+route=ID_B; c=d -> B, sees "c=d"
+a=b; route=ID_B -> B, sees "a=b"
 
 
 
@@ -441,12 +411,9 @@ Set-Cookie: route=ID_B\|STAMP\|NOW+86000; Path=/
 
 === kept on purpose: stamps further ahead count as absent
 --- sticky: maxidle=30 maxlife=60
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["Cookie: route=ID_B|NOW+87000|NOW-10", "Cookie: route=ID_A|NOW-10|NOW+87000"]
---- response_headers_like eval
-["Set-Cookie: route=ID_A\\|STAMP\\|STAMP; Path=/", "Set-Cookie: route=ID_B\\|STAMP\\|STAMP; Path=/"]
+--- visits
+route=ID_B|NOW+87000|NOW-10 -> sets like "route=ID_A\|STAMP\|STAMP; Path=/"
+route=ID_A|NOW-10|NOW+87000 -> sets like "route=ID_B\|STAMP\|STAMP; Path=/"
 
 
 

@@ -40,6 +40,7 @@ add_block_preprocessor(sub {
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
 });
 
+visit_lines(path => '/t/', answer => "NAME\n");
 run_tests();
 
 __DATA__
@@ -84,10 +85,9 @@ upstream said { server 127.0.0.1:1985; session_sticky hash=md5; }
 --- upstream
 server 127.0.0.1:1985;
 session_sticky;
---- request eval
-["GET /t/", "GET /said/"]
---- response_headers eval
-["Set-Cookie: route=MD5(127.0.0.1:1985); Path=/", "Set-Cookie: route=MD5(127.0.0.1:1985); Path=/"]
+--- visits
+-> sets "route=MD5(127.0.0.1:1985); Path=/"
+/said/ -> sets "route=MD5(127.0.0.1:1985); Path=/"
 
 
 
@@ -97,14 +97,9 @@ server { listen unix:$TEST_NGINX_HTML_DIR/a.sock; location / { return 200 "unix\
 --- upstream
 server unix:$TEST_NGINX_HTML_DIR/a.sock;
 session_sticky;
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=MD5(unix:\$TEST_NGINX_HTML_DIR/a.sock)"]
---- response_headers eval
-["Set-Cookie: route=MD5(unix:\$TEST_NGINX_HTML_DIR/a.sock); Path=/", "!Set-Cookie"]
---- response_body eval
-["unix\n", "unix\n"]
+--- visits
+-> says "unix\n", sets "route=MD5(unix:$TEST_NGINX_HTML_DIR/a.sock); Path=/"
+route=MD5(unix:$TEST_NGINX_HTML_DIR/a.sock) -> says "unix\n", sets nothing
 
 
 
@@ -112,12 +107,9 @@ session_sticky;
 --- upstream
 server [::1]:1985;
 session_sticky;
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=MD5([::1]:1985)"]
---- response_headers eval
-["Set-Cookie: route=MD5([::1]:1985); Path=/", "!Set-Cookie"]
+--- visits
+-> sets "route=MD5([::1]:1985); Path=/"
+route=MD5([::1]:1985) -> sets nothing
 --- skip_eval: 7: !$main::has_ipv6
 
 
@@ -181,10 +173,9 @@ upstream v { server 127.0.0.1:1999; server 127.0.0.1:1985 backup; session_sticky
 --- upstream
 server 127.0.0.1:1985;
 session_sticky;
---- request eval
-["GET /t/", "GET /v/"]
---- response_headers eval
-["Set-Cookie: route=MD5(127.0.0.1:1985); Path=/", "Set-Cookie: route=MD5(127.0.0.1:1985); Path=/"]
+--- visits
+-> sets "route=MD5(127.0.0.1:1985); Path=/"
+/v/ -> sets "route=MD5(127.0.0.1:1985); Path=/"
 --- may_warn
 is also that of upstream
 
@@ -195,14 +186,10 @@ is also that of upstream
 server 127.0.0.1:1985 id=east;
 server 127.0.0.1:1986 id=west-2.example_net;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["", "", "Cookie: route=west-2.example_net"]
---- response_headers eval
-["Set-Cookie: route=east; Path=/", "Set-Cookie: route=west-2.example_net; Path=/", "!Set-Cookie"]
---- response_body eval
-["A\n", "B\n", "B\n"]
+--- visits
+-> A, sets "route=east; Path=/"
+-> B, sets "route=west-2.example_net; Path=/"
+route=west-2.example_net -> B, sets nothing
 
 
 
@@ -211,14 +198,10 @@ session_sticky hash=plain;
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=127.0.0.1:1986", "Cookie: route=127.0.0.1:1986"]
---- response_headers eval
-["Set-Cookie: route=127.0.0.1:1985; Path=/", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["A\n", "B\n", "B\n"]
+--- visits
+-> A, sets "route=127.0.0.1:1985; Path=/"
+route=127.0.0.1:1986 -> B, sets nothing
+route=127.0.0.1:1986 -> B, sets nothing
 
 
 
@@ -227,10 +210,9 @@ session_sticky hash=plain;
 server 127.0.0.1:1985;
 server 127.0.0.1:1986 id=west;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/"]
---- response_headers eval
-["Set-Cookie: route=127.0.0.1:1985; Path=/", "Set-Cookie: route=west; Path=/"]
+--- visits
+-> sets "route=127.0.0.1:1985; Path=/"
+-> sets "route=west; Path=/"
 
 
 
@@ -267,14 +249,11 @@ A
 server 127.0.0.1:1985 id=web;
 server 127.0.0.1:1986 id=web2;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["Cookie: route=web2", "Cookie: route=web", "Cookie: route=we", "Cookie: route=WEB2"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=web; Path=/", "Set-Cookie: route=web2; Path=/"]
---- response_body eval
-["B\n", "A\n", "A\n", "B\n"]
+--- visits
+route=web2 -> B, sets nothing
+route=web -> A, sets nothing
+route=we -> A, sets "route=web; Path=/"
+route=WEB2 -> B, sets "route=web2; Path=/"
 
 
 
@@ -284,12 +263,9 @@ server { listen unix:$TEST_NGINX_HTML_DIR/a.sock; location / { return 200 "unix\
 --- upstream
 server unix:$TEST_NGINX_HTML_DIR/a.sock;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=unix:\$TEST_NGINX_HTML_DIR/a.sock"]
---- response_headers eval
-["Set-Cookie: route=unix:\$TEST_NGINX_HTML_DIR/a.sock; Path=/", "!Set-Cookie"]
+--- visits
+-> sets "route=unix:$TEST_NGINX_HTML_DIR/a.sock; Path=/"
+route=unix:$TEST_NGINX_HTML_DIR/a.sock -> sets nothing
 
 
 
@@ -299,14 +275,10 @@ zone z 64k;
 server 127.0.0.1:1985 weight=2 id=east max_fails=3 fail_timeout=5s;
 server 127.0.0.1:1986 id=west max_conns=10 backup;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["", "", "Cookie: route=west"]
---- response_headers eval
-["Set-Cookie: route=east; Path=/", "Set-Cookie: route=east; Path=/", "!Set-Cookie"]
---- response_body eval
-["A\n", "A\n", "B\n"]
+--- visits
+-> A, sets "route=east; Path=/"
+-> A, sets "route=east; Path=/"
+route=west -> B, sets nothing
 
 
 
@@ -314,14 +286,11 @@ session_sticky hash=plain;
 --- upstream
 server localhost:1985 id=web;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["", "", "", "Cookie: route=web"]
---- response_headers eval
-["Set-Cookie: route=web; Path=/", "Set-Cookie: route=web; Path=/", "Set-Cookie: route=web; Path=/", "!Set-Cookie"]
---- response_body eval
-["A\n", "A\n", "A\n", "A\n"]
+--- visits
+-> A, sets "route=web; Path=/"
+-> A, sets "route=web; Path=/"
+-> A, sets "route=web; Path=/"
+route=web -> A, sets nothing
 --- may_warn
 2 addresses, which share the id
 
@@ -333,14 +302,10 @@ server 127.0.0.1:1999 id=other;
 server 127.0.0.1:1985 id=web;
 server 127.0.0.1:1986 id=web;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: route=web
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["A\n", "A\n", "A\n"]
+--- visits
+route=web -> A, sets nothing
+route=web -> A, sets nothing
+route=web -> A, sets nothing
 
 
 
@@ -350,14 +315,10 @@ server 127.0.0.1:1985 id=web down;
 server 127.0.0.1:1986 id=web;
 server 127.0.0.1:1999 id=other;
 session_sticky hash=plain fallback=off;
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: route=web
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["B\n", "B\n", "B\n"]
+--- visits
+route=web -> B, sets nothing
+route=web -> B, sets nothing
+route=web -> B, sets nothing
 
 
 
@@ -384,12 +345,9 @@ B
 server 127.0.0.1:1985 route=east;
 server 127.0.0.1:1986 route=west;
 session_sticky hash=plain;
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=west"]
---- response_headers eval
-["Set-Cookie: route=east; Path=/", "!Set-Cookie"]
+--- visits
+-> sets "route=east; Path=/"
+route=west -> sets nothing
 --- skip_nginx: 7: < 1.29.6
 
 
@@ -414,12 +372,8 @@ upstream own { server 127.0.0.1:1985; server 127.0.0.1:1986; sticky cookie route
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
 session_sticky;
---- request eval
-["GET /own/", "GET /own/", "GET /t/"]
---- more_headers eval
-["", "Cookie: route=MD5(127.0.0.1:1986)", "Cookie: route=MD5(127.0.0.1:1986)"]
---- raw_response_headers_like eval
-["Set-Cookie: route=MD5(127.0.0.1:1985)\\b", "", ""]
---- response_body eval
-["A\n", "B\n", "B\n"]
+--- visits
+/own/ -> A, header like "Set-Cookie: route=MD5(127.0.0.1:1985)\b"
+/own/ route=MD5(127.0.0.1:1986) -> B, header like ""
+route=MD5(127.0.0.1:1986) -> B, header like ""
 --- skip_nginx: 10: < 1.29.6

@@ -67,20 +67,16 @@ _EOC_
     $block->set_value($_ => timed($block->$_)) for grep { defined $block->$_ } @sections;
 });
 
+visit_lines(answer => "NAME\n");
 run_tests();
 
 __DATA__
 
 === a valid cookie: its server, and nothing to set
 --- sticky
---- request eval
-["GET /t", "GET /t"]
---- more_headers
-Cookie: route=ID_B
---- response_body eval
-["B\n", "B\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+route=ID_B -> B, sets nothing
+route=ID_B -> B, sets nothing
 
 
 
@@ -128,14 +124,9 @@ Set-Cookie: route=ID_A; Path=/
 
 === a pair whose name begins with the cookie's name does not bind, and hides none behind it
 --- sticky
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route2=ID_B", "Cookie: route2=ID_A; route.x=ID_A; route=ID_B"]
---- response_body eval
-["A\n", "B\n"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- visits
+route2=ID_B -> A, sets "route=ID_A; Path=/"
+route2=ID_A; route.x=ID_A; route=ID_B -> B, sets nothing
 
 
 
@@ -152,25 +143,18 @@ Set-Cookie: route=ID_A; Path=/
 
 === the name is case-sensitive
 --- sticky
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: Route=ID_B", "Cookie: ROUTE=ID_A; route=ID_B"]
---- response_body eval
-["A\n", "B\n"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- visits
+Route=ID_B -> A, sets "route=ID_A; Path=/"
+ROUTE=ID_A; route=ID_B -> B, sets nothing
 
 
 
 === the pair is found in every place of the header
 --- sticky
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B; a=b; c=d", "Cookie: a=b; route=ID_B; c=d", "Cookie: a=b; c=d; route=ID_B"]
---- response_body eval
-["B\n", "B\n", "B\n"]
+--- visits
+route=ID_B; a=b; c=d -> B
+a=b; route=ID_B; c=d -> B
+a=b; c=d; route=ID_B -> B
 
 
 
@@ -213,14 +197,9 @@ B
 
 === the value may stand in double quotes
 --- sticky
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-['Cookie: a=b; route="ID_B"; c=d', 'Cookie: route = "ID_B"']
---- response_body eval
-["B\n", "B\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+a=b; route="ID_B"; c=d -> B, sets nothing
+route = "ID_B" -> B, sets nothing
 
 
 
@@ -237,14 +216,11 @@ B
 
 === of several with the name the first valid one wins, wherever it stands
 --- sticky
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=nobody; route=ID_B", "Cookie: route=; route=ID_B; route=ID_A", "Cookie: route=ID_B; route=ID_A", "Cookie: route=nobody\nCookie: a=b; route=ID_B"]
---- response_body eval
-["B\n", "B\n", "B\n", "B\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+route=nobody; route=ID_B -> B, sets nothing
+route=; route=ID_B; route=ID_A -> B, sets nothing
+route=ID_B; route=ID_A -> B, sets nothing
+route=nobody | a=b; route=ID_B -> B, sets nothing
 
 
 
@@ -284,13 +260,12 @@ qr/\[(?:crit|alert|emerg)\]/
 
 === an id is compared whole, and as it is written
 --- sticky: fallback=off
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-my $id = main::expand("ID_B");
-[map { "Cookie: route=$_" } $id, uc $id, "${id}0", substr($id, 0, 31), "0$id"]
---- error_code eval
-[200, 502, 502, 502, 502]
+--- visits
+route=ID_B -> 200
+route=4E947FB2EF33A3FB88D9D54B5DB04E3C -> 502
+route=4e947fb2ef33a3fb88d9d54b5db04e3c0 -> 502
+route=4e947fb2ef33a3fb88d9d54b5db04e3 -> 502
+route=04e947fb2ef33a3fb88d9d54b5db04e3c -> 502
 --- no_error_log eval
 qr/\[(?:crit|alert|emerg)\]/
 
@@ -298,14 +273,19 @@ qr/\[(?:crit|alert|emerg)\]/
 
 === a malformed value is never a session, and never harms: the client is bound anew
 --- sticky: maxidle=100 maxlife=200
---- request eval
-[("GET /t") x 12]
---- more_headers eval
-[map { "Cookie: a=b; $_; c=d" }
-    'route', 'route=', 'route=""', 'route=|', 'route=||', 'route=|||', 'route=|NOW|NOW', 'route=nobody|x|y', 'route=nobody|NOW|NOW|NOW',
-    'route=nobody|-1|-1', 'route=nobody|99999999999999999999|1', 'route="nobody|NOW']
---- response_headers_like eval
-[("Set-Cookie: route=(?:ID_A|ID_B)\\|STAMP\\|STAMP; Path=/") x 12]
+--- visits
+a=b; route; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=""; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=|; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=||; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=|||; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=|NOW|NOW; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=nobody|x|y; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=nobody|NOW|NOW|NOW; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=nobody|-1|-1; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route=nobody|99999999999999999999|1; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
+a=b; route="nobody|NOW; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
 
 
 
@@ -549,12 +529,9 @@ Set-Cookie: route=ID_B\|STAMP\|STAMP; Path=/
 
 === an id with stamps is understood where there are no limits, however old they are
 --- sticky
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B|1|1", "Cookie: route=ID_B|NOW+99999|NOW"]
---- response_body eval
-["B\n", "B\n"]
+--- visits
+route=ID_B|1|1 -> B
+route=ID_B|NOW+99999|NOW -> B
 
 
 
@@ -571,24 +548,18 @@ Set-Cookie: route=127\.0\.0\.1:1986\|STAMP\|NOW-9; Path=/
 
 === mode=prefix: the id before the first ~
 --- sticky: mode=prefix fallback=off
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B~value", "Cookie: route=ID_B~a~b|c", "Cookie: route=ID_B~", "Cookie: myroute=ID_A~x; route=ID_B~y"]
---- response_body eval
-["B\n", "B\n", "B\n", "B\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+route=ID_B~value -> B, sets nothing
+route=ID_B~a~b|c -> B, sets nothing
+route=ID_B~ -> B, sets nothing
+myroute=ID_A~x; route=ID_B~y -> B, sets nothing
 
 
 
 === mode=rewrite: the whole value is the id
 --- sticky: mode=rewrite fallback=off
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_B~value"]
---- error_code eval
-[200, 502]
+--- visits
+route=ID_B -> 200
+route=ID_B~value -> 502
 --- no_error_log eval
 qr/\[(?:crit|alert|emerg)\]/

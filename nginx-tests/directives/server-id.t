@@ -20,6 +20,7 @@ add_block_preprocessor(sub {
     $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
 });
 
+visit_lines(answer => "NAME\n");
 run_tests();
 
 __DATA__
@@ -29,14 +30,10 @@ __DATA__
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 id=s2;
     session_sticky hash=plain;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=s2", "Cookie: route=s1"]
---- response_body eval
-["A\n", "B\n", "A\n"]
---- response_headers eval
-["Set-Cookie: route=s1; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+-> A, sets "route=s1; Path=/"
+route=s2 -> B, sets nothing
+route=s1 -> A, sets nothing
 
 
 
@@ -45,14 +42,9 @@ __DATA__
     session_sticky hash=plain;
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 id=s2;
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=s2"]
---- response_body eval
-["A\n", "B\n"]
---- response_headers eval
-["Set-Cookie: route=s1; Path=/", "!Set-Cookie"]
+--- visits
+-> A, sets "route=s1; Path=/"
+route=s2 -> B, sets nothing
 
 
 
@@ -61,12 +53,11 @@ __DATA__
     server 127.0.0.1:1985 id=alpha;
     server 127.0.0.1:1986 id=beta;
     session_sticky hash=plain fallback=off;
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=beta", "Cookie: route=Beta", "Cookie: route=bet", "Cookie: route=betas"]
---- error_code eval
-[200, 502, 502, 502]
+--- visits
+route=beta -> 200
+route=Beta -> 502
+route=bet -> 502
+route=betas -> 502
 --- no_error_log eval
 qr/\[(?:crit|alert|emerg)\]/
 
@@ -78,12 +69,11 @@ qr/\[(?:crit|alert|emerg)\]/
     server 127.0.0.1:1986 weight=3 id=s2 max_conns=9;
     server 127.0.0.1:1987 max_fails=0 backup id=s3;
     session_sticky hash=plain;
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=s1", "Cookie: route=s2", "Cookie: route=s3", "Cookie: route=s2"]
---- response_body eval
-["A\n", "B\n", "C\n", "B\n"]
+--- visits
+route=s1 -> A
+route=s2 -> B
+route=s3 -> C
+route=s2 -> B
 
 
 
@@ -92,12 +82,11 @@ qr/\[(?:crit|alert|emerg)\]/
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 id=s2 weight=3;
     session_sticky hash=plain;
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- response_body eval
-["B\n", "A\n", "B\n", "B\n"]
---- response_headers eval
-["Set-Cookie: route=s2; Path=/", "Set-Cookie: route=s1; Path=/", "Set-Cookie: route=s2; Path=/", "Set-Cookie: route=s2; Path=/"]
+--- visits
+-> B, sets "route=s2; Path=/"
+-> A, sets "route=s1; Path=/"
+-> B, sets "route=s2; Path=/"
+-> B, sets "route=s2; Path=/"
 
 
 
@@ -106,14 +95,10 @@ qr/\[(?:crit|alert|emerg)\]/
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 id=s2 backup;
     session_sticky hash=plain;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "", "Cookie: route=s2"]
---- response_body eval
-["A\n", "A\n", "B\n"]
---- response_headers eval
-["Set-Cookie: route=s1; Path=/", "Set-Cookie: route=s1; Path=/", "!Set-Cookie"]
+--- visits
+-> A, sets "route=s1; Path=/"
+-> A, sets "route=s1; Path=/"
+route=s2 -> B, sets nothing
 
 
 
@@ -139,14 +124,10 @@ qr/\[(?:error|crit|alert|emerg)\]/
     server 127.0.0.1:1986 id=y;
     server 127.0.0.1:1987 id=y;
     session_sticky hash=plain;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers
-Cookie: route=y
---- response_body eval
-["B\n", "B\n", "B\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+route=y -> B, sets nothing
+route=y -> B, sets nothing
+route=y -> B, sets nothing
 
 
 
@@ -156,14 +137,9 @@ Cookie: route=y
     server 127.0.0.1:1986 id=y down;
     server 127.0.0.1:1987 id=y;
     session_sticky hash=plain fallback=off;
---- request eval
-["GET /t", "GET /t"]
---- more_headers
-Cookie: route=y
---- response_body eval
-["C\n", "C\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+route=y -> C, sets nothing
+route=y -> C, sets nothing
 
 
 
@@ -188,12 +164,9 @@ server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; 
 --- upstream
     server localhost:1988 id=both;
     session_sticky hash=plain;
---- request eval
-["GET /t", "GET /t"]
---- response_body_like eval
-["^(127.0.0.1|::1)\$", "^(127.0.0.1|::1)\$"]
---- response_headers eval
-["Set-Cookie: route=both; Path=/", "Set-Cookie: route=both; Path=/"]
+--- visits
+-> says like "^(127.0.0.1|::1)$", sets "route=both; Path=/"
+-> says like "^(127.0.0.1|::1)$", sets "route=both; Path=/"
 --- no_error_log
 [error]
 --- skip_eval
@@ -207,14 +180,9 @@ server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; 
 --- upstream
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 weight=1 id=s2;
---- request eval
-["GET /t", "GET /t"]
---- more_headers
-Cookie: route=s1
---- response_body eval
-["A\n", "B\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+route=s1 -> A, sets nothing
+route=s1 -> B, sets nothing
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 --- may_warn

@@ -37,6 +37,7 @@ add_block_preprocessor(sub {
     fill($block, '', 'response_body_like');
 });
 
+visit_lines(answer => "NAME cookie=[SEEN]\n");
 run_tests();
 
 __DATA__
@@ -44,14 +45,10 @@ __DATA__
 === no parameters: cookie=route path=/ mode=insert option=direct fallback=on rebind=on hash=md5
 --- upstream
     session_sticky;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=ID_B", "Cookie: route=nobody"]
---- response_headers_like eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie:", "Set-Cookie: route=\\w{32}; Path=/"]
---- response_body_like eval
-["^A cookie=\\[\\]\$", "^B cookie=\\[route=ID_B\\]\$", "^[AB] cookie=\\[route=nobody\\]\$"]
+--- visits
+-> says like "^A cookie=\[\]$", sets like "route=ID_A; Path=/"
+route=ID_B -> says like "^B cookie=\[route=ID_B\]$", sets nothing
+route=nobody -> says like "^[AB] cookie=\[route=nobody\]$", sets like "route=\w{32}; Path=/"
 
 
 
@@ -88,12 +85,10 @@ Set-Cookie: route=ID_A; Path=/
 === cookie=: the name that is set and the name that is read
 --- upstream
     session_sticky cookie=JSESSION-2.x;
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: JSESSION-2.x=ID_B", "Cookie: route=ID_B"]
---- response_headers_like eval
-["Set-Cookie: JSESSION-2.x=ID_A; Path=/", "Set-Cookie:", "Set-Cookie: JSESSION-2.x=\\w{32}; Path=/"]
+--- visits
+-> sets like "JSESSION-2.x=ID_A; Path=/"
+JSESSION-2.x=ID_B -> sets nothing
+route=ID_B -> sets like "JSESSION-2.x=\w{32}; Path=/"
 
 
 
@@ -134,10 +129,11 @@ Set-Cookie: route=ID_A; Path=app
 === path= by a variable: taken per request; nothing at all leaves the attribute out
 --- upstream
     session_sticky path=$arg_base$arg_rest httponly;
---- request eval
-["GET /t?base=/app", "GET /t?base=/app&rest=/a.b~c", "GET /t", "GET /t?base=/%20"]
---- raw_response_headers_like eval
-[map { "\\r\\nSet-Cookie: route=\\w{32}$_; HttpOnly\\r\\n" } '; Path=/app', '; Path=/app/a\.b~c', '', '; Path=/%20']
+--- visits
+/t?base=/app -> header like "\r\nSet-Cookie: route=\w{32}; Path=/app; HttpOnly\r\n"
+/t?base=/app&rest=/a.b~c -> header like "\r\nSet-Cookie: route=\w{32}; Path=/app/a\.b~c; HttpOnly\r\n"
+-> header like "\r\nSet-Cookie: route=\w{32}; HttpOnly\r\n"
+/t?base=/%20 -> header like "\r\nSet-Cookie: route=\w{32}; Path=/%20; HttpOnly\r\n"
 
 
 
@@ -172,12 +168,11 @@ qr/\[(?:warn|crit|alert|emerg)\]/
     session_sticky path=$path;
 --- config
 location ~ ^/t(?<path>(?:.|\n|\r)*) { proxy_pass http://u; }
---- request eval
-["GET /t/a%0D%0ASet-Cookie:%20evil=1", "GET /t/%C3%A9", "GET /t/a%3B%20Secure", "GET /t/a%20b"]
---- raw_response_headers_like eval
-[("\\r\\nSet-Cookie: route=\\w{32}\\r\\n") x 3, "\\r\\nSet-Cookie: route=\\w{32}; Path=/a b\\r\\n"]
---- raw_response_headers_unlike eval
-[("evil|Secure|Path") x 3, "evil"]
+--- visits
+/t/a%0D%0ASet-Cookie:%20evil=1 -> header like "\r\nSet-Cookie: route=\w{32}\r\n", header unlike "evil|Secure|Path"
+/t/%C3%A9 -> header like "\r\nSet-Cookie: route=\w{32}\r\n", header unlike "evil|Secure|Path"
+/t/a%3B%20Secure -> header like "\r\nSet-Cookie: route=\w{32}\r\n", header unlike "evil|Secure|Path"
+/t/a%20b -> header like "\r\nSet-Cookie: route=\w{32}; Path=/a b\r\n", header unlike "evil"
 --- no_error_log eval
 qr/\[(?:warn|crit|alert|emerg)\]/
 
@@ -261,14 +256,11 @@ $block->set_value(more_headers => ::expand("Cookie: route=ID_B|" . (time() - 530
 === maxlife: bare seconds count as such
 --- upstream
     session_sticky maxlife=5400;
---- request eval
-["GET /t", "GET /t"]
+--- visits
+-> B
+-> A
 --- init
 $block->set_value(more_headers => [map { ::expand("Cookie: route=ID_B|" . (time() - $_) . "|" . (time() - $_)) } 5300, 5500]);
---- more_headers eval
-["", ""]
---- response_body_like eval
-["^B", "^A"]
 
 
 
@@ -375,13 +367,9 @@ _EOC_
 --- config
 location /plain { proxy_pass http://u; }
 location /tls   { proxy_ssl_session_reuse off; proxy_pass https://127.0.0.1:1990; }
---- request eval
-["GET /plain", "GET /tls"]
---- raw_response_headers_like eval
-[
-    "\\r\\nSet-Cookie: route=\\w{32}; Path=/\\r\\n",
-    "\\r\\nSet-Cookie: route=\\w{32}; Path=/; Secure\\r\\n",
-]
+--- visits
+/plain -> header like "\r\nSet-Cookie: route=\w{32}; Path=/\r\n"
+/tls -> header like "\r\nSet-Cookie: route=\w{32}; Path=/; Secure\r\n"
 
 
 
@@ -435,10 +423,12 @@ map $arg_v $samesite {
     inject  "lax; Domain=evil.example";
     default sometimes;
 }
---- request eval
-["GET /t?v=lax", "GET /t?v=none", "GET /t?v=strict", "GET /t?v=inject", "GET /t?v=other"]
---- raw_response_headers_like eval
-[map { "\\r\\nSet-Cookie: route=\\w{32}; Path=/; Secure; SameSite=$_\\r\\n" } qw(Lax None Strict Strict Strict)]
+--- visits
+/t?v=lax -> header like "\r\nSet-Cookie: route=\w{32}; Path=/; Secure; SameSite=Lax\r\n"
+/t?v=none -> header like "\r\nSet-Cookie: route=\w{32}; Path=/; Secure; SameSite=None\r\n"
+/t?v=strict -> header like "\r\nSet-Cookie: route=\w{32}; Path=/; Secure; SameSite=Strict\r\n"
+/t?v=inject -> header like "\r\nSet-Cookie: route=\w{32}; Path=/; Secure; SameSite=Strict\r\n"
+/t?v=other -> header like "\r\nSet-Cookie: route=\w{32}; Path=/; Secure; SameSite=Strict\r\n"
 --- no_error_log eval
 qr/\[(?:crit|alert|emerg)\]/
 

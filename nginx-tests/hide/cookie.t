@@ -60,31 +60,27 @@ _EOC_
     $block->set_value(config => 'location / { proxy_pass http://u; }') if !defined $block->config;
 });
 
+visit_lines(answer => "NAME\nCookie: SEEN\n", nothing => "NAME\nno Cookie\n");
 run_tests();
 
 __DATA__
 
 === option=indirect: a=b; route=X; c=d becomes a=b; c=d, and the session is honoured
 --- sticky: option=indirect
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B; a=b", "Cookie: a=b; route=ID_B", "Cookie: a=b; c=d; route=ID_B; e=f"]
---- response_body eval
-["B\nCookie: a=b; c=d\n", "B\nCookie: a=b\n", "B\nCookie: a=b\n", "B\nCookie: a=b; c=d; e=f\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+a=b; route=ID_B; c=d -> B, sees "a=b; c=d", sets nothing
+route=ID_B; a=b -> B, sees "a=b", sets nothing
+a=b; route=ID_B -> B, sees "a=b", sets nothing
+a=b; c=d; route=ID_B; e=f -> B, sees "a=b; c=d; e=f", sets nothing
 
 
 
 === option=indirect: no Cookie header at all when nothing is left
 --- sticky: option=indirect
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie:  route = ID_B ;", "Cookie: route=ID_B; route=ID_A"]
---- response_body eval
-["B\nno Cookie\n", "B\nno Cookie\n", "B\nno Cookie\n"]
+--- visits
+route=ID_B -> B, sees nothing
+route = ID_B ; -> B, sees nothing
+route=ID_B; route=ID_A -> B, sees nothing
 
 
 
@@ -128,45 +124,36 @@ Cookie: a=b;c = d  ;; =x; "route=y"; e
 
 === option=indirect: no white space after the semicolons
 --- sticky: option=indirect
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b;route=ID_B;c=d", "Cookie: route=ID_B;a=b", "Cookie: a=b;route=ID_B"]
---- response_body_like eval
-['\AB\nCookie: a=b; ?c=d\n\z', '\AB\nCookie: a=b\n\z', '\AB\nCookie: a=b\n\z']
+--- visits
+a=b;route=ID_B;c=d -> says like "\AB\nCookie: a=b; ?c=d\n\z"
+route=ID_B;a=b -> B, sees "a=b"
+a=b;route=ID_B -> B, sees "a=b"
 
 
 
 === option=indirect: white space and quotes around the cookie go with it
 --- sticky: option=indirect
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b;  route = ID_B  ; c=d", 'Cookie: a=b; route="ID_B"; c=d']
---- response_body eval
-["B\nCookie: a=b; c=d\n", "B\nCookie: a=b; c=d\n"]
+--- visits
+a=b;  route = ID_B  ; c=d -> B, sees "a=b; c=d"
+a=b; route="ID_B"; c=d -> B, sees "a=b; c=d"
 
 
 
 === option=indirect: a cookie that is unknown, expired or malformed is hidden too
 --- sticky: option=indirect maxidle=60
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=nobody; c=d", "Cookie: a=b; route=ID_B|1|1; c=d", "Cookie: a=b; route=ID_B|x|y; c=d", "Cookie: a=b; route=; c=d"]
---- response_body_like eval
-[('\A[AB]\nCookie: a=b; c=d\n\z') x 4]
+--- visits
+a=b; route=nobody; c=d -> [AB], sees "a=b; c=d"
+a=b; route=ID_B|1|1; c=d -> [AB], sees "a=b; c=d"
+a=b; route=ID_B|x|y; c=d -> [AB], sees "a=b; c=d"
+a=b; route=; c=d -> [AB], sees "a=b; c=d"
 
 
 
 === option=indirect: two Cookie headers, the cookie alone in one of them
 --- sticky: option=indirect
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B\nX-Between: 1\nCookie: a=b", "Cookie: a=b\nX-Between: 1\nCookie: route=ID_B"]
---- response_body eval
-["B\nCookie: a=b\n", "B\nCookie: a=b\n"]
+--- visits
+route=ID_B | X-Between: 1 | a=b -> B, sees "a=b"
+a=b | X-Between: 1 | route=ID_B -> B, sees "a=b"
 
 
 
@@ -244,12 +231,12 @@ Cookie: a=b; route=ID_B; c=d
 
 === mode=prefix: the id and its ~ go, the application's value stays
 --- sticky: mode=prefix
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B~value", "Cookie: a=b; route=ID_B~value; c=d", "Cookie: route=ID_B~a~b|c=d", "Cookie: a=b; route=ID_B~; c=d", 'Cookie: route=ID_B~"a b"; a=b']
---- response_body eval
-["B\nCookie: route=value\n", "B\nCookie: a=b; route=value; c=d\n", "B\nCookie: route=a~b|c=d\n", "B\nCookie: a=b; route=; c=d\n", "B\nCookie: route=\"a b\"; a=b\n"]
+--- visits
+route=ID_B~value -> B, sees "route=value"
+a=b; route=ID_B~value; c=d -> B, sees "a=b; route=value; c=d"
+route=ID_B~a~b|c=d -> B, sees "route=a~b|c=d"
+a=b; route=ID_B~; c=d -> B, sees "a=b; route=; c=d"
+route=ID_B~"a b"; a=b -> B, sees "route=\"a b\"; a=b"
 
 
 
@@ -329,12 +316,11 @@ location / {
     session_sticky_hide_cookie upstream=u upstream=other;
     proxy_pass http://$pool;
 }
---- request eval
-["GET /t", "GET /t?to=other", "GET /t", "GET /t?to=other"]
---- more_headers eval
-["Cookie: route=ID_B~x~y; a=b; other=ID_D~z", "Cookie: route=ID_B~x; other=ID_D~z", "Cookie: route=ID_B~x", "Cookie: other=ID_D~z"]
---- response_body eval
-["B\nCookie: route=x~y; a=b; other=z\n", "D\nCookie: route=x; other=z\n", "B\nCookie: route=x\n", "D\nCookie: other=z\n"]
+--- visits
+route=ID_B~x~y; a=b; other=ID_D~z -> B, sees "route=x~y; a=b; other=z"
+/t?to=other route=ID_B~x; other=ID_D~z -> D, sees "route=x; other=z"
+route=ID_B~x -> B, sees "route=x"
+/t?to=other other=ID_D~z -> D, sees "other=z"
 
 
 
@@ -345,12 +331,10 @@ location / {
 session_sticky_hide_cookie upstream=u;
 session_sticky_hide_cookie upstream=other;
 location / { proxy_pass http://$arg_to; }
---- request eval
-["GET /t?to=u", "GET /t?to=other", "GET /t?to=plain"]
---- more_headers
-Cookie: route=ID_B; a=b; other=ID_D
---- response_body eval
-["B\nCookie: a=b\n", "D\nCookie: a=b\n", "A\nCookie: a=b\n"]
+--- visits
+/t?to=u route=ID_B; a=b; other=ID_D -> B, sees "a=b"
+/t?to=other route=ID_B; a=b; other=ID_D -> D, sees "a=b"
+/t?to=plain route=ID_B; a=b; other=ID_D -> A, sees "a=b"
 
 
 
@@ -361,12 +345,9 @@ Cookie: route=ID_B; a=b; other=ID_D
 session_sticky_hide_cookie upstream=u upstream=other;
 location / { proxy_pass http://$arg_to; }
 location /inner { session_sticky_hide_cookie upstream=other; proxy_pass http://$arg_to; }
---- request eval
-["GET /t?to=plain", "GET /inner?to=plain"]
---- more_headers
-Cookie: route=ID_B; a=b; other=ID_D
---- response_body eval
-["A\nCookie: a=b\n", "B\nCookie: route=ID_B; a=b\n"]
+--- visits
+/t?to=plain route=ID_B; a=b; other=ID_D -> A, sees "a=b"
+/inner?to=plain route=ID_B; a=b; other=ID_D -> B, sees "route=ID_B; a=b"
 
 
 
@@ -376,12 +357,9 @@ Cookie: route=ID_B; a=b; other=ID_D
 upstream twin { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky mode=prefix; }
 --- config
 location / { session_sticky_hide_cookie upstream=u upstream=twin; proxy_pass http://$arg_to; }
---- request eval
-["GET /t?to=u", "GET /t?to=twin"]
---- more_headers
-Cookie: route=ID_B~x~y
---- response_body eval
-["B\nCookie: route=x~y\n", "B\nCookie: route=x~y\n"]
+--- visits
+/t?to=u route=ID_B~x~y -> B, sees "route=x~y"
+/t?to=twin route=ID_B~x~y -> B, sees "route=x~y"
 
 
 
@@ -456,14 +434,10 @@ location / {
     set $to u;
     proxy_pass http://$to;
 }
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B", ""]
---- response_body_like eval
-['\AB\nCookie: a=b; c=d\n\z', '\AB\nno Cookie\n\z', '\A[AB]\nno Cookie\n\z']
---- response_headers_like eval
-["Set-Cookie:", "Set-Cookie:", "Set-Cookie: route=(?:ID_A|ID_B); Path=/"]
+--- visits
+a=b; route=ID_B; c=d -> B, sees "a=b; c=d", sets nothing
+route=ID_B -> B, sees nothing, sets nothing
+-> [AB], sees nothing, sets like "route=(?:ID_A|ID_B); Path=/"
 
 
 
@@ -507,12 +481,9 @@ location / {
     proxy_pass http://$to;
     location /nested { set $to u; proxy_pass http://$to; }
 }
---- request eval
-["GET /t", "GET /nested"]
---- more_headers
-Cookie: a=b; route=ID_B
---- response_body eval
-["B\nCookie: a=b\n", "B\nCookie: a=b\n"]
+--- visits
+a=b; route=ID_B -> B, sees "a=b"
+/nested a=b; route=ID_B -> B, sees "a=b"
 
 
 
@@ -600,14 +571,9 @@ location / {
     session_sticky_hide_cookie upstream=u;
     proxy_pass http://other;
 }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=ID_B; other=ID_D", "Cookie: a=b; route=ID_B"]
---- response_body eval
-["D\nCookie: a=b; other=ID_D\n", "D\nCookie: a=b\n"]
---- response_headers_like eval
-["Set-Cookie:", "Set-Cookie: other=ID_D; Path=/"]
+--- visits
+a=b; route=ID_B; other=ID_D -> D, sees "a=b; other=ID_D", sets nothing
+a=b; route=ID_B -> D, sees "a=b", sets like "other=ID_D; Path=/"
 
 
 
@@ -619,14 +585,9 @@ location / {
     session_sticky_hide_cookie upstream=other;
     proxy_pass http://u;
 }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B; a=b; other=ID_D", "Cookie: other=ID_D; route=ID_B"]
---- response_body eval
-["B\nCookie: a=b\n", "B\nno Cookie\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+route=ID_B; a=b; other=ID_D -> B, sees "a=b", sets nothing
+other=ID_D; route=ID_B -> B, sees nothing, sets nothing
 
 
 
@@ -637,14 +598,9 @@ location / {
     session_sticky_hide_cookie upstream=u;
     proxy_pass http://plain;
 }
---- request eval
-["GET /t", "GET /t"]
---- more_headers
-Cookie: a=b; route=ID_B
---- response_body eval
-["A\nCookie: a=b\n", "B\nCookie: a=b\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+a=b; route=ID_B -> A, sees "a=b", sets nothing
+a=b; route=ID_B -> B, sees "a=b", sets nothing
 
 
 
@@ -734,14 +690,10 @@ location /file { root html; }
 --- user_files
 >>> file
 here
---- request eval
-["GET /return", "GET /file", "GET /return"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_B", ""]
---- response_body eval
-["here\n", "here\n", "here\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+/return route=ID_B -> says "here\n", sets nothing
+/file route=ID_B -> says "here\n", sets nothing
+/return -> says "here\n", sets nothing
 
 
 
@@ -792,14 +744,9 @@ session_sticky_hide_cookie
 session_sticky_hide_cookie upstream=u;
 location / { try_files /nonexistent @backend; }
 location @backend { set $to u; proxy_pass http://$to; }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=ID_B", "Cookie: route=ID_B"]
---- response_body eval
-["B\nCookie: a=b\n", "B\nno Cookie\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
+--- visits
+a=b; route=ID_B -> B, sees "a=b", sets nothing
+route=ID_B -> B, sees nothing, sets nothing
 
 
 
@@ -952,12 +899,9 @@ location / {
     add_header X-A "[$cookie_a]";
     proxy_pass http://u;
 }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B"]
---- response_headers eval
-["X-Http-Cookie: [a=b; c=d]\nX-Route: []\nX-A: [b]", "X-Http-Cookie: []\nX-Route: []\nX-A: []"]
+--- visits
+a=b; route=ID_B; c=d -> X-Http-Cookie "[a=b; c=d]", X-Route "[]", X-A "[b]"
+route=ID_B -> X-Http-Cookie "[]", X-Route "[]", X-A "[]"
 
 
 
@@ -968,12 +912,9 @@ location / {
     proxy_set_header Cookie $http_cookie;
     proxy_pass http://u;
 }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=ID_B; c=d", "Cookie: route=ID_B"]
---- response_body eval
-["B\nCookie: a=b; c=d\n", "B\nno Cookie\n"]
+--- visits
+a=b; route=ID_B; c=d -> B, sees "a=b; c=d"
+route=ID_B -> B, sees nothing
 
 
 

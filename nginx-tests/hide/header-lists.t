@@ -38,6 +38,7 @@ add_block_preprocessor(sub {
     $block->set_value(no_error_log => qr/\[(?:crit|alert|emerg)\]/);
 });
 
+visit_lines(path => '/');
 run_tests();
 
 __DATA__
@@ -237,12 +238,10 @@ server {
     location /part { return 200 "[$http_x_first $http_cookie $http_x_last]\n"; }
 }
 upstream parts { server 127.0.0.1:1989; }
---- request eval
-[map { "GET /page?field=$_" } qw(Cookie X-Last X-Last)]
---- more_headers eval
-["X-First: 1\nX-Last: 2\nCookie: a=b; uid=x\n", "X-First: 1\nCookie: uid=x; a=b\nX-Last: 2\n", "X-First: 1\nCookie: uid=x\nX-Last: 2\n"]
---- response_body eval
-["[1  2]\n[1 a=b 2]\n", "[1 a=b ]\n[1 a=b 2]\n", "[1  ]\n[1  2]\n"]
+--- visits
+/page?field=Cookie X-First: 1 | X-Last: 2 | a=b; uid=x -> says "[1  2]\n[1 a=b 2]\n"
+/page?field=X-Last X-First: 1 | uid=x; a=b | X-Last: 2 -> says "[1 a=b ]\n[1 a=b 2]\n"
+/page?field=X-Last X-First: 1 | uid=x | X-Last: 2 -> says "[1  ]\n[1  2]\n"
 
 
 

@@ -38,6 +38,7 @@ add_block_preprocessor(sub {
     fill($block, $http, 'response_body_like');
 });
 
+visit_lines(path => '/');
 run_tests();
 
 __DATA__
@@ -66,12 +67,9 @@ location /hiding/ { proxy_pass http://hiding; }
 --- config
 set $cookie_user "$cookie_name";
 location / { proxy_pass http://hiding; }
---- request eval
-["GET /", "GET /"]
---- more_headers eval
-["Cookie: name=acme; s=ID_B; user=evil", "Cookie: s=ID_B; user=evil"]
---- response_body eval
-["B user=[acme] cookie=[name=acme; user=evil]\n", "B user=[] cookie=[user=evil]\n"]
+--- visits
+name=acme; s=ID_B; user=evil -> says "B user=[acme] cookie=[name=acme; user=evil]\n"
+s=ID_B; user=evil -> says "B user=[] cookie=[user=evil]\n"
 
 
 
@@ -91,12 +89,10 @@ map $cookie_s $cookie_user { "" stranger; default acme; }
 --- config
 set $early $cookie_user;
 location / { proxy_pass http://hiding; }
---- request eval
-["GET /", "GET /", "GET /"]
---- more_headers eval
-["Cookie: s=ID_B", "Cookie: user=evil; s=ID_B", "Cookie: user=evil"]
---- response_body_like eval
-["^B user=\\[acme\\]", "^B user=\\[acme\\]", "^[AB] user=\\[stranger\\]"]
+--- visits
+s=ID_B -> says like "^B user=\[acme\]"
+user=evil; s=ID_B -> says like "^B user=\[acme\]"
+user=evil -> says like "^[AB] user=\[stranger\]"
 
 
 
@@ -106,12 +102,10 @@ map $uri $cookie_user { default $cookie_s; }
 --- config
 location /early { if ($cookie_user = "never") { return 403; } proxy_pass http://hiding; }
 location /late { proxy_pass http://hiding; }
---- request eval
-["GET /early", "GET /late", "GET /late"]
---- more_headers eval
-["Cookie: a=b; s=ID_B", "Cookie: a=b; s=ID_B", "Cookie: a=b; s=ID_B; user=evil"]
---- response_body eval
-["B user=[ID_B] cookie=[a=b]\n", "B user=[] cookie=[a=b]\n", "B user=[] cookie=[a=b; user=evil]\n"]
+--- visits
+/early a=b; s=ID_B -> says "B user=[ID_B] cookie=[a=b]\n"
+/late a=b; s=ID_B -> says "B user=[] cookie=[a=b]\n"
+/late a=b; s=ID_B; user=evil -> says "B user=[] cookie=[a=b; user=evil]\n"
 
 
 
@@ -128,13 +122,11 @@ location ~ ^/hiding/(?<cookie_user>\w+)$ { proxy_pass http://hiding; }
 if ($http_cookie ~ "name=(?<cookie_user>\w+)") { set $seen 1; }
 location /prefix/ { proxy_pass http://prefix; }
 location /hiding/ { proxy_pass http://hiding; }
---- request eval
-["GET /hiding/", "GET /prefix/", "GET /hiding/", "GET /hiding/"]
---- more_headers eval
-["Cookie: name=acme; s=ID_B; user=evil", "Cookie: name=acme; s=ID_B~x; user=evil", "Cookie: name=acme; user=evil",
- "Cookie: user=evil; s=ID_B"]
---- response_body_like eval
-["^B user=\\[acme\\]", "^B user=\\[acme\\]", "^[AB] user=\\[acme\\]", "^B user=\\[\\]"]
+--- visits
+/hiding/ name=acme; s=ID_B; user=evil -> says like "^B user=\[acme\]"
+/prefix/ name=acme; s=ID_B~x; user=evil -> says like "^B user=\[acme\]"
+/hiding/ name=acme; user=evil -> says like "^[AB] user=\[acme\]"
+/hiding/ user=evil; s=ID_B -> says like "^B user=\[\]"
 
 
 
@@ -143,12 +135,9 @@ location /hiding/ { proxy_pass http://hiding; }
 if ($http_cookie ~ "s=(?<cookie_user>\w+)") { set $seen 1; }
 location / { proxy_pass http://hiding; }
 location /cookie { if ($cookie_s ~ "^(?<cookie_user>\w+)$") { set $seen 1; } proxy_pass http://hiding; }
---- request eval
-["GET /", "GET /cookie"]
---- more_headers
-Cookie: a=b; s=ID_B; user=evil
---- response_body eval
-["B user=[ID_B] cookie=[a=b; user=evil]\n", "B user=[ID_B] cookie=[a=b; user=evil]\n"]
+--- visits
+a=b; s=ID_B; user=evil -> says "B user=[ID_B] cookie=[a=b; user=evil]\n"
+/cookie a=b; s=ID_B; user=evil -> says "B user=[ID_B] cookie=[a=b; user=evil]\n"
 
 
 
@@ -156,12 +145,10 @@ Cookie: a=b; s=ID_B; user=evil
 --- config
 set $early "$http_cookie $cookie_s $cookie_a $cookie_none.";
 location / { proxy_set_header X-User "$http_cookie/$cookie_s/$cookie_a/$cookie_none/$early"; proxy_pass http://hiding; }
---- request eval
-["GET /", "GET /", "GET /"]
---- more_headers eval
-["Cookie: a=b; s=ID_B", "Cookie: a=b\nCookie: s=ID_B", "Cookie: a=b"]
---- response_body_like eval
-["^B user=\\[a=b//b//a=b; s=ID_B ID_B b \\.\\]", "^B user=\\[a=b//b//a=b; s=ID_B ID_B b \\.\\]", "^[AB] user=\\[a=b//b//a=b  b \\.\\]"]
+--- visits
+a=b; s=ID_B -> says like "^B user=\[a=b//b//a=b; s=ID_B ID_B b \.\]"
+a=b | s=ID_B -> says like "^B user=\[a=b//b//a=b; s=ID_B ID_B b \.\]"
+a=b -> says like "^[AB] user=\[a=b//b//a=b  b \.\]"
 
 
 
@@ -170,12 +157,11 @@ location / { proxy_set_header X-User "$http_cookie/$cookie_s/$cookie_a/$cookie_n
 location /elsewhere { set $cookie_s x; set $cookie_user x; proxy_pass http://hiding; }
 location /one { if ($cookie_s$cookie_user = never) { return 403; } proxy_set_header X-User "$cookie_s/$cookie_user"; proxy_pass http://hiding; }
 location /prefix { if ($cookie_s$cookie_user = never) { return 403; } proxy_set_header X-User "$cookie_s/$cookie_user"; proxy_pass http://prefix; }
---- request eval
-["GET /one", "GET /one", "GET /one", "GET /prefix"]
---- more_headers eval
-["Cookie: s=ID_B; user=own", "Cookie: user=own\nCookie: s=ID_B", "Cookie: s=ID_B", "Cookie: s=ID_B~x; user=own"]
---- response_body_like eval
-["^B user=\\[/own\\]", "^B user=\\[/own\\]", "^B user=\\[/\\]", "^B user=\\[x/own\\]"]
+--- visits
+/one s=ID_B; user=own -> says like "^B user=\[/own\]"
+/one user=own | s=ID_B -> says like "^B user=\[/own\]"
+/one s=ID_B -> says like "^B user=\[/\]"
+/prefix s=ID_B~x; user=own -> says like "^B user=\[x/own\]"
 
 
 
@@ -188,12 +174,9 @@ location @second {
     proxy_set_header X-User "$cookie_s/$cookie_t/$cookie_user/$cookie_tenant";
     proxy_pass http://other;
 }
---- request eval
-["GET /", "GET /"]
---- more_headers eval
-["Cookie: a=b; s=ID_B; t=ID_A; user=own; tenant=evil", "Cookie: tenant=evil; t=ID_A\nCookie: user=own; s=ID_B"]
---- response_body eval
-["A user=[//own/acme] cookie=[a=b; user=own; tenant=evil]\n", "A user=[//own/acme] cookie=[tenant=evil; user=own]\n"]
+--- visits
+a=b; s=ID_B; t=ID_A; user=own; tenant=evil -> says "A user=[//own/acme] cookie=[a=b; user=own; tenant=evil]\n"
+tenant=evil; t=ID_A | user=own; s=ID_B -> says "A user=[//own/acme] cookie=[tenant=evil; user=own]\n"
 
 
 
@@ -202,22 +185,17 @@ location @second {
 location / { session_sticky_hide_cookie upstream=hiding; set $cookie_user "$cookie_none"; error_page 418 = @second; return 418; }
 location @second { set $cookie_user "$cookie_none"; proxy_pass http://other; }
 location /both { set $cookie_user "$cookie_none"; session_sticky_hide_cookie upstream=hiding; try_files /none @second; }
---- request eval
-["GET /", "GET /both", "GET /both", "GET /both"]
---- more_headers eval
-["Cookie: user=evil; t=ID_A\nCookie: s=ID_B", "Cookie: user=evil; t=ID_A; s=ID_B", "Cookie: user=evil; t=ID_A\nCookie: s=ID_B",
- "Cookie: user=evil; t=ID_A\nCookie: user=evil; s=ID_B; a=b"]
---- response_body_like eval
-["^A user=\\[\\] ", "^A user=\\[\\] ", "^A user=\\[\\] ", "^A user=\\[\\] "]
+--- visits
+user=evil; t=ID_A | s=ID_B -> says like "^A user=\[\] "
+/both user=evil; t=ID_A; s=ID_B -> says like "^A user=\[\] "
+/both user=evil; t=ID_A | s=ID_B -> says like "^A user=\[\] "
+/both user=evil; t=ID_A | user=evil; s=ID_B; a=b -> says like "^A user=\[\] "
 
 
 
 === mode=prefix without a ~: nothing is hidden, and the field stays to the byte
 --- config
 location / { proxy_set_header X-User "$cookie_s"; proxy_pass http://prefix; }
---- request eval
-["GET /", "GET /"]
---- more_headers eval
-["Cookie: ;a=b; s=x;;", "Cookie: ;a=b; s=x;;\nCookie: s=ID_B~y; c=d"]
---- response_body_like eval
-["^[AB] user=\\[x\\] cookie=\\[;a=b; s=x;;\\]", "^B user=\\[x\\] cookie=\\[;a=b; s=x;;; s=y; c=d\\]"]
+--- visits
+;a=b; s=x;; -> says like "^[AB] user=\[x\] cookie=\[;a=b; s=x;;\]"
+;a=b; s=x;; | s=ID_B~y; c=d -> says like "^B user=\[x\] cookie=\[;a=b; s=x;;; s=y; c=d\]"

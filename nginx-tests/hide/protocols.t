@@ -7,43 +7,39 @@ use Sticky qw(Protocols);
 
 protocol_sections();
 
+visit_lines(answer => "NAME [SEEN]\n", nothing => "NAME no Cookie\n");
 run_tests();
 
 __DATA__
 
 === option=indirect: the session is honoured, the cookie hidden, the others stay
 --- sticky: option=indirect
---- request eval
-["GET /fastcgi", "GET /uwsgi", "GET /scgi", "GET /grpc"]
---- more_headers eval
-[map { "Cookie: a=b; route=ID_$_; c=d" } qw(FB UB SB GB)]
---- response_body eval
-["FB [a=b; c=d]\n", "UB [a=b; c=d]\n", "SB [a=b; c=d]\n", "GB [a=b; c=d]\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+/fastcgi a=b; route=ID_FB; c=d -> FB, sees "a=b; c=d", sets nothing
+/uwsgi a=b; route=ID_UB; c=d -> UB, sees "a=b; c=d", sets nothing
+/scgi a=b; route=ID_SB; c=d -> SB, sees "a=b; c=d", sets nothing
+/grpc a=b; route=ID_GB; c=d -> GB, sees "a=b; c=d", sets nothing
 
 
 
 === option=indirect: no HTTP_COOKIE at all when nothing is left
 --- sticky: option=indirect
---- request eval
-["GET /fastcgi", "GET /uwsgi", "GET /scgi", "GET /grpc"]
---- more_headers eval
-[map { "X-One: 1\nCookie: route=ID_$_\nX-Two: 2" } qw(FB UB SB GB)]
---- response_body eval
-["FB no Cookie\n", "UB no Cookie\n", "SB no Cookie\n", "GB no Cookie\n"]
+--- visits
+/fastcgi X-One: 1 | route=ID_FB | X-Two: 2 -> FB, sees nothing
+/uwsgi X-One: 1 | route=ID_UB | X-Two: 2 -> UB, sees nothing
+/scgi X-One: 1 | route=ID_SB | X-Two: 2 -> SB, sees nothing
+/grpc X-One: 1 | route=ID_GB | X-Two: 2 -> GB, sees nothing
 
 
 
 === session_sticky_hide_cookie beside option=indirect
 --- sticky: option=indirect
 --- inside: session_sticky_hide_cookie upstream=NAME;
---- request eval
-["GET /fastcgi", "GET /uwsgi", "GET /scgi", "GET /grpc"]
---- more_headers eval
-[map { "Cookie: a=b; route=ID_$_; c=d" } qw(FB UB SB GB)]
---- response_body eval
-[map { "$_ [a=b; c=d]\n" } qw(FB UB SB GB)]
+--- visits
+/fastcgi a=b; route=ID_FB; c=d -> FB, sees "a=b; c=d"
+/uwsgi a=b; route=ID_UB; c=d -> UB, sees "a=b; c=d"
+/scgi a=b; route=ID_SB; c=d -> SB, sees "a=b; c=d"
+/grpc a=b; route=ID_GB; c=d -> GB, sees "a=b; c=d"
 
 
 
@@ -55,14 +51,11 @@ location /fastcgi { set $to fastcgi; fastcgi_pass $to; fastcgi_param REQUEST_MET
 location /uwsgi   { set $to uwsgi; uwsgi_pass $to; session_sticky_hide_cookie upstream=uwsgi; }
 location /scgi    { set $to scgi; scgi_pass $to; session_sticky_hide_cookie upstream=scgi; }
 location /grpc    { set $to grpc; grpc_pass grpc://$to; session_sticky_hide_cookie upstream=grpc; }
---- request eval
-["GET /fastcgi", "GET /uwsgi", "GET /scgi", "GET /grpc"]
---- more_headers eval
-[map { "Cookie: a=b; route=ID_$_; c=d" } qw(FB UB SB GB)]
---- response_body eval
-["FB [a=b; c=d]\n", "UB [a=b; c=d]\n", "SB [a=b; c=d]\n", "GB [a=b; c=d]\n"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+/fastcgi a=b; route=ID_FB; c=d -> FB, sees "a=b; c=d", sets nothing
+/uwsgi a=b; route=ID_UB; c=d -> UB, sees "a=b; c=d", sets nothing
+/scgi a=b; route=ID_SB; c=d -> SB, sees "a=b; c=d", sets nothing
+/grpc a=b; route=ID_GB; c=d -> GB, sees "a=b; c=d", sets nothing
 
 
 

@@ -39,20 +39,17 @@ run_tests();
 __DATA__
 
 === three sticky upstreams in a row: three cookies
---- request eval
-["GET /u/on/v/on/w/end", "HEAD /u/on/v/on/w/end"]
---- response_headers eval
-[("Set-Cookie: w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/") x 2]
+--- visits
+/u/on/v/on/w/end -> sets "w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/"
+HEAD /u/on/v/on/w/end -> sets "w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/"
 
 
 
 === those that are bound already set nothing, the others do
---- request eval
-["GET /u/on/v/on/w/end", "GET /u/on/v/on/w/end", "GET /u/on/v/on/w/end"]
---- more_headers eval
-["Cookie: v=ID_B; w=ID_C", "Cookie: route=ID_A; w=ID_C", "Cookie: route=ID_A; v=ID_B; w=ID_C"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: v=ID_B; Path=/", "!Set-Cookie"]
+--- visits
+/u/on/v/on/w/end v=ID_B; w=ID_C -> sets "route=ID_A; Path=/"
+/u/on/v/on/w/end route=ID_A; w=ID_C -> sets "v=ID_B; Path=/"
+/u/on/v/on/w/end route=ID_A; v=ID_B; w=ID_C -> sets nothing
 
 
 
@@ -65,20 +62,17 @@ Set-Cookie: route=ID_A; Path=/
 
 
 === of one name the newest counts, whether it sets anything or not
---- request eval
-["GET /u/on/v/on/again/end", "GET /u/on/again/end", "GET /again/on/u/end"]
---- more_headers eval
-["", "Cookie: route=ID_C", "Cookie: route=ID_C"]
---- response_headers eval
-["Set-Cookie: route=ID_C; Path=/, v=ID_B; Path=/", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
+--- visits
+/u/on/v/on/again/end -> sets "route=ID_C; Path=/, v=ID_B; Path=/"
+/u/on/again/end route=ID_C -> sets nothing
+/again/on/u/end route=ID_C -> sets "route=ID_A; Path=/"
 
 
 
 === an upstream without session_sticky between them, or behind them
---- request eval
-["GET /u/on/plain/on/v/end", "GET /u/on/v/on/plain/end"]
---- response_headers eval
-[("Set-Cookie: v=ID_B; Path=/, route=ID_A; Path=/") x 2]
+--- visits
+/u/on/plain/on/v/end -> sets "v=ID_B; Path=/, route=ID_A; Path=/"
+/u/on/v/on/plain/end -> sets "v=ID_B; Path=/, route=ID_A; Path=/"
 
 
 
@@ -95,10 +89,9 @@ route=
 === a cached response behind sticky ones
 --- config
 location = /cached { proxy_pass http://w/end; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
---- request eval
-["GET /u/on/cached", "GET /u/on/cached"]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: w=ID_C; Path=/, route=ID_A; Path=/", "X-Cache: HIT\nSet-Cookie: route=ID_A; Path=/"]
+--- visits
+/u/on/cached -> X-Cache "MISS", sets "w=ID_C; Path=/, route=ID_A; Path=/"
+/u/on/cached -> X-Cache "HIT", sets "route=ID_A; Path=/"
 
 
 
@@ -116,12 +109,13 @@ Set-Cookie: w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/
 
 
 === mode=prefix and mode=rewrite: a field is edited for the server that sent it
---- request eval
-["GET /cut/on/u/end?sets=app%3D", "GET /cut/on/plain/end?sets=app=x", "GET /plain/on/cut/end?sets=app=x",
- "GET /cut/on/cut2/end?sets=app=x", "GET /cut/on/change/end?sets=app=x", "GET /change/on/cut/on/plain/end?sets=app=x"]
---- response_headers eval
-["Set-Cookie: app%3D, app%3D, route=ID_A; Path=/", "Set-Cookie: app=ID_A~x, app=x", "Set-Cookie: app=x, app=ID_A~x",
- "Set-Cookie: app=ID_A~x, app=ID_B~x", "Set-Cookie: app=ID_A~x, app=ID_C", "Set-Cookie: app=ID_C, app=ID_A~x, app=x"]
+--- visits
+/cut/on/u/end?sets=app%3D -> sets "app%3D, app%3D, route=ID_A; Path=/"
+/cut/on/plain/end?sets=app=x -> sets "app=ID_A~x, app=x"
+/plain/on/cut/end?sets=app=x -> sets "app=x, app=ID_A~x"
+/cut/on/cut2/end?sets=app=x -> sets "app=ID_A~x, app=ID_B~x"
+/cut/on/change/end?sets=app=x -> sets "app=ID_A~x, app=ID_C"
+/change/on/cut/on/plain/end?sets=app=x -> sets "app=ID_C, app=ID_A~x, app=x"
 
 
 
@@ -135,10 +129,9 @@ Set-Cookie: app=ID_A~x; path=/app, app=ID_B~x; path=/app
 
 
 === a cookie that takes the place of its own server's leaves that of another alone
---- request eval
-["GET /repeat/on/plain/end?sets=app=x", "GET /plain/on/repeat/end?sets=app=x"]
---- response_headers eval
-[("Set-Cookie: app=x, app=ID_A; Path=/") x 2]
+--- visits
+/repeat/on/plain/end?sets=app=x -> sets "app=x, app=ID_A; Path=/"
+/plain/on/repeat/end?sets=app=x -> sets "app=x, app=ID_A; Path=/"
 
 
 

@@ -36,6 +36,7 @@ add_block_preprocessor(sub {
         if !defined $block->client && !defined $block->request && !defined $block->raw_request && !defined $block->pipelined_requests;
 });
 
+visit_lines(path => '/t/', answer => "NAME cookie=[SEEN]\n");
 run_tests();
 
 __DATA__
@@ -50,25 +51,18 @@ Set-Cookie: route=ID_A; Path=/
 
 === every visitor without a cookie is bound, each to the server that answered
 --- sticky:
---- request eval
-["GET /t/", "GET /t/"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
---- response_body_like eval
-["^A", "^B"]
+--- visits
+-> A, sets "route=ID_A; Path=/"
+-> B, sets "route=ID_B; Path=/"
 
 
 
 === valid cookie: its server answers and nothing is set
 --- sticky:
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: route=ID_B
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^B", "^B", "^B"]
+--- visits
+route=ID_B -> B, sets nothing
+route=ID_B -> B, sets nothing
+route=ID_B -> B, sets nothing
 
 
 
@@ -158,36 +152,30 @@ Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
 
 === samesite=$variable is evaluated for each request, a bad one is Strict, an empty one none
 --- sticky: samesite=$arg_s
---- request eval
-["GET /t/?s=lax", "GET /t/?s=None", "GET /t/?s=loose", "GET /t/"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/; SameSite=Lax",
- "Set-Cookie: route=ID_B; Path=/; SameSite=None",
- "Set-Cookie: route=ID_A; Path=/; SameSite=Strict",
- "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+/t/?s=lax -> sets "route=ID_A; Path=/; SameSite=Lax"
+/t/?s=None -> sets "route=ID_B; Path=/; SameSite=None"
+/t/?s=loose -> sets "route=ID_A; Path=/; SameSite=Strict"
+-> sets "route=ID_B; Path=/"
 
 
 
 === domain= with a variable is evaluated for each request, an empty one is left out
 --- sticky: domain=$arg_d maxage=60 secure
---- request eval
-["GET /t/?d=.example.com", "GET /t/?d=a_b-1.test", "GET /t/"]
---- response_headers_like eval
-["Set-Cookie: route=ID_A; Domain=\\.example\\.com; Path=/; Max-Age=60; Expires=DATE+60; Secure",
- "Set-Cookie: route=ID_B; Domain=a_b-1\\.test; Path=/; Max-Age=60; Expires=DATE+60; Secure",
- "Set-Cookie: route=ID_A; Path=/; Max-Age=60; Expires=DATE+60; Secure"]
+--- visits
+/t/?d=.example.com -> sets like "route=ID_A; Domain=\.example\.com; Path=/; Max-Age=60; Expires=DATE+60; Secure"
+/t/?d=a_b-1.test -> sets like "route=ID_B; Domain=a_b-1\.test; Path=/; Max-Age=60; Expires=DATE+60; Secure"
+-> sets like "route=ID_A; Path=/; Max-Age=60; Expires=DATE+60; Secure"
 
 
 
 === domain= with a variable that is no host name adds nothing
 --- sticky: domain=$http_x_domain
---- request eval
-["GET /t/", "GET /t/", "GET /t/", "GET /t/"]
---- more_headers eval
-["X-Domain: a;Secure", "X-Domain: [::1]", "X-Domain: a b", "X-Domain: a..b"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/",
- "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+X-Domain: a;Secure -> sets "route=ID_A; Path=/"
+X-Domain: [::1] -> sets "route=ID_B; Path=/"
+X-Domain: a b -> sets "route=ID_A; Path=/"
+X-Domain: a..b -> sets "route=ID_B; Path=/"
 --- error_log
 [error]
 of cookie "route" is no host name, the cookie is set without it
@@ -199,10 +187,9 @@ of cookie "route" is no host name, the cookie is set without it
 
 === domain= with a variable in the midst of text
 --- sticky: domain=.$arg_d.test
---- request eval
-["GET /t/?d=a", "GET /t/"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Domain=.a.test; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+/t/?d=a -> sets "route=ID_A; Domain=.a.test; Path=/"
+-> sets "route=ID_B; Path=/"
 --- no_error_log
 [alert]
 [emerg]
@@ -223,10 +210,9 @@ Set-Cookie: route=ID_A; Path=/; Priority=High; X-Mine
 --- config
     location /host/ { proxy_pass http://host/; }
     location /secure/ { proxy_pass http://secure/; }
---- request eval
-["GET /host/", "GET /secure/"]
---- response_headers eval
-["Set-Cookie: __Host-s=ID_A; Path=/; Secure", "Set-Cookie: __Secure-s=ID_A; Path=/app; Secure"]
+--- visits
+/host/ -> sets "__Host-s=ID_A; Path=/; Secure"
+/secure/ -> sets "__Secure-s=ID_A; Path=/app; Secure"
 
 
 
@@ -421,12 +407,9 @@ location /t/ { proxy_pass http://u/; add_header Set-Cookie mine=1; }
 
 === any status of a server that answered counts: 204, 302
 --- sticky:
---- request eval
-["GET /t/status/204", "GET /t/status/302"]
---- error_code eval
-[204, 302]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+/t/status/204 -> 204, sets "route=ID_A; Path=/"
+/t/status/302 -> 302, sets "route=ID_B; Path=/"
 
 
 

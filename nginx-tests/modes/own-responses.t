@@ -66,6 +66,7 @@ add_block_preprocessor(sub {
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\n") if !defined $block->no_error_log;
 });
 
+visit_lines(path => '/t/');
 run_tests();
 
 __DATA__
@@ -173,14 +174,9 @@ GET /t/
 === return, in a location that hides
 --- config
 location /t/ { session_sticky_hide_cookie upstream=hiding; return 200 "mine\n"; }
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers eval
-["", "Cookie: a=b; route=x; c=d"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["mine\n", "mine\n"]
+--- visits
+-> says "mine\n", sets nothing
+a=b; route=x; c=d -> says "mine\n", sets nothing
 
 
 
@@ -204,14 +200,10 @@ Cookie: route=ID_B
 --- user_files
 >>> file.txt
 mine
---- request eval
-["GET /file.txt", "GET /file.txt", "GET /missing.txt"]
---- more_headers eval
-["", "Cookie: route=nobody", "Cookie: route=nobody"]
---- error_code eval
-[200, 200, 404]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+/file.txt -> sets nothing
+/file.txt route=nobody -> sets nothing
+/missing.txt route=nobody -> 404, sets nothing
 
 
 
@@ -257,29 +249,21 @@ more than one byte
 === cached hit: the miss earns a cookie, hits set nothing and the cookie is not stored for others
 --- config
 location /t/ { proxy_pass http://u/; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
---- request eval
-["GET /t/cacheable", "GET /t/cacheable", "GET /t/cacheable", "GET /t/cacheable"]
---- more_headers eval
-["", "", "Cookie: route=ID_B", "Cookie: route=nobody"]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/",
- "X-Cache: HIT\n!Set-Cookie",
- "X-Cache: HIT\n!Set-Cookie",
- "X-Cache: HIT\n!Set-Cookie"]
---- response_body eval
-["A\n", "A\n", "A\n", "A\n"]
+--- visits
+/t/cacheable -> says "A\n", X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/cacheable -> says "A\n", X-Cache "HIT", sets nothing
+/t/cacheable route=ID_B -> says "A\n", X-Cache "HIT", sets nothing
+/t/cacheable route=nobody -> says "A\n", X-Cache "HIT", sets nothing
 
 
 
 === cached hit where the cookie is hidden, by itself
 --- config
 location /t/ { proxy_pass http://hiding/; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
---- request eval
-["GET /t/cacheable", "GET /t/cacheable", "GET /t/cacheable"]
---- more_headers eval
-["", "", "Cookie: route=ID_A"]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: HIT\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie"]
+--- visits
+/t/cacheable -> X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/cacheable -> X-Cache "HIT", sets nothing
+/t/cacheable route=ID_A -> X-Cache "HIT", sets nothing
 
 
 
@@ -291,26 +275,19 @@ location /t/ { proxy_pass http://hiding/; proxy_cache cached; add_header X-Cache
         proxy_cache cached;
         add_header X-Cache $upstream_cache_status;
     }
---- request eval
-["GET /t/cacheable", "GET /t/cacheable", "GET /t/cacheable"]
---- more_headers eval
-["", "", "Cookie: route=ID_A"]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: HIT\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie"]
+--- visits
+/t/cacheable -> X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/cacheable -> X-Cache "HIT", sets nothing
+/t/cacheable route=ID_A -> X-Cache "HIT", sets nothing
 
 
 
 === cached hit where stamps would be renewed
 --- config
 location /t/ { proxy_pass http://stamping/; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
---- request eval
-["GET /t/cacheable", "GET /t/cacheable"]
---- more_headers eval
-["", "Cookie: route=ID_A|" . (time - 60) . "|" . (time - 60)]
---- raw_response_headers_like eval
-["X-Cache: MISS", "X-Cache: HIT"]
---- raw_response_headers_unlike eval
-["route=;", "Set-Cookie"]
+--- visits
+/t/cacheable -> header like "X-Cache: MISS", header unlike "route=;"
+/t/cacheable route=ID_A|NOW-60|NOW-60 -> header like "X-Cache: HIT", header unlike "Set-Cookie"
 
 
 
@@ -332,14 +309,9 @@ B
 === 304 from the cache
 --- config
 location /t/ { proxy_pass http://u/; proxy_cache cached; add_header X-Cache $upstream_cache_status always; }
---- request eval
-["GET /t/cacheable", "GET /t/cacheable"]
---- more_headers eval
-["", "If-None-Match: \"1\"\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"]
---- error_code eval
-[200, 304]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: HIT\n!Set-Cookie"]
+--- visits
+/t/cacheable -> X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/cacheable If-None-Match: "1" | If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT -> 304, X-Cache "HIT", sets nothing
 
 
 
@@ -352,13 +324,10 @@ location /t/ { proxy_pass http://u/; proxy_cache cached; add_header X-Cache $ups
         proxy_cache_use_stale error;
         add_header X-Cache $upstream_cache_status;
     }
---- request eval
-["GET /t/?u=u", "GET /t/?u=dead"]
+--- visits
+/t/?u=u -> says "A\n", X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/?u=dead -> says "A\n", X-Cache "STALE", sets nothing
 --- wait: 2.1
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: STALE\n!Set-Cookie"]
---- response_body eval
-["A\n", "A\n"]
 
 
 
@@ -372,13 +341,10 @@ location /t/ { proxy_pass http://u/; proxy_cache cached; add_header X-Cache $ups
         proxy_cache_key $uri;
         add_header X-Cache $upstream_cache_status;
     }
---- request eval
-["GET /t/once", "GET /t/once?fail=1"]
+--- visits
+/t/once -> says "A\n", X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/once?fail=1 -> says "A\n", X-Cache "STALE", sets nothing
 --- wait: 2.1
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: STALE\n!Set-Cookie"]
---- response_body eval
-["A\n", "A\n"]
 
 
 
@@ -390,15 +356,10 @@ location /t/ { proxy_pass http://u/; proxy_cache cached; add_header X-Cache $ups
         proxy_cache_revalidate on;
         add_header X-Cache $upstream_cache_status;
     }
---- request eval
-["GET /t/confirmed", "GET /t/confirmed"]
+--- visits
+/t/confirmed -> says "A\n", header like "X-Cache: MISS\r\n", header unlike "Set-Cookie: (?!route=ID_A; Path=/\r)"
+/t/confirmed -> says "A\n", header like "X-Cache: REVALIDATED\r\n", header unlike "Set-Cookie: (?!route=ID_B; Path=/\r)"
 --- wait: 2.1
---- raw_response_headers_like eval
-["X-Cache: MISS\r\n", "X-Cache: REVALIDATED\r\n"]
---- raw_response_headers_unlike eval
-["Set-Cookie: (?!route=ID_A; Path=/\r)", "Set-Cookie: (?!route=ID_B; Path=/\r)"]
---- response_body eval
-["A\n", "A\n"]
 
 
 
@@ -475,12 +436,9 @@ Set-Cookie: route=ID_A; Path=/
 --- config
     location /t/ { proxy_pass http://u/; }
     location /plain { internal; proxy_pass http://plain/cacheable; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
---- request eval
-["GET /t/accel-plain", "GET /t/accel-plain"]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: HIT\nSet-Cookie: route=ID_B; Path=/"]
---- response_body eval
-["C\n", "C\n"]
+--- visits
+/t/accel-plain -> says "C\n", X-Cache "MISS", sets "route=ID_A; Path=/"
+/t/accel-plain -> says "C\n", X-Cache "HIT", sets "route=ID_B; Path=/"
 
 
 
@@ -542,14 +500,9 @@ inside
 --- config
     location /t/ { proxy_pass http://u/; proxy_intercept_errors on; error_page 404 503 /sorry; }
     location = /sorry { internal; return 200 "sorry\n"; }
---- request eval
-["GET /t/404", "GET /t/503"]
---- error_code eval
-[404, 503]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
---- response_body eval
-["sorry\n", "sorry\n"]
+--- visits
+/t/404 -> 404, says "sorry\n", sets "route=ID_A; Path=/"
+/t/503 -> 503, says "sorry\n", sets "route=ID_B; Path=/"
 
 
 

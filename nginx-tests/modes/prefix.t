@@ -5,6 +5,7 @@ use Sticky qw(SettingServers);
 # lib/SettingServers.pm has the servers and the sections.
 setting_sections('cookie=test mode=prefix');
 
+visit_lines(path => '/t/', answer => "NAME cookie=[SEEN]\n");
 run_tests();
 
 __DATA__
@@ -28,10 +29,9 @@ Set-Cookie: test=ID_A~abc
 === response: the server that answered is named
 --- set_cookie
 test=abc
---- request eval
-["GET /t/", "GET /t/"]
---- response_headers eval
-["Set-Cookie: test=ID_A~abc", "Set-Cookie: test=ID_B~abc"]
+--- visits
+-> sets "test=ID_A~abc"
+-> sets "test=ID_B~abc"
 
 
 
@@ -169,12 +169,10 @@ B cookie=[test=abc]
 
 
 === request: the named server answers every time
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: test=ID_B~abc
---- response_body eval
-["B cookie=[test=abc]\n", "B cookie=[test=abc]\n", "B cookie=[test=abc]\n"]
+--- visits
+test=ID_B~abc -> B, sees "test=abc"
+test=ID_B~abc -> B, sees "test=abc"
+test=ID_B~abc -> B, sees "test=abc"
 
 
 
@@ -221,14 +219,9 @@ B cookie=[test="abc"]
 === request: an application's own cookie without ID~ passes untouched and is a first visit
 --- set_cookie
 test=abc
---- request eval
-["GET /t/", "GET /t/"]
---- more_headers
-Cookie: a=b; test=mine; c=d
---- response_headers eval
-["Set-Cookie: test=ID_A~abc", "Set-Cookie: test=ID_B~abc"]
---- response_body eval
-["A cookie=[a=b; test=mine; c=d]\n", "B cookie=[a=b; test=mine; c=d]\n"]
+--- visits
+a=b; test=mine; c=d -> A, sees "a=b; test=mine; c=d", sets "test=ID_A~abc"
+a=b; test=mine; c=d -> B, sees "a=b; test=mine; c=d", sets "test=ID_B~abc"
 
 
 

@@ -5,6 +5,7 @@ use Sticky qw(SettingServers);
 # lib/SettingServers.pm has the servers and the sections.
 setting_sections('cookie=test mode=rewrite');
 
+visit_lines(path => '/t/', answer => "NAME cookie=[SEEN]\n");
 run_tests();
 
 __DATA__
@@ -29,10 +30,9 @@ Set-Cookie: test=ID_A
 === the server that answered is named
 --- set_cookie
 test=abc
---- request eval
-["GET /t/", "GET /t/"]
---- response_headers eval
-["Set-Cookie: test=ID_A", "Set-Cookie: test=ID_B"]
+--- visits
+-> sets "test=ID_A"
+-> sets "test=ID_B"
 
 
 
@@ -49,14 +49,10 @@ B cookie=[a=b; test=ID_B; c=d]
 === return visit: a value that is set again is rewritten again
 --- set_cookie
 test=abc; Path=/
---- request eval
-["GET /t/", "GET /t/", "GET /t/"]
---- more_headers
-Cookie: test=ID_B
---- response_headers eval
-["Set-Cookie: test=ID_B; Path=/", "Set-Cookie: test=ID_B; Path=/", "Set-Cookie: test=ID_B; Path=/"]
---- response_body_like eval
-["^B", "^B", "^B"]
+--- visits
+test=ID_B -> B, sets "test=ID_B; Path=/"
+test=ID_B -> B, sets "test=ID_B; Path=/"
+test=ID_B -> B, sets "test=ID_B; Path=/"
 
 
 

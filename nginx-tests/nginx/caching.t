@@ -60,6 +60,7 @@ sub told {
 # A second and a bit, after which what was stored for one second is old.
 sub grow_old { sleep 2.1 }
 
+visit_lines(answer => "NAME cookie=[SEEN]\n");
 run_tests();
 
 __DATA__
@@ -165,29 +166,23 @@ equals(join(', ', @told), 'MISS A route=ID_A; Path=/, MISS B route=ID_B; Path=/,
 --- config
 location / { proxy_pass http://u; }
 location /as-such/ { proxy_cache_convert_head off; proxy_cache_key $request_method$uri; proxy_cache_methods GET HEAD; proxy_pass http://u/; }
---- request eval
-["HEAD /long", "GET /long", "HEAD /long", "HEAD /as-such/long", "HEAD /as-such/long", "GET /as-such/long"]
---- more_headers eval
-["", "", "Cookie: route=ID_B", "Cookie: route=ID_B", "", ""]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Cache: HIT\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie",
- "X-Cache: MISS\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie", "X-Cache: MISS\nSet-Cookie: route=ID_B; Path=/"]
---- response_body_like eval
-["^\$", "^A", "^\$", "^\$", "^\$", "^B"]
+--- visits
+HEAD /long -> says like "^$", X-Cache "MISS", sets "route=ID_A; Path=/"
+/long -> A, X-Cache "HIT", sets nothing
+HEAD /long route=ID_B -> says like "^$", X-Cache "HIT", sets nothing
+HEAD /as-such/long route=ID_B -> says like "^$", X-Cache "MISS", sets nothing
+HEAD /as-such/long -> says like "^$", X-Cache "HIT", sets nothing
+/as-such/long -> B, X-Cache "MISS", sets "route=ID_B; Path=/"
 
 
 
 === POST is never stored, and bound as ever
 --- config
 location / { proxy_pass http://u; }
---- request eval
-["GET /long", "POST /long\nx", "POST /long\nx"]
---- more_headers eval
-["", "Cookie: route=ID_B", ""]
---- response_headers eval
-["X-Cache: MISS\nSet-Cookie: route=ID_A; Path=/", "!X-Cache\n!Set-Cookie", "!X-Cache\nSet-Cookie: route=ID_B; Path=/"]
---- response_body_like eval
-["^A", "^B", "^B"]
+--- visits
+/long -> A, X-Cache "MISS", sets "route=ID_A; Path=/"
+POST /long route=ID_B | body "x" -> B, no X-Cache, sets nothing
+POST /long body "x" -> B, no X-Cache, sets "route=ID_B; Path=/"
 
 
 
@@ -357,14 +352,10 @@ for my $path ('/long', '/hidden/long') {
 --- config
 location / { auth_request /long; proxy_cache off; proxy_pass http://u; auth_request_set $auth $upstream_cache_status; add_header X-Auth $auth; }
 location = /long { internal; proxy_pass http://other; proxy_cache_key auth; }
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "", "Cookie: route=ID_A; other=ID_D"]
---- response_headers eval
-["X-Auth: MISS\nSet-Cookie: route=ID_A; Path=/", "X-Auth: HIT\nSet-Cookie: route=ID_B; Path=/", "X-Auth: HIT\n!Set-Cookie"]
---- response_body_like eval
-["^", "^", "^"]
+--- visits
+-> says like "^", X-Auth "MISS", sets "route=ID_A; Path=/"
+-> says like "^", X-Auth "HIT", sets "route=ID_B; Path=/"
+route=ID_A; other=ID_D -> says like "^", X-Auth "HIT", sets nothing
 
 
 
@@ -373,14 +364,11 @@ location = /long { internal; proxy_pass http://other; proxy_cache_key auth; }
 location = /page { ssi on; proxy_cache off; proxy_pass http://u; }
 location = /long/part { proxy_cache_key part; proxy_pass http://other; }
 location = /stored/page { ssi on; proxy_cache_valid 1m; proxy_pass http://u/page; }
---- request eval
-["GET /page", "GET /page", "GET /stored/page", "GET /stored/page"]
---- more_headers eval
-["Cookie: other=ID_D", "Cookie: route=ID_A", "", "Cookie: route=ID_A"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie", "Set-Cookie: route=ID_B; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^A page \\[D cookie", "^A page \\[D cookie", "^B page \\[D cookie", "^B page \\[D cookie"]
+--- visits
+/page other=ID_D -> says like "^A page \[D cookie", sets "route=ID_A; Path=/"
+/page route=ID_A -> says like "^A page \[D cookie", sets nothing
+/stored/page -> says like "^B page \[D cookie", sets "route=ID_B; Path=/"
+/stored/page route=ID_A -> says like "^B page \[D cookie", sets nothing
 
 
 
@@ -389,13 +377,9 @@ location = /stored/page { ssi on; proxy_cache_valid 1m; proxy_pass http://u/page
 map $sent_http_set_cookie $private { "" ""; default private; }
 --- config
 location / { add_header Cache-Control $private always; add_header X-Cache $upstream_cache_status; proxy_pass http://u; }
---- request eval
-["GET /long", "GET /long", "GET /long/2", "GET /sets", "GET /gone"]
---- more_headers eval
-["", "", "Cookie: route=ID_B", "Cookie: route=ID_B", ""]
---- error_code eval
-[200, 200, 200, 200, 404]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/\nCache-Control: max-age=60, private", "X-Cache: HIT\n!Set-Cookie\nCache-Control: max-age=60",
- "X-Cache: MISS\n!Set-Cookie\nCache-Control: max-age=60", "Set-Cookie: app=x\nCache-Control: max-age=60, private",
- "Set-Cookie: route=ID_B; Path=/\nCache-Control: max-age=60, private"]
+--- visits
+/long -> sets "route=ID_A; Path=/", Cache-Control "max-age=60, private"
+/long -> X-Cache "HIT", sets nothing, Cache-Control "max-age=60"
+/long/2 route=ID_B -> X-Cache "MISS", sets nothing, Cache-Control "max-age=60"
+/sets route=ID_B -> sets "app=x", Cache-Control "max-age=60, private"
+/gone -> 404, sets "route=ID_B; Path=/", Cache-Control "max-age=60, private"

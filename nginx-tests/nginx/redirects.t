@@ -35,6 +35,9 @@ _EOC_
     upstream both    { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
 _EOC_
 
+# Nobody is there.
+$port{DEAD} = 1999;
+
 may_warn(qr/ is also that of upstream /);
 client_sections();
 add_block_preprocessor(sub { fill($_[0], $http) });
@@ -47,15 +50,10 @@ __DATA__
 --- config
 location / { proxy_pass http://dead; error_page 502 = @other; }
 location @other { proxy_pass http://other; }
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: other=ID_D", "Cookie: route=ID_A; other=ID_D"]
---- response_headers eval
-["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["C /t cookie=[]\n", "D /t cookie=[other=ID_D]\n",
- "D /t cookie=[route=ID_A; other=ID_D]\n"]
+--- visits
+-> C, sees nothing, sets "other=ID_C; Path=/"
+other=ID_D -> D, sees "other=ID_D", sets nothing
+route=ID_A; other=ID_D -> D, sees "route=ID_A; other=ID_D", sets nothing
 
 
 
@@ -63,14 +61,10 @@ location @other { proxy_pass http://other; }
 --- config
 location / { proxy_pass http://dead; error_page 502 = @same; }
 location @same { proxy_pass http://same; }
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=ID_D", "Cookie: route=ID_A"]
---- response_headers eval
-["Set-Cookie: route=ID_C; Path=/", "!Set-Cookie", "Set-Cookie: route=ID_D; Path=/"]
---- response_body_like eval
-["^C", "^D", "^D"]
+--- visits
+-> C, sets "route=ID_C; Path=/"
+route=ID_D -> D, sets nothing
+route=ID_A -> D, sets "route=ID_D; Path=/"
 
 
 
@@ -78,15 +72,11 @@ location @same { proxy_pass http://same; }
 --- config
 location / { proxy_pass http://strict; error_page 502 = @other; }
 location @other { proxy_pass http://other; }
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=" . Digest::MD5::md5_hex("127.0.0.1:1999"), "Cookie: route=nobody; other=ID_D", "Cookie: route=ID_A",
- "Cookie: route=ID_A; other=ID_D"]
---- response_headers eval
-["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^C", "^D", "^A", "^A"]
+--- visits
+route=ID_DEAD -> C, sets "other=ID_C; Path=/"
+route=nobody; other=ID_D -> D, sets nothing
+route=ID_A -> A, sets nothing
+route=ID_A; other=ID_D -> A, sets nothing
 
 
 
@@ -111,14 +101,9 @@ recursive_error_pages on;
 location / { proxy_pass http://dead; error_page 502 = @second; }
 location @second { proxy_pass http://dead_other; error_page 502 = @third; }
 location @third { proxy_pass http://same; }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=ID_D; other=ID_C"]
---- response_headers eval
-["Set-Cookie: route=ID_C; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^C", "^D"]
+--- visits
+-> C, sets "route=ID_C; Path=/"
+route=ID_D; other=ID_C -> D, sets nothing
 
 
 
@@ -139,14 +124,9 @@ GET /t
 --- config
 location / { proxy_pass http://dead_hiding; error_page 502 = @second; }
 location @second { proxy_pass http://hiding; }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: a=b; route=ID_A; other=ID_D", "Cookie: route=ID_A; a=b"]
---- response_headers eval
-["!Set-Cookie", "Set-Cookie: other=ID_C; Path=/"]
---- response_body eval
-["D /t cookie=[a=b]\n", "C /t cookie=[a=b]\n"]
+--- visits
+a=b; route=ID_A; other=ID_D -> D, sees "a=b", sets nothing
+route=ID_A; a=b -> C, sees "a=b", sets "other=ID_C; Path=/"
 
 
 
@@ -185,14 +165,10 @@ equals(body($got) =~ s/ .*//sr . set($got), 'D', 'a bound one is at its server, 
 location / { error_page 404 = @u; root html; }
 location /large { client_max_body_size 1; error_page 413 = @u; proxy_pass http://other; }
 location @u { proxy_pass http://u; }
---- request eval
-["GET /t", "GET /t", "POST /large\nmore than one byte"]
---- more_headers eval
-["", "Cookie: route=ID_B", "Cookie: route=ID_B; other=ID_D"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^A", "^B", "^B"]
+--- visits
+-> A, sets "route=ID_A; Path=/"
+route=ID_B -> B, sets nothing
+POST /large route=ID_B; other=ID_D | body "more than one byte" -> B, sets nothing
 
 
 
@@ -200,14 +176,10 @@ location @u { proxy_pass http://u; }
 --- config
 location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @same; }
 location @same { rewrite ^ /page break; proxy_pass http://same; }
---- request eval
-["GET /503", "GET /503", "GET /503"]
---- more_headers eval
-["", "Cookie: route=ID_B", "Cookie: route=ID_D"]
---- response_headers eval
-["Set-Cookie: route=ID_C; Path=/", "Set-Cookie: route=ID_D; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^C /page", "^D /page", "^D /page"]
+--- visits
+/503 -> C /page, sets "route=ID_C; Path=/"
+/503 route=ID_B -> D /page, sets "route=ID_D; Path=/"
+/503 route=ID_D -> D /page, sets nothing
 
 
 
@@ -215,14 +187,9 @@ location @same { rewrite ^ /page break; proxy_pass http://same; }
 --- config
 location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @again; }
 location @again { rewrite ^ /page break; proxy_pass http://u; }
---- request eval
-["GET /503", "GET /503"]
---- more_headers eval
-["", "Cookie: route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_B; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^B /page", "^B /page"]
+--- visits
+/503 -> B /page, sets "route=ID_B; Path=/"
+/503 route=ID_B -> B /page, sets nothing
 
 
 
@@ -258,14 +225,9 @@ location = /503 { proxy_pass http://other; proxy_intercept_errors on; error_page
 location = /404 { proxy_pass http://other; proxy_intercept_errors on; error_page 404 = @changes; }
 location @sets { rewrite ^ /sets break; proxy_pass http://cutting; }
 location @changes { rewrite ^ /sets break; proxy_pass http://changing; }
---- request eval
-["GET /503", "GET /404"]
---- more_headers eval
-["Cookie: app=ID_B~x; other=ID_D", "Cookie: app=ID_B; other=ID_D"]
---- response_headers eval
-["Set-Cookie: app=ID_B~x", "Set-Cookie: app=ID_B"]
---- response_body_like eval
-["^B sets cookie=\\[app=x; other=", "^B sets cookie=\\[app="]
+--- visits
+/503 app=ID_B~x; other=ID_D -> says like "^B sets cookie=\[app=x; other=", sets "app=ID_B~x"
+/404 app=ID_B; other=ID_D -> says like "^B sets cookie=\[app=", sets "app=ID_B"
 
 
 
@@ -273,14 +235,10 @@ location @changes { rewrite ^ /sets break; proxy_pass http://changing; }
 --- config
 location / { proxy_pass http://u; }
 location = /inside { internal; proxy_pass http://other; }
---- request eval
-["GET /accel", "GET /accel", "GET /accel"]
---- more_headers eval
-["Cookie: route=ID_B; other=ID_D", "Cookie: other=ID_D", "Cookie: route=ID_B"]
---- response_headers eval
-["!Set-Cookie", "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: other=ID_C; Path=/"]
---- response_body_like eval
-["^D /inside", "^D /inside", "^C /inside"]
+--- visits
+/accel route=ID_B; other=ID_D -> D /inside, sets nothing
+/accel other=ID_D -> D /inside, sets "route=ID_A; Path=/"
+/accel route=ID_B -> C /inside, sets "other=ID_C; Path=/"
 
 
 
@@ -288,14 +246,9 @@ location = /inside { internal; proxy_pass http://other; }
 --- config
 location / { proxy_pass http://u; }
 location = /inside { internal; proxy_pass http://u; }
---- request eval
-["GET /accel", "GET /accel"]
---- more_headers eval
-["Cookie: route=ID_B", ""]
---- response_headers eval
-["!Set-Cookie", "Set-Cookie: route=ID_B; Path=/"]
---- response_body_like eval
-["^B /inside", "^B /inside"]
+--- visits
+/accel route=ID_B -> B /inside, sets nothing
+/accel -> B /inside, sets "route=ID_B; Path=/"
 
 
 
@@ -303,14 +256,9 @@ location = /inside { internal; proxy_pass http://u; }
 --- config
 location / { proxy_pass http://u; }
 location = /inside { internal; proxy_pass http://same; }
---- request eval
-["GET /accel", "GET /accel"]
---- more_headers eval
-["", "Cookie: route=ID_D"]
---- response_headers eval
-["Set-Cookie: route=ID_C; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^C /inside", "^D /inside"]
+--- visits
+/accel -> C /inside, sets "route=ID_C; Path=/"
+/accel route=ID_D -> D /inside, sets nothing
 
 
 
@@ -319,14 +267,9 @@ location = /inside { internal; proxy_pass http://same; }
 location / { proxy_pass http://u; }
 location @inside { rewrite ^ /inside break; proxy_pass http://plain; }
 location /other/ { proxy_pass http://u/; }
---- request eval
-["GET /accel-named", "GET /other/accel-named"]
---- more_headers eval
-["", "Cookie: route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^C /inside", "^C /inside"]
+--- visits
+/accel-named -> C /inside, sets "route=ID_A; Path=/"
+/other/accel-named route=ID_B -> C /inside, sets nothing
 
 
 
@@ -335,14 +278,10 @@ location /other/ { proxy_pass http://u/; }
 location / { proxy_pass http://u; }
 location = /accel-here { internal; proxy_pass http://other; }
 location = /inside { internal; return 200 "inside\n"; }
---- request eval
-["GET /accel-on", "GET /accel-on", "GET /accel-on"]
---- more_headers eval
-["", "Cookie: other=ID_D", "Cookie: route=ID_B"]
---- response_headers eval
-["Set-Cookie: other=ID_C; Path=/, route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "Set-Cookie: other=ID_D; Path=/"]
---- response_body eval
-["inside\n", "inside\n", "inside\n"]
+--- visits
+/accel-on -> says "inside\n", sets "other=ID_C; Path=/, route=ID_A; Path=/"
+/accel-on other=ID_D -> says "inside\n", sets "route=ID_B; Path=/"
+/accel-on route=ID_B -> says "inside\n", sets "other=ID_D; Path=/"
 
 
 
@@ -350,14 +289,9 @@ location = /inside { internal; return 200 "inside\n"; }
 --- config
 location / { proxy_pass http://u; }
 location = /nowhere { internal; root html; }
---- request eval
-["GET /accel-nowhere", "GET /accel-nowhere"]
---- more_headers eval
-["", "Cookie: route=ID_B"]
---- error_code eval
-[404, 404]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
+--- visits
+/accel-nowhere -> 404, sets "route=ID_A; Path=/"
+/accel-nowhere route=ID_B -> 404, sets nothing
 
 
 
@@ -405,14 +339,10 @@ location @u { proxy_pass http://u; }
 --- user_files
 >>> file.txt
 a file
---- request eval
-["GET /file.txt", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_B", ""]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
---- response_body_like eval
-["^a file", "^B /t", "^A /t"]
+--- visits
+/file.txt route=ID_B -> says like "^a file", sets nothing
+route=ID_B -> B /t, sets nothing
+-> A /t, sets "route=ID_A; Path=/"
 
 
 
@@ -422,14 +352,9 @@ recursive_error_pages on;
 location / { root html; try_files $uri @dead; }
 location @dead { proxy_pass http://dead; error_page 502 = @other; }
 location @other { proxy_pass http://other; }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: other=ID_D; route=ID_A"]
---- response_headers eval
-["Set-Cookie: other=ID_C; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^C /t", "^D /t"]
+--- visits
+-> C /t, sets "other=ID_C; Path=/"
+other=ID_D; route=ID_A -> D /t, sets nothing
 
 
 
@@ -442,16 +367,10 @@ location /new { internal; proxy_pass http://u; }
 --- user_files
 >>> index.html
 never sent
---- request eval
-["GET /", "GET /old/x", "GET /new/x"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_B"]
---- error_code eval
-[200, 200, 404]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^B /index.html", "^B /new/x", "404 Not Found"]
+--- visits
+/ route=ID_B -> B /index.html, sets nothing
+/old/x route=ID_B -> B /new/x, sets nothing
+/new/x route=ID_B -> 404, says like "404 Not Found", sets nothing
 
 
 

@@ -65,15 +65,10 @@ Set-Cookie: route=ID_A; Path=/
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://u; }
---- request eval
-["GET /page", "GET /page", "GET /page"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_A", "Cookie: route=ID_B"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["B page [B part cookie=[route=ID_B]] cookie=[route=ID_B]", "A page [A part cookie=[route=ID_A]] cookie=[route=ID_A]",
- "B page [B part cookie=[route=ID_B]] cookie=[route=ID_B]"]
+--- visits
+/page route=ID_B -> says "B page [B part cookie=[route=ID_B]] cookie=[route=ID_B]", sets nothing
+/page route=ID_A -> says "A page [A part cookie=[route=ID_A]] cookie=[route=ID_A]", sets nothing
+/page route=ID_B -> says "B page [B part cookie=[route=ID_B]] cookie=[route=ID_B]", sets nothing
 
 
 
@@ -81,14 +76,9 @@ location = /part { proxy_pass http://u; }
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
---- request eval
-["GET /page", "GET /page"]
---- more_headers eval
-["Cookie: route=ID_B; other=ID_D", "Cookie: other=ID_C; route=ID_A"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^B page \\[D part", "^A page \\[C part"]
+--- visits
+/page route=ID_B; other=ID_D -> says like "^B page \[D part", sets nothing
+/page other=ID_C; route=ID_A -> says like "^A page \[C part", sets nothing
 
 
 
@@ -96,14 +86,9 @@ location = /part { proxy_pass http://other; }
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
---- request eval
-["GET /page", "GET /page"]
---- more_headers eval
-["Cookie: other=ID_D", "Cookie: route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^A page \\[D part", "^B page \\[[CD] part"]
+--- visits
+/page other=ID_D -> says like "^A page \[D part", sets "route=ID_A; Path=/"
+/page route=ID_B -> says like "^B page \[[CD] part", sets nothing
 
 
 
@@ -125,14 +110,9 @@ Cookie: route=ID_B
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://aging; }
---- request eval
-["GET /page", "GET /page"]
---- more_headers eval
-["Cookie: route=ID_B; other=ID_D|" . (time - 60) . "|" . (time - 60), "Cookie: route=ID_B; other=ID_D|1|1"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^B page \\[D part", "^B page \\[[CD] part"]
+--- visits
+/page route=ID_B; other=ID_D|NOW-60|NOW-60 -> says like "^B page \[D part", sets nothing
+/page route=ID_B; other=ID_D|1|1 -> says like "^B page \[[CD] part", sets nothing
 
 
 
@@ -145,14 +125,11 @@ location = /part { proxy_pass http://u; }
 --- user_files
 >>> file.html
 file [<!--#include virtual="/part" -->]
---- request eval
-["GET /page", "GET /file.html", "GET /own", "GET /own"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_B", ""]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^C page \\[B part", "^file \\[B part", "^own \\[B part", "^own \\[[AB] part"]
+--- visits
+/page route=ID_B -> says like "^C page \[B part", sets nothing
+/file.html route=ID_B -> says like "^file \[B part", sets nothing
+/own route=ID_B -> says like "^own \[B part", sets nothing
+/own -> says like "^own \[[AB] part", sets nothing
 
 
 
@@ -172,14 +149,9 @@ Set-Cookie: route=ID_A; Path=/
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://strict; }
---- request eval
-["GET /page", "GET /page"]
---- more_headers eval
-["Cookie: route=ID_B; other=127.0.0.1:1999", "Cookie: route=ID_B; other=127.0.0.1:1987"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^B page \\[.*502 Bad Gateway", "^B page \\[C part"]
+--- visits
+/page route=ID_B; other=127.0.0.1:1999 -> says like "^B page \[.*502 Bad Gateway", sets nothing
+/page route=ID_B; other=127.0.0.1:1987 -> says like "^B page \[C part", sets nothing
 
 
 
@@ -188,14 +160,9 @@ location = /part { proxy_pass http://strict; }
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://dead; error_page 502 = @other; }
 location @other { proxy_pass http://other; }
---- request eval
-["GET /page", "GET /page"]
---- more_headers eval
-["Cookie: other=ID_D", "Cookie: other=ID_C; route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^A page \\[D part", "^B page \\[C part"]
+--- visits
+/page other=ID_D -> says like "^A page \[D part", sets "route=ID_A; Path=/"
+/page other=ID_C; route=ID_B -> says like "^B page \[C part", sets nothing
 
 
 
@@ -203,14 +170,9 @@ location @other { proxy_pass http://other; }
 --- config
 location = /kept { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
---- request eval
-["GET /kept", "GET /kept"]
---- more_headers eval
-["Cookie: other=ID_D", "Cookie: other=ID_D; route=ID_B"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^A kept \\[D part", "^B kept \\[D part"]
+--- visits
+/kept other=ID_D -> says like "^A kept \[D part", sets "route=ID_A; Path=/"
+/kept other=ID_D; route=ID_B -> says like "^B kept \[D part", sets nothing
 
 
 
@@ -248,12 +210,10 @@ B two [D part cookie=[a=b; other=ID_D]][B second cookie=[a=b; other=ID_D]]
 --- config
 location = /page { ssi on; proxy_pass http://hiding; }
 location = /part { proxy_pass http://hiding; }
---- request eval
-["GET /page", "GET /page", "GET /part"]
---- more_headers eval
-["Cookie: a=b; route=ID_B", "Cookie: route=ID_B", "Cookie: a=b; route=ID_B"]
---- response_body eval
-["B page [B part cookie=[a=b]] cookie=[a=b]", "B page [B part cookie=[]] cookie=[]", "B part cookie=[a=b]"]
+--- visits
+/page a=b; route=ID_B -> says "B page [B part cookie=[a=b]] cookie=[a=b]"
+/page route=ID_B -> says "B page [B part cookie=[]] cookie=[]"
+/part a=b; route=ID_B -> says "B part cookie=[a=b]"
 
 
 
@@ -314,14 +274,10 @@ B /t cookie=[]
 --- config
 location = /auth { internal; proxy_pass http://u; }
 location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_B", "Cookie: route=ID_A"]
---- response_headers eval
-["X-Auth: 127.0.0.1:1986\n!Set-Cookie", "X-Auth: 127.0.0.1:1986\n!Set-Cookie", "X-Auth: 127.0.0.1:1985\n!Set-Cookie"]
---- response_body_like eval
-["^B", "^B", "^A"]
+--- visits
+route=ID_B -> B, X-Auth "127.0.0.1:1986", sets nothing
+route=ID_B -> B, X-Auth "127.0.0.1:1986", sets nothing
+route=ID_A -> A, X-Auth "127.0.0.1:1985", sets nothing
 
 
 
@@ -329,15 +285,10 @@ location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_head
 --- config
 location = /auth { internal; proxy_pass http://other; }
 location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["Cookie: other=ID_D", "Cookie: other=ID_D; route=ID_B", "Cookie: route=ID_B"]
---- response_headers eval
-["X-Auth: 127.0.0.1:1988\nSet-Cookie: route=ID_A; Path=/", "X-Auth: 127.0.0.1:1988\n!Set-Cookie",
- "X-Auth: 127.0.0.1:1987\n!Set-Cookie"]
---- response_body_like eval
-["^A", "^B", "^B"]
+--- visits
+other=ID_D -> A, X-Auth "127.0.0.1:1988", sets "route=ID_A; Path=/"
+other=ID_D; route=ID_B -> B, X-Auth "127.0.0.1:1988", sets nothing
+route=ID_B -> B, X-Auth "127.0.0.1:1987", sets nothing
 
 
 
@@ -349,12 +300,9 @@ location = /plain { auth_request /auth; proxy_pass http://plain; }
 --- user_files
 >>> file.txt
 mine
---- request eval
-["GET /file.txt", "GET /plain"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^mine", "^C"]
+--- visits
+/file.txt -> says like "^mine", sets nothing
+/plain -> C, sets nothing
 
 
 
@@ -368,14 +316,11 @@ location = /sticky { auth_request /accel; proxy_pass http://other; }
 --- user_files
 >>> file.txt
 mine
---- request eval
-["GET /file.txt", "GET /plain", "GET /sticky", "GET /sticky"]
---- more_headers eval
-["", "", "", "Cookie: other=ID_D; route=ID_B"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "Set-Cookie: other=ID_C; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^mine", "^C", "^C", "^D"]
+--- visits
+/file.txt -> says like "^mine", sets nothing
+/plain -> C, sets nothing
+/sticky -> C, sets "other=ID_C; Path=/"
+/sticky other=ID_D; route=ID_B -> D, sets nothing
 
 
 
@@ -387,12 +332,10 @@ location = /dead { internal; proxy_pass http://dead; }
 location / { auth_request /403; proxy_pass http://u; }
 location /fails { auth_request /503; proxy_pass http://u; }
 location /dies { auth_request /dead; proxy_pass http://u; }
---- request eval
-["GET /", "GET /fails", "GET /dies"]
---- error_code eval
-[403, 500, 500]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+/ -> 403, sets nothing
+/fails -> 500, sets nothing
+/dies -> 500, sets nothing
 
 
 
@@ -402,14 +345,10 @@ location = /accel { add_header X-Accel-Redirect /inside; return 200; }
 location = /401 { internal; proxy_pass http://u; }
 location / { auth_request /401; error_page 401 = @login; proxy_pass http://u; }
 location @login { proxy_pass http://other; }
---- request eval
-["GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: route=ID_B", "Cookie: other=ID_D"]
---- response_headers eval
-["Set-Cookie: other=ID_C; Path=/", "Set-Cookie: other=ID_D; Path=/", "!Set-Cookie"]
---- response_body_like eval
-["^C /t", "^D /t", "^D /t"]
+--- visits
+-> C /t, sets "other=ID_C; Path=/"
+route=ID_B -> D /t, sets "other=ID_D; Path=/"
+other=ID_D -> D /t, sets nothing
 
 
 
@@ -545,16 +484,10 @@ location = /file { slice 10; proxy_set_header Range $slice_range; proxy_pass htt
 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 >>> B.txt
 BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
---- request eval
-["GET /file", "GET /file", "GET /file"]
---- more_headers eval
-["Cookie: route=ID_B", "Cookie: route=ID_A", "Cookie: route=ID_B\nRange: bytes=5-34"]
---- error_code eval
-[200, 200, 206]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["B" x 39 . "\n", "A" x 39 . "\n", "B" x 30]
+--- visits
+/file route=ID_B -> says "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB\n", sets nothing
+/file route=ID_A -> says "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", sets nothing
+/file route=ID_B | Range: bytes=5-34 -> 206, says "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", sets nothing
 
 
 
@@ -590,16 +523,11 @@ location = /file {
 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 >>> B.txt
 BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
---- request eval
-["GET /file", "GET /file", "GET /file", "GET /file"]
---- more_headers eval
-["Cookie: route=ID_B\nRange: bytes=10-19", "Range: bytes=10-19", "Cookie: route=ID_A", "Cookie: route=ID_B"]
---- error_code eval
-[206, 206, 200, 200]
---- response_headers eval
-["X-Cache: MISS\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie", "X-Cache: MISS\n!Set-Cookie", "X-Cache: HIT\n!Set-Cookie"]
---- response_body eval
-["B" x 10, "B" x 10, "A" x 10 . "B" x 10 . "A" x 19 . "\n", "A" x 10 . "B" x 10 . "A" x 19 . "\n"]
+--- visits
+/file route=ID_B | Range: bytes=10-19 -> 206, says "BBBBBBBBBB", X-Cache "MISS", sets nothing
+/file Range: bytes=10-19 -> 206, says "BBBBBBBBBB", X-Cache "HIT", sets nothing
+/file route=ID_A -> says "AAAAAAAAAABBBBBBBBBBAAAAAAAAAAAAAAAAAAA\n", X-Cache "MISS", sets nothing
+/file route=ID_B -> says "AAAAAAAAAABBBBBBBBBBAAAAAAAAAAAAAAAAAAA\n", X-Cache "HIT", sets nothing
 
 
 
@@ -608,11 +536,6 @@ BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
 location / { add_before_body /part; add_after_body /second; addition_types *; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
 location = /second { proxy_pass http://u; }
---- request eval
-["GET /t", "GET /t"]
---- more_headers eval
-["Cookie: other=ID_D; route=ID_B", "Cookie: other=ID_D"]
---- response_headers eval
-["!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
---- response_body_like eval
-["^D part [^]]*\\]B /t [^]]*\\]\nB second", "^D part [^]]*\\]A /t [^]]*\\]\n[AB] second"]
+--- visits
+other=ID_D; route=ID_B -> says like "^D part [^]]*\]B /t [^]]*\]\nB second", sets nothing
+other=ID_D -> says like "^D part [^]]*\]A /t [^]]*\]\n[AB] second", sets "route=ID_A; Path=/"

@@ -48,15 +48,12 @@ __DATA__
 === a map names the upstream: each has its sessions
 --- config
 location / { proxy_pass http://$to; }
---- request eval
-["GET /?to=u", "GET /?to=other", "GET /?to=hiding", "GET /?to=plain", "GET /?to=u"]
---- more_headers eval
-["Cookie: route=ID_B; other=ID_D", "Cookie: route=ID_B; other=ID_D", "Cookie: route=ID_B; other=ID_D",
- "Cookie: route=ID_B; other=ID_D", ""]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
---- response_body_like eval
-["^B", "^D", "^B", "^C", "^A"]
+--- visits
+/?to=u route=ID_B; other=ID_D -> B, sets nothing
+/?to=other route=ID_B; other=ID_D -> D, sets nothing
+/?to=hiding route=ID_B; other=ID_D -> B, sets nothing
+/?to=plain route=ID_B; other=ID_D -> C, sets nothing
+/?to=u -> A, sets "route=ID_A; Path=/"
 
 
 
@@ -64,30 +61,22 @@ location / { proxy_pass http://$to; }
 --- config
 location / { proxy_pass http://$to; }
 location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
---- request eval
-["GET /?to=hiding", "GET /hidden?to=hiding", "GET /hidden?to=hiding", "GET /hidden?to=hiding"]
---- more_headers eval
-["Cookie: a=b; route=ID_B", "Cookie: a=b; route=ID_B", "Cookie: route=ID_B", "Cookie: a=b; route=nobody"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
---- response_body eval
-["B /?to=hiding cookie=[a=b; route=ID_B]\n", "B /hidden?to=hiding cookie=[a=b]\n",
- "B /hidden?to=hiding cookie=[]\n", "A /hidden?to=hiding cookie=[a=b]\n"]
+--- visits
+/?to=hiding a=b; route=ID_B -> B, sees "a=b; route=ID_B", sets nothing
+/hidden?to=hiding a=b; route=ID_B -> B, sees "a=b", sets nothing
+/hidden?to=hiding route=ID_B -> B, sees nothing, sets nothing
+/hidden?to=hiding a=b; route=nobody -> A, sees "a=b", sets "route=ID_A; Path=/"
 
 
 
 === the hide directive for one upstream where the request goes to another, in one location
 --- config
 location / { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
---- request eval
-["GET /?to=other", "GET /?to=u", "GET /?to=plain", "GET /?to=hiding"]
---- more_headers
-Cookie: a=b; route=ID_B; other=ID_D
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["D /?to=other cookie=[a=b; other=ID_D]\n", "B /?to=u cookie=[a=b; other=ID_D]\n",
- "C /?to=plain cookie=[a=b; other=ID_D]\n", "B /?to=hiding cookie=[a=b; other=ID_D]\n"]
+--- visits
+/?to=other a=b; route=ID_B; other=ID_D -> D, sees "a=b; other=ID_D", sets nothing
+/?to=u a=b; route=ID_B; other=ID_D -> B, sees "a=b; other=ID_D", sets nothing
+/?to=plain a=b; route=ID_B; other=ID_D -> C, sees "a=b; other=ID_D", sets nothing
+/?to=hiding a=b; route=ID_B; other=ID_D -> B, sees "a=b; other=ID_D", sets nothing
 
 
 
@@ -98,15 +87,12 @@ location /variable { proxy_pass http://$to; }
 location /directive { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
 location /both { session_sticky_hide_cookie upstream=hiding; proxy_pass http://hiding; }
 location /none { session_sticky_hide_cookie upstream=hiding; return 200 "none [$http_cookie]\n"; }
---- request eval
-[map { "GET /$_?to=hiding" } qw(itself variable directive both none)]
---- more_headers
-Cookie: a=b; route=ID_B
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["B /itself?to=hiding cookie=[a=b]\n", "B /variable?to=hiding cookie=[a=b; route=ID_B]\n",
- "B /directive?to=hiding cookie=[a=b]\n", "B /both?to=hiding cookie=[a=b]\n", "none [a=b; route=ID_B]\n"]
+--- visits
+/itself?to=hiding a=b; route=ID_B -> B, sees "a=b", sets nothing
+/variable?to=hiding a=b; route=ID_B -> B, sees "a=b; route=ID_B", sets nothing
+/directive?to=hiding a=b; route=ID_B -> B, sees "a=b", sets nothing
+/both?to=hiding a=b; route=ID_B -> B, sees "a=b", sets nothing
+/none?to=hiding a=b; route=ID_B -> says "none [a=b; route=ID_B]\n", sets nothing
 
 
 
@@ -115,17 +101,13 @@ Cookie: a=b; route=ID_B
 location / { proxy_pass http://hiding; }
 location /directive { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
 location /prefix { proxy_pass http://cutting; }
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /directive?to=hiding", "GET /prefix", "GET /t"]
---- more_headers eval
-["Cookie: route=nobody; a=b; route=ID_B; c=d", "Cookie: route=nobody; a=b\nCookie: route=ID_B; c=d",
- "Cookie: route=nobody\nCookie: a=b; c=d\nCookie: route=ID_B", "Cookie: route=; a=b; route=ID_B; c=d; route=ID_A",
- "Cookie: app=nobody~x; app=ID_B~y", "Cookie: route=nobody; a=b; route=ID_B; c=d"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["B /t cookie=[a=b; c=d]\n", "B /t cookie=[a=b; c=d]\n", "B /t cookie=[a=b; c=d]\n", "B /directive?to=hiding cookie=[a=b; c=d]\n",
- "B /prefix cookie=[app=x; app=y]\n", "B /t cookie=[a=b; c=d]\n"]
+--- visits
+route=nobody; a=b; route=ID_B; c=d -> B, sees "a=b; c=d", sets nothing
+route=nobody; a=b | route=ID_B; c=d -> B, sees "a=b; c=d", sets nothing
+route=nobody | a=b; c=d | route=ID_B -> B, sees "a=b; c=d", sets nothing
+/directive?to=hiding route=; a=b; route=ID_B; c=d; route=ID_A -> B, sees "a=b; c=d", sets nothing
+/prefix app=nobody~x; app=ID_B~y -> B, sees "app=x; app=y", sets nothing
+route=nobody; a=b; route=ID_B; c=d -> B, sees "a=b; c=d", sets nothing
 
 
 
@@ -134,24 +116,20 @@ location /prefix { proxy_pass http://cutting; }
 location /itself { proxy_pass http://hiding; }
 location /variable { proxy_pass http://$to; }
 location /directive { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
---- request eval
-[map { "GET /$_?to=hiding" } qw(itself variable directive itself)]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/", "Set-Cookie: route=ID_A; Path=/", "Set-Cookie: route=ID_B; Path=/"]
+--- visits
+/itself?to=hiding -> sets "route=ID_A; Path=/"
+/variable?to=hiding -> sets "route=ID_B; Path=/"
+/directive?to=hiding -> sets "route=ID_A; Path=/"
+/itself?to=hiding -> sets "route=ID_B; Path=/"
 
 
 
 === an address that is no upstream: the cookie is seen and nothing is set
 --- config
 location / { proxy_pass http://$to; }
---- request eval
-["GET /?to=address", "GET /?to=address"]
---- more_headers eval
-["", "Cookie: route=ID_B"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["C /?to=address cookie=[]\n", "C /?to=address cookie=[route=ID_B]\n"]
+--- visits
+/?to=address -> C, sees nothing, sets nothing
+/?to=address route=ID_B -> C, sees "route=ID_B", sets nothing
 
 
 
@@ -160,28 +138,20 @@ location / { proxy_pass http://$to; }
 resolver 127.0.0.1:1953 ipv6=off;
 location / { proxy_pass http://$to; }
 location /hidden { session_sticky_hide_cookie upstream=other; proxy_pass http://$to; }
---- request eval
-["GET /?to=name", "GET /?to=u", "GET /hidden?to=name", "GET /?to=name"]
---- more_headers eval
-["Cookie: route=ID_B; other=ID_D", "Cookie: route=ID_B; other=ID_D", "Cookie: a=b; other=ID_D", ""]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^C .*other=", "^B", "^C .*cookie=\\[a=b\\]", "^C .*cookie=\\[\\]"]
+--- visits
+/?to=name route=ID_B; other=ID_D -> says like "^C .*other=", sets nothing
+/?to=u route=ID_B; other=ID_D -> B, sets nothing
+/hidden?to=name a=b; other=ID_D -> says like "^C .*cookie=\[a=b\]", sets nothing
+/?to=name -> says like "^C .*cookie=\[\]", sets nothing
 
 
 
 === the name of the upstream in upper case
 --- config
 location / { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
---- request eval
-["GET /?to=upper", "GET /?to=upper"]
---- more_headers eval
-["Cookie: a=b; route=ID_B", ""]
---- response_headers eval
-["!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
---- response_body eval
-["B /?to=upper cookie=[a=b]\n", "A /?to=upper cookie=[]\n"]
+--- visits
+/?to=upper a=b; route=ID_B -> B, sees "a=b", sets nothing
+/?to=upper -> A, sees nothing, sets "route=ID_A; Path=/"
 
 
 
@@ -189,14 +159,10 @@ location / { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; 
 --- config
 location / { proxy_pass http://hiding$request_uri; }
 location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http://hiding$request_uri; }
---- request eval
-["GET /t", "GET /hidden", "GET /hidden"]
---- more_headers eval
-["Cookie: a=b; route=ID_B", "Cookie: a=b; route=ID_B", ""]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "Set-Cookie: route=ID_A; Path=/"]
---- response_body eval
-["B /t cookie=[a=b; route=ID_B]\n", "B /hidden cookie=[a=b]\n", "A /hidden cookie=[]\n"]
+--- visits
+a=b; route=ID_B -> B, sees "a=b; route=ID_B", sets nothing
+/hidden a=b; route=ID_B -> B, sees "a=b", sets nothing
+/hidden -> A, sees nothing, sets "route=ID_A; Path=/"
 
 
 
@@ -205,14 +171,10 @@ location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http:/
 set $pool u;
 if ($cookie_other) { set $pool other; }
 location / { session_sticky_hide_cookie upstream=other; proxy_pass http://$pool; }
---- request eval
-["GET /", "GET /", "GET /"]
---- more_headers eval
-["Cookie: a=b; other=ID_D", "Cookie: a=b; route=ID_B", "Cookie: other=ID_D; route=ID_B"]
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["D / cookie=[a=b]\n", "B / cookie=[a=b; route=ID_B]\n", "D / cookie=[route=ID_B]\n"]
+--- visits
+/ a=b; other=ID_D -> D, sees "a=b", sets nothing
+/ a=b; route=ID_B -> B, sees "a=b; route=ID_B", sets nothing
+/ other=ID_D; route=ID_B -> D, sees "route=ID_B", sets nothing
 
 
 
@@ -221,14 +183,10 @@ location / { session_sticky_hide_cookie upstream=other; proxy_pass http://$pool;
 location /none { proxy_set_header Cookie ""; proxy_pass http://u; }
 location /own { proxy_set_header Cookie "own=1"; proxy_pass http://u; }
 location /misled { proxy_set_header Cookie "route=nobody"; proxy_pass http://hiding; }
---- request eval
-["GET /none", "GET /own", "GET /misled"]
---- more_headers
-Cookie: route=ID_B
---- response_headers eval
-["!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["B /none cookie=[]\n", "B /own cookie=[own=1]\n", "B /misled cookie=[route=nobody]\n"]
+--- visits
+/none route=ID_B -> B, sees nothing, sets nothing
+/own route=ID_B -> B, sees "own=1", sets nothing
+/misled route=ID_B -> B, sees "route=nobody", sets nothing
 
 
 
@@ -238,10 +196,10 @@ proxy_hide_header Set-Cookie;
 location / { proxy_pass http://u; }
 location /prefix/ { proxy_pass http://cutting/; }
 location /rewrite/ { proxy_pass http://changing/; }
---- request eval
-["GET /sets", "GET /prefix/sets", "GET /rewrite/sets"]
---- response_headers eval
-["Set-Cookie: route=ID_A; Path=/", "!Set-Cookie", "!Set-Cookie"]
+--- visits
+/sets -> sets "route=ID_A; Path=/"
+/prefix/sets -> sets nothing
+/rewrite/sets -> sets nothing
 
 
 
@@ -249,14 +207,10 @@ location /rewrite/ { proxy_pass http://changing/; }
 --- config
 location / { proxy_pass http://u; add_header Set-Cookie "mine=1"; }
 location /same { proxy_pass http://changing; add_header Set-Cookie "app=mine"; }
---- request eval
-["GET /t", "GET /same", "GET /t"]
---- more_headers eval
-["", "", "Cookie: route=ID_B"]
---- raw_response_headers_like eval
-["(?s)(?=.*Set-Cookie: mine=1\r\n)(?=.*Set-Cookie: route=ID_A; Path=/\r\n)", "Set-Cookie: app=mine\r\n", "Set-Cookie: mine=1\r\n"]
---- raw_response_headers_unlike eval
-["app=", "route=", "route="]
+--- visits
+-> header like "(?s)(?=.*Set-Cookie: mine=1\r\n)(?=.*Set-Cookie: route=ID_A; Path=/\r\n)", header unlike "app="
+/same -> header like "Set-Cookie: app=mine\r\n", header unlike "route="
+route=ID_B -> header like "Set-Cookie: mine=1\r\n", header unlike "route="
 
 
 
@@ -267,11 +221,10 @@ proxy_cookie_flags ~ secure;
 location / { proxy_pass http://u; }
 location /prefix/ { proxy_pass http://cutting/; }
 location /rewrite/ { proxy_pass http://changing/; }
---- request eval
-["GET /sets", "GET /prefix/sets", "GET /rewrite/sets"]
---- response_headers eval
-["Set-Cookie: app=x; Path=/outside; Secure, route=ID_A; Path=/", "Set-Cookie: app=ID_A~x; Path=/outside; Secure",
- "Set-Cookie: app=ID_A; Path=/outside; Secure"]
+--- visits
+/sets -> sets "app=x; Path=/outside; Secure, route=ID_A; Path=/"
+/prefix/sets -> sets "app=ID_A~x; Path=/outside; Secure"
+/rewrite/sets -> sets "app=ID_A; Path=/outside; Secure"
 
 
 
@@ -279,14 +232,11 @@ location /rewrite/ { proxy_pass http://changing/; }
 --- config
 location / { proxy_bind 127.0.0.9; proxy_pass http://u; }
 location /away/ { proxy_bind $arg_from; proxy_pass http://u/; }
---- request eval
-["GET /who", "GET /who", "GET /away/who?from=127.0.0.8", "GET /away/who?from=127.0.0.7"]
---- more_headers eval
-["Cookie: route=ID_B", "", "Cookie: route=ID_B", "Cookie: route=ID_A"]
---- response_headers eval
-["!Set-Cookie", "Set-Cookie: route=ID_A; Path=/", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["B client=127.0.0.9 scheme=http\n", "A client=127.0.0.9 scheme=http\n", "B client=127.0.0.8 scheme=http\n", "A client=127.0.0.7 scheme=http\n"]
+--- visits
+/who route=ID_B -> says "B client=127.0.0.9 scheme=http\n", sets nothing
+/who -> says "A client=127.0.0.9 scheme=http\n", sets "route=ID_A; Path=/"
+/away/who?from=127.0.0.8 route=ID_B -> says "B client=127.0.0.8 scheme=http\n", sets nothing
+/away/who?from=127.0.0.7 route=ID_A -> says "A client=127.0.0.7 scheme=http\n", sets nothing
 
 
 
@@ -296,14 +246,11 @@ location /away/ { proxy_bind $arg_from; proxy_pass http://u/; }
 proxy_ssl_session_reuse off;
 location / { proxy_pass https://secure; }
 location /variable { set $name secure; proxy_pass https://$name; }
---- request eval
-["GET /t", "GET /t", "GET /variable", "GET /variable"]
---- more_headers eval
-["", "Cookie: route=127.0.0.1:1996", "Cookie: route=127.0.0.1:1996", "Cookie: route=127.0.0.1:1995"]
---- response_headers eval
-["Set-Cookie: route=127.0.0.1:1995; Path=/", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body_like eval
-["^1995 https", "^1996 https", "^1996 https", "^1995 https"]
+--- visits
+-> says like "^1995 https", sets "route=127.0.0.1:1995; Path=/"
+route=127.0.0.1:1996 -> says like "^1996 https", sets nothing
+/variable route=127.0.0.1:1996 -> says like "^1996 https", sets nothing
+/variable route=127.0.0.1:1995 -> says like "^1995 https", sets nothing
 
 
 
@@ -312,14 +259,11 @@ location /variable { set $name secure; proxy_pass https://$name; }
 server { listen 127.0.0.1:1993; listen 127.0.0.1:1994; http2 on; location / { return 200 "$server_port $server_protocol cookie=[$http_cookie]\n"; } }
 --- config
 location / { proxy_http_version 2; proxy_pass http://http2; }
---- request eval
-["GET /t", "GET /t", "GET /t", "GET /t"]
---- more_headers eval
-["", "Cookie: a=b; route=127.0.0.1:1994; c=d", "Cookie: route=127.0.0.1:1993", "Cookie: a=b; route=127.0.0.1:1994"]
---- response_headers eval
-["Set-Cookie: route=127.0.0.1:1993; Path=/", "!Set-Cookie", "!Set-Cookie", "!Set-Cookie"]
---- response_body eval
-["1993 HTTP/2.0 cookie=[]\n", "1994 HTTP/2.0 cookie=[a=b; c=d]\n", "1993 HTTP/2.0 cookie=[]\n", "1994 HTTP/2.0 cookie=[a=b]\n"]
+--- visits
+-> says "1993 HTTP/2.0 cookie=[]\n", sets "route=127.0.0.1:1993; Path=/"
+a=b; route=127.0.0.1:1994; c=d -> says "1994 HTTP/2.0 cookie=[a=b; c=d]\n", sets nothing
+route=127.0.0.1:1993 -> says "1993 HTTP/2.0 cookie=[]\n", sets nothing
+a=b; route=127.0.0.1:1994 -> says "1994 HTTP/2.0 cookie=[a=b]\n", sets nothing
 --- skip_nginx: 24: < 1.29.4
 
 

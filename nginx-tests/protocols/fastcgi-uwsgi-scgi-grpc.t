@@ -24,94 +24,90 @@ add_response_body_check(sub {
     is(join("\n", @ours), ($block->http2_cookie // '') =~ s/\n$//r, "$name - the cookie");
 });
 
+visit_lines(answer => "NAME [SEEN]\n", nothing => "NAME no Cookie\n");
 run_tests();
 
 __DATA__
 
 === insert: the first visitors are bound
 --- sticky: cookie=s
---- request eval
-[map { ("GET /$_/sets", "GET /$_/sets") } qw(fastcgi uwsgi scgi grpc)]
---- response_headers eval
-[map { "Set-Cookie: test=abc; Path=/, mytest=abc, s=ID_$_; Path=/" } qw(FA FB UA UB SA SB GA GB)]
---- response_body eval
-[map { "$_ no Cookie\n" } qw(FA FB UA UB SA SB GA GB)]
+--- visits
+/fastcgi/sets -> FA, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_FA; Path=/"
+/fastcgi/sets -> FB, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_FB; Path=/"
+/uwsgi/sets -> UA, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_UA; Path=/"
+/uwsgi/sets -> UB, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_UB; Path=/"
+/scgi/sets -> SA, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_SA; Path=/"
+/scgi/sets -> SB, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_SB; Path=/"
+/grpc/sets -> GA, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_GA; Path=/"
+/grpc/sets -> GB, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_GB; Path=/"
 
 
 
 === insert: a return visit goes to its server, which sees the cookie
 --- sticky: cookie=s option=direct
---- request eval
-[map { "GET /$_/sets" } qw(fastcgi uwsgi scgi grpc)]
---- more_headers eval
-[map { "Cookie: a=b; s=ID_$_" } qw(FB UB SB GB)]
---- response_headers eval
-[("Set-Cookie: test=abc; Path=/, mytest=abc") x 4]
---- response_body eval
-[map { "$_ [a=b; s=ID_$_]\n" } qw(FB UB SB GB)]
+--- visits
+/fastcgi/sets a=b; s=ID_FB -> FB, sees "a=b; s=ID_FB", sets "test=abc; Path=/, mytest=abc"
+/uwsgi/sets a=b; s=ID_UB -> UB, sees "a=b; s=ID_UB", sets "test=abc; Path=/, mytest=abc"
+/scgi/sets a=b; s=ID_SB -> SB, sees "a=b; s=ID_SB", sets "test=abc; Path=/, mytest=abc"
+/grpc/sets a=b; s=ID_GB -> GB, sees "a=b; s=ID_GB", sets "test=abc; Path=/, mytest=abc"
 
 
 
 === indirect: of a return visit, the server's own cookie of that name is replaced
 --- sticky: cookie=test option=indirect
---- request eval
-[map { ("GET /$_/sets", "GET /$_/sets") } qw(fastcgi uwsgi scgi grpc)]
---- more_headers eval
-[map { ("Cookie: a=b; test=ID_$_; c=d", "Cookie: test=ID_$_") } qw(FB UB SB GB)]
---- response_headers eval
-[map { ("Set-Cookie: mytest=abc, test=ID_$_; Path=/") x 2 } qw(FB UB SB GB)]
---- response_body_like eval
-[map { ("^$_ ") x 2 } qw(FB UB SB GB)]
+--- visits
+/fastcgi/sets a=b; test=ID_FB; c=d -> FB, sets "mytest=abc, test=ID_FB; Path=/"
+/fastcgi/sets test=ID_FB -> FB, sets "mytest=abc, test=ID_FB; Path=/"
+/uwsgi/sets a=b; test=ID_UB; c=d -> UB, sets "mytest=abc, test=ID_UB; Path=/"
+/uwsgi/sets test=ID_UB -> UB, sets "mytest=abc, test=ID_UB; Path=/"
+/scgi/sets a=b; test=ID_SB; c=d -> SB, sets "mytest=abc, test=ID_SB; Path=/"
+/scgi/sets test=ID_SB -> SB, sets "mytest=abc, test=ID_SB; Path=/"
+/grpc/sets a=b; test=ID_GB; c=d -> GB, sets "mytest=abc, test=ID_GB; Path=/"
+/grpc/sets test=ID_GB -> GB, sets "mytest=abc, test=ID_GB; Path=/"
 
 
 
 === indirect: of a first visit as well, and the server sees what there is
 --- sticky: cookie=test option=indirect
---- request eval
-[map { "GET /$_/sets" } qw(fastcgi uwsgi scgi grpc)]
---- more_headers
-Cookie: a=b
---- response_headers eval
-[map { "Set-Cookie: mytest=abc, test=ID_$_; Path=/" } qw(FA UA SA GA)]
---- response_body eval
-[map { "$_ [a=b]\n" } qw(FA UA SA GA)]
+--- visits
+/fastcgi/sets a=b -> FA, sees "a=b", sets "mytest=abc, test=ID_FA; Path=/"
+/uwsgi/sets a=b -> UA, sees "a=b", sets "mytest=abc, test=ID_UA; Path=/"
+/scgi/sets a=b -> SA, sees "a=b", sets "mytest=abc, test=ID_SA; Path=/"
+/grpc/sets a=b -> GA, sees "a=b", sets "mytest=abc, test=ID_GA; Path=/"
 
 
 
 === rewrite
 --- sticky: cookie=test mode=rewrite
---- request eval
-[map { "GET /$_/sets" } qw(fastcgi uwsgi scgi grpc)]
---- more_headers eval
-[map { "Cookie: test=ID_$_" } qw(FB UB SB GB)]
---- response_headers eval
-[map { "Set-Cookie: test=ID_$_; Path=/, mytest=abc" } qw(FB UB SB GB)]
---- response_body eval
-[map { "$_ [test=ID_$_]\n" } qw(FB UB SB GB)]
+--- visits
+/fastcgi/sets test=ID_FB -> FB, sees "test=ID_FB", sets "test=ID_FB; Path=/, mytest=abc"
+/uwsgi/sets test=ID_UB -> UB, sees "test=ID_UB", sets "test=ID_UB; Path=/, mytest=abc"
+/scgi/sets test=ID_SB -> SB, sees "test=ID_SB", sets "test=ID_SB; Path=/, mytest=abc"
+/grpc/sets test=ID_GB -> GB, sees "test=ID_GB", sets "test=ID_GB; Path=/, mytest=abc"
 
 
 
 === prefix: the server sees its own value
 --- sticky: cookie=test mode=prefix
---- request eval
-[map { "GET /$_/sets" } qw(fastcgi uwsgi scgi grpc)]
---- more_headers eval
-[map { "Cookie: a=b; test=ID_$_~my~own; mytest=x~y" } qw(FB UB SB GB)]
---- response_headers eval
-[map { "Set-Cookie: test=ID_$_~abc; Path=/, mytest=abc" } qw(FB UB SB GB)]
---- response_body eval
-[map { "$_ [a=b; test=my~own; mytest=x~y]\n" } qw(FB UB SB GB)]
+--- visits
+/fastcgi/sets a=b; test=ID_FB~my~own; mytest=x~y
+    -> FB, sees "a=b; test=my~own; mytest=x~y", sets "test=ID_FB~abc; Path=/, mytest=abc"
+/uwsgi/sets a=b; test=ID_UB~my~own; mytest=x~y
+    -> UB, sees "a=b; test=my~own; mytest=x~y", sets "test=ID_UB~abc; Path=/, mytest=abc"
+/scgi/sets a=b; test=ID_SB~my~own; mytest=x~y
+    -> SB, sees "a=b; test=my~own; mytest=x~y", sets "test=ID_SB~abc; Path=/, mytest=abc"
+/grpc/sets a=b; test=ID_GB~my~own; mytest=x~y
+    -> GB, sees "a=b; test=my~own; mytest=x~y", sets "test=ID_GB~abc; Path=/, mytest=abc"
 
 
 
 === insert: an error page of the server counts as well
 --- sticky: cookie=s
---- request eval
-[map { "GET /$_/missing" } qw(fastcgi uwsgi scgi grpc)]
---- error_code eval
-[404, 404, 404, 404]
---- response_headers eval
-[map { "Set-Cookie: s=ID_$_; Path=/" } qw(FA UA SA GA)]
+--- visits
+/fastcgi/missing -> 404, sets "s=ID_FA; Path=/"
+/uwsgi/missing -> 404, sets "s=ID_UA; Path=/"
+/scgi/missing -> 404, sets "s=ID_SA; Path=/"
+/grpc/missing -> 404, sets "s=ID_GA; Path=/"
 
 
 
