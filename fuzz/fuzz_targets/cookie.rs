@@ -4,9 +4,8 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use session_cookie::cookie::{
-    first_hidden, hides, split_prefix, strip, values, Hide, Hides, Name, Rule,
-};
+use session_cookie::cookie::{first_hidden, hides, strip, values, Hide, Hides, Name, Rule};
+use session_cookie::id::split_prefix;
 use session_cookie_fuzz::{parted, text, trimmed, written, NAMES};
 
 #[derive(Arbitrary, Debug)]

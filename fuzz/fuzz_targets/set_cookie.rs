@@ -5,13 +5,11 @@
 use arbitrary::Arbitrary;
 use cookie::Cookie;
 use libfuzzer_sys::fuzz_target;
+use session_cookie::bytes::{is_attribute_value, is_cookie_value, is_path, is_token};
 use session_cookie::cookie::{first_hidden, strip, values, Hide, Name, Rule};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
-use session_cookie::set_cookie::{
-    is_path, parse, prefix, rewrite, sets, ByVariables, Template, Varying,
-};
-use session_cookie::text::{is_attribute_value, is_cookie_value, is_token};
+use session_cookie::set_cookie::{parse, prefix, rewrite, sets, ByVariables, Template, Varying};
 use session_cookie_fuzz::{parted, text, trimmed, written, NAMES};
 
 #[derive(Arbitrary, Debug)]

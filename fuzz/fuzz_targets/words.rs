@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use session_cookie::policy::SameSite;
-use session_cookie::text::{
+use session_cookie::bytes::{
     decimal, find, is_attribute_value, is_cookie_value, is_domain, is_token, trim, trim_end,
     trim_start, unquote, Sink, DECIMAL,
 };
+use session_cookie::policy::SameSite;
 use session_cookie_fuzz::{number, text, trimmed, written};
 
 fuzz_target!(|seed: &[u8]| {

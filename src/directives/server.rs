@@ -8,9 +8,9 @@ use ngx::ffi::{
 };
 use ngx::http::{HttpModule, NgxHttpUpstreamModule};
 use ngx::{ngx_conf_log_error, ngx_log_error, ngx_string};
+use session_cookie::bytes::is_cookie_value;
 use session_cookie::policy::Policy;
 use session_cookie::session::may_stand_in_id;
-use session_cookie::text::is_cookie_value;
 
 use crate::conf::{upstream_conf, upstream_conf_mut, ServerConf};
 use crate::nginx::conf::{self, current_upstream, declared_at, hand_over, words};

@@ -9,11 +9,11 @@ use ngx::ffi::{
     ngx_http_complex_value_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::ngx_conf_log_error;
+use session_cookie::bytes::{is_attribute_value, is_domain, is_token};
 use session_cookie::cookie::Name;
 use session_cookie::policy::{
     Accepted, Digest, Fallback, Hash, Limits, Mode, Policy, Rebind, SameSite, Secure, Visibility,
 };
-use session_cookie::text::{is_attribute_value, is_domain, is_token};
 
 use super::warnings;
 use crate::conf::{upstream_conf, upstream_conf_mut, UpstreamConf};

@@ -1,7 +1,7 @@
 //! What loads, whichever directive says it, but not as it may have been meant.
 
+use session_cookie::bytes::is_path;
 use session_cookie::policy::{Mode, Policy, SameSite, Secure};
-use session_cookie::set_cookie::is_path;
 
 use crate::nginx::Printable;
 

@@ -8,9 +8,9 @@ use ngx::ffi::{
     ngx_http_time, ngx_str_t, time_t, NGX_LOG_ERR,
 };
 use ngx::ngx_log_error;
+use session_cookie::bytes::{is_domain, is_path};
 use session_cookie::policy::{Policy, SameSite, Style};
-use session_cookie::set_cookie::{is_path, Varying, DATE};
-use session_cookie::text::is_domain;
+use session_cookie::set_cookie::{Varying, DATE};
 
 use crate::conf::UpstreamConf;
 use crate::nginx::{bytes, log, Printable};

@@ -7,7 +7,7 @@ use core::mem::size_of;
 use core::ptr::NonNull;
 
 use ngx::ffi::{ngx_palloc, ngx_pnalloc, ngx_pool_t};
-use session_cookie::text::Sink;
+use session_cookie::bytes::Sink;
 
 pub(crate) use kept::{keep, keep_at, kept, newest, Keep, Kept, Kind};
 

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use ngx::ffi::{ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_uint_t};
+use session_cookie::bytes::{is_cookie_value, Sink};
 use session_cookie::id::{md5_hex, of_address};
 use session_cookie::policy::{Accepted, Digest, Hash, Policy};
 use session_cookie::roster::{Member, Roster};
 use session_cookie::session::may_stand_in_id;
-use session_cookie::text::{is_cookie_value, Sink};
 
 use super::servers::Servers;
 use crate::conf::{ServerConf, UpstreamConf};

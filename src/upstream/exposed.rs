@@ -3,7 +3,8 @@
 
 use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
-use session_cookie::cookie::{values, Hide, PREFIX_END};
+use session_cookie::cookie::{values, Hide};
+use session_cookie::id::PREFIX_END;
 
 use super::visit::Visit;
 use crate::conf::upstream_conf;

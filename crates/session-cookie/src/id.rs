@@ -6,10 +6,13 @@ use hmac::{Hmac, Mac};
 use md5::{Digest as _, Md5};
 use sha1::Sha1;
 
-use crate::policy::Digest;
+use crate::bytes::{find, USUAL_LENGTH};
 
 /// Length of [`md5_hex`].
 pub const MD5_HEX: usize = 32;
+
+// It is where searches look first.
+const _: () = assert!(MD5_HEX == USUAL_LENGTH);
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
@@ -32,6 +35,21 @@ pub fn md5_hex(name: &[u8]) -> [u8; MD5_HEX] {
     text
 }
 
+/// What is made of an address before it is written into a cookie; all but the first in hexadecimal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Digest {
+    /// Nothing.
+    Raw,
+    /// Its MD5.
+    Md5,
+    /// Its SHA-1.
+    Sha1,
+    /// An HMAC with MD5 (RFC 2104).
+    HmacMd5,
+    /// An HMAC with SHA-1.
+    HmacSha1,
+}
+
 /// The id that nginx-sticky-module-ng makes of an address: the one in a `server` line, or in its releases that of
 /// the system. `key` is that of an HMAC.
 pub fn of_address(address: &[u8], digest: Digest, key: &[u8]) -> Vec<u8> {
@@ -46,6 +64,19 @@ pub fn of_address(address: &[u8], digest: Digest, key: &[u8]) -> Vec<u8> {
             .map(|mac| hex(&mac.chain_update(address).finalize().into_bytes()).collect())
             .unwrap_or_default(),
     }
+}
+
+/// Ends the id in the value of a cookie in prefix mode.
+pub const PREFIX_END: u8 = b'~';
+
+/// Splits `ID~value` at the first tilde: the id, and the value as the application gave it.
+///
+/// A user agent may have put the whole in double quotes; the opening quote then belongs to the value.
+#[inline(always)]
+pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inner = value.strip_prefix(b"\"").unwrap_or(value);
+    let (id, rest) = inner.split_at_checked(find(PREFIX_END, inner)?)?;
+    Some((id, rest.get(1..)?))
 }
 
 #[cfg(test)]

@@ -27,14 +27,13 @@
 extern crate alloc;
 
 pub mod action;
+pub mod bytes;
 pub mod cookie;
 pub mod id;
 pub mod memory;
-mod name;
 pub mod policy;
 pub mod roster;
 pub mod session;
 pub mod set_cookie;
-pub mod text;
 pub mod unreachable;
 pub mod verdict;

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use crate::cookie::{Hide, Name, Rule};
 
+pub use crate::id::Digest;
+
 /// Who sets the cookie.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
@@ -43,21 +45,6 @@ pub enum Hash {
     Index,
     /// The address as the operator wrote it in the `server` line, which may be a name.
     Line(Digest),
-}
-
-/// What is made of an address before it is written into a cookie; all but the first in hexadecimal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Digest {
-    /// Nothing.
-    Raw,
-    /// Its MD5.
-    Md5,
-    /// Its SHA-1.
-    Sha1,
-    /// An HMAC with MD5 (RFC 2104).
-    HmacMd5,
-    /// An HMAC with SHA-1.
-    HmacSha1,
 }
 
 /// What happens when the server that the cookie names cannot be had.

@@ -1,7 +1,7 @@
 //! The parameters that several of these directives have.
 
+use session_cookie::bytes::{is_attribute_value, is_domain};
 use session_cookie::policy::{SameSite, Secure};
-use session_cookie::text::{is_attribute_value, is_domain};
 
 use super::{Error, Parsed, DOMAIN};
 use crate::directives::session_sticky::{self, PATH};

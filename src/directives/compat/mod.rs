@@ -12,9 +12,9 @@ use core::fmt::{self, Display};
 
 use ngx::ffi::{ngx_conf_t, NGX_LOG_EMERG, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
+use session_cookie::bytes::is_token;
 use session_cookie::cookie::Name;
 use session_cookie::policy::Policy;
-use session_cookie::text::is_token;
 
 use super::session_sticky::{compile, missing_of_prefix, DOMAIN};
 use super::warnings;

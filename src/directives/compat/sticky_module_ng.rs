@@ -3,9 +3,9 @@
 use core::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use session_cookie::bytes::{is_attribute_value, is_token};
 use session_cookie::cookie::Name;
 use session_cookie::policy::{Accepted, Digest, Fallback, Hash, Mode, Policy};
-use session_cookie::text::{is_attribute_value, is_token};
 
 use super::{attributes, Error, Parsed, Warning, NAME};
 use crate::conf::LocationConf;

@@ -1,9 +1,10 @@
 //! Hiding a cookie in a `Cookie` field: pairs of a name, or the prefixes of their values.
 
-use super::near::{find_near, lowest, places_in_word};
-use super::{split_prefix, split_value, trimmed, Name, PREFIX_END};
-use crate::name::Found;
-use crate::text::{contains, find, is_ows, trim_start, Sink};
+use super::name::{split_value, Found, Name};
+use crate::bytes::{
+    contains, find, find_near, is_ows, lowest_in_word, places_in_word, trim_start, trimmed, Sink,
+};
+use crate::id::{split_prefix, PREFIX_END};
 
 /// How much of a pair the server behind must not see.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,9 +93,9 @@ impl<'h> AllHidden<'h> {
             let ends = places_in_word(b';', word);
             if ends != 0 {
                 let marks = places_in_word(PREFIX_END, word);
-                self.rest = value.get(lowest(ends)..)?;
+                self.rest = value.get(lowest_in_word(ends)..)?;
                 let is_before = marks.trailing_zeros() < ends.trailing_zeros();
-                return is_before.then(|| lowest(marks));
+                return is_before.then(|| lowest_in_word(marks));
             }
         }
         self.rest = from_end(value);
@@ -321,10 +322,11 @@ fn is_separator(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::by_eye;
-    use super::super::{after_name, values};
+    use super::super::name::after_name;
+    use super::super::name::oracle::by_eye;
+    use super::super::values;
     use super::*;
-    use crate::text::trim;
+    use crate::bytes::trim;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::{age, judged_values, Find, Reading, Verdict};
 use crate::policy::{Accepted, Policy};
-use crate::session::{decode, decode_haproxy, Session};
+use crate::session::{decode, haproxy, Session};
 
 /// The most places in a value where its id could end.
 const ENDS: usize = 64;
@@ -43,7 +43,7 @@ pub fn read_accepted_value<'a, N>(
     let haproxys = policy
         .accept
         .contains(&Accepted::Haproxy)
-        .then(|| decode_haproxy(value))
+        .then(|| haproxy::decode(value))
         .flatten();
     [ours, haproxys].into_iter().flatten().find_map(|session| {
         let found = find.find(session.id);

@@ -2,9 +2,7 @@
 //!
 //! Every request to a sticky upstream comes here. What is looked for is the first two bytes of the name side by
 //! side, in windows of 32 places: what is found is seldom not the cookie (docs/performance.md). Where it is not, a client
-//! may have meant it, and the search goes on by another way (`pairs.rs`).
-
-mod pairs;
+//! may have meant it, and the search goes on by another way ([`Pairs`]).
 
 use alloc::boxed::Box;
 use core::fmt::{self, Debug, Formatter};
@@ -12,7 +10,7 @@ use core::ops::Deref;
 
 use wide::u8x16;
 
-use crate::text::{trim_end, trim_start, BLOCK};
+use crate::bytes::{find, padded, trim_end, trim_start, BLOCK};
 
 /// Bytes of a word.
 const WORD: usize = 8;
@@ -206,6 +204,104 @@ fn lowest(places: u32, field: &[u8], rest: &[u8]) -> usize {
     before.wrapping_add(places.trailing_zeros() as usize)
 }
 
+/// Places where a name may begin, with the byte before the first of them and the one behind the last.
+const PAIR_WINDOW: usize = 1 + BLOCK + 1;
+
+/// Every pair of a name, found in time that is linear in the field, whatever a client has made it of.
+///
+/// A name begins a pair only behind a semicolon and white space, none of which can stand in it: places where it could
+/// begin never overlap. They are found in blocks, by the byte before them and their first two bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Pairs<'h, 'n> {
+    name: &'n Name,
+    field: &'h [u8],
+    /// Where the pair could begin: a bit for each place, the lowest for `from`.
+    places: u32,
+    from: usize,
+    /// What was not looked at, and the byte before it.
+    rest: &'h [u8],
+}
+
+impl Name {
+    /// The pairs of this name that begin at `start` or behind it, which is where a field, or a pair of it, begins or ends.
+    #[inline]
+    pub(crate) fn pairs<'h>(&self, field: &'h [u8], start: usize) -> Pairs<'h, '_> {
+        Pairs {
+            name: self,
+            field,
+            // Nothing stands before the first place, so it is not found in a block.
+            places: u32::from(start == 0),
+            from: 0,
+            rest: field.get(start.saturating_sub(1)..).unwrap_or_default(),
+        }
+    }
+
+    /// In which places of a window a pair of this name could begin.
+    #[inline(always)]
+    fn beginnings(&self, window: &[u8; PAIR_WINDOW]) -> u32 {
+        let ([before @ .., _, _], [_, these @ .., _], [_, _, next @ ..]) = (window, window, window);
+        let before = u8x16::new(*before);
+        let is = |byte| before.cmp_eq(u8x16::splat(byte));
+        let mut places =
+            (is(b';') | is(b' ') | is(b'\t')) & u8x16::new(*these).cmp_eq(u8x16::new(self.first));
+        let next = u8x16::new(*next);
+        let next_is = |byte| next.cmp_eq(u8x16::splat(byte));
+        places &= if self.text.len() > 1 {
+            next.cmp_eq(u8x16::new(self.second))
+        } else {
+            next_is(b'=') | next_is(b' ') | next_is(b'\t')
+        };
+        // It has a bit for each byte.
+        u32::from(places.move_mask() as u16)
+    }
+}
+
+impl<'h> Iterator for Pairs<'h, '_> {
+    type Item = Found<'h>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Found<'h>> {
+        loop {
+            while self.places == 0 {
+                self.from = self
+                    .field
+                    .len()
+                    .wrapping_sub(self.rest.len())
+                    .wrapping_add(1);
+                self.places = match self.rest.first_chunk() {
+                    Some(window) => self.name.beginnings(window),
+                    None if self.rest.len() > 1 => self.name.beginnings(&padded(self.rest)),
+                    None => return None,
+                };
+                self.rest = self.rest.get(BLOCK..).unwrap_or_default();
+            }
+            let place = self
+                .from
+                .wrapping_add(self.places.trailing_zeros() as usize);
+            self.places &= self.places.wrapping_sub(1);
+            let (before, text) = self.field.split_at_checked(place)?;
+            if let Some(found) = self.name.pair_at(before, text) {
+                return Some(found);
+            }
+        }
+    }
+}
+
+/// What follows `name=` at the start of a pair, where there may be white space around the name.
+#[inline]
+pub(crate) fn after_name<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
+    trim_start(trim_start(pair).strip_prefix(name)?).strip_prefix(b"=")
+}
+
+/// Splits what follows an equals sign where the pair ends.
+#[inline(always)]
+pub(super) fn split_value(behind: &[u8]) -> Option<(&[u8], &[u8])> {
+    match find(b';', behind) {
+        Some(end) => behind.split_at_checked(end),
+        None => Some((behind, &[])),
+    }
+}
+
 impl Deref for Name {
     type Target = [u8];
 
@@ -225,5 +321,21 @@ impl Eq for Name {}
 impl Debug for Name {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod oracle {
+    use super::after_name;
+    use crate::bytes::trim;
+    use alloc::vec::Vec;
+
+    /// The values of a name, by a reading of the field that is slow and plain.
+    pub(crate) fn by_eye(field: &[u8], name: &[u8]) -> Vec<Vec<u8>> {
+        let pairs = field.split(|byte| *byte == b';');
+        pairs
+            .filter_map(|pair| after_name(pair, name))
+            .map(|value| trim(value).to_vec())
+            .collect()
     }
 }

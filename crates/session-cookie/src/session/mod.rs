@@ -6,12 +6,13 @@
 //! d349ca31adc862f4d7e6faa19e516d6d~value of the application     prefix mode
 //! ```
 
-use crate::cookie::split_prefix;
-use crate::id::MD5_HEX;
-use crate::policy::Mode;
-use crate::text::{
+pub mod haproxy;
+
+use crate::bytes::{
     contains, decimal, find, leading_decimal, ten_digits, to_ten_digits, unquote, Sink, DECIMAL,
 };
+use crate::id::{split_prefix, MD5_HEX, PREFIX_END};
+use crate::policy::Mode;
 
 /// When a session was used, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,7 +37,7 @@ pub const STAMP: u8 = b'|';
 
 /// Is this byte free to stand in an id, so that the id can be told from what follows it?
 pub fn may_stand_in_id(byte: u8) -> bool {
-    byte != STAMP && byte != crate::cookie::PREFIX_END
+    byte != STAMP && byte != PREFIX_END
 }
 
 /// Why a value is no session.
@@ -124,43 +125,6 @@ fn stamped(value: &[u8]) -> Option<Session<'_>> {
         id,
         stamps: Some(stamps),
     })
-}
-
-/// Decodes a value of HAProxy with dates: `id|last seen` or `id|last seen|first seen`.
-pub fn decode_haproxy(value: &[u8]) -> Option<Session<'_>> {
-    let mut parts = unquote(value).split(|byte| *byte == STAMP);
-    let id = parts.next().filter(|id| !id.is_empty())?;
-    let last_seen = haproxy_date(parts.next()?)?;
-    let first_seen = match parts.next() {
-        Some(date) => haproxy_date(date)?,
-        None => last_seen,
-    };
-    let stamps = Stamps {
-        last_seen,
-        first_seen,
-    };
-    parts.next().is_none().then_some(Session {
-        id,
-        stamps: Some(stamps),
-    })
-}
-
-/// Thirty bits in five digits of base 64 (RFC 4648, section 4), which count every fourth second.
-fn haproxy_date(digits: &[u8]) -> Option<u64> {
-    let digits: &[u8; 5] = digits.try_into().ok()?;
-    let mut date = 0u64;
-    for digit in digits {
-        let (first, value) = match digit {
-            b'A'..=b'Z' => (b'A', 0),
-            b'a'..=b'z' => (b'a', 26),
-            b'0'..=b'9' => (b'0', 52),
-            b'+' => (b'+', 62),
-            b'/' => (b'/', 63),
-            _ => return None,
-        };
-        date = date << 6 | u64::from(digit.wrapping_sub(first).wrapping_add(value));
-    }
-    Some(date << 2)
 }
 
 /// Two stamps of ten digits, each after its mark.
@@ -337,36 +301,6 @@ mod tests {
     #[test]
     fn a_value_without_a_prefix_is_the_applications_own() {
         assert_eq!(decode(b"abc", Mode::Prefix), Err(Undecodable::Unmarked));
-    }
-
-    #[test]
-    fn values_of_haproxy_have_dates() {
-        let decoded = |value: &'static str| {
-            decode_haproxy(value.as_bytes()).map(|session| {
-                let stamps = session.stamps.unwrap();
-                (session.id, stamps.last_seen, stamps.first_seen)
-            })
-        };
-        assert_eq!(
-            decoded("a|X14QA|X14P/"),
-            Some((&b"a"[..], 1_600_000_000, 1_599_999_996))
-        );
-        assert_eq!(decoded("a|AAAAB"), Some((&b"a"[..], 4, 4)));
-        assert_eq!(
-            decoded("a|/////|+++++"),
-            Some((&b"a"[..], 4_294_967_292, 4_226_793_208))
-        );
-        for bad in [
-            "a",
-            "a|",
-            "|X14QA",
-            "a|X14Q",
-            "a|X14QA|",
-            "a|X14QA|X14P-",
-            "a|X14QA|X14P/|X14P/",
-        ] {
-            assert_eq!(decoded(bad), None, "{bad}");
-        }
     }
 
     proptest! {

@@ -4,28 +4,15 @@
 //! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
 
 mod hide;
-mod near;
+mod name;
 
-use crate::name::Found;
-use crate::text::{find, trim, trim_start};
+use crate::bytes::trimmed;
+use name::{split_value, Found};
 
-pub use crate::name::Name;
 pub use hide::{first_hidden, hides, strip, Hidden, Hide, Hides, One, Rule};
+pub use name::Name;
 
-/// What follows `name=` at the start of a pair, where there may be white space around the name.
-#[inline]
-pub(crate) fn after_name<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
-    trim_start(trim_start(pair).strip_prefix(name)?).strip_prefix(b"=")
-}
-
-/// Splits what follows an equals sign where the pair ends.
-#[inline(always)]
-fn split_value(behind: &[u8]) -> Option<(&[u8], &[u8])> {
-    match find(b';', behind) {
-        Some(end) => behind.split_at_checked(end),
-        None => Some((behind, &[])),
-    }
-}
+pub(crate) use name::after_name;
 
 /// Finds the values of all pairs called `name` in one field, in order, double quotes and all.
 #[inline]
@@ -57,39 +44,11 @@ impl<'h> Iterator for Values<'h, '_> {
     }
 }
 
-/// Ends the id in the value of a cookie in prefix mode.
-pub const PREFIX_END: u8 = b'~';
-
-/// Splits `ID~value` at the first tilde: the id, and the value as the application gave it.
-///
-/// A user agent may have put the whole in double quotes; the opening quote then belongs to the value.
-#[inline(always)]
-pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let inner = value.strip_prefix(b"\"").unwrap_or(value);
-    let (id, rest) = inner.split_at_checked(find(PREFIX_END, inner)?)?;
-    Some((id, rest.get(1..)?))
-}
-
-/// Cuts white space at both ends, of which there mostly is none: hardly anything begins or ends with a byte up to
-/// the space.
-#[inline(always)]
-fn trimmed(text: &[u8]) -> &[u8] {
-    match text {
-        [first, .., last] if *first > b' ' && *last > b' ' => text,
-        _ => trimmed_slowly(text),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn trimmed_slowly(text: &[u8]) -> &[u8] {
-    trim(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::name::oracle::by_eye;
     use super::*;
-    use crate::text::BLOCK;
+    use crate::bytes::BLOCK;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -125,15 +84,6 @@ mod tests {
             found("route=1;route=;x=y; route=\"3\"", "route"),
             ["1", "", "\"3\""]
         );
-    }
-
-    /// The values of a name, by a reading of the field that is slow and plain.
-    pub(super) fn by_eye(field: &[u8], name: &[u8]) -> Vec<Vec<u8>> {
-        let pairs = field.split(|byte| *byte == b';');
-        pairs
-            .filter_map(|pair| after_name(pair, name))
-            .map(|value| trim(value).to_vec())
-            .collect()
     }
 
     proptest! {

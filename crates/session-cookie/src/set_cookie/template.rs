@@ -1,81 +1,11 @@
-//! The response's `Set-Cookie` field (RFC 6265, section 4.1): editing a server's, writing our own.
+//! A cookie of our own.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::cookie::{after_name, Name, PREFIX_END};
+use crate::bytes::Sink;
 use crate::policy::{Policy, SameSite, Secure, Style};
 use crate::session::{encode, encoded_len, Session};
-use crate::text::{find, is_attribute_value, trim_end, trim_start, Sink};
-
-/// A server's `Set-Cookie`, parted around the value.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Parts<'a> {
-    /// All up to the value: name, equals sign, white space.
-    pub before: &'a [u8],
-    /// The value, double quotes and all.
-    pub value: &'a [u8],
-    /// All after the value: white space and attributes.
-    pub after: &'a [u8],
-}
-
-/// Parts a field around the value (RFC 6265, section 5.2), if it sets the cookie of exactly this name.
-#[inline]
-pub fn parse<'a>(field: &'a [u8], name: &[u8]) -> Option<Parts<'a>> {
-    let rest = after_name(field, name)?;
-    let pair = rest.get(..find(b';', rest).unwrap_or(rest.len()))?;
-    let trimmed = trim_start(pair);
-    let value = trim_end(trimmed);
-
-    // Each is a part of the one before it. Without a value, white space stands behind it.
-    let start = field.len().wrapping_sub(if value.is_empty() {
-        rest.len()
-    } else {
-        rest.len()
-            .wrapping_sub(pair.len().wrapping_sub(trimmed.len()))
-    });
-    let (before, rest) = field.split_at_checked(start)?;
-    let (value, after) = rest.split_at_checked(value.len())?;
-    Some(Parts {
-        before,
-        value,
-        after,
-    })
-}
-
-/// Does the field set the cookie of exactly this name?
-pub fn sets(field: &[u8], name: &[u8]) -> bool {
-    after_name(field, name).is_some()
-}
-
-/// A server's field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.
-#[inline]
-pub fn rewrite<'a>(field: &'a [u8], name: &[u8], id: &'a [u8]) -> Option<[&'a [u8]; 3]> {
-    let parts = parse(field, name)?;
-    Some([parts.before, id, parts.after])
-}
-
-/// A server's field with the id before the value, in pieces, if it sets the cookie of exactly this name.
-#[inline(always)]
-pub fn prefix<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8]; 4]> {
-    let behind_name = name.strip(trim_start(field))?;
-    let rest = trim_start(behind_name).strip_prefix(b"=")?;
-    let value = trim_start(rest);
-    // Without a value, white space stands behind it: as in `parse`.
-    let value = match value {
-        [] | [b';', ..] => rest,
-        _ => value,
-    };
-    // It is the end of the field.
-    let before = field.get(..field.len().wrapping_sub(value.len()))?;
-    Some([before, id, &[PREFIX_END], value])
-}
-
-/// Is this a path as user agents take it in the `Path` attribute (RFC 6265, section 5.2.4)? Of any other they make the
-/// folder of the request.
-pub fn is_path(text: &[u8]) -> bool {
-    text.starts_with(b"/") && is_attribute_value(text)
-}
 
 /// The most bytes that [`Varying::expires`] has.
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
@@ -345,47 +275,6 @@ mod tests {
     use alloc::string::String;
     use proptest::prelude::*;
 
-    fn rewritten(field: &str) -> String {
-        let pieces = rewrite(field.as_bytes(), b"s", b"ID").unwrap();
-        String::from_utf8(pieces.concat()).unwrap()
-    }
-
-    fn prefixed(field: &str) -> String {
-        let pieces = prefix(field.as_bytes(), &Name::new(b"s"), b"ID").unwrap();
-        String::from_utf8(pieces.concat()).unwrap()
-    }
-
-    #[test]
-    fn the_name_is_exact() {
-        assert!(sets(b"test=1; Path=/", b"test"));
-        assert!(sets(b" test = 1", b"test"));
-        for other in [
-            "mytest=abc",
-            "latest=42",
-            "x=test=1",
-            "a=b; test=1",
-            "Test=1",
-            "test",
-            "test; a=b",
-        ] {
-            assert!(!sets(other.as_bytes(), b"test"), "{other}");
-        }
-    }
-
-    #[test]
-    fn attributes_stay_untouched() {
-        assert_eq!(rewritten("s=v; Path=/a;HttpOnly"), "s=ID; Path=/a;HttpOnly");
-        assert_eq!(
-            prefixed("s=v; Path=/a;HttpOnly"),
-            "s=ID~v; Path=/a;HttpOnly"
-        );
-        assert_eq!(rewritten("s = \"v\" ; Secure"), "s = ID ; Secure");
-        assert_eq!(prefixed("s=\"v\""), "s=ID~\"v\"");
-        assert_eq!(prefixed("s=; Max-Age=0"), "s=ID~; Max-Age=0");
-        assert_eq!(rewritten("s=  ; a"), "s=ID  ; a");
-        assert_eq!(rewritten(" s =v=w"), " s =ID");
-    }
-
     /// What the template of a policy writes.
     fn written(
         policy: &Policy,
@@ -520,25 +409,6 @@ mod tests {
         assert!(Template::new(&policy, NONE).varies());
     }
 
-    #[test]
-    fn a_path_begins_with_a_slash() {
-        for good in ["/", "/app", "/a b/%20"] {
-            assert!(is_path(good.as_bytes()), "{good}");
-        }
-        for bad in [
-            "",
-            "app",
-            " /app",
-            "/a;Secure",
-            "/a\r\nX: y",
-            "/\u{e9}",
-            "/\0",
-            "$x",
-        ] {
-            assert!(!is_path(bad.as_bytes()), "{bad}");
-        }
-    }
-
     proptest! {
         #[test]
         fn what_variables_say_stands_where_the_policy_would_say_it(
@@ -565,18 +435,6 @@ mod tests {
                 written(&bare, by_variables, SESSION, &varying),
                 written(&said, NONE, SESSION, &Varying::default())
             );
-        }
-
-        #[test]
-        fn any_field_is_its_parts(field in "[ \t]?(s|ss|t)[ \t]?=?[ \t]?[s;=~ \t]{0,5}.{0,9}") {
-            let field = field.into_bytes();
-            let parts = parse(&field, b"s");
-            let name = Name::new(b"s");
-            let before = prefix(&field, &name, b"ID").map(|[before, ..]| before);
-            prop_assert_eq!(before, parts.map(|parts| parts.before));
-            if let Some(parts) = parts {
-                prop_assert_eq!([parts.before, parts.value, parts.after].concat(), field);
-            }
         }
     }
 }

@@ -1,0 +1,17 @@
+//! Bytes of header fields: grammar, searching, numbers and writing.
+
+mod decimal;
+mod grammar;
+mod search;
+mod sink;
+
+pub use decimal::{decimal, leading_decimal, ten_digits, to_ten_digits, DECIMAL};
+pub use grammar::{
+    is_attribute_value, is_cookie_value, is_domain, is_ows, is_path, is_token, trim, trim_end,
+    trim_start, unquote,
+};
+pub use search::{contains, find, USUAL_LENGTH};
+pub use sink::Sink;
+
+pub(crate) use grammar::trimmed;
+pub(crate) use search::{find_near, lowest_in_word, padded, places_in_word, BLOCK};
