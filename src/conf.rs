@@ -10,7 +10,7 @@ use ngx::ffi::{
 };
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 use session_cookie::action::Settled;
-use session_cookie::cookie::Rule;
+use session_cookie::cookie::HideRule;
 use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
 use session_cookie::unreachable::Unreachable;
@@ -129,7 +129,7 @@ pub(crate) struct LocationConf {
     /// The upstreams that `session_sticky_hide_cookie` named, here or, if it names none here, further out.
     pub(crate) hide_upstreams: Vec<&'static [u8]>,
     /// What the server behind must not see.
-    pub(crate) hides: Vec<Rule<'static>>,
+    pub(crate) hides: Vec<HideRule<'static>>,
     /// `sticky_no_fallback`, here or further out: as `fallback=off` of whichever upstream.
     pub(crate) no_fallback: bool,
     /// `sticky_hide_cookie`, here or further out: no upstream's cookie is set.

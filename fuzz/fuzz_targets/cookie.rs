@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use session_cookie::cookie::{first_hidden, hides, strip, values, Hide, Hides, Name, Rule};
+use session_cookie::cookie::{values, HiddenPart, HidePlan, HideRule, Name};
 use session_cookie::id::split_prefix;
 use session_cookie_fuzz::{parted, text, trimmed, written, NAMES};
 
@@ -25,29 +25,29 @@ fn expected<'h>(field: &'h [u8], name: &[u8]) -> Vec<&'h [u8]> {
 }
 
 /// What a rule hides of the value of a pair that it names, and means something.
-fn said<'h>(value: &'h [u8], hide: Hide) -> Option<&'h [u8]> {
-    match hide {
-        Hide::Pair => Some(value),
-        Hide::Prefix => split_prefix(value).map(|(id, _)| id),
+fn hidden<'h>(value: &'h [u8], part: HiddenPart) -> Option<&'h [u8]> {
+    match part {
+        HiddenPart::Pair => Some(value),
+        HiddenPart::Prefix => split_prefix(value).map(|(id, _)| id),
     }
 }
 
 /// The field without what the rule hides.
-fn stripped(field: &[u8], rule: &Rule) -> Vec<u8> {
-    let said: Vec<_> = values(field, rule.name)
-        .map(|value| said(value, rule.hide))
+fn stripped(field: &[u8], rule: &HideRule) -> Vec<u8> {
+    let hidden: Vec<_> = values(field, rule.name)
+        .map(|value| hidden(value, rule.part))
         .collect();
-    let first = first_hidden(field, rule);
-    assert_eq!(first.is_some(), said.iter().any(Option::is_some));
+    let first = rule.first_span(field);
+    assert_eq!(first.is_some(), hidden.iter().any(Option::is_some));
     let left = match first {
-        Some(first) => written(field.len(), |out| strip(field, first, rule, out)),
+        Some(first) => written(field.len(), |out| rule.strip(field, first, out)),
         None => field.to_vec(),
     };
-    match (hides(field, rule), said.as_slice()) {
-        (Hides::Nothing, []) | (Hides::Else, [None] | [_, _, ..]) => {}
-        (Hides::One(one), [Some(said)]) => {
-            assert_eq!(one.left.concat(), left);
-            assert_eq!(one.said, *said);
+    match (rule.plan(field), hidden.as_slice()) {
+        (HidePlan::Unchanged, []) | (HidePlan::Strip, [None] | [_, _, ..]) => {}
+        (HidePlan::Single(single), [Some(hidden)]) => {
+            assert_eq!(single.rest.concat(), left);
+            assert_eq!(single.value, *hidden);
         }
         other => panic!("{other:?}"),
     }
@@ -65,7 +65,7 @@ fn blanks(field: &[u8]) -> usize {
     segments.filter(blank).count()
 }
 
-/// The value that the server behind should see of `value` in prefix mode.
+/// The value that the upstream server should see of `value` in prefix mode.
 fn without_prefix(value: &[u8]) -> Vec<u8> {
     let Some((id, application)) = split_prefix(value) else {
         assert!(!value.contains(&b'~'));
@@ -87,20 +87,20 @@ fuzz_target!(|input: Input| {
         assert_eq!(found, expected(&field, name));
     }
 
-    for hide in [Hide::Pair, Hide::Prefix] {
+    for part in [HiddenPart::Pair, HiddenPart::Prefix] {
         let ready = &Name::new(name);
-        let left = stripped(&field, &Rule { name: ready, hide });
+        let left = stripped(&field, &HideRule { name: ready, part });
 
         if !expected(&field, name)
             .into_iter()
-            .any(|value| said(value, hide).is_some())
+            .any(|value| hidden(value, part).is_some())
         {
             assert_eq!(left, field);
             continue;
         }
         // Nothing blank that was not there before, and nothing at either end.
         assert!(blanks(&left) <= blanks(&field));
-        if hide == Hide::Pair {
+        if part == HiddenPart::Pair {
             assert!(left.is_empty() || !is_blank(left.split(|byte| *byte == b';').next()));
             assert!(left.is_empty() || !is_blank(left.rsplit(|byte| *byte == b';').next()));
         }
@@ -110,12 +110,12 @@ fuzz_target!(|input: Input| {
             assert_eq!(expected(&left, other), expected(&field, other));
         }
         let own = expected(&left, name);
-        match hide {
-            Hide::Pair => {
+        match part {
+            HiddenPart::Pair => {
                 assert!(own.is_empty());
-                assert_eq!(stripped(&left, &Rule { name: ready, hide }), left);
+                assert_eq!(stripped(&left, &HideRule { name: ready, part }), left);
             }
-            Hide::Prefix => {
+            HiddenPart::Prefix => {
                 let want: Vec<_> = expected(&field, name)
                     .into_iter()
                     .map(without_prefix)

@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use cookie::Cookie;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::bytes::{is_attribute_value, is_cookie_value, is_path, is_token};
-use session_cookie::cookie::{first_hidden, strip, values, Hide, Name, Rule};
+use session_cookie::cookie::{values, HiddenPart, HideRule, Name};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
 use session_cookie::set_cookie::{parse, prefix, rewrite, sets, ByVariables, Template, Varying};
@@ -112,13 +112,13 @@ fn edit(field: &[u8], id: &[u8]) {
             decode(again.value, Mode::Prefix),
             Ok(Session { id, stamps: None })
         );
-        let rule = Rule {
+        let rule = HideRule {
             name: ready,
-            hide: Hide::Prefix,
+            part: HiddenPart::Prefix,
         };
-        let first = first_hidden(&cookie, &rule).expect("the cookie is there");
+        let first = rule.first_span(&cookie).expect("the cookie is there");
         let seen = written(cookie.len(), |out| {
-            strip(&cookie, first, &rule, out);
+            rule.strip(&cookie, first, out);
         });
         assert_eq!(seen, [name, b"=", parts.value].concat());
     }

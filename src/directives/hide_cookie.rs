@@ -7,7 +7,7 @@ use ngx::ffi::{
 };
 use ngx::http::HttpModuleMainConf;
 use ngx::{ngx_conf_log_error, ngx_log_error};
-use session_cookie::cookie::Rule;
+use session_cookie::cookie::HideRule;
 use session_cookie::policy::Policy;
 
 use crate::conf::{upstream_conf, HideDirective, LocationConf, Sticky};
@@ -101,7 +101,7 @@ pub(crate) unsafe fn check(cf: *mut ngx_conf_t) {
                 None => "there is no upstream",
                 Some(us) => match &upstream_conf(us).policy {
                     None => "there is no \"session_sticky\" in upstream",
-                    Some(policy) if policy.hides().is_none() => {
+                    Some(policy) if policy.hidden_part().is_none() => {
                         "there is neither \"option=indirect\" nor \"mode=prefix\" in upstream"
                     }
                     Some(_) => continue,
@@ -131,13 +131,17 @@ pub(crate) unsafe fn rules(
     cf: *mut ngx_conf_t,
     passed: &[*mut ngx_http_upstream_srv_conf_t],
     named: &[&[u8]],
-) -> Vec<Rule<'static>> {
+) -> Vec<HideRule<'static>> {
     // SAFETY: policies live as long as the locations do: both are freed with the cycle.
     unsafe {
         let named = named.iter().filter_map(|name| find(cf, name));
         let mut rules = Vec::new();
         for us in passed.iter().copied().chain(named) {
-            if let Some(rule) = upstream_conf(us).policy.as_ref().and_then(Policy::rule) {
+            if let Some(rule) = upstream_conf(us)
+                .policy
+                .as_ref()
+                .and_then(Policy::hide_rule)
+            {
                 // Two upstreams may have one cookie, and of a prefix nothing must be cut off twice.
                 if !rules.contains(&rule) {
                     rules.push(rule);

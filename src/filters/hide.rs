@@ -3,7 +3,7 @@
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, NGX_HTTP_INTERNAL_SERVER_ERROR};
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
-use session_cookie::cookie::{self, first_hidden, strip, Hides, Rule};
+use session_cookie::cookie::{HidePlan, HideRule};
 
 use crate::conf::Sticky;
 use crate::nginx::headers_in::{Lone, Only, OutOfMemory, View};
@@ -26,7 +26,7 @@ pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
 /// Gives the request a view of its cookies without what this location hides, and what an earlier one did.
 unsafe fn hide(
     r: *mut ngx_http_request_t,
-    hides: &'static [Rule<'static>],
+    hides: &'static [HideRule<'static>],
 ) -> Result<(), OutOfMemory> {
     let [rule, more @ ..] = hides else {
         return Ok(());
@@ -36,16 +36,16 @@ unsafe fn hide(
         let Some(lone) = Lone::of(r).filter(|_| more.is_empty()) else {
             return hide_any(r, hides);
         };
-        let one = match cookie::hides(lone.value(), rule) {
-            Hides::Nothing => return Ok(()),
-            Hides::One(one) if lone.is_alone(r) => one,
-            Hides::One(_) | Hides::Else => return hide_any(r, hides),
+        let single = match rule.plan(lone.value()) {
+            HidePlan::Unchanged => return Ok(()),
+            HidePlan::Single(single) if lone.is_alone(r) => single,
+            HidePlan::Single(_) | HidePlan::Strip => return hide_any(r, hides),
         };
         let only = Only {
             name: rule.name,
-            said: one.said,
+            said: single.value,
         };
-        let original = lone.replace(r, hides, only, one.left)?;
+        let original = lone.replace(r, hides, only, single.rest)?;
         forget_cookies(r, original.values());
     }
     Ok(())
@@ -56,7 +56,7 @@ unsafe fn hide(
 #[inline(never)]
 unsafe fn hide_any(
     r: *mut ngx_http_request_t,
-    hides: &'static [Rule<'static>],
+    hides: &'static [HideRule<'static>],
 ) -> Result<(), OutOfMemory> {
     // SAFETY: as in `hide`.
     unsafe {
@@ -97,16 +97,16 @@ unsafe fn hide_any(
 unsafe fn without(
     r: *mut ngx_http_request_t,
     field: &'static [u8],
-    hides: &[Rule<'static>],
+    hides: &[HideRule<'static>],
 ) -> Result<Option<&'static [u8]>, OutOfMemory> {
     let mut left = None;
     for rule in hides {
         let field = left.unwrap_or(field);
-        if let Some(first) = first_hidden(field, rule) {
+        if let Some(first) = rule.first_span(field) {
             // SAFETY: the request is live, and the text lives as long as it does.
             unsafe {
                 let mut text = Text::new((*r).pool, field.len()).ok_or(OutOfMemory)?;
-                strip(field, first, rule, &mut text);
+                rule.strip(field, first, &mut text);
                 left = Some(text.into_bytes());
             }
         }
@@ -130,9 +130,9 @@ unsafe fn forget_cookies<'a>(
 /// The rules that no earlier location has followed: what is hidden already must not be looked for again.
 unsafe fn fresh(
     r: *mut ngx_http_request_t,
-    hides: &'static [Rule<'static>],
-    earlier: &[Rule<'static>],
-) -> Result<&'static [Rule<'static>], OutOfMemory> {
+    hides: &'static [HideRule<'static>],
+    earlier: &[HideRule<'static>],
+) -> Result<&'static [HideRule<'static>], OutOfMemory> {
     if earlier.is_empty() {
         return Ok(hides);
     }
@@ -150,9 +150,9 @@ unsafe fn fresh(
 /// The rules of earlier locations and those of this one.
 unsafe fn concat(
     r: *mut ngx_http_request_t,
-    earlier: &[Rule<'static>],
-    hides: &'static [Rule<'static>],
-) -> Result<&'static [Rule<'static>], OutOfMemory> {
+    earlier: &[HideRule<'static>],
+    hides: &'static [HideRule<'static>],
+) -> Result<&'static [HideRule<'static>], OutOfMemory> {
     if earlier.is_empty() {
         return Ok(hides);
     }

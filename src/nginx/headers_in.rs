@@ -13,7 +13,7 @@ use core::ptr;
 
 use ngx::ffi::{ngx_http_request_t, ngx_list_part_t, ngx_list_t, ngx_table_elt_t};
 
-use session_cookie::cookie::{Name, Rule};
+use session_cookie::cookie::{HideRule, Name};
 
 pub(crate) use lone::Lone;
 
@@ -150,7 +150,7 @@ pub(crate) struct View {
     /// The fields as the client sent them.
     pub(crate) original: Cookies,
     /// What is hidden of them.
-    pub(crate) rules: &'static [Rule<'static>],
+    pub(crate) rules: &'static [HideRule<'static>],
     /// Where there is one rule, and one pair that it names: that pair.
     pub(crate) only: Option<Only>,
 }
@@ -220,7 +220,7 @@ impl View {
     pub(crate) unsafe fn install(
         self,
         r: *mut ngx_http_request_t,
-        rules: &'static [Rule<'static>],
+        rules: &'static [HideRule<'static>],
         mut strip: impl FnMut(&'static [u8]) -> Result<&'static [u8], OutOfMemory>,
     ) -> Result<(), OutOfMemory> {
         // SAFETY: `r` is live. The new list is filled before it is installed, and has room for the old one.

@@ -114,7 +114,7 @@ unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_
             let policy = conf.policy.as_ref();
             conf.template = policy.map(|policy| Template::new(policy, by_variables));
             conf.settled = policy.map(settled_unstamped).unwrap_or_default();
-            conf.hides = policy.is_some_and(|policy| policy.hides().is_some());
+            conf.hides = policy.is_some_and(|policy| policy.hidden_part().is_some());
             conf.watched = module(cf, c"ngx_http_upsync_module").is_some();
         }
     }

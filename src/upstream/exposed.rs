@@ -3,7 +3,7 @@
 
 use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
-use session_cookie::cookie::{values, Hide};
+use session_cookie::cookie::{values, HiddenPart};
 use session_cookie::id::PREFIX_END;
 
 use super::visit::Visit;
@@ -23,7 +23,7 @@ pub(crate) unsafe fn look(visit: &Visit) {
     // SAFETY: the caller's promise; the request's fields are live.
     unsafe {
         let told = &upstream_conf(visit.upstream).told.exposed;
-        let Some(rule) = visit.policy.rule().filter(|_| !told.get()) else {
+        let Some(rule) = visit.policy.hide_rule().filter(|_| !told.get()) else {
             return;
         };
         // An earlier location may have hidden it.
@@ -32,7 +32,7 @@ pub(crate) unsafe fn look(visit: &Visit) {
             return;
         }
         let mut fields = view.installed.values();
-        let is_seen = |value: &[u8]| rule.hide == Hide::Pair || value.contains(&PREFIX_END);
+        let is_seen = |value: &[u8]| rule.part == HiddenPart::Pair || value.contains(&PREFIX_END);
         if !fields.any(|field| values(field, rule.name).any(is_seen)) {
             return;
         }

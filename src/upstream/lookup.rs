@@ -4,10 +4,10 @@ use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t, NGX_LOG_INFO};
 use ngx::ngx_log_error;
 use session_cookie::action::settled;
 use session_cookie::policy::Mode;
-use session_cookie::roster::{Member, Named};
+use session_cookie::roster::{EntryId, Member};
 use session_cookie::verdict::{
     choose, judged_values, read, read_accepted_value, read_id, read_transferred_value, read_value,
-    Find, Reading, Verdict,
+    Lookup, Reading, Verdict,
 };
 
 use super::known::{edition, servers};
@@ -74,9 +74,9 @@ impl Here {
     }
 }
 
-impl<'a> Find<(Named, &'a Member<Peer>)> for Here {
+impl<'a> Lookup<(EntryId, &'a Member<Peer>)> for Here {
     #[inline(always)]
-    fn find(&self, id: &[u8]) -> Option<(Named, &'a Member<Peer>)> {
+    fn look_up(&self, id: &[u8]) -> Option<(EntryId, &'a Member<Peer>)> {
         // SAFETY: a request to this upstream is live.
         let roster = unsafe { &servers(self.conf, self.upstream, self.generation)?.own };
         let first = roster.find(id)?;
@@ -96,7 +96,7 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
         }
         let policy = visit.policy;
         let fields = View::of(visit.request).original;
-        if policy.has_other_forms() {
+        if policy.reads_other_schemes() {
             let find = |id: &[u8]| accepted_server(visit, id);
             let mut first = visit.reading;
             for (number, value) in judged_values(fields.values(), policy).enumerate() {

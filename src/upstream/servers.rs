@@ -1,7 +1,7 @@
 //! The servers of an upstream as a worker knows them: id → server, and server → id.
 
 use ngx::ffi::{ngx_uint_t, time_t};
-use session_cookie::roster::{Member, Named, Roster};
+use session_cookie::roster::{EntryId, Member, Roster};
 
 use crate::nginx::census::Shape;
 use crate::nginx::peers::Peer;
@@ -71,7 +71,7 @@ impl Servers {
     }
 
     /// The servers that an id in any accepted form names: the form that is listed first wins.
-    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(Form, Named, &Member<Peer>)> {
+    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(Form, EntryId, &Member<Peer>)> {
         (0..).zip(&self.accepted).find_map(|(number, roster)| {
             let first = roster.find(id)?;
             Some((Form::Accepted(number), first, roster.member(first)?))

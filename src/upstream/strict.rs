@@ -6,7 +6,7 @@
 //! that does not accept connections does ([`Unreachable`]).
 
 use ngx::ffi::{ngx_http_upstream_t, ngx_peer_connection_t, ngx_uint_t};
-use session_cookie::roster::{Member, Named, Roster};
+use session_cookie::roster::{EntryId, Member, Roster};
 use session_cookie::unreachable::Unreachable;
 
 use super::served::note_bound;
@@ -78,7 +78,10 @@ unsafe fn servers_of_id<'a>(visit: &Visit) -> Option<(Candidate, &'a Roster<Peer
 
 /// The servers of an id, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones. Backups
 /// beyond the 31st share a bit, and one try.
-fn chain(roster: &Roster<Peer>, first: Named) -> impl Iterator<Item = (u32, Named, &Member<Peer>)> {
+fn chain(
+    roster: &Roster<Peer>,
+    first: EntryId,
+) -> impl Iterator<Item = (u32, EntryId, &Member<Peer>)> {
     let servers = core::iter::successors(Some(first), |named| roster.next(*named));
     let mut next_bit = 1u32;
     servers.filter_map(move |named| {
@@ -92,7 +95,7 @@ fn chain(roster: &Roster<Peer>, first: Named) -> impl Iterator<Item = (u32, Name
 }
 
 /// How often nginx may try: this server, and one more if another of its id is left, of which the same is then asked.
-unsafe fn tries(visit: &Visit, roster: &Roster<Peer>, first: Named) -> ngx_uint_t {
+unsafe fn tries(visit: &Visit, roster: &Roster<Peer>, first: EntryId) -> ngx_uint_t {
     // SAFETY: as in `bind`; a connection to an upstream has its configuration.
     unsafe {
         let data = visit.below.round_robin();

@@ -3,7 +3,7 @@
 use core::fmt::{self, Display};
 
 use ngx::ffi::{ngx_localtime, ngx_tm_t, time_t};
-use session_cookie::roster::Named;
+use session_cookie::roster::EntryId;
 
 use super::strict;
 use super::visit::{is_strict, servers_of, Visit};
@@ -45,7 +45,7 @@ unsafe fn write(visit: &Visit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         };
         let primary: Peers = (*visit.upstream).peer.data.cast();
         let data = visit.below.round_robin();
-        let mut next: Option<Named> = Some(named.first);
+        let mut next: Option<EntryId> = Some(named.first);
         for listed in 0..MOST {
             let Some(this) = next else { return Ok(()) };
             next = roster.next(this);

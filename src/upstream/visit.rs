@@ -18,7 +18,7 @@ use ngx::http::HttpModule;
 use session_cookie::action::Settled;
 use session_cookie::id::MD5_HEX;
 use session_cookie::policy::{Fallback, Policy};
-use session_cookie::roster::{Member, Named, Roster};
+use session_cookie::roster::{EntryId, Member, Roster};
 use session_cookie::verdict::{Choice, Reading};
 
 use super::failure::Failure;
@@ -76,7 +76,7 @@ pub(crate) struct Visit {
     /// a backup was.
     pub(super) tried_backups: u32,
     /// Why the server that was tried last did not serve the request, and which it was of those that the cookie names.
-    pub(super) failure: Option<(Failure, Named)>,
+    pub(super) failure: Option<(Failure, EntryId)>,
     /// The id of the server in use.
     pub(super) served: &'static [u8],
     /// Its text, where it is as long as most are.
@@ -99,16 +99,16 @@ pub(crate) struct Visit {
 pub(super) struct Candidate {
     /// How the cookie names them.
     pub(super) form: Form,
-    pub(super) first: Named,
+    pub(super) first: EntryId,
     /// The one whose turn it is.
-    pub(super) this: Named,
+    pub(super) this: EntryId,
     pub(super) member: Member<Peer>,
     /// Was it chosen, or could it not be?
     pub(super) passed: bool,
 }
 
 impl Candidate {
-    pub(super) fn first(form: Form, first: Named, member: &Member<Peer>) -> Self {
+    pub(super) fn first(form: Form, first: EntryId, member: &Member<Peer>) -> Self {
         Candidate {
             form,
             first,

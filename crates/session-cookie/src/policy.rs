@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::cookie::{Hide, Name, Rule};
+use crate::cookie::{HiddenPart, HideRule, Name};
 
 pub use crate::id::Digest;
 
@@ -251,18 +251,18 @@ impl Policy {
     }
 
     /// What of the cookie the server behind must not see.
-    pub fn hides(&self) -> Option<Hide> {
+    pub fn hidden_part(&self) -> Option<HiddenPart> {
         match (self.mode, self.visibility) {
-            (Mode::Prefix, _) => Some(Hide::Prefix),
-            (Mode::Insert | Mode::Repeat, Visibility::Indirect) => Some(Hide::Pair),
+            (Mode::Prefix, _) => Some(HiddenPart::Prefix),
+            (Mode::Insert | Mode::Repeat, Visibility::Indirect) => Some(HiddenPart::Pair),
             (Mode::Insert | Mode::Repeat, Visibility::Direct) | (Mode::Rewrite, _) => None,
         }
     }
 
     /// The same as a rule, to be followed before a request is sent.
-    pub fn rule(&self) -> Option<Rule<'_>> {
+    pub fn hide_rule(&self) -> Option<HideRule<'_>> {
         let name = &self.cookie;
-        self.hides().map(|hide| Rule { name, hide })
+        self.hidden_part().map(|part| HideRule { name, part })
     }
 
     /// Does a cookie name servers by what the operator called them?
@@ -273,7 +273,7 @@ impl Policy {
 
     /// Is a value understood in more than one form?
     #[inline]
-    pub fn has_other_forms(&self) -> bool {
+    pub fn reads_other_schemes(&self) -> bool {
         !self.accept.is_empty() || self.transfer.is_some()
     }
 

@@ -23,7 +23,7 @@ pub struct Member<P> {
 
 /// A server of an id, found in a roster; means nothing in another. Its number, from 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Named(NonZeroU32);
+pub struct EntryId(NonZeroU32);
 
 #[derive(Debug)]
 struct Entry<P> {
@@ -31,9 +31,9 @@ struct Entry<P> {
     /// Where its id starts and ends in [`Roster::ids`].
     id: (u32, u32),
     /// The next server with the same id.
-    next: Option<Named>,
+    next: Option<EntryId>,
     /// In the first server of an id: the last one.
-    last: Option<Named>,
+    last: Option<EntryId>,
 }
 
 /// How often a text chooses, before all servers are gone through.
@@ -46,8 +46,8 @@ pub struct Roster<P> {
     /// How long the longest of them is.
     longest: usize,
     /// The first entry of each id.
-    by_id: HashTable<Named>,
-    by_peer: HashTable<Named>,
+    by_id: HashTable<EntryId>,
+    by_peer: HashTable<EntryId>,
 }
 
 impl<P> Default for Roster<P> {
@@ -63,16 +63,16 @@ impl<P> Default for Roster<P> {
 }
 
 #[inline]
-fn entry<P>(entries: &[Entry<P>], named: Named) -> Option<&Entry<P>> {
+fn entry<P>(entries: &[Entry<P>], named: EntryId) -> Option<&Entry<P>> {
     entries.get(index(named)?)
 }
 
-fn entry_mut<P>(entries: &mut [Entry<P>], named: Named) -> Option<&mut Entry<P>> {
+fn entry_mut<P>(entries: &mut [Entry<P>], named: EntryId) -> Option<&mut Entry<P>> {
     entries.get_mut(index(named)?)
 }
 
 #[inline]
-fn index(named: Named) -> Option<usize> {
+fn index(named: EntryId) -> Option<usize> {
     usize::try_from(named.0.get()).ok()?.checked_sub(1)
 }
 
@@ -124,7 +124,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         ) else {
             return;
         };
-        let number = Named(number);
+        let number = EntryId(number);
 
         // Servers that share an id share its text too, and stand in a chain.
         let first = self.find(id);
@@ -157,7 +157,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     /// The first server with this id, if any has it.
     #[inline(always)]
-    pub fn find(&self, id: &[u8]) -> Option<Named> {
+    pub fn find(&self, id: &[u8]) -> Option<EntryId> {
         // Most ids have this length, and the compiler needs neither loops nor calls for it.
         match id.try_into() {
             Ok(id) => self.find_md5(id),
@@ -166,14 +166,14 @@ impl<P: Copy + Eq + Hash> Roster<P> {
     }
 
     #[inline(never)]
-    fn find_md5(&self, id: &[u8; MD5_HEX]) -> Option<Named> {
+    fn find_md5(&self, id: &[u8; MD5_HEX]) -> Option<EntryId> {
         self.look_up(hash_id(id), |text| {
             text.try_into().is_ok_and(|text: &[u8; MD5_HEX]| text == id)
         })
     }
 
     #[inline(never)]
-    fn find_any(&self, id: &[u8]) -> Option<Named> {
+    fn find_any(&self, id: &[u8]) -> Option<EntryId> {
         // A client's value may be as long as nginx takes it.
         if id.len() > self.longest {
             return None;
@@ -182,7 +182,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
     }
 
     #[inline(always)]
-    fn look_up(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<Named> {
+    fn look_up(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<EntryId> {
         self.by_id
             .find(hash, |number| {
                 entry(&self.entries, *number).is_some_and(|entry| is_it(text(&self.ids, entry)))
@@ -192,13 +192,13 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     /// A server that was found.
     #[inline]
-    pub fn member(&self, named: Named) -> Option<&Member<P>> {
+    pub fn member(&self, named: EntryId) -> Option<&Member<P>> {
         Some(&entry(&self.entries, named)?.member)
     }
 
     /// The next server with the same id.
     #[inline]
-    pub fn next(&self, named: Named) -> Option<Named> {
+    pub fn next(&self, named: EntryId) -> Option<EntryId> {
         entry(&self.entries, named)?.next
     }
 
@@ -246,16 +246,16 @@ fn splitmix(seed: u64, number: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-fn rehash_id<'a, P>(entries: &'a [Entry<P>], ids: &'a [u8]) -> impl Fn(&Named) -> u64 + 'a {
+fn rehash_id<'a, P>(entries: &'a [Entry<P>], ids: &'a [u8]) -> impl Fn(&EntryId) -> u64 + 'a {
     |number| hash_id(entry(entries, *number).map_or(&[], |entry| text(ids, entry)))
 }
 
-fn rehash_peer<P: Copy + Hash>(entries: &[Entry<P>]) -> impl Fn(&Named) -> u64 + '_ {
+fn rehash_peer<P: Copy + Hash>(entries: &[Entry<P>]) -> impl Fn(&EntryId) -> u64 + '_ {
     |number| entry(entries, *number).map_or(0, |entry| hash_peer(entry.member.peer))
 }
 
 /// Puts an entry at the end of the chain that begins with entry `first`.
-fn append<P>(entries: &mut [Entry<P>], first: Named, new: Named) {
+fn append<P>(entries: &mut [Entry<P>], first: EntryId, new: EntryId) {
     let last = entry_mut(entries, first).and_then(|entry| entry.last.replace(new));
     if let Some(entry) = entry_mut(entries, last.unwrap_or(first)) {
         entry.next = Some(new);

@@ -5,7 +5,7 @@ use core::ptr;
 
 use ngx::ffi::{ngx_http_request_t, ngx_table_elt_t};
 
-use session_cookie::cookie::Rule;
+use session_cookie::cookie::HideRule;
 
 use super::{
     fields_of, has_length_of_cookie, is_cookie, parts, Cookies, Fields, Only, OutOfMemory, View,
@@ -75,7 +75,7 @@ impl Lone {
     pub(crate) unsafe fn replace(
         self,
         r: *mut ngx_http_request_t,
-        rules: &'static [Rule<'static>],
+        rules: &'static [HideRule<'static>],
         only: Only,
         left: [&'static [u8]; 2],
     ) -> Result<Cookies, OutOfMemory> {

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use session_cookie::cookie::{hides, values, Hide, Hides, Rule};
+use session_cookie::cookie::{values, HiddenPart, HidePlan, HideRule};
 use session_cookie::id::md5_hex;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{Member, Roster};
@@ -82,12 +82,12 @@ fn scan(subjects: &mut Vec<Subject>) {
             black_box(values(black_box(&input), &name).next());
         });
         add(subjects, format!("cookie hide/{title}"), move || {
-            let rule = Rule {
+            let rule = HideRule {
                 name: &policy.cookie,
-                hide: Hide::Pair,
+                part: HiddenPart::Pair,
             };
-            if let Hides::One(one) = hides(black_box(&text), &rule) {
-                black_box(one.left);
+            if let HidePlan::Single(single) = rule.plan(black_box(&text)) {
+                black_box(single.rest);
             }
         });
     }

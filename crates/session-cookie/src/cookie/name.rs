@@ -323,19 +323,3 @@ impl Debug for Name {
         write!(f, "{}", self.escape_ascii())
     }
 }
-
-#[cfg(test)]
-pub(super) mod oracle {
-    use super::after_name;
-    use crate::bytes::trim;
-    use alloc::vec::Vec;
-
-    /// The values of a name, by a reading of the field that is slow and plain.
-    pub(crate) fn by_eye(field: &[u8], name: &[u8]) -> Vec<Vec<u8>> {
-        let pairs = field.split(|byte| *byte == b';');
-        pairs
-            .filter_map(|pair| after_name(pair, name))
-            .map(|value| trim(value).to_vec())
-            .collect()
-    }
-}

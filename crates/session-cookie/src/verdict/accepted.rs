@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::{age, judged_values, Find, Reading, Verdict};
+use super::{age, judged_values, Lookup, Reading, Verdict};
 use crate::policy::{Accepted, Policy};
 use crate::session::{decode, haproxy, Session};
 
@@ -13,14 +13,14 @@ const ENDS: usize = 64;
 pub fn read_transferred_value<'a, N>(
     value: &'a [u8],
     delimiter: &[u8],
-    find: &impl Find<N>,
+    lookup: &impl Lookup<N>,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     memmem::find_iter(value, delimiter)
         .take(ENDS)
         .find_map(|end| {
             let id = value.get(..end)?;
-            let found = find.find(id)?;
+            let found = lookup.look_up(id)?;
             *reading = Reading {
                 verdict: Verdict::Valid,
                 session: Session { id, stamps: None },
@@ -34,7 +34,7 @@ pub fn read_transferred_value<'a, N>(
 pub fn read_accepted_value<'a, N>(
     value: &'a [u8],
     policy: &Policy,
-    find: &impl Find<N>,
+    lookup: &impl Lookup<N>,
     now: u64,
     tells: bool,
     reading: &mut Reading<'a>,
@@ -46,7 +46,7 @@ pub fn read_accepted_value<'a, N>(
         .then(|| haproxy::decode(value))
         .flatten();
     [ours, haproxys].into_iter().flatten().find_map(|session| {
-        let found = find.find(session.id);
+        let found = lookup.look_up(session.id);
         let age = match session.stamps {
             Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
             _ => Verdict::Valid,
@@ -93,13 +93,13 @@ mod tests {
     fn read_accepted<'a>(
         fields: impl Iterator<Item = &'a [u8]>,
         policy: &Policy,
-        find: impl Find<()>,
+        lookup: impl Lookup<()>,
         reading: &mut Reading<'a>,
     ) -> Option<()> {
         let mut is_first = true;
         judged_values(fields, policy).find_map(|value| {
             let is_first = core::mem::take(&mut is_first);
-            read_accepted_value(value, policy, &find, NOW, is_first, reading)
+            read_accepted_value(value, policy, &lookup, NOW, is_first, reading)
         })
     }
 

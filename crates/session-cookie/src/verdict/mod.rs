@@ -78,13 +78,13 @@ impl<'a> Reading<'a> {
 }
 
 /// Looks an id up among the servers here. A trait, so that an implementation may say how it is compiled.
-pub trait Find<N> {
+pub trait Lookup<N> {
     /// What is found.
-    fn find(&self, id: &[u8]) -> Option<N>;
+    fn look_up(&self, id: &[u8]) -> Option<N>;
 }
 
-impl<N, F: Fn(&[u8]) -> Option<N>> Find<N> for F {
-    fn find(&self, id: &[u8]) -> Option<N> {
+impl<N, F: Fn(&[u8]) -> Option<N>> Lookup<N> for F {
+    fn look_up(&self, id: &[u8]) -> Option<N> {
         self(id)
     }
 }
@@ -93,12 +93,12 @@ impl<N, F: Fn(&[u8]) -> Option<N>> Find<N> for F {
 /// What was found for the id of a valid one is returned.
 ///
 /// `reading` is that of no cookie before; it is written where it stays, since every request comes here.
-/// `find` looks an id up among the servers here; `now` tells the seconds since the epoch.
+/// `lookup` looks an id up among the servers here; `now` tells the seconds since the epoch.
 #[inline(always)]
 pub fn read<'a, N>(
     fields: impl Iterator<Item = &'a [u8]> + Clone,
     policy: &Policy,
-    find: impl Find<N> + Copy,
+    lookup: impl Lookup<N> + Copy,
     now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
@@ -107,11 +107,11 @@ pub fn read<'a, N>(
         Some(first) => first,
         None => first_of_others(all.next()?, all, policy)?,
     };
-    match read_value(first, policy, find, now, reading) {
+    match read_value(first, policy, lookup, now, reading) {
         Some(found) => Some(found),
         // Each value has to be judged in all its forms before the next.
-        None if policy.has_other_forms() => None,
-        None => read_others(fields, policy, find, now, reading),
+        None if policy.reads_other_schemes() => None,
+        None => read_others(fields, policy, lookup, now, reading),
     }
 }
 
@@ -132,25 +132,29 @@ fn first_of_others<'a>(
 pub fn read_value<'a, N>(
     value: &'a [u8],
     policy: &Policy,
-    find: impl Find<N> + Copy,
+    lookup: impl Lookup<N> + Copy,
     now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     // Where none carries stamps, nearly every value is an id as it stands.
     if policy.mode != Mode::Prefix && !policy.limits.any() {
-        if let Some(found) = find.find(value) {
+        if let Some(found) = lookup.look_up(value) {
             reading.verdict = Verdict::Valid;
             reading.session.id = value;
             return Some(found);
         }
     }
-    judge(value, policy, find, now, reading)
+    judge(value, policy, lookup, now, reading)
 }
 
 /// Judges one value, of which the id is known already, and which has no stamps.
 #[inline]
-pub fn read_id<'a, N>(id: &'a [u8], find: impl Find<N>, reading: &mut Reading<'a>) -> Option<N> {
-    let found = find.find(id);
+pub fn read_id<'a, N>(
+    id: &'a [u8],
+    lookup: impl Lookup<N>,
+    reading: &mut Reading<'a>,
+) -> Option<N> {
+    let found = lookup.look_up(id);
     reading.verdict = match found {
         Some(_) => Verdict::Valid,
         None if id.is_empty() => Verdict::Invalid,
@@ -179,13 +183,13 @@ pub fn judged_values<'a, 'p, F: Iterator<Item = &'a [u8]>>(
 fn read_others<'a, N>(
     fields: impl Iterator<Item = &'a [u8]>,
     policy: &Policy,
-    find: impl Find<N> + Copy,
+    lookup: impl Lookup<N> + Copy,
     now: impl Fn() -> u64 + Copy,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     judged_values(fields, policy).skip(1).find_map(|value| {
         let mut other = Reading::NONE;
-        let found = judge(value, policy, find, now, &mut other)?;
+        let found = judge(value, policy, lookup, now, &mut other)?;
         *reading = other;
         Some(found)
     })
@@ -195,13 +199,13 @@ fn read_others<'a, N>(
 fn judge<'a, N>(
     value: &'a [u8],
     policy: &Policy,
-    find: impl Find<N>,
+    lookup: impl Lookup<N>,
     now: impl Fn() -> u64,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     match decode_usual(value, policy.mode) {
-        Some(session) => weigh(session, policy, find, now, reading),
-        None => judge_any(value, policy, find, now, reading),
+        Some(session) => weigh(session, policy, lookup, now, reading),
+        None => judge_any(value, policy, lookup, now, reading),
     }
 }
 
@@ -210,12 +214,12 @@ fn judge<'a, N>(
 fn judge_any<'a, N>(
     value: &'a [u8],
     policy: &Policy,
-    find: impl Find<N>,
+    lookup: impl Lookup<N>,
     now: impl Fn() -> u64,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
     match decode(value, policy.mode) {
-        Ok(session) => weigh(session, policy, find, now, reading),
+        Ok(session) => weigh(session, policy, lookup, now, reading),
         Err(why) => {
             *reading = Reading::undecodable(why);
             None
@@ -227,7 +231,7 @@ fn judge_any<'a, N>(
 fn weigh<'a, N>(
     session: Session<'a>,
     policy: &Policy,
-    find: impl Find<N>,
+    lookup: impl Lookup<N>,
     now: impl Fn() -> u64,
     reading: &mut Reading<'a>,
 ) -> Option<N> {
@@ -240,7 +244,7 @@ fn weigh<'a, N>(
     if age != Verdict::Valid {
         return None;
     }
-    let found = find.find(session.id);
+    let found = lookup.look_up(session.id);
     if found.is_none() {
         reading.verdict = Verdict::Unknown;
     }
