@@ -69,7 +69,10 @@ fn edit(field: &[u8], id: &[u8]) {
         let is_set = expected.is_some_and(|pair| pair.0 == name);
         assert_eq!(sets(field, name), is_set);
         assert_eq!(parse(field, name).is_some(), is_set);
-        assert_eq!(prefix(field, &Name::new(name), id).is_some(), is_set);
+        assert_eq!(
+            prefix(field, &Name::new(name).unwrap(), id).is_some(),
+            is_set
+        );
     }
     let Some((name, value)) = expected else {
         return;
@@ -95,7 +98,7 @@ fn edit(field: &[u8], id: &[u8]) {
         assert_edited(&rewritten, meant, id.to_vec());
     }
 
-    let ready = &Name::new(name);
+    let ready = &Name::new(name).unwrap();
     let prefixed = prefix(field, ready, id).expect("the name is the field's");
     let prefixed = prefixed.concat();
     let again = parse(&prefixed, name).expect("an edited field has a value");
@@ -139,7 +142,7 @@ fn insert(input: &Input, id: &[u8]) {
     };
     let flag = |bit: u8| input.flags & (1 << bit) != 0;
     let policy = Policy {
-        cookie: Name::new(NAMES[usize::from(input.flags) % NAMES.len()]),
+        cookie: Name::new(NAMES[usize::from(input.flags) % NAMES.len()]).unwrap(),
         domain: input.domain.and_then(legal),
         path: legal(input.path).unwrap_or(Box::from(*b"/")),
         max_age: input.max_age,
@@ -149,7 +152,7 @@ fn insert(input: &Input, id: &[u8]) {
         partitioned: flag(1),
         attributes: input.attributes.iter().copied().filter_map(legal).collect(),
         style: if flag(7) { Style::Nginx } else { Style::Rfc },
-        ..Policy::default()
+        ..Policy::new().unwrap()
     };
     let session = Session {
         id,
@@ -171,7 +174,7 @@ fn insert(input: &Input, id: &[u8]) {
         path: input.path_varies.is_some(),
         same_site: flag(6),
     };
-    let template = Template::new(&policy, by_variables);
+    let template = Template::new(&policy, by_variables).unwrap();
     let field = written(template.max_len(&session, &varying), |out| {
         template.write(&session, out);
         template.write_rest(&varying, out);

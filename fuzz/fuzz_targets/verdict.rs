@@ -67,7 +67,7 @@ fuzz_target!(|input: Input| {
             max_idle: input.max_idle,
             max_life: input.max_life,
         },
-        ..Policy::default()
+        ..Policy::new().unwrap()
     };
     let sets = flag(2);
     // Near the stamps that the words bring, or anywhere.

@@ -1,5 +1,7 @@
 //! What the fuzz targets share: text that looks like header fields, and reading it back the slow way.
 
+use session_cookie::bytes::Sink;
+
 /// Words of the grammars, of which random bytes alone would make few.
 const WORDS: [&[u8]; 20] = [
     b"; ",
@@ -53,13 +55,26 @@ pub fn text(seed: &[u8]) -> Vec<u8> {
     text
 }
 
-/// What `write` writes; it must need no more than `room`.
-pub fn written(room: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut text = Vec::new();
+/// A text of any length.
+#[derive(Default)]
+pub struct Text(Vec<u8>);
+
+impl Sink for Text {
+    fn put(&mut self, text: &[u8]) {
+        self.0.extend_from_slice(text);
+    }
+}
+
+/// Returns what `write` writes; it must need no more than `capacity`.
+pub fn written(capacity: usize, write: impl FnOnce(&mut Text)) -> Vec<u8> {
+    let mut text = Text::default();
     write(&mut text);
-    let length = text.len();
-    assert!(length <= room, "{length} bytes written, {room} promised");
-    text
+    let length = text.0.len();
+    assert!(
+        length <= capacity,
+        "{length} bytes written, {capacity} promised"
+    );
+    text.0
 }
 
 /// White space cut at both ends.

@@ -9,7 +9,7 @@ use ngx::ffi::{
 };
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
 use ngx::ngx_log_error;
-use session_cookie::id::{md5_hex, of_address};
+use session_cookie::id::{md5_hex, Id};
 use session_cookie::policy::{Digest, Hash, Mode};
 
 use super::hide_cookie::find;
@@ -179,9 +179,11 @@ impl Servers {
                         (Hash::Plain, Some(id)) => Vec::from(id),
                         (Hash::Plain, None) => Vec::from(name),
                         (Hash::Md5, _) => Vec::from(md5_hex(name)),
-                        (Hash::Sha1, _) => of_address(name, Digest::Sha1, &[]),
+                        (Hash::Sha1, _) => Id::of_address(name, Digest::Sha1, &[]).to_vec(),
                         (Hash::Index, _) => index.to_string().into_bytes(),
-                        (Hash::Line(digest), _) => of_address(line, digest, &policy.hmac_key),
+                        (Hash::Line(digest), _) => {
+                            Id::of_address(line, digest, &policy.hmac_key).to_vec()
+                        }
                     });
                 }
             }

@@ -11,6 +11,7 @@ use ngx::ffi::{
 use ngx::ngx_conf_log_error;
 use session_cookie::bytes::{is_attribute_value, is_domain, is_token};
 use session_cookie::cookie::Name;
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{
     Accepted, Digest, Fallback, Hash, Limits, Mode, Policy, Rebind, SameSite, Secure, Visibility,
 };
@@ -40,6 +41,8 @@ pub(super) enum Error<'a> {
     NoKey,
     #[error("\"{0}\" and \"session_sticky\" are both given, remove one of them")]
     Both(&'static str),
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
     #[error("\"session_sticky\" could not compile \"{0}={value}\"", value = Printable(.1))]
     Variable(&'static str, &'a [u8]),
 }
@@ -94,7 +97,6 @@ pub(super) const PATH: &str = "a path without ';' and control characters, or tex
 const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 /// What was read so far.
-#[derive(Default)]
 struct Parsed<'a> {
     policy: Policy,
     domain: Option<&'a [u8]>,
@@ -191,7 +193,13 @@ fn parse<'a>(
     parameters: &[&'a [u8]],
     warn: &mut impl FnMut(Warning),
 ) -> Result<Parsed<'a>, Error<'a>> {
-    let mut parsed = Parsed::default();
+    let mut parsed = Parsed {
+        policy: Policy::new()?,
+        domain: None,
+        path: None,
+        same_site: None,
+        given: Vec::new(),
+    };
     for word in parameters {
         let name = parameter(&mut parsed, word)?;
         if name != "attr" && parsed.given.contains(&name) {
@@ -260,7 +268,7 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<&'static str
                     "a token: letters, digits and any of \"!#$%&'*+-.^_`|~\"",
                 ));
             }
-            policy.cookie = Name::new(value);
+            policy.cookie = Name::new(value)?;
             "cookie"
         }
         b"domain" => {

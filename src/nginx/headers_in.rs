@@ -194,7 +194,7 @@ impl View {
     /// # Safety
     ///
     /// `r` is live.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn of(r: *mut ngx_http_request_t) -> Self {
         // SAFETY: `r` is live.
         unsafe {

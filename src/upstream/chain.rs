@@ -4,6 +4,7 @@ use ngx::ffi::{
     ngx_conf_t, ngx_http_upstream_init_round_robin, ngx_http_upstream_srv_conf_t, ngx_int_t,
 };
 use session_cookie::action::settled_unstamped;
+use session_cookie::memory::OutOfMemory;
 use session_cookie::set_cookie::{ByVariables, Template};
 
 use super::balancer::init_peer;
@@ -52,8 +53,8 @@ unsafe extern "C" fn init_upstream(
         };
         forget(upstream_conf(us));
         let rc = below(cf, us);
-        if rc == OK {
-            stand_before_requests(cf, us);
+        if rc == OK && stand_before_requests(cf, us).is_err() {
+            return ERROR;
         }
         rc
     }
@@ -79,15 +80,18 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
         let here = conf.policy.is_some() && conf.chain.init_upstream.is_none();
         forget(conf);
         let rc = below(cf, us);
-        if rc == OK && here {
-            stand_before_requests(cf, us);
+        if rc == OK && here && stand_before_requests(cf, us).is_err() {
+            return ERROR;
         }
         rc
     }
 }
 
 /// Takes our place before the requests of an upstream whose balancer was prepared, for the first time or once more.
-unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) {
+unsafe fn stand_before_requests(
+    cf: *mut ngx_conf_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> Result<(), OutOfMemory> {
     // SAFETY: what is below has been prepared.
     unsafe {
         let conf = upstream_conf_mut(us);
@@ -112,10 +116,12 @@ unsafe fn stand_before_requests(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_
                 same_site: conf.same_site.is_some(),
             };
             let policy = conf.policy.as_ref();
-            conf.template = policy.map(|policy| Template::new(policy, by_variables));
+            let template = policy.map(|policy| Template::new(policy, by_variables));
+            conf.template = template.transpose()?;
             conf.settled = policy.map(settled_unstamped).unwrap_or_default();
             conf.hides = policy.is_some_and(|policy| policy.hidden_part().is_some());
             conf.watched = module(cf, c"ngx_http_upsync_module").is_some();
         }
+        Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! Counting the servers of an upstream: their ids, in each form.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use ngx::ffi::{ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_uint_t};
-use session_cookie::bytes::{is_cookie_value, Sink};
-use session_cookie::id::{md5_hex, of_address};
+use session_cookie::bytes::is_cookie_value;
+use session_cookie::id::Id;
+use session_cookie::memory::{self, OutOfMemory};
 use session_cookie::policy::{Accepted, Digest, Hash, Policy};
 use session_cookie::roster::{Member, Roster};
 use session_cookie::session::may_stand_in_id;
@@ -13,7 +13,7 @@ use session_cookie::session::may_stand_in_id;
 use super::servers::Servers;
 use crate::conf::{ServerConf, UpstreamConf};
 use crate::nginx::bytes;
-use crate::nginx::census::{each, Changed, Known, Shape};
+use crate::nginx::census::{each, Known, Shape};
 use crate::nginx::peers::{Peer, Peers};
 
 /// The servers of this generation, unless nginx has another one by now.
@@ -39,17 +39,17 @@ pub(super) unsafe fn count(
             accepted: policy.accept.iter().map(|_| Enrolled::default()).collect(),
         };
 
-        let shape = count.enroll_group(us, primary, generation, 0).ok()?;
+        let shape = count.enroll_group(us, primary, generation, 0)?;
         let backups = (*primary).next;
         if !backups.is_null() {
             let primaries = shape.number;
-            (count.enroll_group(us, backups, generation, primaries)).ok()?;
+            count.enroll_group(us, backups, generation, primaries)?;
         }
         Some(Servers {
             counted: generation,
             shape,
-            own: count.own.finish(),
-            accepted: count.accepted.into_iter().map(Enrolled::finish).collect(),
+            own: count.own.finish().ok()?,
+            accepted: finish_all(count.accepted).ok()?,
             ..Servers::default()
         })
     }
@@ -80,37 +80,48 @@ struct Count<'a> {
 }
 
 impl Count<'_> {
-    /// Counts the servers of a group, behind so many primaries.
+    /// Counts the servers of a group, behind so many primaries. `None` if they have changed, or memory is short.
     unsafe fn enroll_group(
         &mut self,
         us: *mut ngx_http_upstream_srv_conf_t,
         peers: Peers,
         generation: ngx_uint_t,
         primaries: usize,
-    ) -> Result<Shape, Changed> {
+    ) -> Option<Shape> {
         // SAFETY: as in `count`.
         unsafe {
             let backup = peers != (*us).peer.data.cast();
             // Not locked: only for how much room to make.
-            self.reserve(Shape::of(peers).number);
+            self.reserve(Shape::of(peers).number).ok()?;
             let mut index = 0;
-            each(us, peers, generation, |known| {
-                self.enroll(&known, backup, index, primaries);
+            let mut enrolled = Ok(());
+            let shape = each(us, peers, generation, |known| {
+                if enrolled.is_ok() {
+                    enrolled = self.enroll(&known, backup, index, primaries);
+                }
                 index = index.saturating_add(1);
-            })
+            });
+            enrolled.ok().and(shape.ok())
         }
     }
 
     /// Makes room for the servers of a group.
-    fn reserve(&mut self, number: usize) {
+    fn reserve(&mut self, number: usize) -> Result<(), OutOfMemory> {
         let accepted = self.accepted.iter_mut();
         for enrolled in accepted.chain([&mut self.own]) {
-            enrolled.roster.reserve(number);
+            enrolled.roster.reserve(number)?;
         }
+        Ok(())
     }
 
     /// Counts a server at its place in its group.
-    fn enroll(&mut self, known: &Known<'_>, backup: bool, index: u32, primaries: usize) {
+    fn enroll(
+        &mut self,
+        known: &Known<'_>,
+        backup: bool,
+        index: u32,
+        primaries: usize,
+    ) -> Result<(), OutOfMemory> {
         let said = said_of(self.conf, known);
         let server = Server {
             known,
@@ -125,12 +136,13 @@ impl Count<'_> {
             backup,
             draining: known.draining || said.is_some_and(|said| said.draining),
         };
-        self.own.insert(&server.id(self.policy.hash), member);
+        self.own.insert(&server.id(self.policy.hash), member)?;
         for (form, enrolled) in self.policy.accept.iter().zip(&mut self.accepted) {
             for id in server.accepted(*form).into_iter().flatten() {
-                enrolled.insert(&id, member);
+                enrolled.insert(&id, member)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -156,19 +168,15 @@ struct Server<'a> {
 
 impl<'a> Server<'a> {
     /// What the cookie names it by.
-    fn id(&self, hash: Hash) -> Cow<'a, [u8]> {
+    fn id(&self, hash: Hash) -> Id<'a> {
         let name = self.known.name;
         match hash {
-            Hash::Md5 => md5(name),
-            Hash::Sha1 => Cow::from(of_address(name, Digest::Sha1, &[])),
+            Hash::Md5 => Id::md5(name),
+            Hash::Sha1 => Id::of_address(name, Digest::Sha1, &[]),
             Hash::Plain => (self.given_id())
                 .or(may_be_id(name).then_some(name))
-                .map_or_else(|| md5(name), Cow::from),
-            Hash::Index => {
-                let mut digits = Vec::new();
-                digits.put_decimal(self.place as u64);
-                Cow::from(digits)
-            }
+                .map_or_else(|| Id::md5(name), Id::from),
+            Hash::Index => Id::number(self.place as u64),
             // Those of one line must not share an id.
             Hash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
             Hash::Line(digest) => self.digest(self.known.line.0, digest),
@@ -176,7 +184,7 @@ impl<'a> Server<'a> {
     }
 
     /// What else names it.
-    fn accepted(&self, form: Accepted) -> [Option<Cow<'a, [u8]>>; 2] {
+    fn accepted(&self, form: Accepted) -> [Option<Id<'a>>; 2] {
         match form {
             // The number of addresses of a line may have been another when the cookie was set.
             Accepted::Id(Hash::Line(digest)) => {
@@ -186,26 +194,25 @@ impl<'a> Server<'a> {
             }
             Accepted::Id(hash) => [Some(self.id(hash)), None],
             Accepted::Address(digest) => {
-                let id = of_address(self.known.address, digest, self.key);
-                [Some(id.into()), None]
+                let id = Id::of_address(self.known.address, digest, self.key);
+                [Some(id), None]
             }
             Accepted::Nginx => {
-                let id = self.known.route.map(Cow::from);
+                let id = self.known.route.map(Id::from);
                 [id.or_else(|| Some(self.id(Hash::Md5))), None]
             }
             Accepted::Haproxy => [
-                self.said.and_then(|said| said.id.as_deref()).map(Cow::from),
+                self.said.and_then(|said| said.id.as_deref()).map(Id::from),
                 None,
             ],
         }
     }
 
     /// A digest of an address that can stand in a cookie.
-    fn digest(&self, address: &'a [u8], digest: Digest) -> Cow<'a, [u8]> {
+    fn digest(&self, address: &'a [u8], digest: Digest) -> Id<'a> {
         match digest {
-            Digest::Raw if may_be_id(address) => Cow::from(address),
-            Digest::Raw => md5(address),
-            _ => Cow::from(of_address(address, digest, self.key)),
+            Digest::Raw if !may_be_id(address) => Id::md5(address),
+            _ => Id::of_address(address, digest, self.key),
         }
     }
 
@@ -216,13 +223,17 @@ impl<'a> Server<'a> {
     }
 }
 
-fn md5(text: &[u8]) -> Cow<'static, [u8]> {
-    Cow::from(Vec::from(md5_hex(text)))
-}
-
 /// Can a server's name stand in a cookie as it is? The path of a socket may not.
 fn may_be_id(name: &[u8]) -> bool {
     is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
+}
+
+fn finish_all(enrolled: Vec<Enrolled>) -> Result<Vec<Roster<Peer>>, OutOfMemory> {
+    let mut rosters = memory::with_capacity(enrolled.len())?;
+    for enrolled in enrolled {
+        memory::push(&mut rosters, enrolled.finish()?)?;
+    }
+    Ok(rosters)
 }
 
 /// The servers by their ids in one form, being counted.
@@ -234,18 +245,18 @@ struct Enrolled {
 }
 
 impl Enrolled {
-    fn insert(&mut self, id: &[u8], member: Member<Peer>) {
+    fn insert(&mut self, id: &[u8], member: Member<Peer>) -> Result<(), OutOfMemory> {
         if member.draining {
-            self.draining.push((Box::from(id), member));
+            memory::push(&mut self.draining, (memory::boxed(id)?, member))
         } else {
-            self.roster.insert(id, member);
+            self.roster.insert(id, member)
         }
     }
 
-    fn finish(mut self) -> Roster<Peer> {
+    fn finish(mut self) -> Result<Roster<Peer>, OutOfMemory> {
         for (id, member) in self.draining {
-            self.roster.insert(&id, member);
+            self.roster.insert(&id, member)?;
         }
-        self.roster
+        Ok(self.roster)
     }
 }

@@ -161,7 +161,8 @@ unsafe fn learn(visit: &mut Visit, pc: *mut ngx_peer_connection_t, state: ngx_ui
                 max_fails: peer.max_fails as u64,
                 fail_timeout: u64::try_from(peer.fail_timeout).unwrap_or_default(),
             };
-            unreachable.fail(address.as_bytes(), tolerance, now());
+            // Where memory is short nothing is noted, and the server is tried again.
+            let _ = unreachable.fail(address.as_bytes(), tolerance, now());
         }
     }
 }

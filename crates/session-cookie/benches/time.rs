@@ -1,6 +1,6 @@
 //! Nanoseconds of each subject, with criterion.
 
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used)]
 
 mod subjects;
 

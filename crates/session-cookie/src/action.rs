@@ -165,7 +165,7 @@ mod tests {
         };
         Policy {
             limits,
-            ..Policy::default()
+            ..Policy::new().unwrap()
         }
     }
 
@@ -191,7 +191,7 @@ mod tests {
         for (verdict, mode) in verdicts.iter().flat_map(|v| modes.map(|mode| (*v, mode))) {
             for visibility in [Visibility::Direct, Visibility::Indirect] {
                 for stamps in [None, Some((NOW - 9, NOW - 9))] {
-                    for policy in [Policy::default(), limited()] {
+                    for policy in [Policy::new().unwrap(), limited()] {
                         let policy = Policy {
                             mode,
                             visibility,
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_first_visit_is_bound_and_a_return_needs_nothing() {
-        let policy = Policy::default();
+        let policy = Policy::new().unwrap();
         let first = respond(&policy, &Reading::NONE, b"a", || false, NOW);
         assert_eq!(inserted(first), Some((&b"a"[..], None)));
         assert_eq!(
@@ -254,7 +254,7 @@ mod tests {
 
         let unlimited = Policy {
             rebind: Rebind::Off,
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
         let reading = Reading {
             verdict: Verdict::Down,
@@ -289,7 +289,7 @@ mod tests {
         let unstamped = respond(&limited(), &valid(b"a", None), b"a", || false, NOW);
         assert_eq!(inserted(unstamped), Some((&b"a"[..], Some((NOW, NOW)))));
         let stamped = valid(b"a", Some((NOW, NOW)));
-        let dropped = respond(&Policy::default(), &stamped, b"a", || false, NOW);
+        let dropped = respond(&Policy::new().unwrap(), &stamped, b"a", || false, NOW);
         assert_eq!(inserted(dropped), Some((&b"a"[..], None)));
     }
 
@@ -325,7 +325,10 @@ mod tests {
         };
         let upgraded =
             |policy: &Policy, served| inserted(respond(policy, &reading, served, || false, NOW));
-        assert_eq!(upgraded(&Policy::default(), b"a"), Some((&b"a"[..], None)));
+        assert_eq!(
+            upgraded(&Policy::new().unwrap(), b"a"),
+            Some((&b"a"[..], None))
+        );
         assert_eq!(
             upgraded(&limited(), b"a"),
             Some((&b"a"[..], Some((NOW, NOW - 9))))
@@ -341,7 +344,7 @@ mod tests {
     fn every_answer_repeats_the_cookie() {
         let policy = Policy {
             mode: Mode::Repeat,
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
         for reading in [Reading::NONE, valid(b"a", None)] {
             let repeated = respond(&policy, &reading, b"a", || false, NOW);
@@ -353,7 +356,7 @@ mod tests {
     fn a_hidden_cookie_that_the_server_sets_is_replaced() {
         let mut policy = Policy {
             visibility: Visibility::Indirect,
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
         let replaced = respond(&policy, &valid(b"a", None), b"a", || true, NOW);
         assert_eq!(inserted(replaced), Some((&b"a"[..], None)));
@@ -372,7 +375,7 @@ mod tests {
         ] {
             let policy = Policy {
                 mode,
-                ..Policy::default()
+                ..Policy::new().unwrap()
             };
             assert_eq!(respond(&policy, &Reading::NONE, b"a", || true, NOW), action);
         }

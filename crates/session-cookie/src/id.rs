@@ -1,37 +1,37 @@
-//! Ids: what a cookie names a server by.
+//! Ids, by which a cookie names a server.
 
-use alloc::vec::Vec;
+use core::ops::Deref;
 
+use arrayvec::ArrayVec;
 use hmac::{Hmac, Mac};
 use md5::{Digest as _, Md5};
 use sha1::Sha1;
 
-use crate::bytes::{find, USUAL_LENGTH};
+use crate::bytes::{find, Sink, USUAL_LENGTH};
 
-/// Length of [`md5_hex`].
+/// The length of [`md5_hex`].
 pub const MD5_HEX: usize = 32;
 
 // It is where searches look first.
 const _: () = assert!(MD5_HEX == USUAL_LENGTH);
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The length of the longest digest, SHA-1, in hexadecimal.
+const LONGEST: usize = 40;
 
-fn hex(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default())
-}
-
-/// MD5 of a server's name, as nginx prints its address, in lower-case hexadecimal.
+/// Returns the MD5 of a server's name, as nginx prints its address, in lower-case hexadecimal.
 ///
-/// The same id as Tengine's `hash=md5` and nginx's own `sticky cookie`
-/// (`ngx_http_upstream_init_round_robin_sid`), so that sessions survive a move between them.
+/// Tengine's `hash=md5` and nginx's own `sticky cookie` (`ngx_http_upstream_init_round_robin_sid`) make these ids
+/// too, so that sessions survive a move between them.
+///
+/// ```
+/// use session_cookie::id::md5_hex;
+///
+/// assert_eq!(&md5_hex(b"127.0.0.3:821"), b"d349ca31adc862f4d7e6faa19e516d6d");
+/// ```
 pub fn md5_hex(name: &[u8]) -> [u8; MD5_HEX] {
     let mut text = [0; MD5_HEX];
-    text.iter_mut()
-        .zip(hex(&Md5::digest(name)))
-        .for_each(|(place, digit)| *place = digit);
+    // It is twice as long as the digest.
+    let _ = base16ct::lower::encode(&Md5::digest(name), &mut text);
     text
 }
 
@@ -50,19 +50,75 @@ pub enum Digest {
     HmacSha1,
 }
 
-/// The id that nginx-sticky-module-ng makes of an address: the one in a `server` line, or in its releases that of
-/// the system. `key` is that of an HMAC.
-pub fn of_address(address: &[u8], digest: Digest, key: &[u8]) -> Vec<u8> {
-    match digest {
-        Digest::Raw => Vec::from(address),
-        Digest::Md5 => hex(&Md5::digest(address)).collect(),
-        Digest::Sha1 => hex(&Sha1::digest(address)).collect(),
-        Digest::HmacMd5 => Hmac::<Md5>::new_from_slice(key)
-            .map(|mac| hex(&mac.chain_update(address).finalize().into_bytes()).collect())
-            .unwrap_or_default(),
-        Digest::HmacSha1 => Hmac::<Sha1>::new_from_slice(key)
-            .map(|mac| hex(&mac.chain_update(address).finalize().into_bytes()).collect())
-            .unwrap_or_default(),
+/// The id of a server: a part of its configuration, or a short text made of one. It needs no memory of its own.
+#[derive(Debug)]
+pub struct Id<'a>(Text<'a>);
+
+#[derive(Debug)]
+enum Text<'a> {
+    Borrowed(&'a [u8]),
+    Short(ArrayVec<u8, LONGEST>),
+}
+
+impl Id<'_> {
+    /// Returns the [`md5_hex`] of a server's name.
+    pub fn md5(name: &[u8]) -> Self {
+        Id::short(&md5_hex(name))
+    }
+
+    /// Returns a number in decimal.
+    pub fn number(number: u64) -> Self {
+        let mut text = ArrayVec::new();
+        text.put_decimal(number);
+        Id(Text::Short(text))
+    }
+
+    fn short(text: &[u8]) -> Self {
+        let mut id = ArrayVec::new();
+        id.put(text);
+        Id(Text::Short(id))
+    }
+
+    fn hex(digest: &[u8]) -> Self {
+        let mut text = [0; LONGEST];
+        Id::short(base16ct::lower::encode(digest, &mut text).unwrap_or_default())
+    }
+}
+
+impl<'a> Id<'a> {
+    /// Returns the id that nginx-sticky-module-ng makes of an address: the one in a `server` line, or in its releases
+    /// that of the system. `key` is that of an HMAC.
+    pub fn of_address(address: &'a [u8], digest: Digest, key: &[u8]) -> Self {
+        match digest {
+            Digest::Raw => Id::from(address),
+            Digest::Md5 => Id::md5(address),
+            Digest::Sha1 => Id::hex(&Sha1::digest(address)),
+            // A key of any length is taken.
+            Digest::HmacMd5 => Hmac::<Md5>::new_from_slice(key).map_or(Id::from(&[][..]), |mac| {
+                Id::hex(&mac.chain_update(address).finalize().into_bytes())
+            }),
+            Digest::HmacSha1 => Hmac::<Sha1>::new_from_slice(key)
+                .map_or(Id::from(&[][..]), |mac| {
+                    Id::hex(&mac.chain_update(address).finalize().into_bytes())
+                }),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Id<'a> {
+    fn from(text: &'a [u8]) -> Self {
+        Id(Text::Borrowed(text))
+    }
+}
+
+impl Deref for Id<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Text::Borrowed(text) => text,
+            Text::Short(text) => text,
+        }
     }
 }
 
@@ -94,7 +150,8 @@ mod tests {
     #[test]
     fn ids_of_an_address() {
         let id = |digest, key: &[u8]| {
-            alloc::string::String::from_utf8(of_address(b"127.0.0.3:821", digest, key)).unwrap()
+            alloc::string::String::from_utf8(Id::of_address(b"127.0.0.3:821", digest, key).to_vec())
+                .unwrap()
         };
         assert_eq!(id(Digest::Raw, b""), "127.0.0.3:821");
         assert_eq!(id(Digest::Md5, b""), "d349ca31adc862f4d7e6faa19e516d6d");
@@ -113,12 +170,12 @@ mod tests {
         // What that module's own tests expect of 127.0.0.1:1984.
         let address = b"\x02\0\x07\xc0\x7f\0\0\x01\0\0\0\0\0\0\0\0";
         assert_eq!(
-            of_address(address, Digest::Md5, b""),
-            b"908c1a9fb15095f454c085282da20d92"
+            *Id::of_address(address, Digest::Md5, b""),
+            *b"908c1a9fb15095f454c085282da20d92"
         );
         assert_eq!(
-            of_address(address, Digest::HmacSha1, b"secret"),
-            b"34734c8d4b451151897b62db281c0b055e035adc"
+            *Id::of_address(address, Digest::HmacSha1, b"secret"),
+            *b"34734c8d4b451151897b62db281c0b055e035adc"
         );
     }
 }

@@ -3,11 +3,14 @@
 //! `alloc`'s own functions end the process when memory is short. Clippy forbids them in the project
 //! (`clippy.toml`); this is the only module that may call them, after it has reserved what they need.
 
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods)] // after what they need was reserved
 
 use alloc::boxed::Box;
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hash};
+
+use hashbrown::{HashMap, HashTable};
 
 /// Memory is short.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -16,6 +19,12 @@ pub struct OutOfMemory;
 
 impl From<TryReserveError> for OutOfMemory {
     fn from(_: TryReserveError) -> Self {
+        OutOfMemory
+    }
+}
+
+impl From<hashbrown::TryReserveError> for OutOfMemory {
+    fn from(_: hashbrown::TryReserveError) -> Self {
         OutOfMemory
     }
 }
@@ -77,4 +86,51 @@ pub fn boxed<T: Copy>(elements: &[T]) -> Result<Box<[T]>, OutOfMemory> {
     copy.extend_from_slice(elements);
     // As long as it has room for: nothing is allocated again.
     Ok(copy.into_boxed_slice())
+}
+
+/// Joins slices to one.
+///
+/// # Errors
+///
+/// Memory is short.
+pub fn concat<T: Copy>(pieces: &[&[T]]) -> Result<Box<[T]>, OutOfMemory> {
+    let length = pieces
+        .iter()
+        .fold(0, |length: usize, piece| length.saturating_add(piece.len()));
+    let mut joined = with_capacity(length)?;
+    pieces
+        .iter()
+        .for_each(|piece| joined.extend_from_slice(piece));
+    Ok(joined.into_boxed_slice())
+}
+
+/// Sets the value of a key in a map.
+///
+/// # Errors
+///
+/// Memory is short; `map` is as it was.
+pub fn insert<K: Eq + Hash, V, S: BuildHasher>(
+    map: &mut HashMap<K, V, S>,
+    key: K,
+    value: V,
+) -> Result<(), OutOfMemory> {
+    map.try_reserve(1)?;
+    map.insert(key, value);
+    Ok(())
+}
+
+/// Adds an element, which is equal to none of a table, under its hash; `hasher` tells those of others.
+///
+/// # Errors
+///
+/// Memory is short; `table` is as it was.
+pub fn insert_unique<T>(
+    table: &mut HashTable<T>,
+    hash: u64,
+    element: T,
+    hasher: impl Fn(&T) -> u64,
+) -> Result<(), OutOfMemory> {
+    table.try_reserve(1, &hasher)?;
+    table.insert_unique(hash, element, hasher);
+    Ok(())
 }

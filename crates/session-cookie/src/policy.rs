@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::cookie::{HiddenPart, HideRule, Name};
+use crate::memory::{self, OutOfMemory};
 
 pub use crate::id::Digest;
 
@@ -172,7 +173,7 @@ pub enum Style {
 }
 
 /// Everything that `session_sticky` was told.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Policy {
     /// The cookie's name.
     pub cookie: Name,
@@ -216,10 +217,15 @@ pub struct Policy {
     pub silent: bool,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            cookie: Name::new(b"route"),
+impl Policy {
+    /// Returns what holds where nothing is configured.
+    ///
+    /// # Errors
+    ///
+    /// Memory is short.
+    pub fn new() -> Result<Self, OutOfMemory> {
+        Ok(Policy {
+            cookie: Name::new(b"route")?,
             mode: Mode::default(),
             visibility: Visibility::default(),
             hash: Hash::default(),
@@ -230,7 +236,7 @@ impl Default for Policy {
             rebind: Rebind::default(),
             limits: Limits::default(),
             domain: None,
-            path: Box::from(*b"/"),
+            path: memory::boxed(b"/")?,
             max_age: None,
             secure: Secure::default(),
             http_only: false,
@@ -239,11 +245,9 @@ impl Default for Policy {
             attributes: Vec::new(),
             style: Style::default(),
             silent: false,
-        }
+        })
     }
-}
 
-impl Policy {
     /// Does a session that goes on need no cookie in an answer, unless in place of the server's?
     #[inline]
     pub fn is_quiet(&self) -> bool {

@@ -7,9 +7,11 @@ use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHasher};
 
 use crate::id::MD5_HEX;
+use crate::memory::{self, OutOfMemory};
 
 /// Where a server stands in its upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::disallowed_methods)] // a copy allocates nothing
 pub struct Member<P> {
     /// The server, as the owner of the roster knows it.
     pub peer: P,
@@ -106,53 +108,74 @@ fn hash_peer<P: Hash>(peer: P) -> u64 {
 
 impl<P: Copy + Eq + Hash> Roster<P> {
     /// Makes room for a number of servers at once.
-    pub fn reserve(&mut self, servers: usize) {
-        self.entries.reserve_exact(servers);
-        self.ids.reserve_exact(servers.saturating_mul(MD5_HEX));
+    ///
+    /// # Errors
+    ///
+    /// Memory is short.
+    pub fn reserve(&mut self, servers: usize) -> Result<(), OutOfMemory> {
+        self.entries.try_reserve_exact(servers)?;
+        self.ids
+            .try_reserve_exact(servers.saturating_mul(MD5_HEX))?;
         let (entries, ids) = (&self.entries, &self.ids);
-        self.by_id.reserve(servers, rehash_id(entries, ids));
-        self.by_peer.reserve(servers, rehash_peer(entries));
+        self.by_id.try_reserve(servers, rehash_id(entries, ids))?;
+        self.by_peer.try_reserve(servers, rehash_peer(entries))?;
+        Ok(())
     }
 
     /// Adds a server. The roster holds at most `u32::MAX` servers and bytes of ids; more are left out.
-    pub fn insert(&mut self, id: &[u8], member: Member<P>) {
+    ///
+    /// # Errors
+    ///
+    /// Memory is short; the roster is as it was.
+    pub fn insert(&mut self, id: &[u8], member: Member<P>) -> Result<(), OutOfMemory> {
         let number = self.entries.len().saturating_add(1);
         let (Ok(number), Ok(start), Ok(end)) = (
             u32::try_from(number).and_then(NonZeroU32::try_from),
             u32::try_from(self.ids.len()),
             u32::try_from(self.ids.len().saturating_add(id.len())),
         ) else {
-            return;
+            return Ok(());
         };
         let number = EntryId(number);
+        self.reserve_one(id)?;
 
         // Servers that share an id share its text too, and stand in a chain.
         let first = self.find(id);
         let id_at = match first.and_then(|first| entry(&self.entries, first)) {
             Some(same) => same.id,
             None => {
-                self.ids.extend_from_slice(id);
+                memory::append(&mut self.ids, id)?;
                 self.longest = self.longest.max(id.len());
                 (start, end)
             }
         };
-        self.entries.push(Entry {
+        let new = Entry {
             member,
             id: id_at,
             next: None,
             last: None,
-        });
+        };
+        memory::push(&mut self.entries, new)?;
 
         match first {
             Some(first) => append(&mut self.entries, first, number),
             None => {
                 let rehash = rehash_id(&self.entries, &self.ids);
-                self.by_id.insert_unique(hash_id(id), number, rehash);
+                memory::insert_unique(&mut self.by_id, hash_id(id), number, rehash)?;
             }
         }
         let rehash = rehash_peer(&self.entries);
-        self.by_peer
-            .insert_unique(hash_peer(member.peer), number, rehash);
+        memory::insert_unique(&mut self.by_peer, hash_peer(member.peer), number, rehash)
+    }
+
+    /// Makes room for one more server, so that it is added altogether or not at all.
+    fn reserve_one(&mut self, id: &[u8]) -> Result<(), OutOfMemory> {
+        self.entries.try_reserve(1)?;
+        self.ids.try_reserve(id.len())?;
+        let (entries, ids) = (&self.entries, &self.ids);
+        self.by_id.try_reserve(1, rehash_id(entries, ids))?;
+        self.by_peer.try_reserve(1, rehash_peer(entries))?;
+        Ok(())
     }
 
     /// The first server with this id, if any has it.
@@ -286,7 +309,7 @@ mod tests {
     fn servers_that_share_an_id_come_in_order() {
         let mut roster = Roster::default();
         for (id, peer) in [("a", 1), ("b", 2), ("a", 3), ("a", 4)] {
-            roster.insert(id.as_bytes(), member(peer));
+            roster.insert(id.as_bytes(), member(peer)).unwrap();
         }
         assert_eq!(peers(&roster, "a"), [1, 3, 4]);
         assert_eq!(roster.id(3), Some(&b"a"[..]));
@@ -297,7 +320,7 @@ mod tests {
     fn a_text_chooses_one_server_and_texts_choose_all_alike() {
         let mut roster = Roster::default();
         for peer in 0..5 {
-            roster.insert(&[b'a', peer], member(peer.into()));
+            roster.insert(&[b'a', peer], member(peer.into())).unwrap();
         }
         for missing in [&[][..], &[2], &[0, 1], &[1, 2, 4]] {
             let chosen = |text: &[u8]| {
@@ -333,9 +356,9 @@ mod tests {
         #[test]
         fn every_server_is_found_by_its_id_and_its_id_by_it(ids in proptest::collection::vec("[a-c]{0,3}", 0..64)) {
             let mut roster = Roster::default();
-            roster.reserve(ids.len() / 2);
+            roster.reserve(ids.len() / 2).unwrap();
             for (peer, id) in (0..).zip(&ids) {
-                roster.insert(id.as_bytes(), member(peer));
+                roster.insert(id.as_bytes(), member(peer)).unwrap();
             }
             for (peer, id) in (0..).zip(&ids) {
                 prop_assert_eq!(roster.id(peer), Some(id.as_bytes()));

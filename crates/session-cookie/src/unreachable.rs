@@ -5,10 +5,12 @@
 //! of nginx's `max_fails` and `fail_timeout` (`ngx_http_upstream_get_peer`,
 //! `ngx_http_upstream_free_round_robin_peer`), applied to failures of connections alone.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
+
+use crate::memory::{self, OutOfMemory};
 
 /// What a `server` line says of failures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +23,7 @@ pub struct Tolerance {
 
 /// What is known of a server that did not accept its last connection. `T` stands for a request that tries it again.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::disallowed_methods)] // a copy allocates nothing
 struct Failures<T> {
     tolerance: Tolerance,
     count: u64,
@@ -55,7 +58,7 @@ impl<T: Copy> Failures<T> {
 }
 
 /// Those servers, by address.
-pub struct Unreachable<T>(HashMap<Vec<u8>, Failures<T>, FxBuildHasher>);
+pub struct Unreachable<T>(HashMap<Box<[u8]>, Failures<T>, FxBuildHasher>);
 
 impl<T> Default for Unreachable<T> {
     fn default() -> Self {
@@ -71,7 +74,16 @@ impl<T: Copy> Unreachable<T> {
     }
 
     /// Notes that a server did not accept a connection.
-    pub fn fail(&mut self, address: &[u8], tolerance: Tolerance, now: u64) {
+    ///
+    /// # Errors
+    ///
+    /// Memory is short, and nothing is noted.
+    pub fn fail(
+        &mut self,
+        address: &[u8],
+        tolerance: Tolerance,
+        now: u64,
+    ) -> Result<(), OutOfMemory> {
         if let Some(failures) = self.0.get_mut(address) {
             // Failures add up within the time that the line says; so do those of a server that is tried again.
             let lately = now <= failures.at.saturating_add(tolerance.fail_timeout);
@@ -86,7 +98,7 @@ impl<T: Copy> Unreachable<T> {
                 at: now,
                 trial: None,
             };
-            return;
+            return Ok(());
         }
         // What left the upstream is never asked again, so it must be forgotten some time.
         self.0.retain(|_, failures| {
@@ -97,18 +109,13 @@ impl<T: Copy> Unreachable<T> {
                         .saturating_add(failures.tolerance.fail_timeout)
                         .saturating_add(FORGET_AFTER)
         });
-        let mut key = Vec::new();
-        if key.try_reserve_exact(address.len()).is_err() || self.0.try_reserve(1).is_err() {
-            return;
-        }
-        key.extend_from_slice(address);
         let failures = Failures {
             tolerance,
             count: 1,
             at: now,
             trial: None,
         };
-        self.0.insert(key, failures);
+        memory::insert(&mut self.0, memory::boxed(address)?, failures)
     }
 
     /// Notes that a server has accepted a connection.
@@ -171,7 +178,7 @@ mod tests {
     fn a_server_is_refused_for_the_time_that_its_line_says() {
         let mut servers = Unreachable::default();
         assert_eq!(until(&servers, b"a", NOW), None);
-        servers.fail(b"a", tolerance(1), NOW);
+        servers.fail(b"a", tolerance(1), NOW).unwrap();
         assert!(!servers.is_empty());
         assert_eq!(until(&servers, b"a", NOW), Some(NOW + 10));
         assert_eq!(until(&servers, b"a", NOW + 10), Some(NOW + 10));
@@ -183,18 +190,18 @@ mod tests {
     fn it_takes_as_many_failures_as_its_line_says() {
         let mut servers = Unreachable::default();
         for failures in 1..3 {
-            servers.fail(b"a", tolerance(3), NOW + failures);
+            servers.fail(b"a", tolerance(3), NOW + failures).unwrap();
             assert_eq!(until(&servers, b"a", NOW + failures), None);
         }
-        servers.fail(b"a", tolerance(3), NOW + 9);
+        servers.fail(b"a", tolerance(3), NOW + 9).unwrap();
         assert_eq!(until(&servers, b"a", NOW + 9), Some(NOW + 19));
 
-        servers.fail(b"b", tolerance(0), NOW);
+        servers.fail(b"b", tolerance(0), NOW).unwrap();
         assert_eq!(until(&servers, b"b", NOW), None);
 
         for failures in 0..9 {
             let now = NOW + 11 * failures;
-            servers.fail(b"c", tolerance(2), now);
+            servers.fail(b"c", tolerance(2), now).unwrap();
             assert_eq!(until(&servers, b"c", now), None);
         }
     }
@@ -202,22 +209,22 @@ mod tests {
     #[test]
     fn one_request_tries_it_again() {
         let mut servers = Unreachable::default();
-        servers.fail(b"a", tolerance(2), NOW);
-        servers.fail(b"a", tolerance(2), NOW);
+        servers.fail(b"a", tolerance(2), NOW).unwrap();
+        servers.fail(b"a", tolerance(2), NOW).unwrap();
         let now = NOW + 11;
         assert_eq!(until(&servers, b"a", now), None);
         servers.begin_trial(b"a", (1, false), now);
         assert_eq!(until(&servers, b"a", now), Some(now + 10));
         servers.begin_trial(b"a", (2, true), now);
         assert_eq!(until(&servers, b"a", now), Some(now + 10));
-        servers.fail(b"a", tolerance(2), now);
+        servers.fail(b"a", tolerance(2), now).unwrap();
         assert_eq!(until(&servers, b"a", now), Some(now + 10));
     }
 
     #[test]
     fn who_tries_it_holds_off_nobody_once_it_is_connected() {
         let mut servers = Unreachable::default();
-        servers.fail(b"a", tolerance(1), NOW);
+        servers.fail(b"a", tolerance(1), NOW).unwrap();
         servers.begin_trial(b"a", (1, true), NOW + 11);
         assert_eq!(until(&servers, b"a", NOW + 11), None);
     }
@@ -225,7 +232,7 @@ mod tests {
     #[test]
     fn who_tries_it_for_too_long_is_followed_by_another() {
         let mut servers = Unreachable::default();
-        servers.fail(b"a", tolerance(1), NOW);
+        servers.fail(b"a", tolerance(1), NOW).unwrap();
         servers.begin_trial(b"a", (1, false), NOW + 11);
         assert_eq!(until(&servers, b"a", NOW + 21), Some(NOW + 21));
         assert_eq!(until(&servers, b"a", NOW + 22), None);
@@ -238,7 +245,7 @@ mod tests {
     #[test]
     fn who_gives_up_leaves_the_trial_to_another() {
         let mut servers = Unreachable::default();
-        servers.fail(b"a", tolerance(1), NOW);
+        servers.fail(b"a", tolerance(1), NOW).unwrap();
         servers.begin_trial(b"a", (1, false), NOW + 11);
         servers.end_trial(|trial| trial.0 == 2);
         assert_eq!(until(&servers, b"a", NOW + 11), Some(NOW + 21));
@@ -249,7 +256,7 @@ mod tests {
     #[test]
     fn a_connection_clears_the_server() {
         let mut servers = Unreachable::default();
-        servers.fail(b"a", tolerance(1), NOW);
+        servers.fail(b"a", tolerance(1), NOW).unwrap();
         servers.succeed(b"b");
         assert!(!servers.is_empty());
         servers.succeed(b"a");
@@ -260,10 +267,14 @@ mod tests {
     #[test]
     fn what_is_never_asked_again_is_forgotten() {
         let mut servers = Unreachable::<Trial>::default();
-        servers.fail(b"a", tolerance(1), NOW);
-        servers.fail(b"b", tolerance(1), NOW + 10 + FORGET_AFTER);
+        servers.fail(b"a", tolerance(1), NOW).unwrap();
+        servers
+            .fail(b"b", tolerance(1), NOW + 10 + FORGET_AFTER)
+            .unwrap();
         assert_eq!(servers.0.len(), 2);
-        servers.fail(b"c", tolerance(1), NOW + 11 + FORGET_AFTER);
+        servers
+            .fail(b"c", tolerance(1), NOW + 11 + FORGET_AFTER)
+            .unwrap();
         assert_eq!(servers.0.len(), 2);
     }
 }

@@ -54,7 +54,7 @@ impl Sink for Text {
 
 /// Returns what is written of a field by its rule.
 fn stripped(field: &str, name: &str, part: HiddenPart) -> String {
-    let name = &Name::new(name.as_bytes());
+    let name = &Name::new(name.as_bytes()).unwrap();
     let rule = HideRule { name, part };
     let Some(first) = rule.first_span(field.as_bytes()) else {
         return field.into();
@@ -120,7 +120,7 @@ proptest! {
         let at = before.min(field.len());
         let pair = format!("; {name}={own};").into_bytes();
         field.splice(at..at, pair);
-        let found: Vec<_> = values(&field, &Name::new(name.as_bytes())).map(<[u8]>::to_vec).collect();
+        let found: Vec<_> = values(&field, &Name::new(name.as_bytes()).unwrap()).map(<[u8]>::to_vec).collect();
         prop_assert!(!found.is_empty());
         prop_assert_eq!(found, values_pair_by_pair(&field, name.as_bytes()));
     }
@@ -157,7 +157,7 @@ proptest! {
                 let mut longer = field.to_vec();
                 longer.resize(field.len().max(length), b'a');
                 for field in [start, end, &longer] {
-                    let name = &Name::new(name.as_bytes());
+                    let name = &Name::new(name.as_bytes()).unwrap();
                     let found: Vec<_> = values(field, name).map(<[u8]>::to_vec).collect();
                     let expected = values_pair_by_pair(field, name);
                     prop_assert_eq!(&found, &expected);
@@ -174,7 +174,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_and_stripped(field in bytes(), name in "[a-c]{1,2}") {
-        let name = &Name::new(name.as_bytes());
+        let name = &Name::new(name.as_bytes()).unwrap();
         prop_assert!(values(&field, name).count() <= field.len());
         for part in [HiddenPart::Pair, HiddenPart::Prefix] {
             let rule = HideRule { name, part };
@@ -230,7 +230,7 @@ proptest! {
             };
             field.extend_from_slice(piece.repeat(times).as_bytes());
         }
-        let ready = &Name::new(name.as_bytes());
+        let ready = &Name::new(name.as_bytes()).unwrap();
         let expected = values_pair_by_pair(&field, name.as_bytes());
         prop_assert_eq!(values(&field, ready).map(<[u8]>::to_vec).collect::<Vec<_>>(), expected.clone());
         for part in [HiddenPart::Pair, HiddenPart::Prefix] {

@@ -5,6 +5,7 @@
 use cookie::{Cookie, SameSite as Read};
 use proptest::option;
 use proptest::prelude::*;
+use session_cookie::bytes::Buffer;
 use session_cookie::cookie::Name;
 use session_cookie::policy::{Policy, SameSite, Secure, Style};
 use session_cookie::session::{Session, Stamps};
@@ -63,7 +64,7 @@ proptest! {
     ) {
         let meant = read(field.as_bytes());
         let rewritten = rewrite(field.as_bytes(), b"s", id.as_bytes()).unwrap().concat();
-        let prefixed = prefix(field.as_bytes(), &Name::new(b"s"), id.as_bytes()).unwrap().concat();
+        let prefixed = prefix(field.as_bytes(), &Name::new(b"s").unwrap(), id.as_bytes()).unwrap().concat();
 
         let mut other = meant.clone();
         other.set_value(&id);
@@ -98,7 +99,7 @@ proptest! {
         let (path, varying_path) = parted(path);
         let (same_site, varying_same_site) = parted(same_site);
         let policy = Policy {
-            cookie: Name::new(name.as_bytes()),
+            cookie: Name::new(name.as_bytes()).unwrap(),
             domain: boxed(domain.as_ref()),
             path: boxed(path.as_ref()).unwrap_or_default(),
             max_age,
@@ -108,7 +109,7 @@ proptest! {
             partitioned,
             attributes: attributes.iter().map(|text| text.as_bytes().into()).collect(),
             style,
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
         let session = Session {
             id: id.as_bytes(),
@@ -122,11 +123,11 @@ proptest! {
             same_site: varying_same_site,
         };
 
-        let template = Template::new(&policy, by_variables);
-        let mut field = Vec::new();
+        let template = Template::new(&policy, by_variables).unwrap();
+        let mut field = Buffer::with_capacity(template.max_len(&session, &varying)).unwrap();
         template.write(&session, &mut field);
         template.write_rest(&varying, &mut field);
-        let read = read(&field);
+        let read = read(field.as_bytes());
 
         let value = match stamps {
             Some((last_seen, first_seen)) => format!("{id}|{last_seen}|{first_seen}"),

@@ -14,6 +14,7 @@ use ngx::ffi::{ngx_conf_t, NGX_LOG_EMERG, NGX_LOG_WARN};
 use ngx::ngx_conf_log_error;
 use session_cookie::bytes::is_token;
 use session_cookie::cookie::Name;
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Policy;
 
 use super::session_sticky::{compile, missing_of_prefix, DOMAIN};
@@ -57,6 +58,8 @@ enum Error<'a> {
     Several(&'static str),
     #[error("\"hmac=\" in \"{0}\" directive needs \"hmac_key=\"")]
     NoKey(&'static str),
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
     #[error("invalid number of arguments in \"{0}\" directive")]
     Count(&'static str),
 }
@@ -143,7 +146,7 @@ impl<'a> Parsed<'a> {
                 name,
             });
         }
-        self.policy.cookie = Name::new(name);
+        self.policy.cookie = Name::new(name)?;
         Ok(())
     }
 
@@ -200,7 +203,7 @@ unsafe fn store(cf: *mut ngx_conf_t, mut parsed: Parsed<'static>) -> Result<(), 
         parsed.warnings.extend(unlike);
         let is_attribute_varying = parsed.domain.is_some() || parsed.path.is_some();
         if let Some(needs) = missing_of_prefix(policy, is_attribute_varying) {
-            let cookie = policy.cookie.clone();
+            let cookie = policy.cookie.try_clone()?;
             let warning = Warning::CookiePrefix(directive, cookie, needs);
             parsed.warnings.push(warning);
         }

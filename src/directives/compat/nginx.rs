@@ -1,6 +1,7 @@
 //! `sticky cookie name [expires=time | max] [domain=] [httponly] [samesite=] [secure] [path=]`: nginx's
 //! own from 1.29.6 on, for those before.
 
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy, Style};
 
 use super::{attributes, Error, Parsed};
@@ -15,20 +16,20 @@ const FOREVER: &[u8] = b"expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000"
 const EXPIRES: &str = "\"max\" or a time in seconds, or with units as in \"1h30m\"";
 
 /// What nginx's own directive does by default.
-pub(super) fn policy() -> Policy {
-    Policy {
+pub(super) fn policy() -> Result<Policy, OutOfMemory> {
+    Ok(Policy {
         mode: Mode::Repeat,
         path: Box::default(),
         style: Style::Nginx,
-        ..Policy::default()
-    }
+        ..Policy::new()?
+    })
 }
 
 pub(super) fn parse<'a>(parameters: &[&'a [u8]]) -> Result<Parsed<'a>, Error<'a>> {
     let [_, name, parameters @ ..] = parameters else {
         return Err(Error::Count("sticky"));
     };
-    let mut parsed = Parsed::new(DIRECTIVE, policy());
+    let mut parsed = Parsed::new(DIRECTIVE, policy()?);
     parsed.name(name)?;
     for word in parameters {
         parameter(&mut parsed, word)?;

@@ -24,7 +24,7 @@ fn parse<'a>(parameters: &[&'a [u8]]) -> Result<Parsed<'a>, Error<'a>> {
     let [name, parameters @ ..] = parameters else {
         return Err(Error::Count(DIRECTIVE));
     };
-    let mut parsed = Parsed::new(DIRECTIVE, nginx::policy());
+    let mut parsed = Parsed::new(DIRECTIVE, nginx::policy()?);
     parsed.name(name)?;
     for word in parameters {
         match attributes::split(word) {

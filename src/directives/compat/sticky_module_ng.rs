@@ -52,7 +52,7 @@ pub(super) fn parse<'a>(parameters: &[&'a [u8]]) -> Result<Parsed<'a>, Error<'a>
     let policy = Policy {
         mode: Mode::Repeat,
         hash: Hash::Line(Digest::Md5),
-        ..Policy::default()
+        ..Policy::new()?
     };
     let mut parsed = Parsed::new(DIRECTIVE, policy);
     let mut delimiter = None;
@@ -98,7 +98,7 @@ fn parameter<'a>(parsed: &mut Parsed<'a>, word: &'a [u8]) -> Result<(), Error<'a
             if !is_token(value) {
                 return Err(parsed.value_error("name", value, NAME));
             }
-            parsed.policy.cookie = Name::new(value);
+            parsed.policy.cookie = Name::new(value)?;
         }
         (b"domain", Some(value)) => attributes::domain(parsed, value)?,
         (b"path", Some(value)) => attributes::path(parsed, value)?,

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
+use session_cookie::bytes::Buffer;
 use session_cookie::cookie::{values, HiddenPart, HidePlan, HideRule};
 use session_cookie::id::md5_hex;
 use session_cookie::policy::{Mode, Policy};
@@ -74,10 +75,10 @@ fn scan(subjects: &mut Vec<Subject>) {
         (64, 8192),
     ];
     for (pairs, bytes) in sizes {
-        let policy = Policy::default();
+        let policy = Policy::new().unwrap();
         let text = field(pairs, bytes);
         let title = format!("{pairs} in {} bytes", text.len());
-        let (name, input) = (policy.cookie.clone(), text.clone());
+        let (name, input) = (policy.cookie.try_clone().unwrap(), text.clone());
         add(subjects, format!("cookie scan/{title}"), move || {
             black_box(values(black_box(&input), &name).next());
         });
@@ -117,11 +118,11 @@ fn value(subjects: &mut Vec<Subject>) {
         ("id", session),
         ("id and stamps", Session { stamps, ..session }),
     ] {
-        let mut out = Vec::with_capacity(ROOM);
+        let mut out = Buffer::with_capacity(ROOM).unwrap();
         add(subjects, format!("value encode/{name}"), move || {
             out.clear();
             encode(black_box(&session), &mut out);
-            black_box(out.len());
+            black_box(out.as_bytes());
         });
     }
     add(subjects, "id/md5", || {
@@ -135,19 +136,20 @@ fn set_cookie(subjects: &mut Vec<Subject>) {
         let field = black_box(SET_COOKIE.as_bytes());
         black_box(rewrite(field, b"route", ID.as_bytes()));
     });
-    let name = Policy::default().cookie;
+    let name = Policy::new().unwrap().cookie;
     add(subjects, "set-cookie edit/prefix", move || {
         let field = black_box(SET_COOKIE.as_bytes());
         black_box(prefix(field, &name, ID.as_bytes()));
     });
-    let template = Template::new(&Policy::default(), ByVariables::default());
+    let template = Template::new(&Policy::new().unwrap(), ByVariables::default());
+    let template = Rc::new(template.unwrap());
     let stamps = Some(Stamps {
         last_seen: 1_556_447_041,
         first_seen: 1_556_440_041,
     });
     for (kind, stamps) in [("plain", None), ("id and stamps", stamps)] {
-        let mut out = Vec::with_capacity(ROOM);
-        let template = template.clone();
+        let mut out = Buffer::with_capacity(ROOM).unwrap();
+        let template = Rc::clone(&template);
         add(subjects, format!("set-cookie insert/{kind}"), move || {
             let session = Session {
                 id: ID.as_bytes(),
@@ -155,7 +157,7 @@ fn set_cookie(subjects: &mut Vec<Subject>) {
             };
             out.clear();
             template.write(black_box(&session), &mut out);
-            black_box(out.len());
+            black_box(out.as_bytes());
         });
     }
 }
@@ -164,7 +166,7 @@ fn set_cookie(subjects: &mut Vec<Subject>) {
 fn roster(subjects: &mut Vec<Subject>) {
     for servers in [2_u32, 100, 1_000, 10_000] {
         let mut roster = Roster::default();
-        roster.reserve(servers as usize);
+        roster.reserve(servers as usize).unwrap();
         let id = |number: u32| md5_hex(format!("192.0.2.1:{number}").as_bytes());
         for index in 0..servers {
             let member = Member {
@@ -173,7 +175,7 @@ fn roster(subjects: &mut Vec<Subject>) {
                 backup: false,
                 draining: false,
             };
-            roster.insert(&id(index), member);
+            roster.insert(&id(index), member).unwrap();
         }
         let known = id(servers / 2);
         let roster = Rc::new(roster);

@@ -4,7 +4,7 @@
 pub const DECIMAL: usize = 20;
 
 /// The digits of the numbers below 100.
-pub(super) static PAIRS: [[u8; 2]; 100] = pairs();
+static PAIRS: [[u8; 2]; 100] = pairs();
 
 #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)] // evaluated by the compiler
 const fn pairs() -> [[u8; 2]; 100] {
@@ -111,9 +111,8 @@ fn eight_digits(digits: [u8; 8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sink::Sink;
+    use super::super::sink::{Buffer, Sink};
     use super::*;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     #[test]
@@ -152,10 +151,12 @@ mod tests {
         #[test]
         fn a_number_survives_writing_and_reading(number: u64, digits in 1u32..20) {
             for number in [number, number % 10u64.pow(digits)] {
-                let mut text = Vec::new();
+                let mut text = Buffer::with_capacity(DECIMAL).unwrap();
                 text.put_decimal(number);
-                prop_assert_eq!(&text, &alloc::format!("{number}").into_bytes());
-                prop_assert_eq!(decimal(&text), Some(number));
+                let text = text.as_bytes();
+                let expected = alloc::format!("{number}");
+                prop_assert_eq!(text, expected.as_bytes());
+                prop_assert_eq!(decimal(text), Some(number));
             }
         }
 

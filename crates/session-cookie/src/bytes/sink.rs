@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::decimal::{DECIMAL, PAIRS};
+use arrayvec::ArrayVec;
+
+use crate::memory::{self, OutOfMemory};
 
 /// Where text is written to. Whoever provides one has made room for the most that is written.
 pub trait Sink {
@@ -16,29 +18,50 @@ pub trait Sink {
     }
 
     /// Appends a number in decimal.
-    #[inline]
-    fn put_decimal(&mut self, mut number: u64) {
-        let mut digits = [b'0'; DECIMAL];
-        let mut unused = DECIMAL;
-        for place in digits.rchunks_exact_mut(2) {
-            let pair = usize::try_from(number % 100).ok();
-            place.copy_from_slice(pair.and_then(|pair| PAIRS.get(pair)).unwrap_or(b"00"));
-            unused = unused.wrapping_sub(2);
-            number /= 100;
-            if number == 0 {
-                break;
-            }
-        }
-        self.put(match digits.get(unused..) {
-            Some([b'0', digits @ ..]) if !digits.is_empty() => digits,
-            Some(digits) => digits,
-            None => &[],
-        });
+    fn put_decimal(&mut self, number: u64) {
+        self.put(itoa::Buffer::new().format(number).as_bytes());
     }
 }
 
-impl Sink for Vec<u8> {
+/// What does not fit is dropped.
+impl<const N: usize> Sink for ArrayVec<u8, N> {
     fn put(&mut self, text: &[u8]) {
-        self.extend_from_slice(text);
+        let _ = self.try_extend_from_slice(text);
+    }
+}
+
+/// A text of limited length.
+#[derive(Debug, Default)]
+pub struct Buffer(Vec<u8>);
+
+impl Buffer {
+    /// Returns an empty text with room for `capacity` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Memory is short.
+    pub fn with_capacity(capacity: usize) -> Result<Self, OutOfMemory> {
+        memory::with_capacity(capacity).map(Buffer)
+    }
+
+    /// Returns what was written.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Forgets what was written.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Sink for Buffer {
+    /// Appends `text`, if there is room for it.
+    fn put(&mut self, text: &[u8]) {
+        let free = self.0.capacity().saturating_sub(self.0.len());
+        if text.len() <= free {
+            // There is room: nothing is allocated.
+            let _ = memory::append(&mut self.0, text);
+        }
     }
 }

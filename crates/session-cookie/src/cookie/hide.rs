@@ -24,12 +24,13 @@ pub enum HiddenPart {
 /// ```
 /// use session_cookie::cookie::{HiddenPart, HidePlan, HideRule, Name};
 ///
-/// let name = &Name::new(b"route");
+/// let name = &Name::new(b"route")?;
 /// let rule = HideRule { name, part: HiddenPart::Pair };
 ///
 /// let HidePlan::Single(single) = rule.plan(b"a=b; route=id; c=d") else { panic!() };
 /// assert_eq!(single.value, b"id");
 /// assert_eq!(single.rest.concat(), b"a=b; c=d");
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HideRule<'n> {
@@ -342,18 +343,18 @@ fn is_separator(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::Buffer;
     use alloc::string::String;
-    use alloc::vec::Vec;
 
     fn stripped(field: &str, name: &str, part: HiddenPart) -> String {
-        let name = &Name::new(name.as_bytes());
+        let name = &Name::new(name.as_bytes()).unwrap();
         let rule = HideRule { name, part };
         let Some(first) = rule.first_span(field.as_bytes()) else {
             return field.into();
         };
-        let mut left = Vec::new();
+        let mut left = Buffer::with_capacity(field.len()).unwrap();
         rule.strip(field.as_bytes(), first, &mut left);
-        String::from_utf8(left).unwrap()
+        String::from_utf8(left.as_bytes().to_vec()).unwrap()
     }
 
     #[test]

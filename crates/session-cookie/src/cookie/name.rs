@@ -11,6 +11,7 @@ use core::ops::Deref;
 use wide::u8x16;
 
 use crate::bytes::{find, padded, trim_end, trim_start, BLOCK};
+use crate::memory::{self, OutOfMemory};
 
 /// Bytes of a word.
 const WORD: usize = 8;
@@ -21,7 +22,6 @@ const WINDOW: usize = PLACES + 1;
 const HALF_WINDOW: usize = BLOCK + 1;
 
 /// The name of a cookie, made ready to be searched for.
-#[derive(Clone)]
 pub struct Name {
     text: Box<[u8]>,
     /// The first byte and the second, as often as a block has bytes; the second is zero if there is none.
@@ -48,7 +48,11 @@ pub(crate) struct Found<'h> {
 
 impl Name {
     /// Takes a name, which is a token (RFC 6265, section 4.1.1).
-    pub fn new(name: &[u8]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Memory is short.
+    pub fn new(name: &[u8]) -> Result<Self, OutOfMemory> {
         let (mut word, mut mask, mut pair_mask) = ([0; WORD], [0; WORD], [0; WORD]);
         let places = word.iter_mut().zip(&mut pair_mask);
         for ((place, bits), byte) in places.zip(name.iter().chain(b"=")) {
@@ -59,15 +63,24 @@ impl Name {
         }
         let byte = |at: usize| name.get(at).copied().unwrap_or_default();
         let (first, second) = (byte(0), byte(1));
-        Name {
-            text: name.into(),
+        Ok(Name {
+            text: memory::boxed(name)?,
             first: [first; BLOCK],
             second: [second; BLOCK],
             windows_from: if name.len() > 1 { WINDOW } else { usize::MAX },
             word: u64::from_le_bytes(word),
             mask: u64::from_le_bytes(mask),
             pair_mask: u64::from_le_bytes(pair_mask),
-        }
+        })
+    }
+
+    /// Copies a name.
+    ///
+    /// # Errors
+    ///
+    /// Memory is short.
+    pub fn try_clone(&self) -> Result<Self, OutOfMemory> {
+        Name::new(self)
     }
 
     /// What follows the name at the start of a text.
@@ -211,7 +224,7 @@ const PAIR_WINDOW: usize = 1 + BLOCK + 1;
 ///
 /// A name begins a pair only behind a semicolon and white space, none of which can stand in it: places where it could
 /// begin never overlap. They are found in blocks, by the byte before them and their first two bytes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Pairs<'h, 'n> {
     name: &'n Name,
     field: &'h [u8],

@@ -8,6 +8,8 @@
 
 pub mod haproxy;
 
+use arrayvec::ArrayVec;
+
 use crate::bytes::{
     contains, decimal, find, leading_decimal, ten_digits, to_ten_digits, unquote, Sink, DECIMAL,
 };
@@ -165,7 +167,7 @@ pub fn encode(session: &Session, out: &mut impl Sink) {
     if let Some(stamps) = session.stamps {
         match stamps_text(stamps) {
             Some(text) => out.put(&text),
-            None => out.put(any_stamps_text(stamps).as_bytes()),
+            None => out.put(&any_stamps_text(stamps)),
         }
     }
 }
@@ -174,11 +176,8 @@ pub fn encode(session: &Session, out: &mut impl Sink) {
 /// needs the sink in memory.
 #[cold]
 #[inline(never)]
-fn any_stamps_text(stamps: Stamps) -> Small {
-    let mut text = Small {
-        bytes: [0; ANY_STAMPS],
-        length: 0,
-    };
+fn any_stamps_text(stamps: Stamps) -> ArrayVec<u8, ANY_STAMPS> {
+    let mut text = ArrayVec::new();
     for stamp in [stamps.last_seen, stamps.first_seen] {
         text.put(&[STAMP]);
         text.put_decimal(stamp);
@@ -189,31 +188,10 @@ fn any_stamps_text(stamps: Stamps) -> Small {
 /// Two stamps of any number of digits, each after its mark.
 const ANY_STAMPS: usize = 2 * (1 + DECIMAL);
 
-/// A text that has room for any stamps.
-struct Small {
-    bytes: [u8; ANY_STAMPS],
-    length: usize,
-}
-
-impl Small {
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-impl Sink for Small {
-    fn put(&mut self, text: &[u8]) {
-        let end = self.length.saturating_add(text.len());
-        if let Some(place) = self.bytes.get_mut(self.length..end) {
-            place.copy_from_slice(text);
-            self.length = end;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::Buffer;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -244,13 +222,12 @@ mod tests {
                     first_seen,
                 }),
             };
-            let mut value = Vec::new();
+            let mut value = Buffer::with_capacity(encoded_len(&session)).unwrap();
             encode(&session, &mut value);
-            assert_eq!(
-                value,
-                alloc::format!("x|{last_seen}|{first_seen}").into_bytes()
-            );
-            assert_eq!(decode(&value, Mode::Insert), Ok(session));
+            let value = value.as_bytes();
+            let expected = alloc::format!("x|{last_seen}|{first_seen}");
+            assert_eq!(value, expected.as_bytes());
+            assert_eq!(decode(value, Mode::Insert), Ok(session));
         }
     }
 
@@ -319,10 +296,9 @@ mod tests {
             prop_assume!(id.bytes().all(|byte| may_stand_in_id(byte) && byte != b'"'));
             let stamps = stamps.map(|(last_seen, first_seen)| Stamps { last_seen, first_seen });
             let session = Session { id: id.as_bytes(), stamps };
-            let mut value = Vec::new();
+            let mut value = Buffer::with_capacity(encoded_len(&session)).unwrap();
             encode(&session, &mut value);
-            prop_assert!(value.len() <= encoded_len(&session));
-            prop_assert_eq!(decode(&value, Mode::Insert), Ok(session));
+            prop_assert_eq!(decode(value.as_bytes(), Mode::Insert), Ok(session));
         }
 
         #[test]

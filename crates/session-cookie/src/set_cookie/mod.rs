@@ -83,7 +83,7 @@ mod tests {
     }
 
     fn prefixed(field: &str) -> String {
-        let pieces = prefix(field.as_bytes(), &Name::new(b"s"), b"ID").unwrap();
+        let pieces = prefix(field.as_bytes(), &Name::new(b"s").unwrap(), b"ID").unwrap();
         String::from_utf8(pieces.concat()).unwrap()
     }
 
@@ -123,7 +123,7 @@ mod tests {
         fn any_field_is_its_parts(field in "[ \t]?(s|ss|t)[ \t]?=?[ \t]?[s;=~ \t]{0,5}.{0,9}") {
             let field = field.into_bytes();
             let parts = parse(&field, b"s");
-            let name = Name::new(b"s");
+            let name = Name::new(b"s").unwrap();
             let before = prefix(&field, &name, b"ID").map(|[before, ..]| before);
             prop_assert_eq!(before, parts.map(|parts| parts.before));
             if let Some(parts) = parts {

@@ -3,7 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::bytes::Sink;
+use arrayvec::ArrayVec;
+
+use crate::bytes::{Sink, DECIMAL};
+use crate::memory::{self, OutOfMemory};
 use crate::policy::{Policy, SameSite, Secure, Style};
 use crate::session::{encode, encoded_len, Session};
 
@@ -11,7 +14,7 @@ use crate::session::{encode, encoded_len, Session};
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 
 /// A cookie of our own: what is the same for every request is one text before the value, and one after it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Template {
     /// The name and its equals sign.
     start: Box<[u8]>,
@@ -20,7 +23,7 @@ pub struct Template {
     /// Those from there on.
     others: Vec<Attribute>,
     /// The most bytes that all this has.
-    room: usize,
+    capacity: usize,
 }
 
 /// Which attributes not the policy says, but [`Varying`].
@@ -51,7 +54,7 @@ pub struct Varying<'a> {
 }
 
 /// A part of the attributes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Attribute {
     Text(Vec<u8>),
     /// What stands before the date.
@@ -115,15 +118,19 @@ impl Attribute {
 
 impl Template {
     /// Makes ready what a policy says.
-    pub fn new(policy: &Policy, by_variables: ByVariables) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Memory is short.
+    pub fn new(policy: &Policy, by_variables: ByVariables) -> Result<Self, OutOfMemory> {
         let mut attributes = Attributes(Vec::new());
         match policy.style {
-            Style::Rfc => attributes.add_as_rfc(policy, by_variables),
-            Style::Nginx => attributes.add_as_nginx(policy, by_variables),
+            Style::Rfc => attributes.add_as_rfc(policy, by_variables)?,
+            Style::Nginx => attributes.add_as_nginx(policy, by_variables)?,
         }
         let mut others = attributes.0;
-        let start = [&policy.cookie, &b"="[..]].concat();
-        let room = others
+        let start = memory::concat(&[&policy.cookie, b"="])?;
+        let capacity = others
             .iter()
             .map(Attribute::max_len)
             .fold(start.len(), usize::saturating_add);
@@ -132,12 +139,12 @@ impl Template {
             _ => Vec::new(),
         };
         others.retain(|other| !matches!(other, Attribute::Text(text) if text.is_empty()));
-        Template {
-            start: start.into(),
-            attributes: first.into(),
+        Ok(Template {
+            start,
+            attributes: memory::boxed(&first)?,
             others,
-            room,
-        }
+            capacity,
+        })
     }
 
     /// Does anything but the value differ from request to request?
@@ -149,9 +156,9 @@ impl Template {
     /// The most bytes that the field has.
     #[inline]
     pub fn max_len(&self, session: &Session, varying: &Varying) -> usize {
-        let said = [varying.domain, varying.path].map(|said| said.map_or(0, <[u8]>::len));
-        let room = self.room.saturating_add(encoded_len(session));
-        said.into_iter().fold(room, usize::saturating_add)
+        let values = [varying.domain, varying.path].map(|value| value.map_or(0, <[u8]>::len));
+        let capacity = self.capacity.saturating_add(encoded_len(session));
+        values.into_iter().fold(capacity, usize::saturating_add)
     }
 
     /// Writes the field, up to the first attribute that differs from request to request.
@@ -174,103 +181,126 @@ impl Template {
 struct Attributes(Vec<Attribute>);
 
 impl Attributes {
-    fn add(&mut self, attribute: Attribute) {
-        self.0.push(attribute);
+    fn add(&mut self, attribute: Attribute) -> Result<(), OutOfMemory> {
+        memory::push(&mut self.0, attribute)
     }
 
-    fn text(&mut self, name: &[u8], value: &[u8]) {
+    fn text(&mut self, name: &[u8], value: &[u8]) -> Result<(), OutOfMemory> {
         if let Some(Attribute::Text(text)) = self.0.last_mut() {
-            text.extend_from_slice(name);
-            text.extend_from_slice(value);
+            memory::append(text, name)?;
+            memory::append(text, value)
         } else {
-            self.add(Attribute::Text([name, value].concat()));
+            self.add(Attribute::Text(memory::concat(&[name, value])?.into_vec()))
         }
     }
 
-    fn text_if(&mut self, is_there: bool, name: &[u8]) {
+    fn text_if(&mut self, is_there: bool, name: &[u8]) -> Result<(), OutOfMemory> {
         if is_there {
-            self.text(name, b"");
+            self.text(name, b"")?;
         }
+        Ok(())
     }
 
-    fn secure(&mut self, secure: Secure, name: &'static [u8]) {
+    fn secure(&mut self, secure: Secure, name: &'static [u8]) -> Result<(), OutOfMemory> {
         match secure {
-            Secure::Off => {}
+            Secure::Off => Ok(()),
             Secure::On => self.text(name, b""),
             Secure::Auto => self.add(Attribute::Tls(name)),
         }
     }
 
-    fn max_age(&mut self, max_age: u64, name: &[u8]) {
-        let mut digits = Vec::new();
+    fn max_age(&mut self, max_age: u64, name: &[u8]) -> Result<(), OutOfMemory> {
+        let mut digits = ArrayVec::<u8, DECIMAL>::new();
         digits.put_decimal(max_age);
-        self.text(name, &digits);
+        self.text(name, &digits)
     }
 
-    fn others(&mut self, policy: &Policy) {
+    fn others(&mut self, policy: &Policy) -> Result<(), OutOfMemory> {
         for attribute in &policy.attributes {
-            self.text(b"; ", attribute);
+            self.text(b"; ", attribute)?;
         }
+        Ok(())
     }
 
-    fn domain(&mut self, policy: &Policy, by_variables: ByVariables, name: &'static [u8]) {
+    fn domain(
+        &mut self,
+        policy: &Policy,
+        by_variables: ByVariables,
+        name: &'static [u8],
+    ) -> Result<(), OutOfMemory> {
         if by_variables.domain {
-            self.add(Attribute::Domain(name));
+            self.add(Attribute::Domain(name))?;
         } else if let Some(domain) = &policy.domain {
-            self.text(name, domain);
+            self.text(name, domain)?;
         }
+        Ok(())
     }
 
-    fn path(&mut self, policy: &Policy, by_variables: ByVariables, name: &'static [u8]) {
+    fn path(
+        &mut self,
+        policy: &Policy,
+        by_variables: ByVariables,
+        name: &'static [u8],
+    ) -> Result<(), OutOfMemory> {
         if by_variables.path {
-            self.add(Attribute::Path(name));
+            self.add(Attribute::Path(name))?;
         } else if !policy.path.is_empty() {
-            self.text(name, &policy.path);
+            self.text(name, &policy.path)?;
         }
+        Ok(())
     }
 
-    fn add_as_rfc(&mut self, policy: &Policy, by_variables: ByVariables) {
-        self.domain(policy, by_variables, b"; Domain=");
-        self.path(policy, by_variables, b"; Path=");
+    fn add_as_rfc(
+        &mut self,
+        policy: &Policy,
+        by_variables: ByVariables,
+    ) -> Result<(), OutOfMemory> {
+        self.domain(policy, by_variables, b"; Domain=")?;
+        self.path(policy, by_variables, b"; Path=")?;
         if let Some(max_age) = policy.max_age {
-            self.max_age(max_age, b"; Max-Age=");
-            self.add(Attribute::Expires(b"; Expires="));
+            self.max_age(max_age, b"; Max-Age=")?;
+            self.add(Attribute::Expires(b"; Expires="))?;
         }
-        self.secure(policy.secure, b"; Secure");
-        self.text_if(policy.http_only, b"; HttpOnly");
+        self.secure(policy.secure, b"; Secure")?;
+        self.text_if(policy.http_only, b"; HttpOnly")?;
         const SAME_SITE: &[u8] = b"; SameSite=";
         if by_variables.same_site {
-            self.add(Attribute::SameSite(SAME_SITE, SameSite::as_bytes));
+            self.add(Attribute::SameSite(SAME_SITE, SameSite::as_bytes))?;
         } else if let Some(same_site) = policy.same_site {
-            self.text(SAME_SITE, same_site.as_bytes());
+            self.text(SAME_SITE, same_site.as_bytes())?;
         }
-        self.text_if(policy.partitioned, b"; Partitioned");
-        self.others(policy);
+        self.text_if(policy.partitioned, b"; Partitioned")?;
+        self.others(policy)
     }
 
     /// As `ngx_http_upstream_sticky_cookie_insert` does.
-    fn add_as_nginx(&mut self, policy: &Policy, by_variables: ByVariables) {
+    fn add_as_nginx(
+        &mut self,
+        policy: &Policy,
+        by_variables: ByVariables,
+    ) -> Result<(), OutOfMemory> {
         if let Some(max_age) = policy.max_age {
-            self.add(Attribute::Expires(b"; expires="));
-            self.max_age(max_age, b"; max-age=");
+            self.add(Attribute::Expires(b"; expires="))?;
+            self.max_age(max_age, b"; max-age=")?;
         }
-        self.others(policy);
-        self.domain(policy, by_variables, b"; domain=");
-        self.text_if(policy.http_only, b"; httponly");
-        self.secure(policy.secure, b"; secure");
+        self.others(policy)?;
+        self.domain(policy, by_variables, b"; domain=")?;
+        self.text_if(policy.http_only, b"; httponly")?;
+        self.secure(policy.secure, b"; secure")?;
         const SAME_SITE: &[u8] = b"; samesite=";
         if by_variables.same_site {
-            self.add(Attribute::SameSite(SAME_SITE, SameSite::as_lower_case));
+            self.add(Attribute::SameSite(SAME_SITE, SameSite::as_lower_case))?;
         } else if let Some(same_site) = policy.same_site {
-            self.text(SAME_SITE, same_site.as_lower_case());
+            self.text(SAME_SITE, same_site.as_lower_case())?;
         }
-        self.path(policy, by_variables, b"; path=");
+        self.path(policy, by_variables, b"; path=")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::Buffer;
     use crate::session::Stamps;
     use alloc::string::String;
     use proptest::prelude::*;
@@ -282,12 +312,13 @@ mod tests {
         session: Session,
         varying: &Varying,
     ) -> String {
-        let template = Template::new(policy, by_variables);
-        let mut field = Vec::new();
+        let template = Template::new(policy, by_variables).unwrap();
+        // What does not fit would be missing.
+        let capacity = template.max_len(&session, varying);
+        let mut field = Buffer::with_capacity(capacity).unwrap();
         template.write(&session, &mut field);
         template.write_rest(varying, &mut field);
-        assert!(field.len() <= template.max_len(&session, varying));
-        String::from_utf8(field).unwrap()
+        String::from_utf8(field.as_bytes().to_vec()).unwrap()
     }
 
     const NONE: ByVariables = ByVariables {
@@ -319,7 +350,7 @@ mod tests {
             http_only: true,
             partitioned: true,
             attributes: alloc::vec![Box::from(*b"Priority=High")],
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
         let session = Session {
             stamps: Some(Stamps {
@@ -362,7 +393,7 @@ mod tests {
             http_only: true,
             path: Box::default(),
             style: Style::Nginx,
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
         let varying = Varying {
             expires: Some(b"Thu, 31-Dec-37 23:55:55 GMT"),
@@ -384,7 +415,7 @@ mod tests {
         let bare = Policy {
             path: Box::default(),
             style: Style::Nginx,
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
         assert_eq!(written(&bare, NONE, SESSION, &varying), "route=a");
     }
@@ -395,18 +426,18 @@ mod tests {
             http_only: true,
             secure: Secure::On,
             same_site: Some(SameSite::Lax),
-            ..Policy::default()
+            ..Policy::new().unwrap()
         };
-        assert!(!Template::new(&policy, NONE).varies());
-        assert!(Template::new(&policy, SAME_SITE).varies());
-        assert!(Template::new(&policy, ALL).varies());
+        assert!(!Template::new(&policy, NONE).unwrap().varies());
+        assert!(Template::new(&policy, SAME_SITE).unwrap().varies());
+        assert!(Template::new(&policy, ALL).unwrap().varies());
         let path = ByVariables { path: true, ..NONE };
-        assert!(Template::new(&policy, path).varies());
+        assert!(Template::new(&policy, path).unwrap().varies());
         policy.secure = Secure::Auto;
-        assert!(Template::new(&policy, NONE).varies());
+        assert!(Template::new(&policy, NONE).unwrap().varies());
         policy.secure = Secure::Off;
         policy.max_age = Some(1);
-        assert!(Template::new(&policy, NONE).varies());
+        assert!(Template::new(&policy, NONE).unwrap().varies());
     }
 
     proptest! {
@@ -417,12 +448,12 @@ mod tests {
             style in prop_oneof![Just(Style::Rfc), Just(Style::Nginx)],
         ) {
             let bytes = |text: &Option<String>| text.as_ref().map(|text| Box::from(text.as_bytes()));
-            let said = Policy {
+            let fixed = Policy {
                 domain: bytes(&domain),
                 path: bytes(&path).unwrap_or_default(),
                 http_only: true,
                 style,
-                ..Policy::default()
+                ..Policy::new().unwrap()
             };
             let varying = Varying {
                 domain: domain.as_deref().map(str::as_bytes),
@@ -430,10 +461,15 @@ mod tests {
                 ..Varying::default()
             };
             let by_variables = ByVariables { same_site: false, ..ALL };
-            let bare = Policy { domain: None, path: Box::from(*b"/unused"), ..said.clone() };
+            let bare = Policy {
+                path: Box::from(*b"/unused"),
+                http_only: true,
+                style,
+                ..Policy::new().unwrap()
+            };
             prop_assert_eq!(
                 written(&bare, by_variables, SESSION, &varying),
-                written(&said, NONE, SESSION, &Varying::default())
+                written(&fixed, NONE, SESSION, &Varying::default())
             );
         }
     }

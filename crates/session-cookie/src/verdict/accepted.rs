@@ -156,7 +156,7 @@ mod tests {
         let transferred_by = |field: &'static [u8], delimiter: &[u8]| {
             let mut reading = Reading::NONE;
             let known = |id: &[u8]| (id == b"1.2").then_some(());
-            let policy = Policy::default();
+            let policy = Policy::new().unwrap();
             let fields = || [field].into_iter();
             let found = judged_values(fields(), &policy)
                 .find_map(|value| read_transferred_value(value, delimiter, &known, &mut reading));
