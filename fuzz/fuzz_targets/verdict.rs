@@ -8,7 +8,7 @@ use session_cookie::action::{respond, settled, settled_unstamped, Action, Settle
 use session_cookie::cookie::values;
 use session_cookie::policy::{Fallback, Limits, Mode, Policy, Rebind, Visibility};
 use session_cookie::session::{decode, encode, encoded_len, Undecodable};
-use session_cookie::verdict::{choose, read, Choice, Reading, Verdict, CLOCK_TOLERANCE};
+use session_cookie::verdict::{choose, Choice, Judge, Reading, Verdict, CLOCK_TOLERANCE};
 use session_cookie_fuzz::{text, written};
 
 #[derive(Arbitrary, Debug)]
@@ -90,9 +90,12 @@ fuzz_target!(|input: Input| {
 
     // The first valid value wins, else the first.
     let mut reading = Reading::NONE;
-    let find = |id: &[u8]| (id == known).then_some(());
-    let cookies = fields.iter().map(Vec::as_slice);
-    let found = read(cookies, &policy, find, || now, &mut reading);
+    let judge = Judge {
+        policy: &policy,
+        servers: |id: &[u8]| (id == known).then_some(()),
+        clock: || now,
+    };
+    let found = judge.read(fields.iter().map(Vec::as_slice), &mut reading);
     let verdicts: Vec<_> = all()
         .map(|value| expected(value, &policy, known, now))
         .collect();
@@ -168,10 +171,14 @@ fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u6
         return;
     }
     let value = written(encoded_len(&session), |out| encode(&session, out));
-    let find = |id: &[u8]| (id == owner).then_some(());
+    let judge = Judge {
+        policy,
+        servers: |id: &[u8]| (id == owner).then_some(()),
+        clock: || now,
+    };
     let field = [b"route=", &value[..]].concat();
     let mut next = Reading::NONE;
-    let _ = read([&field[..]].into_iter(), policy, find, || now, &mut next);
+    let _ = judge.read([&field[..]].into_iter(), &mut next);
     assert_eq!((next.verdict, next.session), (Verdict::Valid, session));
     assert_eq!(respond(policy, &next, owner, || false, now), Action::None);
 }

@@ -6,7 +6,6 @@ use session_cookie::action::{respond, Action};
 use session_cookie::policy::Policy;
 use session_cookie::session::Session;
 use session_cookie::set_cookie::{self, Template, Varying, DATE};
-use session_cookie::verdict::transferred;
 
 use super::attributes;
 use crate::conf::upstream_conf;
@@ -88,7 +87,7 @@ unsafe fn transfer(
             Some(value) => [id, delimiter, value],
             None => {
                 let fields = View::of(r).original;
-                let rest = transferred(fields.values(), policy, delimiter, &visit.reading);
+                let rest = (visit.reading).transferred(fields.values(), policy, delimiter);
                 [id, b"", rest]
             }
         };

@@ -3,12 +3,9 @@
 use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t, NGX_LOG_INFO};
 use ngx::ngx_log_error;
 use session_cookie::action::settled;
-use session_cookie::policy::Mode;
+use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
-use session_cookie::verdict::{
-    choose, judged_values, read, read_accepted_value, read_id, read_transferred_value, read_value,
-    Lookup, Reading, Verdict,
-};
+use session_cookie::verdict::{choose, judged_values, Judge, Lookup, Reading, Verdict};
 
 use super::known::{edition, servers};
 use super::servers::Form;
@@ -33,12 +30,13 @@ pub(super) unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf)
         }
 
         let (policy, reading) = (visit.policy, &mut visit.reading);
+        let judge = || judge(policy, here);
         let found = match only {
             Some(only) => match policy.mode {
-                Mode::Prefix => read_id(only.said, here, reading),
-                _ => read_value(only.said, policy, here, now, reading),
+                Mode::Prefix => judge().read_id(only.said, reading),
+                _ => judge().read_value(only.said, reading),
             },
-            None => read(view.original.values(), policy, here, now, reading),
+            None => judge().read(view.original.values(), reading),
         };
         if let Some((first, member)) = found {
             if is_first_try(visit.request, 0) {
@@ -84,6 +82,19 @@ impl<'a> Lookup<(EntryId, &'a Member<Peer>)> for Here {
     }
 }
 
+/// The judge of the cookies that these servers may have set.
+#[inline(always)]
+fn judge<L: Copy>(
+    policy: &'static Policy,
+    servers: L,
+) -> Judge<'static, L, impl Fn() -> u64 + Copy> {
+    Judge {
+        policy,
+        servers,
+        clock: now,
+    }
+}
+
 /// Reads a cookie that names no server here as it stands.
 #[cold]
 #[inline(never)]
@@ -98,6 +109,7 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
         let fields = View::of(visit.request).original;
         if policy.reads_other_schemes() {
             let find = |id: &[u8]| accepted_server(visit, id);
+            let judge = judge(policy, find);
             let mut first = visit.reading;
             for (number, value) in judged_values(fields.values(), policy).enumerate() {
                 let mut reading = Reading::NONE;
@@ -110,7 +122,7 @@ unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
                 }
                 // If none names a server here, the first says what became of the cookie.
                 if number == 0 {
-                    read_accepted_value(value, policy, &find, now(), true, &mut first);
+                    judge.read_accepted(value, true, &mut first);
                 }
             }
             visit.reading = first;
@@ -133,9 +145,10 @@ pub(super) unsafe fn read_one(
     unsafe {
         let policy = visit.policy;
         let here = Here::of(visit, visit.conf);
-        let found = read_value(value, policy, here, now, reading).or_else(|| {
+        let own = judge(policy, here);
+        let found = own.read_value(value, reading).or_else(|| {
             let delimiter = policy.transfer.as_ref()?;
-            read_transferred_value(value, delimiter, &here, reading)
+            own.read_transferred(value, delimiter, reading)
         });
         if let Some((first, member)) = found {
             return Some(Candidate::first(Form::Own, first, member));
@@ -144,7 +157,7 @@ pub(super) unsafe fn read_one(
             return None;
         }
         let find = |id: &[u8]| accepted_server(visit, id);
-        let (named, ours) = read_accepted_value(value, policy, &find, now(), false, reading)?;
+        let (named, ours) = judge(policy, find).read_accepted(value, false, reading)?;
         reading.session.id = ours;
         Some(named)
     }

@@ -1,85 +1,89 @@
-//! Cookies in other forms than our own: those that `accept=` lists, and values of which only the start is an id.
+//! Cookies in other schemes than our own: those that the policy accepts, and values of which only the start is an id.
 
 use memchr::memmem;
 
-use super::{age, judged_values, Lookup, Reading, Verdict};
+use super::{judged_values, Judge, Lookup, Reading, Verdict};
 use crate::policy::{Accepted, Policy};
 use crate::session::{decode, haproxy, Session};
 
 /// The most places in a value where its id could end.
-const ENDS: usize = 64;
+const MOST_ENDS: usize = 64;
 
-/// Judges one value where what follows the id is the application's own, after `delimiter`.
-pub fn read_transferred_value<'a, N>(
-    value: &'a [u8],
-    delimiter: &[u8],
-    lookup: &impl Lookup<N>,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    memmem::find_iter(value, delimiter)
-        .take(ENDS)
-        .find_map(|end| {
-            let id = value.get(..end)?;
-            let found = lookup.look_up(id)?;
-            *reading = Reading {
-                verdict: Verdict::Valid,
-                session: Session { id, stamps: None },
+impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
+    /// Judges a single value in which the application's own follows the id, after `delimiter`.
+    pub fn read_transferred<'a, N>(
+        &self,
+        value: &'a [u8],
+        delimiter: &[u8],
+        reading: &mut Reading<'a>,
+    ) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        memmem::find_iter(value, delimiter)
+            .take(MOST_ENDS)
+            .find_map(|end| {
+                let id = value.get(..end)?;
+                let found = self.servers.look_up(id)?;
+                *reading = Reading {
+                    verdict: Verdict::Valid,
+                    session: Session { id, stamps: None },
+                };
+                Some(found)
+            })
+    }
+
+    /// Judges a single value by the schemes that are accepted. If it names no server of the upstream, the reading is
+    /// only written where `tells` is set.
+    pub fn read_accepted<'a, N>(
+        &self,
+        value: &'a [u8],
+        tells: bool,
+        reading: &mut Reading<'a>,
+    ) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        let ours = decode(value, self.policy.mode).ok();
+        let haproxys = (self.policy.accept)
+            .contains(&Accepted::Haproxy)
+            .then(|| haproxy::decode(value))
+            .flatten();
+        [ours, haproxys].into_iter().flatten().find_map(|session| {
+            let found = self.servers.look_up(session.id);
+            let verdict = match self.age(session.stamps) {
+                Verdict::Valid if found.is_some() => Verdict::Accepted,
+                Verdict::Valid => Verdict::Unknown,
+                age => age,
             };
-            Some(found)
+            // Another system's cookie of a server that is not here is no malformed one.
+            let tells = tells && (found.is_some() || reading.verdict == Verdict::Invalid);
+            if tells || verdict == Verdict::Accepted {
+                *reading = Reading { verdict, session };
+            }
+            found.filter(|_| verdict == Verdict::Accepted)
         })
+    }
 }
 
-/// Judges one value by the forms that are accepted. `tells`: if it names no server here, it says what became of the
-/// cookie.
-pub fn read_accepted_value<'a, N>(
-    value: &'a [u8],
-    policy: &Policy,
-    lookup: &impl Lookup<N>,
-    now: u64,
-    tells: bool,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    let ours = decode(value, policy.mode).ok();
-    let haproxys = policy
-        .accept
-        .contains(&Accepted::Haproxy)
-        .then(|| haproxy::decode(value))
-        .flatten();
-    [ours, haproxys].into_iter().flatten().find_map(|session| {
-        let found = lookup.look_up(session.id);
-        let age = match session.stamps {
-            Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now),
-            _ => Verdict::Valid,
-        };
-        let verdict = match age {
-            Verdict::Valid if found.is_some() => Verdict::Accepted,
-            Verdict::Valid => Verdict::Unknown,
-            age => age,
-        };
-        // Another system's cookie of a server that is not here is no malformed one.
-        let tells = tells && (found.is_some() || reading.verdict == Verdict::Invalid);
-        if tells || verdict == Verdict::Accepted {
-            *reading = Reading { verdict, session };
-        }
-        found.filter(|_| verdict == Verdict::Accepted)
-    })
-}
-
-/// What follows the id in the value that was judged valid, with the delimiter before it. Where none was, the
-/// id may be that of a server which is here no more: it ends at the first delimiter.
-pub fn transferred<'a>(
-    fields: impl Iterator<Item = &'a [u8]>,
-    policy: &Policy,
-    delimiter: &[u8],
-    reading: &Reading,
-) -> &'a [u8] {
-    let rest = judged_values(fields, policy).find_map(|value| match reading.verdict {
-        Verdict::Valid | Verdict::Down => value
-            .strip_prefix(reading.session.id)
-            .filter(|rest| rest.starts_with(delimiter)),
-        _ => value.get(memmem::find(value, delimiter)?..),
-    });
-    rest.unwrap_or_default()
+impl Reading<'_> {
+    /// Returns what follows the id in the value that was judged valid, with the delimiter before it.
+    ///
+    /// Where none was valid, the id may be that of a server that has left the upstream: it ends at the first delimiter.
+    pub fn transferred<'a>(
+        &self,
+        fields: impl Iterator<Item = &'a [u8]>,
+        policy: &Policy,
+        delimiter: &[u8],
+    ) -> &'a [u8] {
+        let rest = judged_values(fields, policy).find_map(|value| match self.verdict {
+            Verdict::Valid | Verdict::Down => value
+                .strip_prefix(self.session.id)
+                .filter(|rest| rest.starts_with(delimiter)),
+            _ => value.get(memmem::find(value, delimiter)?..),
+        });
+        rest.unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -93,13 +97,18 @@ mod tests {
     fn read_accepted<'a>(
         fields: impl Iterator<Item = &'a [u8]>,
         policy: &Policy,
-        lookup: impl Lookup<()>,
+        servers: impl Lookup<()> + Copy,
         reading: &mut Reading<'a>,
     ) -> Option<()> {
+        let judge = Judge {
+            policy,
+            servers,
+            clock: || NOW,
+        };
         let mut is_first = true;
         judged_values(fields, policy).find_map(|value| {
             let is_first = core::mem::take(&mut is_first);
-            read_accepted_value(value, policy, &lookup, NOW, is_first, reading)
+            judge.read_accepted(value, is_first, reading)
         })
     }
 
@@ -158,10 +167,15 @@ mod tests {
             let known = |id: &[u8]| (id == b"1.2").then_some(());
             let policy = Policy::new().unwrap();
             let fields = || [field].into_iter();
+            let judge = Judge {
+                policy: &policy,
+                servers: known,
+                clock: || NOW,
+            };
             let found = judged_values(fields(), &policy)
-                .find_map(|value| read_transferred_value(value, delimiter, &known, &mut reading));
+                .find_map(|value| judge.read_transferred(value, delimiter, &mut reading));
             assert_eq!(found.is_some(), reading.verdict == Verdict::Valid);
-            transferred(fields(), &policy, delimiter, &reading)
+            reading.transferred(fields(), &policy, delimiter)
         };
         assert_eq!(transferred_by(b"route=1.2 a b", b" "), b" a b");
         assert_eq!(transferred_by(b"route=1.2.a.b", b"."), b".a.b");

@@ -1,4 +1,7 @@
-//! What became of the cookie that a request carried, and what follows for the choice of a server.
+//! The verdict on the cookie that a request carries, and who chooses its server.
+//!
+//! A [`Judge`] reads the values of the cookie: each [`Reading`] holds a [`Verdict`] and the session. [`choose`] tells
+//! whether the cookie, the balancer of the upstream or nobody chooses the server then.
 
 mod accepted;
 
@@ -6,22 +9,20 @@ use crate::cookie::values;
 use crate::policy::{Fallback, Limits, Mode, Policy};
 use crate::session::{decode, decode_usual, Session, Stamps, Undecodable};
 
-pub use accepted::{read_accepted_value, read_transferred_value, transferred};
-
-/// What became of the cookie that a request carried.
+/// What becomes of the cookie that a request carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// There was none.
+    /// The request carries none.
     None,
-    /// It names a server here.
+    /// It names a server of the upstream.
     Valid,
-    /// It names a server here in another form than ours, which is accepted.
+    /// It names a server of the upstream in another scheme than ours, which is accepted.
     Accepted,
     /// Its session was idle for too long.
     Expired,
     /// Its session has lived for too long.
     Old,
-    /// It names no server here.
+    /// It names no server of the upstream.
     Unknown,
     /// It names a server that cannot take the request now.
     Down,
@@ -30,7 +31,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word for it in logs and manuals.
+    /// Returns the word for the verdict in logs and manuals.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::None => "none",
@@ -44,20 +45,20 @@ impl Verdict {
     }
 }
 
-/// How far ahead of our clock a stamp may be, in seconds: proxies' clocks differ. Tengine's number.
+/// The seconds that a stamp may be ahead of our clock, since clocks of proxies differ. Tengine allows as many.
 pub const CLOCK_TOLERANCE: u64 = 86_400;
 
-/// A cookie, read and judged.
+/// A cookie that was read and judged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reading<'a> {
-    /// What became of it.
+    /// The verdict on it.
     pub verdict: Verdict,
-    /// What it said. Empty where nothing could be decoded.
+    /// The session in its value; empty where nothing could be decoded.
     pub session: Session<'a>,
 }
 
 impl<'a> Reading<'a> {
-    /// The request carried no cookie of that name.
+    /// The reading of a request that carries no cookie of the name.
     pub const NONE: Self = Reading {
         verdict: Verdict::None,
         session: Session {
@@ -77,9 +78,9 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Looks an id up among the servers here. A trait, so that an implementation may say how it is compiled.
+/// A look-up of ids among the servers of an upstream. A trait, so that an implementation may tell how it is compiled.
 pub trait Lookup<N> {
-    /// What is found.
+    /// Returns what has this id.
     fn look_up(&self, id: &[u8]) -> Option<N>;
 }
 
@@ -89,34 +90,176 @@ impl<N, F: Fn(&[u8]) -> Option<N>> Lookup<N> for F {
     }
 }
 
-/// Judges all values of the cookie in the fields of a request: the first valid one wins, else the first.
-/// What was found for the id of a valid one is returned.
+/// A judge of the cookies of requests to one upstream.
 ///
-/// `reading` is that of no cookie before; it is written where it stays, since every request comes here.
-/// `lookup` looks an id up among the servers here; `now` tells the seconds since the epoch.
-#[inline(always)]
-pub fn read<'a, N>(
-    fields: impl Iterator<Item = &'a [u8]> + Clone,
-    policy: &Policy,
-    lookup: impl Lookup<N> + Copy,
-    now: impl Fn() -> u64 + Copy,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    #[allow(clippy::disallowed_methods)] // an iterator over fields owns none
-    let mut all = fields.clone();
-    let first = match values(all.next()?, &policy.cookie).next() {
-        Some(first) => first,
-        None => first_of_others(all.next()?, all, policy)?,
-    };
-    match read_value(first, policy, lookup, now, reading) {
-        Some(found) => Some(found),
-        // Each value has to be judged in all its forms before the next.
-        None if policy.reads_other_schemes() => None,
-        None => read_others(fields, policy, lookup, now, reading),
+/// Its methods return what was found for the id of a valid cookie. They write the reading, which is [`Reading::NONE`]
+/// before, where it stays, since every request comes here.
+///
+/// ```
+/// use session_cookie::policy::Policy;
+/// use session_cookie::verdict::{Judge, Reading, Verdict};
+///
+/// let judge = Judge {
+///     policy: &Policy::new()?,
+///     servers: |id: &[u8]| (id == b"a").then_some("192.0.2.1:80"),
+///     clock: || 1_600_000_000,
+/// };
+///
+/// let mut reading = Reading::NONE;
+/// let server = judge.read([&b"x=y; route=a"[..]].into_iter(), &mut reading);
+/// assert_eq!(server, Some("192.0.2.1:80"));
+/// assert_eq!(reading.verdict, Verdict::Valid);
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::disallowed_methods)] // a copy allocates nothing
+pub struct Judge<'p, L, C> {
+    /// The rules of the upstream.
+    pub policy: &'p Policy,
+    /// Its servers, to be looked up by id.
+    pub servers: L,
+    /// The clock, which tells the seconds since the epoch.
+    pub clock: C,
+}
+
+impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
+    /// Judges all values of the cookie in the fields of a request: the first valid one wins, else the first.
+    ///
+    /// Where the policy reads other schemes, only the first value is judged: each has to be judged in all schemes
+    /// before the next.
+    #[inline(always)]
+    pub fn read<'a, N>(
+        &self,
+        fields: impl Iterator<Item = &'a [u8]> + Clone,
+        reading: &mut Reading<'a>,
+    ) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        #[allow(clippy::disallowed_methods)] // an iterator over fields owns none
+        let mut all = fields.clone();
+        let first = match values(all.next()?, &self.policy.cookie).next() {
+            Some(first) => first,
+            None => first_of_others(all.next()?, all, self.policy)?,
+        };
+        match self.read_value(first, reading) {
+            Some(found) => Some(found),
+            None if self.policy.reads_other_schemes() => None,
+            None => self.read_others(fields, reading),
+        }
+    }
+
+    /// Judges a single value.
+    #[inline(always)]
+    pub fn read_value<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        // Where none carries stamps, nearly every value is an id as it stands.
+        if self.policy.mode != Mode::Prefix && !self.policy.limits.any() {
+            if let Some(found) = self.servers.look_up(value) {
+                reading.verdict = Verdict::Valid;
+                reading.session.id = value;
+                return Some(found);
+            }
+        }
+        self.judge(value, reading)
+    }
+
+    /// Judges an id, without stamps, that was split off its value already.
+    #[inline]
+    pub fn read_id<'a, N>(&self, id: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        let found = self.servers.look_up(id);
+        reading.verdict = match found {
+            Some(_) => Verdict::Valid,
+            None if id.is_empty() => Verdict::Invalid,
+            None => Verdict::Unknown,
+        };
+        reading.session.id = id;
+        found
+    }
+
+    /// Judges all values but the first.
+    #[cold]
+    #[inline(never)]
+    fn read_others<'a, N>(
+        &self,
+        fields: impl Iterator<Item = &'a [u8]>,
+        reading: &mut Reading<'a>,
+    ) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        judged_values(fields, self.policy)
+            .skip(1)
+            .find_map(|value| {
+                let mut other = Reading::NONE;
+                let found = self.judge(value, &mut other)?;
+                *reading = other;
+                Some(found)
+            })
+    }
+
+    #[inline(never)]
+    fn judge<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        match decode_usual(value, self.policy.mode) {
+            Some(session) => self.weigh(session, reading),
+            None => self.judge_any(value, reading),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn judge_any<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        match decode(value, self.policy.mode) {
+            Ok(session) => self.weigh(session, reading),
+            Err(why) => {
+                *reading = Reading::undecodable(why);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn weigh<'a, N>(&self, session: Session<'a>, reading: &mut Reading<'a>) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        let age = self.age(session.stamps);
+        reading.session = session;
+        reading.verdict = age;
+        if age != Verdict::Valid {
+            return None;
+        }
+        let found = self.servers.look_up(session.id);
+        if found.is_none() {
+            reading.verdict = Verdict::Unknown;
+        }
+        found
+    }
+
+    /// Returns the verdict on the stamps of a session: that it is valid, or how it has ended.
+    #[inline(always)]
+    fn age(&self, stamps: Option<Stamps>) -> Verdict {
+        match stamps {
+            Some(stamps) if self.policy.limits.any() => {
+                age(stamps, self.policy.limits, (self.clock)())
+            }
+            _ => Verdict::Valid,
+        }
     }
 }
 
-/// The first value in the fields behind the first one. Apart, because a loop around the search costs registers.
+/// Returns the first value in the fields behind the first one. Apart, because a loop around the search costs registers.
 #[cold]
 #[inline(never)]
 fn first_of_others<'a>(
@@ -128,128 +271,17 @@ fn first_of_others<'a>(
     fields.find_map(|field| values(field, &policy.cookie).next())
 }
 
-/// Judges one value, where there is no other.
-#[inline(always)]
-pub fn read_value<'a, N>(
-    value: &'a [u8],
-    policy: &Policy,
-    lookup: impl Lookup<N> + Copy,
-    now: impl Fn() -> u64 + Copy,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    // Where none carries stamps, nearly every value is an id as it stands.
-    if policy.mode != Mode::Prefix && !policy.limits.any() {
-        if let Some(found) = lookup.look_up(value) {
-            reading.verdict = Verdict::Valid;
-            reading.session.id = value;
-            return Some(found);
-        }
-    }
-    judge(value, policy, lookup, now, reading)
-}
+/// The most values of the cookie that are judged. A client has hardly ever more than two, from two paths or domains.
+const MOST_VALUES: usize = 8;
 
-/// Judges one value, of which the id is known already, and which has no stamps.
-#[inline]
-pub fn read_id<'a, N>(
-    id: &'a [u8],
-    lookup: impl Lookup<N>,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    let found = lookup.look_up(id);
-    reading.verdict = match found {
-        Some(_) => Verdict::Valid,
-        None if id.is_empty() => Verdict::Invalid,
-        None => Verdict::Unknown,
-    };
-    reading.session.id = id;
-    found
-}
-
-/// How many values of the cookie are looked at. A client has hardly ever more than two, from two paths or domains.
-const VALUES: usize = 8;
-
-/// Returns the values that are looked at, in order.
+/// Returns the values of the cookie that are judged, in order.
 pub fn judged_values<'a, 'p, F: Iterator<Item = &'a [u8]>>(
     fields: F,
     policy: &'p Policy,
 ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'p, F> {
     fields
         .flat_map(|field| values(field, &policy.cookie))
-        .take(VALUES)
-}
-
-/// Judges all values but the first.
-#[cold]
-#[inline(never)]
-fn read_others<'a, N>(
-    fields: impl Iterator<Item = &'a [u8]>,
-    policy: &Policy,
-    lookup: impl Lookup<N> + Copy,
-    now: impl Fn() -> u64 + Copy,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    judged_values(fields, policy).skip(1).find_map(|value| {
-        let mut other = Reading::NONE;
-        let found = judge(value, policy, lookup, now, &mut other)?;
-        *reading = other;
-        Some(found)
-    })
-}
-
-#[inline(never)]
-fn judge<'a, N>(
-    value: &'a [u8],
-    policy: &Policy,
-    lookup: impl Lookup<N>,
-    now: impl Fn() -> u64,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    match decode_usual(value, policy.mode) {
-        Some(session) => weigh(session, policy, lookup, now, reading),
-        None => judge_any(value, policy, lookup, now, reading),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn judge_any<'a, N>(
-    value: &'a [u8],
-    policy: &Policy,
-    lookup: impl Lookup<N>,
-    now: impl Fn() -> u64,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    match decode(value, policy.mode) {
-        Ok(session) => weigh(session, policy, lookup, now, reading),
-        Err(why) => {
-            *reading = Reading::undecodable(why);
-            None
-        }
-    }
-}
-
-#[inline(always)]
-fn weigh<'a, N>(
-    session: Session<'a>,
-    policy: &Policy,
-    lookup: impl Lookup<N>,
-    now: impl Fn() -> u64,
-    reading: &mut Reading<'a>,
-) -> Option<N> {
-    let age = match session.stamps {
-        Some(stamps) if policy.limits.any() => age(stamps, policy.limits, now()),
-        _ => Verdict::Valid,
-    };
-    reading.session = session;
-    reading.verdict = age;
-    if age != Verdict::Valid {
-        return None;
-    }
-    let found = lookup.look_up(session.id);
-    if found.is_none() {
-        reading.verdict = Verdict::Unknown;
-    }
-    found
+        .take(MOST_VALUES)
 }
 
 #[inline]
@@ -270,18 +302,18 @@ fn age(stamps: Stamps, limits: Limits, now: u64) -> Verdict {
     }
 }
 
-/// Who chooses the server.
+/// The one who chooses the server of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Choice {
-    /// The cookie does.
+    /// The cookie.
     Bind,
-    /// The balancer of the upstream does.
+    /// The balancer of the upstream.
     Balance,
     /// Nobody: the request fails.
     Refuse,
 }
 
-/// Who chooses the server for a request with this verdict.
+/// Returns who chooses the server for a request with this verdict.
 ///
 /// A cookie that counts as absent is a first visit whatever `fallback` says.
 pub fn choose(verdict: Verdict, fallback: Fallback) -> Choice {
@@ -318,15 +350,26 @@ mod tests {
         }
     }
 
+    fn is_a(id: &[u8]) -> Option<()> {
+        (id == b"a").then_some(())
+    }
+
+    fn judge(policy: &Policy) -> Judge<'_, impl Lookup<()> + Copy, impl Fn() -> u64 + Copy> {
+        Judge {
+            policy,
+            servers: is_a,
+            clock: || NOW,
+        }
+    }
+
     fn verdict(policy: &Policy, values: &[&str]) -> Verdict {
         let fields: Vec<_> = values
             .iter()
             .map(|value| alloc::format!("route={value}"))
             .collect();
         let mut reading = Reading::NONE;
-        let known = |id: &[u8]| (id == b"a").then_some(());
         let fields = fields.iter().map(|field| field.as_bytes());
-        let found = read(fields, policy, known, || NOW, &mut reading);
+        let found = judge(policy).read(fields, &mut reading);
         assert_eq!(found.is_some(), reading.verdict == Verdict::Valid);
         reading.verdict
     }
@@ -384,11 +427,10 @@ mod tests {
             ..Policy::new().unwrap()
         };
         for id in ["a", "b", ""] {
-            let find = |id: &[u8]| (id == b"a").then_some(());
             let (mut whole, mut part) = (Reading::NONE, Reading::NONE);
             let value = alloc::format!("{id}~x");
-            let found = read_value(value.as_bytes(), &policy, find, || NOW, &mut whole);
-            assert_eq!(read_id(id.as_bytes(), find, &mut part), found);
+            let found = judge(&policy).read_value(value.as_bytes(), &mut whole);
+            assert_eq!(judge(&policy).read_id(id.as_bytes(), &mut part), found);
             assert_eq!(part, whole);
         }
     }
@@ -396,11 +438,11 @@ mod tests {
     #[test]
     fn so_many_values_are_judged_and_no_more() {
         for policy in [&limited(), &Policy::new().unwrap()] {
-            let mut values = ["b"; VALUES];
-            values[VALUES - 1] = "a";
+            let mut values = ["b"; MOST_VALUES];
+            values[MOST_VALUES - 1] = "a";
             assert_eq!(verdict(policy, &values), Verdict::Valid);
-            let mut values = ["b"; VALUES + 1];
-            values[VALUES] = "a";
+            let mut values = ["b"; MOST_VALUES + 1];
+            values[MOST_VALUES] = "a";
             assert_eq!(verdict(policy, &values), Verdict::Unknown);
         }
     }
@@ -435,9 +477,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_fields_get_a_verdict(fields: Vec<Vec<u8>>, now: u64) {
-            let known = |id: &[u8]| (id.len() < 3).then_some(());
             let fields = fields.iter().map(Vec::as_slice);
-            let _ = read(fields, &limited(), known, || now, &mut Reading::NONE.clone());
+            let judge = Judge {
+                policy: &limited(),
+                servers: |id: &[u8]| (id.len() < 3).then_some(()),
+                clock: || now,
+            };
+            let _ = judge.read(fields, &mut { Reading::NONE });
         }
     }
 }
