@@ -67,24 +67,23 @@ fn edit(field: &[u8], id: &[u8]) {
     let expected = parted(pair);
     for name in NAMES {
         let is_set = expected.is_some_and(|pair| pair.0 == name);
+        let name = &Name::new(name).unwrap();
         assert_eq!(sets(field, name), is_set);
         assert_eq!(parse(field, name).is_some(), is_set);
-        assert_eq!(
-            prefix(field, &Name::new(name).unwrap(), id).is_some(),
-            is_set
-        );
+        assert_eq!(prefix(field, name, id).is_some(), is_set);
     }
     let Some((name, value)) = expected else {
         return;
     };
-    let parts = parse(field, name).expect("the name is the field's");
+    let ready = &Name::new(name).unwrap();
+    let parts = parse(field, ready).expect("the name is the field's");
     assert_eq!(parts.value, value);
     assert_eq!([parts.before, parts.value, parts.after].concat(), field);
 
     // Only the value changes.
-    let rewritten = rewrite(field, name, id).expect("the name is the field's");
+    let rewritten = rewrite(field, ready, id).expect("the name is the field's");
     let rewritten = rewritten.concat();
-    let again = parse(&rewritten, name).expect("an edited field has a value");
+    let again = parse(&rewritten, ready).expect("an edited field has a value");
     assert_eq!(
         (again.before, again.value, again.after),
         (parts.before, id, parts.after)
@@ -98,10 +97,9 @@ fn edit(field: &[u8], id: &[u8]) {
         assert_edited(&rewritten, meant, id.to_vec());
     }
 
-    let ready = &Name::new(name).unwrap();
     let prefixed = prefix(field, ready, id).expect("the name is the field's");
     let prefixed = prefixed.concat();
-    let again = parse(&prefixed, name).expect("an edited field has a value");
+    let again = parse(&prefixed, ready).expect("an edited field has a value");
     assert_eq!((again.before, again.after), (parts.before, parts.after));
     if let Some(meant) = &meant {
         assert_edited(&prefixed, meant, [id, b"~", value].concat());

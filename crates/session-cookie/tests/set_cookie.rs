@@ -63,8 +63,9 @@ proptest! {
         id in "[a-z0-9]{1,9}",
     ) {
         let meant = read(field.as_bytes());
-        let rewritten = rewrite(field.as_bytes(), b"s", id.as_bytes()).unwrap().concat();
-        let prefixed = prefix(field.as_bytes(), &Name::new(b"s").unwrap(), id.as_bytes()).unwrap().concat();
+        let name = &Name::new(b"s").unwrap();
+        let rewritten = rewrite(field.as_bytes(), name, id.as_bytes()).unwrap().concat();
+        let prefixed = prefix(field.as_bytes(), name, id.as_bytes()).unwrap().concat();
 
         let mut other = meant.clone();
         other.set_value(&id);

@@ -132,9 +132,10 @@ fn value(subjects: &mut Vec<Subject>) {
 
 /// The Set-Cookie field: a server's, and our own.
 fn set_cookie(subjects: &mut Vec<Subject>) {
-    add(subjects, "set-cookie edit/rewrite", || {
+    let name = Policy::new().unwrap().cookie;
+    add(subjects, "set-cookie edit/rewrite", move || {
         let field = black_box(SET_COOKIE.as_bytes());
-        black_box(rewrite(field, b"route", ID.as_bytes()));
+        black_box(rewrite(field, &name, ID.as_bytes()));
     });
     let name = Policy::new().unwrap().cookie;
     add(subjects, "set-cookie edit/prefix", move || {

@@ -237,7 +237,7 @@ impl<'h> Spans<'h, '_> {
     /// Returns what follows the equals sign of the pair behind this semicolon, if it has the name.
     #[inline(always)]
     fn adjacent_pair(&self) -> Option<&'h [u8]> {
-        value_of(self.rest.strip_prefix(b";")?, self.name)
+        self.name.value_of(self.rest.strip_prefix(b";")?)
     }
 
     #[inline(never)]
@@ -253,15 +253,6 @@ impl<'h> Spans<'h, '_> {
 fn without_quote(value: &[u8]) -> &[u8] {
     let value = trim_start(value);
     value.strip_prefix(b"\"").unwrap_or(value)
-}
-
-/// Returns what follows the equals sign of the pair that begins a text, if it has this name.
-#[inline(always)]
-fn value_of<'h>(pair: &'h [u8], name: &Name) -> Option<&'h [u8]> {
-    match name.strip_usual(pair) {
-        Some(value) => Some(value),
-        None => trim_start(name.strip(trim_start(pair))?).strip_prefix(b"="),
-    }
 }
 
 /// Returns a text from its first semicolon on.

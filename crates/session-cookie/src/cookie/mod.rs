@@ -12,8 +12,6 @@ use name::{split_value, Found};
 pub use hide::{HiddenPart, HiddenSpan, HidePlan, HideRule, SinglePair};
 pub use name::Name;
 
-pub(crate) use name::after_name;
-
 /// Finds the values of all pairs called `name` in one field, in order, double quotes and all.
 #[inline]
 pub fn values<'h, 'n>(field: &'h [u8], name: &'n Name) -> Values<'h, 'n> {

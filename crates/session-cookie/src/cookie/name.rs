@@ -141,6 +141,15 @@ impl Name {
         }
     }
 
+    /// Returns what follows the equals sign of the pair that begins a text, if it has this name.
+    #[inline(always)]
+    pub(crate) fn value_of<'t>(&self, pair: &'t [u8]) -> Option<&'t [u8]> {
+        match self.strip_usual(pair) {
+            Some(value) => Some(value),
+            None => trim_start(self.strip(trim_start(pair))?).strip_prefix(b"="),
+        }
+    }
+
     /// Does the text begin with the name and an equals sign? `false` may also mean that it is short.
     #[inline(always)]
     fn begins_pair(&self, text: &[u8]) -> bool {
@@ -298,12 +307,6 @@ impl<'h> Iterator for Pairs<'h, '_> {
             }
         }
     }
-}
-
-/// What follows `name=` at the start of a pair, where there may be white space around the name.
-#[inline]
-pub(crate) fn after_name<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
-    trim_start(trim_start(pair).strip_prefix(name)?).strip_prefix(b"=")
 }
 
 /// Splits what follows an equals sign where the pair ends.

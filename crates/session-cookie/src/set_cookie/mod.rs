@@ -3,7 +3,7 @@
 mod template;
 
 use crate::bytes::{find, trim_end, trim_start};
-use crate::cookie::{after_name, Name};
+use crate::cookie::Name;
 use crate::id::PREFIX_END;
 
 pub use template::{ByVariables, Template, Varying, DATE};
@@ -21,8 +21,8 @@ pub struct Parts<'a> {
 
 /// Parts a field around the value (RFC 6265, section 5.2), if it sets the cookie of exactly this name.
 #[inline]
-pub fn parse<'a>(field: &'a [u8], name: &[u8]) -> Option<Parts<'a>> {
-    let rest = after_name(field, name)?;
+pub fn parse<'a>(field: &'a [u8], name: &Name) -> Option<Parts<'a>> {
+    let rest = name.value_of(field)?;
     let pair = rest.get(..find(b';', rest).unwrap_or(rest.len()))?;
     let trimmed = trim_start(pair);
     let value = trim_end(trimmed);
@@ -44,13 +44,13 @@ pub fn parse<'a>(field: &'a [u8], name: &[u8]) -> Option<Parts<'a>> {
 }
 
 /// Does the field set the cookie of exactly this name?
-pub fn sets(field: &[u8], name: &[u8]) -> bool {
-    after_name(field, name).is_some()
+pub fn sets(field: &[u8], name: &Name) -> bool {
+    name.value_of(field).is_some()
 }
 
 /// A server's field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.
 #[inline]
-pub fn rewrite<'a>(field: &'a [u8], name: &[u8], id: &'a [u8]) -> Option<[&'a [u8]; 3]> {
+pub fn rewrite<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8]; 3]> {
     let parts = parse(field, name)?;
     Some([parts.before, id, parts.after])
 }
@@ -58,8 +58,7 @@ pub fn rewrite<'a>(field: &'a [u8], name: &[u8], id: &'a [u8]) -> Option<[&'a [u
 /// A server's field with the id before the value, in pieces, if it sets the cookie of exactly this name.
 #[inline(always)]
 pub fn prefix<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8]; 4]> {
-    let behind_name = name.strip(trim_start(field))?;
-    let rest = trim_start(behind_name).strip_prefix(b"=")?;
+    let rest = name.value_of(field)?;
     let value = trim_start(rest);
     // Without a value, white space stands behind it: as in `parse`.
     let value = match value {
@@ -78,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn rewritten(field: &str) -> String {
-        let pieces = rewrite(field.as_bytes(), b"s", b"ID").unwrap();
+        let pieces = rewrite(field.as_bytes(), &Name::new(b"s").unwrap(), b"ID").unwrap();
         String::from_utf8(pieces.concat()).unwrap()
     }
 
@@ -89,8 +88,9 @@ mod tests {
 
     #[test]
     fn the_name_is_exact() {
-        assert!(sets(b"test=1; Path=/", b"test"));
-        assert!(sets(b" test = 1", b"test"));
+        let test = &Name::new(b"test").unwrap();
+        assert!(sets(b"test=1; Path=/", test));
+        assert!(sets(b" test = 1", test));
         for other in [
             "mytest=abc",
             "latest=42",
@@ -100,7 +100,7 @@ mod tests {
             "test",
             "test; a=b",
         ] {
-            assert!(!sets(other.as_bytes(), b"test"), "{other}");
+            assert!(!sets(other.as_bytes(), test), "{other}");
         }
     }
 
@@ -122,8 +122,8 @@ mod tests {
         #[test]
         fn any_field_is_its_parts(field in "[ \t]?(s|ss|t)[ \t]?=?[ \t]?[s;=~ \t]{0,5}.{0,9}") {
             let field = field.into_bytes();
-            let parts = parse(&field, b"s");
             let name = Name::new(b"s").unwrap();
+            let parts = parse(&field, &name);
             let before = prefix(&field, &name, b"ID").map(|[before, ..]| before);
             prop_assert_eq!(before, parts.map(|parts| parts.before));
             if let Some(parts) = parts {
