@@ -14,4 +14,4 @@ pub use search::{contains, find, USUAL_LENGTH};
 pub use sink::{Buffer, Sink};
 
 pub(crate) use grammar::trimmed;
-pub(crate) use search::{find_near, lowest_in_word, padded, places_in_word, BLOCK};
+pub(crate) use search::{find_near, lowest_in_word, places_in_word, Beginnings, FirstBytes};

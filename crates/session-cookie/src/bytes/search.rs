@@ -1,14 +1,17 @@
-//! Searching for a byte.
+//! Searching header fields, which are mostly shorter than what the call of a library pays for (docs/performance.md).
+//!
+//! Bytes are compared in blocks, of which the crate `wide` makes a mask with a bit for each place. The tests compare
+//! every search with one that looks at byte after byte.
 
 use wide::u8x16;
+
+/// The bytes of a vector register, where there are any.
+const BLOCK: usize = 16;
 
 /// The length of most ids, behind which what is searched for mostly stands.
 pub const USUAL_LENGTH: usize = 32;
 
-/// Where `byte` stands first in `text`.
-///
-/// What is searched in a request is mostly shorter than what the call of a library pays for
-/// (docs/performance.md).
+/// Returns the first place of `byte` in a text.
 #[inline(always)]
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
     // Mostly it is what ends an id.
@@ -17,16 +20,11 @@ pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
             return Some(USUAL_LENGTH);
         }
     }
-    // The rest is the end of the text.
-    let lowest = |places: u16, rest: &[u8]| {
-        let before = text.len().wrapping_sub(rest.len());
-        before.wrapping_add(places.trailing_zeros() as usize)
-    };
     let mut rest = text;
     while let Some((block, after)) = rest.split_first_chunk() {
         let places = places_of(byte, block);
         if places != 0 {
-            return Some(lowest(places, rest));
+            return Some(lowest(places.into(), text, rest));
         }
         rest = after;
     }
@@ -39,10 +37,10 @@ pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
     // It is looked at together with some bytes before it, whose places go: fewer than there are.
     let overlap = BLOCK.wrapping_sub(rest.len()) as u32;
     let places = places_of(byte, last).wrapping_shr(overlap);
-    (places != 0).then(|| lowest(places, rest))
+    (places != 0).then(|| lowest(places.into(), text, rest))
 }
 
-/// Does `byte` stand in `text`?
+/// Returns whether `byte` stands in a text.
 #[inline(always)]
 pub fn contains(byte: u8, text: &[u8]) -> bool {
     match <&[u8; USUAL_LENGTH]>::try_from(text) {
@@ -51,7 +49,7 @@ pub fn contains(byte: u8, text: &[u8]) -> bool {
     }
 }
 
-/// The compiler makes comparisons of vectors of this.
+/// Returns whether `byte` stands in a block; the compiler makes comparisons of vectors of this.
 #[inline(always)]
 fn is_in<const N: usize>(byte: u8, block: &[u8; N]) -> bool {
     block
@@ -59,23 +57,18 @@ fn is_in<const N: usize>(byte: u8, block: &[u8; N]) -> bool {
         .fold(false, |is_in, other| is_in | (*other == byte))
 }
 
-/// Bytes of a vector register, where there are any.
-pub(crate) const BLOCK: usize = 16;
-
-/// In which places of a block `byte` stands: a bit for each, the lowest for the first.
+/// Returns the places of `byte` in a block: a bit for each, the lowest for the first.
 #[inline(always)]
 fn places_of(byte: u8, block: &[u8; BLOCK]) -> u16 {
     // It has a bit for each byte.
     u8x16::new(*block).cmp_eq(u8x16::splat(byte)).move_mask() as u16
 }
 
-/// A text that does not fill a block, and zeros.
-pub(crate) fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
-    let mut block = [0; N];
-    for (place, byte) in block.iter_mut().zip(text) {
-        *place = *byte;
-    }
-    block
+/// Returns the lowest of these places, which are those of the last part of a text, `rest`.
+#[inline(always)]
+fn lowest(places: u32, text: &[u8], rest: &[u8]) -> usize {
+    let before = text.len().wrapping_sub(rest.len());
+    before.wrapping_add(places.trailing_zeros() as usize)
 }
 
 #[inline(never)]
@@ -83,7 +76,10 @@ fn find_in_short(byte: u8, text: &[u8]) -> Option<usize> {
     text.iter().position(|other| *other == byte)
 }
 
-/// [`find`] where the byte mostly is near.
+/// The bytes of a word, among which [`find_near`] looks first.
+const NEAR: usize = 8;
+
+/// Returns the first place of `byte` in a text, where it mostly is near.
 #[inline(always)]
 pub(crate) fn find_near(byte: u8, text: &[u8]) -> Option<usize> {
     let Some(word) = text.first_chunk() else {
@@ -95,10 +91,13 @@ pub(crate) fn find_near(byte: u8, text: &[u8]) -> Option<usize> {
     }
 }
 
-/// How near that is.
-const NEAR: usize = 8;
+#[inline(never)]
+fn find_farther(byte: u8, text: &[u8]) -> Option<usize> {
+    let rest = text.get(NEAR..)?;
+    Some(find(byte, rest)?.wrapping_add(NEAR))
+}
 
-/// In which places of a word the byte stands: the upper bit of each.
+/// Returns the places of `byte` in a word: the upper bit of each.
 #[inline(always)]
 pub(crate) fn places_in_word(byte: u8, word: &[u8; NEAR]) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
@@ -106,30 +105,247 @@ pub(crate) fn places_in_word(byte: u8, word: &[u8; NEAR]) -> u64 {
     !((other & LOW).wrapping_add(LOW) | other | LOW)
 }
 
-/// The first of these places.
+/// Returns the first of these places.
 #[inline(always)]
 pub(crate) fn lowest_in_word(places: u64) -> usize {
     places.trailing_zeros() as usize / 8
 }
 
-#[inline(never)]
-fn find_farther(byte: u8, text: &[u8]) -> Option<usize> {
-    let rest = text.get(NEAR..)?;
-    Some(find(byte, rest)?.wrapping_add(NEAR))
+/// The places where a pair of bytes may begin in a window: each of its bytes but the last, which may only be the second.
+const PLACES: usize = 2 * BLOCK;
+const WINDOW: usize = PLACES + 1;
+const HALF_WINDOW: usize = BLOCK + 1;
+
+/// The first two bytes of a word that is searched for, or the only one.
+#[derive(Clone, Copy)]
+pub(crate) struct FirstBytes {
+    /// Each as often as a block has bytes; the second is zero if there is none. Plain bytes: nginx's pools would not
+    /// align vectors.
+    first: [u8; BLOCK],
+    second: [u8; BLOCK],
+    /// The length of the word.
+    length: usize,
+    /// The length from which [`FirstBytes::find_next`] searches a text.
+    shortest_text: usize,
+}
+
+impl FirstBytes {
+    pub(crate) fn of(word: &[u8]) -> Self {
+        let byte = |at: usize| word.get(at).copied().unwrap_or_default();
+        FirstBytes {
+            first: [byte(0); BLOCK],
+            second: [byte(1); BLOCK],
+            length: word.len(),
+            shortest_text: if word.len() > 1 { WINDOW } else { usize::MAX },
+        }
+    }
+
+    /// Returns whether a text is long enough for [`FirstBytes::find_next`]. None is if there is one byte only.
+    #[inline(always)]
+    pub(crate) fn can_search(&self, text: &[u8]) -> bool {
+        text.len() >= self.shortest_text
+    }
+
+    /// Returns the next place of both bytes in a text, in its last part `rest`.
+    #[inline(always)]
+    pub(crate) fn find_next(&self, text: &[u8], mut rest: &[u8]) -> Option<usize> {
+        while let Some(window) = rest.first_chunk() {
+            let places = self.places(window);
+            if places != 0 {
+                return Some(lowest(places, text, rest));
+            }
+            rest = rest.get(PLACES..)?;
+        }
+        if rest.len() <= self.length {
+            return None;
+        }
+        // The rest is looked at together with some bytes before it, whose places go: fewer than there are.
+        let overlap = WINDOW.wrapping_sub(rest.len()) as u32;
+        let places = self.places(text.last_chunk()?).wrapping_shr(overlap);
+        (places != 0).then(|| lowest(places, text, rest))
+    }
+
+    /// Returns the places of both bytes in a window: a bit for each, the lowest for the first.
+    #[inline(always)]
+    fn places(&self, window: &[u8; WINDOW]) -> u32 {
+        match (window.first_chunk(), window.last_chunk()) {
+            (Some(low), Some(high)) => {
+                u32::from(self.places_in_half(low)) | u32::from(self.places_in_half(high)) << BLOCK
+            }
+            _ => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn places_in_half(&self, window: &[u8; HALF_WINDOW]) -> u16 {
+        let ([these @ .., _], [_, next @ ..]) = (window, window);
+        let these = u8x16::new(*these).cmp_eq(u8x16::new(self.first));
+        let next = u8x16::new(*next).cmp_eq(u8x16::new(self.second));
+        // It has a bit for each byte.
+        (these & next).move_mask() as u16
+    }
+
+    /// Returns the places in a window, but for its first byte, where a name with these bytes may begin a pair: behind a
+    /// semicolon or white space. A name of one byte ends there.
+    #[inline(always)]
+    fn beginnings(&self, window: &[u8; 1 + BLOCK + 1]) -> u32 {
+        let ([before @ .., _, _], [_, these @ .., _], [_, _, next @ ..]) = (window, window, window);
+        let before = u8x16::new(*before);
+        let is = |byte| before.cmp_eq(u8x16::splat(byte));
+        let mut places =
+            (is(b';') | is(b' ') | is(b'\t')) & u8x16::new(*these).cmp_eq(u8x16::new(self.first));
+        let next = u8x16::new(*next);
+        let next_is = |byte| next.cmp_eq(u8x16::splat(byte));
+        places &= if self.length > 1 {
+            next.cmp_eq(u8x16::new(self.second))
+        } else {
+            next_is(b'=') | next_is(b' ') | next_is(b'\t')
+        };
+        // It has a bit for each byte.
+        u32::from(places.move_mask() as u16)
+    }
+}
+
+/// The places of a field where a name may begin a pair, in order and in time that is linear in the field.
+pub(crate) struct Beginnings<'h> {
+    field: &'h [u8],
+    /// A bit for each place, the lowest for `from`.
+    places: u32,
+    from: usize,
+    /// The part that was not looked at, and the byte before it.
+    rest: &'h [u8],
+}
+
+impl<'h> Beginnings<'h> {
+    /// Returns the places at `start`, which is where a field, or a pair of it, begins or ends, and behind it.
+    #[inline]
+    pub(crate) fn new(field: &'h [u8], start: usize) -> Self {
+        Beginnings {
+            field,
+            // Nothing stands before the first place, so it is not found in a block.
+            places: u32::from(start == 0),
+            from: 0,
+            rest: field.get(start.saturating_sub(1)..).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the next place where a name with these bytes may begin.
+    #[inline(always)]
+    pub(crate) fn next(&mut self, bytes: &FirstBytes) -> Option<usize> {
+        while self.places == 0 {
+            let before = self.field.len().wrapping_sub(self.rest.len());
+            self.from = before.wrapping_add(1);
+            self.places = match self.rest.first_chunk() {
+                Some(window) => bytes.beginnings(window),
+                None if self.rest.len() > 1 => bytes.beginnings(&padded(self.rest)),
+                None => return None,
+            };
+            self.rest = self.rest.get(BLOCK..).unwrap_or_default();
+        }
+        let place = self.places.trailing_zeros() as usize;
+        self.places &= self.places.wrapping_sub(1);
+        Some(self.from.wrapping_add(place))
+    }
+}
+
+/// Returns a text that does not fill a block, and zeros.
+fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut block = [0; N];
+    for (place, byte) in block.iter_mut().zip(text) {
+        *place = *byte;
+    }
+    block
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
+
+    /// The searches, byte after byte.
+    mod naive {
+        use alloc::vec::Vec;
+
+        pub(super) fn find(byte: u8, text: &[u8]) -> Option<usize> {
+            text.iter().position(|other| *other == byte)
+        }
+
+        pub(super) fn find_next(
+            bytes: [u8; 2],
+            text: &[u8],
+            start: usize,
+            length: usize,
+        ) -> Option<usize> {
+            let place = (start..text.len()).find(|at| text[*at..].starts_with(&bytes))?;
+            (place + length < text.len()).then_some(place)
+        }
+
+        pub(super) fn beginnings(name: &[u8], field: &[u8], start: usize) -> Vec<usize> {
+            let begins = |at: usize| match (at.checked_sub(1), name) {
+                (None, _) => true,
+                (Some(before), [only]) => {
+                    b"; \t".contains(&field[before])
+                        && field[at] == *only
+                        && (field.get(at + 1)).is_some_and(|next| b"= \t".contains(next))
+                }
+                (Some(before), name) => {
+                    b"; \t".contains(&field[before]) && field[at..].starts_with(&name[..2])
+                }
+            };
+            (start..field.len().max(1))
+                .filter(|at| begins(*at))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_word_is_searched_as_the_rest() {
+        let word = *b"abcdefgh";
+        for (place, byte) in word.iter().enumerate() {
+            assert_eq!(lowest_in_word(places_in_word(*byte, &word)), place);
+        }
+        assert_eq!(places_in_word(b'x', &word), 0);
+    }
 
     proptest! {
         #[test]
         fn the_first_byte_is_found(text in "[ab\u{7f}\u{80}]{0,40}|a{31,33}b?c{0,2}") {
             for byte in [b'a', b'b', b'c', 0x7f, 0x80, 0xc2] {
                 let text = text.as_bytes();
-                prop_assert_eq!(contains(byte, text), text.contains(&byte));
-                prop_assert_eq!(find(byte, text), text.iter().position(|other| *other == byte));
+                let place = naive::find(byte, text);
+                prop_assert_eq!(contains(byte, text), place.is_some());
+                prop_assert_eq!(find(byte, text), place);
+                prop_assert_eq!(find_near(byte, text), place);
+            }
+        }
+
+        #[test]
+        fn two_bytes_are_found_in_windows(text in "[abc]{33,120}|c{30,80}abc{0,40}", start in 0_usize..120) {
+            let text = text.as_bytes();
+            let start = start.min(text.len());
+            for word in [&b"ab"[..], b"aa", b"bca"] {
+                let bytes = FirstBytes::of(word);
+                prop_assert!(bytes.can_search(text));
+                let found = bytes.find_next(text, &text[start..]);
+                let expected = naive::find_next([word[0], word[1]], text, start, word.len());
+                // What is too near to the end may be found, too: no pair fits there.
+                if found != expected {
+                    prop_assert!(expected.is_none() && found.is_some_and(|at| at + word.len() >= text.len()));
+                }
+            }
+        }
+
+        #[test]
+        fn pairs_begin_behind_semicolons_and_white_space(field in "[ab;= \t]{0,80}", pairs in 0_usize..4) {
+            let field = field.as_bytes();
+            let ends = |at: &usize| field[*at] == b';';
+            let start = (0..field.len()).filter(ends).nth(pairs).unwrap_or(0);
+            for name in [&b"a"[..], b"ab", b"aab"] {
+                let bytes = FirstBytes::of(name);
+                let mut beginnings = Beginnings::new(field, start);
+                let found: Vec<_> = core::iter::from_fn(|| beginnings.next(&bytes)).collect();
+                prop_assert_eq!(found, naive::beginnings(name, field, start));
             }
         }
     }
