@@ -24,7 +24,7 @@ fn expected<'h>(field: &'h [u8], name: &[u8]) -> Vec<&'h [u8]> {
         .collect()
 }
 
-/// What a rule hides of the value of a pair that it names, and means something.
+/// Returns the value of a hidden pair, or the id that is hidden of it.
 fn hidden<'h>(value: &'h [u8], part: HiddenPart) -> Option<&'h [u8]> {
     match part {
         HiddenPart::Pair => Some(value),

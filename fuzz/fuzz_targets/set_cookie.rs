@@ -17,7 +17,7 @@ struct Input<'a> {
     id: &'a [u8],
     field: &'a [u8],
     domain: Option<&'a [u8]>,
-    /// Do variables say it, and do they say anything?
+    /// Whether variables tell it, and tell anything.
     domain_varies: Option<bool>,
     path: &'a [u8],
     path_varies: Option<bool>,
@@ -159,11 +159,11 @@ fn insert(input: &Input, id: &[u8]) {
             first_seen,
         }),
     };
-    let said = text(input.path);
+    let path = text(input.path);
     let varying = Varying {
         expires: input.expires.then_some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
         domain: (input.domain_varies == Some(true)).then_some(b".example.com"),
-        path: (input.path_varies == Some(true) && is_path(&said)).then_some(&said[..]),
+        path: (input.path_varies == Some(true) && is_path(&path)).then_some(&path[..]),
         tls: flag(2),
         same_site: flag(5).then_some(SameSite::Strict),
     };

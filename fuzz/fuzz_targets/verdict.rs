@@ -1,4 +1,4 @@
-//! From the values of a cookie to a verdict, to the choice of a server, to the answer and back.
+//! From the values of a cookie to a verdict, to the choice of a server, to the response and back.
 
 #![no_main]
 
@@ -120,7 +120,7 @@ fuzz_target!(|input: Input| {
     }
 
     for served in [known, b"other"] {
-        answer(&policy, &reading, served, sets, now);
+        check_response(&policy, &reading, served, sets, now);
     }
 
     // The server failed meanwhile.
@@ -129,11 +129,11 @@ fuzz_target!(|input: Input| {
             verdict: Verdict::Down,
             ..reading
         };
-        answer(&policy, &down, b"other", sets, now);
+        check_response(&policy, &down, b"other", sets, now);
     }
 });
 
-fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u64) {
+fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u64) {
     let stays = reading.verdict == Verdict::Down && policy.rebind == Rebind::Off;
     let owner = if stays { reading.session.id } else { served };
     let known = matches!(reading.verdict, Verdict::Valid | Verdict::Down);
@@ -165,7 +165,7 @@ fn answer(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u6
         }
     }
 
-    // The next request in the same second brings it back, and there is nothing left to say.
+    // The next request in the same second brings it back, and needs no action.
     let plain = |byte: &u8| byte.is_ascii_alphanumeric();
     if owner.is_empty() || !owner.iter().all(plain) {
         return;

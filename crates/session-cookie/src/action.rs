@@ -1,26 +1,39 @@
-//! What the response does for the session.
+//! The action of a response for the session.
 
 use crate::policy::{Mode, Policy, Rebind};
 use crate::session::{Session, Stamps};
 use crate::verdict::{Reading, Verdict};
 
-/// What the response does for the session.
+/// The action of a response for the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action<'a> {
     /// Nothing.
     None,
-    /// Adds a `Set-Cookie` with this session. In its place goes, if the policy says so, every
-    /// `Set-Cookie` of that name that came from the server behind.
+    /// Adds a `Set-Cookie` with this session. If the policy replaces those of the upstream server, every `Set-Cookie`
+    /// of that name that came from it goes.
     Insert(Session<'a>),
-    /// Puts this id in place of the value in the server's own `Set-Cookie`, if there is one.
+    /// Puts this id in place of the value in the `Set-Cookie` of the upstream server, if there is one.
     Rewrite(&'a [u8]),
-    /// Puts this id before the value in the server's own `Set-Cookie`, if there is one.
+    /// Puts this id before the value in the `Set-Cookie` of the upstream server, if there is one.
     Prefix(&'a [u8]),
 }
 
-/// Decides what an answer of the server called `served` does.
+/// Decides on the action of a response that came from the server with the id `served`.
 ///
-/// `sets` says whether the server itself sets a cookie of that name; `now` is seconds since the epoch.
+/// `sets` tells whether that server itself sets a cookie of the name; `now` is seconds since the epoch.
+///
+/// ```
+/// use session_cookie::action::{respond, Action};
+/// use session_cookie::policy::Policy;
+/// use session_cookie::session::Session;
+/// use session_cookie::verdict::Reading;
+///
+/// // The first visit of a client: a cookie binds it to the server that the balancer chose.
+/// let session = Session { id: b"a", stamps: None };
+/// let action = respond(&Policy::new()?, &Reading::NONE, b"a", || false, 1_600_000_000);
+/// assert_eq!(action, Action::Insert(session));
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 #[inline]
 pub fn respond<'a>(
     policy: &Policy,
@@ -51,19 +64,19 @@ pub fn respond<'a>(
     }
 }
 
-/// Is it known ahead that an answer of the server that the cookie names needs nothing?
+/// The foreknowledge that a response of the server that the cookie names needs no action.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Settled {
-    /// So it is with nearly every request: the session goes on, and its cookie says all there is to say.
+    /// It needs none, as with nearly every request: the session goes on, and its cookie is up to date.
     Yes,
-    /// If the answer sets no cookie.
+    /// It needs none unless it sets a cookie.
     UnlessSet,
-    /// It may need something.
+    /// It may need one.
     #[default]
     No,
 }
 
-/// What is known when a cookie has been read; `unstamped` is [`settled_unstamped`] of its policy.
+/// Returns what is known of the response when a cookie was read; `unstamped` is [`settled_unstamped`] of its policy.
 #[inline]
 pub fn settled(unstamped: Settled, reading: &Reading) -> Settled {
     if reading.verdict == Verdict::Valid && reading.session.stamps.is_none() {
@@ -73,7 +86,8 @@ pub fn settled(unstamped: Settled, reading: &Reading) -> Settled {
     }
 }
 
-/// What is known of a session that goes on and whose cookie has no stamps, before there is a request.
+/// Returns what is known before there is a request of the response in a session that goes on and whose cookie has no
+/// stamps.
 pub fn settled_unstamped(policy: &Policy) -> Settled {
     if !policy.is_quiet() {
         Settled::No
@@ -84,14 +98,14 @@ pub fn settled_unstamped(policy: &Policy) -> Settled {
     }
 }
 
-/// Whose the session is from now on.
+/// The owner of the session from now on.
 #[derive(Clone, Copy)]
 enum Owner<'a> {
     /// The server that the cookie names.
     Kept(&'a [u8]),
-    /// The server that the cookie names in a form that is not ours.
+    /// The server that the cookie names in a scheme that is not ours.
     Upgraded(&'a [u8]),
-    /// The server that has answered.
+    /// The server that sent the response.
     New(&'a [u8]),
 }
 
@@ -111,20 +125,20 @@ impl<'a> Owner<'a> {
 
 #[inline]
 fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<'a> {
-    let named = reading.session.id;
+    let id = reading.session.id;
     match (reading.verdict, policy.rebind) {
-        (Verdict::Down, Rebind::Off) => Owner::Kept(named),
+        (Verdict::Down, Rebind::Off) => Owner::Kept(id),
         // Mostly it is the same text, not only an equal one. Down: the balancer may choose that server after all, when
         // it has been tried again meanwhile. Then the session has not moved.
-        (Verdict::Valid | Verdict::Down, _) if core::ptr::eq(named, served) || named == served => {
-            Owner::Kept(named)
+        (Verdict::Valid | Verdict::Down, _) if core::ptr::eq(id, served) || id == served => {
+            Owner::Kept(id)
         }
         (Verdict::Accepted, _) => Owner::Upgraded(served),
         _ => Owner::New(served),
     }
 }
 
-/// The stamps of the session from now on: a session begins when its cookie is new.
+/// Returns the stamps of the session from now on: a session begins when its cookie is new.
 #[inline]
 fn stamps(policy: &Policy, reading: &Reading, owner: Owner, now: u64) -> Option<Stamps> {
     if !policy.limits.any() {
@@ -183,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_session_needs_nothing_whatever_the_answer_is() {
+    fn a_settled_session_needs_nothing_whatever_the_response_is() {
         let id = b"a";
         let verdicts = [Verdict::None, Verdict::Valid, Verdict::Accepted];
         let modes = [Mode::Insert, Mode::Repeat, Mode::Rewrite, Mode::Prefix];
@@ -304,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_was_down_and_answers_after_all_keeps_the_session() {
+    fn a_server_that_was_down_and_responds_after_all_keeps_the_session() {
         let down = Reading {
             verdict: Verdict::Down,
             ..valid(b"a", Some((NOW - 9, NOW - 9)))
@@ -318,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_form_is_upgraded_and_the_session_goes_on() {
+    fn an_accepted_scheme_is_upgraded_and_the_session_goes_on() {
         let reading = Reading {
             verdict: Verdict::Accepted,
             ..valid(b"a", Some((NOW, NOW - 9)))
@@ -333,7 +347,7 @@ mod tests {
             upgraded(&limited(), b"a"),
             Some((&b"a"[..], Some((NOW, NOW - 9))))
         );
-        // Another server that has the same id in the accepted form.
+        // Another server that has the same id in the accepted scheme.
         assert_eq!(
             upgraded(&limited(), b"b"),
             Some((&b"b"[..], Some((NOW, NOW - 9))))
@@ -341,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_repeats_the_cookie() {
+    fn every_response_repeats_the_cookie() {
         let policy = Policy {
             mode: Mode::Repeat,
             ..Policy::new().unwrap()

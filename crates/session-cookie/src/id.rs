@@ -35,10 +35,10 @@ pub fn md5_hex(name: &[u8]) -> [u8; MD5_HEX] {
     text
 }
 
-/// What is made of an address before it is written into a cookie; all but the first in hexadecimal.
+/// A digest of an address, which is written into a cookie in hexadecimal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Digest {
-    /// Nothing.
+    /// No digest: the address itself, as it is.
     Raw,
     /// Its MD5.
     Md5,
@@ -122,10 +122,10 @@ impl Deref for Id<'_> {
     }
 }
 
-/// Ends the id in the value of a cookie in prefix mode.
+/// The end of the id in the value of a cookie in prefix mode.
 pub const PREFIX_END: u8 = b'~';
 
-/// Splits `ID~value` at the first tilde: the id, and the value as the application gave it.
+/// Splits `ID~value` at the first tilde into the id and the value that the application set.
 ///
 /// A user agent may have put the whole in double quotes; the opening quote then belongs to the value.
 #[inline(always)]
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_the_seed() {
+    fn a_published_id() {
         assert_eq!(
             &md5_hex(b"127.0.0.3:821"),
             b"d349ca31adc862f4d7e6faa19e516d6d"
@@ -167,7 +167,7 @@ mod tests {
             id(Digest::HmacSha1, &[b'k'; 100]),
             "6af4d49283f5a8632cc8ecb8e9275660f8c51872"
         );
-        // What that module's own tests expect of 127.0.0.1:1984.
+        // As that module's own tests expect of 127.0.0.1:1984.
         let address = b"\x02\0\x07\xc0\x7f\0\0\x01\0\0\0\0\0\0\0\0";
         assert_eq!(
             *Id::of_address(address, Digest::Md5, b""),

@@ -1,20 +1,22 @@
 //! Session persistence by cookie, without a web server.
 //!
-//! A load balancer that keeps a client on one server does four things, and each has a room here:
+//! A load balancer that keeps a client on one server does four things, each of which has a module:
 //!
-//! 1. it reads a `Cookie` header, and hides a pair of it from the server ([`cookie`]);
+//! 1. it reads a `Cookie` field, and hides a pair of it from the upstream server ([`cookie`]);
 //! 2. it decodes the value ([`session`]) and judges it ([`verdict`]);
-//! 3. it looks the named server up ([`roster`]), under the rules that the operator gave ([`policy`]);
+//! 3. it looks up the server of the id ([`roster`], [`id`]), under the rules of the configuration ([`policy`]);
 //! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
 //!
-//! What a load balancer learns of servers that do not accept connections has a room of its own ([`mod@unreachable`]).
+//! [`mod@unreachable`] keeps what is known of servers that do not accept connections, and [`bytes`] has the grammar of all
+//! these texts.
 //!
-//! Everything is a function of its arguments: no clock, no panic whatever the bytes are. Only policies and
-//! rosters allocate, which are made before requests, or once for many.
+//! Everything is a function of its arguments: there is no clock, and no panic whatever the bytes are. Only what is made
+//! before requests, or once for many, allocates, by the functions of [`memory`]: where memory is short, the caller is
+//! told.
 
 #![no_std]
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![deny(missing_docs)]
 #![cfg_attr(
     not(test),
     deny(

@@ -1,4 +1,4 @@
-//! The rules of one upstream, as the operator gave them. Immutable once read.
+//! The rules of one upstream, as they are configured.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,13 +8,13 @@ use crate::memory::{self, OutOfMemory};
 
 pub use crate::id::Digest;
 
-/// Who sets the cookie.
+/// The one who sets the cookie, and how.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
     /// The proxy adds a cookie of its own, where the client has to learn something.
     #[default]
     Insert,
-    /// The proxy adds a cookie of its own to every answer, in place of one of that name from the server behind.
+    /// The proxy adds a cookie of its own to every response, in place of one of that name from the upstream server.
     Repeat,
     /// The proxy puts the id in place of the value of a cookie that the application sets.
     Rewrite,
@@ -22,39 +22,39 @@ pub enum Mode {
     Prefix,
 }
 
-/// Does the server behind see the cookie?
+/// The visibility of the cookie to upstream servers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Visibility {
-    /// It does.
+    /// They see it.
     #[default]
     Direct,
-    /// It is hidden.
+    /// It is hidden from them.
     Indirect,
 }
 
-/// What a server is named by in the cookie.
+/// The scheme of the ids by which the cookie names servers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Hash {
-    /// MD5 of the server's address, in hexadecimal.
+    /// The MD5 of the server's address, in hexadecimal.
     #[default]
     Md5,
-    /// SHA-1 of the server's address, in hexadecimal.
+    /// The SHA-1 of the server's address, in hexadecimal.
     Sha1,
-    /// The name that the operator gave, else the address itself.
+    /// The id that is configured for the server, else its address.
     Plain,
-    /// Its place in the upstream, from 0.
+    /// The place of the server in the upstream, from 0.
     Index,
-    /// The address as the operator wrote it in the `server` line, which may be a name.
+    /// A digest of the address as it is written in the `server` directive, which may be a name.
     Line(Digest),
 }
 
-/// What happens when the server that the cookie names cannot be had.
+/// The behaviour where the server that the cookie names is not available.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Fallback {
     /// The balancer chooses another.
     #[default]
     On,
-    /// The balancer chooses another if the cookie names no server here; if it names one that is not
+    /// The balancer chooses another if the cookie names no server of the upstream; if it names one that is not
     /// available, the request fails.
     Unknown,
     /// The request fails.
@@ -62,7 +62,7 @@ pub enum Fallback {
 }
 
 impl Fallback {
-    /// The word for it in configurations and logs.
+    /// Returns the word for it in configurations and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Fallback::On => "on",
@@ -72,27 +72,27 @@ impl Fallback {
     }
 }
 
-/// Whose is the session after another server than that of the cookie has served it?
+/// The owner of a session after another server than that of the cookie has served it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Rebind {
-    /// The other's: the session has moved.
+    /// The other server: the session has moved.
     #[default]
     On,
-    /// Still that of the cookie: the client returns when that server does.
+    /// Still the server of the cookie: the client returns when that server does.
     Off,
 }
 
-/// How long a session lives, in seconds. `None`: without end.
+/// The limits of the life of a session, in seconds; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
-    /// Since the last request.
+    /// The seconds since the last request.
     pub max_idle: Option<u64>,
-    /// Since the first request.
+    /// The seconds since the first request.
     pub max_life: Option<u64>,
 }
 
 impl Limits {
-    /// Is there any limit, so that cookies carry stamps?
+    /// Returns whether there is any limit, so that cookies carry stamps.
     pub fn any(&self) -> bool {
         self.max_idle.is_some() || self.max_life.is_some()
     }
@@ -101,23 +101,23 @@ impl Limits {
 /// The `Secure` attribute.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Secure {
-    /// Never set.
+    /// It is never set.
     #[default]
     Off,
-    /// Always set.
+    /// It is always set.
     On,
-    /// Set on requests that came over TLS.
+    /// It is set where the request came over TLS.
     Auto,
 }
 
 /// The `SameSite` attribute (RFC 6265bis, section 4.1.2.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SameSite {
-    /// Sent with requests of the same site only.
+    /// The cookie is sent with requests of the same site only.
     Strict,
-    /// Sent with top-level navigations from other sites too.
+    /// The cookie is sent with top-level navigations from other sites too.
     Lax,
-    /// Always sent; user agents want `Secure` with it.
+    /// The cookie is always sent; user agents want `Secure` with it.
     None,
 }
 
@@ -129,7 +129,7 @@ impl SameSite {
             .find(|same_site| word.eq_ignore_ascii_case(same_site.as_bytes()))
     }
 
-    /// The word as it stands in the attribute.
+    /// Returns the word as it stands in the attribute.
     pub fn as_bytes(self) -> &'static [u8] {
         match self {
             SameSite::Strict => b"Strict",
@@ -138,7 +138,7 @@ impl SameSite {
         }
     }
 
-    /// The word as configurations mostly have it.
+    /// Returns the word in lower case.
     pub fn as_lower_case(self) -> &'static [u8] {
         match self {
             SameSite::Strict => b"strict",
@@ -148,77 +148,90 @@ impl SameSite {
     }
 }
 
-/// A form of ids, or of whole values, that is understood besides our own.
+/// A scheme of ids, or of whole values, that is accepted besides our own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Accepted {
-    /// Ids made in this way.
+    /// Ids of this scheme.
     Id(Hash),
     /// Digests of a server's address as the system keeps it, a `struct sockaddr`: ids of nginx-sticky-module-ng's
     /// releases, up to 1.2.6.
     Address(Digest),
     /// Ids of nginx's own `sticky`: a server's `route=`, else the MD5 of its name.
     Nginx,
-    /// HAProxy's values: the name that the operator gave, alone or with dates.
+    /// HAProxy's values: the configured id of a server, alone or with dates.
     Haproxy,
 }
 
-/// How the attributes of a cookie are written. User agents take both alike.
+/// The style in which the attributes of a cookie are written. User agents take both alike.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Style {
-    /// As RFC 6265 has them, in the order of Tengine.
+    /// That of RFC 6265, in the order of Tengine.
     #[default]
     Rfc,
-    /// As nginx's own `sticky cookie` writes them.
+    /// That of nginx's own `sticky cookie`.
     Nginx,
 }
 
-/// Everything that `session_sticky` was told.
+/// The rules of one upstream.
+///
+/// ```
+/// use session_cookie::cookie::Name;
+/// use session_cookie::policy::{Limits, Policy};
+///
+/// let policy = Policy {
+///     cookie: Name::new(b"JSESSIONID")?,
+///     limits: Limits { max_idle: Some(1800), max_life: None },
+///     ..Policy::new()?
+/// };
+/// assert!(policy.limits.any());
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 #[derive(Debug)]
 pub struct Policy {
-    /// The cookie's name.
+    /// The name of the cookie.
     pub cookie: Name,
-    /// Who sets it.
+    /// The one who sets it.
     pub mode: Mode,
-    /// Who sees it.
+    /// The visibility of the cookie to upstream servers.
     pub visibility: Visibility,
-    /// What it names a server by.
+    /// The scheme of its ids.
     pub hash: Hash,
-    /// What else is understood, and upgraded.
+    /// Other schemes that are accepted, and upgraded.
     pub accept: Vec<Accepted>,
     /// The key of [`Digest::HmacMd5`] and [`Digest::HmacSha1`].
     pub hmac_key: Box<[u8]>,
-    /// The application's own value of the cookie is carried behind the id, after this text.
+    /// The text behind the id after which the application's own value of the cookie follows, if it does.
     pub transfer: Option<Box<[u8]>>,
-    /// What happens when that server cannot be had.
+    /// The behaviour where the server that the cookie names is not available.
     pub fallback: Fallback,
-    /// Whose the session is after that.
+    /// The owner of the session after that.
     pub rebind: Rebind,
-    /// When the session ends.
+    /// The limits of the life of a session.
     pub limits: Limits,
-    /// The `Domain` attribute, where it is the same for every request.
+    /// The `Domain` attribute, where no variable tells it.
     pub domain: Option<Box<[u8]>>,
-    /// The `Path` attribute, where it is the same for every request; empty: it is left out.
+    /// The `Path` attribute, where no variable tells it; an empty one is left out.
     pub path: Box<[u8]>,
-    /// The `Max-Age` and `Expires` attributes: how long the user agent keeps the cookie, in seconds.
+    /// The `Max-Age` and `Expires` attributes: the seconds for which the user agent keeps the cookie.
     pub max_age: Option<u64>,
     /// The `Secure` attribute.
     pub secure: Secure,
     /// The `HttpOnly` attribute.
     pub http_only: bool,
-    /// The `SameSite` attribute, where it is the same for every request.
+    /// The `SameSite` attribute, where no variable tells it.
     pub same_site: Option<SameSite>,
     /// The `Partitioned` attribute.
     pub partitioned: bool,
-    /// Any other attributes, in order.
+    /// The other attributes, in order.
     pub attributes: Vec<Box<[u8]>>,
-    /// How they are all written.
+    /// The style of all attributes.
     pub style: Style,
-    /// Is the cookie never set? Then clients have it from elsewhere.
+    /// Whether the cookie is never set, because clients have it from elsewhere.
     pub silent: bool,
 }
 
 impl Policy {
-    /// Returns what holds where nothing is configured.
+    /// Returns the rules by default.
     ///
     /// # Errors
     ///
@@ -248,13 +261,13 @@ impl Policy {
         })
     }
 
-    /// Does a session that goes on need no cookie in an answer, unless in place of the server's?
+    /// Returns whether a session that goes on needs no cookie in a response, unless in place of the upstream server's.
     #[inline]
     pub fn is_quiet(&self) -> bool {
         self.mode == Mode::Insert && !self.limits.any()
     }
 
-    /// What of the cookie the server behind must not see.
+    /// Returns the part of the cookie that is hidden from upstream servers.
     pub fn hidden_part(&self) -> Option<HiddenPart> {
         match (self.mode, self.visibility) {
             (Mode::Prefix, _) => Some(HiddenPart::Prefix),
@@ -263,30 +276,31 @@ impl Policy {
         }
     }
 
-    /// The same as a rule, to be followed before a request is sent.
+    /// Returns the rule that hides it.
     pub fn hide_rule(&self) -> Option<HideRule<'_>> {
         let name = &self.cookie;
         self.hidden_part().map(|part| HideRule { name, part })
     }
 
-    /// Does a cookie name servers by what the operator called them?
+    /// Returns whether a cookie may name servers by their configured ids.
     pub fn reads_given_ids(&self) -> bool {
-        let reads = |form: &Accepted| matches!(form, Accepted::Id(Hash::Plain) | Accepted::Haproxy);
+        let reads =
+            |scheme: &Accepted| matches!(scheme, Accepted::Id(Hash::Plain) | Accepted::Haproxy);
         self.hash == Hash::Plain || self.accept.iter().any(reads)
     }
 
-    /// Is a value understood in more than one form?
+    /// Returns whether a value may be of another scheme than our own.
     #[inline]
     pub fn reads_other_schemes(&self) -> bool {
         !self.accept.is_empty() || self.transfer.is_some()
     }
 
-    /// Could a value be in an accepted form that, read as our own, is no cookie of ours at all?
+    /// Returns whether a value of an accepted scheme may be no cookie of ours at all where it is read as our own.
     pub fn accepts_unmarked(&self) -> bool {
         self.mode == Mode::Prefix && !self.accept.is_empty()
     }
 
-    /// Does our cookie take the place of one of that name from the server behind?
+    /// Returns whether our cookie takes the place of one of that name from the upstream server.
     pub fn replaces(&self) -> bool {
         self.mode == Mode::Repeat || self.visibility == Visibility::Indirect
     }

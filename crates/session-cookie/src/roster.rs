@@ -9,7 +9,7 @@ use rustc_hash::{FxBuildHasher, FxHasher};
 use crate::id::MD5_HEX;
 use crate::memory::{self, OutOfMemory};
 
-/// Where a server stands in its upstream.
+/// A server and its place in its upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::disallowed_methods)] // a copy allocates nothing
 pub struct Member<P> {
@@ -17,35 +17,48 @@ pub struct Member<P> {
     pub peer: P,
     /// Its place in its group, from 0.
     pub index: u32,
-    /// Is it in the group of backup servers?
+    /// Whether it is in the group of backup servers.
     pub backup: bool,
-    /// Does it keep its sessions, and get no new ones?
+    /// Whether it keeps its sessions, and gets no new ones.
     pub draining: bool,
 }
 
-/// A server of an id, found in a roster; means nothing in another. Its number, from 1.
+/// The number, from 1, of a server that was found by its id in a roster. It means nothing in another roster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EntryId(NonZeroU32);
 
 #[derive(Debug)]
 struct Entry<P> {
     member: Member<P>,
-    /// Where its id starts and ends in [`Roster::ids`].
+    /// The start and the end of its id in [`Roster::ids`].
     id: (u32, u32),
     /// The next server with the same id.
     next: Option<EntryId>,
-    /// In the first server of an id: the last one.
+    /// The last server with the same id, in the first of them.
     last: Option<EntryId>,
 }
 
-/// How often a text chooses, before all servers are gone through.
+/// The choices by a text, before all servers are gone through.
 const CHOICES: u64 = 32;
 
-/// The servers of one upstream. Several may share an id; they keep the order in which they came.
+/// The servers of one upstream. Several may share an id; they keep the order in which they were added.
+///
+/// ```
+/// use session_cookie::roster::{Member, Roster};
+///
+/// let mut roster = Roster::default();
+/// let member = Member { peer: "192.0.2.1:80", index: 0, backup: false, draining: false };
+/// roster.insert(b"a", member)?;
+///
+/// let entry = roster.find(b"a");
+/// assert_eq!(entry.and_then(|entry| roster.member(entry)), Some(&member));
+/// assert_eq!(roster.id("192.0.2.1:80"), Some(&b"a"[..]));
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 pub struct Roster<P> {
     entries: Vec<Entry<P>>,
     ids: Vec<u8>,
-    /// How long the longest of them is.
+    /// The length of the longest of them.
     longest: usize,
     /// The first entry of each id.
     by_id: HashTable<EntryId>,
@@ -88,7 +101,7 @@ fn text<'a, P>(ids: &'a [u8], entry: &Entry<P>) -> &'a [u8] {
         .unwrap_or_default()
 }
 
-/// Not keyed: the ids in the table are the operator's, never a client's.
+/// Returns the hash of an id. It is not keyed: the ids in the table come from the configuration, never from a client.
 #[inline(always)]
 fn hash_id(id: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
@@ -178,7 +191,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         Ok(())
     }
 
-    /// The first server with this id, if any has it.
+    /// Returns the first server with this id.
     #[inline(always)]
     pub fn find(&self, id: &[u8]) -> Option<EntryId> {
         // Most ids have this length, and the compiler needs neither loops nor calls for it.
@@ -213,13 +226,13 @@ impl<P: Copy + Eq + Hash> Roster<P> {
             .copied()
     }
 
-    /// A server that was found.
+    /// Returns the server that was found.
     #[inline]
     pub fn member(&self, named: EntryId) -> Option<&Member<P>> {
         Some(&entry(&self.entries, named)?.member)
     }
 
-    /// The next server with the same id.
+    /// Returns the next server with the same id.
     #[inline]
     pub fn next(&self, named: EntryId) -> Option<EntryId> {
         entry(&self.entries, named)?.next
@@ -251,7 +264,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         choices.chain(&self.entries).map(|entry| &entry.member)
     }
 
-    /// The id of this server.
+    /// Returns the id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
         let number = self.by_peer.find(hash_peer(peer), |number| {
             entry(&self.entries, *number).is_some_and(|entry| entry.member.peer == peer)
@@ -260,7 +273,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
     }
 }
 
-/// The numbers of a sequence that a seed begins: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+/// Returns a number of the sequence that a seed begins: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
 fn splitmix(seed: u64, number: u64) -> u64 {
     let step = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut mixed = seed.wrapping_add(step);

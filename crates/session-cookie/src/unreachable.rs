@@ -1,7 +1,7 @@
 //! The servers that did not accept a connection when they were last asked for one.
 //!
 //! A strict session has no other server to go to. It is refused without a try only while its server is known
-//! not to accept connections; a response that was late or an error says nothing of that kind. The rules are those
+//! not to accept connections, which no late response and no error tells. The rules are those
 //! of nginx's `max_fails` and `fail_timeout` (`ngx_http_upstream_get_peer`,
 //! `ngx_http_upstream_free_round_robin_peer`), applied to failures of connections alone.
 
@@ -12,24 +12,24 @@ use rustc_hash::FxBuildHasher;
 
 use crate::memory::{self, OutOfMemory};
 
-/// What a `server` line says of failures.
+/// The parameters of a `server` directive that tell how many failures it tolerates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tolerance {
-    /// So many failures make a server unavailable; 0: none do.
+    /// The failures that make a server unavailable; none do if it is 0.
     pub max_fails: u64,
-    /// For so many seconds.
+    /// The seconds for which they do.
     pub fail_timeout: u64,
 }
 
-/// What is known of a server that did not accept its last connection. `T` stands for a request that tries it again.
+/// The failures of a server that did not accept its last connection. `T` stands for a request that tries it again.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::disallowed_methods)] // a copy allocates nothing
 struct Failures<T> {
     tolerance: Tolerance,
     count: u64,
-    /// When it failed last, in seconds.
+    /// The time of the last, in seconds.
     at: u64,
-    /// Who tries it again, and since when.
+    /// The request that tries it again, and the time since when it does.
     trial: Option<(T, u64)>,
 }
 
@@ -57,7 +57,19 @@ impl<T: Copy> Failures<T> {
     }
 }
 
-/// Those servers, by address.
+/// The servers that did not accept their last connection, by address.
+///
+/// ```
+/// use session_cookie::unreachable::{Tolerance, Unreachable};
+///
+/// let mut servers = Unreachable::<()>::default();
+/// servers.fail(b"192.0.2.1:80", Tolerance { max_fails: 1, fail_timeout: 10 }, 1_600_000_000)?;
+///
+/// let is_connected = |()| false;
+/// let until = servers.refused_until(b"192.0.2.1:80", 1_600_000_005, is_connected);
+/// assert_eq!(until, Some(1_600_000_010));
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 pub struct Unreachable<T>(HashMap<Box<[u8]>, Failures<T>, FxBuildHasher>);
 
 impl<T> Default for Unreachable<T> {
@@ -85,7 +97,7 @@ impl<T: Copy> Unreachable<T> {
         now: u64,
     ) -> Result<(), OutOfMemory> {
         if let Some(failures) = self.0.get_mut(address) {
-            // Failures add up within the time that the line says; so do those of a server that is tried again.
+            // Failures add up within `fail_timeout`; so do those of a server that is tried again.
             let lately = now <= failures.at.saturating_add(tolerance.fail_timeout);
             let adds_up = lately || failures.count >= tolerance.max_fails;
             *failures = Failures {
@@ -123,7 +135,7 @@ impl<T: Copy> Unreachable<T> {
         self.0.remove(address);
     }
 
-    /// Returns the second up to which a server is not to be tried, if it is not.
+    /// Returns the second up to which a server is not to be tried, if it is not to be tried now.
     pub fn refused_until(
         &self,
         address: &[u8],
@@ -143,7 +155,7 @@ impl<T: Copy> Unreachable<T> {
         }
     }
 
-    /// Notes that a request is done with its server, whatever that was.
+    /// Notes that a request is done with its server, whichever that was.
     pub fn end_trial(&mut self, is_it: impl Fn(T) -> bool) {
         for failures in self.0.values_mut() {
             failures.trial = failures.trial.filter(|(trial, _)| !is_it(*trial));
@@ -151,7 +163,7 @@ impl<T: Copy> Unreachable<T> {
     }
 }
 
-/// How long a server is remembered beyond its `fail_timeout`, in seconds.
+/// The seconds for which a server is remembered beyond its `fail_timeout`.
 const FORGET_AFTER: u64 = 3_600;
 
 #[cfg(test)]
@@ -175,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_refused_for_the_time_that_its_line_says() {
+    fn a_server_is_refused_for_its_fail_timeout() {
         let mut servers = Unreachable::default();
         assert_eq!(until(&servers, b"a", NOW), None);
         servers.fail(b"a", tolerance(1), NOW).unwrap();
@@ -187,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_as_many_failures_as_its_line_says() {
+    fn it_takes_as_many_failures_as_max_fails() {
         let mut servers = Unreachable::default();
         for failures in 1..3 {
             servers.fail(b"a", tolerance(3), NOW + failures).unwrap();

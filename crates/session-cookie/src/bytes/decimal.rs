@@ -1,6 +1,6 @@
 //! Decimal numbers.
 
-/// Digits of the largest `u64`.
+/// The digits of the largest `u64`.
 pub const DECIMAL: usize = 20;
 
 /// The digits of the numbers below 100.
@@ -51,7 +51,7 @@ pub fn leading_decimal(text: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
-/// The number of ten digits, which seconds since the epoch have from 2001 to 2286.
+/// Returns the number of ten digits, which seconds since the epoch have from 2001 to 2286.
 #[inline]
 pub fn ten_digits(digits: &[u8; 10]) -> Option<u64> {
     let [tens, ones, rest @ ..] = digits;
@@ -66,7 +66,7 @@ pub fn ten_digits(digits: &[u8; 10]) -> Option<u64> {
     )
 }
 
-/// The ten digits of a number that has so many.
+/// Returns the ten digits of a number that has so many.
 #[inline(always)]
 pub fn to_ten_digits(number: u64) -> Option<[u8; 10]> {
     if !(1_000_000_000..10_000_000_000).contains(&number) {
@@ -78,7 +78,7 @@ pub fn to_ten_digits(number: u64) -> Option<[u8; 10]> {
     Some([tens, ones, a, b, c, d, e, f, g, h])
 }
 
-/// The digits of a number below 100,000,000: the way of [`eight_digits`] back. The quotients are those of
+/// Returns the digits of a number below 100,000,000: [`eight_digits`] backwards. The quotients are those of
 /// multiplications, which are exact for numbers as small as these.
 #[inline(always)]
 fn to_eight_digits(number: u64) -> [u8; 8] {
@@ -95,7 +95,7 @@ fn to_eight_digits(number: u64) -> [u8; 8] {
     (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
-/// The number of eight digits; neighbours are joined to pairs, pairs to fours, these to eight.
+/// Returns the number of eight digits: neighbours are joined to pairs, pairs to fours, these to eight.
 #[inline]
 fn eight_digits(digits: [u8; 8]) -> Option<u64> {
     let text = u64::from_le_bytes(digits);

@@ -1,6 +1,6 @@
 //! The grammar of header fields and cookies: white space, tokens, values.
 
-/// Is this optional white space (OWS) of RFC 9110, section 5.6.3?
+/// Returns whether a byte is optional white space (OWS, RFC 9110, section 5.6.3).
 pub const fn is_ows(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
@@ -43,7 +43,7 @@ pub fn unquote(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Is this a token (RFC 9110, section 5.6.2), the form that a cookie's name must have?
+/// Returns whether a text is a token (RFC 9110, section 5.6.2), as a cookie's name has to be.
 pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
         && text
@@ -51,21 +51,21 @@ pub fn is_token(text: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// Is every byte a cookie-octet (RFC 6265, section 4.1.1), so that it can stand in a cookie's value?
+/// Returns whether every byte is a cookie-octet (RFC 6265, section 4.1.1), so that it can stand in a cookie's value.
 pub fn is_cookie_value(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\'))
 }
 
-/// Is this an attribute's value (RFC 6265, section 4.1.1): no control character, no semicolon?
+/// Returns whether a text is an attribute's value (RFC 6265, section 4.1.1): no control character, no semicolon.
 pub fn is_attribute_value(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| matches!(byte, b' '..=b'~') && *byte != b';')
 }
 
-/// Is this a host name as the `Domain` attribute takes it, with or without a leading dot?
+/// Returns whether a text is a host name as the `Domain` attribute takes it, with or without a leading dot.
 ///
-/// Labels of letters, digits, hyphens and underscores; RFC 6265, section 5.2.3, drops the dot.
+/// It has labels of letters, digits, hyphens and underscores; RFC 6265, section 5.2.3, drops the dot.
 pub fn is_domain(text: &[u8]) -> bool {
     let name = text.strip_prefix(b".").unwrap_or(text);
     name.split(|byte| *byte == b'.').all(|label| {
@@ -76,8 +76,8 @@ pub fn is_domain(text: &[u8]) -> bool {
     })
 }
 
-/// Is this a path as user agents take it in the `Path` attribute (RFC 6265, section 5.2.4)? Of any other they make the
-/// folder of the request.
+/// Returns whether a text is a path as user agents take it in the `Path` attribute (RFC 6265, section 5.2.4). In place
+/// of any other they take the default path (section 5.1.4).
 pub fn is_path(text: &[u8]) -> bool {
     text.starts_with(b"/") && is_attribute_value(text)
 }

@@ -1,4 +1,4 @@
-//! Bytes of header fields: grammar, searching, numbers and writing.
+//! The bytes of header fields: their grammar, searching, decimal numbers, and where they are written to.
 
 mod decimal;
 mod grammar;

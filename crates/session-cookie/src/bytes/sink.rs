@@ -1,4 +1,4 @@
-//! Writing text.
+//! Destinations of text.
 
 use alloc::vec::Vec;
 
@@ -6,12 +6,12 @@ use arrayvec::ArrayVec;
 
 use crate::memory::{self, OutOfMemory};
 
-/// Where text is written to. Whoever provides one has made room for the most that is written.
+/// A destination of text. Whoever provides one has made room for the most that is written.
 pub trait Sink {
     /// Appends `text`.
     fn put(&mut self, text: &[u8]);
 
-    /// The same for text of which there may be thousands of bytes in pieces of two or three: no call copies them.
+    /// Appends text of which there may be thousands of bytes in pieces of two or three: no call copies them.
     #[inline(always)]
     fn put_piece(&mut self, text: &[u8]) {
         self.put(text);
@@ -23,14 +23,14 @@ pub trait Sink {
     }
 }
 
-/// What does not fit is dropped.
+/// A text that does not fit is dropped.
 impl<const N: usize> Sink for ArrayVec<u8, N> {
     fn put(&mut self, text: &[u8]) {
         let _ = self.try_extend_from_slice(text);
     }
 }
 
-/// A text of limited length.
+/// A text of limited length: what does not fit is dropped.
 #[derive(Debug, Default)]
 pub struct Buffer(Vec<u8>);
 
@@ -49,7 +49,7 @@ impl Buffer {
         &self.0
     }
 
-    /// Forgets what was written.
+    /// Empties the text.
     pub fn clear(&mut self) {
         self.0.clear();
     }

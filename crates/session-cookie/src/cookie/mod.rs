@@ -1,4 +1,4 @@
-//! The request's `Cookie` field (RFC 6265, section 4.2): finding values by name; hiding pairs is in `hide.rs`.
+//! The `Cookie` field of a request (RFC 6265, section 4.2): [`values`] finds those of a name, a [`HideRule`] hides them.
 //!
 //! A field is pairs between semicolons. As user agents do, a semicolon separates inside double quotes
 //! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
@@ -12,7 +12,16 @@ use name::{split_value, Found};
 pub use hide::{HiddenPart, HiddenSpan, HidePlan, HideRule, SinglePair};
 pub use name::Name;
 
-/// Finds the values of all pairs called `name` in one field, in order, double quotes and all.
+/// Returns the values of all pairs of a name in one field, in order, double quotes and all.
+///
+/// ```
+/// use session_cookie::cookie::{values, Name};
+///
+/// let name = Name::new(b"route")?;
+/// let found: Vec<_> = values(b"a=b; route=1; route=\"2\"", &name).collect();
+/// assert_eq!(found, [&b"1"[..], b"\"2\""]);
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 #[inline]
 pub fn values<'h, 'n>(field: &'h [u8], name: &'n Name) -> Values<'h, 'n> {
     Values {
@@ -22,7 +31,7 @@ pub fn values<'h, 'n>(field: &'h [u8], name: &'n Name) -> Values<'h, 'n> {
     }
 }
 
-/// See [`values`].
+/// An iterator over the values of a name; [`values`] returns it.
 #[derive(Clone, Debug)]
 #[allow(clippy::disallowed_methods)] // the clone of a reference allocates nothing
 pub struct Values<'h, 'n> {

@@ -15,11 +15,18 @@ use crate::memory::{self, OutOfMemory};
 const WORD: usize = 8;
 
 /// The name of a cookie, made ready to be searched for.
+///
+/// ```
+/// use session_cookie::cookie::Name;
+///
+/// let name = Name::new(b"route")?;
+/// assert_eq!(*name, *b"route");
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 pub struct Name {
     text: Box<[u8]>,
     first_bytes: FirstBytes,
-    /// The first bytes of the name and its equals sign as a number; which of its bits are of the name, and
-    /// which are of either.
+    /// The first bytes of the name and its equals sign as a number, and masks for those of the name, and of both.
     word: u64,
     mask: u64,
     pair_mask: u64,
@@ -28,14 +35,14 @@ pub struct Name {
 /// A pair that was found in a field.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<'h> {
-    /// What stands before the semicolon before it; nothing, if there is none.
+    /// The part of the field up to the semicolon before it; empty if there is none.
     pub(crate) before: &'h [u8],
-    /// What follows its equals sign, up to the end of the field.
+    /// The part of the field behind its equals sign.
     pub(crate) behind: &'h [u8],
 }
 
 impl Name {
-    /// Takes a name, which is a token (RFC 6265, section 4.1.1).
+    /// Makes a name ready, which is a token (RFC 6265, section 4.1.1).
     ///
     /// # Errors
     ///
@@ -67,13 +74,13 @@ impl Name {
         Name::new(self)
     }
 
-    /// What follows the name at the start of a text.
+    /// Returns what follows the name at the start of a text.
     #[inline(always)]
     pub(crate) fn strip<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         text.get(self.text.len()..).filter(|_| self.begins(text))
     }
 
-    /// Does the text begin with the name?
+    /// Returns whether a text begins with the name.
     #[inline(always)]
     fn begins(&self, text: &[u8]) -> bool {
         match text.first_chunk::<WORD>() {
@@ -85,8 +92,8 @@ impl Name {
         }
     }
 
-    /// The first pair of this name that begins in the last part of a field, `rest`, which begins where the field does, or
-    /// where a pair of it ends.
+    /// Returns the first pair of this name that begins in the last part of a field, `rest`, which begins where the field
+    /// does, or where a pair of it ends.
     #[inline(always)]
     pub(crate) fn find<'h>(&self, field: &'h [u8], mut rest: &'h [u8]) -> Option<Found<'h>> {
         if self.first_bytes.can_search(field) {
@@ -107,8 +114,8 @@ impl Name {
         Some(Found { before, behind })
     }
 
-    /// The same for short fields and names of one byte, for pairs that are written in another way than usual, and for
-    /// fields in which the first two bytes of the name stand elsewhere.
+    /// Returns the first pair in short fields and of names of one byte, where pairs are written in another way than usual,
+    /// and where the first two bytes of the name stand elsewhere in the field.
     #[cold]
     #[inline(never)]
     fn find_otherwise<'h>(&self, field: &'h [u8], rest: &'h [u8]) -> Option<Found<'h>> {
@@ -116,7 +123,7 @@ impl Name {
             .next()
     }
 
-    /// What follows the name and an equals sign at the start of a text; `None` may also mean that it is short.
+    /// Returns what follows the name and an equals sign at the start of a text; `None` may also mean that it is short.
     #[inline(always)]
     pub(crate) fn strip_usual<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         if self.begins_pair(text) {
@@ -135,7 +142,7 @@ impl Name {
         }
     }
 
-    /// Does the text begin with the name and an equals sign? `false` may also mean that it is short.
+    /// Returns whether a text begins with the name and an equals sign; `false` may also mean that it is short.
     #[inline(always)]
     fn begins_pair(&self, text: &[u8]) -> bool {
         let Some(word) = text.first_chunk::<WORD>() else {
@@ -145,14 +152,14 @@ impl Name {
             && (self.text.len() < WORD || self.begins_long_pair(text))
     }
 
-    /// The same for a name that fills a word.
+    /// Returns whether a text begins with the name, which fills a word, and an equals sign.
     #[inline(never)]
     fn begins_long_pair(&self, text: &[u8]) -> bool {
         text.starts_with(&self.text) && text.get(self.text.len()) == Some(&b'=')
     }
 
-    /// The pair of this name that begins with `text`, be there white space around the name. It may also be a
-    /// part of another name, or of a value.
+    /// Returns the pair of this name that begins with `text`, be there white space around the name. The text may also be
+    /// a part of another name, or of a value.
     #[inline(always)]
     fn pair_at<'h>(&self, before: &'h [u8], text: &'h [u8]) -> Option<Found<'h>> {
         let behind = trim_start(self.strip(text)?).strip_prefix(b"=")?;
@@ -165,7 +172,7 @@ impl Name {
     }
 }
 
-/// Every pair of a name, found in time that is linear in the field, whatever a client has made it of: a name begins
+/// The pairs of a name, found in time that is linear in the field, whatever a client has made it of: a name begins
 /// a pair only behind a semicolon and white space, none of which can stand in it, so that places never overlap.
 pub(crate) struct Pairs<'h, 'n> {
     name: &'n Name,

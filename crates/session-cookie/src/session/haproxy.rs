@@ -22,7 +22,7 @@ pub fn decode(value: &[u8]) -> Option<Session<'_>> {
     })
 }
 
-/// Thirty bits in five digits of base 64 (RFC 4648, section 4), which count every fourth second.
+/// Returns the seconds of a date: thirty bits in five digits of base 64 (RFC 4648, section 4), which count every fourth second.
 fn haproxy_date(digits: &[u8]) -> Option<u64> {
     let digits: &[u8; 5] = digits.try_into().ok()?;
     let mut date = 0u64;

@@ -1,9 +1,24 @@
-//! What a cookie's value says: the id of a server and, where sessions end, two stamps.
+//! The value of a cookie: the id of a server and, where sessions end, two stamps.
 //!
 //! ```text
 //! d349ca31adc862f4d7e6faa19e516d6d                              no limits
 //! d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041        id|last seen|first seen
 //! d349ca31adc862f4d7e6faa19e516d6d~value of the application     prefix mode
+//! ```
+//!
+//! ```
+//! use session_cookie::bytes::Buffer;
+//! use session_cookie::policy::Mode;
+//! use session_cookie::session::{decode, encode, encoded_len, Session, Stamps};
+//!
+//! let stamps = Stamps { last_seen: 1_556_447_041, first_seen: 1_556_440_041 };
+//! let session = Session { id: b"a", stamps: Some(stamps) };
+//!
+//! let mut value = Buffer::with_capacity(encoded_len(&session))?;
+//! encode(&session, &mut value);
+//! assert_eq!(value.as_bytes(), b"a|1556447041|1556440041");
+//! assert_eq!(decode(value.as_bytes(), Mode::Insert), Ok(session));
+//! # Ok::<(), session_cookie::memory::OutOfMemory>(())
 //! ```
 
 pub mod haproxy;
@@ -16,7 +31,7 @@ use crate::bytes::{
 use crate::id::{split_prefix, MD5_HEX, PREFIX_END};
 use crate::policy::Mode;
 
-/// When a session was used, in seconds since the epoch.
+/// The times of the use of a session, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stamps {
     /// The last request.
@@ -25,29 +40,29 @@ pub struct Stamps {
     pub first_seen: u64,
 }
 
-/// What a cookie's value decodes to.
+/// The session that is the value of a cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Session<'a> {
-    /// What the cookie names a server by.
+    /// The id by which the cookie names a server.
     pub id: &'a [u8],
-    /// Absent if the cookie was set by a configuration without limits.
+    /// The stamps; absent if the cookie was set by a configuration without limits.
     pub stamps: Option<Stamps>,
 }
 
-/// Ends the id, and the first stamp, in a value with stamps.
+/// The end of the id, and of the first stamp, in a value with stamps.
 pub const STAMP: u8 = b'|';
 
-/// Is this byte free to stand in an id, so that the id can be told from what follows it?
+/// Returns whether a byte may stand in an id, so that the id can be told from what follows it.
 pub fn may_stand_in_id(byte: u8) -> bool {
     byte != STAMP && byte != PREFIX_END
 }
 
-/// Why a value is no session.
+/// The reason why a value is no session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Undecodable {
-    /// In prefix mode, the application's own value: no id was put before it yet.
+    /// It is the application's own, in prefix mode: no id was put before it yet.
     Unmarked,
-    /// An empty id, or stamps that are none.
+    /// Its id is empty, or its stamps are none.
     Malformed,
 }
 
@@ -57,7 +72,7 @@ pub enum Undecodable {
 ///
 /// # Errors
 ///
-/// [`Undecodable`] says what the value is instead.
+/// The value is no session: [`Undecodable`] tells why.
 pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
     match mode {
         Mode::Prefix => {
@@ -77,7 +92,8 @@ fn not_empty(session: Session) -> Result<Session, Undecodable> {
     Ok(session)
 }
 
-/// Decodes what nearly every value is that is not an id alone; `None`: [`decode`] says more.
+/// Decodes a value of the form that nearly all have that are not an id alone. Returns `None` for any other, which
+/// [`decode`] may decode.
 #[inline(always)]
 pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
     let session = match mode {
@@ -90,7 +106,7 @@ pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
     (!session.id.is_empty()).then_some(session)
 }
 
-/// A value with stamps as [`encode`] writes it in our time.
+/// Decodes a value with stamps as [`encode`] writes it from 2001 to 2286.
 #[inline(always)]
 fn as_written(value: &[u8]) -> Option<Session<'_>> {
     let (id, [STAMP, stamps @ ..]) = value.split_last_chunk::<STAMPS>()? else {
@@ -129,10 +145,10 @@ fn stamped(value: &[u8]) -> Option<Session<'_>> {
     })
 }
 
-/// Two stamps of ten digits, each after its mark.
+/// The length of two stamps of ten digits, each after its mark.
 const STAMPS: usize = 2 * (1 + 10);
 
-/// The text of stamps that have ten digits each.
+/// Returns the text of stamps that have ten digits each.
 #[inline(always)]
 fn stamps_text(stamps: Stamps) -> Option<[u8; STAMPS]> {
     let mut text = [STAMP; STAMPS];
@@ -142,7 +158,7 @@ fn stamps_text(stamps: Stamps) -> Option<[u8; STAMPS]> {
     Some(text)
 }
 
-/// The most bytes that [`encode`] writes.
+/// Returns the most bytes that [`encode`] writes.
 #[inline]
 pub fn encoded_len(session: &Session) -> usize {
     let stamps = match session.stamps {
@@ -172,7 +188,7 @@ pub fn encode(session: &Session, out: &mut impl Sink) {
     }
 }
 
-/// The text of any stamps. It is made apart, so that nearly always nothing but the copies of what is put
+/// Returns the text of any stamps. It is made apart, so that nearly always nothing but the copies of what is put
 /// needs the sink in memory.
 #[cold]
 #[inline(never)]
@@ -185,7 +201,7 @@ fn any_stamps_text(stamps: Stamps) -> ArrayVec<u8, ANY_STAMPS> {
     text
 }
 
-/// Two stamps of any number of digits, each after its mark.
+/// The length of two stamps of any number of digits, each after its mark.
 const ANY_STAMPS: usize = 2 * (1 + DECIMAL);
 
 #[cfg(test)]
@@ -198,7 +214,7 @@ mod tests {
     const ID: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d";
 
     #[test]
-    fn the_transcript_of_the_seed() {
+    fn a_published_value() {
         let value = b"d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041";
         let stamps = Some(Stamps {
             last_seen: 1_556_447_041,

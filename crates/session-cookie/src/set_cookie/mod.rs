@@ -1,4 +1,4 @@
-//! The response's `Set-Cookie` field (RFC 6265, section 4.1): editing a server's, writing our own.
+//! The `Set-Cookie` field of a response (RFC 6265, section 4.1): editing that of an upstream server, writing our own.
 
 mod template;
 
@@ -8,18 +8,18 @@ use crate::id::PREFIX_END;
 
 pub use template::{ByVariables, Template, Varying, DATE};
 
-/// A server's `Set-Cookie`, parted around the value.
+/// A `Set-Cookie` field in three parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Parts<'a> {
-    /// All up to the value: name, equals sign, white space.
+    /// The part up to the value: name, equals sign, white space.
     pub before: &'a [u8],
     /// The value, double quotes and all.
     pub value: &'a [u8],
-    /// All after the value: white space and attributes.
+    /// The part after the value: white space and attributes.
     pub after: &'a [u8],
 }
 
-/// Parts a field around the value (RFC 6265, section 5.2), if it sets the cookie of exactly this name.
+/// Splits a field around the value (RFC 6265, section 5.2), if it sets the cookie of exactly this name.
 #[inline]
 pub fn parse<'a>(field: &'a [u8], name: &Name) -> Option<Parts<'a>> {
     let rest = name.value_of(field)?;
@@ -43,19 +43,37 @@ pub fn parse<'a>(field: &'a [u8], name: &Name) -> Option<Parts<'a>> {
     })
 }
 
-/// Does the field set the cookie of exactly this name?
+/// Returns whether a field sets the cookie of exactly this name.
 pub fn sets(field: &[u8], name: &Name) -> bool {
     name.value_of(field).is_some()
 }
 
-/// A server's field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.
+/// Returns a field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.
+///
+/// ```
+/// use session_cookie::cookie::Name;
+/// use session_cookie::set_cookie::rewrite;
+///
+/// let edited = rewrite(b"s=value; Path=/", &Name::new(b"s")?, b"id");
+/// assert_eq!(edited.map(|pieces| pieces.concat()).as_deref(), Some(&b"s=id; Path=/"[..]));
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 #[inline]
 pub fn rewrite<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8]; 3]> {
     let parts = parse(field, name)?;
     Some([parts.before, id, parts.after])
 }
 
-/// A server's field with the id before the value, in pieces, if it sets the cookie of exactly this name.
+/// Returns a field with the id before the value, in pieces, if it sets the cookie of exactly this name.
+///
+/// ```
+/// use session_cookie::cookie::Name;
+/// use session_cookie::set_cookie::prefix;
+///
+/// let edited = prefix(b"s=value; Path=/", &Name::new(b"s")?, b"id");
+/// assert_eq!(edited.map(|pieces| pieces.concat()).as_deref(), Some(&b"s=id~value; Path=/"[..]));
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 #[inline(always)]
 pub fn prefix<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8]; 4]> {
     let rest = name.value_of(field)?;

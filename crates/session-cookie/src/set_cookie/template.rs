@@ -1,4 +1,4 @@
-//! A cookie of our own.
+//! The `Set-Cookie` field of our own cookie.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,46 +10,63 @@ use crate::memory::{self, OutOfMemory};
 use crate::policy::{Policy, SameSite, Secure, Style};
 use crate::session::{encode, encoded_len, Session};
 
-/// The most bytes that [`Varying::expires`] has.
+/// The most bytes of [`Varying::expires`].
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 
-/// A cookie of our own: what is the same for every request is one text before the value, and one after it.
+/// The `Set-Cookie` field of our own cookie, made ready: all that is the same for every request is one text before the
+/// value, and one after it.
+///
+/// ```
+/// use session_cookie::bytes::Buffer;
+/// use session_cookie::policy::Policy;
+/// use session_cookie::session::Session;
+/// use session_cookie::set_cookie::{ByVariables, Template, Varying};
+///
+/// let template = Template::new(&Policy::new()?, ByVariables::default())?;
+/// let (session, varying) = (Session { id: b"a", stamps: None }, Varying::default());
+///
+/// let mut field = Buffer::with_capacity(template.max_len(&session, &varying))?;
+/// template.write(&session, &mut field);
+/// template.write_rest(&varying, &mut field);
+/// assert_eq!(field.as_bytes(), b"route=a; Path=/");
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
 #[derive(Debug)]
 pub struct Template {
     /// The name and its equals sign.
     start: Box<[u8]>,
-    /// The attributes, up to the first that differs from request to request.
+    /// The attributes up to the first that differs from request to request.
     attributes: Box<[u8]>,
-    /// Those from there on.
+    /// The attributes from there on.
     others: Vec<Attribute>,
-    /// The most bytes that all this has.
+    /// The most bytes of all of them.
     capacity: usize,
 }
 
-/// Which attributes not the policy says, but [`Varying`].
+/// The attributes that variables tell, in place of the policy; their values are in [`Varying`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByVariables {
-    /// `Domain`.
+    /// Whether `Domain` is one.
     pub domain: bool,
-    /// `Path`.
+    /// Whether `Path` is one.
     pub path: bool,
-    /// `SameSite`.
+    /// Whether `SameSite` is one.
     pub same_site: bool,
 }
 
-/// What differs from request to request.
+/// The parts of the field that differ from request to request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Varying<'a> {
-    /// Now plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7), or with hyphens in the
+    /// The time: now plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7), or with hyphens in the
     /// date, which user agents take as well.
     pub expires: Option<&'a [u8]>,
-    /// The `Domain` attribute, where variables say it.
+    /// The `Domain` attribute, where variables tell it.
     pub domain: Option<&'a [u8]>,
-    /// The `Path` attribute, where variables say it.
+    /// The `Path` attribute, where variables tell it.
     pub path: Option<&'a [u8]>,
-    /// Did the request come over TLS?
+    /// Whether the request came over TLS.
     pub tls: bool,
-    /// The `SameSite` attribute, where a variable says it.
+    /// The `SameSite` attribute, where a variable tells it.
     pub same_site: Option<SameSite>,
 }
 
@@ -57,15 +74,15 @@ pub struct Varying<'a> {
 #[derive(Debug)]
 enum Attribute {
     Text(Vec<u8>),
-    /// What stands before the date.
+    /// The text before the date.
     Expires(&'static [u8]),
-    /// What stands before the domain.
+    /// The text before the domain.
     Domain(&'static [u8]),
-    /// What stands before the path.
+    /// The text before the path.
     Path(&'static [u8]),
-    /// What is written on requests that came over TLS.
+    /// The text where the request came over TLS.
     Tls(&'static [u8]),
-    /// What stands before the word.
+    /// The text before the word.
     SameSite(&'static [u8], fn(SameSite) -> &'static [u8]),
 }
 
@@ -117,7 +134,7 @@ impl Attribute {
 }
 
 impl Template {
-    /// Makes ready what a policy says.
+    /// Makes the field of a policy ready.
     ///
     /// # Errors
     ///
@@ -147,13 +164,13 @@ impl Template {
         })
     }
 
-    /// Does anything but the value differ from request to request?
+    /// Returns whether anything but the value differs from request to request.
     #[inline]
     pub fn varies(&self) -> bool {
         !self.others.is_empty()
     }
 
-    /// The most bytes that the field has.
+    /// Returns the most bytes of the field.
     #[inline]
     pub fn max_len(&self, session: &Session, varying: &Varying) -> usize {
         let values = [varying.domain, varying.path].map(|value| value.map_or(0, <[u8]>::len));
@@ -273,7 +290,7 @@ impl Attributes {
         self.others(policy)
     }
 
-    /// As `ngx_http_upstream_sticky_cookie_insert` does.
+    /// Adds them as `ngx_http_upstream_sticky_cookie_insert` does.
     fn add_as_nginx(
         &mut self,
         policy: &Policy,
@@ -305,7 +322,7 @@ mod tests {
     use alloc::string::String;
     use proptest::prelude::*;
 
-    /// What the template of a policy writes.
+    /// Returns the field that the template of a policy writes.
     fn written(
         policy: &Policy,
         by_variables: ByVariables,
@@ -374,7 +391,7 @@ mod tests {
             "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; HttpOnly; Partitioned; Priority=High"
         );
 
-        // The same, as far as the policy can say it.
+        // The same text, as far as the policy can tell it.
         policy.secure = Secure::On;
         policy.same_site = Some(SameSite::Strict);
         let varying = Varying {
@@ -442,7 +459,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_variables_say_stands_where_the_policy_would_say_it(
+        fn an_attribute_by_variables_stands_where_the_policy_puts_it(
             domain in proptest::option::of("[.]?[a-z]{1,9}"),
             path in proptest::option::of("/[ -:<-~]{0,20}"),
             style in prop_oneof![Just(Style::Rfc), Just(Style::Nginx)],

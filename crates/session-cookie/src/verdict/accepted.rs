@@ -56,7 +56,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
                 Verdict::Valid => Verdict::Unknown,
                 age => age,
             };
-            // Another system's cookie of a server that is not here is no malformed one.
+            // Another system's cookie of a server outside the upstream is no malformed one.
             let tells = tells && (found.is_some() || reading.verdict == Verdict::Invalid);
             if tells || verdict == Verdict::Accepted {
                 *reading = Reading { verdict, session };
@@ -93,7 +93,8 @@ mod tests {
     use super::*;
     use crate::policy::Fallback;
 
-    /// Judges the values by the forms that are accepted, as a request's are: the first that names a server here wins.
+    /// Judges the values by the accepted schemes, as those of a request are: the first that names a server of the
+    /// upstream wins.
     fn read_accepted<'a>(
         fields: impl Iterator<Item = &'a [u8]>,
         policy: &Policy,
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn accepted_forms() {
+    fn accepted_schemes() {
         let policy = Policy {
             accept: alloc::vec![Accepted::Haproxy],
             ..limited()

@@ -9,7 +9,7 @@ use crate::cookie::values;
 use crate::policy::{Fallback, Limits, Mode, Policy};
 use crate::session::{decode, decode_usual, Session, Stamps, Undecodable};
 
-/// What becomes of the cookie that a request carries.
+/// The verdict on the cookie that a request carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// The request carries none.
@@ -51,7 +51,7 @@ pub const CLOCK_TOLERANCE: u64 = 86_400;
 /// A cookie that was read and judged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reading<'a> {
-    /// The verdict on it.
+    /// The verdict.
     pub verdict: Verdict,
     /// The session in its value; empty where nothing could be decoded.
     pub session: Session<'a>,
@@ -315,7 +315,7 @@ pub enum Choice {
 
 /// Returns who chooses the server for a request with this verdict.
 ///
-/// A cookie that counts as absent is a first visit whatever `fallback` says.
+/// A cookie that counts as absent is a first visit with any `fallback`.
 pub fn choose(verdict: Verdict, fallback: Fallback) -> Choice {
     match verdict {
         Verdict::Valid | Verdict::Accepted => Choice::Bind,
