@@ -30,7 +30,7 @@ struct Input<'a> {
 
 const ID: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d";
 
-/// What the attributes are called that the crate `cookie` knows.
+/// The names of the attributes that the crate `cookie` knows.
 const ATTRIBUTES: [&str; 8] = [
     "domain",
     "expires",
@@ -42,7 +42,7 @@ const ATTRIBUTES: [&str; 8] = [
     "secure",
 ];
 
-/// The field as the crate `cookie` reads it; nothing if it does not, or takes more for white space than RFC 6265.
+/// Returns the field as the crate `cookie` reads it; nothing if it does not, or takes more for white space than RFC 6265.
 fn oracle(field: &[u8]) -> Option<Cookie<'_>> {
     let field = std::str::from_utf8(field).ok()?;
     let odd = |letter: char| letter.is_whitespace() && letter != ' ' && letter != '\t';
@@ -125,7 +125,7 @@ fn edit(field: &[u8], id: &[u8]) {
     }
 }
 
-/// Is the field this cookie with another value?
+/// Checks that the field is this cookie with another value.
 fn assert_edited(field: &[u8], meant: &Cookie, value: Vec<u8>) {
     let mut meant = meant.clone();
     meant.set_value(String::from_utf8(value).expect("an id is ASCII"));
@@ -228,7 +228,7 @@ fn insert(input: &Input, id: &[u8]) {
         attributes
     );
 
-    // Attributes of the configuration may say the same once more, and then the last counts.
+    // Attributes of the configuration may be given once more, and then the last counts.
     let is_known = |attribute: &[u8]| {
         let name = attribute.split(|byte| *byte == b'=').next();
         let is =

@@ -18,7 +18,7 @@ const DATES: [&str; 2] = [
 ];
 const MOMENT: i64 = 2_145_916_555;
 
-/// An attribute, and who says it: the policy, or variables.
+/// An attribute, and whether variables tell it in place of the policy.
 fn attribute(text: &'static str) -> impl Strategy<Value = (Option<String>, bool)> {
     (option::of(text), any::<bool>())
 }
@@ -32,12 +32,12 @@ fn same_site() -> impl Strategy<Value = (Option<SameSite>, bool)> {
     (option::of(words), any::<bool>())
 }
 
-/// A text with a name, for a policy and for variables: it stands in one of the two.
-fn parted<T>((said, by_variable): (Option<T>, bool)) -> (Option<T>, Option<T>) {
+/// Returns the value for a policy and for variables, of which one has it.
+fn parted<T>((value, by_variable): (Option<T>, bool)) -> (Option<T>, Option<T>) {
     if by_variable {
-        (None, said)
+        (None, value)
     } else {
-        (said, None)
+        (value, None)
     }
 }
 
@@ -45,7 +45,7 @@ fn boxed(text: Option<&String>) -> Option<Box<[u8]>> {
     text.map(|text| text.as_bytes().into())
 }
 
-/// What user agents keep of it: without the white space around it (RFC 6265, section 5.2).
+/// Returns what user agents keep of a text: no white space around it (RFC 6265, section 5.2).
 fn kept(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim)
 }
