@@ -1,12 +1,11 @@
 //! What the module knows of the `http` block, of each upstream and of each location.
 
 use core::cell::{Cell, UnsafeCell};
-use core::ptr::NonNull;
 use std::collections::BTreeMap;
 
 use ngx::ffi::{
-    ngx_http_complex_value_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt,
-    ngx_http_upstream_srv_conf_t, ngx_http_upstream_t, ngx_module_t,
+    ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
+    ngx_http_upstream_t, ngx_module_t,
 };
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 use session_cookie::action::Settled;
@@ -15,6 +14,7 @@ use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
 use session_cookie::unreachable::Unreachable;
 
+use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::pool::ALIGNMENT;
 use crate::nginx::variables::CookieVariables;
 use crate::upstream::servers::Servers;
@@ -64,11 +64,11 @@ pub(crate) struct UpstreamConf {
     /// The name of the directive that said it.
     pub(crate) directive: &'static str,
     /// `domain=` with a variable.
-    pub(crate) domain: Option<NonNull<ngx_http_complex_value_t>>,
+    pub(crate) domain: Option<ComplexValue>,
     /// `path=` with a variable.
-    pub(crate) path: Option<NonNull<ngx_http_complex_value_t>>,
+    pub(crate) path: Option<ComplexValue>,
     /// `samesite=` with a variable.
-    pub(crate) same_site: Option<NonNull<ngx_http_complex_value_t>>,
+    pub(crate) same_site: Option<ComplexValue>,
     /// Our cookie, made ready when all of this was read.
     pub(crate) template: Option<Template>,
     /// Is something of the cookie hidden from its servers?

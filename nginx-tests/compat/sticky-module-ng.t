@@ -262,8 +262,8 @@ upstream u { sticky hmac_key=k text=raw delimiter=x name=a name=route; server A:
 equals(set(visit('/u/', undef, 1983)), "route=$line{A}; Path=/", 'loads');
 --- error_log
 duplicate parameter "name" in "sticky" directive, the last one counts
-"sticky" with delimiter= ignores it: it only means something with transfer
-"sticky" with hmac_key= ignores it: it only means something with hmac=
+"sticky" with delimiter= only means something with transfer
+"sticky" with hmac_key= only means something with hmac=
 
 
 
@@ -337,7 +337,7 @@ upstream u { sticky hmac=md5; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"hmac=" in "sticky" directive needs "hmac_key=" in
+"sticky" with hmac= needs "hmac_key=" in
 
 
 

@@ -1,13 +1,19 @@
 //! Configuration text into policies.
 
-pub(crate) mod compat;
 pub(crate) mod hide_cookie;
 #[cfg(not(nginx_implicit_keepalive))]
-pub(crate) mod keepalive;
+mod keepalive;
+mod messages;
+mod parameters;
+mod parser;
 pub(crate) mod reach;
 pub(crate) mod server;
-pub(crate) mod session_sticky;
+mod session_sticky;
 pub(crate) mod shared_ids;
+mod sticky;
+mod sticky_cookie;
+mod sticky_cookie_insert;
+mod sticky_module_ng;
 mod warnings;
 
 use core::ptr;
@@ -68,7 +74,7 @@ const STICKY: ngx_command_t = command(
     ngx_string!("sticky"),
     NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
     NGX_HTTP_SRV_CONF_OFFSET,
-    compat::sticky::sticky,
+    sticky::sticky,
 );
 
 const ANY_LEVEL: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
@@ -85,19 +91,19 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 7] = [
         ngx_string!("sticky_cookie_insert"),
         NGX_HTTP_UPS_CONF | NGX_CONF_1MORE,
         NGX_HTTP_SRV_CONF_OFFSET,
-        compat::plus::sticky_cookie_insert,
+        sticky_cookie_insert::sticky_cookie_insert,
     ),
     command(
         ngx_string!("sticky_no_fallback"),
         NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
         NGX_HTTP_LOC_CONF_OFFSET,
-        compat::sticky_module_ng::no_fallback,
+        sticky_module_ng::no_fallback,
     ),
     command(
         ngx_string!("sticky_hide_cookie"),
         NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
         NGX_HTTP_LOC_CONF_OFFSET,
-        compat::sticky_module_ng::hide_cookie,
+        sticky_module_ng::hide_cookie,
     ),
     command(
         ngx_string!("session_sticky_hide_cookie"),

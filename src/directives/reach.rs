@@ -124,12 +124,12 @@ impl Cookie {
             if !matches!(policy.mode, Mode::Insert | Mode::Repeat) || policy.silent {
                 return None;
             }
-            let path = match conf.path {
-                Some(compiled) => bytes(compiled.as_ref().value),
+            let path = match &conf.path {
+                Some(compiled) => compiled.text(),
                 None => &policy.path,
             };
-            let domain = match conf.domain {
-                Some(compiled) => bytes(compiled.as_ref().value),
+            let domain = match &conf.domain {
+                Some(compiled) => compiled.text(),
                 None => policy.domain.as_deref().unwrap_or_default(),
             };
             let domain = domain.strip_prefix(b".").unwrap_or(domain);

@@ -3,68 +3,64 @@
 use session_cookie::bytes::is_path;
 use session_cookie::policy::{Mode, Policy, SameSite, Secure};
 
-use crate::nginx::Printable;
+use super::messages::Oddity;
 
-/// Of nginx's own directive, whose cookie stays as it is; `session_sticky` has left out its `maxage=0`.
-const EXPIRED: &str =
-    "\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a \
-     second at least, or left out";
-
-/// What to warn of in a policy: each completes a line that begins with `"DIRECTIVE" with `.
-pub(super) fn of_policy(policy: &Policy) -> Vec<String> {
-    let mut warnings = Vec::new();
+/// Warns of what is odd about a policy.
+pub(super) fn of_policy<'p>(policy: &'p Policy, mut warn: impl FnMut(Oddity<'p>)) {
     if policy.cookie.contains(&b'$') {
-        warnings.push(format!(
-            "a cookie \"{}\", which is taken literally: its name takes no variables",
-            Printable(&policy.cookie)
-        ));
+        warn(Oddity::LiteralName(&policy.cookie));
     }
     // In the other modes the attributes are the application's.
     if matches!(policy.mode, Mode::Insert | Mode::Repeat) {
-        warnings.extend(of_attributes(policy));
+        of_attributes(policy, warn);
     }
-    warnings
 }
 
-fn of_attributes(policy: &Policy) -> impl Iterator<Item = String> + '_ {
-    let wants_secure = [
-        (
-            policy.same_site == Some(SameSite::None),
-            "\"samesite=none\"",
-        ),
-        (policy.partitioned, "\"partitioned\""),
-    ];
-    let insecure = wants_secure
-        .into_iter()
-        .filter_map(|(is_there, what)| is_there.then(|| without_secure(policy, what))?);
-    let expired = (policy.max_age == Some(0)).then(|| String::from(EXPIRED));
-    insecure.chain(of_path(&policy.path)).chain(expired)
+fn of_attributes<'p>(policy: &'p Policy, mut warn: impl FnMut(Oddity<'p>)) {
+    if policy.same_site == Some(SameSite::None) {
+        without_secure(policy, "\"samesite=none\"").map(&mut warn);
+    }
+    if policy.partitioned {
+        without_secure(policy, "\"partitioned\"").map(&mut warn);
+    }
+    of_path(&policy.path).map(&mut warn);
+    if policy.max_age == Some(0) {
+        warn(Oddity::Expired);
+    }
 }
 
 /// Browsers want `Secure` with some attributes.
-fn without_secure(policy: &Policy, what: &str) -> Option<String> {
+fn without_secure<'p>(policy: &Policy, what: &'static str) -> Option<Oddity<'p>> {
     match policy.secure {
         Secure::On => None,
-        Secure::Off => Some(format!(
-            "{what} needs \"secure\", browsers refuse such a cookie without it"
-        )),
-        Secure::Auto => Some(format!(
-            "{what} needs \"secure\", with \"secure=auto\" browsers refuse the cookie on requests without TLS"
-        )),
+        Secure::Off => Some(Oddity::Insecure(what)),
+        Secure::Auto => Some(Oddity::InsecureAtTimes(what)),
     }
 }
 
-fn of_path(path: &[u8]) -> Option<String> {
+fn of_path(path: &[u8]) -> Option<Oddity<'_>> {
     if path.contains(&b'$') {
-        return Some(format!(
-            "\"path={}\", which is taken literally: it takes no variables here",
-            Printable(path)
-        ));
+        return Some(Oddity::LiteralPath(path));
     }
-    (!path.is_empty() && !is_path(path)).then(|| {
-        format!(
-            "\"path={}\" needs a leading slash, browsers take the folder of the request without it",
-            Printable(path)
-        )
-    })
+    (!path.is_empty() && !is_path(path)).then_some(Oddity::RelativePath(path))
+}
+
+/// Returns what browsers want of a name with a prefix (RFC 6265bis, section 4.1.3), if it is not there; they compare the
+/// prefix in any case. `is_varying`: variables say the domain or the path.
+pub(super) fn missing_of_prefix(policy: &Policy, is_varying: bool) -> Option<&'static str> {
+    let begins = |prefix: &[u8]| {
+        let start = policy.cookie.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let is_host = policy.secure == Secure::On
+        && policy.domain.is_none()
+        && !is_varying
+        && *policy.path == *b"/";
+    if begins(b"__Secure-") && policy.secure != Secure::On {
+        Some("\"secure\": browsers refuse such a cookie without it")
+    } else if begins(b"__Host-") && !is_host {
+        Some("\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise")
+    } else {
+        None
+    }
 }

@@ -1,11 +1,9 @@
 //! The attributes of our cookie that differ from request to request.
 
-use core::ptr::NonNull;
-
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_http_complex_value, ngx_http_complex_value_t, ngx_http_cookie_time, ngx_http_request_t,
-    ngx_http_time, ngx_str_t, time_t, NGX_LOG_ERR,
+    ngx_http_complex_value, ngx_http_cookie_time, ngx_http_request_t, ngx_http_time, ngx_str_t,
+    time_t, NGX_LOG_ERR,
 };
 use ngx::ngx_log_error;
 use session_cookie::bytes::{is_domain, is_path};
@@ -13,6 +11,7 @@ use session_cookie::policy::{Policy, SameSite, Style};
 use session_cookie::set_cookie::{Varying, DATE};
 
 use crate::conf::UpstreamConf;
+use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::{bytes, log, Printable};
 
 /// What they are for a request; `date` is room for one of them.
@@ -99,7 +98,7 @@ impl Checked {
         &self,
         r: *mut ngx_http_request_t,
         policy: &Policy,
-        compiled: NonNull<ngx_http_complex_value_t>,
+        compiled: ComplexValue,
     ) -> Option<&'a [u8]> {
         // SAFETY: the request is live, and the compiled value lives as long as the cycle.
         unsafe {
@@ -127,10 +126,7 @@ impl Checked {
 /// the value that exposes least; an empty value leaves the attribute out.
 #[cold]
 #[inline(never)]
-unsafe fn same_site(
-    r: *mut ngx_http_request_t,
-    compiled: NonNull<ngx_http_complex_value_t>,
-) -> Option<SameSite> {
+unsafe fn same_site(r: *mut ngx_http_request_t, compiled: ComplexValue) -> Option<SameSite> {
     // SAFETY: as above.
     match unsafe { evaluate(r, compiled) } {
         None => Some(SameSite::Strict),
@@ -140,10 +136,7 @@ unsafe fn same_site(
 }
 
 /// What a text with variables says for this request.
-unsafe fn evaluate<'a>(
-    r: *mut ngx_http_request_t,
-    compiled: NonNull<ngx_http_complex_value_t>,
-) -> Option<&'a [u8]> {
+unsafe fn evaluate<'a>(r: *mut ngx_http_request_t, compiled: ComplexValue) -> Option<&'a [u8]> {
     // SAFETY: as above.
     unsafe {
         let mut value = ngx_str_t::empty();

@@ -2,6 +2,7 @@
 //! callbacks.
 
 pub(crate) mod census;
+pub(crate) mod complex_value;
 pub(crate) mod conf;
 pub(crate) mod headers_in;
 pub(crate) mod headers_out;

@@ -1,0 +1,152 @@
+//! What is said of directives in the log: errors and warnings.
+
+use core::fmt::{self, Display, Formatter};
+
+use session_cookie::memory::OutOfMemory;
+use session_cookie::policy::Mode;
+
+use super::parameters::{Case, Ignored, Legal, Parameter, TOKEN};
+use crate::nginx::Printable;
+
+/// What is wrong with a directive, and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error<'c> {
+    #[error("invalid parameter \"{}\" in \"{directive}\" directive, it must be one of: {}", Printable(.word), Names(.legal))]
+    Parameter {
+        directive: &'static str,
+        word: &'c [u8],
+        legal: &'static [Parameter],
+    },
+    #[error("invalid value \"{}\" of parameter \"{name}\" in \"{directive}\" directive, it must be {legal}", Printable(.value))]
+    Value {
+        directive: &'static str,
+        name: &'static str,
+        value: &'c [u8],
+        legal: Legal,
+    },
+    #[error("invalid name \"{}\" of a cookie in \"{directive}\" directive, it must be {TOKEN}", Printable(.name))]
+    Name {
+        directive: &'static str,
+        name: &'c [u8],
+    },
+    #[error("\"{directive}\" with cookie=\"{}\" needs {needs}", Printable(.cookie))]
+    CookiePrefix {
+        directive: &'static str,
+        cookie: &'c [u8],
+        needs: &'static str,
+    },
+    #[error("\"{directive}\" with {of} needs \"hmac_key=\"")]
+    NoKey {
+        directive: &'static str,
+        of: &'static str,
+    },
+    #[error("\"hash=\", \"hmac=\" and \"text=\" are given in one \"{0}\" directive, it must be one of them")]
+    SeveralHashes(&'static str),
+    #[error("\"{0}\" and \"{1}\" are both given, remove one of them")]
+    Both(&'static str, &'static str),
+    #[error("\"{directive}\" could not compile \"{name}={}\"", Printable(.value))]
+    Variable {
+        directive: &'static str,
+        name: &'static str,
+        value: &'c [u8],
+    },
+    #[error("\"sticky {}\" needs nginx 1.29.6 or newer, built with its own \"sticky\"", Printable(.0))]
+    NotHere(&'c [u8]),
+    #[error("invalid number of arguments in \"{0}\" directive")]
+    Count(&'static str),
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+/// The parameters of a directive in a row.
+struct Names<'t>(&'t [Parameter]);
+
+impl Display for Names<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (at, parameter) in self.0.iter().enumerate() {
+            let between = if at == 0 { "" } else { ", " };
+            write!(f, "{between}{parameter}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What loads, but not as it may have been meant.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Warning<'c> {
+    #[error(
+        "\"session_sticky\" is its own first parameter, the second \"session_sticky\" is ignored"
+    )]
+    DoubledName,
+    #[error("duplicate \"{0}\" directive, the last one counts")]
+    DoubledDirective(&'static str),
+    #[error("duplicate parameter \"{name}\" in \"{directive}\" directive, the last one counts")]
+    DoubledParameter {
+        directive: &'static str,
+        name: &'static str,
+    },
+    #[error("\"{0}\" with {1}")]
+    With(&'static str, Oddity<'c>),
+}
+
+/// What is odd about a directive.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Oddity<'c> {
+    #[error("a cookie \"{}\", which is taken literally: its name takes no variables", Printable(.0))]
+    LiteralName(&'c [u8]),
+    #[error("a cookie \"{}\" needs {needs}", Printable(.cookie))]
+    CookiePrefix {
+        cookie: &'c [u8],
+        needs: &'static str,
+    },
+    #[error("{0} needs \"secure\", browsers refuse such a cookie without it")]
+    Insecure(&'static str),
+    #[error("{0} needs \"secure\", with \"secure=auto\" browsers refuse the cookie on requests without TLS")]
+    InsecureAtTimes(&'static str),
+    #[error("\"path={}\", which is taken literally: it takes no variables here", Printable(.0))]
+    LiteralPath(&'c [u8]),
+    #[error("\"path={}\" needs a leading slash, browsers take the folder of the request without it", Printable(.0))]
+    RelativePath(&'c [u8]),
+    #[error("\"maxage=0\" sets the cookie without \"maxage=\", since browsers would delete it")]
+    NoMaxAge,
+    /// Of nginx's own directive, whose cookie stays as it is.
+    #[error("\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out")]
+    Expired,
+    #[error("{0}")]
+    Ignored(Nothing),
+}
+
+/// A parameter that means nothing here.
+#[derive(Debug)]
+pub(super) struct Nothing {
+    pub(super) parameter: &'static Parameter,
+    pub(super) ignored: &'static Ignored,
+}
+
+impl Display for Nothing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let parameter = self.parameter;
+        let value = self.ignored.value.unwrap_or_default();
+        match self.ignored.case {
+            Case::CookieOfApplication => write!(
+                f,
+                "{parameter}{value} only means something in mode=insert, here the application sets it"
+            ),
+            Case::Mode(mode, why) => {
+                let mode = mode_name(mode);
+                write!(f, "mode={mode} ignores {parameter}{value}: {why}")
+            }
+            Case::Without(_, what) => {
+                write!(f, "{parameter}{value} only means something with {what}")
+            }
+        }
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Insert | Mode::Repeat => "insert",
+        Mode::Rewrite => "rewrite",
+        Mode::Prefix => "prefix",
+    }
+}

@@ -1,0 +1,206 @@
+//! The parser of all directives that make the sessions of an upstream sticky: words into a [`Policy`], by the table of
+//! the directive.
+
+use core::ffi::c_char;
+
+use session_cookie::cookie::Name;
+use session_cookie::memory::OutOfMemory;
+use session_cookie::policy::{Mode, Policy, Style};
+
+use super::messages::{Error, Nothing, Oddity, Warning};
+use super::parameters::{cookie, Fault, Ignored, Parameter, Parsed};
+use super::warnings;
+use crate::conf::UpstreamConf;
+use crate::nginx::conf::{self, Conf, Words};
+
+/// A directive.
+pub(super) struct Directive {
+    /// As it is shown; two words, where the first belongs to several.
+    pub(super) name: &'static str,
+    /// Who sets the cookie, unless a parameter says so.
+    pub(super) mode: Mode,
+    /// How the attributes are written.
+    pub(super) style: Style,
+    /// Whether the first word is the name of the cookie, and not a parameter.
+    pub(super) begins_with_name: bool,
+    /// In the order in which messages list them.
+    pub(super) parameters: &'static [Parameter],
+    /// Completes what was read when all parameters were, and refuses what does not go together.
+    pub(super) finish: fn(&mut Parsed<'_>) -> Result<(), Error<'static>>,
+}
+
+impl Directive {
+    /// Makes what the words after the directive's own say the policy of an upstream.
+    pub(super) fn read(
+        &'static self,
+        cf: Conf<'_>,
+        words: Words<'_>,
+        upstream: &mut UpstreamConf,
+    ) -> *mut c_char {
+        let read = self
+            .parse(cf, words)
+            .and_then(|parsed| self.store(cf, parsed, upstream));
+        match read {
+            Ok(()) => conf::OK,
+            Err(error) => cf.refuse(error),
+        }
+    }
+
+    /// Returns the parameter that a word is one of.
+    pub(super) fn parameter(&'static self, word: &[u8]) -> Option<&'static Parameter> {
+        let (name, value) = split(word);
+        let mut parameters = self.parameters.iter();
+        parameters.find(|parameter| parameter.is(name, value.is_some()))
+    }
+
+    fn parse<'c>(
+        &'static self,
+        cf: Conf<'c>,
+        mut words: Words<'c>,
+    ) -> Result<Parsed<'c>, Error<'c>> {
+        let mut parsed = self.defaults()?;
+        if self.begins_with_name {
+            let name = words.next().unwrap_or_default();
+            cookie(&mut parsed, name).map_err(|_| Error::Name {
+                directive: self.name,
+                name,
+            })?;
+        }
+        for word in words {
+            self.take(cf, &mut parsed, word)?;
+        }
+        (self.finish)(&mut parsed)?;
+        parsed.policy.cookie = Name::new(parsed.cookie)?;
+        self.check(cf, &mut parsed)?;
+        Ok(parsed)
+    }
+
+    /// Returns what the directive says without parameters.
+    fn defaults<'c>(&'static self) -> Result<Parsed<'c>, OutOfMemory> {
+        let policy = Policy {
+            mode: self.mode,
+            style: self.style,
+            path: Box::default(),
+            ..Policy::new()?
+        };
+        let mut parsed = Parsed::new(policy, self.parameters.len())?;
+        for parameter in self.parameters {
+            if let Some(default) = parameter.default {
+                // A default is always legal.
+                let set = parameter.set(&mut parsed, Some(default.as_bytes()));
+                set.map_err(|_| OutOfMemory)?;
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Takes one parameter.
+    fn take<'c>(
+        &'static self,
+        cf: Conf<'c>,
+        parsed: &mut Parsed<'c>,
+        word: &'c [u8],
+    ) -> Result<(), Error<'c>> {
+        let parameter = self.parameter(word).ok_or(Error::Parameter {
+            directive: self.name,
+            word,
+            legal: self.parameters,
+        })?;
+        let (directive, name) = (self.name, parameter.name);
+        let (_, value) = split(word);
+        parameter.set(parsed, value).map_err(|fault| match fault {
+            Fault::OutOfMemory => Error::OutOfMemory(OutOfMemory),
+            Fault::Illegal => Error::Value {
+                directive,
+                name,
+                value: value.unwrap_or_default(),
+                legal: parameter.legal(),
+            },
+        })?;
+        if parsed.give(name, value)? && !parameter.repeats {
+            cf.warn(Warning::DoubledParameter { directive, name });
+        }
+        Ok(())
+    }
+
+    /// Looks at what was read as a whole.
+    fn check<'c>(&'static self, cf: Conf<'c>, parsed: &mut Parsed<'c>) -> Result<(), Error<'c>> {
+        let warn = |oddity| cf.warn(Warning::With(self.name, oddity));
+        let is_varying = parsed.domain.is_some() || parsed.path.is_some();
+        let needs = warnings::missing_of_prefix(&parsed.policy, is_varying);
+        match (parsed.policy.mode, needs) {
+            (Mode::Insert, Some(needs)) => {
+                return Err(Error::CookiePrefix {
+                    directive: self.name,
+                    cookie: parsed.cookie,
+                    needs,
+                })
+            }
+            (Mode::Repeat, Some(needs)) => warn(Oddity::CookiePrefix {
+                cookie: parsed.cookie,
+                needs,
+            }),
+            _ => (),
+        }
+        if parsed.policy.mode == Mode::Insert && parsed.policy.max_age == Some(0) {
+            parsed.policy.max_age = None;
+            warn(Oddity::NoMaxAge);
+        }
+        warnings::of_policy(&parsed.policy, warn);
+        for (parameter, ignored) in self.ignored(parsed) {
+            warn(Oddity::Ignored(Nothing { parameter, ignored }));
+        }
+        Ok(())
+    }
+
+    /// Returns what was given and means nothing.
+    fn ignored<'p>(
+        &'static self,
+        parsed: &'p Parsed<'_>,
+    ) -> impl Iterator<Item = (&'static Parameter, &'static Ignored)> + 'p {
+        let parameters = self.parameters.iter();
+        parameters.flat_map(move |parameter| {
+            let all = parameter.ignored.iter();
+            all.filter(move |ignored| {
+                parsed.has(parameter.name, ignored.value) && ignored.case.applies(parsed)
+            })
+            .map(move |ignored| (parameter, ignored))
+        })
+    }
+
+    fn store<'c>(
+        &'static self,
+        cf: Conf<'c>,
+        parsed: Parsed<'c>,
+        conf: &mut UpstreamConf,
+    ) -> Result<(), Error<'c>> {
+        if conf.policy.is_some() {
+            if conf.directive != self.name {
+                return Err(Error::Both(conf.directive, self.name));
+            }
+            cf.warn(Warning::DoubledDirective(self.name));
+        }
+        let compile = |name, value: Option<&'c [u8]>| {
+            let error = |value| Error::Variable {
+                directive: self.name,
+                name,
+                value,
+            };
+            value
+                .map(|value| cf.compile(value).ok_or_else(|| error(value)))
+                .transpose()
+        };
+        conf.domain = compile("domain", parsed.domain)?;
+        conf.path = compile("path", parsed.path)?;
+        conf.same_site = compile("samesite", parsed.same_site)?;
+        conf.directive = self.name;
+        conf.policy = Some(parsed.policy);
+        Ok(())
+    }
+}
+
+/// Parts a word at its first equals sign.
+fn split(word: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut parts = word.splitn(2, |byte| *byte == b'=');
+    (parts.next().unwrap_or_default(), parts.next())
+}

@@ -1,0 +1,46 @@
+//! `sticky …`: whose it is. Without parameters, or beginning with one of nginx-sticky-module-ng's, it is that
+//! module's; nginx's own begins with a word of its own.
+
+use core::ffi::{c_char, c_void};
+
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use ngx::http::HttpModuleServerConf;
+
+use super::messages::Error;
+use super::{sticky_cookie, sticky_module_ng};
+use crate::conf::Sticky;
+use crate::nginx::conf::{self, Conf};
+
+/// What nginx's own begins with.
+const OWN: [&[u8]; 3] = [b"cookie", b"route", b"learn"];
+
+pub(crate) unsafe extern "C" fn sticky(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    _: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    let (cf, upstream) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
+    let Some(upstream) = upstream else {
+        return conf::ERROR;
+    };
+    let parameters = cf.parameters();
+    let mut rest = parameters.clone();
+    let first = rest.next();
+    let form = first.filter(|word| OWN.contains(word));
+    let is_alone = rest.clone().next().is_none();
+
+    // What is nobody's is that module's too, which says what it takes; nginx's own would say less.
+    if first.is_none_or(sticky_module_ng::begins) || (form.is_none() && is_alone) {
+        return sticky_module_ng::DIRECTIVE.read(cf, parameters, upstream);
+    }
+    let own = cf.module(c"ngx_http_upstream_sticky_module");
+    match (own, form) {
+        // nginx looks at the number before it calls the directive's own function.
+        (Some(_), _) | (None, Some(b"cookie")) if is_alone => cf.refuse(Error::Count("sticky")),
+        (Some(own), _) => cf.hand_over(own, b"sticky").unwrap_or(conf::ERROR),
+        (None, Some(b"cookie")) => sticky_cookie::DIRECTIVE.read(cf, rest, upstream),
+        (None, Some(form)) => cf.refuse(Error::NotHere(form)),
+        (None, None) => sticky_module_ng::DIRECTIVE.read(cf, parameters, upstream),
+    }
+}

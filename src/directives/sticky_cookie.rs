@@ -1,0 +1,40 @@
+//! `sticky cookie name [expires=time | max] [domain=] [httponly] [samesite=] [secure] [path=]`: nginx's own from 1.29.6
+//! on, for those before.
+
+use session_cookie::memory::{boxed, push};
+use session_cookie::policy::{Mode, Style};
+
+use super::parameters::{
+    time, Fault, Parameter, Parsed, DOMAIN, HTTP_ONLY, LITERAL_PATH, SAME_SITE, SECURE,
+};
+use super::parser::Directive;
+
+pub(super) static DIRECTIVE: Directive = Directive {
+    name: "sticky cookie",
+    mode: Mode::Repeat,
+    style: Style::Nginx,
+    begins_with_name: true,
+    parameters: &[EXPIRES, DOMAIN, HTTP_ONLY, SAME_SITE, SECURE, LITERAL_PATH],
+    finish: |_| Ok(()),
+};
+
+pub(super) const EXPIRES: Parameter = Parameter::value(
+    "expires",
+    "\"max\" or a time in seconds, or with units as in \"1h30m\"",
+    expires,
+);
+
+/// The attributes of `expires=max`: the last day of nginx's calendar, and ten years.
+const FOREVER: &[u8] = b"expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000";
+
+fn expires(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
+    let policy = &mut parsed.policy;
+    policy.attributes.clear();
+    if value == b"max" {
+        policy.max_age = None;
+        push(&mut policy.attributes, boxed(FOREVER)?)?;
+    } else {
+        policy.max_age = Some(time(value)?);
+    }
+    Ok(())
+}

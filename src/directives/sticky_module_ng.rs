@@ -1,0 +1,154 @@
+//! `sticky [parameter]…`, `sticky_no_fallback` and `sticky_hide_cookie` of nginx-sticky-module-ng.
+
+use core::ffi::{c_char, c_void};
+
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use session_cookie::memory::{append, boxed};
+use session_cookie::policy::{Accepted, Digest, Fallback, Hash, Mode, Style};
+
+use super::messages::Error;
+use super::parameters::{
+    attribute_value, cookie, time, Case, Fault, Ignored, Parameter, Parsed, Word, DOMAIN, HMAC_KEY,
+    HTTP_ONLY, PATH, SECURE, TOKEN,
+};
+use super::parser::Directive;
+use crate::conf::LocationConf;
+use crate::nginx::conf;
+
+pub(super) static DIRECTIVE: Directive = Directive {
+    name: "sticky",
+    mode: Mode::Repeat,
+    style: Style::Rfc,
+    begins_with_name: false,
+    parameters: &[
+        Parameter::value("name", TOKEN, cookie).or("route"),
+        DOMAIN,
+        PATH.or("/"),
+        Parameter::value("expires", EXPIRES, expires),
+        Parameter::words("hash", HASHES).or("md5"),
+        Parameter::words("hmac", HMACS),
+        HMAC_KEY.ignored(HMAC_KEY_IGNORED),
+        Parameter::words("text", TEXTS),
+        Parameter::flag("no_fallback", |parsed| {
+            parsed.policy.fallback = Fallback::Off;
+        }),
+        Parameter::flag("hide_cookie", |parsed| parsed.policy.silent = true),
+        // Done when its delimiter is known.
+        Parameter::flag("transfer", |_| ()),
+        Parameter::value("delimiter", DELIMITER, delimiter)
+            .or(" ")
+            .ignored(DELIMITER_IGNORED),
+        SECURE,
+        HTTP_ONLY,
+    ],
+    finish,
+};
+
+const EXPIRES: &str = "a time of a second at least, or with units as in \"1h30m\"";
+
+const HASHES: &[Word] = &[
+    ("index", |parsed| parsed.policy.hash = Hash::Index),
+    ("md5", |parsed| parsed.policy.hash = Hash::Line(Digest::Md5)),
+    ("sha1", |parsed| {
+        parsed.policy.hash = Hash::Line(Digest::Sha1);
+    }),
+];
+
+const HMACS: &[Word] = &[
+    ("md5", |parsed| {
+        parsed.policy.hash = Hash::Line(Digest::HmacMd5);
+    }),
+    ("sha1", |parsed| {
+        parsed.policy.hash = Hash::Line(Digest::HmacSha1);
+    }),
+];
+
+/// The last two are of its releases up to 1.2.6: digests of the address as text.
+const TEXTS: &[Word] = &[
+    ("raw", |parsed| parsed.policy.hash = Hash::Line(Digest::Raw)),
+    ("md5", |parsed| parsed.policy.hash = Hash::Md5),
+    ("sha1", |parsed| parsed.policy.hash = Hash::Sha1),
+];
+
+const HMAC_KEY_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Without(|parsed| parsed.gives("hmac"), "hmac="),
+}];
+
+const DELIMITER: &str = "text without ';' and control characters";
+
+const DELIMITER_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Without(|parsed| parsed.gives("transfer"), "transfer"),
+}];
+
+/// Returns whether a word belongs to that module, and not to nginx's own `sticky`.
+pub(super) fn begins(word: &[u8]) -> bool {
+    DIRECTIVE.parameter(word).is_some()
+}
+
+fn expires(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
+    let time = time(value)?;
+    if time == 0 {
+        return Err(Fault::Illegal);
+    }
+    parsed.policy.max_age = Some(time);
+    Ok(())
+}
+
+fn delimiter<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> {
+    parsed.delimiter = attribute_value(value)?;
+    Ok(())
+}
+
+/// One way to make ids, and a key where it needs one.
+fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
+    let hashes = ["hash", "hmac", "text"].into_iter();
+    if hashes.filter(|name| parsed.gives(name)).count() > 1 {
+        return Err(Error::SeveralHashes(DIRECTIVE.name));
+    }
+    if parsed.gives("hmac") && !parsed.gives("hmac_key") {
+        return Err(Error::NoKey {
+            directive: DIRECTIVE.name,
+            of: "hmac=",
+        });
+    }
+    if parsed.gives("transfer") {
+        parsed.policy.transfer = Some(boxed(parsed.delimiter)?);
+    }
+    // A name of several addresses has one id in its newest version. In its releases up to 1.2.6 the same line meant
+    // other ids.
+    if let Hash::Line(digest) = parsed.policy.hash {
+        let forms = [Accepted::Id(Hash::Line(digest)), Accepted::Address(digest)];
+        let forms = forms.get(..if digest == Digest::Raw { 1 } else { 2 });
+        append(&mut parsed.policy.accept, forms.unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+pub(crate) unsafe extern "C" fn no_fallback(
+    _: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this with the module's configuration of the location, which nobody else holds.
+    let location = unsafe { &mut *conf.cast::<LocationConf>() };
+    set(&mut location.no_fallback)
+}
+
+pub(crate) unsafe extern "C" fn hide_cookie(
+    _: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this with the module's configuration of the location, which nobody else holds.
+    let location = unsafe { &mut *conf.cast::<LocationConf>() };
+    set(&mut location.silent)
+}
+
+fn set(flag: &mut bool) -> *mut c_char {
+    if core::mem::replace(flag, true) {
+        return c"is duplicate".as_ptr().cast_mut();
+    }
+    conf::OK
+}
