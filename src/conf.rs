@@ -1,21 +1,24 @@
 //! What the module knows of the `http` block, of each upstream and of each location.
 
 use core::cell::{Cell, UnsafeCell};
-use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use ngx::ffi::{
     ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
     ngx_http_upstream_t, ngx_module_t,
 };
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
+use rustc_hash::FxBuildHasher;
 use session_cookie::action::Settled;
 use session_cookie::cookie::HideRule;
+use session_cookie::memory::{insert, OutOfMemory};
 use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
 use session_cookie::unreachable::Unreachable;
 
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::pool::ALIGNMENT;
+use crate::nginx::upstream::{Place, Upstream};
 use crate::nginx::variables::CookieVariables;
 use crate::upstream::servers::Servers;
 
@@ -27,8 +30,8 @@ pub(crate) struct Sticky;
 pub(crate) struct MainConf {
     /// Every `session_sticky_hide_cookie`, to be checked when all upstreams are known.
     pub(crate) hide_directives: Vec<HideDirective>,
-    /// The sticky upstreams that the locations of each `server` block pass to. It is told by where its configurations are.
-    pub(crate) reached: BTreeMap<usize, Vec<*mut ngx_http_upstream_srv_conf_t>>,
+    /// The sticky upstreams that the locations of each `server` block pass to.
+    pub(crate) reached: Vec<Reached>,
     /// Does any location hide anything?
     pub(crate) hides: bool,
     /// Does any location have `sticky_no_fallback`?
@@ -37,24 +40,76 @@ pub(crate) struct MainConf {
     pub(crate) cookie_variables: CookieVariables,
 }
 
-/// An upstream that such a directive names, to be checked when all upstreams are known.
+/// An upstream that `session_sticky_hide_cookie` names, to be checked when all upstreams are known.
 pub(crate) struct HideDirective {
+    /// The name of the directive, which has two.
     pub(crate) directive: &'static [u8],
     pub(crate) upstream: &'static [u8],
-    pub(crate) place: (&'static [u8], usize),
+    pub(crate) place: Place<'static>,
 }
 
-/// What a `server` line said to us.
-#[derive(Default)]
+/// What the locations of a `server` block pass to.
+pub(crate) struct Reached {
+    /// What tells the block from others.
+    pub(crate) server: usize,
+    pub(crate) upstreams: Vec<Upstream<'static>>,
+}
+
+/// The parameters of a `server` line that are the module's.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct ServerConf {
     /// `id=`.
-    pub(crate) id: Option<Box<[u8]>>,
+    pub(crate) id: Option<&'static [u8]>,
     /// `drain`, where nginx does not have it.
     pub(crate) draining: bool,
 }
 
-/// The `server` lines that said something to us: by their text, and whether it is a backup.
-pub(crate) type ServerConfs = BTreeMap<(Box<[u8]>, bool), ServerConf>;
+impl ServerConf {
+    /// Returns whether the line has none of these parameters.
+    pub(crate) fn is_empty(self) -> bool {
+        self.id.is_none() && !self.draining
+    }
+}
+
+/// The `server` lines that have parameters of the module: by their address, and whether it is a backup.
+#[derive(Default)]
+pub(crate) struct ServerConfs(HashMap<(&'static [u8], bool), ServerConf, FxBuildHasher>);
+
+impl ServerConfs {
+    /// Returns the parameters of a line.
+    pub(crate) fn get(&self, address: &[u8], backup: bool) -> Option<ServerConf> {
+        self.0.get(&(address, backup)).copied()
+    }
+
+    /// Returns the parameters of a line, to be written.
+    pub(crate) fn get_mut(
+        &mut self,
+        address: &'static [u8],
+        backup: bool,
+    ) -> Option<&mut ServerConf> {
+        self.0.get_mut(&(address, backup))
+    }
+
+    /// Adds a line.
+    pub(crate) fn insert(
+        &mut self,
+        address: &'static [u8],
+        backup: bool,
+        conf: ServerConf,
+    ) -> Result<(), OutOfMemory> {
+        insert(&mut self.0, (address, backup), conf)
+    }
+
+    /// Returns whether no line has such parameters.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether a line has an `id=`.
+    pub(crate) fn have_ids(&self) -> bool {
+        self.0.values().any(|conf| conf.id.is_some())
+    }
+}
 
 /// What is known of one upstream.
 #[derive(Default)]
@@ -164,6 +219,11 @@ unsafe impl HttpModuleServerConf for Sticky {
 // SAFETY: as above.
 unsafe impl HttpModuleLocationConf for Sticky {
     type LocationConf = LocationConf;
+}
+
+/// Returns the policy of an upstream, if it is sticky.
+pub(crate) fn policy_of(upstream: Upstream<'_>) -> Option<&Policy> {
+    upstream.conf::<Sticky>()?.policy.as_ref()
 }
 
 /// What the module knows of an upstream.

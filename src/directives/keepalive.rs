@@ -8,11 +8,12 @@
 
 use core::ffi::{c_char, c_void};
 
-use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_upstream_init_round_robin, NGX_LOG_EMERG};
-use ngx::ngx_conf_log_error;
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use ngx::http::HttpModuleServerConf;
 
-use crate::conf::{upstream_conf, upstream_conf_mut, Keepalive};
-use crate::nginx::conf::{self, current_upstream, hand_over};
+use crate::conf::{Keepalive, Sticky, UpstreamConf};
+use crate::nginx::conf::{self, Conf};
+use crate::nginx::upstream::Upstream;
 use crate::upstream::chain;
 
 pub(crate) unsafe extern "C" fn keepalive(
@@ -20,28 +21,26 @@ pub(crate) unsafe extern "C" fn keepalive(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block.
-    unsafe {
-        let Some(module) = conf::module(cf, c"ngx_http_upstream_keepalive_module") else {
-            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "unknown directive \"keepalive\"");
-            return conf::ERROR;
-        };
-
-        let us = current_upstream(cf);
-        if upstream_conf(us).chain.keepalive.is_some() {
-            return hand_over(cf, module, b"keepalive").unwrap_or(conf::ERROR);
-        }
-
-        let inside = (*us)
-            .peer
-            .init_upstream
-            .or(Some(ngx_http_upstream_init_round_robin));
-        (*us).peer.init_upstream = Some(chain::init_upstream_inside);
-        let result = hand_over(cf, module, b"keepalive").unwrap_or(conf::ERROR);
-        upstream_conf_mut(us).chain.keepalive = Some(Keepalive {
-            inside,
-            outside: (*us).peer.init_upstream,
-        });
-        result
+    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    let (cf, conf) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
+    match (cf.current_upstream(), conf) {
+        (Some(upstream), Some(conf)) => read(cf, upstream, conf),
+        _ => conf::ERROR,
     }
+}
+
+fn read(cf: Conf<'_>, upstream: Upstream<'_>, conf: &mut UpstreamConf) -> *mut c_char {
+    let Some(module) = cf.module(c"ngx_http_upstream_keepalive_module") else {
+        return cf.refuse("unknown directive \"keepalive\"");
+    };
+    if conf.chain.keepalive.is_some() {
+        return cf.hand_over(module, b"keepalive").unwrap_or(conf::ERROR);
+    }
+    let inside = upstream.replace_init(Some(chain::init_upstream_inside));
+    let result = cf.hand_over(module, b"keepalive").unwrap_or(conf::ERROR);
+    conf.chain.keepalive = Some(Keepalive {
+        inside,
+        outside: upstream.init(),
+    });
+    result
 }

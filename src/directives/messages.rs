@@ -6,7 +6,7 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 
 use super::parameters::{Case, Ignored, Legal, Parameter, TOKEN};
-use crate::nginx::Printable;
+use crate::nginx::{string, Printable};
 
 /// What is wrong with a directive, and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,8 @@ pub(super) enum Error<'c> {
     NotHere(&'c [u8]),
     #[error("invalid number of arguments in \"{0}\" directive")]
     Count(&'static str),
+    #[error("invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"", Printable(.word), Printable(.directive))]
+    HideParameter { directive: &'c [u8], word: &'c [u8] },
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
 }
@@ -84,6 +86,18 @@ pub(super) enum Warning<'c> {
     DoubledParameter {
         directive: &'static str,
         name: &'static str,
+    },
+    #[error("duplicate upstream \"{}\" in \"{}\" directive", Printable(.upstream), Printable(.directive))]
+    DoubledUpstream {
+        directive: &'c [u8],
+        upstream: &'c [u8],
+    },
+    #[error("the \"session_sticky_header\" directive is deprecated, use the \"session_sticky_hide_cookie\" directive instead")]
+    Deprecated,
+    #[error("server \"{}\" is given twice {what}, the last one counts", string(.address))]
+    DoubledServer {
+        address: &'c [u8],
+        what: &'static str,
     },
     #[error("\"{0}\" with {1}")]
     With(&'static str, Oddity<'c>),

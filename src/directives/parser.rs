@@ -60,13 +60,14 @@ impl Directive {
     ) -> Result<Parsed<'c>, Error<'c>> {
         let mut parsed = self.defaults()?;
         if self.begins_with_name {
-            let name = words.next().unwrap_or_default();
+            let name = words.first().unwrap_or_default();
             cookie(&mut parsed, name).map_err(|_| Error::Name {
                 directive: self.name,
                 name,
             })?;
+            words = words.rest();
         }
-        for word in words {
+        for word in words.iter() {
             self.take(cf, &mut parsed, word)?;
         }
         (self.finish)(&mut parsed)?;

@@ -1,210 +1,219 @@
 //! Upstreams that a client of one `server` block can reach with the same cookie: what one of them sets, the other
 //! does not understand, unless both have the same servers.
 
-use std::collections::BTreeSet;
+use session_cookie::id::{Digest, Id};
+use session_cookie::memory::{push, OutOfMemory};
+use session_cookie::policy::{Hash, Mode, Policy};
 
-use ngx::ffi::{
-    ngx_addr_t, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_server_t,
-    ngx_http_upstream_srv_conf_t, NGX_LOG_WARN,
-};
-use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
-use ngx::ngx_log_error;
-use session_cookie::id::{md5_hex, Id};
-use session_cookie::policy::{Digest, Hash, Mode};
+use crate::conf::{policy_of, MainConf, Reached, Sticky, UpstreamConf};
+use crate::nginx::complex_value::ComplexValue;
+use crate::nginx::conf::Conf;
+use crate::nginx::upstream::{ServerLine, Upstream};
+use crate::nginx::{string, Printable};
 
-use super::hide_cookie::find;
-use crate::conf::{upstream_conf, MainConf, Sticky};
-use crate::nginx::conf::declared_at;
-use crate::nginx::{bytes, Printable};
-
-type Upstream = *mut ngx_http_upstream_srv_conf_t;
-
-/// Notes that the location being merged passes to these upstreams. Where it passes requests by a variable, it is to
+/// Notes that the location being merged passes to its upstreams. Where it passes requests by a variable, it is to
 /// those of which it hides the cookie.
-///
-/// # Safety
-///
-/// `cf` is that of our `merge_loc_conf`.
-pub(crate) unsafe fn note(
-    cf: *mut ngx_conf_t,
+pub(crate) fn note(
+    cf: Conf<'static>,
     main: &mut MainConf,
-    passed: &[Upstream],
     hidden: &[&[u8]],
-) {
-    // SAFETY: while a location is merged, the context has the configurations of its server.
-    unsafe {
-        let server = (*(*cf).ctx.cast::<ngx_http_conf_ctx_t>()).srv_conf as usize;
-        let has_handler = NgxHttpCoreModule::location_conf(&*cf)
-            .is_some_and(|location| location.handler.is_some());
-        let by_variable = has_handler && passed.is_empty();
-        let hidden = hidden
-            .iter()
-            .filter(|_| by_variable)
-            .filter_map(|name| find(cf, name));
-        let upstreams = passed.iter().copied().chain(hidden);
-        let sticky = upstreams.filter(|us| upstream_conf(*us).policy.is_some());
-        for us in sticky {
-            let reached = main.reached.entry(server).or_default();
-            if !reached.contains(&us) {
-                reached.push(us);
-            }
+) -> Result<(), OutOfMemory> {
+    let by_variable = cf.has_content_handler() && cf.passed_upstreams().next().is_none();
+    let hidden = hidden.iter().filter(|_| by_variable);
+    let upstreams = cf
+        .passed_upstreams()
+        .chain(hidden.filter_map(|name| cf.upstream(name)));
+    for upstream in upstreams.filter(|upstream| policy_of(*upstream).is_some()) {
+        let reached = of_server(&mut main.reached, cf.server_block())?;
+        if !reached.contains(&upstream) {
+            push(reached, upstream)?;
         }
     }
+    Ok(())
 }
 
-/// Warns of upstreams that take each other's sessions away, of each once.
-///
-/// # Safety
-///
-/// All of the http block was read.
-pub(crate) unsafe fn check(cf: *mut ngx_conf_t) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let Some(main) = Sticky::main_conf(&*cf) else {
-            return;
-        };
-        let mut told = BTreeSet::new();
-        for reached in main.reached.values() {
-            let mut before: Vec<(Cookie, Upstream)> = Vec::new();
-            for us in reached {
-                let Some(cookie) = Cookie::of(*us) else {
-                    continue;
-                };
-                // Counting servers is worth while only then.
-                let same = before.iter().filter(|(other, _)| *other == cookie);
-                let mut others = same.map(|(_, other)| *other);
-                if let Some(other) =
-                    others.find(|other| Servers::of(*us).differ_from(&Servers::of(*other)))
-                {
-                    if told.insert(*us) {
-                        warn(cf, &cookie, *us, other);
-                    }
+/// Returns what the locations of a `server` block reach. nginx merges all those of one block before those of the next.
+fn of_server(
+    reached: &mut Vec<Reached>,
+    server: usize,
+) -> Result<&mut Vec<Upstream<'static>>, OutOfMemory> {
+    if reached.last().is_none_or(|last| last.server != server) {
+        let upstreams = Vec::new();
+        push(reached, Reached { server, upstreams })?;
+    }
+    let last = reached.last_mut().ok_or(OutOfMemory)?;
+    Ok(&mut last.upstreams)
+}
+
+/// Warns of upstreams that take each other's sessions away, of each once, when all of the http block was read.
+pub(crate) fn check(cf: Conf<'_>, main: &MainConf) -> Result<(), OutOfMemory> {
+    let mut told = Vec::new();
+    for reached in &main.reached {
+        for (at, upstream) in reached.upstreams.iter().enumerate() {
+            let before = reached.upstreams.get(..at).unwrap_or_default();
+            let Some(cookie) = Cookie::of(*upstream) else {
+                continue;
+            };
+            if let Some(other) = first_that_differs(*upstream, &cookie, before)? {
+                if !told.contains(upstream) {
+                    push(&mut told, *upstream)?;
+                    warn(cf, &cookie, *upstream, other);
                 }
-                before.push((cookie, *us));
             }
         }
     }
+    Ok(())
 }
 
-unsafe fn warn(cf: *mut ngx_conf_t, cookie: &Cookie, us: Upstream, other: Upstream) {
-    // SAFETY: both are explicit upstreams of this configuration.
-    unsafe {
-        let (file, line) = declared_at(us);
-        ngx_log_error!(
-            NGX_LOG_WARN,
-            (*cf).log,
-            "cookie \"{}\" of upstream \"{}\" is also that of upstream \"{}\", which has other servers or ids and is \
-             reached from the same \"server\" block, a client that visits both loses its session each time: give the \
-             cookies different names or paths in {}:{}",
-            Printable(cookie.name),
-            (*us).host,
-            (*other).host,
-            Printable(file),
-            line
-        );
+/// Returns the first of `others` that has the same cookie and other servers.
+fn first_that_differs<'c>(
+    upstream: Upstream<'c>,
+    cookie: &Cookie<'_>,
+    others: &[Upstream<'c>],
+) -> Result<Option<Upstream<'c>>, OutOfMemory> {
+    // Comparing servers is worth while only then.
+    let is_same = |other: &&Upstream<'c>| Cookie::of(**other).is_some_and(|other| other == *cookie);
+    for other in others.iter().filter(is_same) {
+        if Servers::of(upstream)?.differ_from(&Servers::of(*other)?) {
+            return Ok(Some(*other));
+        }
     }
+    Ok(None)
+}
+
+fn warn(cf: Conf<'_>, cookie: &Cookie<'_>, upstream: Upstream<'_>, other: Upstream<'_>) {
+    cf.warn_of_block(format_args!(
+        "cookie \"{}\" of upstream \"{}\" is also that of upstream \"{}\", which has other servers or ids and is reached \
+         from the same \"server\" block, a client that visits both loses its session each time: give the cookies \
+         different names or paths in {}",
+        Printable(cookie.name),
+        string(upstream.host()),
+        string(other.host()),
+        upstream.declared_at()
+    ));
 }
 
 /// What browsers tell a cookie of ours by. Text with variables is compared as it is written.
-#[derive(Eq, PartialEq)]
-struct Cookie {
-    name: &'static [u8],
-    domain: Vec<u8>,
-    path: Vec<u8>,
+struct Cookie<'c> {
+    name: &'c [u8],
+    domain: &'c [u8],
+    path: &'c [u8],
 }
 
-impl Cookie {
-    /// That of an upstream, if it is known when the configuration is read: not if the application sets it, or if its
-    /// path is that of the request.
-    unsafe fn of(us: Upstream) -> Option<Self> {
-        // SAFETY: an explicit upstream, whose configuration lives as long as the cycle.
-        unsafe {
-            let conf = upstream_conf(us);
-            let policy = conf.policy.as_ref()?;
-            if !matches!(policy.mode, Mode::Insert | Mode::Repeat) || policy.silent {
-                return None;
-            }
-            let path = match &conf.path {
-                Some(compiled) => compiled.text(),
-                None => &policy.path,
-            };
-            let domain = match &conf.domain {
-                Some(compiled) => compiled.text(),
-                None => policy.domain.as_deref().unwrap_or_default(),
-            };
-            let domain = domain.strip_prefix(b".").unwrap_or(domain);
-            (!path.is_empty()).then(|| Cookie {
-                name: &policy.cookie,
-                domain: domain.to_ascii_lowercase(),
-                path: path.to_vec(),
-            })
+impl PartialEq for Cookie<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.domain.eq_ignore_ascii_case(other.domain)
+            && self.path == other.path
+    }
+}
+
+impl<'c> Cookie<'c> {
+    /// Returns that of an upstream, if it is known when the configuration is read: not if the application sets it, or
+    /// if its path is that of the request.
+    fn of(upstream: Upstream<'c>) -> Option<Self> {
+        let conf = upstream.conf::<Sticky>()?;
+        let policy = conf.policy.as_ref()?;
+        if !matches!(policy.mode, Mode::Insert | Mode::Repeat) || policy.silent {
+            return None;
         }
+        let path = conf.path.as_ref();
+        let path = path.map_or(&*policy.path, ComplexValue::text);
+        let domain = match &conf.domain {
+            Some(compiled) => compiled.text(),
+            None => policy.domain.as_deref().unwrap_or_default(),
+        };
+        let domain = domain.strip_prefix(b".").unwrap_or(domain);
+        (!path.is_empty()).then_some(Cookie {
+            name: &policy.cookie,
+            domain,
+            path,
+        })
     }
 }
 
 /// The servers of an upstream, as far as they are known when the configuration is read.
 #[derive(Default)]
-struct Servers {
+struct Servers<'c> {
     accepts: bool,
-    addresses: BTreeSet<Vec<u8>>,
-    ids: BTreeSet<Vec<u8>>,
+    addresses: Set<'c>,
+    ids: Set<'c>,
 }
 
-impl Servers {
-    /// One cookie over two ports, of servers with the same ids, is on purpose. So is one whose other form each
-    /// understands.
-    fn differ_from(&self, other: &Servers) -> bool {
+impl<'c> Servers<'c> {
+    /// Returns whether they do not understand each other's cookies. One cookie over two ports, of servers with the same
+    /// ids, is on purpose. So is one whose other form each understands.
+    fn differ_from(&self, other: &Self) -> bool {
         let understood = self.accepts && other.accepts && self.addresses == other.addresses;
         self.ids != other.ids && !understood
     }
 
-    unsafe fn of(us: Upstream) -> Self {
+    /// Returns those of an upstream.
+    fn of(upstream: Upstream<'c>) -> Result<Self, OutOfMemory> {
         let mut all = Servers::default();
-        // SAFETY: an explicit upstream, whose servers were read.
-        unsafe {
-            let conf = upstream_conf(us);
-            let (Some(policy), Some(servers)) = (&conf.policy, (*us).servers.as_ref()) else {
-                return all;
-            };
-            all.accepts = !policy.accept.is_empty();
-            let servers: &[ngx_http_upstream_server_t] = servers.as_slice();
-            for (index, server) in servers.iter().enumerate() {
-                let line = bytes(server.name);
-                let key = (Box::from(line), server.backup() != 0);
-                let said = conf.server_confs.get(&key);
-                let given = said.and_then(|said| said.id.as_deref());
-                for name in names(server) {
-                    all.addresses.insert(Vec::from(name));
-                    all.ids.insert(match (policy.hash, given) {
-                        (Hash::Plain, Some(id)) => Vec::from(id),
-                        (Hash::Plain, None) => Vec::from(name),
-                        (Hash::Md5, _) => Vec::from(md5_hex(name)),
-                        (Hash::Sha1, _) => Id::of_address(name, Digest::Sha1, &[]).to_vec(),
-                        (Hash::Index, _) => index.to_string().into_bytes(),
-                        (Hash::Line(digest), _) => {
-                            Id::of_address(line, digest, &policy.hmac_key).to_vec()
-                        }
-                    });
-                }
+        let Some(conf) = upstream.conf::<Sticky>() else {
+            return Ok(all);
+        };
+        let Some(policy) = &conf.policy else {
+            return Ok(all);
+        };
+        all.accepts = !policy.accept.is_empty();
+        for (index, line) in upstream.lines().enumerate() {
+            for name in names(&line) {
+                push(&mut all.addresses.0, Id::from(name))?;
+                push(&mut all.ids.0, id(conf, policy, &line, index, name))?;
             }
         }
-        all
+        all.addresses.finish();
+        all.ids.finish();
+        Ok(all)
     }
 }
 
-/// The addresses of a server as nginx prints them; where they come at run time, the name that they are asked by.
-unsafe fn names(server: &ngx_http_upstream_server_t) -> impl Iterator<Item = &[u8]> {
-    // SAFETY: an array of so many addresses, or null.
-    unsafe {
-        let addresses: &[ngx_addr_t] = if server.addrs.is_null() {
-            &[]
-        } else {
-            core::slice::from_raw_parts(server.addrs, server.naddrs)
-        };
-        let line = addresses.is_empty().then(|| bytes(server.name));
-        addresses
-            .iter()
-            .map(|address| bytes(address.name))
-            .chain(line)
+/// Returns the id of one address of a line.
+fn id<'c>(
+    conf: &UpstreamConf,
+    policy: &Policy,
+    line: &ServerLine<'c>,
+    index: usize,
+    name: &'c [u8],
+) -> Id<'c> {
+    match policy.hash {
+        Hash::Plain => {
+            let given = conf.server_confs.get(line.name, line.is_backup);
+            let given = given.and_then(|given| given.id);
+            Id::from(given.unwrap_or(name))
+        }
+        Hash::Md5 => Id::md5(name),
+        Hash::Sha1 => Id::of_address(name, Digest::Sha1, &[]),
+        Hash::Index => Id::number(index as u64),
+        Hash::Line(digest) => Id::of_address(line.name, digest, &policy.hmac_key),
+    }
+}
+
+/// Returns the addresses of a server as nginx prints them; where they come at run time, the name that they are asked by.
+fn names<'c>(line: &ServerLine<'c>) -> impl Iterator<Item = &'c [u8]> {
+    let addresses = line.addresses();
+    let name = (addresses.len() == 0).then_some(line.name);
+    addresses.chain(name)
+}
+
+/// Texts, whose order and number do not count.
+#[derive(Default)]
+struct Set<'c>(Vec<Id<'c>>);
+
+impl Set<'_> {
+    /// Makes it ready to be compared.
+    fn finish(&mut self) {
+        self.0
+            .sort_unstable_by(|one, other| one.iter().cmp(other.iter()));
+        self.0.dedup_by(|one, other| **one == **other);
+    }
+}
+
+impl PartialEq for Set<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let texts = self.0.iter().map(|text| &**text);
+        texts.eq(other.0.iter().map(|text| &**text))
     }
 }

@@ -1,179 +1,153 @@
 //! `server address [id=name] [drain] …`: takes what is ours, and hands the rest over to nginx.
+//!
+//! There is no table of these parameters: all others are nginx's.
 
 use core::ffi::{c_char, c_void};
 
-use ngx::ffi::{
-    ngx_command_t, ngx_conf_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_str_t,
-    NGX_LOG_EMERG, NGX_LOG_WARN,
-};
-use ngx::http::{HttpModule, NgxHttpUpstreamModule};
-use ngx::{ngx_conf_log_error, ngx_log_error, ngx_string};
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use ngx::http::{HttpModule, HttpModuleServerConf, NgxHttpUpstreamModule};
 use session_cookie::bytes::is_cookie_value;
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Policy;
 use session_cookie::session::may_stand_in_id;
 
-use crate::conf::{upstream_conf, upstream_conf_mut, ServerConf};
-use crate::nginx::conf::{self, current_upstream, declared_at, hand_over, words};
-use crate::nginx::{bytes, Printable};
+use super::messages::{Error, Warning};
+use super::parameters::Legal;
+use crate::conf::{ServerConf, Sticky, UpstreamConf};
+use crate::nginx::conf::{self, Conf, Edit};
+use crate::nginx::string;
+use crate::nginx::upstream::{ServerLine, Upstream};
+
+const DIRECTIVE: &str = "server";
+
+const ID: &str = "visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'";
 
 pub(crate) unsafe extern "C" fn server(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block; the words live as long as the
-    // cycle, except for those that name nothing.
-    unsafe {
-        let said = match take(cf) {
-            Ok(said) => said,
-            Err(()) => return conf::ERROR,
-        };
-
-        let result =
-            hand_over(cf, NgxHttpUpstreamModule::module(), b"server").unwrap_or(conf::ERROR);
-        if result != conf::OK {
-            return result;
-        }
-
-        note(cf, said);
-        conf::OK
+    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    let (cf, conf) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
+    let (Some(upstream), Some(conf)) = (cf.current_upstream(), conf) else {
+        return conf::ERROR;
+    };
+    let given = match take(cf) {
+        Ok(given) => given,
+        Err(error) => return cf.refuse(error),
+    };
+    let own = NgxHttpUpstreamModule::module();
+    let result = cf
+        .hand_over(own, DIRECTIVE.as_bytes())
+        .unwrap_or(conf::ERROR);
+    if result != conf::OK {
+        return result;
     }
+    let noted = upstream
+        .last_line()
+        .map_or(Ok(()), |line| note(cf, conf, &line, given));
+    noted.map_or_else(|error| cf.refuse(error), |()| conf::OK)
 }
 
 /// Takes what is ours out of the directive's words; nginx must not see it.
-unsafe fn take(cf: *mut ngx_conf_t) -> Result<ServerConf, ()> {
-    // SAFETY: as in `server`. Words are moved down within their array, and the count shrinks.
-    unsafe {
-        let mut said = ServerConf::default();
-        let mut kept = 0usize;
-        for at in 0..words(cf).len() {
-            let Some(mut word) = words(cf).get(at).copied() else {
-                break;
+fn take(cf: Conf<'static>) -> Result<ServerConf, Error<'static>> {
+    let mut given = ServerConf::default();
+    let mut error = None;
+    cf.edit_words(|at, word| match word {
+        // The name of the directive, and the address.
+        _ if at < 2 => Edit::Keep,
+        // No balancer gives a server that is down anything new, and we know better. Of this and "down" the last one
+        // counts, as where nginx has both.
+        b"drain" if cfg!(not(nginx_drain)) => {
+            given.draining = true;
+            Edit::Replace(c"down")
+        }
+        b"down" => {
+            given.draining = false;
+            Edit::Keep
+        }
+        _ => {
+            let Some(id) = word.strip_prefix(b"id=") else {
+                return Edit::Keep;
             };
-            match bytes(word) {
-                text if at > 1 && text.starts_with(b"id=") => {
-                    let id = text.strip_prefix(b"id=").unwrap_or_default();
-                    check(cf, id)?;
-                    if said.id.replace(Box::from(id)).is_some() {
-                        ngx_conf_log_error!(
-                            NGX_LOG_WARN, cf,
-                            "duplicate parameter \"id\" in \"server\" directive, the last one counts"
-                        );
-                    }
-                    continue;
-                }
-                // No balancer gives a server that is down anything new, and we know better. Of this
-                // and "down" the last one counts, as where nginx has both.
-                b"drain" if at > 1 && cfg!(not(nginx_drain)) => {
-                    said.draining = true;
-                    word = ngx_string!("down");
-                }
-                b"down" if at > 1 => said.draining = false,
-                _ => (),
+            if !is_id(id) {
+                error = error.or(Some(id));
+            } else if given.id.replace(id).is_some() {
+                cf.warn(Warning::DoubledParameter {
+                    directive: DIRECTIVE,
+                    name: "id",
+                });
             }
-            if let Some(place) = words(cf).get_mut(kept) {
-                *place = word;
-            }
-            kept = kept.saturating_add(1);
+            Edit::Remove
         }
-        (*(*cf).args).nelts = kept;
-        Ok(said)
+    });
+    match error {
+        None => Ok(given),
+        Some(value) => Err(Error::Value {
+            directive: DIRECTIVE,
+            name: "id",
+            value,
+            legal: Legal::Text(ID),
+        }),
     }
 }
 
-fn check(cf: *mut ngx_conf_t, id: &[u8]) -> Result<(), ()> {
-    if !id.is_empty() && is_cookie_value(id) && id.iter().copied().all(may_stand_in_id) {
-        return Ok(());
-    }
-    ngx_conf_log_error!(
-        NGX_LOG_EMERG,
-        cf,
-        "invalid value \"{}\" of parameter \"id\" in \"server\" directive, \
-         it must be visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'",
-        Printable(id)
-    );
-    Err(())
+fn is_id(id: &[u8]) -> bool {
+    !id.is_empty() && is_cookie_value(id) && id.iter().copied().all(may_stand_in_id)
 }
 
-/// Notes what was said of the server that nginx has just read.
-unsafe fn note(cf: *mut ngx_conf_t, said: ServerConf) {
-    // SAFETY: nginx has pushed the server to its upstream's array.
-    unsafe {
-        let us = current_upstream(cf);
-        let confs = &mut upstream_conf_mut(us).server_confs;
-        let is_silent = said.id.is_none() && !said.draining;
-        if is_silent && confs.is_empty() {
-            return;
+/// Notes what was given for the line that nginx has just read.
+fn note(
+    cf: Conf<'_>,
+    conf: &mut UpstreamConf,
+    line: &ServerLine<'static>,
+    given: ServerConf,
+) -> Result<(), OutOfMemory> {
+    let confs = &mut conf.server_confs;
+    let Some(noted) = confs.get_mut(line.name, line.is_backup) else {
+        if given.is_empty() {
+            return Ok(());
         }
-        let servers: &[ngx_http_upstream_server_t] = (*(*us).servers).as_slice();
-        let Some(server) = servers.last() else { return };
-        let address: ngx_str_t = server.name;
-
-        let key = (Box::from(bytes(address)), server.backup() != 0);
-        let Some(noted) = confs.get_mut(&key) else {
-            if !is_silent {
-                confs.insert(key, said);
-            }
-            return;
-        };
-        let warn = |what: &str| {
-            ngx_conf_log_error!(
-                NGX_LOG_WARN,
-                cf,
-                "server \"{}\" is given twice {}, the last one counts",
-                address,
-                what
-            );
-        };
-        if noted.draining != said.draining {
-            noted.draining = said.draining;
-            warn("with and without \"drain\"");
-        }
-        if let Some(id) = said.id {
-            let before = noted.id.replace(id);
-            if before.is_some() && before != noted.id {
-                warn("with different parameters \"id\"");
-            }
+        return confs.insert(line.name, line.is_backup, given);
+    };
+    let warn = |what| {
+        cf.warn(Warning::DoubledServer {
+            address: line.name,
+            what,
+        });
+    };
+    if noted.draining != given.draining {
+        noted.draining = given.draining;
+        warn("with and without \"drain\"");
+    }
+    if given.id.is_some() {
+        let before = core::mem::replace(&mut noted.id, given.id);
+        if before.is_some() && before != noted.id {
+            warn("with different parameters \"id\"");
         }
     }
+    Ok(())
 }
 
 /// Warns of `id=` that nothing reads.
-pub(crate) unsafe fn check_ids(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) {
-    // SAFETY: all directives of an explicit upstream were read.
-    unsafe {
-        let conf = upstream_conf(us);
-        let is_read = conf.policy.as_ref().is_some_and(Policy::reads_given_ids);
-        if is_read || conf.server_confs.values().all(|said| said.id.is_none()) {
-            return;
-        }
-        let (file, line) = declared_at(us);
-        ngx_log_error!(
-            NGX_LOG_WARN,
-            (*cf).log,
-            "parameter \"id\" of the \"server\" directive does nothing in upstream \"{}\" without \"hash=plain\", \
-             \"accept=plain\" or \"accept=haproxy\" of \"session_sticky\" in {}:{}",
-            (*us).host,
-            Printable(file),
-            line
-        );
+pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
+    let Some(conf) = upstream.conf::<Sticky>() else {
+        return;
+    };
+    let is_read = conf.policy.as_ref().is_some_and(Policy::reads_given_ids);
+    if is_read || !conf.server_confs.have_ids() {
+        return;
     }
+    cf.warn_of_block(format_args!(
+        "parameter \"id\" of the \"server\" directive does nothing in upstream \"{}\" without \"hash=plain\", \
+         \"accept=plain\" or \"accept=haproxy\" of \"session_sticky\" in {}",
+        string(upstream.host()),
+        upstream.declared_at()
+    ));
 }
 
-/// Has the upstream nginx's own `sticky` (1.29.6 and newer)? Its configuration begins with what it
-/// stands before.
-pub(crate) unsafe fn has_own_sticky(
-    cf: *mut ngx_conf_t,
-    us: *mut ngx_http_upstream_srv_conf_t,
-) -> bool {
-    // SAFETY: an explicit upstream has a configuration of every http module, or null.
-    unsafe {
-        let Some(module) = conf::module(cf, c"ngx_http_upstream_sticky_module") else {
-            return false;
-        };
-        let own = *(*us).srv_conf.add(module.ctx_index);
-        own.cast::<ngx::ffi::ngx_http_upstream_init_pt>()
-            .as_ref()
-            .is_some_and(Option::is_some)
-    }
+/// Returns whether the upstream has nginx's own `sticky` (1.29.6 and newer).
+pub(crate) fn has_own_sticky(cf: Conf<'_>, upstream: Upstream<'_>) -> bool {
+    let module = cf.module(c"ngx_http_upstream_sticky_module");
+    module.is_some_and(|module| upstream.is_prepared_by(module))
 }

@@ -148,9 +148,9 @@ pub(crate) unsafe extern "C" fn session_sticky(
         return conf::ERROR;
     };
     let mut words = cf.parameters();
-    if words.clone().next() == Some(b"session_sticky") {
+    if words.first() == Some(b"session_sticky") {
         cf.warn(Warning::DoubledName);
-        words.next();
+        words = words.rest();
     }
     DIRECTIVE.read(cf, words, upstream)
 }

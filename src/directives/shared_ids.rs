@@ -1,57 +1,43 @@
 //! `server NAME id=…` where the name has several addresses.
 
-use ngx::ffi::{
-    ngx_addr_t, ngx_conf_t, ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, NGX_LOG_WARN,
-};
-use ngx::ngx_log_error;
 use session_cookie::policy::Hash;
 
-use crate::conf::upstream_conf;
-use crate::nginx::{bytes, Printable};
+use crate::conf::{Sticky, UpstreamConf};
+use crate::nginx::conf::Conf;
+use crate::nginx::upstream::{ServerLine, Upstream};
+use crate::nginx::{string, Printable};
 
-/// Warns of each: an id names all addresses of its line, so sessions do not stick to one of them.
-///
-/// # Safety
-///
-/// All directives of an explicit upstream were read, and it has a policy.
-pub(crate) unsafe fn check(cf: *mut ngx_conf_t, us: *mut ngx_http_upstream_srv_conf_t) {
-    // SAFETY: the caller's promise; nginx has resolved the names, and those texts live as long as the cycle.
-    unsafe {
-        let conf = upstream_conf(us);
-        if (conf.policy.as_ref()).is_none_or(|policy| policy.hash != Hash::Plain) {
-            return;
-        }
-        let Some(servers) = (*us).servers.as_ref() else {
-            return;
-        };
-        let servers: &[ngx_http_upstream_server_t] = servers.as_slice();
-        for server in servers.iter().filter(|server| server.naddrs > 1) {
-            let addresses: &[ngx_addr_t] = core::slice::from_raw_parts(server.addrs, server.naddrs);
-            let said =
-                (conf.server_confs).get(&(Box::from(bytes(server.name)), server.backup() != 0));
-            let id = said.and_then(|said| said.id.as_deref());
-            let (Some(id), Some(first)) = (id, addresses.first()) else {
-                continue;
-            };
-            if addresses
-                .iter()
-                .all(|other| bytes(other.name) == bytes(first.name))
-            {
-                continue;
-            }
-            ngx_log_error!(
-                NGX_LOG_WARN,
-                (*cf).log,
-                "server \"{}\" has {} addresses, which share the id \"{}\": all its sessions go to the first of them \
-                 that is available; give each address a \"server\" line with an \"id\" of its own, or leave \"id\" \
-                 out, in upstream \"{}\" in {}:{}",
-                server.name,
-                server.naddrs,
-                Printable(id),
-                (*us).host,
-                Printable(core::ffi::CStr::from_ptr((*us).file_name.cast()).to_bytes()),
-                (*us).line
-            );
-        }
+/// Warns of each: an id names all addresses of its line, so sessions do not stick to one of them. nginx has resolved the
+/// names.
+pub(crate) fn check(cf: Conf<'_>, upstream: Upstream<'_>) {
+    let Some(conf) = upstream.conf::<Sticky>() else {
+        return;
+    };
+    let policy = conf.policy.as_ref();
+    if policy.is_none_or(|policy| policy.hash != Hash::Plain) {
+        return;
     }
+    for line in upstream.lines() {
+        let Some(id) = shared_id(conf, &line) else {
+            continue;
+        };
+        cf.warn_of_block(format_args!(
+            "server \"{}\" has {} addresses, which share the id \"{}\": all its sessions go to the first of them that is \
+             available; give each address a \"server\" line with an \"id\" of its own, or leave \"id\" out, in upstream \
+             \"{}\" in {}",
+            string(line.name),
+            line.addresses().len(),
+            Printable(id),
+            string(upstream.host()),
+            upstream.declared_at()
+        ));
+    }
+}
+
+/// Returns the id of a line whose addresses are not all the same.
+fn shared_id(conf: &UpstreamConf, line: &ServerLine<'_>) -> Option<&'static [u8]> {
+    let id = conf.server_confs.get(line.name, line.is_backup)?.id?;
+    let mut addresses = line.addresses();
+    let first = addresses.next()?;
+    addresses.any(|other| other != first).then_some(id)
 }

@@ -25,10 +25,10 @@ pub(crate) unsafe extern "C" fn sticky(
         return conf::ERROR;
     };
     let parameters = cf.parameters();
-    let mut rest = parameters.clone();
-    let first = rest.next();
+    let first = parameters.first();
+    let rest = parameters.rest();
     let form = first.filter(|word| OWN.contains(word));
-    let is_alone = rest.clone().next().is_none();
+    let is_alone = rest.is_empty();
 
     // What is nobody's is that module's too, which says what it takes; nginx's own would say less.
     if first.is_none_or(sticky_module_ng::begins) || (form.is_none() && is_alone) {

@@ -1,4 +1,4 @@
-//! Reading the configuration: arguments, other modules, upstreams, and whose turn a directive is.
+//! Reading the configuration: the words of a directive, other modules, upstreams, and what is said in the log.
 
 use core::ffi::{c_char, c_void, CStr};
 use core::fmt::Display;
@@ -8,16 +8,17 @@ use core::ptr;
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
     ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
-    ngx_http_complex_value_t, ngx_http_conf_ctx_t, ngx_http_upstream_conf_t,
-    ngx_http_upstream_srv_conf_t, ngx_module_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
+    ngx_http_complex_value_t, ngx_http_conf_ctx_t, ngx_http_upstream_conf_t, ngx_module_t,
+    ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::http::{
-    HttpModuleConfExt, HttpModuleMainConf, HttpModuleServerConf, NgxHttpUpstreamModule,
+    HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
+    NgxHttpUpstreamModule,
 };
-
-use ngx::ngx_conf_log_error;
+use ngx::{ngx_conf_log_error, ngx_log_error};
 
 use super::complex_value::ComplexValue;
+use super::upstream::{Place, Upstream};
 use super::{bytes, pool, string};
 
 /// What a directive's handler returns when it has said itself what is wrong.
@@ -48,11 +49,19 @@ impl<'c> Conf<'c> {
         }
     }
 
+    /// Returns the words of the directive that is being read, its name first.
+    pub(crate) fn words(self) -> Words<'c> {
+        Words {
+            conf: self,
+            start: 0,
+        }
+    }
+
     /// Returns the words behind the name of the directive.
     pub(crate) fn parameters(self) -> Words<'c> {
         Words {
             conf: self,
-            next: 1,
+            start: 1,
         }
     }
 
@@ -64,15 +73,67 @@ impl<'c> Conf<'c> {
         }
     }
 
+    /// Does with each word of the directive what `edit` says of it and of its place.
+    pub(crate) fn edit_words(self, mut edit: impl FnMut(usize, &'c [u8]) -> Edit) {
+        let mut kept = 0usize;
+        for (at, word) in self.words().iter().enumerate() {
+            let word = match edit(at, word) {
+                Edit::Keep => word,
+                Edit::Replace(word) => word.to_bytes(),
+                Edit::Remove => continue,
+            };
+            // SAFETY: `args` is an array of strings, to which nobody holds a reference. The place is at most that of
+            // the word that was read last.
+            unsafe {
+                let words: &mut [ngx_str_t] = (*(*self.cf).args).as_slice_mut();
+                if let Some(place) = words.get_mut(kept) {
+                    *place = string(word);
+                }
+            }
+            kept = kept.saturating_add(1);
+        }
+        // SAFETY: the array has had at least as many elements.
+        unsafe { (*(*self.cf).args).nelts = kept };
+    }
+
+    /// Returns where the directive stands that is being read.
+    pub(crate) fn place(self) -> Place<'c> {
+        // SAFETY: while a directive is read there is a file, whose name is in the cycle's pool.
+        unsafe {
+            match (*self.cf).conf_file.as_ref() {
+                Some(file) => Place {
+                    file: bytes(file.file.name),
+                    line: file.line,
+                },
+                None => Place { file: b"", line: 0 },
+            }
+        }
+    }
+
     /// Logs an error of the directive that is being read, and returns what its handler has to return.
     pub(crate) fn refuse(self, error: impl Display) -> *mut c_char {
         ngx_conf_log_error!(NGX_LOG_EMERG, self.cf, "{}", error);
         ERROR
     }
 
+    /// Logs an error of what was read before, and returns what nginx has to be told.
+    pub(crate) fn refuse_block(self, error: impl Display) -> *mut c_char {
+        // SAFETY: while a configuration is read there is a log.
+        let log = unsafe { (*self.cf).log };
+        ngx_log_error!(NGX_LOG_EMERG, log, "{}", error);
+        ERROR
+    }
+
     /// Logs a warning of the directive that is being read.
     pub(crate) fn warn(self, warning: impl Display) {
         ngx_conf_log_error!(NGX_LOG_WARN, self.cf, "{}", warning);
+    }
+
+    /// Logs a warning of what was read before: it has to tell the place.
+    pub(crate) fn warn_of_block(self, warning: impl Display) {
+        // SAFETY: while a configuration is read there is a log.
+        let log = unsafe { (*self.cf).log };
+        ngx_log_error!(NGX_LOG_WARN, log, "{}", warning);
     }
 
     /// Returns a module of this cycle by its name: a build of nginx may lack it, so its symbol cannot be linked to.
@@ -82,10 +143,10 @@ impl<'c> Conf<'c> {
     }
 
     /// Hands the directive that is being read to the module that it was taken from, as nginx would have called it
-    /// (`src/core/ngx_conf_file.c`, `ngx_conf_handler`). Returns `None` if that module has no such directive.
-    ///
-    /// In an `upstream` block.
+    /// (`src/core/ngx_conf_file.c`, `ngx_conf_handler`). Returns `None` outside an `upstream` block, or if that module has
+    /// no such directive.
     pub(crate) fn hand_over(self, module: &ngx_module_t, name: &[u8]) -> Option<*mut c_char> {
+        self.current_upstream()?;
         // SAFETY: a module's commands end with an empty name. In an upstream block `ctx` is a context of http, which has
         // an array of configurations at the offset that a command names. A directive of such a block is called with what
         // the array has of its module, null too.
@@ -101,6 +162,60 @@ impl<'c> Conf<'c> {
             }
         }
         None
+    }
+
+    /// Returns the upstream whose block is being read.
+    pub(crate) fn current_upstream(self) -> Option<Upstream<'c>> {
+        // SAFETY: `cf` is live, and its upstreams live as long as the cycle.
+        unsafe { Upstream::new(NgxHttpUpstreamModule::server_conf_mut(&*self.cf)?) }
+    }
+
+    /// Returns all `upstream` blocks that were read; none of the upstreams that nginx makes of plain addresses.
+    pub(crate) fn upstreams(self) -> impl Iterator<Item = Upstream<'c>> {
+        // SAFETY: the configuration of the upstream module is in the cycle's pool. `upstreams` is an array of pointers,
+        // to which nginx adds none while all of the block has been read.
+        let all = unsafe {
+            NgxHttpUpstreamModule::main_conf(&*self.cf)
+                .map_or(&[][..], |main| main.upstreams.as_slice())
+        };
+        // SAFETY: upstreams live as long as the cycle.
+        all.iter().filter_map(|us| unsafe { Upstream::new(*us) })
+    }
+
+    /// Returns the `upstream` block of this name.
+    pub(crate) fn upstream(self, name: &[u8]) -> Option<Upstream<'c>> {
+        self.upstreams()
+            .find(|upstream| upstream.host().eq_ignore_ascii_case(name))
+    }
+
+    /// Returns the upstreams that the location being merged may pass to and that are known ahead: the address has no
+    /// variable and names an `upstream` block. An `if` has that of its location besides its own.
+    ///
+    /// In a `merge_loc_conf` that runs after those of the modules that pass requests.
+    pub(crate) fn passed_upstreams(self) -> impl Iterator<Item = Upstream<'c>> {
+        PASSING.iter().filter_map(move |name| {
+            let module = self.module(name)?;
+            // SAFETY: `ctx` is a context of the http block, which has a place for each module's configuration of a
+            // location; that of these modules begins with the structure.
+            unsafe {
+                let context = (*self.cf).ctx.cast::<ngx_http_conf_ctx_t>();
+                let conf = *(*context).loc_conf.add(module.ctx_index);
+                Upstream::new(conf.cast::<ngx_http_upstream_conf_t>().as_ref()?.upstream)
+            }
+        })
+    }
+
+    /// Returns whether the location being merged has a module that answers its requests.
+    pub(crate) fn has_content_handler(self) -> bool {
+        // SAFETY: `cf` is live, and the configuration of the core module is in the cycle's pool.
+        let location = unsafe { NgxHttpCoreModule::location_conf(&*self.cf) };
+        location.is_some_and(|location| location.handler.is_some())
+    }
+
+    /// Returns what tells the `server` block that is being merged from others.
+    pub(crate) fn server_block(self) -> usize {
+        // SAFETY: `ctx` is a context of the http block; the address is only compared.
+        unsafe { (*(*self.cf).ctx.cast::<ngx_http_conf_ctx_t>()).srv_conf as usize }
     }
 
     /// Makes text with variables in it ready to be evaluated; `None` if it cannot be, or if memory is short.
@@ -121,65 +236,57 @@ impl<'c> Conf<'c> {
     }
 }
 
-/// The words of a directive, in order.
-#[derive(Clone)]
+/// What to do with a word of a directive.
+pub(crate) enum Edit {
+    Keep,
+    Remove,
+    /// nginx wants a zero byte behind each word.
+    Replace(&'static CStr),
+}
+
+/// A handle of the words of a directive, from one of them on.
+#[derive(Clone, Copy)]
 pub(crate) struct Words<'c> {
     conf: Conf<'c>,
-    next: usize,
+    start: usize,
 }
 
-impl<'c> Iterator for Words<'c> {
-    type Item = &'c [u8];
+impl<'c> Words<'c> {
+    /// Returns the first word.
+    pub(crate) fn first(self) -> Option<&'c [u8]> {
+        self.conf.word(self.start)
+    }
 
-    fn next(&mut self) -> Option<&'c [u8]> {
-        let word = self.conf.word(self.next)?;
-        self.next = self.next.saturating_add(1);
-        Some(word)
+    /// Returns the words behind the first.
+    pub(crate) fn rest(self) -> Self {
+        Words {
+            conf: self.conf,
+            start: self.start.saturating_add(1),
+        }
+    }
+
+    /// Returns whether there is none.
+    pub(crate) fn is_empty(self) -> bool {
+        self.first().is_none()
+    }
+
+    /// Returns each in order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'c [u8]> {
+        (self.start..).map_while(move |at| self.conf.word(at))
     }
 }
 
-/// The words of the directive that is being read, its name first.
-///
-/// # Safety
-///
-/// `cf` is the `ngx_conf_t` of a directive's handler.
-pub(crate) unsafe fn words<'a>(cf: *mut ngx_conf_t) -> &'a mut [ngx_str_t] {
-    // SAFETY: args is an array of ngx_str_t in a directive's handler; nginx keeps it while it is read.
-    unsafe {
-        let args = (*cf).args;
-        core::slice::from_raw_parts_mut((*args).elts.cast(), (*args).nelts)
-    }
-}
-
-/// Where the directive stands that is being read, as nginx prints it.
-///
-/// # Safety
-///
-/// As for [`words`].
-pub(crate) unsafe fn place<'a>(cf: *mut ngx_conf_t) -> (&'a [u8], usize) {
-    // SAFETY: while a directive is read there is a file, whose name lives as long as the cycle.
-    unsafe {
-        let Some(file) = (*cf).conf_file.as_ref() else {
-            return (b"", 0);
-        };
-        (bytes(file.file.name), file.line)
-    }
-}
-
-/// A module of this cycle, by name: a build of nginx may lack it, so its symbol cannot be linked to.
+/// Returns a module of this cycle by its name.
 ///
 /// # Safety
 ///
 /// `cf` is live.
-pub(crate) unsafe fn module<'a>(
-    cf: *mut ngx_conf_t,
-    name: &core::ffi::CStr,
-) -> Option<&'a ngx_module_t> {
+pub(crate) unsafe fn module<'a>(cf: *mut ngx_conf_t, name: &CStr) -> Option<&'a ngx_module_t> {
     // SAFETY: while a configuration is read, the cycle's modules are a list that ends with null.
     unsafe {
         let mut modules = (*(*cf).cycle).modules;
         while let Some(module) = (*modules).as_ref() {
-            if core::ffi::CStr::from_ptr(module.name) == name {
+            if CStr::from_ptr(module.name) == name {
                 return Some(module);
             }
             modules = modules.add(1);
@@ -188,82 +295,9 @@ pub(crate) unsafe fn module<'a>(
     None
 }
 
-/// Hands the directive that is being read to the module that it was taken from, as nginx would have
-/// called it (`src/core/ngx_conf_file.c`, `ngx_conf_handler`). `None`: that module has no such directive.
-///
-/// # Safety
-///
-/// `cf` is that of a directive's handler in an `upstream` block.
-pub(crate) unsafe fn hand_over(
-    cf: *mut ngx_conf_t,
-    module: &ngx_module_t,
-    name: &[u8],
-) -> Option<*mut c_char> {
-    // SAFETY: a module's commands end with an empty name. A directive in an upstream block has a
-    // configuration in the context at the offset that its command names.
-    unsafe {
-        let mut command: *mut ngx_command_t = module.commands;
-        while (*command).name.len != 0 {
-            if bytes((*command).name) == name {
-                let confs = (*cf)
-                    .ctx
-                    .byte_add((*command).conf)
-                    .cast::<*mut *mut c_void>();
-                let conf = *(*confs).add(module.ctx_index);
-                return Some((*command).set?(cf, command, conf));
-            }
-            command = command.add(1);
-        }
-    }
-    None
-}
-
-/// The upstream whose block is being read.
-///
-/// # Safety
-///
-/// As for [`hand_over`].
-pub(crate) unsafe fn current_upstream(cf: *mut ngx_conf_t) -> *mut ngx_http_upstream_srv_conf_t {
-    // SAFETY: `cf` is live; in an upstream block the context has the upstream module's configuration.
-    let us = unsafe { NgxHttpUpstreamModule::server_conf_mut(&*cf) };
-    us.map_or(ptr::null_mut(), |us| us)
-}
-
-/// Where an `upstream` block stands, as nginx prints it.
-///
-/// # Safety
-///
-/// `us` is an explicit upstream of a configuration that is being read.
-pub(crate) unsafe fn declared_at<'a>(us: *mut ngx_http_upstream_srv_conf_t) -> (&'a [u8], usize) {
-    // SAFETY: nginx gives every explicit upstream the name of its file.
-    unsafe {
-        let file = core::ffi::CStr::from_ptr((*us).file_name.cast());
-        (file.to_bytes(), (*us).line)
-    }
-}
-
-/// All `upstream` blocks of the configuration that is being read, or of a cycle; none of the upstreams
-/// that nginx makes of plain addresses.
-///
-/// # Safety
-///
-/// `conf` is in the `http` block, or a complete cycle.
-pub(crate) unsafe fn upstreams<'a>(
-    conf: *const impl HttpModuleConfExt,
-) -> impl Iterator<Item = *mut ngx_http_upstream_srv_conf_t> + 'a {
-    // SAFETY: the caller's promise; `upstreams` is an array of pointers that live as long as the cycle.
-    let all: &[*mut ngx_http_upstream_srv_conf_t] = unsafe {
-        NgxHttpUpstreamModule::main_conf(&*conf).map_or(&[], |main| main.upstreams.as_slice())
-    };
-    // SAFETY: as above.
-    all.iter()
-        .copied()
-        .filter(|us| unsafe { !(**us).srv_conf.is_null() })
-}
-
 /// The modules that pass requests to an upstream and tell it in the first member of their location's
 /// configuration, a `ngx_http_upstream_conf_t`.
-const PASSING: [&core::ffi::CStr; 5] = [
+const PASSING: [&CStr; 5] = [
     c"ngx_http_proxy_module",
     c"ngx_http_fastcgi_module",
     c"ngx_http_uwsgi_module",
@@ -271,28 +305,9 @@ const PASSING: [&core::ffi::CStr; 5] = [
     c"ngx_http_grpc_module",
 ];
 
-/// The upstreams that the location being merged may pass to and that are known ahead: the address has no
-/// variable and names an `upstream` block. An `if` has that of its location besides its own.
-///
-/// # Safety
-///
-/// `cf` is that of a `merge_loc_conf` that runs after those of the passing modules.
-pub(crate) unsafe fn passed_upstreams(
-    cf: *mut ngx_conf_t,
-) -> Vec<*mut ngx_http_upstream_srv_conf_t> {
-    // SAFETY: while a location is merged, the context has the configurations of that location.
-    let upstream = |name: &core::ffi::CStr| unsafe {
-        let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        let conf = *(*context).loc_conf.add(module(cf, name)?.ctx_index);
-        let upstream = conf.cast::<ngx_http_upstream_conf_t>().as_ref()?.upstream;
-        (!upstream.is_null() && !(*upstream).srv_conf.is_null()).then_some(upstream)
-    };
-    PASSING.iter().filter_map(|name| upstream(name)).collect()
-}
-
 /// Reads a time: bare seconds, or nginx's `1h30m`.
 pub(crate) fn seconds(text: &[u8]) -> Option<u64> {
-    let mut value = super::string(text);
+    let mut value = string(text);
     // SAFETY: ngx_parse_time reads the string only.
     let seconds = unsafe { ngx::ffi::ngx_parse_time(&raw mut value, 1) };
     u64::try_from(seconds).ok()

@@ -8,6 +8,7 @@ pub(crate) mod headers_in;
 pub(crate) mod headers_out;
 pub(crate) mod peers;
 pub(crate) mod pool;
+pub(crate) mod upstream;
 pub(crate) mod variables;
 
 use ngx::ffi::{ngx_http_request_t, ngx_log_t, ngx_str_t};

@@ -147,18 +147,18 @@ impl Count<'_> {
 }
 
 /// What the operator said to us of a server.
-fn said_of<'a>(conf: &'a UpstreamConf, known: &Known<'_>) -> Option<&'a ServerConf> {
+fn said_of(conf: &UpstreamConf, known: &Known<'_>) -> Option<ServerConf> {
     if conf.server_confs.is_empty() {
         return None;
     }
     let (address, backup) = known.line;
-    conf.server_confs.get(&(Box::from(address), backup))
+    conf.server_confs.get(address, backup)
 }
 
 /// A server whose ids are asked for.
 struct Server<'a> {
     known: &'a Known<'a>,
-    said: Option<&'a ServerConf>,
+    said: Option<ServerConf>,
     /// Its place in the upstream, from 0.
     place: usize,
     /// Does its line mean several servers, now or from time to time?
@@ -201,10 +201,7 @@ impl<'a> Server<'a> {
                 let id = self.known.route.map(Id::from);
                 [id.or_else(|| Some(self.id(Hash::Md5))), None]
             }
-            Accepted::Haproxy => [
-                self.said.and_then(|said| said.id.as_deref()).map(Id::from),
-                None,
-            ],
+            Accepted::Haproxy => [self.said.and_then(|said| said.id).map(Id::from), None],
         }
     }
 
@@ -218,7 +215,7 @@ impl<'a> Server<'a> {
 
     /// The id that the operator gave it: our `id=`, else nginx's own `route=`.
     fn given_id(&self) -> Option<&'a [u8]> {
-        let id = self.said.and_then(|said| said.id.as_deref());
+        let id = self.said.and_then(|said| said.id);
         id.or(self.known.route)
     }
 }

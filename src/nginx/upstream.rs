@@ -1,0 +1,167 @@
+//! An `upstream` block as the configuration has it.
+
+use core::ffi::CStr;
+use core::fmt::{self, Display, Formatter};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+#[cfg(not(nginx_implicit_keepalive))]
+use ngx::ffi::ngx_http_upstream_init_round_robin;
+use ngx::ffi::{
+    ngx_addr_t, ngx_http_upstream_init_pt, ngx_http_upstream_server_t,
+    ngx_http_upstream_srv_conf_t, ngx_module_t,
+};
+use ngx::http::HttpModuleServerConf;
+
+use super::{bytes, Printable};
+
+/// A handle of an explicit upstream. What it returns lives as long as the cycle.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct Upstream<'c> {
+    us: NonNull<ngx_http_upstream_srv_conf_t>,
+    cycle: PhantomData<&'c ()>,
+}
+
+impl<'c> Upstream<'c> {
+    /// Makes the handle, if `us` is an upstream with a block of its own and not one that nginx has made of an address.
+    ///
+    /// # Safety
+    ///
+    /// `us` is null or belongs to a cycle that lives as long as everything that `'c` bounds. While handles of an
+    /// upstream are used, the module's configuration of it is written only by a callback that reads it through no handle.
+    pub(crate) unsafe fn new(us: *mut ngx_http_upstream_srv_conf_t) -> Option<Self> {
+        let us = NonNull::new(us)?;
+        // SAFETY: upstreams are never freed before their cycle.
+        let is_explicit = unsafe { !us.as_ref().srv_conf.is_null() };
+        is_explicit.then_some(Upstream {
+            us,
+            cycle: PhantomData,
+        })
+    }
+
+    /// Returns what nginx knows it by.
+    pub(crate) fn as_ptr(self) -> *mut ngx_http_upstream_srv_conf_t {
+        self.us.as_ptr()
+    }
+
+    /// Returns the name of the block.
+    pub(crate) fn host(self) -> &'c [u8] {
+        // SAFETY: nginx writes the name once, into the cycle's pool.
+        unsafe { bytes(self.us.as_ref().host) }
+    }
+
+    /// Returns where the block begins.
+    pub(crate) fn declared_at(self) -> Place<'c> {
+        // SAFETY: the name of the file, which nginx gives every explicit upstream, ends with a zero byte and lives in
+        // the cycle's pool.
+        unsafe {
+            let us = self.us.as_ref();
+            Place {
+                file: CStr::from_ptr(us.file_name.cast()).to_bytes(),
+                line: us.line,
+            }
+        }
+    }
+
+    /// Returns what a module knows of the upstream.
+    pub(crate) fn conf<M: HttpModuleServerConf>(self) -> Option<&'c M::ServerConf> {
+        // SAFETY: an explicit upstream has a place for each module's configuration, which is of the module's type, in
+        // the cycle's pool, or null. Nobody writes it meanwhile, as `new` demands.
+        unsafe {
+            let confs = self.us.as_ref().srv_conf;
+            (*confs.add(M::module().ctx_index))
+                .cast::<M::ServerConf>()
+                .as_ref()
+        }
+    }
+
+    /// Returns the `server` lines that were read so far.
+    pub(crate) fn lines(self) -> impl Iterator<Item = ServerLine<'c>> {
+        (0..).map_while(move |at| self.line(at))
+    }
+
+    /// Returns the `server` line that was read last.
+    pub(crate) fn last_line(self) -> Option<ServerLine<'c>> {
+        // SAFETY: `servers` is null or an array in the cycle's pool.
+        let count = unsafe { self.us.as_ref().servers.as_ref()?.nelts };
+        self.line(count.checked_sub(1)?)
+    }
+
+    fn line(self, at: usize) -> Option<ServerLine<'c>> {
+        // SAFETY: an array of server lines, or null. Of the element, which moves when the array grows, only values are
+        // copied; the texts and addresses that they point to are in the cycle's pool and are written once.
+        unsafe {
+            let lines: &[ngx_http_upstream_server_t] =
+                self.us.as_ref().servers.as_ref()?.as_slice();
+            let line = lines.get(at)?;
+            Some(ServerLine {
+                name: bytes(line.name),
+                is_backup: line.backup() != 0,
+                addresses: if line.addrs.is_null() {
+                    &[]
+                } else {
+                    core::slice::from_raw_parts(line.addrs, line.naddrs)
+                },
+            })
+        }
+    }
+
+    /// Puts a function in the place of the one that prepares the upstream, and returns that one.
+    #[cfg(not(nginx_implicit_keepalive))]
+    pub(crate) fn replace_init(self, init: ngx_http_upstream_init_pt) -> ngx_http_upstream_init_pt {
+        // SAFETY: one thread reads the configuration, and no reference to the upstream is held.
+        let peer = unsafe { &mut (*self.us.as_ptr()).peer };
+        let before = core::mem::replace(&mut peer.init_upstream, init);
+        before.or(Some(ngx_http_upstream_init_round_robin))
+    }
+
+    /// Returns whether a module prepares the upstream whose configuration begins with the function before which it stands
+    /// then.
+    pub(crate) fn is_prepared_by(self, module: &ngx_module_t) -> bool {
+        // SAFETY: an explicit upstream has a place for each module's configuration; that of these modules begins so.
+        let init = unsafe {
+            let confs = self.us.as_ref().srv_conf;
+            let conf = *confs.add(module.ctx_index);
+            conf.cast::<ngx_http_upstream_init_pt>().as_ref()
+        };
+        init.is_some_and(Option::is_some)
+    }
+
+    /// Returns the function that prepares the upstream.
+    #[cfg(not(nginx_implicit_keepalive))]
+    pub(crate) fn init(self) -> ngx_http_upstream_init_pt {
+        // SAFETY: upstreams are never freed before their cycle.
+        unsafe { self.us.as_ref().peer.init_upstream }
+    }
+}
+
+/// What nginx has read of a `server` line.
+pub(crate) struct ServerLine<'c> {
+    /// The address as it is written.
+    pub(crate) name: &'c [u8],
+    pub(crate) is_backup: bool,
+    addresses: &'c [ngx_addr_t],
+}
+
+impl<'c> ServerLine<'c> {
+    /// Returns its addresses as nginx prints them; none where they come at run time.
+    pub(crate) fn addresses(&self) -> impl ExactSizeIterator<Item = &'c [u8]> + Clone {
+        // SAFETY: the name of an address is in the cycle's pool, like the address.
+        self.addresses
+            .iter()
+            .map(|address| unsafe { bytes(address.name) })
+    }
+}
+
+/// A place in a file of the configuration; shown as nginx does.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'c> {
+    pub(crate) file: &'c [u8],
+    pub(crate) line: usize,
+}
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", Printable(self.file), self.line)
+    }
+}
