@@ -93,6 +93,34 @@ cookie "route" of upstream "b" is also that of upstream "a"
 
 
 
+=== the same servers by other ids of nginx's own, route=: [warn]
+--- skip_nginx: 3: < 1.29.6
+--- http_config
+upstream a { server 127.0.0.1:1985 route=1; session_sticky hash=plain; }
+upstream b { server 127.0.0.1:1985 route=2; session_sticky hash=plain; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a"
+
+
+
+=== other servers with the same route=, or with the same id= whatever their route= is: silent
+--- skip_nginx: 3: < 1.29.6
+--- http_config
+upstream a { server 127.0.0.1:1985 route=1; session_sticky hash=plain; }
+upstream b { server 127.0.0.1:1986 route=1; session_sticky hash=plain; }
+upstream c { server 127.0.0.1:1985 route=1 id=x; session_sticky cookie=c hash=plain; }
+upstream d { server 127.0.0.1:1986 route=2 id=x; session_sticky cookie=c hash=plain; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+location /c { proxy_pass http://c; }
+location /d { proxy_pass http://d; }
+
+
+
 === a location that passes by a variable, and hides the cookies of several: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky option=indirect; }

@@ -181,7 +181,7 @@ fn id<'c>(
     match policy.hash {
         Hash::Plain => {
             let given = conf.server_confs.get(line.name, line.is_backup);
-            let given = given.and_then(|given| given.id);
+            let given = given.and_then(|given| given.id).or(line.route);
             Id::from(given.unwrap_or(name))
         }
         Hash::Md5 => Id::md5(name),

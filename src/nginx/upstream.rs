@@ -97,6 +97,7 @@ impl<'c> Upstream<'c> {
             Some(ServerLine {
                 name: bytes(line.name),
                 is_backup: line.backup() != 0,
+                route: route_of(line),
                 addresses: if line.addrs.is_null() {
                     &[]
                 } else {
@@ -140,6 +141,8 @@ pub(crate) struct ServerLine<'c> {
     /// The address as it is written.
     pub(crate) name: &'c [u8],
     pub(crate) is_backup: bool,
+    /// nginx's own `route=` (1.29.6 and newer).
+    pub(crate) route: Option<&'c [u8]>,
     addresses: &'c [ngx_addr_t],
 }
 
@@ -151,6 +154,18 @@ impl<'c> ServerLine<'c> {
             .iter()
             .map(|address| unsafe { bytes(address.name) })
     }
+}
+
+#[cfg(nginx_peer_sid)]
+fn route_of<'c>(line: &ngx_http_upstream_server_t) -> Option<&'c [u8]> {
+    // SAFETY: a word of the configuration or nothing, in the cycle's pool.
+    let route = unsafe { bytes(line.sid) };
+    (!route.is_empty()).then_some(route)
+}
+
+#[cfg(not(nginx_peer_sid))]
+fn route_of<'c>(_: &ngx_http_upstream_server_t) -> Option<&'c [u8]> {
+    None
 }
 
 /// A place in a file of the configuration; shown as nginx does.
