@@ -1,0 +1,175 @@
+# docs/directives.md and the parameters of the directives: names, words and defaults.
+#
+# The module itself is asked, so that nothing in it is there for the tests alone: the error of a parameter that is none
+# lists all names, that of a value lists its words. A default is what makes no difference when it is written out, and its
+# other values do.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Client;
+use Nginx;
+use Test::Nginx::Socket 'no_plan';
+use Upstreams;
+use Visits;
+
+our $manual = do {
+    open my $file, '<:raw', "$FindBin::Bin/../docs/directives.md" or bail_out("docs/directives.md: $!");
+    local $/;
+    <$file>;
+};
+
+# The section of a directive.
+sub section { my ($directive) = @_; return $manual =~ /^## \Q$directive\E\n(.*?)(?=^## |\z)/ms ? $1 : '' }
+
+# What the manual says of the parameters: their names as errors show them, and the words of each.
+sub documented {
+    my ($directive) = @_;
+    my ($syntax) = section($directive) =~ /^    Syntax: +\Q$directive\E(.*?);$/ms;
+    my (@names, %words);
+    for my $group ($syntax =~ /\[((?:[^][]|\[[^][]*\])*)\]/g) {
+        my $first = 1;
+        for my $part (split ' ', $group) {
+            if ($part =~ /^(\w+)(=)?(.*)/ && ($2 || $first)) {
+                push @names, "$1" . ($2 // '');
+                $part = $3;
+            }
+            $first = 0;
+            push @{$words{$names[-1]}}, $part if $part =~ /^[a-z0-9]+$/ && $part !~ /^(?:name|path|string|time)$/;
+        }
+    }
+    return \@names, {map { $_ => [sort @{$words{$_}}] } grep { @{$words{$_}} > 1 } keys %words};
+}
+
+# What nginx says of a configuration with this directive.
+sub verdict {
+    my ($directive) = @_;
+    my $dir = Test::Nginx::Util::server_root();
+    my $modules = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
+    open my $file, '>', "$dir/conf/verdict.conf" or return "conf/verdict.conf: $!";
+    print $file "$modules events {} http { upstream u { server 127.0.0.1:1985; $directive; } }\n";
+    close $file;
+    return scalar `$ENV{TEST_NGINX_BINARY} -t -e stderr -p $dir -c conf/verdict.conf 2>&1`;
+}
+
+# What the module says of them.
+sub known {
+    my ($directive, $begin) = @_;
+    my ($names) = verdict("$begin no_such=~") =~ /\[emerg\] \S+ invalid parameter "no_such=~" .* one of: (.*) in \S+$/m;
+    my @names = split /, /, $names // '';
+    my %words;
+    for my $name (grep { /=$/ } @names) {
+        my $legal = verdict("$begin $name~") =~ /\[emerg\] \S+ invalid value .*, it must be (.*) in \S+$/m ? $1 : '';
+        $words{$name} = [sort $legal =~ /"(.*?)"/g] if $legal =~ /^"\w+"(?:(?:, | or )"\w+")*(?: or a variable)?$/;
+    }
+    return \@names, \%words;
+}
+
+# The words and defaults of the manual as lines of a test.
+sub lines { my ($words) = @_; return join "\n", map { "$_@{$words->{$_}}" } sort keys %$words }
+
+# The defaults of a directive, as parameters.
+sub defaults {
+    my ($directive) = @_;
+    my ($text) = section($directive) =~ /Without parameters it means\s+`(?:\Q$directive\E )?([^`]*)`/;
+    return split ' ', $text // '';
+}
+
+# An upstream for the directive alone, one in which its defaults are written out, and for each other value of each of
+# these one in which that is.
+our (%others, $upstreams);
+our %begin = ('session_sticky' => 'session_sticky', 'sticky' => 'sticky');
+for my $directive (sort keys %begin) {
+    my @defaults = defaults($directive);
+    my ($names, $words) = documented($directive);
+    my $servers = 'server A:; server B:; server D: max_fails=0;';
+    $upstreams .= "upstream ${directive}_bare { $servers $directive; }\n"
+                  . "upstream ${directive}_told { $servers $directive @defaults; }\n";
+    for my $default (@defaults) {
+        my ($name, $value) = $default =~ /^(\w+=)(.*)/;
+        for my $other (grep { $_ ne $value } @{$words->{$name} // ['/other']}) {
+            $other =~ s{^/}{} if $name !~ /path/;
+            my $number = keys %{$others{$directive}};
+            $others{$directive}{"${directive}_$number"} = "$name$other";
+            my @rest = grep { $_ ne $default } @defaults;
+            $upstreams .= "upstream ${directive}_$number { $servers $directive @rest $name$other; }\n";
+        }
+    }
+}
+
+client_sections();
+upstream_sections('location /sees { return 200 "NAME sees [$http_cookie]"; }');
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n");
+});
+
+# What clients see of an upstream.
+sub visits {
+    my ($upstream) = @_;
+    return join "\n", map {
+        my $response = visit("/$upstream/sees", $_, 1983);
+        status($response) . ' ' . set($response) . ' ' . (status($response) eq '200' ? body($response) : '')
+    } undef, "route=$id{B}", 'route=nobody', "route=$id{D}";
+}
+
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== names and words, of each directive that makes sessions sticky
+--- client
+my %directives = ('session_sticky' => 'session_sticky', 'sticky' => 'sticky name=a', 'sticky_cookie_insert' => 'sticky_cookie_insert a');
+# Newer ones have it themselves.
+$directives{'sticky cookie'} = 'sticky cookie a' if $version < 29;
+for my $directive (sort keys %directives) {
+    my ($documented, $words_documented) = documented($directive);
+    my ($known, $words_known) = known($directive, $directives{$directive});
+    holds(@$known > 2, "$directive has parameters");
+    equals(join(' ', sort @$documented), join(' ', sort @$known), "$directive: the names in its syntax");
+    equals(lines($words_documented), lines($words_known), "$directive: the words of each");
+}
+
+
+
+=== each parameter is explained
+--- client
+for my $directive ('session_sticky', 'sticky') {
+    my $heads = join ' ', section($directive) =~ /^\* (.*?):$/msg;
+    my ($names) = documented($directive);
+    equals(join(' ', grep { $heads !~ /`\Q$_\E/ } @$names), '', "$directive: none is missing");
+}
+
+
+
+=== the forms of accept=
+--- client
+my ($legal) = verdict('session_sticky accept=~') =~ /\[emerg\] \S+ invalid value .*, it must be any of (.*) in \S+$/m;
+my ($table) = section('session_sticky') =~ /^  \| form \|.*?\n  \| --- .*?\n((?:  \|.*\n)+)/m;
+my @documented = map { /^  \| (.*?) \|/ ? $1 =~ /`(.*?)`/g : () } split /\n/, $table;
+equals(join(' ', sort @documented), join(' ', sort $legal =~ /"(.*?)"/g), 'the table has each');
+
+
+
+=== defaults: written out they change nothing, and any other value does
+--- upstreams eval: $::upstreams
+--- client
+for my $directive (sort keys %begin) {
+    my $bare = visits("${directive}_bare");
+    holds($bare =~ /sees/, "$directive: is visited");
+    equals(visits("${directive}_told"), $bare, "$directive: with its defaults");
+    holds(keys %{$others{$directive}} > 3, "$directive: has other values");
+    for my $upstream (sort keys %{$others{$directive}}) {
+        holds(visits($upstream) ne $bare, "$directive: not with $others{$directive}{$upstream}");
+    }
+    my ($names, $words) = documented($directive);
+    my %default = map { /^(\w+=)/ => 1 } defaults($directive);
+    my @none = grep { !$default{$_} } sort keys %$words;
+    equals("@none", $directive eq 'sticky' ? 'hmac= text=' : 'samesite=', "$directive: which words have no default");
+}
