@@ -1,12 +1,9 @@
 //! What the module knows of the `http` block, of each upstream and of each location.
 
-use core::cell::{Cell, UnsafeCell};
+use core::cell::{Cell, OnceCell, RefCell};
 
 use hashbrown::HashMap;
-use ngx::ffi::{
-    ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_pt, ngx_http_upstream_srv_conf_t,
-    ngx_http_upstream_t, ngx_module_t,
-};
+use ngx::ffi::ngx_module_t;
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 use rustc_hash::FxBuildHasher;
 use session_cookie::action::Settled;
@@ -16,11 +13,12 @@ use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
 use session_cookie::unreachable::Unreachable;
 
+use crate::nginx::chain::{InitPeer, InitUpstream};
 use crate::nginx::complex_value::ComplexValue;
-use crate::nginx::pool::ALIGNMENT;
+use crate::nginx::exchange::Trial;
 use crate::nginx::upstream::{Place, Upstream};
 use crate::nginx::variables::CookieVariables;
-use crate::upstream::servers::Servers;
+use crate::upstream::servers::{Edition, Servers};
 
 /// The module, as nginx sees it.
 pub(crate) struct Sticky;
@@ -32,9 +30,9 @@ pub(crate) struct MainConf {
     pub(crate) hide_directives: Vec<HideDirective>,
     /// The sticky upstreams that the locations of each `server` block pass to.
     pub(crate) reached: Vec<Reached>,
-    /// Does any location hide anything?
+    /// Whether any location hides anything.
     pub(crate) hides: bool,
-    /// Does any location have `sticky_no_fallback`?
+    /// Whether any location has `sticky_no_fallback`.
     pub(crate) no_fallback: bool,
     /// The variables that show cookies.
     pub(crate) cookie_variables: CookieVariables,
@@ -114,9 +112,9 @@ impl ServerConfs {
 /// What is known of one upstream.
 #[derive(Default)]
 pub(crate) struct UpstreamConf {
-    /// What `session_sticky` said, or a directive of another system; without it the upstream is none of our business.
+    /// What `session_sticky` says, or a directive of another system; without it the upstream is not sticky.
     pub(crate) policy: Option<Policy>,
-    /// The name of the directive that said it.
+    /// The name of that directive.
     pub(crate) directive: &'static str,
     /// `domain=` with a variable.
     pub(crate) domain: Option<ComplexValue>,
@@ -124,30 +122,43 @@ pub(crate) struct UpstreamConf {
     pub(crate) path: Option<ComplexValue>,
     /// `samesite=` with a variable.
     pub(crate) same_site: Option<ComplexValue>,
-    /// Our cookie, made ready when all of this was read.
-    pub(crate) template: Option<Template>,
-    /// Is something of the cookie hidden from its servers?
-    pub(crate) hides: bool,
+    /// The cookie, made ready when all of this was read. What follows is written when all directives were read.
+    pub(crate) template: OnceCell<Template>,
+    /// Whether something of the cookie is hidden from its servers.
+    pub(crate) hides: Cell<bool>,
     /// What is known ahead of sessions that go on.
-    pub(crate) settled: Settled,
-    /// What `server …` said.
+    pub(crate) settled: Cell<Settled>,
+    /// The parameters of `server` lines.
     pub(crate) server_confs: ServerConfs,
-    /// Our place between the upstream's balancer and nginx.
+    /// The place of the module between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
-    /// May a session stay with its server whatever happens to that, by the policy or by a location?
-    pub(crate) may_be_strict: bool,
-    /// Is there a module that links servers in and out, and frees them, without counting a generation?
-    pub(crate) watched: bool,
+    /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
+    pub(crate) may_be_strict: Cell<bool>,
+    /// Whether there is a module that links servers in and out, and frees them, without counting a generation.
+    pub(crate) watched: Cell<bool>,
     /// The servers as this worker knows them. This and what follows changes while requests are served.
-    pub(crate) servers: UnsafeCell<Servers>,
-    /// The servers to which this worker could not connect, and who tries them again.
-    pub(crate) unreachable: UnsafeCell<Unreachable<*mut ngx_http_upstream_t>>,
-    /// Has its balancer chosen one of the servers that nginx keeps?
+    pub(crate) servers: RefCell<Servers>,
+    /// Which count they are of.
+    pub(crate) edition: Cell<Edition>,
+    /// The servers to which this worker could not connect, and the requests that try them again.
+    unreachable: RefCell<Unreachable<Trial>>,
+    /// Whether its balancer has chosen one of the servers that nginx keeps.
     pub(crate) is_proven: Cell<bool>,
-    /// Is its balancer none of nginx's? It is told in the log when it is found.
+    /// Whether its balancer is none of nginx's. It is told in the log when it is found.
     pub(crate) is_foreign: Cell<bool>,
     /// What this worker has said in the log.
     pub(crate) told: Told,
+}
+
+impl UpstreamConf {
+    /// Does something with the servers to which this worker could not connect.
+    #[inline(always)]
+    pub(crate) fn unreachable<T>(
+        &self,
+        work: impl FnOnce(&mut Unreachable<Trial>) -> T,
+    ) -> Option<T> {
+        (self.unreachable.try_borrow_mut().ok()).map(|mut servers| work(&mut servers))
+    }
 }
 
 /// What is said once a worker.
@@ -159,23 +170,23 @@ pub(crate) struct Told {
     pub(crate) doubled: Cell<bool>,
 }
 
-/// What we call in turn: nginx's balancers stand in each other, and so do we.
+/// What the module calls in turn: nginx's balancers stand in each other, and so does the module.
 #[derive(Default)]
 pub(crate) struct Chain {
-    /// What prepares the upstream below us, when we stand outermost.
-    pub(crate) init_upstream: ngx_http_upstream_init_pt,
-    /// What prepares a request below us.
-    pub(crate) init_peer: ngx_http_upstream_init_peer_pt,
-    /// Where `keepalive` was read: we stand between it and the balancer.
+    /// What prepares the upstream inside, when the module stands outermost.
+    pub(crate) init_upstream: Cell<InitUpstream>,
+    /// What prepares a request inside.
+    pub(crate) init_peer: Cell<InitPeer>,
+    /// Where `keepalive` was read: the module stands between it and the balancer.
     #[cfg(not(nginx_implicit_keepalive))]
     pub(crate) keepalive: Option<Keepalive>,
 }
 
-/// What stands on both sides of us where `keepalive` was read.
+/// What stands on both sides of the module where `keepalive` was read.
 #[cfg(not(nginx_implicit_keepalive))]
 pub(crate) struct Keepalive {
-    pub(crate) inside: ngx_http_upstream_init_pt,
-    pub(crate) outside: ngx_http_upstream_init_pt,
+    pub(crate) inside: InitUpstream,
+    pub(crate) outside: InitUpstream,
 }
 
 /// What is known of one location.
@@ -183,7 +194,7 @@ pub(crate) struct Keepalive {
 pub(crate) struct LocationConf {
     /// The upstreams that `session_sticky_hide_cookie` named, here or, if it names none here, further out.
     pub(crate) hide_upstreams: Vec<&'static [u8]>,
-    /// What the server behind must not see.
+    /// What the upstream server must not see.
     pub(crate) hides: Vec<HideRule<'static>>,
     /// `sticky_no_fallback`, here or further out: as `fallback=off` of whichever upstream.
     pub(crate) no_fallback: bool,
@@ -191,32 +202,34 @@ pub(crate) struct LocationConf {
     pub(crate) silent: bool,
 }
 
-// ngx makes them in memory of a pool.
-const _: () = assert!(
-    align_of::<MainConf>() <= ALIGNMENT
-        && align_of::<UpstreamConf>() <= ALIGNMENT
-        && align_of::<LocationConf>() <= ALIGNMENT
-);
+extern "C" {
+    /// The module's table, which nginx finds in the shared object (`lib.rs`).
+    #[allow(non_upper_case_globals)]
+    static ngx_http_session_sticky_module: ngx_module_t;
+}
 
 impl HttpModule for Sticky {
+    #[allow(unsafe_code)]
     fn module() -> &'static ngx_module_t {
-        let module = &raw const crate::ngx_http_session_sticky_module;
-        // SAFETY: nginx writes to it only before and after the calls that read it.
-        unsafe { &*module }
+        // SAFETY: the table is in this shared object. nginx writes to it only before and after the calls that read it.
+        unsafe { &*(&raw const ngx_http_session_sticky_module) }
     }
 }
 
-// SAFETY: the types are those that the create_*_conf() above make.
+// SAFETY: `module::create_main_conf` makes configurations of this type.
+#[allow(unsafe_code)]
 unsafe impl HttpModuleMainConf for Sticky {
     type MainConf = MainConf;
 }
 
-// SAFETY: as above.
+// SAFETY: `module::create_srv_conf` makes configurations of this type.
+#[allow(unsafe_code)]
 unsafe impl HttpModuleServerConf for Sticky {
     type ServerConf = UpstreamConf;
 }
 
-// SAFETY: as above.
+// SAFETY: `module::create_loc_conf` makes configurations of this type.
+#[allow(unsafe_code)]
 unsafe impl HttpModuleLocationConf for Sticky {
     type LocationConf = LocationConf;
 }
@@ -224,35 +237,4 @@ unsafe impl HttpModuleLocationConf for Sticky {
 /// Returns the policy of an upstream, if it is sticky.
 pub(crate) fn policy_of(upstream: Upstream<'_>) -> Option<&Policy> {
     upstream.conf::<Sticky>()?.policy.as_ref()
-}
-
-/// What the module knows of an upstream.
-///
-/// # Safety
-///
-/// `us` is an explicit upstream of a live cycle.
-#[inline]
-pub(crate) unsafe fn upstream_conf<'a>(us: *mut ngx_http_upstream_srv_conf_t) -> &'a UpstreamConf {
-    // SAFETY: as below; nobody changes it meanwhile.
-    unsafe { &*upstream_conf_ptr(us) }
-}
-
-/// The same, to be written to.
-///
-/// # Safety
-///
-/// `us` is an explicit upstream of a cycle whose configuration is being read. The reference is short-lived:
-/// no other exists meanwhile.
-pub(crate) unsafe fn upstream_conf_mut<'a>(
-    us: *mut ngx_http_upstream_srv_conf_t,
-) -> &'a mut UpstreamConf {
-    // SAFETY: the caller's promise.
-    unsafe { &mut *upstream_conf_ptr(us) }
-}
-
-#[inline]
-unsafe fn upstream_conf_ptr(us: *mut ngx_http_upstream_srv_conf_t) -> *mut UpstreamConf {
-    // SAFETY: every explicit upstream has a configuration of every http module; ours never fails to be
-    // made without nginx failing too.
-    unsafe { (*(*us).srv_conf.add(Sticky::module().ctx_index)).cast() }
 }

@@ -16,6 +16,7 @@
 mod conf;
 mod directives;
 mod filters;
+mod log;
 mod module;
 mod nginx;
 mod upstream;
@@ -24,9 +25,6 @@ use core::ffi::{c_char, c_void};
 use core::ptr;
 
 use ngx::ffi::{ngx_http_module_t, ngx_module_t, NGX_HTTP_MODULE};
-use ngx::http::HttpModule;
-
-use conf::Sticky;
 
 static mut SERVER_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
@@ -52,11 +50,11 @@ pub static mut ngx_http_session_sticky_server_module: ngx_module_t = ngx_module_
 static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: None,
     postconfiguration: Some(module::postconfiguration),
-    create_main_conf: Some(Sticky::create_main_conf),
+    create_main_conf: Some(module::create_main_conf),
     init_main_conf: None,
-    create_srv_conf: Some(Sticky::create_srv_conf),
+    create_srv_conf: Some(module::create_srv_conf),
     merge_srv_conf: None,
-    create_loc_conf: Some(Sticky::create_loc_conf),
+    create_loc_conf: Some(module::create_loc_conf),
     merge_loc_conf: Some(module::merge_loc_conf),
 };
 

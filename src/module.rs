@@ -4,20 +4,35 @@
 use core::ffi::{c_char, c_void};
 
 use ngx::core::Status;
-use ngx::ffi::{
-    ngx_conf_t, ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_int_t,
-};
-use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
+use ngx::ffi::{ngx_conf_t, ngx_int_t};
+use ngx::http::HttpModuleMainConf;
 use session_cookie::memory::{append, OutOfMemory};
 use session_cookie::policy::Fallback;
 
-use crate::conf::{upstream_conf_mut, LocationConf, MainConf, Sticky};
+use crate::conf::{policy_of, LocationConf, MainConf, Sticky, UpstreamConf};
 use crate::directives::{hide_cookie, reach, server, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::string;
-use crate::nginx::variables::CookieVariables;
 use crate::upstream::chain;
+
+/// Makes the configuration of the `http` block.
+pub(crate) unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx calls this when it begins to read the block.
+    unsafe { Conf::new(cf) }.create::<MainConf>()
+}
+
+/// Makes the configuration of an upstream, and one of each `server` block, which is not used.
+pub(crate) unsafe extern "C" fn create_srv_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx calls this when it begins to read the block.
+    unsafe { Conf::new(cf) }.create::<UpstreamConf>()
+}
+
+/// Makes the configuration of a location.
+pub(crate) unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx calls this when it begins to read the block.
+    unsafe { Conf::new(cf) }.create::<LocationConf>()
+}
 
 /// Runs after those of the modules that pass requests, because all filters stand after them.
 pub(crate) unsafe extern "C" fn merge_loc_conf(
@@ -63,7 +78,7 @@ fn merge(
 /// Puts the module into the chain of every upstream with a policy, before nginx prepares them: all
 /// directives were read, in whatever order they stood.
 pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_void) -> *mut c_char {
-    // SAFETY: nginx calls this once in the http block.
+    // SAFETY: nginx calls this once in the http block, before the same function of the upstream module.
     let cf = unsafe { Conf::new(cf) };
     for upstream in cf.upstreams() {
         let conf = upstream.conf::<Sticky>();
@@ -80,8 +95,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
             ));
         }
         shared_ids::check(cf, upstream);
-        // SAFETY: an explicit upstream, which nginx prepares later, in the same function of the upstream module.
-        unsafe { chain::install(upstream.as_ptr()) };
+        chain::install(upstream, conf);
     }
     for upstream in cf.upstreams() {
         server::check_ids(cf, upstream);
@@ -89,54 +103,38 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
     conf::OK
 }
 
-/// The last phase before content.
-const PHASE: usize = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize;
-
 /// Runs once in the `http` block, when all of it was read.
 pub(crate) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx calls this once in the http block, when all of it was read.
-    unsafe {
-        let http = Conf::new(cf);
-        let Some(main) = Sticky::main_conf(&*cf) else {
-            return Status::NGX_ERROR.into();
-        };
-        hide_cookie::check(http, main);
-        if let Err(error) = reach::check(http, main) {
-            http.refuse_block(error);
-            return Status::NGX_ERROR.into();
+    // SAFETY: nginx calls this when all of the http block was read; nobody else holds the module's configuration of it.
+    let (cf, main) = unsafe { (Conf::new(cf), Sticky::main_conf_mut(&*cf)) };
+    match main.map(|main| finish(cf, main)) {
+        Some(Ok(())) => Status::NGX_OK.into(),
+        Some(Err(error)) => {
+            cf.refuse_block(error);
+            Status::NGX_ERROR.into()
         }
-
-        // Whatever this configuration says: after a reload that fails the master keeps the filters
-        // of the last configuration that it read, not of the one that is in force.
-        set_cookie::install();
-
-        let (Some(main), Some(core)) = (
-            Sticky::main_conf_mut(&*cf),
-            NgxHttpCoreModule::main_conf_mut(&*cf),
-        ) else {
-            return Status::NGX_ERROR.into();
-        };
-        for us in http.upstreams() {
-            let upstream = upstream_conf_mut(us.as_ptr());
-            let policy = upstream.policy.as_ref();
-            let is_strict = policy.is_some_and(|policy| policy.fallback != Fallback::On);
-            upstream.may_be_strict = is_strict || main.no_fallback;
-        }
-        if !main.hides {
-            return Status::NGX_OK.into();
-        }
-        main.cookie_variables = CookieVariables::of(core);
-
-        let phase = core.phases.get_mut(PHASE);
-        let Some(phase) = phase else {
-            return Status::NGX_ERROR.into();
-        };
-        let handler =
-            ngx::ffi::ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
-        if handler.is_null() {
-            return Status::NGX_ERROR.into();
-        }
-        *handler = Some(hide::handler);
+        None => Status::NGX_ERROR.into(),
     }
-    Status::NGX_OK.into()
+}
+
+fn finish(cf: Conf<'_>, main: &mut MainConf) -> Result<(), OutOfMemory> {
+    hide_cookie::check(cf, main);
+    reach::check(cf, main)?;
+
+    // Whatever this configuration says: after a reload that fails the master keeps the filters
+    // of the last configuration that it read, not of the one that is in force.
+    set_cookie::install();
+
+    for upstream in cf.upstreams() {
+        let policy = policy_of(upstream);
+        let is_strict = policy.is_some_and(|policy| policy.fallback != Fallback::On);
+        if let Some(conf) = upstream.conf::<Sticky>() {
+            conf.may_be_strict.set(is_strict || main.no_fallback);
+        }
+    }
+    if main.hides {
+        main.cookie_variables = cf.cookie_variables()?;
+        cf.call_before_content(hide::handler)?;
+    }
+    Ok(())
 }

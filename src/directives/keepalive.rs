@@ -36,7 +36,7 @@ fn read(cf: Conf<'_>, upstream: Upstream<'_>, conf: &mut UpstreamConf) -> *mut c
     if conf.chain.keepalive.is_some() {
         return cf.hand_over(module, b"keepalive").unwrap_or(conf::ERROR);
     }
-    let inside = upstream.replace_init(Some(chain::init_upstream_inside));
+    let inside = upstream.replace_init(chain::init_upstream_inside);
     let result = cf.hand_over(module, b"keepalive").unwrap_or(conf::ERROR);
     conf.chain.keepalive = Some(Keepalive {
         inside,

@@ -4,78 +4,61 @@
 use core::iter::once;
 use core::ptr;
 
-use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_state_t};
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 
 use super::respond::{answer, remove_own};
-use crate::nginx::headers_in::OutOfMemory;
-use crate::nginx::headers_out::{came_with, set_cookies};
-use crate::nginx::pool;
+use crate::nginx::request::Request;
 use crate::upstream::visit::Visit;
 
-/// Did the request go to several upstreams, or to several servers?
-pub(super) unsafe fn may_have_gone_on(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: the caller's promise: the request is live. nginx notes every try.
-    unsafe {
-        (*r).upstream_states
-            .as_ref()
-            .is_some_and(|tries| tries.nelts > 1)
-    }
-}
-
-/// Did it go to several upstreams? nginx parts the tries of one from those of the next by an entry without a server
-/// (`ngx_http_upstream_init_request`).
-unsafe fn went_on(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: as above; an array of states.
-    unsafe {
-        (*r).upstream_states.as_ref().is_some_and(|tries| {
-            let tries: &[ngx_http_upstream_state_t] = tries.as_slice();
-            tries.iter().any(|one| one.peer.is_null())
-        })
-    }
+/// Returns whether the request went to several upstreams. nginx parts the tries of one from those of the next by an
+/// entry without a server (`ngx_http_upstream_init_request`).
+fn went_on(request: Request<'_>) -> bool {
+    request
+        .upstream_states()
+        .iter()
+        .any(|one| one.peer.is_null())
 }
 
 /// Does for the session of every visit what the response of its server calls for, the newest first. Of those with one
 /// cookie name the newest sets it.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn answer_all(
-    r: *mut ngx_http_request_t,
-    newest: &Visit,
+pub(super) fn answer_all<'r>(
+    request: Request<'r>,
+    newest: &'r Visit<'r>,
 ) -> Result<(), OutOfMemory> {
-    // SAFETY: the request is live, and so are its visits, which are only read.
-    unsafe {
-        if r != (*r).main || !went_on(r) {
-            return answer(r, newest);
-        }
-        let earlier = || Visit::earlier(r).filter(|visit| !ptr::eq(*visit, newest));
-        let answered = |visit: &&Visit| visit.answered_by().is_some();
-        let visits = || once(newest).chain(earlier()).filter(answered);
-        for (at, visit) in visits().enumerate() {
-            let policy = visit.policy;
-            let mut newer = visits().take(at);
-            let is_taken = newer.any(|newer| *newer.policy.cookie == *policy.cookie);
+    if !request.is_main() || !went_on(request) {
+        return answer(request, newest);
+    }
+    let earlier = || Visit::earlier(request).filter(|visit| !ptr::eq(*visit, newest));
+    let answered = |visit: &&Visit| visit.answered_by().is_some();
+    let visits = || once(newest).chain(earlier()).filter(answered);
+    for (at, visit) in visits().enumerate() {
+        let policy = visit.policy;
+        let mut newer = visits().take(at);
+        let is_taken = newer.any(|newer| *newer.policy.cookie == *policy.cookie);
 
-            // Meanwhile the fields of the others are out of the response.
-            let count = set_cookies(r).count();
-            let mut others = pool::Stack::new((*r).pool, count).ok_or(OutOfMemory)?;
-            set_cookies(r)
-                .filter(|field| !came_with(visit.connection, *field))
-                .for_each(|field| others.push((field, field.take_out())));
-            let done = match policy.mode {
-                Mode::Insert | Mode::Repeat if is_taken => {
-                    if policy.replaces() {
-                        remove_own(r, policy);
-                    }
-                    Ok(())
+        // Meanwhile the fields of the others are out of the response.
+        let count = request.set_cookies().count();
+        let mut others = request.pool().stack(count).ok_or(OutOfMemory)?;
+        request
+            .set_cookies()
+            .filter(|field| !field.came_with(visit.exchange))
+            .for_each(|field| others.push((field, field.take_out())));
+        let done = match policy.mode {
+            Mode::Insert | Mode::Repeat if is_taken => {
+                if policy.replaces() {
+                    remove_own(request, policy);
                 }
-                _ => answer(r, visit),
-            };
-            for (field, hash) in others.as_slice() {
-                field.put_back(*hash);
+                Ok(())
             }
-            done?;
+            _ => answer(request, visit),
+        };
+        for (field, hash) in others.into_slice() {
+            field.put_back(*hash);
         }
+        done?;
     }
     Ok(())
 }

@@ -1,169 +1,142 @@
-//! Before the request to the server behind is created: hides what that server must not see.
+//! Before the request to the upstream server is created: hides what that server must not see.
 
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, NGX_HTTP_INTERNAL_SERVER_ERROR};
-use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf};
 use session_cookie::cookie::{HidePlan, HideRule};
+use session_cookie::memory::OutOfMemory;
 
 use crate::conf::Sticky;
-use crate::nginx::headers_in::{Lone, Only, OutOfMemory, View};
-use crate::nginx::pool::{self, Text};
+use crate::nginx::cookies::{SingleCookie, SinglePair, View};
+use crate::nginx::request::Request;
 
 /// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
 /// again with its own location.
 pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls this with a live request in a location, whose configuration lives as long as
-    // the cycle, hence the request.
-    unsafe {
-        let hides = Sticky::location_conf(&*r).map_or(&[][..], |location| &location.hides);
-        match hide(r, hides) {
-            Ok(()) => Status::NGX_DECLINED.into(),
-            Err(OutOfMemory) => NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t,
-        }
+    // SAFETY: nginx calls this with a live request in a location.
+    let request = unsafe { Request::new(r) };
+    match hide(request, &request.location().conf::<Sticky>().hides) {
+        Ok(()) => Status::NGX_DECLINED.into(),
+        Err(OutOfMemory) => NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t,
     }
 }
 
 /// Gives the request a view of its cookies without what this location hides, and what an earlier one did.
-unsafe fn hide(
-    r: *mut ngx_http_request_t,
-    hides: &'static [HideRule<'static>],
-) -> Result<(), OutOfMemory> {
-    let [rule, more @ ..] = hides else {
+fn hide<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOfMemory> {
+    let [rule, more @ ..] = rules else {
         return Ok(());
     };
-    // SAFETY: the request is live; the values live in its pool, or are the client's own.
-    unsafe {
-        let Some(lone) = Lone::of(r).filter(|_| more.is_empty()) else {
-            return hide_any(r, hides);
-        };
-        let single = match rule.plan(lone.value()) {
-            HidePlan::Unchanged => return Ok(()),
-            HidePlan::Single(single) if lone.is_alone(r) => single,
-            HidePlan::Single(_) | HidePlan::Strip => return hide_any(r, hides),
-        };
-        let only = Only {
-            name: rule.name,
-            said: single.value,
-        };
-        let original = lone.replace(r, hides, only, single.rest)?;
-        forget_cookies(r, original.values());
-    }
+    let Some(single) = SingleCookie::of(request).filter(|_| more.is_empty()) else {
+        return hide_any(request, rules);
+    };
+    let plan = match rule.plan(single.value()) {
+        HidePlan::Unchanged => return Ok(()),
+        HidePlan::Single(plan) if single.is_alone() => plan,
+        HidePlan::Single(_) | HidePlan::Strip => return hide_any(request, rules),
+    };
+    let pair = SinglePair {
+        name: rule.name,
+        value: plan.value,
+    };
+    let original = single.replace(rules, pair, plan.rest)?;
+    forget_cookies(request, original.values());
     Ok(())
 }
 
-/// The same, whatever the request, the location and earlier ones are like.
+/// [`hide`], whatever the request, the location and earlier ones are like.
 #[cold]
 #[inline(never)]
-unsafe fn hide_any(
-    r: *mut ngx_http_request_t,
-    hides: &'static [HideRule<'static>],
-) -> Result<(), OutOfMemory> {
-    // SAFETY: as in `hide`.
-    unsafe {
-        let view = View::of(r);
-        let hides = fresh(r, hides, view.rules)?;
-        let fields = view.installed.values();
-        let mut lefts = pool::Stack::new((*r).pool, fields.clone().count()).ok_or(OutOfMemory)?;
-        for field in fields {
-            lefts.push((field.as_ptr(), without(r, field, hides)?));
-        }
-        let mut lefts = lefts.as_slice().iter();
-        if lefts.clone().all(|(_, left)| left.is_none()) {
-            return Ok(());
-        }
-
-        let rules = concat(r, view.rules, hides)?;
-        view.install(r, rules, |field| {
-            // Another module may have put fields there of which nginx does not know.
-            let known = lefts
-                .clone()
-                .next()
-                .filter(|(known, _)| *known == field.as_ptr());
-            let left = match known {
-                Some((_, left)) => {
-                    lefts.next();
-                    *left
-                }
-                None => without(r, field, hides)?,
-            };
-            Ok(left.unwrap_or(field))
-        })?;
-        forget_cookies(r, view.original.values().chain(view.installed.values()));
+fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOfMemory> {
+    let view = View::of(request);
+    let rules = fresh(request, rules, view.rules)?;
+    let fields = view.installed.values();
+    let mut lefts = request
+        .pool()
+        .stack(fields.clone().count())
+        .ok_or(OutOfMemory)?;
+    for field in fields {
+        lefts.push((field.as_ptr(), without(request, field, rules)?));
     }
+    let mut lefts = lefts.into_slice().iter();
+    if lefts.clone().all(|(_, left)| left.is_none()) {
+        return Ok(());
+    }
+
+    let all = concat(request, view.rules, rules)?;
+    view.install(request, all, |field| {
+        // Another module may have put fields there of which nginx does not know.
+        let known = lefts
+            .clone()
+            .next()
+            .filter(|(known, _)| *known == field.as_ptr());
+        let left = match known {
+            Some((_, left)) => {
+                lefts.next();
+                *left
+            }
+            None => without(request, field, rules)?,
+        };
+        Ok(left.unwrap_or(field))
+    })?;
+    forget_cookies(
+        request,
+        view.original.values().chain(view.installed.values()),
+    );
     Ok(())
 }
 
 /// A field without what these rules hide of it; `None`, if that is nothing.
-unsafe fn without(
-    r: *mut ngx_http_request_t,
-    field: &'static [u8],
-    hides: &[HideRule<'static>],
-) -> Result<Option<&'static [u8]>, OutOfMemory> {
+fn without<'r>(
+    request: Request<'r>,
+    field: &'r [u8],
+    rules: &[HideRule<'r>],
+) -> Result<Option<&'r [u8]>, OutOfMemory> {
     let mut left = None;
-    for rule in hides {
+    for rule in rules {
         let field = left.unwrap_or(field);
         if let Some(first) = rule.first_span(field) {
-            // SAFETY: the request is live, and the text lives as long as it does.
-            unsafe {
-                let mut text = Text::new((*r).pool, field.len()).ok_or(OutOfMemory)?;
-                rule.strip(field, first, &mut text);
-                left = Some(text.into_bytes());
-            }
+            let mut text = request.pool().text(field.len()).ok_or(OutOfMemory)?;
+            rule.strip(field, first, &mut text);
+            left = Some(text.into_bytes());
         }
     }
     Ok(left)
 }
 
 /// Makes the request forget what nginx's variables said of its cookies, which were these fields.
-unsafe fn forget_cookies<'a>(
-    r: *mut ngx_http_request_t,
-    fields: impl Iterator<Item = &'a [u8]> + Clone,
-) {
-    // SAFETY: the request is live, and so is its configuration.
-    unsafe {
-        if let Some(main) = Sticky::main_conf(&*r) {
-            main.cookie_variables.forget(r, fields);
-        }
+fn forget_cookies<'r>(request: Request<'r>, fields: impl Iterator<Item = &'r [u8]> + Clone) {
+    if let Some(main) = request.main_conf::<Sticky>() {
+        main.cookie_variables.forget(request, fields);
     }
 }
 
 /// The rules that no earlier location has followed: what is hidden already must not be looked for again.
-unsafe fn fresh(
-    r: *mut ngx_http_request_t,
-    hides: &'static [HideRule<'static>],
-    earlier: &[HideRule<'static>],
-) -> Result<&'static [HideRule<'static>], OutOfMemory> {
+fn fresh<'r>(
+    request: Request<'r>,
+    rules: &'r [HideRule<'r>],
+    earlier: &[HideRule<'r>],
+) -> Result<&'r [HideRule<'r>], OutOfMemory> {
     if earlier.is_empty() {
-        return Ok(hides);
+        return Ok(rules);
     }
-    // SAFETY: the request is live, and so is its pool as long as its view.
-    unsafe {
-        let mut rules = pool::Stack::new((*r).pool, hides.len()).ok_or(OutOfMemory)?;
-        hides
-            .iter()
-            .filter(|rule| !earlier.contains(rule))
-            .for_each(|rule| rules.push(*rule));
-        Ok(rules.as_slice())
-    }
+    let mut fresh = request.pool().stack(rules.len()).ok_or(OutOfMemory)?;
+    rules
+        .iter()
+        .filter(|rule| !earlier.contains(rule))
+        .for_each(|rule| fresh.push(*rule));
+    Ok(fresh.into_slice())
 }
 
 /// The rules of earlier locations and those of this one.
-unsafe fn concat(
-    r: *mut ngx_http_request_t,
-    earlier: &[HideRule<'static>],
-    hides: &'static [HideRule<'static>],
-) -> Result<&'static [HideRule<'static>], OutOfMemory> {
+fn concat<'r>(
+    request: Request<'r>,
+    earlier: &[HideRule<'r>],
+    rules: &'r [HideRule<'r>],
+) -> Result<&'r [HideRule<'r>], OutOfMemory> {
     if earlier.is_empty() {
-        return Ok(hides);
+        return Ok(rules);
     }
-    // SAFETY: as above.
-    unsafe {
-        let length = earlier.len().saturating_add(hides.len());
-        let mut rules = pool::Stack::new((*r).pool, length).ok_or(OutOfMemory)?;
-        earlier
-            .iter()
-            .chain(hides)
-            .for_each(|rule| rules.push(*rule));
-        Ok(rules.as_slice())
-    }
+    let length = earlier.len().saturating_add(rules.len());
+    let mut all = request.pool().stack(length).ok_or(OutOfMemory)?;
+    earlier.iter().chain(rules).for_each(|rule| all.push(*rule));
+    Ok(all.into_slice())
 }

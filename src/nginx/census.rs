@@ -1,9 +1,10 @@
 //! What names the servers of an upstream, copied while their group is locked: whatever is made of it can wait.
 
-use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t};
+use ngx::ffi::ngx_uint_t;
+use session_cookie::memory::{self, OutOfMemory};
 
-use super::bytes;
-use super::peers::{address_of, current_generation, is_draining, line_of, Peer, Peers};
+use super::peers::{after, line_of, names_of, Peer, Peers};
+use super::upstream::Upstream;
 
 /// How many servers are copied in one go, and how much text of each is expected.
 const SLICE: usize = 512;
@@ -20,22 +21,18 @@ pub(crate) struct Shape {
 impl Shape {
     /// No list has it.
     pub(crate) const NONE: Self = Shape {
-        head: core::ptr::null_mut(),
+        head: Peer::NONE,
         number: usize::MAX,
     };
 
-    /// The shape of a group now.
-    ///
-    /// # Safety
-    ///
-    /// `peers` is live. Without its lock the result may be of a moment in which it is being changed.
+    /// The shape of a group now. Without its lock the result may be of a moment in which it is being changed.
     #[inline(always)]
-    pub(crate) unsafe fn of(peers: Peers) -> Self {
-        // SAFETY: the caller's promise; the head is not read.
+    pub(crate) fn of(peers: Peers<'_>) -> Self {
+        // SAFETY: the group is live; the head is not read.
         unsafe {
             Shape {
-                head: (*peers).peer,
-                number: (*peers).number,
+                head: Peer::new((*peers.as_ptr()).peer),
+                number: (*peers.as_ptr()).number,
             }
         }
     }
@@ -52,9 +49,9 @@ pub(crate) struct Known<'a> {
     pub(crate) address: &'a [u8],
     /// nginx's own `route=`.
     pub(crate) route: Option<&'a [u8]>,
-    /// Did nginx itself read `drain` of it?
+    /// Whether nginx itself read `drain` of it.
     pub(crate) draining: bool,
-    /// Has `resolve` brought it?
+    /// Whether `resolve` has brought it.
     pub(crate) resolved: bool,
 }
 
@@ -80,58 +77,58 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    fn new() -> Self {
-        Slice {
-            servers: Vec::with_capacity(SLICE),
-            text: Vec::with_capacity(SLICE.saturating_mul(TEXT)),
+    fn new() -> Result<Self, OutOfMemory> {
+        Ok(Slice {
+            servers: memory::with_capacity(SLICE)?,
+            text: memory::with_capacity(SLICE.saturating_mul(TEXT))?,
             wanted: 0,
-        }
+        })
     }
 
     /// Makes room before the group is locked.
-    fn clear(&mut self) {
+    fn clear(&mut self) -> Result<(), OutOfMemory> {
         self.servers.clear();
         self.text.clear();
-        self.text.reserve(self.wanted);
+        self.text.try_reserve(self.wanted)?;
+        Ok(())
     }
 
     /// Copies what names a server, unless memory had to be allocated for it.
     ///
     /// # Safety
     ///
-    /// The peer is live, in a group of `primary` that is locked.
-    unsafe fn copy(&mut self, primary: Peers, peer: Peer, backup: bool) -> bool {
-        // SAFETY: the caller's promise; names change only under the lock.
-        unsafe {
-            let name = bytes((*peer).name);
-            let (line, line_is_backup) = line_of(primary, peer, backup);
-            let address = address_of(peer);
-            let route = route_of(peer);
-            let texts = [name, line, address, route.unwrap_or_default()];
+    /// The server is in a group of `primary` that is locked.
+    unsafe fn copy(&mut self, primary: Peers<'_>, peer: Peer, backup: bool) -> bool {
+        // SAFETY: the caller vouches for the server, and the lock lasts longer than the texts are used.
+        let (names, (line, line_is_backup)) =
+            unsafe { (names_of(peer), line_of(primary, peer, backup)) };
+        let texts = [
+            names.name,
+            line,
+            names.address,
+            names.route.unwrap_or_default(),
+        ];
 
-            let room = texts
-                .iter()
-                .fold(0usize, |sum, text| sum.saturating_add(text.len()));
-            let left = self.text.capacity().saturating_sub(self.text.len());
-            if room > left || self.servers.len() == self.servers.capacity() {
-                self.wanted = room;
-                return false;
-            }
-            for text in texts {
-                self.text.extend_from_slice(text);
-            }
-            self.servers.push(Copied {
-                peer,
-                name: name.len(),
-                line: line.len(),
-                address: address.len(),
-                route: route.map(<[u8]>::len),
-                line_is_backup,
-                draining: is_draining(peer),
-                resolved: is_resolved(peer),
-            });
+        let length = texts
+            .iter()
+            .fold(0usize, |sum, text| sum.saturating_add(text.len()));
+        let left = self.text.capacity().saturating_sub(self.text.len());
+        if length > left || self.servers.len() == self.servers.capacity() {
+            self.wanted = length;
+            return false;
         }
-        true
+        let server = Copied {
+            peer,
+            name: names.name.len(),
+            line: line.len(),
+            address: names.address.len(),
+            route: names.route.map(<[u8]>::len),
+            line_is_backup,
+            draining: names.draining,
+            resolved: names.resolved,
+        };
+        let copied = (texts.iter()).try_for_each(|text| memory::append(&mut self.text, text));
+        copied.is_ok() && memory::push(&mut self.servers, server).is_ok()
     }
 
     fn iter(&self) -> impl Iterator<Item = Known<'_>> {
@@ -153,95 +150,57 @@ impl Slice {
     }
 }
 
-/// The servers of this generation are not those that nginx has now.
-pub(crate) struct Changed;
+/// Why the servers could not be counted.
+pub(crate) enum Uncounted {
+    /// They are of another generation than those that nginx has now.
+    Changed,
+    /// Memory is short.
+    OutOfMemory,
+}
+
+impl From<OutOfMemory> for Uncounted {
+    fn from(_: OutOfMemory) -> Self {
+        Uncounted::OutOfMemory
+    }
+}
 
 /// Shows each server of a group in order, none of which is locked meanwhile. Returns the shape of the list.
 ///
-/// Copied in slices under the lock for reading. The next one continues where the last one ended: what it continues
-/// from is still in the list as long as generation and shape are the same, and is not read before they are compared.
-///
-/// # Safety
-///
-/// `us` is live and its balancer one of nginx's; the group is one of its two, and no lock is held.
-pub(crate) unsafe fn each(
-    us: *mut ngx_http_upstream_srv_conf_t,
-    peers: Peers,
+/// They are copied in slices under the lock for reading. The next one continues where the last one ended: what it
+/// continues from is still in the list as long as generation and shape are the same, and is not read before they are
+/// compared.
+pub(crate) fn each(
+    upstream: Upstream<'_>,
+    peers: Peers<'_>,
     generation: ngx_uint_t,
-    mut show: impl FnMut(Known<'_>),
-) -> Result<Shape, Changed> {
-    // SAFETY: the caller's promise, and as told above.
-    unsafe {
-        let primary: Peers = (*us).peer.data.cast();
-        let backup = peers != primary;
-        let mut slice = Slice::new();
-        let mut shape = Shape::NONE;
-        let mut last: Option<Peer> = None;
-        loop {
-            slice.clear();
-            let ended = read_locked(peers, || {
-                let now = Shape::of(peers);
-                if current_generation(primary) != generation || (last.is_some() && now != shape) {
-                    return Err(Changed);
-                }
-                shape = now;
-                let mut peer = last.map_or((*peers).peer, |last| (*last).next);
-                while !peer.is_null() {
-                    if !slice.copy(primary, peer, backup) {
-                        return Ok(false);
-                    }
-                    last = Some(peer);
-                    peer = (*peer).next;
-                }
-                Ok(true)
-            })?;
-            slice.iter().for_each(&mut show);
-            if ended {
-                return Ok(shape);
-            }
+    mut show: impl FnMut(Known<'_>) -> Result<(), OutOfMemory>,
+) -> Result<Shape, Uncounted> {
+    let primary = upstream.primary().ok_or(Uncounted::Changed)?;
+    let backup = peers != primary;
+    let mut slice = Slice::new()?;
+    let mut shape = Shape::NONE;
+    let mut last: Option<Peer> = None;
+    loop {
+        slice.clear()?;
+        let locked = peers.lock_for_reading();
+        let now = Shape::of(peers);
+        if primary.generation() != generation || (last.is_some() && now != shape) {
+            return Err(Uncounted::Changed);
+        }
+        shape = now;
+        // SAFETY: the group is locked; generation and shape say that the last server is still in it.
+        let mut next = unsafe { after(peers, last) };
+        // SAFETY: the server is in the group, which is locked.
+        while let Some(peer) = next.filter(|peer| unsafe { slice.copy(primary, *peer, backup) }) {
+            last = next;
+            // SAFETY: as just now.
+            next = unsafe { after(peers, Some(peer)) };
+        }
+        drop(locked);
+        let ended = next.is_none();
+        slice.iter().try_for_each(&mut show)?;
+        if ended {
+            return Ok(shape);
         }
     }
-}
-
-/// Runs `work` while no other worker changes the servers of a group; others may read them.
-unsafe fn read_locked<T>(peers: Peers, work: impl FnOnce() -> T) -> T {
-    // SAFETY: ngx_http_upstream_rr_peers_rlock() and _unlock(); `work` cannot unwind (panic = abort).
-    unsafe {
-        #[cfg(ngx_feature = "http_upstream_zone")]
-        if !(*peers).shpool.is_null() {
-            ngx::ffi::ngx_rwlock_rlock(&raw mut (*peers).rwlock);
-        }
-        let result = work();
-        #[cfg(ngx_feature = "http_upstream_zone")]
-        if !(*peers).shpool.is_null() {
-            ngx::ffi::ngx_rwlock_unlock(&raw mut (*peers).rwlock);
-        }
-        let _ = peers;
-        result
-    }
-}
-
-unsafe fn route_of<'a>(peer: Peer) -> Option<&'a [u8]> {
-    #[cfg(nginx_peer_sid)]
-    // SAFETY: the peer is live.
-    unsafe {
-        if (*peer).route() != 0 {
-            return Some(bytes((*peer).sid));
-        }
-    }
-    #[cfg(not(nginx_peer_sid))]
-    let _ = peer;
-    None
-}
-
-unsafe fn is_resolved(peer: Peer) -> bool {
-    #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
-    // SAFETY: the peer is live.
-    let resolved = unsafe { !(*peer).host.is_null() };
-    #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
-    let resolved = {
-        let _ = peer;
-        false
-    };
-    resolved
 }

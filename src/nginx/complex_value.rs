@@ -2,9 +2,11 @@
 
 use core::ptr::NonNull;
 
-use ngx::ffi::ngx_http_complex_value_t;
+use ngx::core::Status;
+use ngx::ffi::{ngx_http_complex_value, ngx_http_complex_value_t, ngx_str_t};
 
 use super::bytes;
+use super::request::Request;
 
 /// A handle of such a text. It lives as long as the configuration in which it stands.
 #[derive(Clone, Copy)]
@@ -29,5 +31,18 @@ impl ComplexValue {
     pub(crate) fn text(&self) -> &[u8] {
         // SAFETY: value and text are in the pool of the cycle, which is live as `new` demands, and nobody writes to them.
         unsafe { bytes(self.0.as_ref().value) }
+    }
+}
+
+impl ComplexValue {
+    /// Returns what the text is for a request; `None` if memory is short.
+    pub(crate) fn evaluate<'r>(self, request: Request<'r>) -> Option<&'r [u8]> {
+        let mut value = ngx_str_t::empty();
+        // SAFETY: the request is live, and the compiled value lives as long as the cycle, which outlives it. What it is
+        // evaluated to lives as long as the request.
+        unsafe {
+            let rc = ngx_http_complex_value(request.as_ptr(), self.as_ptr(), &raw mut value);
+            (rc == Status::NGX_OK.into()).then(|| bytes(value))
+        }
     }
 }

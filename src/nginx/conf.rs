@@ -7,19 +7,29 @@ use core::ptr;
 
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
-    ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
-    ngx_http_complex_value_t, ngx_http_conf_ctx_t, ngx_http_upstream_conf_t, ngx_module_t,
-    ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
+    ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value,
+    ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_conf_ctx_t,
+    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t,
+    ngx_http_upstream_conf_t, ngx_int_t, ngx_module_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::http::{
     HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
     NgxHttpUpstreamModule,
 };
 use ngx::{ngx_conf_log_error, ngx_log_error};
+use session_cookie::memory::OutOfMemory;
 
 use super::complex_value::ComplexValue;
+use super::pool::Pool;
 use super::upstream::{Place, Upstream};
-use super::{bytes, pool, string};
+use super::variables::CookieVariables;
+use super::{bytes, string};
+
+/// A handler of a phase.
+pub(crate) type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+/// The last phase before content.
+const BEFORE_CONTENT: usize = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize;
 
 /// What a directive's handler returns when it has said itself what is wrong.
 pub(crate) const ERROR: *mut c_char = NGX_CONF_ERROR as *mut c_char;
@@ -47,6 +57,40 @@ impl<'c> Conf<'c> {
             cf,
             cycle: PhantomData,
         }
+    }
+
+    /// Returns what nginx knows it by.
+    pub(super) fn as_ptr(self) -> *mut ngx_conf_t {
+        self.cf
+    }
+
+    /// Makes a configuration in the pool of the cycle, which drops it when the cycle ends. Returns null if memory is short.
+    pub(crate) fn create<T: Default>(self) -> *mut c_void {
+        // SAFETY: `cf` is live, and has the pool of the cycle.
+        let pool = unsafe { Pool::new((*self.cf).pool) };
+        let conf = pool.place_dropped(T::default);
+        conf.map_or(ptr::null_mut(), |conf| ptr::from_mut(conf).cast())
+    }
+
+    /// Lets a handler be called for each request in the last phase before content.
+    pub(crate) fn call_before_content(self, handler: Handler) -> Result<(), OutOfMemory> {
+        // SAFETY: the core module's configuration is in the cycle's pool, with an array of each phase; nginx reads it when
+        // all of the http block was read, which is not yet. The new element is written whole.
+        unsafe {
+            let core = NgxHttpCoreModule::main_conf_mut(&*self.cf).ok_or(OutOfMemory)?;
+            let phase = core.phases.get_mut(BEFORE_CONTENT).ok_or(OutOfMemory)?;
+            let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
+            *place.as_mut().ok_or(OutOfMemory)? = Some(handler);
+        }
+        Ok(())
+    }
+
+    /// Returns the variables of the configuration that show cookies. All directives were read, and nginx has not prepared
+    /// the variables yet.
+    pub(crate) fn cookie_variables(self) -> Result<CookieVariables, OutOfMemory> {
+        // SAFETY: `cf` is live, and the core module's configuration is in the cycle's pool.
+        let core = unsafe { NgxHttpCoreModule::main_conf(&*self.cf) };
+        core.map_or(Ok(CookieVariables::default()), CookieVariables::of)
     }
 
     /// Returns the words of the directive that is being read, its name first.
@@ -223,7 +267,7 @@ impl<'c> Conf<'c> {
         // SAFETY: value and text are in the cycle's pool, which is live. nginx reads the request for this call only, and
         // zero is a legal value of each of its members.
         unsafe {
-            let value = pool::array::<ngx_http_complex_value_t>((*self.cf).pool, 1)?;
+            let value = Pool::new((*self.cf).pool).array::<ngx_http_complex_value_t>(1)?;
             value.write_bytes(0, 1);
             let mut source = string(text);
             let mut request: ngx_http_compile_complex_value_t = core::mem::zeroed();

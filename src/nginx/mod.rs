@@ -2,16 +2,25 @@
 //! callbacks.
 
 pub(crate) mod census;
+pub(crate) mod chain;
 pub(crate) mod complex_value;
 pub(crate) mod conf;
-pub(crate) mod headers_in;
-pub(crate) mod headers_out;
+pub(crate) mod cookies;
+pub(crate) mod exchange;
+pub(crate) mod header_filters;
+pub(crate) mod inner;
+pub(crate) mod log;
+pub(crate) mod peer_connection;
 pub(crate) mod peers;
 pub(crate) mod pool;
+pub(crate) mod request;
+pub(crate) mod round_robin;
+pub(crate) mod set_cookies;
+pub(crate) mod time;
 pub(crate) mod upstream;
 pub(crate) mod variables;
 
-use ngx::ffi::{ngx_http_request_t, ngx_log_t, ngx_str_t};
+use ngx::ffi::ngx_str_t;
 
 /// The bytes of an nginx string, for as long as its pool lives.
 ///
@@ -33,16 +42,6 @@ pub(crate) fn string(text: &[u8]) -> ngx_str_t {
         len: text.len(),
         data: text.as_ptr().cast_mut(),
     }
-}
-
-/// The log of a request.
-///
-/// # Safety
-///
-/// `r` is a live request.
-pub(crate) unsafe fn log(r: *mut ngx_http_request_t) -> *mut ngx_log_t {
-    // SAFETY: a live request has a connection, which has a log.
-    unsafe { (*(*r).connection).log }
 }
 
 /// Text from outside in a log line: what is no visible ASCII character becomes `\xNN`.

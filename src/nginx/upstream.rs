@@ -5,8 +5,6 @@ use core::fmt::{self, Display, Formatter};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-#[cfg(not(nginx_implicit_keepalive))]
-use ngx::ffi::ngx_http_upstream_init_round_robin;
 use ngx::ffi::{
     ngx_addr_t, ngx_http_upstream_init_pt, ngx_http_upstream_server_t,
     ngx_http_upstream_srv_conf_t, ngx_module_t,
@@ -39,7 +37,22 @@ impl<'c> Upstream<'c> {
         })
     }
 
+    /// Makes the handle of the upstream of a request.
+    ///
+    /// # Safety
+    ///
+    /// `us` is an upstream with a block of its own, whose cycle lives as long as everything that `'c` bounds.
+    #[inline(always)]
+    pub(crate) unsafe fn of_request(us: *mut ngx_http_upstream_srv_conf_t) -> Self {
+        Upstream {
+            // SAFETY: the caller vouches for an upstream, which is not null.
+            us: unsafe { NonNull::new_unchecked(us) },
+            cycle: PhantomData,
+        }
+    }
+
     /// Returns what nginx knows it by.
+    #[inline(always)]
     pub(crate) fn as_ptr(self) -> *mut ngx_http_upstream_srv_conf_t {
         self.us.as_ptr()
     }
@@ -64,6 +77,7 @@ impl<'c> Upstream<'c> {
     }
 
     /// Returns what a module knows of the upstream.
+    #[inline(always)]
     pub(crate) fn conf<M: HttpModuleServerConf>(self) -> Option<&'c M::ServerConf> {
         // SAFETY: an explicit upstream has a place for each module's configuration, which is of the module's type, in
         // the cycle's pool, or null. Nobody writes it meanwhile, as `new` demands.
@@ -107,15 +121,6 @@ impl<'c> Upstream<'c> {
         }
     }
 
-    /// Puts a function in the place of the one that prepares the upstream, and returns that one.
-    #[cfg(not(nginx_implicit_keepalive))]
-    pub(crate) fn replace_init(self, init: ngx_http_upstream_init_pt) -> ngx_http_upstream_init_pt {
-        // SAFETY: one thread reads the configuration, and no reference to the upstream is held.
-        let peer = unsafe { &mut (*self.us.as_ptr()).peer };
-        let before = core::mem::replace(&mut peer.init_upstream, init);
-        before.or(Some(ngx_http_upstream_init_round_robin))
-    }
-
     /// Returns whether a module prepares the upstream whose configuration begins with the function before which it stands
     /// then.
     pub(crate) fn is_prepared_by(self, module: &ngx_module_t) -> bool {
@@ -126,13 +131,6 @@ impl<'c> Upstream<'c> {
             conf.cast::<ngx_http_upstream_init_pt>().as_ref()
         };
         init.is_some_and(Option::is_some)
-    }
-
-    /// Returns the function that prepares the upstream.
-    #[cfg(not(nginx_implicit_keepalive))]
-    pub(crate) fn init(self) -> ngx_http_upstream_init_pt {
-        // SAFETY: upstreams are never freed before their cycle.
-        unsafe { self.us.as_ref().peer.init_upstream }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Counting the servers of an upstream: their ids, in each form.
 
-use std::collections::BTreeSet;
-
-use ngx::ffi::{ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_uint_t};
+use ngx::ffi::ngx_uint_t;
 use session_cookie::bytes::is_cookie_value;
 use session_cookie::id::Id;
 use session_cookie::memory::{self, OutOfMemory};
@@ -12,97 +10,77 @@ use session_cookie::session::may_stand_in_id;
 
 use super::servers::Servers;
 use crate::conf::{ServerConf, UpstreamConf};
-use crate::nginx::bytes;
-use crate::nginx::census::{each, Known, Shape};
+use crate::nginx::census::{each, Known, Shape, Uncounted};
 use crate::nginx::peers::{Peer, Peers};
+use crate::nginx::upstream::Upstream;
 
-/// The servers of this generation, unless nginx has another one by now.
+/// The servers of this generation.
 ///
-/// # Safety
-///
-/// As for [`super::known::servers`].
-pub(super) unsafe fn count(
-    us: *mut ngx_http_upstream_srv_conf_t,
+/// The groups are read one at a time; a change between the two shows in the generation.
+pub(super) fn count(
+    upstream: Upstream<'_>,
     conf: &UpstreamConf,
+    policy: &Policy,
     generation: ngx_uint_t,
-) -> Option<Servers> {
-    // SAFETY: the caller's promise. The groups are read one at a time; a change between the two shows in the
-    // generation.
-    unsafe {
-        let primary: Peers = (*us).peer.data.cast();
-        let policy = conf.policy.as_ref()?;
-        let mut count = Count {
-            conf,
-            policy,
-            of_several: of_several(us),
-            own: Enrolled::default(),
-            accepted: policy.accept.iter().map(|_| Enrolled::default()).collect(),
-        };
+) -> Result<Servers, Uncounted> {
+    let primary = upstream.primary().ok_or(Uncounted::Changed)?;
+    let mut count = Count {
+        conf,
+        policy,
+        of_several: of_several(upstream)?,
+        own: RosterBuilder::default(),
+        accepted: memory::collect(policy.accept.iter().map(|_| RosterBuilder::default()))?,
+    };
 
-        let shape = count.enroll_group(us, primary, generation, 0)?;
-        let backups = (*primary).next;
-        if !backups.is_null() {
-            let primaries = shape.number;
-            count.enroll_group(us, backups, generation, primaries)?;
-        }
-        Some(Servers {
-            counted: generation,
-            shape,
-            own: count.own.finish().ok()?,
-            accepted: finish_all(count.accepted).ok()?,
-            ..Servers::default()
-        })
+    let shape = count.enroll_group(upstream, primary, generation, 0)?;
+    if let Some(backups) = primary.next() {
+        let primaries = shape.number;
+        count.enroll_group(upstream, backups, generation, primaries)?;
     }
+    Ok(Servers {
+        counted: generation,
+        shape,
+        own: count.own.finish()?,
+        accepted: finish_all(count.accepted)?,
+        ..Servers::default()
+    })
 }
 
-/// The static `server` lines that have several addresses: by their text, and whether they have `backup`.
-unsafe fn of_several<'a>(us: *mut ngx_http_upstream_srv_conf_t) -> BTreeSet<(&'a [u8], bool)> {
-    // SAFETY: `us` is an explicit upstream, whose lines live as long as the cycle.
-    unsafe {
-        let lines: &[ngx_http_upstream_server_t] = match (*us).servers.as_ref() {
-            Some(servers) => servers.as_slice(),
-            None => &[],
-        };
-        let several = lines.iter().filter(|line| line.naddrs > 1);
-        several
-            .map(|line| (bytes(line.name), line.backup() != 0))
-            .collect()
-    }
+/// The static `server` lines that have several addresses: by their text, and whether they have `backup`; in order.
+fn of_several(upstream: Upstream<'_>) -> Result<Vec<(&[u8], bool)>, OutOfMemory> {
+    let several = (upstream.lines()).filter(|line| line.addresses().len() > 1);
+    let mut lines = memory::collect(several.map(|line| (line.name, line.is_backup)))?;
+    lines.sort_unstable();
+    Ok(lines)
 }
 
 /// Servers being counted.
 struct Count<'a> {
     conf: &'a UpstreamConf,
     policy: &'a Policy,
-    of_several: BTreeSet<(&'a [u8], bool)>,
-    own: Enrolled,
-    accepted: Vec<Enrolled>,
+    of_several: Vec<(&'a [u8], bool)>,
+    own: RosterBuilder,
+    accepted: Vec<RosterBuilder>,
 }
 
 impl Count<'_> {
-    /// Counts the servers of a group, behind so many primaries. `None` if they have changed, or memory is short.
-    unsafe fn enroll_group(
+    /// Counts the servers of a group, behind so many primaries.
+    fn enroll_group(
         &mut self,
-        us: *mut ngx_http_upstream_srv_conf_t,
-        peers: Peers,
+        upstream: Upstream<'_>,
+        peers: Peers<'_>,
         generation: ngx_uint_t,
         primaries: usize,
-    ) -> Option<Shape> {
-        // SAFETY: as in `count`.
-        unsafe {
-            let backup = peers != (*us).peer.data.cast();
-            // Not locked: only for how much room to make.
-            self.reserve(Shape::of(peers).number).ok()?;
-            let mut index = 0;
-            let mut enrolled = Ok(());
-            let shape = each(us, peers, generation, |known| {
-                if enrolled.is_ok() {
-                    enrolled = self.enroll(&known, backup, index, primaries);
-                }
-                index = index.saturating_add(1);
-            });
-            enrolled.ok().and(shape.ok())
-        }
+    ) -> Result<Shape, Uncounted> {
+        let backup = upstream.primary() != Some(peers);
+        // Not locked: only for how much room to make.
+        self.reserve(Shape::of(peers).number)?;
+        let mut index = 0;
+        each(upstream, peers, generation, |known| {
+            self.enroll(&known, backup, index, primaries)?;
+            index = index.saturating_add(1);
+            Ok(())
+        })
     }
 
     /// Makes room for the servers of a group.
@@ -127,7 +105,7 @@ impl Count<'_> {
             known,
             said,
             place: primaries.saturating_add(usize::try_from(index).unwrap_or(usize::MAX)),
-            is_one_of_several: known.resolved || self.of_several.contains(&known.line),
+            is_one_of_several: known.resolved || self.of_several.binary_search(&known.line).is_ok(),
             key: &self.policy.hmac_key,
         };
         let member = Member {
@@ -225,7 +203,7 @@ fn may_be_id(name: &[u8]) -> bool {
     is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
 }
 
-fn finish_all(enrolled: Vec<Enrolled>) -> Result<Vec<Roster<Peer>>, OutOfMemory> {
+fn finish_all(enrolled: Vec<RosterBuilder>) -> Result<Vec<Roster<Peer>>, OutOfMemory> {
     let mut rosters = memory::with_capacity(enrolled.len())?;
     for enrolled in enrolled {
         memory::push(&mut rosters, enrolled.finish()?)?;
@@ -235,13 +213,13 @@ fn finish_all(enrolled: Vec<Enrolled>) -> Result<Vec<Roster<Peer>>, OutOfMemory>
 
 /// The servers by their ids in one form, being counted.
 #[derive(Default)]
-struct Enrolled {
+struct RosterBuilder {
     roster: Roster<Peer>,
     /// Those that come last: of several servers with one id, none that drains gets the next session.
     draining: Vec<(Box<[u8]>, Member<Peer>)>,
 }
 
-impl Enrolled {
+impl RosterBuilder {
     fn insert(&mut self, id: &[u8], member: Member<Peer>) -> Result<(), OutOfMemory> {
         if member.draining {
             memory::push(&mut self.draining, (memory::boxed(id)?, member))

@@ -1,21 +1,21 @@
 //! A session whose server is away and which cannot be bound to another: one and the same other server serves it,
 //! with every request, so that what the application keeps there is found again. When its own server is back it returns.
 
-use ngx::ffi::ngx_peer_connection_t;
 use session_cookie::cookie::values;
 use session_cookie::policy::{Mode, Rebind};
 use session_cookie::verdict::Verdict;
 
 use super::served::served;
-use super::visit::{servers_of, Stage, Visit};
-use crate::nginx::headers_in::View;
-use crate::nginx::peers::{take_out_of_line, Failures, Peers};
+use super::visit::{Stage, Visit};
+use crate::nginx::cookies::View;
+use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::peers::Failures;
 
 /// The most servers that are looked at, where one after the other is not available.
 const MOST: usize = 64;
 
 /// Lends the session, where the balancer would choose and nothing says that the client learns of it.
-pub(super) fn or_lend(visit: &Visit, stage: Stage) -> Stage {
+pub(super) fn or_lend(visit: &Visit<'_>, stage: Stage) -> Stage {
     let is_kept = match (visit.policy.mode, visit.reading.verdict) {
         // Whether the application sets the cookie anew, it alone knows.
         (Mode::Prefix | Mode::Rewrite, Verdict::Down | Verdict::Unknown) => true,
@@ -33,48 +33,45 @@ pub(super) fn or_lend(visit: &Visit, stage: Stage) -> Stage {
 }
 
 /// Returns whether the cookie is never set.
-fn is_silent(visit: &Visit) -> bool {
+fn is_silent(visit: &Visit<'_>) -> bool {
     visit.policy.silent || visit.location().silent
 }
 
-/// Chooses the first available server of those that the session's value begins with; `false`: the balancer has to.
+/// Chooses the first available server of those that the session's value begins with; `false`: the balancer, which was not
+/// asked yet, has to.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn take_another(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
-    // SAFETY: as in the module's `bind`; the balancer was not asked yet.
-    unsafe {
-        let Some(servers) = servers_of(visit) else {
-            return false;
-        };
-        let data = visit.below.round_robin();
-        let primary: Peers = (*visit.upstream).peer.data.cast();
-        if visit.tried_backups != 0 {
-            (*data).peers = primary;
-            return false;
-        }
-        let (value, began) = session_text(visit);
-        let take_first = |backup: bool| {
-            servers
-                .own
-                .in_order_of([value, &began])
-                .filter(|member| member.backup == backup && !member.draining)
-                .take(MOST)
-                .any(|member| take_out_of_line(primary, member, data, Failures::Counted, pc))
-        };
-        if !take_first(false) {
-            if !take_first(true) {
-                return false;
-            }
-            // nginx marks no backup as tried here: should it fail, the balancer chooses.
-            visit.tried_backups = 1;
-        }
-        visit.served = served(visit, data);
-        true
+pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
+    let (Some(servers), Some(primary)) = (visit.servers(), visit.upstream.primary()) else {
+        return false;
+    };
+    let data = visit.inner.round_robin();
+    if visit.tried_backups != 0 {
+        data.begin_with(primary);
+        return false;
     }
+    let (value, began) = session_text(visit);
+    let take_first = |backup: bool| {
+        servers
+            .own
+            .in_order_of([value, &began])
+            .filter(|member| member.backup == backup && !member.draining)
+            .take(MOST)
+            .any(|member| data.take_out_of_line(primary, member, Failures::Counted, pc))
+    };
+    if !take_first(false) {
+        if !take_first(true) {
+            return false;
+        }
+        // nginx marks no backup as tried here: should it fail, the balancer chooses.
+        visit.tried_backups = 1;
+    }
+    visit.served = served(visit);
+    true
 }
 
 /// What tells a session from others for as long as it lives: the value of its cookie, but for when it was last seen.
-unsafe fn session_text(visit: &Visit) -> (&'static [u8], [u8; 8]) {
+fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
     let session = &visit.reading.session;
     match visit.policy.mode {
         Mode::Insert | Mode::Repeat => {
@@ -82,8 +79,7 @@ unsafe fn session_text(visit: &Visit) -> (&'static [u8], [u8; 8]) {
             (session.id, began.unwrap_or_default().to_le_bytes())
         }
         Mode::Prefix | Mode::Rewrite => {
-            // SAFETY: the request is live.
-            let fields = unsafe { View::of(visit.request).original };
+            let fields = View::of(visit.request).original;
             let name = &visit.policy.cookie;
             let mut all = fields.values().flat_map(|field| values(field, name));
             // An id that was accepted in another form is no part of it.

@@ -1,93 +1,54 @@
 //! From the cookie of a request to the servers that it names, and what the log says of it.
 
-use ngx::ffi::{ngx_http_upstream_srv_conf_t, ngx_uint_t, NGX_LOG_INFO};
-use ngx::ngx_log_error;
+use ngx::ffi::ngx_uint_t;
 use session_cookie::action::settled;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
 use session_cookie::verdict::{choose, judged_values, Judge, Lookup, Reading, Verdict};
 
 use super::known::{edition, servers};
-use super::servers::Form;
-use super::visit::{fallback, is_first_try, now, servers_of, Candidate, Stage, Visit};
+use super::servers::IdScheme;
+use super::visit::{now, Candidate, Stage, Visit};
 use super::{exposed, lend};
 use crate::conf::UpstreamConf;
-use crate::nginx::headers_in::{Only, View};
-use crate::nginx::peers::{generation_of, Peer};
-use crate::nginx::{log, pool, Printable};
-
-/// Reads the cookie, and finds the servers that it names.
-#[inline(always)]
-pub(super) unsafe fn read_cookie(visit: &mut Visit, conf: &'static UpstreamConf) {
-    // SAFETY: the request is live, and so are its header fields; time is not before 1970.
-    unsafe {
-        let here = Here::of(visit, conf);
-        let view = View::of(visit.request);
-        let is_ours = |only: &Only| core::ptr::eq(only.name, &visit.policy.cookie);
-        let only = view.only.filter(is_ours);
-        if only.is_none() && conf.hides {
-            exposed::look(visit);
-        }
-
-        let (policy, reading) = (visit.policy, &mut visit.reading);
-        let judge = || judge(policy, here);
-        let found = match only {
-            Some(only) => match policy.mode {
-                Mode::Prefix => judge().read_id(only.said, reading),
-                _ => judge().read_value(only.said, reading),
-            },
-            None => judge().read(view.original.values(), reading),
-        };
-        if let Some((first, member)) = found {
-            if is_first_try(visit.request, 0) {
-                visit.settled = settled(conf.settled, reading);
-            }
-            visit.edition = edition(conf);
-            visit.named = Some(Candidate::first(Form::Own, first, member));
-            visit.stage = Stage::Bind;
-        } else if visit.reading.verdict != Verdict::None || policy.accepts_unmarked() {
-            read_again(visit, conf);
-        }
-    }
-}
+use crate::log::info;
+use crate::nginx::cookies::{SinglePair, View};
+use crate::nginx::peers::Peer;
+use crate::nginx::upstream::Upstream;
+use crate::nginx::{string, Printable};
 
 /// The servers that a request may get, to be looked up by id.
 #[derive(Clone, Copy)]
-struct Here {
-    conf: &'static UpstreamConf,
-    upstream: *mut ngx_http_upstream_srv_conf_t,
+struct ServerLookup<'r> {
+    conf: &'r UpstreamConf,
+    upstream: Upstream<'r>,
     generation: ngx_uint_t,
 }
 
-impl Here {
+impl<'r> ServerLookup<'r> {
     /// The servers of a request whose balancer was prepared.
-    unsafe fn of(visit: &Visit, conf: &'static UpstreamConf) -> Self {
-        // SAFETY: the caller's promise.
-        let generation = unsafe { generation_of(visit.below.round_robin()) };
-        Here {
-            conf,
+    #[inline(always)]
+    fn of(visit: &Visit<'r>) -> Self {
+        ServerLookup {
+            conf: visit.conf,
             upstream: visit.upstream,
-            generation,
+            generation: visit.inner.round_robin().generation(),
         }
     }
 }
 
-impl<'a> Lookup<(EntryId, &'a Member<Peer>)> for Here {
+impl Lookup<(EntryId, Member<Peer>)> for ServerLookup<'_> {
     #[inline(always)]
-    fn look_up(&self, id: &[u8]) -> Option<(EntryId, &'a Member<Peer>)> {
-        // SAFETY: a request to this upstream is live.
-        let roster = unsafe { &servers(self.conf, self.upstream, self.generation)?.own };
+    fn look_up(&self, id: &[u8]) -> Option<(EntryId, Member<Peer>)> {
+        let roster = &servers(self.conf, self.upstream, self.generation)?.own;
         let first = roster.find(id)?;
-        Some((first, roster.member(first)?))
+        Some((first, *roster.member(first)?))
     }
 }
 
 /// The judge of the cookies that these servers may have set.
 #[inline(always)]
-fn judge<L: Copy>(
-    policy: &'static Policy,
-    servers: L,
-) -> Judge<'static, L, impl Fn() -> u64 + Copy> {
+fn judge<L: Copy>(policy: &Policy, servers: L) -> Judge<'_, L, impl Fn() -> u64 + Copy> {
     Judge {
         policy,
         servers,
@@ -95,98 +56,122 @@ fn judge<L: Copy>(
     }
 }
 
+/// Reads the cookie, and finds the servers that it names.
+#[inline(always)]
+pub(super) fn read_cookie(visit: &mut Visit<'_>) {
+    let lookup = ServerLookup::of(visit);
+    let view = View::of(visit.request);
+    let is_ours = |single: &SinglePair| core::ptr::eq(single.name, &visit.policy.cookie);
+    let single = view.single.filter(is_ours);
+    if single.is_none() && visit.conf.hides.get() {
+        exposed::look(visit);
+    }
+
+    let (policy, reading) = (visit.policy, &mut visit.reading);
+    let judge = || judge(policy, lookup);
+    let found = match single {
+        Some(single) => match policy.mode {
+            Mode::Prefix => judge().read_id(single.value, reading),
+            _ => judge().read_value(single.value, reading),
+        },
+        None => judge().read(view.original.values(), reading),
+    };
+    if let Some((first, member)) = found {
+        if visit.is_first_try(0) {
+            visit.settled = settled(visit.conf.settled.get(), &visit.reading);
+        }
+        visit.edition = edition(visit.conf);
+        visit.named = Some(Candidate::first(IdScheme::Own, first, member));
+        visit.stage = Stage::Bind;
+    } else if visit.reading.verdict != Verdict::None || policy.accepts_unmarked() {
+        read_again(visit);
+    }
+}
+
 /// Reads a cookie that names no server here as it stands.
 #[cold]
 #[inline(never)]
-unsafe fn read_again(visit: &mut Visit, conf: &'static UpstreamConf) {
-    // SAFETY: as in `read_cookie`.
-    unsafe {
-        if conf.is_foreign.get() {
-            visit.reading = Reading::NONE;
-            return;
-        }
-        let policy = visit.policy;
-        let fields = View::of(visit.request).original;
-        if policy.reads_other_schemes() {
-            let find = |id: &[u8]| accepted_server(visit, id);
-            let judge = judge(policy, find);
-            let mut first = visit.reading;
-            for (number, value) in judged_values(fields.values(), policy).enumerate() {
-                let mut reading = Reading::NONE;
-                if let Some(named) = read_one(visit, value, &mut reading) {
-                    visit.reading = reading;
-                    visit.edition = edition(conf);
-                    visit.named = Some(named);
-                    visit.stage = Stage::Bind;
-                    return;
-                }
-                // If none names a server here, the first says what became of the cookie.
-                if number == 0 {
-                    judge.read_accepted(value, true, &mut first);
-                }
-            }
-            visit.reading = first;
-        }
-        if visit.reading.verdict != Verdict::None {
-            log_verdict(visit);
-        }
-        let choice = choose(visit.reading.verdict, fallback(visit));
-        visit.stage = lend::or_lend(visit, choice.into());
+fn read_again(visit: &mut Visit<'_>) {
+    if visit.conf.is_foreign.get() {
+        visit.reading = Reading::NONE;
+        return;
     }
+    if visit.policy.reads_other_schemes() && read_other_forms(visit) {
+        return;
+    }
+    if visit.reading.verdict != Verdict::None {
+        log_verdict(visit);
+    }
+    let choice = choose(visit.reading.verdict, visit.fallback());
+    visit.stage = lend::or_lend(visit, choice.into());
+}
+
+/// Reads the values of a cookie in every form. Returns whether one of them names a server here.
+fn read_other_forms(visit: &mut Visit<'_>) -> bool {
+    let policy = visit.policy;
+    let fields = View::of(visit.request).original;
+    let mut first = visit.reading;
+    for (number, value) in judged_values(fields.values(), policy).enumerate() {
+        let mut reading = Reading::NONE;
+        if let Some(named) = read_one(visit, value, &mut reading) {
+            visit.reading = reading;
+            visit.edition = edition(visit.conf);
+            visit.named = Some(named);
+            visit.stage = Stage::Bind;
+            return true;
+        }
+        // If none names a server here, the first says what became of the cookie.
+        if number == 0 {
+            let find = |id: &[u8]| accepted_server(visit, id);
+            judge(policy, find).read_accepted(value, true, &mut first);
+        }
+    }
+    visit.reading = first;
+    false
 }
 
 /// Judges one value, in our own form and in those that are accepted.
-pub(super) unsafe fn read_one(
-    visit: &Visit,
-    value: &'static [u8],
-    reading: &mut Reading<'static>,
+pub(super) fn read_one<'r>(
+    visit: &Visit<'r>,
+    value: &'r [u8],
+    reading: &mut Reading<'r>,
 ) -> Option<Candidate> {
-    // SAFETY: the request is live.
-    unsafe {
-        let policy = visit.policy;
-        let here = Here::of(visit, visit.conf);
-        let own = judge(policy, here);
-        let found = own.read_value(value, reading).or_else(|| {
-            let delimiter = policy.transfer.as_ref()?;
-            own.read_transferred(value, delimiter, reading)
-        });
-        if let Some((first, member)) = found {
-            return Some(Candidate::first(Form::Own, first, member));
-        }
-        if policy.accept.is_empty() {
-            return None;
-        }
-        let find = |id: &[u8]| accepted_server(visit, id);
-        let (named, ours) = judge(policy, find).read_accepted(value, false, reading)?;
-        reading.session.id = ours;
-        Some(named)
+    let policy = visit.policy;
+    let lookup = ServerLookup::of(visit);
+    let own = judge(policy, lookup);
+    let found = own.read_value(value, reading).or_else(|| {
+        let delimiter = policy.transfer.as_ref()?;
+        own.read_transferred(value, delimiter, reading)
+    });
+    if let Some((first, member)) = found {
+        return Some(Candidate::first(IdScheme::Own, first, member));
     }
+    if policy.accept.is_empty() {
+        return None;
+    }
+    let find = |id: &[u8]| accepted_server(visit, id);
+    let (named, ours) = judge(policy, find).read_accepted(value, false, reading)?;
+    reading.session.id = ours;
+    Some(named)
 }
 
 /// The servers that an id names in an accepted form, and our own id of the first.
-unsafe fn accepted_server(visit: &Visit, id: &[u8]) -> Option<(Candidate, &'static [u8])> {
-    // SAFETY: as in `read_cookie`.
-    unsafe {
-        let servers = servers_of(visit)?;
-        let (form, first, member) = servers.find_accepted(id)?;
-        let ours = pool::copy((*visit.request).pool, servers.own.id(member.peer)?)?;
-        Some((Candidate::first(form, first, member), ours))
-    }
+fn accepted_server<'r>(visit: &Visit<'r>, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
+    let servers = visit.servers()?;
+    let (form, first, member) = servers.find_accepted(id)?;
+    let ours = visit.request.pool().copy(servers.own.id(member.peer)?)?;
+    Some((Candidate::first(form, first, *member), ours))
 }
 
 #[cold]
 #[inline(never)]
-unsafe fn log_verdict(visit: &Visit) {
-    // SAFETY: the request and its upstream are live.
-    unsafe {
-        ngx_log_error!(
-            NGX_LOG_INFO,
-            log(visit.request),
-            "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
-            Printable(&visit.policy.cookie),
-            (*visit.upstream).host,
-            visit.reading.verdict.as_str(),
-            Printable(visit.reading.session.id)
-        );
-    }
+fn log_verdict(visit: &Visit<'_>) {
+    info!(
+        visit.request,
+        "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
+        Printable(&visit.policy.cookie),
+        string(visit.upstream.host()),
+        visit.reading.verdict.as_str(),
+        Printable(visit.reading.session.id)
+    );
 }

@@ -20,7 +20,6 @@ mod release;
 mod served;
 pub(crate) mod servers;
 mod strict;
-mod tls;
 mod unavailable;
 pub(crate) mod visit;
 

@@ -1,18 +1,16 @@
 //! A request is done with a server: the server is freed, and what it tells of itself is noted.
 
 use core::ffi::c_void;
-use core::ptr::NonNull;
 
-use ngx::ffi::{
-    ngx_http_upstream_t, ngx_peer_connection_t, ngx_uint_t, NGX_PEER_FAILED, NGX_PEER_NEXT,
-};
+use ngx::ffi::{ngx_peer_connection_t, ngx_uint_t, NGX_PEER_FAILED, NGX_PEER_NEXT};
 use session_cookie::unreachable::Tolerance;
 
 use super::failure::Failure;
 use super::strict;
-use super::visit::{has_answered, is_current, now, Earlier, Stage, Visit};
-use crate::nginx::peers::{forget_check, forget_try, Address};
-use crate::nginx::pool;
+use super::visit::{now, Earlier, Stage, Visit};
+use crate::conf::Sticky;
+use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::request::Request;
 
 /// Frees a server.
 pub(super) unsafe extern "C" fn free(
@@ -20,149 +18,136 @@ pub(super) unsafe extern "C" fn free(
     data: *mut c_void,
     state: ngx_uint_t,
 ) {
-    // SAFETY: nginx calls this with the data that init_peer() gave it, after get().
-    unsafe {
-        let visit = &mut *data.cast::<Visit>();
-        if has_failed(state) || visit.attempts != 0 {
-            return free_unusual(pc, visit, state);
-        }
-        visit.answered = has_answered(visit.connection);
-        // An answer whose header was not sent is handed on inside nginx, which will clear our context.
-        if visit.answered && !visit.header_sent {
-            return free_unusual(pc, visit, state);
-        }
-        free_below(pc, visit, state);
+    // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
+    let (visit, pc) = unsafe { (&mut *data.cast::<Visit>(), PeerConnection::new(pc)) };
+    if is_usual(visit, state) {
+        visit.inner.free(pc, state);
+    } else if let Some(request) = free_unusual(visit, pc, state) {
+        keep_visit(request);
     }
 }
 
-/// Frees a server that has failed, or of which something is to be noted.
+/// Returns whether nothing is to be noted of the server but whether it has responded, which is.
+#[inline(always)]
+fn is_usual(visit: &mut Visit<'_>, state: ngx_uint_t) -> bool {
+    if has_failed(state) || visit.attempts != 0 {
+        return false;
+    }
+    visit.has_response = visit.exchange.has_response();
+    !visit.has_response || visit.is_header_sent()
+}
+
+/// Frees a server that has failed, or of which something is to be noted. Returns the request, if its response is handed
+/// on inside nginx, which will clear its contexts.
 #[cold]
 #[inline(never)]
-unsafe fn free_unusual(pc: *mut ngx_peer_connection_t, visit: &mut Visit, state: ngx_uint_t) {
-    // SAFETY: as in `free`.
-    unsafe {
-        let mut state = state;
-        let failed = has_failed(state);
-        if failed && !visit.retried && was_stale(pc, visit.connection) {
-            state &= !(NGX_PEER_FAILED as ngx_uint_t);
-            if is_current(visit) {
-                forget_check(visit.below.round_robin());
-                try_again(visit);
-            }
+fn free_unusual<'r>(
+    visit: &mut Visit<'r>,
+    pc: PeerConnection<'r>,
+    mut state: ngx_uint_t,
+) -> Option<Request<'r>> {
+    let failed = has_failed(state);
+    if failed && !visit.retried && was_stale(visit, pc) {
+        state &= !(NGX_PEER_FAILED as ngx_uint_t);
+        if visit.is_current() {
+            visit.inner.round_robin().forget_check();
+            rebind_same_peer(visit);
         }
-        if failed || !(*visit.conf.unreachable.get()).is_empty() {
-            learn(visit, pc, state);
-        }
-        visit.answered = !failed && has_answered(visit.connection);
-        if visit.answered && !visit.header_sent {
-            pool::keep((*visit.request).pool, Earlier(NonNull::from(&mut *visit)));
-        }
-        free_below(pc, visit, state);
+    }
+    if failed || visit.conf.unreachable(|servers| servers.is_empty()) != Some(true) {
+        learn(visit, pc, state);
+    }
+    visit.has_response = !failed && visit.exchange.has_response();
+    visit.inner.free(pc, state);
+    (visit.has_response && !visit.is_header_sent()).then_some(visit.request)
+}
+
+/// Keeps the visit of a request where it is found again when nginx has cleared the request's contexts.
+#[cold]
+#[inline(never)]
+fn keep_visit(request: Request<'_>) {
+    if let Some(visit) = request.context::<Sticky>() {
+        request.pool().keep(Earlier(visit));
     }
 }
 
-/// Has nginx something against the server?
+/// Returns whether nginx has something against the server.
 #[inline(always)]
 fn has_failed(state: ngx_uint_t) -> bool {
     state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0
 }
 
-/// Hands the server back to the balancer below.
-#[inline(always)]
-unsafe fn free_below(pc: *mut ngx_peer_connection_t, visit: &Visit, state: ngx_uint_t) {
-    // SAFETY: as in `free`.
-    unsafe {
-        if let Some(free) = visit.below.free {
-            free(pc, visit.below.data, state);
-        }
-    }
-}
-
-/// Did the server close a connection that was kept alive, just when it was used again? That says nothing
+/// Returns whether the server closed a connection that was kept alive, just when it was used again. That says nothing
 /// about the server: nginx itself takes no try away for it (`ngx_http_upstream_next`). The second time it does:
-/// a server that closes without an answer must not get the request by every connection to it.
-unsafe fn was_stale(pc: *mut ngx_peer_connection_t, upstream: *mut ngx_http_upstream_t) -> bool {
-    // SAFETY: nginx frees the server before the connection; a try has a state.
-    unsafe {
-        (*pc).cached() != 0
-            && (*(*upstream).state).bytes_received == 0
-            && (*pc).connection.as_ref().is_some_and(|connection| {
-                (*connection.read).timedout() == 0 && (*connection.write).timedout() == 0
-            })
-    }
+/// a server that closes without a response must not get the request by every connection to it.
+fn was_stale(visit: &Visit<'_>, pc: PeerConnection<'_>) -> bool {
+    pc.is_cached()
+        && visit.exchange.bytes_received() == 0
+        && pc.has_connection()
+        && !pc.is_timed_out()
 }
 
-/// The server that the cookie names may be chosen once more.
+/// Lets the server that the cookie names be chosen once more.
 #[cold]
 #[inline(never)]
-unsafe fn try_again(visit: &mut Visit) {
+fn rebind_same_peer(visit: &mut Visit<'_>) {
     if visit.stage != Stage::Bind {
         return;
     }
-    // SAFETY: as in `bind`, which has chosen the server in use.
-    unsafe {
-        let data = visit.below.round_robin();
-        if let Some(named) = &mut visit.named {
-            forget_try(&named.member, data);
-            named.passed = false;
-            visit.retried = true;
-            strict::forget_try(visit);
-        }
+    let data = visit.inner.round_robin();
+    if let Some(named) = &mut visit.named {
+        data.forget_try(&named.member);
+        named.tried = false;
+        visit.retried = true;
+        strict::forget_try(visit);
     }
 }
 
-/// Notes why the server in use failed, and whether it accepts connections.
+/// Notes why the server in use failed, and whether it accepts connections. nginx frees the server before its connection.
 ///
 /// `state` is what nginx says of it when it is freed.
 #[cold]
 #[inline(never)]
-unsafe fn learn(visit: &mut Visit, pc: *mut ngx_peer_connection_t, state: ngx_uint_t) {
-    // SAFETY: nginx frees the server before its connection; the request holds the server.
-    unsafe {
-        let upstream = visit.connection;
-        let connection = (*pc).connection.as_ref();
-        let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0;
-        // Before it connects nginx leaves the flag as the last server has left it, but then there is no connection.
-        // What `keepalive` has taken to keep is missing as well, but something came of it.
-        let is_kept = connection.is_none() && (*(*upstream).state).bytes_received != 0;
-        let reached = (connection.is_some() || is_kept) && (*upstream).request_sent() != 0;
-        let timed_out = connection.is_some_and(|connection| {
-            (*connection.read).timedout() != 0 || (*connection.write).timedout() != 0
-        });
-        // Three digits (`ngx_http_parse_status_line`).
-        let status = u16::try_from((*upstream).headers_in.status_n).unwrap_or_default();
+fn learn(visit: &mut Visit<'_>, pc: PeerConnection<'_>, state: ngx_uint_t) {
+    let exchange = visit.exchange;
+    let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0;
+    // What `keepalive` has taken to keep is missing as well, but something came of it.
+    let is_kept = !pc.has_connection() && exchange.bytes_received() != 0;
+    let reached = (pc.has_connection() || is_kept) && exchange.is_request_sent();
+    // Three digits (`ngx_http_parse_status_line`).
+    let status = u16::try_from(exchange.status()).unwrap_or_default();
 
-        let failure = match (reached, timed_out) {
-            (false, false) => Failure::Connection,
-            (false, true) => Failure::ConnectionTimedOut,
-            (true, true) => Failure::TimedOut,
-            (true, false) if status != 0 => Failure::Status(status),
-            (true, false) => Failure::Response,
-        };
-        visit.failure = visit.named.map(|named| (failure, named.this));
+    let failure = match (reached, pc.is_timed_out()) {
+        (false, false) => Failure::Connection,
+        (false, true) => Failure::ConnectionTimedOut,
+        (true, true) => Failure::TimedOut,
+        (true, false) if status != 0 => Failure::Status(status),
+        (true, false) => Failure::Response,
+    };
+    visit.failure = visit.named.map(|named| (failure, named.this));
 
-        let unreachable = &mut *visit.conf.unreachable.get();
-        unreachable.end_trial(|trial| trial == upstream);
+    let trial = exchange.trial();
+    (visit.conf).unreachable(|servers| servers.end_trial(|other| other == trial));
 
-        // A server of an older list may be gone, whoever holds it.
-        if !is_current(visit) {
-            return;
-        }
-        let data = visit.below.round_robin();
-        let Some(peer) = (*data).current.as_ref() else {
-            return;
-        };
-        let address = Address::of((*data).current);
+    // A server of an older list may be gone, whoever holds it.
+    if !visit.is_current() {
+        return;
+    }
+    let data = visit.inner.round_robin();
+    let (Some(address), Some(limits)) = (data.address(), data.failure_limits()) else {
+        return;
+    };
+    visit.conf.unreachable(|servers| {
         if reached {
-            unreachable.succeed(address.as_bytes());
-        } else if failed && (*pc).cached() == 0 && (*(*data).peers).single() == 0 {
+            servers.succeed(address.as_bytes());
+        } else if failed && !pc.is_cached() && !data.is_single() {
             // nginx tries a single server whatever happened, and so do strict sessions.
             let tolerance = Tolerance {
-                max_fails: peer.max_fails as u64,
-                fail_timeout: u64::try_from(peer.fail_timeout).unwrap_or_default(),
+                max_fails: limits.max_fails as u64,
+                fail_timeout: u64::try_from(limits.fail_timeout).unwrap_or_default(),
             };
             // Where memory is short nothing is noted, and the server is tried again.
-            let _ = unreachable.fail(address.as_bytes(), tolerance, now());
+            let _ = servers.fail(address.as_bytes(), tolerance, now());
         }
-    }
+    });
 }

@@ -1,41 +1,33 @@
 //! The server that serves a request, and what is noted of it.
 
-use ngx::ffi::ngx_peer_connection_t;
-use session_cookie::id::MD5_HEX;
-
-use super::servers::Form;
-use super::visit::{servers_of, Visit};
-use crate::nginx::peers::PeerData;
-use crate::nginx::pool;
+use super::servers::IdScheme;
+use super::visit::{Served, Visit};
+use crate::nginx::peer_connection::PeerConnection;
 
 /// Notes the server that was chosen by the cookie.
 #[inline(always)]
-pub(super) unsafe fn note_bound(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
-    visit.served = visit.reading.session.id;
+pub(super) fn note_bound(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
+    visit.served = Served::Cookie;
     if let Some(named) = &visit.named {
-        if named.form != Form::Own || named.member.draining {
-            // SAFETY: as in `bind`.
-            unsafe { note_unusual(visit, pc) };
+        if named.form != IdScheme::Own || named.member.draining {
+            note_unusual(visit, pc);
         }
     }
 }
 
-/// The same where its id is another one in our own form, or where it is draining.
+/// [`note_bound`] where the id is another one in our own form, or where the server is draining.
 #[cold]
 #[inline(never)]
-unsafe fn note_unusual(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
+fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     let Some(named) = visit.named else {
         return;
     };
-    // SAFETY: as in `bind`.
-    unsafe {
-        if named.form != Form::Own {
-            // Those that share such an id may differ in our own form.
-            visit.served = served(visit, visit.below.round_robin());
-        }
-        if named.member.draining {
-            grant_try(visit, pc);
-        }
+    if named.form != IdScheme::Own {
+        // Those that share such an id may differ in our own form.
+        visit.served = served(visit);
+    }
+    if named.member.draining {
+        grant_try(visit, pc);
     }
 }
 
@@ -43,35 +35,26 @@ unsafe fn note_unusual(visit: &mut Visit, pc: *mut ngx_peer_connection_t) {
 /// balancers: without this, one that fails would leave no try for the others.
 #[cold]
 #[inline(never)]
-unsafe fn grant_try(visit: &Visit, pc: *mut ngx_peer_connection_t) {
-    // SAFETY: as in `bind`; a connection to an upstream has its configuration.
-    unsafe {
-        let limit = (*(*visit.connection).conf).next_upstream_tries;
-        if limit == 0 || (*pc).tries < limit {
-            (*pc).tries = (*pc).tries.saturating_add(1);
-        }
+fn grant_try(visit: &Visit<'_>, pc: PeerConnection<'_>) {
+    let limit = visit.exchange.next_upstream_tries();
+    if limit == 0 || pc.tries() < limit {
+        pc.set_tries(pc.tries().saturating_add(1));
     }
 }
 
-/// The id of the server that the balancer chose, for as long as the request lives.
+/// The id of the server in use. The roster may be counted anew while the request lives, so the id is copied.
 #[inline]
-pub(super) unsafe fn served(visit: &mut Visit, data: PeerData) -> &'static [u8] {
-    // SAFETY: as in `bind`. The roster may be counted anew while the request lives, so the id is copied.
-    unsafe {
-        let Some(servers) = servers_of(visit) else {
-            return &[];
-        };
-        visit.edition = servers.edition();
-        match servers.own.id((*data).current) {
-            // The visit stays where it is, in the request's pool.
-            Some(id) => match id.try_into() {
-                Ok(id) => {
-                    visit.md5.write(id);
-                    core::slice::from_raw_parts(visit.md5.as_ptr().cast(), MD5_HEX)
-                }
-                Err(_) => pool::copy((*visit.request).pool, id).unwrap_or_default(),
-            },
-            None => &[],
-        }
+pub(super) fn served<'r>(visit: &mut Visit<'r>) -> Served<'r> {
+    let Some(servers) = visit.servers() else {
+        return Served::Unknown;
+    };
+    visit.edition = servers.edition();
+    let current = visit.inner.round_robin().current();
+    let Some(id) = current.and_then(|current| servers.own.id(current)) else {
+        return Served::Unknown;
+    };
+    match id.try_into() {
+        Ok(id) => Served::Md5(id),
+        Err(_) => (visit.request.pool().copy(id)).map_or(Served::Unknown, Served::Other),
     }
 }

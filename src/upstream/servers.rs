@@ -10,6 +10,12 @@ use crate::nginx::peers::Peer;
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Edition(pub(super) u64);
 
+impl Default for Edition {
+    fn default() -> Self {
+        Edition::NONE
+    }
+}
+
 impl Edition {
     /// Before any was counted.
     pub(crate) const NONE: Self = Edition(0);
@@ -49,7 +55,7 @@ impl Default for Servers {
 
 /// Which of the rosters: our own, or that of the accepted form of this number.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Form {
+pub(crate) enum IdScheme {
     Own,
     Accepted(u16),
 }
@@ -63,18 +69,18 @@ impl Servers {
 
     /// The servers by their ids in this form.
     #[inline]
-    pub(crate) fn by(&self, form: Form) -> Option<&Roster<Peer>> {
+    pub(crate) fn by(&self, form: IdScheme) -> Option<&Roster<Peer>> {
         match form {
-            Form::Own => Some(&self.own),
-            Form::Accepted(number) => self.accepted.get(usize::from(number)),
+            IdScheme::Own => Some(&self.own),
+            IdScheme::Accepted(number) => self.accepted.get(usize::from(number)),
         }
     }
 
     /// The servers that an id in any accepted form names: the form that is listed first wins.
-    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(Form, EntryId, &Member<Peer>)> {
+    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(IdScheme, EntryId, &Member<Peer>)> {
         (0..).zip(&self.accepted).find_map(|(number, roster)| {
             let first = roster.find(id)?;
-            Some((Form::Accepted(number), first, roster.member(first)?))
+            Some((IdScheme::Accepted(number), first, roster.member(first)?))
         })
     }
 }

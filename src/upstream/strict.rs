@@ -5,60 +5,62 @@
 //! no equal. Failures that nginx counts do not turn a session away, since there is nowhere else to go: only a server
 //! that does not accept connections does ([`Unreachable`]).
 
-use ngx::ffi::{ngx_http_upstream_t, ngx_peer_connection_t, ngx_uint_t};
+use ngx::ffi::ngx_uint_t;
 use session_cookie::roster::{EntryId, Member, Roster};
-use session_cookie::unreachable::Unreachable;
 
 use super::served::note_bound;
-use super::visit::{now, servers_of, Candidate, Visit};
-use crate::nginx::peers::{condition, take_out_of_line, Address, Failures, Peer, Peers};
+use super::visit::{now, Candidate, Visit};
+use crate::nginx::exchange::Trial;
+use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::peers::{Failures, Peer};
 
 /// Chooses a server that the cookie names and that was not chosen before: the first that nginx's balancers would
-/// choose, else the first that accepts connections.
+/// choose, else the first that accepts connections. The balancer was not asked yet.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn bind(visit: &mut Visit, pc: *mut ngx_peer_connection_t) -> bool {
-    // SAFETY: as in the module's `bind`.
-    unsafe {
-        let data = visit.below.round_robin();
-        let primary: Peers = (*visit.upstream).peer.data.cast();
-        let Some((named, roster)) = servers_of_id(visit) else {
-            return false;
-        };
-        for failures in [Failures::Counted, Failures::Ignored] {
-            for (bit, this, member) in chain(roster, named.first) {
-                if visit.tried_backups & bit != 0
-                    || refused_until(visit, member).is_some()
-                    || !take_out_of_line(primary, member, data, failures, pc)
-                {
-                    continue;
-                }
-                visit.tried_backups |= bit;
-                visit.attempts = visit.attempts.saturating_add(1);
-                visit.named = Some(Candidate {
-                    this,
-                    member: *member,
-                    passed: true,
-                    ..named
-                });
-                // The roster may be counted anew behind this.
-                let tries = tries(visit, roster, named.first);
-                begin_trial(visit);
-                note_bound(visit, pc);
-                (*pc).tries = tries;
-                return true;
+pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
+    let (Some(named), Some(primary)) = (visit.named, visit.upstream.primary()) else {
+        return false;
+    };
+    let servers = visit.servers();
+    let Some(roster) = servers.as_ref().and_then(|servers| servers.by(named.form)) else {
+        return false;
+    };
+    let data = visit.inner.round_robin();
+    for failures in [Failures::Counted, Failures::Ignored] {
+        for (bit, this, member) in chain(roster, named.first) {
+            if visit.tried_backups & bit != 0
+                || refused_until(visit, member).is_some()
+                || !data.take_out_of_line(primary, member, failures, pc)
+            {
+                continue;
             }
+            visit.tried_backups |= bit;
+            visit.attempts = visit.attempts.saturating_add(1);
+            visit.named = Some(Candidate {
+                this,
+                member: *member,
+                tried: true,
+                ..named
+            });
+            begin_trial(visit);
+            note_bound(visit, pc);
+            pc.set_tries(tries(visit, roster, named.first));
+            return true;
         }
-        false
     }
+    false
 }
 
 /// Lets the server in use be chosen once more.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn forget_try(visit: &mut Visit) {
-    // SAFETY: the request is live.
-    let Some((named, roster)) = (unsafe { servers_of_id(visit) }) else {
+pub(super) fn forget_try(visit: &mut Visit<'_>) {
+    let Some(named) = visit.named else {
+        return;
+    };
+    let servers = visit.servers();
+    let Some(roster) = servers.as_ref().and_then(|servers| servers.by(named.form)) else {
         return;
     };
     visit.attempts = visit.attempts.saturating_sub(1);
@@ -66,14 +68,6 @@ pub(super) unsafe fn forget_try(visit: &mut Visit) {
     if let Some((bit, ..)) = tried {
         visit.tried_backups &= !bit;
     }
-}
-
-/// What the cookie names, and the servers among which it does.
-unsafe fn servers_of_id<'a>(visit: &Visit) -> Option<(Candidate, &'a Roster<Peer>)> {
-    let named = visit.named?;
-    // SAFETY: the request is live.
-    let servers = unsafe { servers_of(visit)? };
-    Some((named, servers.by(named.form)?))
 }
 
 /// The servers of an id, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones. Backups
@@ -95,65 +89,53 @@ fn chain(
 }
 
 /// How often nginx may try: this server, and one more if another of its id is left, of which the same is then asked.
-unsafe fn tries(visit: &Visit, roster: &Roster<Peer>, first: EntryId) -> ngx_uint_t {
-    // SAFETY: as in `bind`; a connection to an upstream has its configuration.
-    unsafe {
-        let data = visit.below.round_robin();
-        let primary: Peers = (*visit.upstream).peer.data.cast();
-        let is_left = chain(roster, first).any(|(bit, _, member)| {
+fn tries(visit: &Visit<'_>, roster: &Roster<Peer>, first: EntryId) -> ngx_uint_t {
+    let data = visit.inner.round_robin();
+    let is_left = visit.upstream.primary().is_some_and(|primary| {
+        chain(roster, first).any(|(bit, _, member)| {
             visit.tried_backups & bit == 0
                 && refused_until(visit, member).is_none()
-                && condition(primary, member, data, Failures::Ignored)
+                && (data.condition(primary, member, Failures::Ignored))
                     .is_some_and(|server| server.reason.is_none() && !server.tried)
-        });
-        let limit = (*(*visit.connection).conf).next_upstream_tries;
-        if is_left && (limit == 0 || ngx_uint_t::from(visit.attempts) < limit) {
-            2
-        } else {
-            1
-        }
+        })
+    });
+    let limit = visit.exchange.next_upstream_tries();
+    if is_left && (limit == 0 || ngx_uint_t::from(visit.attempts) < limit) {
+        2
+    } else {
+        1
     }
 }
 
 /// The second up to which a server is not to be tried, because it does not accept connections.
 #[inline]
-pub(super) unsafe fn refused_until(visit: &Visit, member: &Member<Peer>) -> Option<u64> {
-    // SAFETY: a worker has one thread, and changes them only in between.
-    let unreachable = unsafe { &*visit.conf.unreachable.get() };
-    if unreachable.is_empty() {
+pub(super) fn refused_until(visit: &Visit<'_>, member: &Member<Peer>) -> Option<u64> {
+    if visit.conf.unreachable(|servers| servers.is_empty()) != Some(false) {
         return None;
     }
-    // SAFETY: as in `bind`.
-    unsafe { look_up(visit, member, unreachable) }
+    look_up(visit, member)
 }
 
 #[cold]
 #[inline(never)]
-unsafe fn look_up(
-    visit: &Visit,
-    member: &Member<Peer>,
-    unreachable: &Unreachable<*mut ngx_http_upstream_t>,
-) -> Option<u64> {
-    // SAFETY: as in `bind`. A trial ends when its server is freed, before its upstream is.
-    unsafe {
-        let primary: Peers = (*visit.upstream).peer.data.cast();
-        let data = visit.below.round_robin();
-        let server = condition(primary, member, data, Failures::Ignored)?;
-        let is_connected = |trial: *mut ngx_http_upstream_t| {
-            !(*trial).peer.connection.is_null() && (*trial).request_sent() != 0
-        };
-        unreachable.refused_until(server.address.as_bytes(), now(), is_connected)
-    }
+fn look_up(visit: &Visit<'_>, member: &Member<Peer>) -> Option<u64> {
+    let data = visit.inner.round_robin();
+    let primary = visit.upstream.primary()?;
+    let server = data.condition(primary, member, Failures::Ignored)?;
+    let address = server.address.as_bytes();
+    (visit.conf)
+        .unreachable(|servers| servers.refused_until(address, now(), Trial::is_connected))?
 }
 
-/// The server that was chosen is being tried.
-unsafe fn begin_trial(visit: &Visit) {
-    // SAFETY: as in `refused_until`; the request holds the server.
-    unsafe {
-        let unreachable = &mut *visit.conf.unreachable.get();
-        if !unreachable.is_empty() {
-            let address = Address::of((*visit.below.round_robin()).current);
-            unreachable.begin_trial(address.as_bytes(), visit.connection, now());
+/// Notes that the server that was chosen is being tried.
+fn begin_trial(visit: &Visit<'_>) {
+    let Some(address) = visit.inner.round_robin().address() else {
+        return;
+    };
+    let trial = visit.exchange.trial();
+    visit.conf.unreachable(|servers| {
+        if !servers.is_empty() {
+            servers.begin_trial(address.as_bytes(), trial, now());
         }
-    }
+    });
 }

@@ -1,158 +1,134 @@
 //! The index of what is kept in a pool: chains of entries by the hash of their key, the newest first.
 
-use core::ptr::{self, NonNull};
+use core::cell::Cell;
 
-use ngx::ffi::{ngx_pcalloc, ngx_pool_t};
+use super::handle::Pool;
+use super::slots::{Entry, Keep, Kind};
 
-use super::array;
-use super::kept::{ours, put, Entry, Kind};
+/// Where a chain begins.
+type Chain<'p> = Cell<Option<&'p Entry<'p>>>;
 
-/// Lives in the pool; each of the entries of kind [`Kind::Index`] in its list of cleanups leads there.
-pub(super) struct Index {
+/// Lives in the pool; each [`Signpost`] in its list of cleanups leads there.
+pub(super) struct Index<'p> {
     /// As many as the bits can tell.
-    chains: NonNull<*mut Entry>,
-    bits: u32,
+    chains: Cell<&'p [Chain<'p>]>,
+    bits: Cell<u32>,
     /// Entries in all of them.
-    count: usize,
+    count: Cell<usize>,
+}
+
+/// What leads from the list to the index of everything behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Signpost<'p>(pub(super) &'p Index<'p>);
+
+// SAFETY: no other type is of this kind.
+unsafe impl<'p> Keep<'p> for Signpost<'p> {
+    const KIND: Kind = Kind::Index;
+
+    /// No key: nobody looks for it by one.
+    fn key(&self) -> usize {
+        0
+    }
 }
 
 /// How many chains an index has first.
 const BITS: u32 = 6;
 
-impl Index {
+impl<'p> Index<'p> {
     /// The index of everything that is kept in the pool by now.
-    ///
-    /// # Safety
-    ///
-    /// `pool` is live.
-    pub(super) unsafe fn of(pool: *mut ngx_pool_t) -> Option<NonNull<Self>> {
-        // SAFETY: the pool is live, and its list well formed. What is allocated is written before it is read.
-        unsafe {
-            let (index, first) = match newer(pool) {
-                (Some(index), first) => (index, first),
-                (None, first) => {
-                    let index = array::<Index>(pool, 1)?;
-                    index.write(Index {
-                        chains: chains(pool, BITS)?,
-                        bits: BITS,
-                        count: 0,
-                    });
-                    (index, first)
-                }
-            };
-            let signpost = array::<Entry>(pool, 1)?;
-            let mut entry = first;
-            while !entry.is_null() {
-                let next = (*entry).older;
-                (*index.as_ptr()).insert(pool, entry);
-                entry = next;
+    pub(super) fn of(pool: Pool<'p>) -> Option<&'p Self> {
+        let (index, mut newer) = newer(pool);
+        let index: &Self = match index {
+            Some(index) => index,
+            None => {
+                let chains = chains(pool, BITS)?;
+                pool.place(|| Index {
+                    chains: Cell::new(chains),
+                    bits: Cell::new(BITS),
+                    count: Cell::new(0),
+                })?
             }
-            let key = index.as_ptr().expose_provenance();
-            put(pool, signpost.as_ptr(), Kind::Index, key);
-            Some(index)
+        };
+        while let Some(entry) = newer {
+            newer = entry.older.get();
+            index.insert(pool, entry);
         }
+        pool.keep(Signpost(index))?;
+        Some(index)
     }
 
-    /// The index to which an entry leads.
-    ///
-    /// # Safety
-    ///
-    /// The entry is live, and of kind [`Kind::Index`].
-    pub(super) unsafe fn behind(entry: *mut Entry) -> NonNull<Self> {
-        // SAFETY: such an entry has the address as its key.
-        unsafe { NonNull::new_unchecked(ptr::with_exposed_provenance_mut((*entry).key)) }
+    /// The newest entry of the chain in which those with this key are.
+    pub(super) fn first(&self, key: usize) -> Option<&'p Entry<'p>> {
+        self.chain(key)?.get()
     }
 
     /// Where the chain begins in which entries with this key are.
-    pub(super) fn chain(&self, key: usize) -> NonNull<*mut Entry> {
+    fn chain(&self, key: usize) -> Option<&'p Chain<'p>> {
         // Addresses in a pool differ in the middle: the upper bits of the product depend on all of them.
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize);
-        let number = hash >> usize::BITS.wrapping_sub(self.bits);
-        // SAFETY: there are as many chains.
-        unsafe { self.chains.add(number) }
+        self.chains
+            .get()
+            .get(hash >> usize::BITS.wrapping_sub(self.bits.get()))
     }
 
     /// Adds an entry that is newer than all others.
-    unsafe fn insert(&mut self, pool: *mut ngx_pool_t, entry: *mut Entry) {
-        // SAFETY: the caller gives an entry of the pool.
-        unsafe {
-            if self.count >> self.bits != 0 {
-                self.grow(pool);
-            }
-            self.count = self.count.saturating_add(1);
-            self.push(entry);
+    fn insert(&self, pool: Pool<'p>, entry: &'p Entry<'p>) {
+        if self.count.get() >> self.bits.get() != 0 {
+            self.grow(pool);
         }
+        self.count.set(self.count.get().saturating_add(1));
+        self.push(entry);
     }
 
-    unsafe fn push(&mut self, entry: *mut Entry) {
-        // SAFETY: as above.
-        unsafe {
-            let chain = self.chain((*entry).key);
-            (*entry).older = chain.read();
-            chain.write(entry);
+    fn push(&self, entry: &'p Entry<'p>) {
+        if let Some(chain) = self.chain(entry.key()) {
+            entry.older.set(chain.replace(Some(entry)));
         }
     }
 
     /// Doubles the number of chains, unless memory is short. Each new one has entries of one old one only, so that their
     /// order stays if they are moved from the oldest on.
-    unsafe fn grow(&mut self, pool: *mut ngx_pool_t) {
-        // SAFETY: as above; there are so many chains.
-        unsafe {
-            let (old, count) = (self.chains, 1usize << self.bits);
-            let Some(chains) = chains(pool, self.bits.saturating_add(1)) else {
-                return;
-            };
-            self.chains = chains;
-            self.bits = self.bits.saturating_add(1);
-            for number in 0..count {
-                let mut entry = reversed(old.add(number).read());
-                while !entry.is_null() {
-                    let next = (*entry).older;
-                    self.push(entry);
-                    entry = next;
-                }
+    fn grow(&self, pool: Pool<'p>) {
+        let bits = self.bits.get().saturating_add(1);
+        let Some(chains) = chains(pool, bits) else {
+            return;
+        };
+        let old = self.chains.replace(chains);
+        self.bits.set(bits);
+        for chain in old {
+            let mut entry = reversed(chain.get());
+            while let Some(moved) = entry {
+                entry = moved.older.get();
+                self.push(moved);
             }
         }
     }
 }
 
 /// Empty chains, as many as the bits can tell.
-unsafe fn chains(pool: *mut ngx_pool_t, bits: u32) -> Option<NonNull<*mut Entry>> {
-    let size = size_of::<*mut Entry>().checked_shl(bits)?;
-    // SAFETY: the pool is live; zeros are null.
-    NonNull::new(unsafe { ngx_pcalloc(pool, size) }.cast())
+fn chains<'p>(pool: Pool<'p>, bits: u32) -> Option<&'p [Chain<'p>]> {
+    pool.filled(1usize.checked_shl(bits)?, || Cell::new(None))
 }
 
 /// The index, if there is one, and the entries that are not in it, linked from the oldest on.
-unsafe fn newer(pool: *mut ngx_pool_t) -> (Option<NonNull<Index>>, *mut Entry) {
-    // SAFETY: the list of a live pool is well formed.
-    unsafe {
-        let (mut cleanup, mut first) = ((*pool).cleanup, ptr::null_mut());
-        while !cleanup.is_null() {
-            if let Some(entry) = ours(cleanup) {
-                if (*entry).kind == Kind::Index {
-                    return (Some(Index::behind(entry)), first);
-                }
-                (*entry).older = first;
-                first = entry;
-            }
-            cleanup = (*cleanup).next;
+fn newer<'p>(pool: Pool<'p>) -> (Option<&'p Index<'p>>, Option<&'p Entry<'p>>) {
+    let mut first = None;
+    for entry in pool.cleanups().flatten() {
+        if let Some(Signpost(index)) = entry.value() {
+            return (Some(index), first);
         }
-        (None, first)
+        entry.older.set(first);
+        first = Some(entry);
     }
+    (None, first)
 }
 
 /// A chain with its entries in the other order.
-unsafe fn reversed(mut entry: *mut Entry) -> *mut Entry {
-    let mut first = ptr::null_mut();
-    // SAFETY: a chain of live entries.
-    unsafe {
-        while !entry.is_null() {
-            let next = (*entry).older;
-            (*entry).older = first;
-            first = entry;
-            entry = next;
-        }
+fn reversed<'p>(mut entry: Option<&'p Entry<'p>>) -> Option<&'p Entry<'p>> {
+    let mut first = None;
+    while let Some(moved) = entry {
+        entry = moved.older.replace(first);
+        first = Some(moved);
     }
     first
 }

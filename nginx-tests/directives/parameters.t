@@ -4,20 +4,10 @@
 # lists all names, that of a value lists its words. A default is what makes no difference when it is written out, and its
 # other values do.
 
-use strict;
-use warnings;
-
-use FindBin;
-use lib "$FindBin::Bin/lib";
-
-use Client;
-use Nginx;
-use Test::Nginx::Socket 'no_plan';
-use Upstreams;
-use Visits;
+use Sticky qw(Nginx Upstreams Visits);
 
 our $manual = do {
-    open my $file, '<:raw', "$FindBin::Bin/../docs/directives.md" or bail_out("docs/directives.md: $!");
+    open my $file, '<:raw', in_project('docs/directives.md') or bail_out("docs/directives.md: $!");
     local $/;
     <$file>;
 };
@@ -116,9 +106,6 @@ sub visits {
     } undef, "route=$id{B}", 'route=nobody', "route=$id{D}";
 }
 
-no_long_string();
-no_root_location();
-no_shuffle();
 run_tests();
 
 __DATA__

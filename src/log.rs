@@ -1,0 +1,39 @@
+//! Lines in nginx's log, by the level that their name says, over whatever [has a log](crate::nginx::log::HasLog).
+
+/// Writes a line of the level `error`.
+macro_rules! log_error {
+    ($log:expr, $($line:tt)+) => {
+        $crate::nginx::log::HasLog::log(&$log)
+            .write(ngx::ffi::NGX_LOG_ERR, format_args!($($line)+))
+    };
+}
+
+/// Writes a line of the level `warn`.
+macro_rules! log_warn {
+    ($log:expr, $($line:tt)+) => {
+        $crate::nginx::log::HasLog::log(&$log)
+            .write(ngx::ffi::NGX_LOG_WARN, format_args!($($line)+))
+    };
+}
+
+/// Writes a line of the level `info`.
+macro_rules! log_info {
+    ($log:expr, $($line:tt)+) => {
+        $crate::nginx::log::HasLog::log(&$log)
+            .write(ngx::ffi::NGX_LOG_INFO, format_args!($($line)+))
+    };
+}
+
+/// Writes a line of the level `debug` where nginx was built with `--with-debug`; elsewhere it is no code at all.
+macro_rules! log_debug {
+    ($log:expr, $($line:tt)+) => {
+        if cfg!(ngx_feature = "debug") {
+            let log = $crate::nginx::log::HasLog::log(&$log);
+            if log.debugs_http() {
+                log.write_debug(format_args!($($line)+));
+            }
+        }
+    };
+}
+
+pub(crate) use {log_debug as debug, log_error as error, log_info as info, log_warn as warn};

@@ -1,0 +1,177 @@
+//! The `Cookie` fields of a request, in order, as nginx notes them: a chain since 1.23.0, an array before.
+
+use core::marker::PhantomData;
+use core::ptr;
+
+#[cfg(not(nginx_header_chains))]
+use ngx::ffi::ngx_array_t;
+use ngx::ffi::ngx_table_elt_t;
+
+use crate::nginx::bytes;
+use crate::nginx::request::Request;
+
+/// The `Cookie` fields of a request that lives for `'r`, in order.
+#[cfg(nginx_header_chains)]
+#[derive(Clone, Copy)]
+pub(crate) struct Cookies<'r>(*mut ngx_table_elt_t, PhantomData<&'r [u8]>);
+
+/// The `Cookie` fields of a request that lives for `'r`, in order.
+#[cfg(not(nginx_header_chains))]
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct Cookies<'r>(*mut *mut ngx_table_elt_t, usize, PhantomData<&'r [u8]>);
+
+impl<'r> Cookies<'r> {
+    /// What tells them from those of other requests.
+    #[inline(always)]
+    pub(super) fn key(self) -> usize {
+        self.0.addr()
+    }
+
+    /// The values of the fields.
+    #[inline(always)]
+    pub(crate) fn values(self) -> Values<'r> {
+        Values(self)
+    }
+}
+
+#[cfg(nginx_header_chains)]
+impl<'r> Cookies<'r> {
+    /// As nginx has them now.
+    #[inline(always)]
+    pub(super) fn current(request: Request<'r>) -> Self {
+        // SAFETY: the request is live.
+        Cookies(
+            unsafe { (*request.as_ptr()).headers_in.cookie },
+            PhantomData,
+        )
+    }
+
+    /// Without any field yet, and with room for so many.
+    pub(super) fn with_capacity(_: Request<'r>, _: usize) -> Option<Self> {
+        Some(Cookies(ptr::null_mut(), PhantomData))
+    }
+
+    /// One field alone; `place` is room for what notes it.
+    #[inline(always)]
+    pub(super) fn one(field: *mut ngx_table_elt_t, _: *mut *mut ngx_table_elt_t) -> Self {
+        Cookies(field, PhantomData)
+    }
+
+    /// Appends a field behind `last`, which is the last one, or null.
+    ///
+    /// # Safety
+    ///
+    /// Both live in the request's pool, and there is room.
+    pub(super) unsafe fn push(&mut self, last: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
+        // SAFETY: the caller vouches for both.
+        match unsafe { last.as_mut() } {
+            Some(last) => last.next = field,
+            None => self.0 = field,
+        }
+    }
+
+    /// Puts them in the place of the current ones.
+    pub(super) fn install(self, request: Request<'r>) {
+        // SAFETY: the request is live, and the fields live as long.
+        unsafe { (*request.as_ptr()).headers_in.cookie = self.0 }
+    }
+
+    /// The field, if there is exactly one.
+    #[inline(always)]
+    pub(super) fn single(self) -> Option<*mut ngx_table_elt_t> {
+        // SAFETY: the fields live as long as the request.
+        let is_single = unsafe { self.0.as_ref() }.is_some_and(|field| field.next.is_null());
+        is_single.then_some(self.0)
+    }
+
+    #[inline(always)]
+    fn take_first(&mut self) -> Option<&'r ngx_table_elt_t> {
+        // SAFETY: a chain of fields that live as long as the request.
+        let field = unsafe { self.0.as_ref()? };
+        self.0 = field.next;
+        Some(field)
+    }
+}
+
+#[cfg(not(nginx_header_chains))]
+impl<'r> Cookies<'r> {
+    /// As nginx has them now.
+    #[inline(always)]
+    pub(super) fn current(request: Request<'r>) -> Self {
+        // SAFETY: the request is live. Without any field the array was never filled.
+        let array = unsafe { &(*request.as_ptr()).headers_in.cookies };
+        Cookies(array.elts.cast(), array.nelts, PhantomData)
+    }
+
+    /// Without any field yet, and with room for so many.
+    pub(super) fn with_capacity(request: Request<'r>, capacity: usize) -> Option<Self> {
+        let fields = request.pool().array(capacity.max(1))?;
+        Some(Cookies(fields.as_ptr(), 0, PhantomData))
+    }
+
+    /// One field alone; `place` is room for what notes it.
+    #[inline(always)]
+    pub(super) fn one(field: *mut ngx_table_elt_t, place: *mut *mut ngx_table_elt_t) -> Self {
+        // SAFETY: the caller gives new memory of the request's pool.
+        unsafe { place.write(field) };
+        Cookies(place, 1, PhantomData)
+    }
+
+    /// Appends a field behind `last`, which is the last one, or null.
+    ///
+    /// # Safety
+    ///
+    /// Both live in the request's pool, and there is room.
+    pub(super) unsafe fn push(&mut self, _: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { self.0.add(self.1).write(field) };
+        self.1 = self.1.saturating_add(1);
+    }
+
+    /// Puts them in the place of the current ones.
+    pub(super) fn install(self, request: Request<'r>) {
+        let fields = ngx_array_t {
+            elts: self.0.cast(),
+            nelts: self.1,
+            size: size_of::<*mut ngx_table_elt_t>(),
+            nalloc: self.1.max(1),
+            pool: request.pool().as_ptr(),
+        };
+        // SAFETY: the request is live, and the fields live as long.
+        unsafe { (*request.as_ptr()).headers_in.cookies = fields };
+    }
+
+    /// The field, if there is exactly one.
+    #[inline(always)]
+    pub(super) fn single(self) -> Option<*mut ngx_table_elt_t> {
+        // SAFETY: the array has one element.
+        (self.1 == 1).then(|| unsafe { *self.0 })
+    }
+
+    #[inline(always)]
+    fn take_first(&mut self) -> Option<&'r ngx_table_elt_t> {
+        self.1 = self.1.checked_sub(1)?;
+        // SAFETY: an array with so many more fields, which live as long as the request.
+        unsafe {
+            let field = &**self.0;
+            self.0 = self.0.add(1);
+            Some(field)
+        }
+    }
+}
+
+/// See [`Cookies::values`].
+#[derive(Clone)]
+pub(crate) struct Values<'r>(Cookies<'r>);
+
+impl<'r> Iterator for Values<'r> {
+    type Item = &'r [u8];
+
+    /// Every request comes here, and from several places.
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'r [u8]> {
+        let field = self.0.take_first()?;
+        // SAFETY: the texts of header fields live in the request's pool, or in its connection's header buffers.
+        Some(unsafe { bytes(field.value) })
+    }
+}

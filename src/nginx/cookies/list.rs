@@ -1,0 +1,130 @@
+//! The list of a request's header fields.
+
+use core::ptr;
+
+use ngx::ffi::{ngx_list_part_t, ngx_list_t, ngx_table_elt_t};
+
+use super::fields::Cookies;
+use crate::nginx::request::Request;
+use crate::nginx::{bytes, string};
+
+/// A list of header fields that is being written.
+pub(super) struct Fields<'r> {
+    request: Request<'r>,
+    start: *mut ngx_table_elt_t,
+    length: usize,
+    capacity: usize,
+    cookies: Cookies<'r>,
+    last_cookie: *mut ngx_table_elt_t,
+}
+
+impl<'r> Fields<'r> {
+    /// An empty list, with room for the fields of a request.
+    pub(super) fn like(request: Request<'r>) -> Option<Self> {
+        let capacity = parts(request).fold(0usize, |sum, part| sum.saturating_add(part.len()));
+        Some(Fields {
+            request,
+            start: request.pool().array(capacity)?.as_ptr(),
+            length: 0,
+            capacity,
+            cookies: Cookies::with_capacity(request, capacity)?,
+            last_cookie: ptr::null_mut(),
+        })
+    }
+
+    /// Appends copies of fields, which lead to no other field: nginx leaves the link of a field whose name it does not
+    /// know unwritten, and the other links lead into the list that is copied.
+    pub(super) fn copy(&mut self, fields: &[ngx_table_elt_t]) {
+        for field in fields {
+            self.push(field);
+        }
+    }
+
+    /// Appends a copy of a field that has the value, and notes it as a `Cookie` field.
+    pub(super) fn copy_cookie(&mut self, field: &ngx_table_elt_t, value: &'r [u8]) {
+        let Some(copy) = self.push(field) else {
+            return;
+        };
+        // SAFETY: the copy is a field of the new list, and each field of the old one is noted once at the most.
+        unsafe {
+            (*copy).value = string(value);
+            self.cookies.push(self.last_cookie, copy);
+        }
+        self.last_cookie = copy;
+    }
+
+    /// Appends a copy of a field, if there is room.
+    fn push(&mut self, field: &ngx_table_elt_t) -> Option<*mut ngx_table_elt_t> {
+        if self.length == self.capacity {
+            return None;
+        }
+        // SAFETY: there is room behind the fields that were copied, which nobody else knows of.
+        let copy = unsafe {
+            let copy = self.start.add(self.length);
+            copy.copy_from_nonoverlapping(field, 1);
+            #[cfg(nginx_header_chains)]
+            {
+                (*copy).next = ptr::null_mut();
+            }
+            copy
+        };
+        self.length = self.length.saturating_add(1);
+        Some(copy)
+    }
+
+    /// Puts it in the place of the request's own. It has one part: subrequests copy the head of a list and
+    /// share what follows, which other modules may change.
+    pub(super) fn install(self) {
+        let r = self.request.as_ptr();
+        // SAFETY: the request is live, and so are the fields, which are in its pool.
+        unsafe {
+            (*r).headers_in.headers = ngx_list_t {
+                last: &raw mut (*r).headers_in.headers.part,
+                part: ngx_list_part_t {
+                    elts: self.start.cast(),
+                    nelts: self.length,
+                    next: ptr::null_mut(),
+                },
+                size: size_of::<ngx_table_elt_t>(),
+                nalloc: self.capacity,
+                pool: self.request.pool().as_ptr(),
+            };
+            // Whoever needs the other chains has nginx make them anew, from the new list.
+            #[cfg(nginx_header_chains)]
+            (*r).headers_in.set_multi_linked(0);
+        }
+        self.cookies.install(self.request);
+    }
+}
+
+/// The parts of the list of a request's header fields.
+#[inline]
+pub(super) fn parts<'r>(request: Request<'r>) -> impl Iterator<Item = &'r [ngx_table_elt_t]> {
+    // SAFETY: the list of a live request: parts linked to null, each with an array of `nelts` elements. Nobody writes to it before it
+    // is replaced.
+    unsafe {
+        let first = &raw const (*request.as_ptr()).headers_in.headers.part;
+        let parts = core::iter::successors(first.as_ref(), |part| part.next.as_ref());
+        parts.map(|part| core::slice::from_raw_parts(part.elts.cast(), part.nelts))
+    }
+}
+
+/// Returns whether this is a `Cookie` field.
+#[inline]
+pub(super) fn is_cookie(field: &ngx_table_elt_t) -> bool {
+    if !has_length_of_cookie(field) {
+        return false;
+    }
+    // SAFETY: the key of a live field.
+    let key = unsafe { bytes(field.key) };
+    // `Accept` has as many letters.
+    matches!(key.first(), Some(b'C' | b'c')) && key.eq_ignore_ascii_case(COOKIE)
+}
+
+/// Most fields are told from it by this.
+#[inline]
+pub(super) fn has_length_of_cookie(field: &ngx_table_elt_t) -> bool {
+    field.key.len == COOKIE.len()
+}
+
+const COOKIE: &[u8] = b"Cookie";

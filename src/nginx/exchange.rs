@@ -1,0 +1,119 @@
+//! What a request exchanges with a server of an upstream (`ngx_http_upstream_t`).
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use ngx::ffi::{ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_uint_t};
+#[cfg(ngx_feature = "http_cache")]
+use ngx::ffi::{
+    NGX_HTTP_CACHE_HIT, NGX_HTTP_CACHE_REVALIDATED, NGX_HTTP_CACHE_STALE, NGX_HTTP_CACHE_UPDATING,
+};
+
+use super::peer_connection::PeerConnection;
+use super::request::Request;
+
+/// What a request exchanges with the servers of one upstream (`ngx_http_upstream_t`).
+#[derive(Clone, Copy)]
+pub(crate) struct Exchange<'r>(NonNull<ngx_http_upstream_t>, PhantomData<&'r ()>);
+
+impl<'r> Exchange<'r> {
+    /// The exchange that the request is in.
+    #[inline(always)]
+    pub(crate) fn of(request: Request<'r>) -> Option<Self> {
+        // SAFETY: the request is live. nginx makes another exchange when it redirects the request inside, and frees none
+        // before the request.
+        let upstream = unsafe { (*request.as_ptr()).upstream };
+        NonNull::new(upstream).map(|upstream| Exchange(upstream, PhantomData))
+    }
+
+    /// The address, which tells the exchanges of a worker from each other as long as they last.
+    #[inline(always)]
+    pub(crate) fn as_ptr(self) -> *mut ngx_http_upstream_t {
+        self.0.as_ptr()
+    }
+
+    /// The connection to the server in use.
+    #[inline(always)]
+    pub(crate) fn peer(self) -> PeerConnection<'r> {
+        // SAFETY: it is a part of the exchange.
+        unsafe { PeerConnection::new(&raw mut (*self.as_ptr()).peer) }
+    }
+
+    /// Returns whether servers are spoken to by TLS.
+    #[cfg(ngx_feature = "http_ssl")]
+    #[inline(always)]
+    pub(crate) fn is_tls(self) -> bool {
+        // SAFETY: the exchange is live as long as its request.
+        unsafe { self.0.as_ref().ssl() != 0 }
+    }
+
+    /// Returns whether something of the request was sent to the server in use. Before nginx connects it leaves the flag as
+    /// the last server has left it.
+    pub(crate) fn is_request_sent(self) -> bool {
+        // SAFETY: the exchange is live as long as its request.
+        unsafe { self.0.as_ref().request_sent() != 0 }
+    }
+
+    /// The status of the response; 0 before it is known.
+    #[inline(always)]
+    pub(crate) fn status(self) -> ngx_uint_t {
+        // SAFETY: the exchange is live as long as its request.
+        unsafe { self.0.as_ref().headers_in.status_n }
+    }
+
+    /// Returns whether the server in use sent a response that is what the client gets, not one from the cache.
+    #[inline(always)]
+    pub(crate) fn has_response(self) -> bool {
+        #[cfg(ngx_feature = "http_cache")]
+        // SAFETY: the exchange is live as long as its request.
+        let cached = matches!(
+            unsafe { self.0.as_ref().cache_status() },
+            NGX_HTTP_CACHE_STALE
+                | NGX_HTTP_CACHE_UPDATING
+                | NGX_HTTP_CACHE_REVALIDATED
+                | NGX_HTTP_CACHE_HIT
+        );
+        #[cfg(not(ngx_feature = "http_cache"))]
+        let cached = false;
+        !cached && self.status() != 0
+    }
+
+    /// How many bytes the server in use has sent.
+    pub(crate) fn bytes_received(self) -> u64 {
+        // SAFETY: a try has a state, which lives as long as the request.
+        let state: Option<&ngx_http_upstream_state_t> = unsafe { self.0.as_ref().state.as_ref() };
+        state.map_or(0, |state| {
+            u64::try_from(state.bytes_received).unwrap_or_default()
+        })
+    }
+
+    /// `proxy_next_upstream_tries` or the like; 0 is no limit.
+    pub(crate) fn next_upstream_tries(self) -> ngx_uint_t {
+        // SAFETY: an exchange has the configuration of the location that passed its request.
+        unsafe { (*self.0.as_ref().conf).next_upstream_tries }
+    }
+
+    /// Returns whether `proxy_cookie_*` or the like changes what servers set.
+    pub(crate) fn rewrites_cookies(self) -> bool {
+        // SAFETY: the exchange is live as long as its request.
+        unsafe { self.0.as_ref().rewrite_cookie.is_some() }
+    }
+
+    /// What others are told of the exchange while it tries a server.
+    pub(crate) fn trial(self) -> Trial {
+        Trial(self.0)
+    }
+}
+
+/// An exchange of any request of the worker that tries a server. It is forgotten when that server is freed, which nginx
+/// does before the exchange is.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct Trial(NonNull<ngx_http_upstream_t>);
+
+impl Trial {
+    /// Returns whether the request is connected to the server: something of it was sent.
+    pub(crate) fn is_connected(self) -> bool {
+        let exchange = Exchange(self.0, PhantomData);
+        exchange.peer().has_connection() && exchange.is_request_sent()
+    }
+}

@@ -1,0 +1,72 @@
+//! nginx's log.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use ngx::ffi::{ngx_log_t, ngx_uint_t};
+use ngx::log::{log_error, write_fmt, LOG_BUFFER_SIZE};
+
+/// The log of a request, a connection or a cycle.
+#[derive(Clone, Copy)]
+pub(crate) struct Log<'a>(NonNull<ngx_log_t>, PhantomData<&'a ()>);
+
+/// What has a log.
+pub(crate) trait HasLog {
+    /// Returns the log.
+    fn log(&self) -> Log<'_>;
+}
+
+impl HasLog for Log<'_> {
+    fn log(&self) -> Log<'_> {
+        *self
+    }
+}
+
+impl Log<'_> {
+    /// The log behind one of nginx's pointers.
+    ///
+    /// # Safety
+    ///
+    /// The log is live as long as the handle is used.
+    pub(crate) unsafe fn new(log: *mut ngx_log_t) -> Self {
+        // SAFETY: nginx gives every connection and every cycle a log, which the caller vouches for.
+        Log(unsafe { NonNull::new_unchecked(log) }, PhantomData)
+    }
+
+    fn level(self) -> ngx_uint_t {
+        // SAFETY: the log is live, as `new` was promised, and nginx has one thread.
+        unsafe { self.0.as_ref().log_level }
+    }
+
+    /// Returns whether lines of the debug level about HTTP are written.
+    #[inline]
+    pub(crate) fn debugs_http(self) -> bool {
+        self.level() & ngx::ffi::NGX_LOG_DEBUG_HTTP as ngx_uint_t != 0
+    }
+
+    /// Writes a line of this level, or of a level that is more important, if the log wants it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn write(self, level: u32, line: fmt::Arguments<'_>) {
+        let level = level as ngx_uint_t;
+        if level <= self.level() {
+            self.write_line(level, line);
+        }
+    }
+
+    /// Writes a line of the debug level.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn write_debug(self, line: fmt::Arguments<'_>) {
+        self.write_line(ngx::ffi::NGX_LOG_DEBUG as ngx_uint_t, line);
+    }
+
+    fn write_line(self, level: ngx_uint_t, line: fmt::Arguments<'_>) {
+        let mut buffer = [const { MaybeUninit::<u8>::uninit() }; LOG_BUFFER_SIZE];
+        let line = write_fmt(&mut buffer, line);
+        // SAFETY: the log is live, and nginx copies the line.
+        unsafe { log_error(level, self.0.as_ptr(), 0, line) };
+    }
+}

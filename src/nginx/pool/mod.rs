@@ -1,0 +1,12 @@
+//! Memory of a request: freed with it, never before.
+
+mod handle;
+mod index;
+mod kept;
+mod slots;
+mod stack;
+mod text;
+
+pub(crate) use handle::Pool;
+pub(crate) use slots::{Keep, Kept, Kind};
+pub(crate) use text::Text;

@@ -1,0 +1,44 @@
+//! Lists in a pool.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::slice;
+
+use super::handle::Pool;
+
+/// A list in a pool, with room for a number of values that is known ahead.
+pub(crate) struct Stack<'p, T> {
+    start: NonNull<T>,
+    length: usize,
+    capacity: usize,
+    pool: PhantomData<&'p [T]>,
+}
+
+impl<'p> Pool<'p> {
+    /// An empty list with room for `capacity` values.
+    pub(crate) fn stack<T: Copy>(self, capacity: usize) -> Option<Stack<'p, T>> {
+        Some(Stack {
+            start: self.array(capacity)?,
+            length: 0,
+            capacity,
+            pool: PhantomData,
+        })
+    }
+}
+
+impl<'p, T: Copy> Stack<'p, T> {
+    /// Appends a value, if there is room.
+    pub(crate) fn push(&mut self, value: T) {
+        if self.length < self.capacity {
+            // SAFETY: there is room for one more behind those that were written.
+            unsafe { self.start.add(self.length).write(value) };
+            self.length = self.length.saturating_add(1);
+        }
+    }
+
+    /// The values.
+    pub(crate) fn into_slice(self) -> &'p [T] {
+        // SAFETY: so many values were written, in memory that lives as long as the pool.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}

@@ -1,0 +1,129 @@
+//! Text in a pool.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::slice;
+
+use session_cookie::bytes::Sink;
+
+use super::handle::Pool;
+
+/// Text that is written into a pool.
+pub(crate) struct Text<'p> {
+    start: NonNull<u8>,
+    length: usize,
+    capacity: usize,
+    pool: PhantomData<&'p ()>,
+}
+
+impl<'p> Pool<'p> {
+    /// An empty text with room for `capacity` bytes.
+    #[inline]
+    pub(crate) fn text(self, capacity: usize) -> Option<Text<'p>> {
+        Some(Text::over(self.bytes(capacity)?, capacity))
+    }
+
+    /// A copy of `text`.
+    pub(crate) fn copy(self, text: &[u8]) -> Option<&'p [u8]> {
+        self.join([text])
+    }
+
+    /// One text of several.
+    #[inline]
+    pub(crate) fn join<const N: usize>(self, pieces: [&[u8]; N]) -> Option<&'p [u8]> {
+        let length = length(&pieces);
+        Some(Text::over(self.bytes(length)?, length).filled(pieces))
+    }
+
+    /// Memory for a `T`, not initialized, and one text of several behind it.
+    #[inline]
+    pub(crate) fn with_text<T, const N: usize>(
+        self,
+        pieces: [&[u8]; N],
+    ) -> Option<(NonNull<T>, &'p [u8])> {
+        let length = length(&pieces);
+        let (place, start) = self.with_bytes(length)?;
+        Some((place, Text::over(start, length).filled(pieces)))
+    }
+}
+
+/// How long several pieces are together. They are parts of memory that do not overlap, so the sum does not overflow.
+#[inline]
+fn length(pieces: &[&[u8]]) -> usize {
+    (pieces.iter()).fold(0, |length, piece| length.wrapping_add(piece.len()))
+}
+
+impl<'p> Text<'p> {
+    /// An empty text over new memory of a pool.
+    #[inline(always)]
+    fn over(start: NonNull<u8>, capacity: usize) -> Self {
+        Text {
+            start,
+            length: 0,
+            capacity,
+            pool: PhantomData,
+        }
+    }
+
+    /// Writes pieces that fill the text.
+    #[inline(always)]
+    fn filled<const N: usize>(mut self, pieces: [&[u8]; N]) -> &'p [u8] {
+        for piece in pieces {
+            // SAFETY: the text has exactly the room that the pieces need together.
+            unsafe {
+                self.start
+                    .add(self.length)
+                    .copy_from_nonoverlapping(NonNull::from(piece).cast(), piece.len());
+            }
+            self.length = self.length.wrapping_add(piece.len());
+        }
+        self.into_bytes()
+    }
+
+    /// What was written.
+    #[inline]
+    pub(crate) fn into_bytes(self) -> &'p [u8] {
+        // SAFETY: so many bytes were written, in memory that lives as long as the pool.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+
+    /// Copies bytes of a number that is known to the compiler: so few take no call.
+    #[inline(always)]
+    fn put_bytes<const N: usize>(&mut self, text: [u8; N]) {
+        let length = self.length.saturating_add(N);
+        if length <= self.capacity {
+            // SAFETY: there is room, which nobody else knows of.
+            unsafe { self.start.add(self.length).cast().write_unaligned(text) };
+            self.length = length;
+        }
+    }
+}
+
+impl Sink for Text<'_> {
+    /// Drops what does not fit.
+    #[inline]
+    fn put(&mut self, text: &[u8]) {
+        let length = self.length.saturating_add(text.len());
+        if length <= self.capacity {
+            // SAFETY: there is room, which nobody else knows of.
+            unsafe {
+                self.start
+                    .add(self.length)
+                    .copy_from_nonoverlapping(NonNull::from(text).cast(), text.len());
+            }
+            self.length = length;
+        }
+    }
+
+    #[inline(always)]
+    fn put_piece(&mut self, text: &[u8]) {
+        match *text {
+            [] => {}
+            [a] => self.put_bytes([a]),
+            [a, b] => self.put_bytes([a, b]),
+            [a, b, c] => self.put_bytes([a, b, c]),
+            [a, b, c, d] => self.put_bytes([a, b, c, d]),
+            _ => self.put(text),
+        }
+    }
+}

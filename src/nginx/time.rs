@@ -1,0 +1,42 @@
+//! nginx's time.
+
+use core::fmt::{self, Display};
+
+use ngx::ffi::{ngx_http_cookie_time, ngx_http_time, ngx_localtime, ngx_tm_t, time_t};
+use session_cookie::set_cookie::DATE;
+
+/// A second as the time of the error log.
+pub(crate) struct Clock(pub(crate) time_t);
+
+impl Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: a structure of numbers, which ngx_localtime() writes.
+        let time = unsafe {
+            let mut time: ngx_tm_t = core::mem::zeroed();
+            ngx_localtime(self.0, &raw mut time);
+            time
+        };
+        write!(
+            f,
+            "{:02}:{:02}:{:02}",
+            time.tm_hour, time.tm_min, time.tm_sec
+        )
+    }
+}
+
+/// Writes a second as an HTTP-date, and returns its length. Until the year 9999 it has exactly that of the room.
+pub(crate) fn write_http_date(date: &mut [u8; DATE], at: time_t) -> usize {
+    let start = date.as_mut_ptr();
+    // SAFETY: ngx_http_time() writes an HTTP-date.
+    let end = unsafe { ngx_http_time(start, at) };
+    (end.addr()).wrapping_sub(start.addr()).min(DATE)
+}
+
+/// Writes a second as nginx writes it in cookies, and returns its length: an HTTP-date with hyphens, and until the year
+/// 2037 with two digits for the year.
+pub(crate) fn write_cookie_date(date: &mut [u8; DATE], at: time_t) -> usize {
+    let start = date.as_mut_ptr();
+    // SAFETY: ngx_http_cookie_time() writes no more than an HTTP-date has.
+    let end = unsafe { ngx_http_cookie_time(start, at) };
+    (end.addr()).wrapping_sub(start.addr()).min(DATE)
+}
