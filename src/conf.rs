@@ -1,6 +1,6 @@
 //! What the module knows of the `http` block, of each upstream and of each location.
 
-use core::cell::{Cell, OnceCell, RefCell};
+use core::cell::{Cell, OnceCell};
 
 use hashbrown::HashMap;
 use ngx::ffi::ngx_module_t;
@@ -18,6 +18,7 @@ use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::exchange::Trial;
 use crate::nginx::upstream::{Place, Upstream};
 use crate::nginx::variables::CookieVariables;
+use crate::nginx::worker_cell::WorkerCell;
 use crate::upstream::servers::{Edition, Servers};
 
 /// The module, as nginx sees it.
@@ -137,11 +138,11 @@ pub(crate) struct UpstreamConf {
     /// Whether there is a module that links servers in and out, and frees them, without counting a generation.
     pub(crate) watched: Cell<bool>,
     /// The servers as this worker knows them. This and what follows changes while requests are served.
-    pub(crate) servers: RefCell<Servers>,
+    pub(crate) servers: WorkerCell<Servers>,
     /// Which count they are of.
     pub(crate) edition: Cell<Edition>,
     /// The servers to which this worker could not connect, and the requests that try them again.
-    unreachable: RefCell<Unreachable<Trial>>,
+    unreachable: WorkerCell<Unreachable<Trial>>,
     /// Whether its balancer has chosen one of the servers that nginx keeps.
     pub(crate) is_proven: Cell<bool>,
     /// Whether its balancer is none of nginx's. It is told in the log when it is found.
@@ -157,7 +158,7 @@ impl UpstreamConf {
         &self,
         work: impl FnOnce(&mut Unreachable<Trial>) -> T,
     ) -> Option<T> {
-        (self.unreachable.try_borrow_mut().ok()).map(|mut servers| work(&mut servers))
+        (self.unreachable.write()).map(|mut servers| work(&mut servers))
     }
 }
 

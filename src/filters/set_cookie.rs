@@ -24,20 +24,34 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     let request = unsafe { Request::new(r) };
     if let Some(visit) = Visit::of(request) {
         visit.note_header();
-        if visit.settled() != Settled::Yes && answer_unsettled(request, visit).is_err() {
-            return Status::NGX_ERROR.into();
+        let settled = visit.settled();
+        if settled != Settled::Yes {
+            let answered = if settled == Settled::UnlessSet {
+                answer_if_set(request, visit)
+            } else {
+                answer_each(request, visit)
+            };
+            if answered.is_err() {
+                return Status::NGX_ERROR.into();
+            }
         }
     }
     NEXT.call(request)
 }
 
-/// Does what the response calls for where it is not known that the session needs nothing. Apart, so that what mostly
-/// happens takes no registers.
+/// Does what the response calls for if it sets a cookie. Apart, so that what mostly happens takes no registers.
 #[inline(never)]
-fn answer_unsettled<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
-    if visit.settled() == Settled::UnlessSet && !request.sets_cookies() {
-        return Ok(());
+fn answer_if_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    if request.sets_cookies() {
+        answer_each(request, visit)
+    } else {
+        Ok(())
     }
+}
+
+/// Does what the response calls for, on its way through each of the upstreams.
+#[inline(never)]
+fn answer_each<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     if request.upstream_states().len() > 1 {
         chain::answer_all(request, visit)
     } else {

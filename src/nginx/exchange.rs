@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use ngx::ffi::{ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_uint_t};
+use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_uint_t};
 #[cfg(ngx_feature = "http_cache")]
 use ngx::ffi::{
     NGX_HTTP_CACHE_HIT, NGX_HTTP_CACHE_REVALIDATED, NGX_HTTP_CACHE_STALE, NGX_HTTP_CACHE_UPDATING,
@@ -17,6 +17,20 @@ use super::request::Request;
 pub(crate) struct Exchange<'r>(NonNull<ngx_http_upstream_t>, PhantomData<&'r ()>);
 
 impl<'r> Exchange<'r> {
+    /// The exchange for which nginx prepares a request.
+    ///
+    /// # Safety
+    ///
+    /// `r` is live for `'r`, and in an exchange.
+    #[inline(always)]
+    pub(crate) unsafe fn in_use(r: *mut ngx_http_request_t) -> Self {
+        // SAFETY: the caller vouches for the request and its exchange.
+        Exchange(
+            unsafe { NonNull::new_unchecked((*r).upstream) },
+            PhantomData,
+        )
+    }
+
     /// The exchange that the request is in.
     #[inline(always)]
     pub(crate) fn of(request: Request<'r>) -> Option<Self> {

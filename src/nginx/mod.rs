@@ -19,6 +19,7 @@ pub(crate) mod set_cookies;
 pub(crate) mod time;
 pub(crate) mod upstream;
 pub(crate) mod variables;
+pub(crate) mod worker_cell;
 
 use ngx::ffi::ngx_str_t;
 
@@ -27,9 +28,9 @@ use ngx::ffi::ngx_str_t;
 /// # Safety
 ///
 /// The string points into memory that outlives `'a` and is not written meanwhile.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
-    if text.len == 0 || text.data.is_null() {
+    if text.data.is_null() {
         return &[];
     }
     // SAFETY: the caller's promise.

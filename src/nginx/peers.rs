@@ -18,7 +18,7 @@ pub(crate) struct Peer(*mut ngx_http_upstream_rr_peer_t);
 
 impl Peer {
     /// No server.
-    pub(super) const NONE: Self = Peer(core::ptr::null_mut());
+    pub(crate) const NONE: Self = Peer(core::ptr::null_mut());
 
     pub(super) fn new(peer: *mut ngx_http_upstream_rr_peer_t) -> Self {
         Peer(peer)

@@ -71,7 +71,7 @@ impl<'r> Request<'r> {
     }
 
     /// Returns whether the response sets any cookie.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn sets_cookies(self) -> bool {
         self.set_cookies().next().is_some()
     }

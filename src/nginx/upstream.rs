@@ -89,6 +89,14 @@ impl<'c> Upstream<'c> {
         }
     }
 
+    /// Returns what a module knows of the upstream of a request: a configuration that could not be made is not used.
+    #[inline(always)]
+    pub(crate) fn conf_in_use<M: HttpModuleServerConf>(self) -> &'c M::ServerConf {
+        // SAFETY: nginx refuses a configuration in which a module could not make its own of an upstream, and nobody writes
+        // to it while requests are served.
+        unsafe { &*(*self.us.as_ref().srv_conf.add(M::module().ctx_index)).cast() }
+    }
+
     /// Returns the `server` lines that were read so far.
     pub(crate) fn lines(self) -> impl Iterator<Item = ServerLine<'c>> {
         (0..).map_while(move |at| self.line(at))

@@ -13,7 +13,7 @@ use super::bind::bind;
 use super::foreign::stand_aside;
 use super::lookup::read_cookie;
 use super::release::free;
-use super::served::served;
+use super::served::note_served;
 use super::unavailable::Unavailable;
 use super::visit::{Stage, Visit};
 use super::{lend, other_values, BUSY, DONE, ERROR, OK};
@@ -43,17 +43,25 @@ pub(super) unsafe extern "C" fn init_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this for a live request to an explicit upstream that the module stands before.
-    let (request, upstream) = unsafe { (Request::new(r), Upstream::of_request(us)) };
-    prepare(request, upstream)
+    // SAFETY: nginx calls this for a live request in an exchange with an explicit upstream that the module stands before.
+    let (request, upstream, exchange) = unsafe {
+        (
+            Request::new(r),
+            Upstream::of_request(us),
+            Exchange::in_use(r),
+        )
+    };
+    prepare(request, upstream, exchange)
 }
 
 /// See [`init_peer`].
 #[inline(always)]
-pub(super) fn prepare<'r>(request: Request<'r>, upstream: Upstream<'r>) -> ngx_int_t {
-    let Some(conf) = upstream.conf::<Sticky>() else {
-        return ERROR;
-    };
+pub(super) fn prepare<'r>(
+    request: Request<'r>,
+    upstream: Upstream<'r>,
+    exchange: Exchange<'r>,
+) -> ngx_int_t {
+    let conf = upstream.conf_in_use::<Sticky>();
     let Some(policy) = &conf.policy else {
         return ERROR;
     };
@@ -61,9 +69,6 @@ pub(super) fn prepare<'r>(request: Request<'r>, upstream: Upstream<'r>) -> ngx_i
     if rc != OK {
         return rc;
     }
-    let Some(exchange) = Exchange::of(request) else {
-        return ERROR;
-    };
     let pc = exchange.peer();
     let Some(inner) = Inner::of(pc, upstream) else {
         stand_aside(conf, upstream, request.log());
@@ -176,7 +181,7 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
     }
 
     if rc == OK || rc == DONE {
-        visit.served = served(visit);
+        note_served(visit);
         if visit.inner.round_robin().current().is_none() {
             // The data only begins like that of round robin, whose server it is not.
             stand_aside(visit.conf, visit.upstream, pc.log());

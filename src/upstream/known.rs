@@ -1,15 +1,18 @@
 //! Which servers an upstream has: they are counted anew when nginx has changed them.
 
-use core::cell::Ref;
+use core::cell::{Cell, Ref};
 
 use ngx::ffi::{ngx_time, ngx_uint_t, time_t};
-use session_cookie::roster::Roster;
+use session_cookie::id::MD5_HEX;
+use session_cookie::roster::{EntryId, Member, Roster};
 
 use super::count;
 use super::servers::{Edition, Servers};
 use crate::conf::UpstreamConf;
 use crate::nginx::census::Shape;
+use crate::nginx::peers::Peer;
 use crate::nginx::upstream::Upstream;
+use crate::nginx::worker_cell::Question;
 
 /// The servers of this generation, counted anew if it is another than the last one, or if the list is.
 ///
@@ -20,13 +23,138 @@ pub(super) fn servers<'c>(
     upstream: Upstream<'c>,
     generation: ngx_uint_t,
 ) -> Option<Ref<'c, Servers>> {
-    let known = conf.servers.try_borrow().ok()?;
+    let known = conf.servers.read()?;
     if known.generation == generation && known.shape == Shape::of(upstream.primary()?) {
         Some(known)
     } else {
         drop(known);
         recount(conf, upstream, generation)
     }
+}
+
+/// The first server of an id among those of this generation; counts them anew as [`servers`] does.
+#[inline(always)]
+pub(super) fn find<'c>(
+    conf: &'c UpstreamConf,
+    upstream: Upstream<'c>,
+    generation: ngx_uint_t,
+    id: &[u8],
+    member: &Cell<Member<Peer>>,
+) -> Option<EntryId> {
+    let shape = Shape::of(upstream.primary()?);
+    let question = FindId {
+        generation,
+        shape,
+        id,
+        member,
+    };
+    match conf.servers.ask(question) {
+        Some(Answer::Known(found)) => found,
+        _ => find_counted(conf, upstream, generation, id, member),
+    }
+}
+
+/// [`find`] where the servers have to be counted.
+#[cold]
+#[inline(never)]
+fn find_counted<'c>(
+    conf: &'c UpstreamConf,
+    upstream: Upstream<'c>,
+    generation: ngx_uint_t,
+    id: &[u8],
+    member: &Cell<Member<Peer>>,
+) -> Option<EntryId> {
+    let servers = recount(conf, upstream, generation)?;
+    first_of(&servers.own, id, member)
+}
+
+/// Which server is the first of an id, if these are the servers.
+#[derive(Clone, Copy)]
+struct FindId<'a> {
+    generation: ngx_uint_t,
+    shape: Shape,
+    id: &'a [u8],
+    /// Where the server is noted.
+    member: &'a Cell<Member<Peer>>,
+}
+
+/// What servers say of an id.
+enum Answer {
+    /// They are of another generation.
+    Outdated,
+    Known(Option<EntryId>),
+}
+
+// SAFETY: a roster is searched, which reaches no cell of a worker.
+#[allow(unsafe_code)]
+unsafe impl Question<Servers> for FindId<'_> {
+    type Answer = Answer;
+
+    #[inline(always)]
+    fn answer(self, known: &Servers) -> Answer {
+        if known.generation != self.generation || known.shape != self.shape {
+            return Answer::Outdated;
+        }
+        Answer::Known(first_of(&known.own, self.id, self.member))
+    }
+}
+
+/// The first server of an id, which is noted as well.
+#[inline(always)]
+fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Option<EntryId> {
+    let first = roster.find(id)?;
+    member.set(*roster.member(first)?);
+    Some(first)
+}
+
+/// What is known of the id of a server.
+pub(super) enum KnownId {
+    /// It is as long as most are.
+    Md5([u8; MD5_HEX]),
+    /// The servers have to be looked at.
+    Other,
+}
+
+/// Which id a server has, if these are the servers.
+struct IdOf {
+    generation: ngx_uint_t,
+    shape: Shape,
+    peer: Peer,
+}
+
+// SAFETY: a roster is searched, which reaches no cell of a worker.
+#[allow(unsafe_code)]
+unsafe impl Question<Servers> for IdOf {
+    type Answer = KnownId;
+
+    #[inline(always)]
+    fn answer(self, known: &Servers) -> KnownId {
+        let is_known = known.generation == self.generation && known.shape == self.shape;
+        let id = known.own.id(self.peer).filter(|_| is_known);
+        match id.and_then(|id| id.try_into().ok()) {
+            Some(id) => KnownId::Md5(id),
+            None => KnownId::Other,
+        }
+    }
+}
+
+/// The id of a server of this generation.
+#[inline(always)]
+pub(super) fn id_of(
+    conf: &UpstreamConf,
+    upstream: Upstream<'_>,
+    generation: ngx_uint_t,
+    peer: Peer,
+) -> KnownId {
+    let Some(primary) = upstream.primary() else {
+        return KnownId::Other;
+    };
+    let question = IdOf {
+        generation,
+        shape: Shape::of(primary),
+        peer,
+    };
+    conf.servers.ask(question).unwrap_or(KnownId::Other)
 }
 
 /// Which count the servers are of that were asked for last.
@@ -38,7 +166,7 @@ pub(super) fn edition(conf: &UpstreamConf) -> Edition {
 /// Forgets the servers of an upstream, which are about to be made anew: nothing of what is known of them may be asked any
 /// more.
 pub(super) fn forget(conf: &UpstreamConf) {
-    if let Ok(mut known) = conf.servers.try_borrow_mut() {
+    if let Some(mut known) = conf.servers.write() {
         *known = Servers {
             edition: known.edition,
             ..Servers::default()
@@ -48,7 +176,7 @@ pub(super) fn forget(conf: &UpstreamConf) {
 
 /// Lets no id name a server any more, until they are counted anew.
 pub(super) fn forget_ids(conf: &UpstreamConf) {
-    if let Ok(mut known) = conf.servers.try_borrow_mut() {
+    if let Some(mut known) = conf.servers.write() {
         known.own = Roster::default();
         known.accepted = Vec::new();
     }
@@ -67,7 +195,7 @@ fn recount<'c>(
     generation: ngx_uint_t,
 ) -> Option<Ref<'c, Servers>> {
     let now = ngx_time();
-    let mut known = conf.servers.try_borrow_mut().ok()?;
+    let mut known = conf.servers.write()?;
     let is_known = known.counted == generation
         && known.shape == Shape::of(upstream.primary()?)
         && now.wrapping_sub(known.asked) <= WATCHED;
@@ -92,5 +220,5 @@ fn recount<'c>(
         }
     }
     drop(known);
-    conf.servers.try_borrow().ok()
+    conf.servers.read()
 }

@@ -5,7 +5,7 @@ use session_cookie::cookie::values;
 use session_cookie::policy::{Mode, Rebind};
 use session_cookie::verdict::Verdict;
 
-use super::served::served;
+use super::served::note_served;
 use super::visit::{Stage, Visit};
 use crate::nginx::cookies::View;
 use crate::nginx::peer_connection::PeerConnection;
@@ -66,7 +66,7 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
         // nginx marks no backup as tried here: should it fail, the balancer chooses.
         visit.tried_backups = 1;
     }
-    visit.served = served(visit);
+    note_served(visit);
     true
 }
 

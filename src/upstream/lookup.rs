@@ -1,12 +1,14 @@
 //! From the cookie of a request to the servers that it names, and what the log says of it.
 
+use core::cell::Cell;
+
 use ngx::ffi::ngx_uint_t;
 use session_cookie::action::settled;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
 use session_cookie::verdict::{choose, judged_values, Judge, Lookup, Reading, Verdict};
 
-use super::known::{edition, servers};
+use super::known::{edition, find};
 use super::servers::IdScheme;
 use super::visit::{now, Candidate, Stage, Visit};
 use super::{exposed, lend};
@@ -17,32 +19,42 @@ use crate::nginx::peers::Peer;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 
+/// No server.
+const NOBODY: Member<Peer> = Member {
+    peer: Peer::NONE,
+    index: 0,
+    backup: false,
+    draining: false,
+};
+
 /// The servers that a request may get, to be looked up by id.
 #[derive(Clone, Copy)]
-struct ServerLookup<'r> {
+struct ServerLookup<'a, 'r> {
     conf: &'r UpstreamConf,
     upstream: Upstream<'r>,
     generation: ngx_uint_t,
+    /// The first server of the id that was found last.
+    member: &'a Cell<Member<Peer>>,
 }
 
-impl<'r> ServerLookup<'r> {
+impl<'a, 'r> ServerLookup<'a, 'r> {
     /// The servers of a request whose balancer was prepared.
     #[inline(always)]
-    fn of(visit: &Visit<'r>) -> Self {
+    fn of(visit: &Visit<'r>, member: &'a Cell<Member<Peer>>) -> Self {
         ServerLookup {
             conf: visit.conf,
             upstream: visit.upstream,
             generation: visit.inner.round_robin().generation(),
+            member,
         }
     }
 }
 
-impl Lookup<(EntryId, Member<Peer>)> for ServerLookup<'_> {
+impl Lookup<EntryId> for ServerLookup<'_, '_> {
     #[inline(always)]
-    fn look_up(&self, id: &[u8]) -> Option<(EntryId, Member<Peer>)> {
-        let roster = &servers(self.conf, self.upstream, self.generation)?.own;
-        let first = roster.find(id)?;
-        Some((first, *roster.member(first)?))
+    fn look_up(&self, id: &[u8]) -> Option<EntryId> {
+        let (conf, upstream) = (self.conf, self.upstream);
+        find(conf, upstream, self.generation, id, self.member)
     }
 }
 
@@ -59,15 +71,17 @@ fn judge<L: Copy>(policy: &Policy, servers: L) -> Judge<'_, L, impl Fn() -> u64 
 /// Reads the cookie, and finds the servers that it names.
 #[inline(always)]
 pub(super) fn read_cookie(visit: &mut Visit<'_>) {
-    let lookup = ServerLookup::of(visit);
-    let view = View::of(visit.request);
-    let is_ours = |single: &SinglePair| core::ptr::eq(single.name, &visit.policy.cookie);
+    let (request, conf, policy) = (visit.request, visit.conf, visit.policy);
+    let member = Cell::new(NOBODY);
+    let lookup = ServerLookup::of(visit, &member);
+    let view = View::of(request);
+    let is_ours = |single: &SinglePair| core::ptr::eq(single.name, &policy.cookie);
     let single = view.single.filter(is_ours);
-    if single.is_none() && visit.conf.hides.get() {
+    if single.is_none() && conf.hides.get() {
         exposed::look(visit);
     }
 
-    let (policy, reading) = (visit.policy, &mut visit.reading);
+    let reading = &mut visit.reading;
     let judge = || judge(policy, lookup);
     let found = match single {
         Some(single) => match policy.mode {
@@ -76,11 +90,11 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) {
         },
         None => judge().read(view.original.values(), reading),
     };
-    if let Some((first, member)) = found {
-        if visit.is_first_try(0) {
-            visit.settled = settled(visit.conf.settled.get(), &visit.reading);
+    if let Some((first, member)) = found.map(|first| (first, member.get())) {
+        if request.upstream_states().is_empty() {
+            visit.settled = settled(conf.settled.get(), &visit.reading);
         }
-        visit.edition = edition(visit.conf);
+        visit.edition = edition(conf);
         visit.named = Some(Candidate::first(IdScheme::Own, first, member));
         visit.stage = Stage::Bind;
     } else if visit.reading.verdict != Verdict::None || policy.accepts_unmarked() {
@@ -137,13 +151,14 @@ pub(super) fn read_one<'r>(
     reading: &mut Reading<'r>,
 ) -> Option<Candidate> {
     let policy = visit.policy;
-    let lookup = ServerLookup::of(visit);
+    let member = Cell::new(NOBODY);
+    let lookup = ServerLookup::of(visit, &member);
     let own = judge(policy, lookup);
     let found = own.read_value(value, reading).or_else(|| {
         let delimiter = policy.transfer.as_ref()?;
         own.read_transferred(value, delimiter, reading)
     });
-    if let Some((first, member)) = found {
+    if let Some((first, member)) = found.map(|first| (first, member.get())) {
         return Some(Candidate::first(IdScheme::Own, first, member));
     }
     if policy.accept.is_empty() {

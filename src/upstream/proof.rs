@@ -9,7 +9,7 @@ use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 use super::balancer::prepare;
 use super::foreign::stand_aside;
 use super::visit::{Stage, Visit};
-use super::{BUSY, DONE, ERROR, OK};
+use super::{BUSY, DONE, OK};
 use crate::conf::{Sticky, UpstreamConf};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
@@ -22,13 +22,19 @@ pub(super) unsafe extern "C" fn init_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this for a live request to an explicit upstream that the module stands before.
-    let (request, upstream) = unsafe { (Request::new(r), Upstream::of_request(us)) };
+    // SAFETY: nginx calls this for a live request in an exchange with an explicit upstream that the module stands before.
+    let (request, upstream, exchange) = unsafe {
+        (
+            Request::new(r),
+            Upstream::of_request(us),
+            Exchange::in_use(r),
+        )
+    };
     let before = request.context::<Sticky>();
-    let rc = prepare(request, upstream);
+    let rc = prepare(request, upstream, exchange);
     match upstream.conf::<Sticky>() {
         Some(conf) if rc == OK && !conf.is_proven.get() && follows_cookie(request, before) => {
-            prove(request, upstream, conf, before)
+            prove(request, upstream, exchange, conf, before)
         }
         _ => rc,
     }
@@ -47,13 +53,11 @@ fn follows_cookie<'r>(request: Request<'r>, before: Option<&Visit<'r>>) -> bool 
 fn prove<'r>(
     request: Request<'r>,
     upstream: Upstream<'r>,
+    exchange: Exchange<'r>,
     conf: &UpstreamConf,
     before: Option<&'r Visit<'r>>,
 ) -> ngx_int_t {
     let init_peer = conf.chain.init_peer.get();
-    let Some(exchange) = Exchange::of(request) else {
-        return ERROR;
-    };
     request.set_context::<Sticky>(before.map(Into::into));
     exchange.peer().forget_balancer();
     let rc = init_peer.call(request, upstream);
@@ -64,7 +68,7 @@ fn prove<'r>(
     exchange.peer().forget_server();
     exchange.peer().forget_balancer();
     if may_follow {
-        prepare(request, upstream)
+        prepare(request, upstream, exchange)
     } else {
         init_peer.call(request, upstream)
     }

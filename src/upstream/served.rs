@@ -1,6 +1,7 @@
 //! The server that serves a request, and what is noted of it.
 
-use super::servers::IdScheme;
+use super::known::{edition, id_of, KnownId};
+use super::servers::{Edition, IdScheme};
 use super::visit::{Served, Visit};
 use crate::nginx::peer_connection::PeerConnection;
 
@@ -24,7 +25,7 @@ fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     };
     if named.form != IdScheme::Own {
         // Those that share such an id may differ in our own form.
-        visit.served = served(visit);
+        note_served(visit);
     }
     if named.member.draining {
         grant_try(visit, pc);
@@ -42,19 +43,39 @@ fn grant_try(visit: &Visit<'_>, pc: PeerConnection<'_>) {
     }
 }
 
-/// The id of the server in use. The roster may be counted anew while the request lives, so the id is copied.
+/// Notes the id of the server in use. The roster may be counted anew while the request lives, so the id is copied.
 #[inline]
-pub(super) fn served<'r>(visit: &mut Visit<'r>) -> Served<'r> {
+pub(super) fn note_served(visit: &mut Visit<'_>) {
+    let data = visit.inner.round_robin();
+    let edition = edition(visit.conf);
+    let is_same = visit.edition == Edition::NONE || visit.edition == edition;
+    let current = data.current().filter(|_| is_same);
+    let known =
+        current.map(|current| id_of(visit.conf, visit.upstream, data.generation(), current));
+    match known {
+        Some(KnownId::Md5(id)) => {
+            visit.edition = edition;
+            visit.served = Served::Md5(id);
+        }
+        _ => note_other(visit),
+    }
+}
+
+/// [`note_served`] where the servers have to be looked at.
+#[cold]
+#[inline(never)]
+fn note_other(visit: &mut Visit<'_>) {
+    visit.served = Served::Unknown;
     let Some(servers) = visit.servers() else {
-        return Served::Unknown;
+        return;
     };
     visit.edition = servers.edition();
     let current = visit.inner.round_robin().current();
     let Some(id) = current.and_then(|current| servers.own.id(current)) else {
-        return Served::Unknown;
+        return;
     };
-    match id.try_into() {
+    visit.served = match id.try_into() {
         Ok(id) => Served::Md5(id),
         Err(_) => (visit.request.pool().copy(id)).map_or(Served::Unknown, Served::Other),
-    }
+    };
 }

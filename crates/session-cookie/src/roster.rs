@@ -104,6 +104,23 @@ fn text<'a, P>(ids: &'a [u8], entry: &Entry<P>) -> &'a [u8] {
 /// Returns the hash of an id. It is not keyed: the ids in the table come from the configuration, never from a client.
 #[inline(always)]
 fn hash_id(id: &[u8]) -> u64 {
+    match id.try_into() {
+        Ok(id) => hash_md5(id),
+        Err(_) => hash_any(id),
+    }
+}
+
+/// Returns the hash of an id as long as a digest, of which a part tells as much as the whole.
+#[inline(always)]
+fn hash_md5(id: &[u8; MD5_HEX]) -> u64 {
+    let mut hasher = FxHasher::default();
+    for block in [id.first_chunk(), id.last_chunk()] {
+        hasher.write_u64(block.map_or(0, |block| u64::from_le_bytes(*block)));
+    }
+    hasher.finish()
+}
+
+fn hash_any(id: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     let mut rest = id;
     while let Some((block, after)) = rest.split_first_chunk() {
@@ -203,7 +220,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     #[inline(never)]
     fn find_md5(&self, id: &[u8; MD5_HEX]) -> Option<EntryId> {
-        self.look_up(hash_id(id), |text| {
+        self.look_up(hash_md5(id), |text| {
             text.try_into().is_ok_and(|text: &[u8; MD5_HEX]| text == id)
         })
     }
@@ -214,7 +231,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         if id.len() > self.longest {
             return None;
         }
-        self.look_up(hash_id(id), |text| text == id)
+        self.look_up(hash_any(id), |text| text == id)
     }
 
     #[inline(always)]

@@ -98,7 +98,7 @@ impl<'r> Fields<'r> {
 }
 
 /// The parts of the list of a request's header fields.
-#[inline]
+#[inline(always)]
 pub(super) fn parts<'r>(request: Request<'r>) -> impl Iterator<Item = &'r [ngx_table_elt_t]> {
     // SAFETY: the list of a live request: parts linked to null, each with an array of `nelts` elements. Nobody writes to it before it
     // is replaced.
@@ -110,7 +110,7 @@ pub(super) fn parts<'r>(request: Request<'r>) -> impl Iterator<Item = &'r [ngx_t
 }
 
 /// Returns whether this is a `Cookie` field.
-#[inline]
+#[inline(always)]
 pub(super) fn is_cookie(field: &ngx_table_elt_t) -> bool {
     if !has_length_of_cookie(field) {
         return false;
@@ -122,7 +122,7 @@ pub(super) fn is_cookie(field: &ngx_table_elt_t) -> bool {
 }
 
 /// Most fields are told from it by this.
-#[inline]
+#[inline(always)]
 pub(super) fn has_length_of_cookie(field: &ngx_table_elt_t) -> bool {
     field.key.len == COOKIE.len()
 }

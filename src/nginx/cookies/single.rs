@@ -23,7 +23,7 @@ pub(crate) struct SingleCookie<'r> {
 
 impl<'r> SingleCookie<'r> {
     /// The field, if the request is such a one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(request: Request<'r>) -> Option<Self> {
         let current = Cookies::current(request);
         let field = NonNull::new(current.single()?)?;
@@ -31,7 +31,7 @@ impl<'r> SingleCookie<'r> {
     }
 
     /// Its value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value(self) -> &'r [u8] {
         // SAFETY: header fields and their texts live as long as the request.
         unsafe { bytes(self.field.as_ref().value) }
@@ -39,7 +39,7 @@ impl<'r> SingleCookie<'r> {
 
     /// Returns whether it is the only `Cookie` field of the request's list, by name. Other modules may have put one there
     /// of which nginx does not know, and what is hidden must not slip through.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_alone(self) -> bool {
         let mut is_there = false;
         for part in parts(self.request) {
@@ -62,7 +62,7 @@ impl<'r> SingleCookie<'r> {
 
     /// Gives the request a view of its own, in which `left` is left of the field, in two pieces; if they
     /// are empty, the field goes. Returns it as it was. The field is alone.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace(
         mut self,
         rules: &'r [HideRule<'r>],
@@ -108,7 +108,7 @@ impl<'r> SingleCookie<'r> {
 
 /// Returns whether it is certain that no other request that is under way has the same fields. nginx counts what a main
 /// request waits for: itself, its subrequests, and also its own redirects and the reading of its body.
-#[inline]
+#[inline(always)]
 fn is_unshared(request: Request<'_>) -> bool {
     // Of its bit fields the counter is the first, of 16 bits. Those that follow are not where bindgen expects them
     // (docs/architecture.md); this one is, where it begins at an even byte, also behind a `port` of two bytes.
@@ -137,7 +137,7 @@ const FIELDS: usize = if cfg!(nginx_header_chains) { 0 } else { 1 };
 
 impl<'r> Place<'r> {
     /// Memory that is not written yet, and what is left: two pieces together, or the one that is not empty.
-    #[inline]
+    #[inline(always)]
     fn new(
         request: Request<'r>,
         [before, after]: [&'r [u8]; 2],
@@ -153,7 +153,7 @@ impl<'r> Place<'r> {
     }
 
     /// Notes a field as it is.
-    #[inline]
+    #[inline(always)]
     fn take(place: NonNull<Self>, field: NonNull<ngx_table_elt_t>) -> Cookies<'r> {
         // SAFETY: the place is memory of its own, and the field is live.
         unsafe {

@@ -18,7 +18,7 @@ pub(crate) struct Text<'p> {
 
 impl<'p> Pool<'p> {
     /// An empty text with room for `capacity` bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(self, capacity: usize) -> Option<Text<'p>> {
         Some(Text::over(self.bytes(capacity)?, capacity))
     }
@@ -29,14 +29,14 @@ impl<'p> Pool<'p> {
     }
 
     /// One text of several.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn join<const N: usize>(self, pieces: [&[u8]; N]) -> Option<&'p [u8]> {
         let length = length(&pieces);
         Some(Text::over(self.bytes(length)?, length).filled(pieces))
     }
 
     /// Memory for a `T`, not initialized, and one text of several behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with_text<T, const N: usize>(
         self,
         pieces: [&[u8]; N],
@@ -48,7 +48,7 @@ impl<'p> Pool<'p> {
 }
 
 /// How long several pieces are together. They are parts of memory that do not overlap, so the sum does not overflow.
-#[inline]
+#[inline(always)]
 fn length(pieces: &[&[u8]]) -> usize {
     (pieces.iter()).fold(0, |length, piece| length.wrapping_add(piece.len()))
 }
@@ -81,7 +81,7 @@ impl<'p> Text<'p> {
     }
 
     /// What was written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_bytes(self) -> &'p [u8] {
         // SAFETY: so many bytes were written, in memory that lives as long as the pool.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
@@ -101,7 +101,7 @@ impl<'p> Text<'p> {
 
 impl Sink for Text<'_> {
     /// Drops what does not fit.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, text: &[u8]) {
         let length = self.length.saturating_add(text.len());
         if length <= self.capacity {

@@ -1,0 +1,41 @@
+//! What a worker changes while it serves requests. A worker has one thread.
+
+use core::cell::{Ref, RefCell, RefMut};
+
+/// A value that is read and written by one callback of nginx after the other.
+#[derive(Default)]
+pub(crate) struct WorkerCell<T>(RefCell<T>);
+
+/// A question about a value.
+///
+/// # Safety
+///
+/// [`answer`](Self::answer) reads and writes no [`WorkerCell`].
+pub(crate) unsafe trait Question<T> {
+    /// The type of the answer, which holds no reference to the value.
+    type Answer;
+
+    /// Answers the question.
+    fn answer(self, value: &T) -> Self::Answer;
+}
+
+impl<T> WorkerCell<T> {
+    /// Answers a question, at a lower price than that of a guard; `None` while the value is being written.
+    #[inline(always)]
+    pub(crate) fn ask<Q: Question<T>>(&self, question: Q) -> Option<Q::Answer> {
+        // SAFETY: the value is not being written, and nobody begins to before the question is answered, since it reaches
+        // no cell.
+        let value = unsafe { self.0.try_borrow_unguarded() };
+        value.ok().map(|value| question.answer(value))
+    }
+
+    /// Reads the value; `None` while it is being written.
+    pub(crate) fn read(&self) -> Option<Ref<'_, T>> {
+        self.0.try_borrow().ok()
+    }
+
+    /// Writes the value; `None` while it is being read or written.
+    pub(crate) fn write(&self) -> Option<RefMut<'_, T>> {
+        self.0.try_borrow_mut().ok()
+    }
+}
