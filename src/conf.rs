@@ -213,7 +213,7 @@ impl HttpModule for Sticky {
     #[allow(unsafe_code)]
     fn module() -> &'static ngx_module_t {
         // SAFETY: the table is in this shared object. nginx writes to it only before and after the calls that read it.
-        unsafe { &*(&raw const ngx_http_session_sticky_module) }
+        unsafe { &ngx_http_session_sticky_module }
     }
 }
 

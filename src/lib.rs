@@ -11,6 +11,7 @@
 //!
 //! A request meets [`filters::hide`], [`upstream`] and [`filters::set_cookie`], in this order.
 
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod conf;
@@ -18,6 +19,7 @@ mod directives;
 mod filters;
 mod log;
 mod module;
+#[allow(unsafe_code)]
 mod nginx;
 mod upstream;
 
@@ -39,6 +41,7 @@ static mut SERVER_CONTEXT: ngx_http_module_t = ngx_http_module_t {
 
 /// Takes what is ours out of directives that nginx has too, before nginx reads them.
 #[no_mangle]
+#[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_http_session_sticky_server_module: ngx_module_t = ngx_module_t {
     ctx: (&raw mut SERVER_CONTEXT).cast::<c_void>(),
@@ -60,6 +63,7 @@ static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
 
 /// Session persistence: directives, the choice of a server, and the filters.
 #[no_mangle]
+#[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_http_session_sticky_module: ngx_module_t = ngx_module_t {
     ctx: (&raw mut CONTEXT).cast::<c_void>(),
@@ -70,6 +74,7 @@ pub static mut ngx_http_session_sticky_module: ngx_module_t = ngx_module_t {
 
 /// The modules that nginx finds in the shared object (`src/core/nginx.c`, `ngx_load_module`).
 #[no_mangle]
+#[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_modules: [*const ngx_module_t; 3] = [
     &raw const ngx_http_session_sticky_server_module,
@@ -79,6 +84,7 @@ pub static mut ngx_modules: [*const ngx_module_t; 3] = [
 
 /// Their names.
 #[no_mangle]
+#[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_module_names: [*const c_char; 3] = [
     c"ngx_http_session_sticky_server_module".as_ptr(),
@@ -89,6 +95,7 @@ pub static mut ngx_module_names: [*const c_char; 3] = [
 /// Each module stands before the first of those that follow it here (`src/core/ngx_module.c`, `ngx_add_module`).
 /// Filters of other modules stand before `ngx_http_copy_filter_module`, the one before this.
 #[no_mangle]
+#[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_module_order: [*const c_char; 5] = [
     c"ngx_http_session_sticky_server_module".as_ptr(),

@@ -17,24 +17,28 @@ use crate::nginx::string;
 use crate::upstream::chain;
 
 /// Makes the configuration of the `http` block.
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx calls this when it begins to read the block.
     unsafe { Conf::new(cf) }.create::<MainConf>()
 }
 
 /// Makes the configuration of an upstream, and one of each `server` block, which is not used.
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_srv_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx calls this when it begins to read the block.
     unsafe { Conf::new(cf) }.create::<UpstreamConf>()
 }
 
 /// Makes the configuration of a location.
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx calls this when it begins to read the block.
     unsafe { Conf::new(cf) }.create::<LocationConf>()
 }
 
 /// Runs after those of the modules that pass requests, because all filters stand after them.
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn merge_loc_conf(
     cf: *mut ngx_conf_t,
     outer: *mut c_void,
@@ -77,6 +81,7 @@ fn merge(
 
 /// Puts the module into the chain of every upstream with a policy, before nginx prepares them: all
 /// directives were read, in whatever order they stood.
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx calls this once in the http block, before the same function of the upstream module.
     let cf = unsafe { Conf::new(cf) };
@@ -104,6 +109,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
 }
 
 /// Runs once in the `http` block, when all of it was read.
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls this when all of the http block was read; nobody else holds the module's configuration of it.
     let (cf, main) = unsafe { (Conf::new(cf), Sticky::main_conf_mut(&*cf)) };

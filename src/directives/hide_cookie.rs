@@ -13,6 +13,7 @@ use crate::conf::{policy_of, HideDirective, LocationConf, MainConf, Sticky};
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::Printable;
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn hide_cookie(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,

@@ -16,6 +16,7 @@ use crate::nginx::conf::{self, Conf};
 use crate::nginx::upstream::Upstream;
 use crate::upstream::chain;
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn keepalive(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,

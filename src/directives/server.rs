@@ -22,6 +22,7 @@ const DIRECTIVE: &str = "server";
 
 const ID: &str = "visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'";
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn server(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,

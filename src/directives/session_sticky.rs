@@ -137,6 +137,7 @@ const HMAC_KEY_IGNORED: &[Ignored] = &[Ignored {
     case: Case::Without(needs_key, OF_KEY),
 }];
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn session_sticky(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,

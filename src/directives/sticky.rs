@@ -14,6 +14,7 @@ use crate::nginx::conf::{self, Conf};
 /// What nginx's own begins with.
 const OWN: [&[u8]; 3] = [b"cookie", b"route", b"learn"];
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn sticky(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,

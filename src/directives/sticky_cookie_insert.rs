@@ -22,6 +22,7 @@ static DIRECTIVE: Directive = Directive {
     finish: |_| Ok(()),
 };
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn sticky_cookie_insert(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,

@@ -126,6 +126,7 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     Ok(())
 }
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn no_fallback(
     _: *mut ngx_conf_t,
     _: *mut ngx_command_t,
@@ -136,6 +137,7 @@ pub(crate) unsafe extern "C" fn no_fallback(
     set(&mut location.no_fallback)
 }
 
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn hide_cookie(
     _: *mut ngx_conf_t,
     _: *mut ngx_command_t,

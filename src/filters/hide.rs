@@ -11,6 +11,7 @@ use crate::nginx::request::Request;
 
 /// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
 /// again with its own location.
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls this with a live request in a location.
     let request = unsafe { Request::new(r) };

@@ -19,6 +19,7 @@ pub(crate) fn install() {
     NEXT.stand_before(filter);
 }
 
+#[allow(unsafe_code)]
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls this with a live request whose header is about to be sent.
     let request = unsafe { Request::new(r) };

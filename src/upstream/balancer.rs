@@ -39,6 +39,7 @@ const OUTER: Outer = Outer {
 };
 
 /// Prepares a request: the balancer first, then the cookie.
+#[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn init_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
@@ -92,6 +93,7 @@ pub(super) fn prepare<'r>(
 }
 
 /// Gets a server.
+#[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn get(
     pc: *mut ngx_peer_connection_t,
     data: *mut c_void,
@@ -207,6 +209,7 @@ fn was_tried(visit: &Visit<'_>) -> bool {
 }
 
 /// Passes on what nginx tells the balancer.
+#[allow(unsafe_code)]
 unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
     // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
@@ -215,6 +218,7 @@ unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, k
 
 /// Gives a connection the TLS session that the balancer keeps for its server.
 #[cfg(ngx_feature = "http_ssl")]
+#[allow(unsafe_code)]
 unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
@@ -223,6 +227,7 @@ unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_vo
 
 /// Lets the balancer keep the TLS session of a connection.
 #[cfg(ngx_feature = "http_ssl")]
+#[allow(unsafe_code)]
 unsafe extern "C" fn save_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
     // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };

@@ -27,6 +27,7 @@ pub(crate) fn install(upstream: Upstream<'_>, conf: &UpstreamConf) {
 
 /// Prepares an upstream in which the module stands outermost. A module that changes the servers at run time calls it
 /// again, as an event of its own.
+#[allow(unsafe_code)]
 unsafe extern "C" fn init_upstream(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
@@ -46,6 +47,7 @@ unsafe extern "C" fn init_upstream(
 
 /// Prepares an upstream in which `keepalive` stands around the module.
 #[cfg(not(nginx_implicit_keepalive))]
+#[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn init_upstream_inside(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,

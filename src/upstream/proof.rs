@@ -18,6 +18,7 @@ use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 
 /// Prepares a request in the place of the balancer's `init_peer`, where the balancer is another than round robin.
+#[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn init_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,

@@ -13,6 +13,7 @@ use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::request::Request;
 
 /// Frees a server.
+#[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn free(
     pc: *mut ngx_peer_connection_t,
     data: *mut c_void,
