@@ -12,6 +12,11 @@
 //! A request meets [`filters::hide`], [`upstream`] and [`filters::set_cookie`], in this order.
 
 #![deny(unsafe_code)]
+#![deny(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types
+)]
 #![warn(missing_docs)]
 
 mod conf;

@@ -49,32 +49,25 @@ fn hide<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOf
 fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOfMemory> {
     let view = View::of(request);
     let rules = fresh(request, rules, view.rules)?;
-    let fields = view.installed.values();
-    let mut lefts = request
-        .pool()
-        .stack(fields.clone().count())
-        .ok_or(OutOfMemory)?;
-    for field in fields {
+    let count = view.installed.values().count();
+    let mut lefts = request.pool().stack(count).ok_or(OutOfMemory)?;
+    for field in view.installed.values() {
         lefts.push((field.as_ptr(), without(request, field, rules)?));
     }
-    let mut lefts = lefts.into_slice().iter();
-    if lefts.clone().all(|(_, left)| left.is_none()) {
+    let mut lefts = lefts.into_slice();
+    if lefts.iter().all(|(_, left)| left.is_none()) {
         return Ok(());
     }
 
     let all = concat(request, view.rules, rules)?;
     view.install(request, all, |field| {
         // Another module may have put fields there of which nginx does not know.
-        let known = lefts
-            .clone()
-            .next()
-            .filter(|(known, _)| *known == field.as_ptr());
-        let left = match known {
-            Some((_, left)) => {
-                lefts.next();
+        let left = match lefts.split_first() {
+            Some(((known, left), rest)) if *known == field.as_ptr() => {
+                lefts = rest;
                 *left
             }
-            None => without(request, field, rules)?,
+            _ => without(request, field, rules)?,
         };
         Ok(left.unwrap_or(field))
     })?;

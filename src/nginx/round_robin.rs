@@ -228,8 +228,8 @@ impl<'r> RoundRobin<'r> {
         pc: PeerConnection<'r>,
     ) -> bool {
         let _locked = peers.lock();
-        // SAFETY: the generation is compared under the lock before the server is touched, so that it is still there.
         if self.generation() != primary.generation()
+            // SAFETY: the group is locked, and its generation is that in which the server was counted: the server is there.
             || unsafe { peers.reason(member, failures) }.is_some()
         {
             return false;

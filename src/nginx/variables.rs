@@ -47,6 +47,7 @@ impl CookieVariables {
 
     /// Makes the request forget what nginx evaluated before its cookies, which were these fields, changed.
     #[inline]
+    #[allow(clippy::disallowed_methods)] // an iterator over borrowed fields
     pub(crate) fn forget<'a>(
         &self,
         request: Request<'_>,

@@ -83,6 +83,7 @@ fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
             let name = &visit.policy.cookie;
             let mut all = fields.values().flat_map(|field| values(field, name));
             // An id that was accepted in another form is no part of it.
+            #[allow(clippy::disallowed_methods)] // an iterator over borrowed fields
             let first = all.clone().next().unwrap_or(session.id);
             let value = all.find(|value| value.as_ptr_range().contains(&session.id.as_ptr()));
             (value.unwrap_or(first), [0; 8])

@@ -13,6 +13,7 @@ use crate::nginx::peer_connection::PeerConnection;
 
 /// Chooses a server by another cookie of the name. `false`: none names one that can be had, and the visit is as it was.
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
+    #[allow(clippy::disallowed_methods)] // a visit owns no memory
     let before = visit.clone();
     let fields = View::of(visit.request).original;
     let values = judged_values(fields.values(), visit.policy);

@@ -44,6 +44,7 @@ impl From<Choice> for Stage {
 }
 
 /// A request to a sticky upstream. Lives in the request's pool.
+#[allow(clippy::disallowed_methods)] // what it holds is `Copy`, or a `Cell` of that
 #[derive(Clone)]
 pub(crate) struct Visit<'r> {
     pub(crate) request: Request<'r>,

@@ -161,6 +161,7 @@ impl<'r> Cookies<'r> {
 }
 
 /// See [`Cookies::values`].
+#[allow(clippy::disallowed_methods)] // what it holds is `Copy`
 #[derive(Clone)]
 pub(crate) struct Values<'r>(Cookies<'r>);
 
