@@ -2,6 +2,7 @@
 
 use ngx::ffi::time_t;
 use session_cookie::bytes::{is_domain, is_path};
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Policy, SameSite, Style};
 use session_cookie::set_cookie::{Varying, DATE};
 
@@ -19,7 +20,7 @@ pub(super) fn varying<'a>(
     conf: &UpstreamConf,
     now: u64,
     date: &'a mut [u8; DATE],
-) -> Varying<'a> {
+) -> Result<Varying<'a>, OutOfMemory> {
     let expires = policy.max_age.and_then(|max_age| {
         let at = time_t::try_from(now.saturating_add(max_age)).ok()?;
         let at = at.min(LAST_DATE);
@@ -29,19 +30,13 @@ pub(super) fn varying<'a>(
         };
         date.get(..length)
     });
-    Varying {
+    Ok(Varying {
         expires,
-        domain: conf
-            .domain
-            .and_then(|compiled| DOMAIN.of(request, policy, compiled)),
-        path: conf
-            .path
-            .and_then(|compiled| PATH.of(request, policy, compiled)),
+        domain: DOMAIN.of(request, policy, conf.domain)?,
+        path: PATH.of(request, policy, conf.path)?,
         tls: request.is_tls(),
-        same_site: conf
-            .same_site
-            .and_then(|compiled| same_site(request, compiled)),
-    }
+        same_site: same_site(request, conf.same_site)?,
+    })
 }
 
 /// Fri, 31 Dec 9999 23:59:59 GMT, the last second whose HTTP-date has four digits for the year.
@@ -69,17 +64,29 @@ const PATH: Checked = Checked {
 
 impl Checked {
     /// The attribute, evaluated for this request.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn of<'r>(
         &self,
         request: Request<'r>,
         policy: &Policy,
+        compiled: Option<ComplexValue>,
+    ) -> Result<Option<&'r [u8]>, OutOfMemory> {
+        compiled.map_or(Ok(None), |compiled| {
+            self.evaluate(request, policy, compiled)
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn evaluate<'r>(
+        &self,
+        request: Request<'r>,
+        policy: &Policy,
         compiled: ComplexValue,
-    ) -> Option<&'r [u8]> {
+    ) -> Result<Option<&'r [u8]>, OutOfMemory> {
         let value = compiled.evaluate(request)?;
         if (self.is_legal)(value) {
-            return Some(value);
+            return Ok(Some(value));
         }
         if !value.is_empty() {
             error!(
@@ -91,18 +98,20 @@ impl Checked {
                 self.legal
             );
         }
-        None
+        Ok(None)
     }
 }
 
 /// `SameSite` where it is a variable, evaluated for this request. What is no such word becomes `Strict`,
 /// the value that exposes least; an empty value leaves the attribute out.
-#[cold]
-#[inline(never)]
-fn same_site(request: Request<'_>, compiled: ComplexValue) -> Option<SameSite> {
-    match compiled.evaluate(request) {
-        None => Some(SameSite::Strict),
-        Some(b"") => None,
-        Some(word) => Some(SameSite::parse(word).unwrap_or(SameSite::Strict)),
-    }
+fn same_site(
+    request: Request<'_>,
+    compiled: Option<ComplexValue>,
+) -> Result<Option<SameSite>, OutOfMemory> {
+    let Some(compiled) = compiled else {
+        return Ok(None);
+    };
+    let word = compiled.evaluate(request)?;
+    let same_site = SameSite::parse(word).unwrap_or(SameSite::Strict);
+    Ok((!word.is_empty()).then_some(same_site))
 }

@@ -32,6 +32,9 @@ pub(super) fn answer_all<'r>(
         return answer(request, newest);
     }
     let earlier = || Visit::earlier(request).filter(|visit| !ptr::eq(*visit, newest));
+    once(newest)
+        .chain(earlier())
+        .try_for_each(Visit::check_memory)?;
     let answered = |visit: &&Visit| visit.answered_by().is_some();
     let visits = || once(newest).chain(earlier()).filter(answered);
     for (at, visit) in visits().enumerate() {

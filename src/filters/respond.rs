@@ -21,7 +21,7 @@ use crate::upstream::visit::Visit;
 #[inline(never)]
 pub(super) fn answer<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     let Some(served) = visit.answered_by() else {
-        return Ok(());
+        return visit.check_memory();
     };
     // What a subrequest sets is not sent.
     if !request.is_main() {
@@ -121,17 +121,17 @@ fn insert<'r>(
     // Made where it is handed over: one session for both would live in memory.
     let stamps = session.stamps;
     let field = if template.varies() {
-        varying_field(request, conf, policy, template, Session { id, stamps }, now)
+        varying_field(request, conf, policy, template, Session { id, stamps }, now)?
     } else {
         field(
             request,
             template,
             Session { id, stamps },
             &Varying::default(),
-        )
-        .map(Text::into_bytes)
+        )?
+        .into_bytes()
     };
-    request.add_set_cookie(field.ok_or(OutOfMemory)?)
+    request.add_set_cookie(field)
 }
 
 /// Takes the fields out in which the server sets the cookie.
@@ -169,10 +169,11 @@ fn field<'r>(
     template: &Template,
     session: Session<'_>,
     varying: &Varying,
-) -> Option<Text<'r>> {
-    let mut out = request.pool().text(template.max_len(&session, varying))?;
+) -> Result<Text<'r>, OutOfMemory> {
+    let length = template.max_len(&session, varying);
+    let mut out = request.pool().text(length).ok_or(OutOfMemory)?;
     template.write(&session, &mut out);
-    Some(out)
+    Ok(out)
 }
 
 /// A field of the module's own of which more than the value differs from request to request.
@@ -184,10 +185,10 @@ fn varying_field<'r>(
     template: &Template,
     session: Session<'_>,
     now: u64,
-) -> Option<&'r [u8]> {
+) -> Result<&'r [u8], OutOfMemory> {
     let mut date = [0; DATE];
-    let varying = attributes::varying(request, policy, conf, now, &mut date);
+    let varying = attributes::varying(request, policy, conf, now, &mut date)?;
     let mut out = field(request, template, session, &varying)?;
     template.write_rest(&varying, &mut out);
-    Some(out.into_bytes())
+    Ok(out.into_bytes())
 }

@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_complex_value, ngx_http_complex_value_t, ngx_str_t};
+use session_cookie::memory::OutOfMemory;
 
 use super::bytes;
 use super::request::Request;
@@ -32,17 +33,19 @@ impl ComplexValue {
         // SAFETY: value and text are in the pool of the cycle, which is live as `new` demands, and nobody writes to them.
         unsafe { bytes(self.0.as_ref().value) }
     }
-}
 
-impl ComplexValue {
-    /// Returns what the text is for a request; `None` if memory is short.
-    pub(crate) fn evaluate<'r>(self, request: Request<'r>) -> Option<&'r [u8]> {
+    /// Returns what the text is for a request. Evaluating fails where memory is short, and nginx fails the request then.
+    pub(crate) fn evaluate<'r>(self, request: Request<'r>) -> Result<&'r [u8], OutOfMemory> {
         let mut value = ngx_str_t::empty();
         // SAFETY: the request is live, and the compiled value lives as long as the cycle, which outlives it. What it is
         // evaluated to lives as long as the request.
         unsafe {
             let rc = ngx_http_complex_value(request.as_ptr(), self.as_ptr(), &raw mut value);
-            (rc == Status::NGX_OK.into()).then(|| bytes(value))
+            if rc == Status::NGX_OK.into() {
+                Ok(bytes(value))
+            } else {
+                Err(OutOfMemory)
+            }
         }
     }
 }

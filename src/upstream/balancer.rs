@@ -79,7 +79,9 @@ pub(super) fn prepare<'r>(
     let Some(visit) = request.pool().place(visit) else {
         return ERROR;
     };
-    read_cookie(visit);
+    if read_cookie(visit).is_err() {
+        return fail(visit);
+    }
 
     #[cfg(ngx_feature = "http_ssl")]
     if exchange.is_tls() {
@@ -167,8 +169,23 @@ fn refuse(visit: &Visit<'_>, pc: PeerConnection<'_>) -> ngx_int_t {
         visit.strictness(),
         Unavailable(visit)
     );
+    if visit.lacks_memory.get() {
+        return fail(visit);
+    }
     pc.refuse(visit.upstream);
     BUSY
+}
+
+/// Fails the request, as nginx fails it where memory is short.
+#[cold]
+#[inline(never)]
+fn fail(visit: &Visit<'_>) -> ngx_int_t {
+    error!(
+        visit.request,
+        "session_sticky: out of memory in a request to upstream \"{}\"",
+        string(visit.upstream.host())
+    );
+    ERROR
 }
 
 /// Lets the balancer choose, and notes whom.
@@ -183,7 +200,9 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
     }
 
     if rc == OK || rc == DONE {
-        note_served(visit);
+        if note_served(visit).is_err() {
+            return fail(visit);
+        }
         if visit.inner.round_robin().current().is_none() {
             // The data only begins like that of round robin, whose server it is not.
             stand_aside(visit.conf, visit.upstream, pc.log());

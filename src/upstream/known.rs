@@ -9,26 +9,27 @@ use session_cookie::roster::{EntryId, Member, Roster};
 use super::count;
 use super::servers::{Edition, Servers};
 use crate::conf::UpstreamConf;
-use crate::nginx::census::Shape;
+use crate::nginx::census::{Shape, Uncounted};
 use crate::nginx::peers::Peer;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::worker_cell::Question;
 
 /// The servers of this generation, counted anew if it is another than the last one, or if the list is.
 ///
-/// `None` if nginx has changed them once more in the meantime, or if memory is short.
+/// `None` if nginx has changed them once more in the meantime, or if memory is short, which `lacks_memory` tells then.
 #[inline(always)]
 pub(super) fn servers<'c>(
     conf: &'c UpstreamConf,
     upstream: Upstream<'c>,
     generation: ngx_uint_t,
+    lacks_memory: &Cell<bool>,
 ) -> Option<Ref<'c, Servers>> {
     let known = conf.servers.read()?;
     if known.generation == generation && known.shape == Shape::of(upstream.primary()?) {
         Some(known)
     } else {
         drop(known);
-        recount(conf, upstream, generation)
+        recount(conf, upstream, generation, lacks_memory)
     }
 }
 
@@ -40,6 +41,7 @@ pub(super) fn find<'c>(
     generation: ngx_uint_t,
     id: &[u8],
     member: &Cell<Member<Peer>>,
+    lacks_memory: &Cell<bool>,
 ) -> Option<EntryId> {
     let shape = Shape::of(upstream.primary()?);
     let question = FindId {
@@ -50,7 +52,7 @@ pub(super) fn find<'c>(
     };
     match conf.servers.ask(question) {
         Some(Answer::Known(found)) => found,
-        _ => find_counted(conf, upstream, generation, id, member),
+        _ => find_counted(conf, upstream, generation, id, member, lacks_memory),
     }
 }
 
@@ -63,8 +65,9 @@ fn find_counted<'c>(
     generation: ngx_uint_t,
     id: &[u8],
     member: &Cell<Member<Peer>>,
+    lacks_memory: &Cell<bool>,
 ) -> Option<EntryId> {
-    let servers = recount(conf, upstream, generation)?;
+    let servers = recount(conf, upstream, generation, lacks_memory)?;
     first_of(&servers.own, id, member)
 }
 
@@ -193,6 +196,7 @@ fn recount<'c>(
     conf: &'c UpstreamConf,
     upstream: Upstream<'c>,
     generation: ngx_uint_t,
+    lacks_memory: &Cell<bool>,
 ) -> Option<Ref<'c, Servers>> {
     let now = ngx_time();
     let mut known = conf.servers.write()?;
@@ -202,7 +206,14 @@ fn recount<'c>(
     if is_known {
         known.asked = now;
     } else {
-        let counted = count::count(upstream, conf, conf.policy.as_ref()?, generation).ok()?;
+        let counted = match count::count(upstream, conf, conf.policy.as_ref()?, generation) {
+            Ok(counted) => counted,
+            Err(Uncounted::Changed) => return None,
+            Err(Uncounted::OutOfMemory) => {
+                lacks_memory.set(true);
+                return None;
+            }
+        };
         *known = Servers {
             generation: if conf.watched.get() {
                 ngx_uint_t::MAX

@@ -66,7 +66,8 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
         // nginx marks no backup as tried here: should it fail, the balancer chooses.
         visit.tried_backups = 1;
     }
-    note_served(visit);
+    // Where memory is short, the response fails.
+    let _ = note_served(visit);
     true
 }
 

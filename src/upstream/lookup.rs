@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::action::settled;
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
 use session_cookie::verdict::{choose, judged_values, Judge, Lookup, Reading, Verdict};
@@ -35,26 +36,21 @@ struct ServerLookup<'a, 'r> {
     generation: ngx_uint_t,
     /// The first server of the id that was found last.
     member: &'a Cell<Member<Peer>>,
-}
-
-impl<'a, 'r> ServerLookup<'a, 'r> {
-    /// The servers of a request whose balancer was prepared.
-    #[inline(always)]
-    fn of(visit: &Visit<'r>, member: &'a Cell<Member<Peer>>) -> Self {
-        ServerLookup {
-            conf: visit.conf,
-            upstream: visit.upstream,
-            generation: visit.inner.round_robin().generation(),
-            member,
-        }
-    }
+    /// Whether memory was too short to count the servers.
+    lacks_memory: &'a Cell<bool>,
 }
 
 impl Lookup<EntryId> for ServerLookup<'_, '_> {
     #[inline(always)]
     fn look_up(&self, id: &[u8]) -> Option<EntryId> {
-        let (conf, upstream) = (self.conf, self.upstream);
-        find(conf, upstream, self.generation, id, self.member)
+        let Self {
+            conf,
+            upstream,
+            generation,
+            member,
+            lacks_memory,
+        } = *self;
+        find(conf, upstream, generation, id, member, lacks_memory)
     }
 }
 
@@ -70,10 +66,16 @@ fn judge<L: Copy>(policy: &Policy, servers: L) -> Judge<'_, L, impl Fn() -> u64 
 
 /// Reads the cookie, and finds the servers that it names.
 #[inline(always)]
-pub(super) fn read_cookie(visit: &mut Visit<'_>) {
+pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let (request, conf, policy) = (visit.request, visit.conf, visit.policy);
     let member = Cell::new(NOBODY);
-    let lookup = ServerLookup::of(visit, &member);
+    let lookup = ServerLookup {
+        conf: visit.conf,
+        upstream: visit.upstream,
+        generation: visit.inner.round_robin().generation(),
+        member: &member,
+        lacks_memory: &visit.lacks_memory,
+    };
     let view = View::of(request);
     let is_ours = |single: &SinglePair| core::ptr::eq(single.name, &policy.cookie);
     let single = view.single.filter(is_ours);
@@ -98,26 +100,33 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) {
         visit.named = Some(Candidate::first(IdScheme::Own, first, member));
         visit.stage = Stage::Bind;
     } else if visit.reading.verdict != Verdict::None || policy.accepts_unmarked() {
-        read_again(visit);
+        return read_again(visit);
     }
+    Ok(())
 }
 
 /// Reads a cookie that names no server here as it stands.
 #[cold]
 #[inline(never)]
-fn read_again(visit: &mut Visit<'_>) {
+fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
+    visit.check_memory()?;
     if visit.conf.is_foreign.get() {
         visit.reading = Reading::NONE;
-        return;
+        return Ok(());
     }
-    if visit.policy.reads_other_schemes() && read_other_forms(visit) {
-        return;
+    if visit.policy.reads_other_schemes() {
+        let is_bound = read_other_forms(visit);
+        visit.check_memory()?;
+        if is_bound {
+            return Ok(());
+        }
     }
     if visit.reading.verdict != Verdict::None {
         log_verdict(visit);
     }
     let choice = choose(visit.reading.verdict, visit.fallback());
     visit.stage = lend::or_lend(visit, choice.into());
+    Ok(())
 }
 
 /// Reads the values of a cookie in every form. Returns whether one of them names a server here.
@@ -152,7 +161,13 @@ pub(super) fn read_one<'r>(
 ) -> Option<Candidate> {
     let policy = visit.policy;
     let member = Cell::new(NOBODY);
-    let lookup = ServerLookup::of(visit, &member);
+    let lookup = ServerLookup {
+        conf: visit.conf,
+        upstream: visit.upstream,
+        generation: visit.inner.round_robin().generation(),
+        member: &member,
+        lacks_memory: &visit.lacks_memory,
+    };
     let own = judge(policy, lookup);
     let found = own.read_value(value, reading).or_else(|| {
         let delimiter = policy.transfer.as_ref()?;
@@ -174,8 +189,11 @@ pub(super) fn read_one<'r>(
 fn accepted_server<'r>(visit: &Visit<'r>, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
     let servers = visit.servers()?;
     let (form, first, member) = servers.find_accepted(id)?;
-    let ours = visit.request.pool().copy(servers.own.id(member.peer)?)?;
-    Some((Candidate::first(form, first, *member), ours))
+    let ours = visit.request.pool().copy(servers.own.id(member.peer)?);
+    if ours.is_none() {
+        visit.lacks_memory.set(true);
+    }
+    Some((Candidate::first(form, first, *member), ours?))
 }
 
 #[cold]

@@ -68,6 +68,7 @@ fn free_unusual<'r>(
 #[inline(never)]
 fn keep_visit(request: Request<'_>) {
     if let Some(visit) = request.context::<Sticky>() {
+        // Freeing a server cannot fail: where memory is short, the response sets no cookie.
         request.pool().keep(Earlier(visit));
     }
 }

@@ -1,5 +1,7 @@
 //! The server that serves a request, and what is noted of it.
 
+use session_cookie::memory::OutOfMemory;
+
 use super::known::{edition, id_of, KnownId};
 use super::servers::{Edition, IdScheme};
 use super::visit::{Served, Visit};
@@ -25,7 +27,8 @@ fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     };
     if named.form != IdScheme::Own {
         // Those that share such an id may differ in our own form.
-        note_served(visit);
+        // Where memory is short, the response fails.
+        let _ = note_served(visit);
     }
     if named.member.draining {
         grant_try(visit, pc);
@@ -45,7 +48,7 @@ fn grant_try(visit: &Visit<'_>, pc: PeerConnection<'_>) {
 
 /// Notes the id of the server in use. The roster may be counted anew while the request lives, so the id is copied.
 #[inline]
-pub(super) fn note_served(visit: &mut Visit<'_>) {
+pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let data = visit.inner.round_robin();
     let edition = edition(visit.conf);
     let is_same = visit.edition == Edition::NONE || visit.edition == edition;
@@ -56,8 +59,12 @@ pub(super) fn note_served(visit: &mut Visit<'_>) {
         Some(KnownId::Md5(id)) => {
             visit.edition = edition;
             visit.served = Served::Md5(id);
+            Ok(())
         }
-        _ => note_other(visit),
+        _ => {
+            note_other(visit);
+            visit.check_memory()
+        }
     }
 }
 
@@ -76,6 +83,12 @@ fn note_other(visit: &mut Visit<'_>) {
     };
     visit.served = match id.try_into() {
         Ok(id) => Served::Md5(id),
-        Err(_) => (visit.request.pool().copy(id)).map_or(Served::Unknown, Served::Other),
+        Err(_) => match visit.request.pool().copy(id) {
+            Some(id) => Served::Other(id),
+            None => {
+                visit.lacks_memory.set(true);
+                Served::Unknown
+            }
+        },
     };
 }

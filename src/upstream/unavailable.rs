@@ -32,7 +32,11 @@ impl Display for Unavailable<'_, '_> {
         let servers = visit.servers();
         let roster = servers.as_ref().and_then(|servers| servers.by(named.form));
         let (Some(roster), Some(primary)) = (roster, visit.upstream.primary()) else {
-            return f.write_str(CHANGED);
+            return f.write_str(if visit.lacks_memory.get() {
+                "out of memory"
+            } else {
+                CHANGED
+            });
         };
         let data = visit.inner.round_robin();
         let mut next = Some(named.first);

@@ -5,6 +5,7 @@ use core::cell::{Cell, Ref};
 use ngx::ffi::ngx_time;
 use session_cookie::action::Settled;
 use session_cookie::id::MD5_HEX;
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Fallback, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
 use session_cookie::verdict::{Choice, Reading};
@@ -79,6 +80,8 @@ pub(crate) struct Visit<'r> {
     /// Whether its response is on the way to the client. (nginx's own flag cannot be read: since 1.29.4 bindgen
     /// misplaces the bits of a request.)
     header_sent: Cell<bool>,
+    /// Whether memory was short when something was to be known of the servers: the request fails.
+    pub(super) lacks_memory: Cell<bool>,
     /// How many of several cookies had their turn.
     pub(super) values_seen: u8,
 
@@ -197,6 +200,7 @@ impl<'r> Visit<'r> {
             settled: Settled::No,
             has_response: false,
             header_sent: Cell::new(false),
+            lacks_memory: Cell::new(false),
             values_seen: 0,
             inner,
         }
@@ -251,6 +255,15 @@ impl<'r> Visit<'r> {
         (!id.is_empty()).then_some(id)
     }
 
+    /// Fails where memory was too short to tell the id of a server.
+    pub(crate) fn check_memory(&self) -> Result<(), OutOfMemory> {
+        if self.lacks_memory.get() {
+            Err(OutOfMemory)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Returns whether the server in use is responding: the request may have another exchange by now.
     fn is_responding(&self) -> bool {
         let current = Exchange::of(self.request).map(Exchange::as_ptr);
@@ -269,7 +282,7 @@ impl<'r> Visit<'r> {
     /// The servers that the request may get, unless they have changed since it met those of its edition.
     pub(super) fn servers(&self) -> Option<Ref<'r, Servers>> {
         let generation = self.inner.round_robin().generation();
-        let servers = servers(self.conf, self.upstream, generation)?;
+        let servers = servers(self.conf, self.upstream, generation, &self.lacks_memory)?;
         (self.edition == Edition::NONE || self.edition == servers.edition()).then_some(servers)
     }
 
