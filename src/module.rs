@@ -19,21 +19,21 @@ use crate::upstream::chain;
 /// Makes the configuration of the `http` block.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: nginx calls this when it begins to read the block.
+    // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
     unsafe { Conf::new(cf) }.create::<MainConf>()
 }
 
 /// Makes the configuration of an upstream, and one of each `server` block, which is not used.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_srv_conf(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: nginx calls this when it begins to read the block.
+    // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
     unsafe { Conf::new(cf) }.create::<UpstreamConf>()
 }
 
 /// Makes the configuration of a location.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: nginx calls this when it begins to read the block.
+    // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
     unsafe { Conf::new(cf) }.create::<LocationConf>()
 }
 
@@ -83,7 +83,8 @@ fn merge(
 /// directives were read, in whatever order they stood.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_void) -> *mut c_char {
-    // SAFETY: nginx calls this once in the http block, before the same function of the upstream module.
+    // SAFETY: nginx calls this once in the http block, before the same function of the upstream module, and the handle is
+    // not used after the call.
     let cf = unsafe { Conf::new(cf) };
     for upstream in cf.upstreams() {
         let conf = upstream.conf::<Sticky>();

@@ -13,7 +13,7 @@ use crate::nginx::request::Request;
 /// again with its own location.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls this with a live request in a location.
+    // SAFETY: nginx calls a phase handler with a request that is live at least until the handler returns.
     let request = unsafe { Request::new(r) };
     match hide(request, &request.location().conf::<Sticky>().hides) {
         Ok(()) => Status::NGX_DECLINED.into(),

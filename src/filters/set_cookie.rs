@@ -21,7 +21,7 @@ pub(crate) fn install() {
 
 #[allow(unsafe_code)]
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls this with a live request whose header is about to be sent.
+    // SAFETY: nginx calls a header filter with a request that is live at least until the filter returns.
     let request = unsafe { Request::new(r) };
     if let Some(visit) = Visit::of(request) {
         visit.note_header();

@@ -28,7 +28,7 @@ impl Shape {
     /// The shape of a group now. Without its lock the result may be of a moment in which it is being changed.
     #[inline(always)]
     pub(crate) fn of(peers: Peers<'_>) -> Self {
-        // SAFETY: the group is live; the head is not read.
+        // SAFETY: the group lives as long as its handle, and both are numbers of it: the head is not followed.
         unsafe {
             Shape {
                 head: Peer::new((*peers.as_ptr()).peer),
@@ -97,9 +97,10 @@ impl Slice {
     ///
     /// # Safety
     ///
-    /// The server is in a group of `primary` that is locked.
+    /// The server is in a group of `primary`, which stays locked until this returns; `backup` tells which group.
     unsafe fn copy(&mut self, primary: Peers<'_>, peer: Peer, backup: bool) -> bool {
-        // SAFETY: the caller vouches for the server, and the lock lasts longer than the texts are used.
+        // SAFETY: the server is in a group that is locked, as the caller vouches, and the texts are copied before this
+        // returns.
         let (names, (line, line_is_backup)) =
             unsafe { (names_of(peer), line_of(primary, peer, backup)) };
         let texts = [
@@ -190,10 +191,10 @@ pub(crate) fn each(
         shape = now;
         // SAFETY: the group is locked; generation and shape say that the last server is still in it.
         let mut next = unsafe { after(peers, last) };
-        // SAFETY: the server is in the group, which is locked.
+        // SAFETY: `after` found the server in the group, which is locked since, and is that of the backups if `backup`.
         while let Some(peer) = next.filter(|peer| unsafe { slice.copy(primary, *peer, backup) }) {
             last = next;
-            // SAFETY: as just now.
+            // SAFETY: the server was copied from the group, which is locked since: it is still in the list.
             next = unsafe { after(peers, Some(peer)) };
         }
         drop(locked);

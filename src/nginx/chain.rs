@@ -75,7 +75,7 @@ impl InitPeer {
 impl Upstream<'_> {
     /// What prepares the upstream: round robin, where no directive says otherwise.
     pub(crate) fn init(self) -> InitUpstream {
-        // SAFETY: upstreams are never freed before their cycle.
+        // SAFETY: an upstream lives as long as its cycle, and only a function pointer is copied.
         let init = unsafe { (*self.as_ptr()).peer.init_upstream };
         InitUpstream(init.or(Some(ngx_http_upstream_init_round_robin)))
     }
@@ -90,7 +90,7 @@ impl Upstream<'_> {
 
     /// What prepares a request to the upstream, which its balancer has prepared.
     pub(crate) fn init_peer(self) -> InitPeer {
-        // SAFETY: upstreams are never freed before their cycle.
+        // SAFETY: an upstream lives as long as its cycle, and only a function pointer is copied.
         InitPeer(unsafe { (*self.as_ptr()).peer.init })
     }
 

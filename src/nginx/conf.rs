@@ -66,7 +66,7 @@ impl<'c> Conf<'c> {
 
     /// Makes a configuration in the pool of the cycle, which drops it when the cycle ends. Returns null if memory is short.
     pub(crate) fn create<T: Default>(self) -> *mut c_void {
-        // SAFETY: `cf` is live, and has the pool of the cycle.
+        // SAFETY: `cf` is live, as `new` demands, and has the pool of the cycle.
         let pool = unsafe { Pool::new((*self.cf).pool) };
         let conf = pool.place_dropped(T::default);
         conf.map_or(ptr::null_mut(), |conf| ptr::from_mut(conf).cast())
@@ -182,7 +182,7 @@ impl<'c> Conf<'c> {
 
     /// Returns a module of this cycle by its name: a build of nginx may lack it, so its symbol cannot be linked to.
     pub(crate) fn module(self, name: &CStr) -> Option<&'c ngx_module_t> {
-        // SAFETY: `cf` is live, as `new` demands.
+        // SAFETY: `cf` is live, as `new` demands, and the modules of the cycle live as long as the handle's `'c`.
         unsafe { module(self.cf, name) }
     }
 
@@ -222,7 +222,7 @@ impl<'c> Conf<'c> {
             NgxHttpUpstreamModule::main_conf(&*self.cf)
                 .map_or(&[][..], |main| main.upstreams.as_slice())
         };
-        // SAFETY: upstreams live as long as the cycle.
+        // SAFETY: the upstreams of the array live as long as the cycle.
         all.iter().filter_map(|us| unsafe { Upstream::new(*us) })
     }
 
@@ -324,7 +324,7 @@ impl<'c> Words<'c> {
 ///
 /// # Safety
 ///
-/// `cf` is live.
+/// `cf` is live, and what is kept of the module is kept no longer than its cycle.
 pub(crate) unsafe fn module<'a>(cf: *mut ngx_conf_t, name: &CStr) -> Option<&'a ngx_module_t> {
     // SAFETY: while a configuration is read, the cycle's modules are a list that ends with null.
     unsafe {
@@ -352,7 +352,7 @@ const PASSING: [&CStr; 5] = [
 /// Reads a time: bare seconds, or nginx's `1h30m`.
 pub(crate) fn seconds(text: &[u8]) -> Option<u64> {
     let mut value = string(text);
-    // SAFETY: ngx_parse_time reads the string only.
+    // SAFETY: the string lives for the call, and ngx_parse_time() only reads it.
     let seconds = unsafe { ngx::ffi::ngx_parse_time(&raw mut value, 1) };
     u64::try_from(seconds).ok()
 }

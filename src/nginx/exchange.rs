@@ -49,7 +49,7 @@ impl<'r> Exchange<'r> {
     /// The connection to the server in use.
     #[inline(always)]
     pub(crate) fn peer(self) -> PeerConnection<'r> {
-        // SAFETY: it is a part of the exchange.
+        // SAFETY: the connection is a part of the exchange and lives as long, and the handle of the exchange holds no `&mut`.
         unsafe { PeerConnection::new(&raw mut (*self.as_ptr()).peer) }
     }
 

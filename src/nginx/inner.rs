@@ -60,7 +60,7 @@ impl<'r> Inner<'r> {
     /// The balancer that has prepared the request, unless it keeps other servers than the upstream's.
     #[inline(always)]
     pub(crate) fn of(pc: PeerConnection<'r>, upstream: Upstream<'_>) -> Option<Self> {
-        // SAFETY: the connection is live.
+        // SAFETY: the connection is live, and nobody writes to it while its functions are copied.
         let peer = unsafe { &*pc.as_ptr() };
         Some(Inner {
             data: RoundRobin::of(pc, upstream)?,
@@ -85,7 +85,7 @@ impl<'r> Inner<'r> {
     #[cold]
     #[inline(never)]
     pub(crate) fn note_sessions(&mut self, pc: PeerConnection<'r>) {
-        // SAFETY: the connection is live.
+        // SAFETY: the connection is live, and nobody writes to it while its functions are copied.
         let peer = unsafe { &*pc.as_ptr() };
         self.sessions = Sessions {
             set: peer.set_session,

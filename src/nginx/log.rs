@@ -29,14 +29,14 @@ impl Log<'_> {
     ///
     /// # Safety
     ///
-    /// The log is live as long as the handle is used.
+    /// `log` is not null, and lives as long as the handle is used: that of a connection, a request or a cycle.
     pub(crate) unsafe fn new(log: *mut ngx_log_t) -> Self {
-        // SAFETY: nginx gives every connection and every cycle a log, which the caller vouches for.
+        // SAFETY: the caller vouches for a log, which is not null.
         Log(unsafe { NonNull::new_unchecked(log) }, PhantomData)
     }
 
     fn level(self) -> ngx_uint_t {
-        // SAFETY: the log is live, as `new` was promised, and nginx has one thread.
+        // SAFETY: the log lives as long as its handle, and nginx writes the level only while it reads a configuration.
         unsafe { self.0.as_ref().log_level }
     }
 
@@ -66,7 +66,7 @@ impl Log<'_> {
     fn write_line(self, level: ngx_uint_t, line: fmt::Arguments<'_>) {
         let mut buffer = [const { MaybeUninit::<u8>::uninit() }; LOG_BUFFER_SIZE];
         let line = write_fmt(&mut buffer, line);
-        // SAFETY: the log is live, and nginx copies the line.
+        // SAFETY: the log lives as long as its handle, and nginx copies the line before it returns.
         unsafe { log_error(level, self.0.as_ptr(), 0, line) };
     }
 }

@@ -27,13 +27,14 @@ use ngx::ffi::ngx_str_t;
 ///
 /// # Safety
 ///
-/// The string points into memory that outlives `'a` and is not written meanwhile.
+/// `text.data` is null, or points to `text.len` bytes that live for `'a` and that nobody writes to meanwhile.
 #[inline(always)]
 pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     if text.data.is_null() {
         return &[];
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: nginx's strings have `len` bytes at `data`, which is not null here; the caller vouches that they live for `'a`
+    // and that nobody writes there.
     unsafe { core::slice::from_raw_parts(text.data, text.len) }
 }
 

@@ -17,10 +17,11 @@ impl<'r> PeerConnection<'r> {
     ///
     /// # Safety
     ///
-    /// `pc` is live for `'r`.
+    /// `pc` is not null and lives for `'r`, as one that nginx gives a balancer does, and nobody holds a `&mut` to it while
+    /// the handle is used.
     #[inline(always)]
     pub(crate) unsafe fn new(pc: *mut ngx_peer_connection_t) -> Self {
-        // SAFETY: nginx calls no balancer without a connection, which the caller vouches for.
+        // SAFETY: the caller vouches for a connection, which is not null.
         PeerConnection(unsafe { NonNull::new_unchecked(pc) }, PhantomData)
     }
 

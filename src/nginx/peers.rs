@@ -58,7 +58,7 @@ impl<'c> Peers<'c> {
     ///
     /// # Safety
     ///
-    /// The group lives for `'c`.
+    /// `peers` is null, or a group that lives for `'c`.
     pub(super) unsafe fn at(peers: *mut ngx_http_upstream_rr_peers_t) -> Option<Self> {
         NonNull::new(peers).map(|peers| Peers(peers, PhantomData))
     }
@@ -100,7 +100,8 @@ impl<'c> Peers<'c> {
 
     /// Locks the group, so that no other worker changes the servers; others may read them.
     pub(super) fn lock_for_reading(self) -> Locked<'c> {
-        // SAFETY: as for `lock` (`ngx_http_upstream_rr_peers_rlock`).
+        // SAFETY: the group is live, and this worker does not hold its lock: nothing that locks is called while one is
+        // held (`ngx_http_upstream_rr_peers_rlock`).
         #[cfg(ngx_feature = "http_upstream_zone")]
         unsafe {
             if !(*self.as_ptr()).shpool.is_null() {
@@ -178,7 +179,7 @@ impl Peers<'_> {
     /// The member is one of the group's generation, and the group is locked.
     #[inline(always)]
     pub(super) unsafe fn reason(self, member: &Member<Peer>, failures: Failures) -> Option<Reason> {
-        // SAFETY: the caller vouches that the server is there, and the lock keeps it.
+        // SAFETY: the member is a server of the group now, as the caller vouches, and the lock keeps it there.
         let peer = unsafe { &*member.peer.as_ptr() };
         let is_down = if cfg!(nginx_drain) {
             peer.down & !DRAINING != 0
@@ -224,7 +225,7 @@ impl Address {
     /// The server is there: its group is locked, or the request holds it.
     pub(super) unsafe fn of(peer: Peer) -> Self {
         let mut text = [0; ADDRESS];
-        // SAFETY: the caller vouches for the server, whose name lives as long.
+        // SAFETY: the server is there, as the caller vouches; its name is freed with it, and copied before this returns.
         let name = unsafe { bytes((*peer.as_ptr()).name) };
         text.iter_mut()
             .zip(name)
@@ -244,9 +245,9 @@ impl Address {
 ///
 /// # Safety
 ///
-/// `last` is none, or in the group now.
+/// The group is locked, and `last` is none, or a server that is in the group now.
 pub(super) unsafe fn after(peers: Peers<'_>, last: Option<Peer>) -> Option<Peer> {
-    // SAFETY: the group is live and locked, and the caller vouches for the server.
+    // SAFETY: the group is live and locked, and the last server is in its list, as the caller vouches: so is the next.
     let next = unsafe { last.map_or((*peers.as_ptr()).peer, |last| (*last.as_ptr()).next) };
     (!next.is_null()).then_some(Peer(next))
 }
@@ -262,7 +263,7 @@ pub(super) unsafe fn after(peers: Peers<'_>, last: Option<Peer>) -> Option<Peer>
 pub(super) unsafe fn line_of<'a>(primary: Peers<'_>, peer: Peer, backup: bool) -> (&'a [u8], bool) {
     let peer = peer.as_ptr();
     #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
-    // SAFETY: the caller vouches for the server; the template and its group live as long as the zone.
+    // SAFETY: the server is in a locked group, as the caller vouches; the template and its group live as long as the zone.
     unsafe {
         if let Some(host) = (*peer).host.as_ref() {
             return (
@@ -272,7 +273,7 @@ pub(super) unsafe fn line_of<'a>(primary: Peers<'_>, peer: Peer, backup: bool) -
         }
     }
     let _ = primary;
-    // SAFETY: the caller vouches for the server.
+    // SAFETY: the server is in a locked group, as the caller vouches, and its text lives as long as it is there.
     (unsafe { bytes((*peer).server) }, backup)
 }
 
@@ -296,7 +297,8 @@ pub(super) struct Names<'a> {
 ///
 /// The server is in a group that is locked as long as `'a`.
 pub(super) unsafe fn names_of<'a>(peer: Peer) -> Names<'a> {
-    // SAFETY: the caller vouches for the server; names change only under the lock.
+    // SAFETY: the server is in a group that is locked for `'a`, as the caller vouches: it stays there, and its texts change
+    // only under the lock.
     unsafe {
         let peer = peer.as_ptr();
         #[cfg(nginx_peer_sid)]

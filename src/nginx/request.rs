@@ -39,10 +39,11 @@ impl<'r> Request<'r> {
     ///
     /// # Safety
     ///
-    /// `r` is live for `'r`.
+    /// `r` is not null and lives for `'r`, as one that nginx gives a handler does, and nobody holds a `&mut` to it while the
+    /// handle is used.
     #[inline(always)]
     pub(crate) unsafe fn new(r: *mut ngx_http_request_t) -> Self {
-        // SAFETY: nginx calls no handler without a request, which the caller vouches for.
+        // SAFETY: the caller vouches for a request, which is not null.
         Request(unsafe { NonNull::new_unchecked(r) }, PhantomData)
     }
 

@@ -118,7 +118,7 @@ impl<'r> RoundRobin<'r> {
 
     fn has_tried(self, member: &Member<Peer>) -> bool {
         let (word, bit) = self.tried_bit(member);
-        // SAFETY: as for `tried_bit`.
+        // SAFETY: the word is one of the request's bitmap, which has a bit for every primary server.
         !member.backup && unsafe { *word & bit != 0 }
     }
 
@@ -149,7 +149,7 @@ impl<'r> RoundRobin<'r> {
     pub(crate) fn forget_try(self, member: &Member<Peer>) {
         if !member.backup {
             let (word, bit) = self.tried_bit(member);
-            // SAFETY: as for `tried_bit`.
+            // SAFETY: the word is one of the request's bitmap, which has a bit for this primary server.
             unsafe { *word &= !bit };
         }
     }
@@ -236,14 +236,15 @@ impl<'r> RoundRobin<'r> {
         }
         if !BACKUP {
             let (word, bit) = self.tried_bit(member);
-            // SAFETY: as for `tried_bit`.
+            // SAFETY: the word is one of the request's bitmap, which has a bit for this primary server; nobody else holds a
+            // reference to it.
             let word = unsafe { &mut *word };
             if *word & bit != 0 {
                 return false;
             }
             *word |= bit;
         }
-        // SAFETY: the server is there, and the group is locked.
+        // SAFETY: the generation was compared under the lock of the group, which is still held: the server is in it.
         unsafe { self.hold(peers, member.peer, pc) };
         true
     }
@@ -253,10 +254,10 @@ impl<'r> RoundRobin<'r> {
     ///
     /// # Safety
     ///
-    /// The server is in the group, which is locked.
+    /// The server is in the group `peers`, which stays locked until this returns.
     #[inline(always)]
     unsafe fn hold(self, peers: Peers<'_>, peer: Peer, pc: PeerConnection<'r>) {
-        // SAFETY: data and connection live as long as the request; the caller vouches for the server.
+        // SAFETY: data and connection live as long as the request, and the server is in a locked group, as the caller vouches.
         unsafe {
             let (data, peer, pc) = (self.as_ptr(), peer.as_ptr(), pc.as_ptr());
             (*data).peers = peers.as_ptr();

@@ -151,7 +151,7 @@ fn is_set_cookie(field: &ngx_table_elt_t) -> bool {
     if field.key.len != SET_COOKIE.len() || field.hash == 0 {
         return false;
     }
-    // SAFETY: the key of a live field, which has letters.
+    // SAFETY: the key of a live field has `len` letters at `data`, and its length was compared.
     let key = unsafe { core::slice::from_raw_parts(field.key.data, SET_COOKIE.len()) };
     key == SET_COOKIE || is_set_cookie_in_other_case(key)
 }

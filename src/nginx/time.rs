@@ -10,7 +10,7 @@ pub(crate) struct Clock(pub(crate) time_t);
 
 impl Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // SAFETY: a structure of numbers, which ngx_localtime() writes.
+        // SAFETY: a structure of numbers and a pointer, for which zero is legal; ngx_localtime() writes the numbers.
         let time = unsafe {
             let mut time: ngx_tm_t = core::mem::zeroed();
             ngx_localtime(self.0, &raw mut time);
@@ -27,7 +27,7 @@ impl Display for Clock {
 /// Writes a second as an HTTP-date, and returns its length. Until the year 9999 it has exactly that of the room.
 pub(crate) fn write_http_date(date: &mut [u8; DATE], at: time_t) -> usize {
     let start = date.as_mut_ptr();
-    // SAFETY: ngx_http_time() writes an HTTP-date.
+    // SAFETY: ngx_http_time() writes an HTTP-date, for which `date` is as long as one.
     let end = unsafe { ngx_http_time(start, at) };
     (end.addr()).wrapping_sub(start.addr()).min(DATE)
 }
@@ -36,7 +36,7 @@ pub(crate) fn write_http_date(date: &mut [u8; DATE], at: time_t) -> usize {
 /// 2037 with two digits for the year.
 pub(crate) fn write_cookie_date(date: &mut [u8; DATE], at: time_t) -> usize {
     let start = date.as_mut_ptr();
-    // SAFETY: ngx_http_cookie_time() writes no more than an HTTP-date has.
+    // SAFETY: ngx_http_cookie_time() writes no more than an HTTP-date has, for which `date` is as long as one.
     let end = unsafe { ngx_http_cookie_time(start, at) };
     (end.addr()).wrapping_sub(start.addr()).min(DATE)
 }

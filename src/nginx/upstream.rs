@@ -41,7 +41,7 @@ impl<'c> Upstream<'c> {
     ///
     /// # Safety
     ///
-    /// `us` is an upstream with a block of its own, whose cycle lives as long as everything that `'c` bounds.
+    /// `us` is not null, and an upstream with a block of its own whose cycle lives as long as everything that `'c` bounds.
     #[inline(always)]
     pub(crate) unsafe fn of_request(us: *mut ngx_http_upstream_srv_conf_t) -> Self {
         Upstream {

@@ -28,11 +28,11 @@ enum Owner {
 impl CookieVariables {
     /// Looks for them in the configuration.
     pub(super) fn of(core: &ngx_http_core_main_conf_t) -> Result<Self, OutOfMemory> {
-        // SAFETY: an array of variables in the cycle's pool.
+        // SAFETY: nginx has made `variables` an array of these in the cycle's pool, and adds none meanwhile.
         let variables: &[ngx_http_variable_t] = unsafe { core.variables.as_slice() };
         let mut found = Vec::new();
         for (index, variable) in variables.iter().enumerate() {
-            // SAFETY: names live as long as the cycle.
+            // SAFETY: the name of a variable is a word of the configuration or a literal, and lives as long as the cycle.
             let name = unsafe { bytes(variable.name) };
             if name == b"http_cookie" {
                 push(&mut found, (index, Owner::Nginx))?;

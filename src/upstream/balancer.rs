@@ -100,7 +100,8 @@ pub(super) unsafe extern "C" fn get(
     pc: *mut ngx_peer_connection_t,
     data: *mut c_void,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this with the data that `prepare` gave it, for a live request.
+    // SAFETY: nginx calls this with the data that `prepare` gave it, a visit in the pool of a live request, to which nobody
+    // else holds a reference.
     let (visit, pc) = unsafe { (&mut *data.cast::<Visit>(), PeerConnection::new(pc)) };
     visit.has_response = false;
 
@@ -230,7 +231,7 @@ fn was_tried(visit: &Visit<'_>) -> bool {
 /// Passes on what nginx tells the balancer.
 #[allow(unsafe_code)]
 unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
-    // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
     visit.inner.notify(pc, kind);
 }
@@ -239,7 +240,7 @@ unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, k
 #[cfg(ngx_feature = "http_ssl")]
 #[allow(unsafe_code)]
 unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
     visit.inner.set_session(pc)
 }
@@ -248,7 +249,7 @@ unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_vo
 #[cfg(ngx_feature = "http_ssl")]
 #[allow(unsafe_code)]
 unsafe extern "C" fn save_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
-    // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
     visit.inner.save_session(pc);
 }

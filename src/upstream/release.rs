@@ -19,7 +19,7 @@ pub(super) unsafe extern "C" fn free(
     data: *mut c_void,
     state: ngx_uint_t,
 ) {
-    // SAFETY: nginx calls this with the data that `prepare` gave it, after `get`.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&mut *data.cast::<Visit>(), PeerConnection::new(pc)) };
     if is_usual(visit, state) {
         visit.inner.free(pc, state);

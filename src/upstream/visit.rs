@@ -160,7 +160,7 @@ impl HttpModuleContext for Sticky {
 #[derive(Clone, Copy)]
 pub(super) struct Earlier<'r>(pub(super) &'r Visit<'r>);
 
-// SAFETY: no other type is of this kind.
+// SAFETY: no other type has `Kind::Visit`.
 #[allow(unsafe_code)]
 unsafe impl<'r> Keep<'r> for Earlier<'r> {
     const KIND: Kind = Kind::Visit;

@@ -61,9 +61,10 @@ impl<'r> Cookies<'r> {
     ///
     /// # Safety
     ///
-    /// Both live in the request's pool, and there is room.
+    /// These fields were made by `with_capacity`, for more fields than were pushed. `last` is the one that was pushed last,
+    /// or null if none was; `field` is another one in the request's pool.
     pub(super) unsafe fn push(&mut self, last: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
-        // SAFETY: the caller vouches for both.
+        // SAFETY: the last field is one of the new chain, as the caller vouches, which nobody else knows of yet.
         match unsafe { last.as_mut() } {
             Some(last) => last.next = field,
             None => self.0 = field,
@@ -121,9 +122,11 @@ impl<'r> Cookies<'r> {
     ///
     /// # Safety
     ///
-    /// Both live in the request's pool, and there is room.
+    /// These fields were made by `with_capacity`, for more fields than were pushed. `last` is the one that was pushed last,
+    /// or null if none was; `field` is another one in the request's pool.
     pub(super) unsafe fn push(&mut self, _: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
-        // SAFETY: the caller vouches for the room.
+        // SAFETY: the array of `with_capacity` has room for one more field, as the caller vouches, and nobody else knows of it
+        // yet.
         unsafe { self.0.add(self.1).write(field) };
         self.1 = self.1.saturating_add(1);
     }
@@ -144,7 +147,7 @@ impl<'r> Cookies<'r> {
     /// The field, if there is exactly one.
     #[inline(always)]
     pub(super) fn single(self) -> Option<*mut ngx_table_elt_t> {
-        // SAFETY: the array has one element.
+        // SAFETY: nginx counts one element in the array.
         (self.1 == 1).then(|| unsafe { *self.0 })
     }
 

@@ -115,7 +115,7 @@ pub(super) fn is_cookie(field: &ngx_table_elt_t) -> bool {
     if !has_length_of_cookie(field) {
         return false;
     }
-    // SAFETY: the key of a live field.
+    // SAFETY: the key of a live field lives as long as the field, and nobody writes to it.
     let key = unsafe { bytes(field.key) };
     // `Accept` has as many letters.
     matches!(key.first(), Some(b'C' | b'c')) && key.eq_ignore_ascii_case(COOKIE)

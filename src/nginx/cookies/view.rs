@@ -31,7 +31,7 @@ pub(crate) struct SinglePair<'r> {
     pub(crate) value: &'r [u8],
 }
 
-// SAFETY: no other type is of this kind.
+// SAFETY: no other type has `Kind::View`.
 unsafe impl<'r> Keep<'r> for View<'r> {
     const KIND: Kind = Kind::View;
 

@@ -20,10 +20,10 @@ impl<'p> Pool<'p> {
     ///
     /// # Safety
     ///
-    /// The pool lives for `'p`.
+    /// `pool` is not null, and lives for `'p`.
     #[inline(always)]
     pub(crate) unsafe fn new(pool: *mut ngx_pool_t) -> Self {
-        // SAFETY: the caller vouches for a live pool, which is not null.
+        // SAFETY: the caller vouches for a pool, which is not null.
         Pool(unsafe { NonNull::new_unchecked(pool) }, PhantomData)
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Index<'p> {
 #[derive(Clone, Copy)]
 pub(super) struct Signpost<'p>(pub(super) &'p Index<'p>);
 
-// SAFETY: no other type is of this kind.
+// SAFETY: no other type has `Kind::Index`.
 unsafe impl<'p> Keep<'p> for Signpost<'p> {
     const KIND: Kind = Kind::Index;
 

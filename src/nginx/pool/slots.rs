@@ -13,7 +13,7 @@ use super::handle::Pool;
 ///
 /// # Safety
 ///
-/// One type only is of a kind.
+/// No other type has this [`KIND`](Keep::KIND): by the kind alone it is known which type a value is of.
 pub(crate) unsafe trait Keep<'p>: Copy + 'p {
     /// Tells one type from the other.
     const KIND: Kind;
@@ -109,7 +109,7 @@ impl<'p> Pool<'p> {
     /// Keeps a value in the pool.
     pub(crate) fn keep<T: Keep<'p>>(self, value: T) -> Option<&'p T> {
         let place = self.array::<Kept<T>>(1)?;
-        // SAFETY: the place is new memory of the pool.
+        // SAFETY: the pool has just given this place, for one such value.
         Some(unsafe { self.keep_at(place, value) })
     }
 
@@ -119,14 +119,15 @@ impl<'p> Pool<'p> {
     ///
     /// # Safety
     ///
-    /// `place` is memory of the pool, and nobody else writes there.
+    /// `place` is memory of this pool, as large and as aligned as a [`Kept`], and nobody else reads or writes there.
     #[inline(always)]
     pub(crate) unsafe fn keep_at<T: Keep<'p>>(
         self,
         place: NonNull<Kept<'p, T>>,
         value: T,
     ) -> &'p T {
-        // SAFETY: the caller vouches for the place, which is as long as the pool, and the pool is live.
+        // SAFETY: the place is memory of the pool that nobody else writes to, as the caller vouches: it is written whole, and
+        // lives as long as the pool. The pool is live, and its list begins with an entry or null.
         unsafe {
             place.write(Kept {
                 entry: Entry {

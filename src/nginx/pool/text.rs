@@ -92,7 +92,7 @@ impl<'p> Text<'p> {
     fn put_bytes<const N: usize>(&mut self, text: [u8; N]) {
         let length = self.length.saturating_add(N);
         if length <= self.capacity {
-            // SAFETY: there is room, which nobody else knows of.
+            // SAFETY: `N` bytes fit behind those that were written, into memory that nobody else knows of.
             unsafe { self.start.add(self.length).cast().write_unaligned(text) };
             self.length = length;
         }
@@ -105,7 +105,7 @@ impl Sink for Text<'_> {
     fn put(&mut self, text: &[u8]) {
         let length = self.length.saturating_add(text.len());
         if length <= self.capacity {
-            // SAFETY: there is room, which nobody else knows of.
+            // SAFETY: the text fits behind what was written, into memory that nobody else knows of.
             unsafe {
                 self.start
                     .add(self.length)
