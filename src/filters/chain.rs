@@ -8,7 +8,9 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 
 use super::respond::{answer, remove_own};
+use crate::log::debug;
 use crate::nginx::request::Request;
+use crate::nginx::string;
 use crate::upstream::visit::Visit;
 
 /// Returns whether the request went to several upstreams. nginx parts the tries of one from those of the next by an
@@ -41,6 +43,12 @@ pub(super) fn answer_all<'r>(
         let policy = visit.policy;
         let mut newer = visits().take(at);
         let is_taken = newer.any(|newer| *newer.policy.cookie == *policy.cookie);
+
+        debug!(
+            request,
+            "session_sticky: response {at} on the way, of upstream \"{}\"",
+            string(visit.upstream.host())
+        );
 
         // Meanwhile the fields of the others are out of the response.
         let count = request.set_cookies().count();

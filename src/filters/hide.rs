@@ -6,8 +6,10 @@ use session_cookie::cookie::{HidePlan, HideRule};
 use session_cookie::memory::OutOfMemory;
 
 use crate::conf::Sticky;
+use crate::log::debug;
 use crate::nginx::cookies::{SingleCookie, SinglePair, View};
 use crate::nginx::request::Request;
+use crate::nginx::Printable;
 
 /// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
 /// again with its own location.
@@ -30,7 +32,14 @@ fn hide<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOf
         return hide_any(request, rules);
     };
     let plan = match rule.plan(single.value()) {
-        HidePlan::Unchanged => return Ok(()),
+        HidePlan::Unchanged => {
+            debug!(
+                request,
+                "session_sticky: no cookie \"{}\" to hide",
+                Printable(rule.name)
+            );
+            return Ok(());
+        }
         HidePlan::Single(plan) if single.is_alone() => plan,
         HidePlan::Single(_) | HidePlan::Strip => return hide_any(request, rules),
     };
@@ -38,6 +47,11 @@ fn hide<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOf
         name: rule.name,
         value: plan.value,
     };
+    debug!(
+        request,
+        "session_sticky: cookie \"{}\" is hidden",
+        Printable(rule.name)
+    );
     let original = single.replace(rules, pair, plan.rest)?;
     forget_cookies(request, original.values());
     Ok(())
@@ -59,6 +73,11 @@ fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), O
         return Ok(());
     }
 
+    debug!(
+        request,
+        "session_sticky: cookies are hidden in a list of fields of its own, rules:{}",
+        rules.len()
+    );
     let all = concat(request, view.rules, rules)?;
     view.install(request, all, |field| {
         // Another module may have put fields there of which nginx does not know.

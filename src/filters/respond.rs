@@ -9,7 +9,7 @@ use session_cookie::set_cookie::{self, Template, Varying, DATE};
 
 use super::attributes;
 use crate::conf::UpstreamConf;
-use crate::log::warn;
+use crate::log::{debug, warn};
 use crate::nginx::cookies::View;
 use crate::nginx::pool::Text;
 use crate::nginx::request::Request;
@@ -30,7 +30,14 @@ pub(super) fn answer<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(
     let policy = visit.policy;
     let sets = || own(request, policy).next().is_some();
     let now = u64::try_from(ngx_time()).unwrap_or_default();
-    match respond(policy, &visit.reading, served, sets, now) {
+    let action = respond(policy, &visit.reading, served, sets, now);
+    debug!(
+        request,
+        "session_sticky: server \"{}\" responded: {}",
+        Printable(served),
+        name(&action)
+    );
+    match action {
         Action::None => Ok(()),
         Action::Insert(session) => insert(request, visit, session, now),
         Action::Rewrite(id) => edit(request, |field| {
@@ -39,6 +46,16 @@ pub(super) fn answer<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(
         Action::Prefix(id) => edit(request, |field| {
             set_cookie::prefix(field, &policy.cookie, id)
         }),
+    }
+}
+
+/// Returns what a log line calls an action.
+fn name(action: &Action<'_>) -> &'static str {
+    match action {
+        Action::None => "nothing is set",
+        Action::Insert(_) => "the cookie is set",
+        Action::Rewrite(_) => "the server's cookie is rewritten",
+        Action::Prefix(_) => "the server's cookie gets a prefix",
     }
 }
 
@@ -60,6 +77,11 @@ fn edit<'r, const N: usize>(
     for field in request.set_cookies() {
         if let Some(pieces) = edited(field.value()) {
             field.set(request.pool().join(pieces).ok_or(OutOfMemory)?);
+            debug!(
+                request,
+                "session_sticky: edited \"{}\"",
+                Printable(field.value())
+            );
         }
     }
     Ok(())
@@ -131,6 +153,7 @@ fn insert<'r>(
         )?
         .into_bytes()
     };
+    debug!(request, "session_sticky: set \"{}\"", Printable(field));
     request.add_set_cookie(field)
 }
 

@@ -7,6 +7,7 @@ use session_cookie::memory::OutOfMemory;
 
 use super::chain;
 use super::respond::answer;
+use crate::log::debug;
 use crate::nginx::header_filters::HeaderFilters;
 use crate::nginx::request::Request;
 use crate::upstream::visit::Visit;
@@ -26,6 +27,10 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     if let Some(visit) = Visit::of(request) {
         visit.note_header();
         let settled = visit.settled();
+        debug!(
+            request,
+            "session_sticky: header filter, settled:{settled:?}"
+        );
         if settled != Settled::Yes {
             let answered = if settled == Settled::UnlessSet {
                 answer_if_set(request, visit)

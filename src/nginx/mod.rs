@@ -54,3 +54,15 @@ impl core::fmt::Display for Printable<'_> {
         self.0.escape_ascii().fmt(f)
     }
 }
+
+/// What may be missing, in a log line.
+pub(crate) struct OrNone<T>(pub(crate) Option<T>);
+
+impl<T: core::fmt::Display> core::fmt::Display for OrNone<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The servers of an upstream as nginx's balancers keep them, with their locks
 //! (`src/http/ngx_http_upstream_round_robin.h` of each supported version).
 
+use core::fmt::{self, Display, Formatter};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -9,8 +10,9 @@ use ngx::ffi::{
 };
 use session_cookie::roster::Member;
 
-use super::bytes;
+use super::time::Clock;
 use super::upstream::Upstream;
+use super::{bytes, Printable};
 
 /// A server. It may be gone: only a [group](Peers) of the same generation, which is locked, knows.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -161,6 +163,18 @@ pub(crate) enum Reason {
     MaxConns,
 }
 
+impl Display for Reason {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Down => f.write_str("down"),
+            #[cfg(nginx_upstream_check)]
+            Reason::CheckFailed => f.write_str("active check failed"),
+            Reason::MaxFails(until) => write!(f, "max_fails until {}", Clock(*until)),
+            Reason::MaxConns => f.write_str("max_conns"),
+        }
+    }
+}
+
 /// Which failures count against a server.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Failures {
@@ -238,6 +252,12 @@ impl Address {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.text.get(..self.length).unwrap_or(&self.text)
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Printable(self.as_bytes()).fmt(f)
     }
 }
 

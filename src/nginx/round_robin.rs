@@ -1,5 +1,6 @@
 //! The round robin data of a request: which servers it may have, which it has tried, and which it has.
 
+use core::fmt::{self, Display, Formatter};
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
@@ -9,6 +10,8 @@ use session_cookie::roster::Member;
 use super::peer_connection::PeerConnection;
 use super::peers::{Address, Failures, Peer, Peers, Reason};
 use super::upstream::Upstream;
+use super::OrNone;
+use crate::log::debug;
 
 /// The data that every balancer of nginx begins with, for a request that lives for `'r`.
 #[derive(Clone, Copy)]
@@ -24,6 +27,16 @@ pub(crate) struct Condition {
     pub(crate) reason: Option<Reason>,
     /// Whether the request has tried it. Of backups nginx notes that only while it chooses among them.
     pub(crate) tried: bool,
+}
+
+impl Display for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Some(reason) => write!(f, "{}, {reason}", self.address),
+            None if self.tried => write!(f, "{}, tried", self.address),
+            None => write!(f, "{}, available", self.address),
+        }
+    }
 }
 
 /// The limits of `max_fails` and `fail_timeout` of a server.
@@ -227,6 +240,11 @@ impl<'r> RoundRobin<'r> {
         failures: Failures,
         pc: PeerConnection<'r>,
     ) -> bool {
+        debug!(
+            pc,
+            "session_sticky: candidate {}",
+            OrNone(self.condition(primary, member, failures))
+        );
         let _locked = peers.lock();
         if self.generation() != primary.generation()
             // SAFETY: the group is locked, and its generation is that in which the server was counted: the server is there.
@@ -246,6 +264,7 @@ impl<'r> RoundRobin<'r> {
         }
         // SAFETY: the generation was compared under the lock of the group, which is still held: the server is in it.
         unsafe { self.hold(peers, member.peer, pc) };
+        debug!(pc, "session_sticky: candidate is taken");
         true
     }
 

@@ -18,14 +18,14 @@ use super::unavailable::Unavailable;
 use super::visit::{Stage, Visit};
 use super::{lend, other_values, BUSY, DONE, ERROR, OK};
 use crate::conf::Sticky;
-use crate::log::{error, info};
+use crate::log::{debug, error, info};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::{Inner, Outer};
 use crate::nginx::log::HasLog;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
-use crate::nginx::{string, Printable};
+use crate::nginx::{string, OrNone, Printable};
 
 /// What nginx calls in place of the balancer's functions.
 const OUTER: Outer = Outer {
@@ -82,6 +82,15 @@ pub(super) fn prepare<'r>(
     if read_cookie(visit).is_err() {
         return fail(visit);
     }
+    debug!(
+        request,
+        "session_sticky: cookie \"{}\" for upstream \"{}\": {}, id \"{}\", {}",
+        Printable(&policy.cookie),
+        string(upstream.host()),
+        visit.reading.verdict.as_str(),
+        Printable(visit.reading.session.id),
+        visit.stage
+    );
 
     #[cfg(ngx_feature = "http_ssl")]
     if exchange.is_tls() {
@@ -140,6 +149,10 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     visit.settled = Settled::No;
     let choice = choose(Verdict::Down, visit.fallback());
     visit.stage = lend::or_lend(visit, choice.into());
+    debug!(
+        pc,
+        "session_sticky: the servers of the cookie are given up, {}", visit.stage
+    );
     if visit.stage != Stage::Refuse {
         info!(
             pc,
@@ -196,10 +209,12 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
     // A balancer that turns to the backups does not know which of them the cookie has tried. Such a
     // one is given back unused, at the price of no try; it is marked now, so this comes to an end.
     while (rc == OK || rc == DONE) && was_tried(visit) {
+        debug!(pc, "session_sticky: a backup that was tried is given back");
         visit.inner.give_back(pc);
         rc = visit.inner.get(pc);
     }
 
+    debug!(pc, "session_sticky: left to the balancer, rc:{rc}");
     if rc == OK || rc == DONE {
         if note_served(visit).is_err() {
             return fail(visit);
@@ -209,6 +224,11 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
             stand_aside(visit.conf, visit.upstream, pc.log());
         } else {
             visit.conf.is_proven.set(true);
+            debug!(
+                pc,
+                "session_sticky: the balancer chose {}",
+                OrNone(visit.inner.round_robin().address())
+            );
         }
     }
     rc
@@ -233,6 +253,7 @@ fn was_tried(visit: &Visit<'_>) -> bool {
 unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
     // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
+    debug!(pc, "session_sticky: notify, type:{kind}");
     visit.inner.notify(pc, kind);
 }
 

@@ -7,9 +7,11 @@ use session_cookie::verdict::Verdict;
 
 use super::served::note_served;
 use super::visit::{Stage, Visit};
+use crate::log::debug;
 use crate::nginx::cookies::View;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::Failures;
+use crate::nginx::OrNone;
 
 /// The most servers that are looked at, where one after the other is not available.
 const MOST: usize = 64;
@@ -66,6 +68,7 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
         // nginx marks no backup as tried here: should it fail, the balancer chooses.
         visit.tried_backups = 1;
     }
+    debug!(pc, "session_sticky: lent to {}", OrNone(data.address()));
     // Where memory is short, the response fails.
     let _ = note_served(visit);
     true

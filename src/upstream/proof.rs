@@ -11,6 +11,7 @@ use super::foreign::stand_aside;
 use super::visit::{Stage, Visit};
 use super::{BUSY, DONE, OK};
 use crate::conf::{Sticky, UpstreamConf};
+use crate::log::debug;
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
 use crate::nginx::log::HasLog;
@@ -90,6 +91,10 @@ fn ask<'r>(
     };
     let data = inner.round_robin();
     let rc = inner.get(pc);
+    debug!(
+        pc,
+        "session_sticky: the balancer is asked before a cookie is followed, rc:{rc}"
+    );
     if rc == BUSY {
         // As round robin and what is based on it say it: nothing else names the upstream.
         return data.names_group(pc);

@@ -9,8 +9,10 @@ use super::failure::Failure;
 use super::strict;
 use super::visit::{now, Earlier, Stage, Visit};
 use crate::conf::Sticky;
+use crate::log::debug;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::request::Request;
+use crate::nginx::OrNone;
 
 /// Frees a server.
 #[allow(unsafe_code)]
@@ -21,6 +23,11 @@ pub(super) unsafe extern "C" fn free(
 ) {
     // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&mut *data.cast::<Visit>(), PeerConnection::new(pc)) };
+    debug!(
+        pc,
+        "session_sticky: free {}, state:{state}",
+        OrNone(visit.inner.round_robin().address())
+    );
     if is_usual(visit, state) {
         visit.inner.free(pc, state);
     } else if let Some(request) = free_unusual(visit, pc, state) {
@@ -49,6 +56,10 @@ fn free_unusual<'r>(
 ) -> Option<Request<'r>> {
     let failed = has_failed(state);
     if failed && !visit.retried && was_stale(visit, pc) {
+        debug!(
+            pc,
+            "session_sticky: a kept-alive connection was closed, which counts as no failure"
+        );
         state &= !(NGX_PEER_FAILED as ngx_uint_t);
         if visit.is_current() {
             visit.inner.round_robin().forget_check();
@@ -68,6 +79,10 @@ fn free_unusual<'r>(
 #[inline(never)]
 fn keep_visit(request: Request<'_>) {
     if let Some(visit) = request.context::<Sticky>() {
+        debug!(
+            request,
+            "session_sticky: kept for a response that is handed on inside"
+        );
         // Freeing a server cannot fail: where memory is short, the response sets no cookie.
         request.pool().keep(Earlier(visit));
     }
@@ -126,6 +141,7 @@ fn learn(visit: &mut Visit<'_>, pc: PeerConnection<'_>, state: ngx_uint_t) {
         (true, false) if status != 0 => Failure::Status(status),
         (true, false) => Failure::Response,
     };
+    debug!(pc, "session_sticky: failed: {failure}");
     visit.failure = visit.named.map(|named| (failure, named.this));
 
     let trial = exchange.trial();

@@ -7,10 +7,9 @@ use session_cookie::roster::Member;
 
 use super::strict;
 use super::visit::Visit;
-use crate::nginx::peers::{Failures, Peer, Reason};
+use crate::nginx::peers::{Failures, Peer};
 use crate::nginx::round_robin::Condition;
 use crate::nginx::time::Clock;
-use crate::nginx::Printable;
 
 /// The most servers of one id that are listed.
 const MOST: usize = 8;
@@ -52,7 +51,7 @@ impl Display for Unavailable<'_, '_> {
             let Some(server) = data.condition(primary, member, failures_of(visit)) else {
                 return f.write_str(CHANGED);
             };
-            write!(f, "{} (", Printable(server.address.as_bytes()))?;
+            write!(f, "{} (", server.address)?;
             match visit.failure {
                 Some((failure, failed)) if failed == this => write!(f, "{failure}")?,
                 _ => write_reason(f, visit, member, &server)?,
@@ -83,11 +82,7 @@ fn write_reason(
     server: &Condition,
 ) -> fmt::Result {
     match server.reason {
-        Some(Reason::Down) => f.write_str("down"),
-        #[cfg(nginx_upstream_check)]
-        Some(Reason::CheckFailed) => f.write_str("active check failed"),
-        Some(Reason::MaxConns) => f.write_str("max_conns"),
-        Some(Reason::MaxFails(until)) => write!(f, "max_fails until {}", Clock(until)),
+        Some(reason) => reason.fmt(f),
         None => match strict::refused_until(visit, member) {
             Some(until) if visit.is_strict() => write!(
                 f,

@@ -1,6 +1,7 @@
 //! The state of a request to a sticky upstream, from its preparation to its response.
 
 use core::cell::{Cell, Ref};
+use core::fmt::{self, Display, Formatter};
 
 use ngx::ffi::ngx_time;
 use session_cookie::action::Settled;
@@ -32,6 +33,17 @@ pub(super) enum Stage {
     Lend,
     /// No other server may be tried.
     Refuse,
+}
+
+impl Display for Stage {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Bind => "the cookie chooses",
+            Stage::Balance => "the balancer chooses",
+            Stage::Lend => "another server is lent",
+            Stage::Refuse => "the request is refused",
+        })
+    }
 }
 
 impl From<Choice> for Stage {

@@ -1,6 +1,7 @@
 //! The `Cookie` fields of a request, in order, as nginx notes them: a chain since 1.23.0, an array before.
 
 use core::marker::PhantomData;
+#[cfg(nginx_header_chains)]
 use core::ptr;
 
 #[cfg(not(nginx_header_chains))]
