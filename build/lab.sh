@@ -1,8 +1,9 @@
 #!/bin/sh
 # lab.sh COMMAND ...: runs it in a network of its own, with the nginx and the module that it is to test; called by
-# published.sh and browser.sh.
+# published.sh, browser.sh and memory.sh.
 #
 #   NGINX_BINARY  empty: objs/nginx
+#   CHECK_MODULE  the module, if it is not where module.sh puts it for this nginx
 #
 # What that network has, network.sh is told.
 
@@ -10,10 +11,10 @@ cd "$(dirname "$0")/.."
 . build/lib.sh
 
 nginx=$(tested_nginx)
-so=$(module_dir)/$module.so
+so=${CHECK_MODULE:-$(pwd)/$(module_dir)/$module.so}
 need_built "$so"
 
-MODULE=$(pwd)/$so
+MODULE=$so
 NGINX_UNDER_TEST=$(readlink -f "$nginx")
 PYTHONPATH=$(pwd)/tests/lab
 make_scratch lab

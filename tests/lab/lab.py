@@ -1,8 +1,9 @@
-"""A real nginx with the module, servers behind it and clients in front, for the tests of tests/published and
-tests/browser.
+"""A real nginx with the module, servers behind it and clients in front, for the tests of tests/published,
+tests/browser and tests/allocation-failures.
 
 A test is a function whose name begins with `test_` and whose docstring says what it shows; it gets a `Lab`, which
-ends all that it started. `run(...)` calls them, prints a line for each, and ends with `N passed, N failed`.
+ends all that it started, and may return what else its line is to say. `run(...)` calls them, prints a line for each,
+and ends with `N passed, N failed`.
 
 NGINX_UNDER_TEST, MODULE and LAB_DIR in the environment are what build/lab.sh sets.
 """
@@ -27,7 +28,7 @@ PATIENCE = 10
 TELLING = re.compile(r"\[(emerg|alert|crit|error|warn)\]|session_sticky")
 
 HEAD = """
-load_module {module};
+{load}
 {user}
 daemon off;
 worker_processes 1;
@@ -55,6 +56,10 @@ def soon(condition, seconds=PATIENCE):
     while not (result := condition()) and time.monotonic() < end:
         time.sleep(0.05)
     return result
+
+
+class Findings(AssertionError):
+    """Says all there is to say of why a test failed: no line of the test or of a log is added."""
 
 
 def equal(got, wanted, what):
@@ -186,20 +191,25 @@ class Lab:
         self.stack.callback(end, process)
         return process
 
-    def nginx(self, http, *, env=None):
-        """Starts nginx with this inside `http { }`, and waits until it listens."""
+    def configuration(self, http, *, env=None, module=True):
+        """Writes a configuration with this inside `http { }`, and returns the words that start nginx with it."""
         self.configurations += 1
         prefix = self.root / f"nginx-{self.configurations}"
         prefix.mkdir()
         text = HEAD.format(
-            module=os.environ["MODULE"],
+            load=f"load_module {os.environ['MODULE']};" if module else "",
             # As root, nginx would give its worker to nobody, who may not come here.
             user="user root;" if os.geteuid() == 0 else "",
             # A worker keeps no other variables.
             env="".join(f"env {name};\n" for name in env or ()),
         )
         (prefix / "nginx.conf").write_text(f"{text}{http}\n}}\n")
-        command = [os.environ["NGINX_UNDER_TEST"], "-p", f"{prefix}/", "-e", "error.log", "-c", "nginx.conf"]
+        return [os.environ["NGINX_UNDER_TEST"], "-p", f"{prefix}/", "-e", "error.log", "-c", "nginx.conf"]
+
+    def nginx(self, http, *, env=None, module=True):
+        """Starts nginx with such a configuration, and waits until it listens."""
+        command = self.configuration(http, env=env, module=module)
+        prefix = Path(command[2])
         process = self.process(command, env=env, log="nginx.log")
 
         def ready():
@@ -241,8 +251,10 @@ def run(modules):
                 lab = Lab(root)
                 began = time.monotonic()
                 try:
-                    test(lab)
-                    outcome, why = "ok  ", ""
+                    more = test(lab)
+                    outcome, why = "ok  ", f": {more}" if more else ""
+                except Findings as findings:
+                    outcome, why = "FAIL", f": {findings}"
                 except Exception as error:  # any way in which it ends counts
                     outcome = "FAIL"
                     trace = traceback.extract_tb(error.__traceback__)[1:]
