@@ -29,6 +29,9 @@ CHAOS_SECONDS = 60
 SOAK_SECONDS = 3600
 CHAOS_SEED =
 
+# How long test-memory has allocations fail.
+MEMORY_SECONDS = 60
+
 # Which published-tests and browser-tests, and where pictures are kept.
 PUBLISHED =
 BROWSER =
@@ -52,10 +55,10 @@ MATRIX_ROOTS =
 
 export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS
 export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
-	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED PUBLISHED BROWSER SCREENSHOTS
+	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER SCREENSHOTS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx chaos soak \
-	published-tests browser-tests patched-tests \
+	test-memory published-tests browser-tests patched-tests \
 	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean
 .NOTPARALLEL:
 
@@ -89,12 +92,13 @@ deps:
 test-deps: deps
 	@sh build/test-deps.sh
 
-#: make test                 every test: of the build, the crates', nginx-tests on both versions of nginx, a minute of
-#:                             chaos, what requests cost, and what hostile ones do
+#: make test                 every test: of the build, the crates', nginx-tests on both versions of nginx, a minute each of
+#:                             chaos and of allocations that fail, what requests cost, and what hostile ones do
 test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY=
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY='$(DISTRIBUTION_NGINX)'
 	@$(MAKE) --no-print-directory chaos NGINX_BINARY= CHAOS_SEED=1
+	@$(MAKE) --no-print-directory test-memory NGINX_BINARY=
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
 #: make test-build           only the tests of the scripts in build/
@@ -115,6 +119,11 @@ test-crates:
 #:      MATRIX_ROOTS=DIR        keep that root there, not in objs/roots
 test-msrv:
 	@sh build/msrv.sh
+
+#: make test-memory          nginx goes on when an allocation fails: each in turn, as far as the time allows
+#:      MEMORY_SECONDS=60       for so long; with NGINX_BINARY=FILE for another nginx
+test-memory: build
+	@sh build/memory.sh
 
 #: make check-nginx          nginx-tests with one nginx, the one of `make` or NGINX_BINARY=FILE
 #:      TESTS='PATH ...'        only these files and folders of nginx-tests

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Runs tests/allocation-failures: allocations of one nginx with the module fail, one at a time.
+#
+#   NGINX_BINARY    empty: objs/nginx
+#   MEMORY_SECONDS  how long
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+. build/cargo.sh
+
+need_packages "to test" binutils iproute2 util-linux python3
+
+# The module of `make`, but with the names and the lines of its functions, by which a failure is told. nginx stays
+# as it is: what it is built with is another crate's profile.
+dir=$(module_dir)/memory
+cargo_build_for_nginx --config 'profile.release.strip = "none"' \
+    --config "profile.release.package.$module.debug = \"line-tables-only\"" \
+    --config 'profile.release.package.session-cookie.debug = "line-tables-only"'
+mkdir -p "$dir"
+cp "$(built "lib$module.so")" "$dir/$module.so"
+"${CC:-cc}" -shared -fPIC -O1 -Wall -Wextra -o "$dir/failing.so" tests/allocation-failures/failing.c
+
+CHECK_MODULE=$(pwd)/$dir/$module.so
+FAILING_LIBRARY=$(pwd)/$dir/failing.so
+NETWORK_HOSTS='nginx-tests/hosts'
+export CHECK_MODULE FAILING_LIBRARY NETWORK_HOSTS MEMORY_SECONDS="${MEMORY_SECONDS:-60}"
+exec sh build/lab.sh python3 -B tests/allocation-failures/run.py

@@ -1,0 +1,220 @@
+"""Configurations and requests that between them reach what the module allocates."""
+
+import re
+
+import lab
+
+# Servers that answer, and an address where none listens.
+A, B, GONE = "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8083"
+FRONT = "127.0.0.1:8080"
+MD5 = lab.md5(A)
+
+# max_fails=0: a request that fails for want of memory must not count against a server.
+SERVERS = f"server {A} max_fails=0; server {B} max_fails=0;"
+NAMED = f"server {A} id=a max_fails=0; server {B} id=b max_fails=0;"
+
+UPSTREAMS = {
+    "insert": f"{SERVERS} session_sticky;",
+    "indirect": f"""zone indirect 128k; {NAMED}
+        session_sticky cookie=i option=indirect hash=plain maxidle=1h maxlife=2h
+                       accept=md5,nginx,haproxy,sha1,raw,index;""",
+    "keyed": f"{SERVERS} session_sticky cookie=k accept=hmac-md5,hmac-sha1,plain hmac_key=secret;",
+    "prefix": f"{SERVERS} session_sticky mode=prefix cookie=s; keepalive 2;",
+    "rewrite": f"{SERVERS} session_sticky mode=rewrite cookie=s;",
+    "variables": f"""zone variables 128k; {SERVERS}
+        session_sticky cookie=v domain=$host path=$arg_path samesite=$arg_samesite maxage=1h secure=auto httponly
+                       partitioned attr=Priority=High attr=x-$;""",
+    "index": f"zone index 128k; {SERVERS} sticky name=x hash=index domain=example.com path=/ expires=1h;",
+    "sha1": f"{SERVERS} sticky name=h hash=sha1 secure httponly;",
+    "hmac": f"{SERVERS} sticky name=m hmac=sha1 hmac_key=secret no_fallback;",
+    "text": f"least_conn; {SERVERS} sticky name=w text=raw;",
+    "transfer": f"zone transfer 128k; {SERVERS} sticky transfer name=s delimiter=.;",
+    "hidden": f"{SERVERS} sticky name=s hide_cookie;",
+    "cookie": f"zone cookie 128k; {SERVERS} sticky cookie n expires=1h domain=.$host samesite=$arg_samesite path=/n;",
+    "old": f"{SERVERS} sticky_cookie_insert o expires=max domain=example.com path=/;",
+    "gone": f"server {GONE} id=g; server {B} id=b max_fails=0; session_sticky cookie=d hash=plain;",
+    "down": f"""zone down 128k; server {A} id=a down; server {B} id=b max_fails=0; server {GONE} id=g backup;
+        session_sticky cookie=d hash=plain;""",
+    "strict": f"""server {GONE} id=g; server {A} id=a down; server {B} id=b max_fails=0;
+        session_sticky cookie=f hash=plain fallback=off;""",
+    "unknown": f"server {GONE} id=g; server {B} id=b max_fails=0; session_sticky cookie=u hash=plain fallback=unknown;",
+    "lent": f"""zone lent 128k; server {GONE} id=g drain; {NAMED}
+        session_sticky cookie=l hash=plain rebind=off maxidle=1h;""",
+    "shared": f"""random two; server {A} id=a max_fails=0; server {B} id=a max_fails=0;
+        session_sticky cookie=e hash=plain;""",
+    "hashed": f"hash $uri consistent; {SERVERS} session_sticky cookie=c option=indirect;",
+    # names of two addresses each: nginx-tests/hosts
+    "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
+    "reserve": "server local.test:8081 max_fails=0; server pair.test:8082 backup; session_sticky cookie=q accept=sha1;",
+}
+
+LOCATIONS = (
+    "\n".join(f"location /{name} {{ proxy_pass http://{name}; }}" for name in UPSTREAMS)
+    + """
+location /chosen {
+    session_sticky_hide_cookie upstream=indirect upstream=prefix;
+    set $before $http_cookie;
+    set $pool indirect;
+    proxy_pass http://$pool;
+}
+location /page { ssi on; proxy_pass http://insert/page; }
+location /exposed { session_sticky_hide_cookie upstream=prefix; set $pool indirect; proxy_pass http://$pool; }
+location /redirected { proxy_pass http://insert/redirect; }
+location /intercepted {
+    proxy_intercept_errors on;
+    error_page 503 = @indirect;
+    proxy_pass http://variables/unavailable;
+}
+location /tried { try_files /none @indirect; }
+location @indirect { proxy_pass http://indirect; }
+location /location { sticky_no_fallback; proxy_pass http://insert; }
+location /quiet { sticky_hide_cookie; proxy_pass http://cookie; }
+location /logged {
+    add_header X-Cookie "$http_cookie $cookie_i $cookie_u $cookie_v $cookie_w $cookie_x $cookie_y" always;
+    proxy_pass http://indirect;
+}
+"""
+)
+
+HTTP = (
+    "\n".join(f"upstream {name} {{ {text} }}" for name, text in UPSTREAMS.items())
+    + f"\nserver {{ listen {FRONT}; session_sticky_hide_cookie upstream=indirect; {LOCATIONS} }}"
+)
+
+# More subrequests than are kept in a list.
+PAGE = '<!--# include virtual="/redirected" -->' * 20
+
+# What is behind, without the module.
+BEHIND = "".join(
+    f"""
+    server {{
+        listen 127.0.0.1:{port};
+        listen 127.0.0.2:{port};
+        listen 127.0.0.3:{port};
+        add_header Set-Cookie "s=session; Path=/; HttpOnly" always;
+        add_header Set-Cookie "t=other" always;
+        location / {{ return 200 ok; }}
+        location = /redirect {{
+            add_header Set-Cookie "s=redirect";
+            add_header X-Accel-Redirect /indirect;
+            return 200;
+        }}
+        location = /unavailable {{ return 503; }}
+        location = /page {{ default_type text/html; return 200 '{PAGE}'; }}
+    }}
+    """
+    for port in (8081, 8082)
+)
+
+# path, and the Cookie of the request; MD5 is what most cookies name A by
+BOUND = ("/indirect", "x=1; i=a; y=2")
+REQUESTS = [
+    BOUND,
+    ("/insert", None),
+    ("/insert", f"route={MD5}"),
+    ("/insert", "route=nobody; y=2"),
+    ("/indirect", None),
+    ("/indirect", "i=a|1|1"),
+    ("/indirect", f"i={MD5}"),
+    ("/indirect", "i=nobody; i=b; i=a; i=~; i=|"),
+    ("/keyed", "k=nobody"),
+    ("/keyed", None),
+    ("/prefix", None),
+    ("/prefix", f"s={MD5}~session; t=1"),
+    ("/prefix", "s=nobody~session"),
+    ("/rewrite", f"s={MD5}"),
+    ("/rewrite", None),
+    ("/variables?path=/a&samesite=lax", f"v=nobody; v={MD5}"),
+    ("/variables?path=/a&samesite=lax", None),
+    ("/variables?path=a;b", None),
+    ("/index", "x=0"),
+    ("/index", None),
+    ("/sha1", None),
+    ("/hmac", None),
+    ("/hmac", "m=nobody"),
+    ("/text", "w=127.0.0.1:8081"),
+    ("/text", None),
+    ("/transfer", f"s={MD5}.session"),
+    ("/transfer", None),
+    ("/hidden", None),
+    ("/cookie?samesite=none", None),
+    ("/cookie", f"n={MD5}"),
+    ("/old", None),
+    ("/gone", "d=g"),
+    ("/gone", None),
+    ("/down", "d=a"),
+    ("/down", "d=g"),
+    ("/strict", "f=g"),
+    ("/strict", "f=a"),
+    ("/strict", "f=nobody"),
+    ("/unknown", "u=g"),
+    ("/unknown", "u=nobody"),
+    ("/lent", "l=g"),
+    ("/lent", "l=g|1|1"),
+    ("/shared", "e=a"),
+    ("/hashed", f"c=nobody; a=1; c={MD5}"),
+    ("/names", None),
+    ("/names", f"p={lab.md5('pair.test:8081')}"),
+    ("/reserve", f"q={MD5}"),
+    ("/chosen", f"i=a; s={MD5}~session; x=1"),
+    ("/exposed", "i=a"),
+    ("/page", f"route={MD5}; i=a; x=1"),
+    ("/tried", f"s={MD5}~session; i=a; x=1"),
+    ("/redirected", None),
+    ("/redirected", f"route={MD5}; i=b; x=1"),
+    ("/intercepted", f"v={MD5}; i=a"),
+    ("/tried", "i=b; i=a"),
+    ("/location", "route=nobody"),
+    ("/quiet", None),
+    ("/logged", "x=1; i=a; y=2"),
+]
+
+# What loads with a warning, or not at all: their text is made, too.
+WARNED = {
+    "means nothing": "session_sticky mode=rewrite maxage=1h domain=x.test path=/ httponly secure cookie=$x;",
+    "twice": "session_sticky path=a domain=a domain=b partitioned samesite=none maxage=0 maxage=0;",
+    "expires=0": "sticky_cookie_insert o expires=0;",
+}
+REFUSED = {
+    "no parameter": "session_sticky nonsense=1;",
+    "no value": "session_sticky mode=nonsense;",
+    "no time": "session_sticky maxidle=nonsense;",
+    "no form": "session_sticky accept=md5,nonsense;",
+    "no name": "session_sticky cookie=a,b;",
+    "name with conditions": "session_sticky cookie=__Host-x domain=x.test;",
+    "twice": "session_sticky; session_sticky;",
+    "no key": "session_sticky accept=hmac-md5;",
+    "two modules' directives": "session_sticky; sticky transfer;",
+    "no id": f"server {B} id=a|b; session_sticky;",
+    "no parameter of a server": f"server {B} nonsense=1; session_sticky;",
+}
+HIDING = {
+    "no such upstream": "session_sticky_hide_cookie upstream=nobody;",
+    "no parameter to hide": "session_sticky_hide_cookie nonsense;",
+    "its deprecated name": "session_sticky_header upstream=indirect;",
+}
+
+
+def small(directives, location=""):
+    return f"""
+    upstream small {{ server {A}; {directives} }}
+    upstream indirect {{ server {A}; server {B}; session_sticky option=indirect; }}
+    server {{ listen {FRONT}; location / {{ {location} proxy_pass http://small; }}
+              location /indirect {{ proxy_pass http://indirect; }} }}
+    """
+
+
+CONFIGURATIONS = {
+    "all directives": HTTP,
+    **{f"a warning: {name}": small(text) for name, text in WARNED.items()},
+    "a warning: cookies of one name": small(f"server {B}; session_sticky;"),
+    "a warning: an id that nothing reads": small(f"server {B} id=b; session_sticky cookie=x;"),
+    **{f"an error: {name}": small(text) for name, text in REFUSED.items()},
+    **{f"hiding: {name}": small("session_sticky;", text) for name, text in HIDING.items()},
+}
+
+
+def without_module(text):
+    """The same for nginx alone."""
+    text = re.sub(r"\b(session_sticky|sticky)\w*( [^;]*)?;", "", text)
+    return re.sub(r" (id=\S+?|drain)(?=[ ;])", "", text)
