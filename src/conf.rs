@@ -16,6 +16,7 @@ use session_cookie::unreachable::Unreachable;
 use crate::nginx::chain::{InitPeer, InitUpstream};
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::exchange::Trial;
+use crate::nginx::own_module::own_module;
 use crate::nginx::upstream::{Place, Upstream};
 use crate::nginx::variables::CookieVariables;
 use crate::nginx::worker_cell::WorkerCell;
@@ -203,17 +204,10 @@ pub(crate) struct LocationConf {
     pub(crate) silent: bool,
 }
 
-extern "C" {
-    /// The module's table, which nginx finds in the shared object (`lib.rs`).
-    #[allow(non_upper_case_globals)]
-    static ngx_http_session_sticky_module: ngx_module_t;
-}
-
 impl HttpModule for Sticky {
-    #[allow(unsafe_code)]
+    #[inline(always)]
     fn module() -> &'static ngx_module_t {
-        // SAFETY: the table is in this shared object. nginx writes to it only before and after the calls that read it.
-        unsafe { &ngx_http_session_sticky_module }
+        own_module()
     }
 }
 
