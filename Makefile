@@ -101,7 +101,7 @@ test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory test-memory NGINX_BINARY=
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
-#: make test-build           only the tests of the scripts in build/
+#: make test-build           only the tests of the scripts in build/, and of the figures that the code keeps
 test-build:
 	@sh build/test-build.sh
 
