@@ -107,7 +107,7 @@ fuzz_target!(|input: Input| {
     assert_eq!(reading.verdict, verdict);
     assert_eq!(found.is_some(), verdict == Verdict::Valid);
 
-    let choice = choose(verdict, policy.fallback);
+    let choice = choose(verdict, &policy, policy.fallback, policy.silent);
     assert_eq!(choice == Choice::Bind, verdict == Verdict::Valid);
     if choice == Choice::Refuse {
         assert_eq!(

@@ -7,7 +7,7 @@ use ngx::ffi::{
     ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
 use session_cookie::action::Settled;
-use session_cookie::verdict::{choose, Verdict};
+use session_cookie::verdict::{Choice, Verdict};
 
 use super::bind::bind;
 use super::foreign::stand_aside;
@@ -15,7 +15,7 @@ use super::lookup::read_cookie;
 use super::release::free;
 use super::served::note_served;
 use super::unavailable::Unavailable;
-use super::visit::{Stage, Visit};
+use super::visit::Visit;
 use super::{lend, other_values, BUSY, DONE, ERROR, OK};
 use crate::conf::Sticky;
 use crate::log::{debug, error, info};
@@ -89,7 +89,7 @@ pub(super) fn prepare<'r>(
         string(upstream.host()),
         visit.reading.verdict.as_str(),
         Printable(visit.reading.session.id),
-        visit.stage
+        visit.choice.as_str()
     );
 
     #[cfg(ngx_feature = "http_ssl")]
@@ -114,19 +114,19 @@ pub(super) unsafe extern "C" fn get(
     let (visit, pc) = unsafe { (&mut *data.cast::<Visit>(), PeerConnection::new(pc)) };
     visit.has_response = false;
 
-    if visit.stage == Stage::Bind && (bind(visit, pc) || give_up_binding(visit, pc)) {
+    if visit.choice == Choice::Bind && (bind(visit, pc) || give_up_binding(visit, pc)) {
         return OK;
     }
-    if visit.stage == Stage::Lend {
+    if visit.choice == Choice::Lend {
         if lend::take_another(visit, pc) {
             return OK;
         }
         // From now on the marks of those that were tried are the balancer's.
-        visit.stage = Stage::Balance;
+        visit.choice = Choice::Balance;
     }
-    match visit.stage {
-        Stage::Refuse => refuse(visit, pc),
-        Stage::Bind | Stage::Balance | Stage::Lend => balance(visit, pc),
+    match visit.choice {
+        Choice::Refuse => refuse(visit, pc),
+        Choice::Bind | Choice::Balance | Choice::Lend => balance(visit, pc),
     }
 }
 
@@ -147,20 +147,20 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     }
     visit.reading.verdict = Verdict::Down;
     visit.settled = Settled::No;
-    let choice = choose(Verdict::Down, visit.fallback());
-    visit.stage = lend::or_lend(visit, choice.into());
+    visit.choice = visit.choose();
     debug!(
         pc,
-        "session_sticky: the servers of the cookie are given up, {}", visit.stage
+        "session_sticky: the servers of the cookie are given up, {}",
+        visit.choice.as_str()
     );
-    if visit.stage != Stage::Refuse {
+    if visit.choice != Choice::Refuse {
         info!(
             pc,
             "session_sticky: server \"{}\" of upstream \"{}\" is not available, {}{}",
             Printable(visit.reading.session.id),
             string(visit.upstream.host()),
-            match visit.stage {
-                Stage::Lend => "another serves this request",
+            match visit.choice {
+                Choice::Lend => "another serves this request",
                 _ => "the session moves",
             },
             Unavailable(visit)

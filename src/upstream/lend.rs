@@ -2,11 +2,10 @@
 //! with every request, so that what the application keeps there is found again. When its own server is back it returns.
 
 use session_cookie::cookie::values;
-use session_cookie::policy::{Mode, Rebind};
-use session_cookie::verdict::Verdict;
+use session_cookie::policy::Mode;
 
 use super::served::note_served;
-use super::visit::{Stage, Visit};
+use super::visit::Visit;
 use crate::log::debug;
 use crate::nginx::cookies::View;
 use crate::nginx::peer_connection::PeerConnection;
@@ -15,29 +14,6 @@ use crate::nginx::OrNone;
 
 /// The most servers that are looked at, where one after the other is not available.
 const MOST: usize = 64;
-
-/// Lends the session, where the balancer would choose and nothing says that the client learns of it.
-pub(super) fn or_lend(visit: &Visit<'_>, stage: Stage) -> Stage {
-    let is_kept = match (visit.policy.mode, visit.reading.verdict) {
-        // Whether the application sets the cookie anew, it alone knows.
-        (Mode::Prefix | Mode::Rewrite, Verdict::Down | Verdict::Unknown) => true,
-        (Mode::Insert | Mode::Repeat, Verdict::Down) => {
-            visit.policy.rebind == Rebind::Off || is_silent(visit)
-        }
-        (Mode::Insert | Mode::Repeat, Verdict::Unknown) => is_silent(visit),
-        _ => false,
-    };
-    if stage == Stage::Balance && is_kept {
-        Stage::Lend
-    } else {
-        stage
-    }
-}
-
-/// Returns whether the cookie is never set.
-fn is_silent(visit: &Visit<'_>) -> bool {
-    visit.policy.silent || visit.location().silent
-}
 
 /// Chooses the first available server of those that the session's value begins with; `false`: the balancer, which was not
 /// asked yet, has to.

@@ -7,12 +7,12 @@ use session_cookie::action::settled;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
-use session_cookie::verdict::{choose, judged_values, Judge, Lookup, Reading, Verdict};
+use session_cookie::verdict::{judged_values, Choice, Judge, Lookup, Reading, Verdict};
 
+use super::exposed;
 use super::known::{edition, find};
 use super::servers::IdScheme;
-use super::visit::{now, Candidate, Stage, Visit};
-use super::{exposed, lend};
+use super::visit::{now, Candidate, Visit};
 use crate::conf::UpstreamConf;
 use crate::log::info;
 use crate::nginx::cookies::{SinglePair, View};
@@ -98,7 +98,7 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
         }
         visit.edition = edition(conf);
         visit.named = Some(Candidate::first(IdScheme::Own, first, member));
-        visit.stage = Stage::Bind;
+        visit.choice = Choice::Bind;
     } else if visit.reading.verdict != Verdict::None || policy.accepts_unmarked() {
         return read_again(visit);
     }
@@ -124,8 +124,7 @@ fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     if visit.reading.verdict != Verdict::None {
         log_verdict(visit);
     }
-    let choice = choose(visit.reading.verdict, visit.fallback());
-    visit.stage = lend::or_lend(visit, choice.into());
+    visit.choice = visit.choose();
     Ok(())
 }
 
@@ -140,7 +139,7 @@ fn read_other_forms(visit: &mut Visit<'_>) -> bool {
             visit.reading = reading;
             visit.edition = edition(visit.conf);
             visit.named = Some(named);
-            visit.stage = Stage::Bind;
+            visit.choice = Choice::Bind;
             return true;
         }
         // If none names a server here, the first says what became of the cookie.

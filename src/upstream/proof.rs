@@ -5,10 +5,11 @@
 //! it. So before the first cookie is followed the balancer is asked for a server, which it gets back unused.
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
+use session_cookie::verdict::Choice;
 
 use super::balancer::prepare;
 use super::foreign::stand_aside;
-use super::visit::{Stage, Visit};
+use super::visit::Visit;
 use super::{BUSY, DONE, OK};
 use crate::conf::{Sticky, UpstreamConf};
 use crate::log::debug;
@@ -46,7 +47,7 @@ pub(super) unsafe extern "C" fn init_peer(
 fn follows_cookie<'r>(request: Request<'r>, before: Option<&Visit<'r>>) -> bool {
     let is_new = |visit: &&Visit| before.is_none_or(|before| !core::ptr::eq(*visit, before));
     let visit = request.context::<Sticky>().filter(is_new);
-    visit.is_some_and(|visit| visit.stage == Stage::Bind)
+    visit.is_some_and(|visit| visit.choice == Choice::Bind)
 }
 
 /// Asks the balancer, and prepares the request once more, now that it is known whether the cookie is followed.

@@ -4,10 +4,11 @@ use core::ffi::c_void;
 
 use ngx::ffi::{ngx_peer_connection_t, ngx_uint_t, NGX_PEER_FAILED, NGX_PEER_NEXT};
 use session_cookie::unreachable::Tolerance;
+use session_cookie::verdict::Choice;
 
 use super::failure::Failure;
 use super::strict;
-use super::visit::{now, Earlier, Stage, Visit};
+use super::visit::{now, Earlier, Visit};
 use crate::conf::Sticky;
 use crate::log::debug;
 use crate::nginx::peer_connection::PeerConnection;
@@ -108,7 +109,7 @@ fn was_stale(visit: &Visit<'_>, pc: PeerConnection<'_>) -> bool {
 #[cold]
 #[inline(never)]
 fn rebind_same_peer(visit: &mut Visit<'_>) {
-    if visit.stage != Stage::Bind {
+    if visit.choice != Choice::Bind {
         return;
     }
     let data = visit.inner.round_robin();

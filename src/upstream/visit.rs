@@ -1,7 +1,6 @@
 //! The state of a request to a sticky upstream, from its preparation to its response.
 
 use core::cell::{Cell, Ref};
-use core::fmt::{self, Display, Formatter};
 
 use ngx::ffi::ngx_time;
 use session_cookie::action::Settled;
@@ -9,7 +8,7 @@ use session_cookie::id::MD5_HEX;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Fallback, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
-use session_cookie::verdict::{Choice, Reading};
+use session_cookie::verdict::{choose, Choice, Reading};
 
 use super::failure::Failure;
 use super::known::servers;
@@ -21,40 +20,6 @@ use crate::nginx::peers::Peer;
 use crate::nginx::pool::{Keep, Kind};
 use crate::nginx::request::{HttpModuleContext, Location, Request};
 use crate::nginx::upstream::Upstream;
-
-/// Where a request is on its way to a server.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Stage {
-    /// The cookie chooses. When nginx comes again the server has failed, and another of the same id may do.
-    Bind,
-    /// The balancer chooses.
-    Balance,
-    /// Another server serves the session while its own is away, the same one each time.
-    Lend,
-    /// No other server may be tried.
-    Refuse,
-}
-
-impl Display for Stage {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Stage::Bind => "the cookie chooses",
-            Stage::Balance => "the balancer chooses",
-            Stage::Lend => "another server is lent",
-            Stage::Refuse => "the request is refused",
-        })
-    }
-}
-
-impl From<Choice> for Stage {
-    fn from(choice: Choice) -> Self {
-        match choice {
-            Choice::Bind => Stage::Bind,
-            Choice::Balance => Stage::Balance,
-            Choice::Refuse => Stage::Refuse,
-        }
-    }
-}
 
 /// A request to a sticky upstream. Lives in the request's pool.
 #[allow(clippy::disallowed_methods)] // what it holds is `Copy`, or a `Cell` of that
@@ -73,7 +38,8 @@ pub(crate) struct Visit<'r> {
     pub(super) named: Option<Candidate>,
     /// Which count of the upstream's servers the request met, if it has met one.
     pub(super) edition: Edition,
-    pub(super) stage: Stage,
+    /// The one who chooses the next server.
+    pub(super) choice: Choice,
     /// Whether a connection to the server in use was closed, so that it was tried once more.
     pub(super) retried: bool,
     /// How many servers a strict session has tried.
@@ -203,7 +169,7 @@ impl<'r> Visit<'r> {
             reading: Reading::NONE,
             named: None,
             edition: Edition::NONE,
-            stage: Stage::Balance,
+            choice: Choice::Balance,
             retried: false,
             attempts: 0,
             tried_backups: 0,
@@ -321,10 +287,19 @@ impl<'r> Visit<'r> {
         }
     }
 
+    /// Returns who chooses the server now, by the verdict.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn choose(&self) -> Choice {
+        let (verdict, location) = (self.reading.verdict, self.location());
+        let is_silent = self.policy.silent || location.silent;
+        choose(verdict, self.policy, self.fallback(), is_silent)
+    }
+
     /// What happens when the server that the cookie names cannot be had: the location may be stricter.
     #[cold]
     #[inline(never)]
-    pub(super) fn fallback(&self) -> Fallback {
+    fn fallback(&self) -> Fallback {
         if self.location().no_fallback {
             Fallback::Off
         } else {

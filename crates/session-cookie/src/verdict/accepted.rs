@@ -129,7 +129,7 @@ mod tests {
             let fields = [field].into_iter();
             let found = read_accepted(fields, policy, known, &mut reading);
             assert_eq!(found.is_some(), reading.verdict == Verdict::Accepted);
-            let binds = choose(reading.verdict, Fallback::Off) == Choice::Bind;
+            let binds = choose(reading.verdict, policy, Fallback::Off, false) == Choice::Bind;
             assert_eq!(binds, found.is_some());
             reading.verdict
         };

@@ -1,12 +1,15 @@
 //! The verdict on the cookie that a request carries, and who chooses its server.
 //!
 //! A [`Judge`] reads the values of the cookie: each [`Reading`] holds a [`Verdict`] and the session. [`choose`] tells
-//! whether the cookie, the balancer of the upstream or nobody chooses the server then.
+//! who chooses the server then: the cookie, the session, the balancer of the upstream or nobody.
 
 mod accepted;
+mod choice;
+
+pub use choice::{choose, Choice};
 
 use crate::cookie::values;
-use crate::policy::{Fallback, Limits, Mode, Policy};
+use crate::policy::{Limits, Mode, Policy};
 use crate::session::{decode, decode_usual, Session, Stamps, Undecodable};
 
 /// The verdict on the cookie that a request carries.
@@ -302,35 +305,6 @@ fn age(stamps: Stamps, limits: Limits, now: u64) -> Verdict {
     }
 }
 
-/// The one who chooses the server of a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Choice {
-    /// The cookie.
-    Bind,
-    /// The balancer of the upstream.
-    Balance,
-    /// Nobody: the request fails.
-    Refuse,
-}
-
-/// Returns who chooses the server for a request with this verdict.
-///
-/// A cookie that counts as absent is a first visit with any `fallback`.
-pub fn choose(verdict: Verdict, fallback: Fallback) -> Choice {
-    match verdict {
-        Verdict::Valid | Verdict::Accepted => Choice::Bind,
-        Verdict::None | Verdict::Expired | Verdict::Old | Verdict::Invalid => Choice::Balance,
-        Verdict::Unknown => match fallback {
-            Fallback::On | Fallback::Unknown => Choice::Balance,
-            Fallback::Off => Choice::Refuse,
-        },
-        Verdict::Down => match fallback {
-            Fallback::On => Choice::Balance,
-            Fallback::Unknown | Fallback::Off => Choice::Refuse,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,25 +427,6 @@ mod tests {
         assert_eq!(verdict(&limited(), &["b", "|"]), Verdict::Unknown);
         assert_eq!(verdict(&limited(), &["|", "b"]), Verdict::Invalid);
         assert_eq!(verdict(&limited(), &[]), Verdict::None);
-    }
-
-    #[test]
-    fn only_a_server_that_was_named_can_be_refused() {
-        for absent in [
-            Verdict::None,
-            Verdict::Expired,
-            Verdict::Old,
-            Verdict::Invalid,
-        ] {
-            assert_eq!(choose(absent, Fallback::Off), Choice::Balance);
-            assert_eq!(choose(absent, Fallback::Unknown), Choice::Balance);
-        }
-        for named in [Verdict::Unknown, Verdict::Down] {
-            assert_eq!(choose(named, Fallback::Off), Choice::Refuse);
-            assert_eq!(choose(named, Fallback::On), Choice::Balance);
-        }
-        assert_eq!(choose(Verdict::Unknown, Fallback::Unknown), Choice::Balance);
-        assert_eq!(choose(Verdict::Down, Fallback::Unknown), Choice::Refuse);
     }
 
     proptest! {

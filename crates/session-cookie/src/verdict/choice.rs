@@ -1,0 +1,135 @@
+//! The one who chooses the server of a request.
+
+use super::Verdict;
+use crate::policy::{Fallback, Mode, Policy, Rebind};
+
+/// The one who chooses the server of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// The cookie. Where several servers have its id, another of them may do when the first fails.
+    Bind,
+    /// The session, for as long as its own server is away: one and the same other server each time.
+    Lend,
+    /// The balancer of the upstream.
+    Balance,
+    /// Nobody: the request fails.
+    Refuse,
+}
+
+impl Choice {
+    /// Returns the choice as log lines have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Choice::Bind => "the cookie chooses",
+            Choice::Lend => "another server is lent",
+            Choice::Balance => "the balancer chooses",
+            Choice::Refuse => "the request is refused",
+        }
+    }
+}
+
+/// Returns who chooses the server for a request with this verdict.
+///
+/// `fallback` is that of the policy, or a stricter one of the location; `is_silent` tells whether the cookie is never set.
+///
+/// A cookie that counts as absent is a first visit with any `fallback`.
+pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: bool) -> Choice {
+    let is_refused = match verdict {
+        Verdict::Valid | Verdict::Accepted => return Choice::Bind,
+        Verdict::None | Verdict::Expired | Verdict::Old | Verdict::Invalid => {
+            return Choice::Balance
+        }
+        Verdict::Unknown => fallback == Fallback::Off,
+        Verdict::Down => fallback != Fallback::On,
+    };
+    if is_refused {
+        Choice::Refuse
+    } else if learns_of_other(verdict, policy, is_silent) {
+        Choice::Balance
+    } else {
+        Choice::Lend
+    }
+}
+
+/// Returns whether it is certain that the client gets a cookie with the id of another server: else the next request would
+/// be as this one, and go to any server.
+fn learns_of_other(verdict: Verdict, policy: &Policy, is_silent: bool) -> bool {
+    match policy.mode {
+        // Whether the application sets the cookie anew, it alone knows.
+        Mode::Prefix | Mode::Rewrite => false,
+        Mode::Insert | Mode::Repeat => {
+            let is_kept = verdict == Verdict::Down && policy.rebind == Rebind::Off;
+            !is_kept && !is_silent
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABSENT: [Verdict; 4] = [
+        Verdict::None,
+        Verdict::Expired,
+        Verdict::Old,
+        Verdict::Invalid,
+    ];
+
+    fn policies() -> impl Iterator<Item = Policy> {
+        let modes = [Mode::Insert, Mode::Repeat, Mode::Rewrite, Mode::Prefix];
+        modes.into_iter().flat_map(|mode| {
+            [Rebind::On, Rebind::Off].map(|rebind| Policy {
+                mode,
+                rebind,
+                ..Policy::new().unwrap()
+            })
+        })
+    }
+
+    #[test]
+    fn a_cookie_that_names_a_server_chooses_and_an_absent_one_does_not() {
+        for policy in policies() {
+            for fallback in [Fallback::On, Fallback::Unknown, Fallback::Off] {
+                for is_silent in [false, true] {
+                    let choose = |verdict| choose(verdict, &policy, fallback, is_silent);
+                    assert_eq!(choose(Verdict::Valid), Choice::Bind);
+                    assert_eq!(choose(Verdict::Accepted), Choice::Bind);
+                    assert!(ABSENT.map(choose).iter().all(|who| *who == Choice::Balance));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_server_that_was_named_can_be_refused() {
+        for policy in policies() {
+            for is_silent in [false, true] {
+                let refuses = |verdict, fallback| {
+                    choose(verdict, &policy, fallback, is_silent) == Choice::Refuse
+                };
+                assert!(refuses(Verdict::Unknown, Fallback::Off));
+                assert!(!refuses(Verdict::Unknown, Fallback::Unknown));
+                assert!(!refuses(Verdict::Unknown, Fallback::On));
+                assert!(refuses(Verdict::Down, Fallback::Off));
+                assert!(refuses(Verdict::Down, Fallback::Unknown));
+                assert!(!refuses(Verdict::Down, Fallback::On));
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_is_lent_unless_its_client_learns_of_the_other_server() {
+        for policy in policies() {
+            let lends = |verdict, is_silent| {
+                choose(verdict, &policy, Fallback::On, is_silent) == Choice::Lend
+            };
+            let is_own = matches!(policy.mode, Mode::Insert | Mode::Repeat);
+            for verdict in [Verdict::Unknown, Verdict::Down] {
+                assert!(lends(verdict, true));
+            }
+            assert_eq!(lends(Verdict::Unknown, false), !is_own);
+            let is_kept = policy.rebind == Rebind::Off;
+            assert_eq!(lends(Verdict::Down, false), !is_own || is_kept);
+        }
+    }
+}
