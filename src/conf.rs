@@ -148,7 +148,7 @@ pub(crate) struct UpstreamConf {
     pub(crate) is_proven: Cell<bool>,
     /// Whether its balancer is none of nginx's. It is told in the log when it is found.
     pub(crate) is_foreign: Cell<bool>,
-    /// What this worker has said in the log.
+    /// What this worker has told in the log.
     pub(crate) told: Told,
 }
 
@@ -163,7 +163,7 @@ impl UpstreamConf {
     }
 }
 
-/// What is said once a worker.
+/// What is told once a worker.
 #[derive(Default)]
 pub(crate) struct Told {
     /// The cookie is not hidden from the servers.
@@ -194,13 +194,13 @@ pub(crate) struct Keepalive {
 /// What is known of one location.
 #[derive(Default)]
 pub(crate) struct LocationConf {
-    /// The upstreams that `session_sticky_hide_cookie` named, here or, if it names none here, further out.
+    /// The upstreams that `session_sticky_hide_cookie` names in the location or, if it names none there, further out.
     pub(crate) hide_upstreams: Vec<&'static [u8]>,
     /// What the upstream server must not see.
     pub(crate) hides: Vec<HideRule<'static>>,
-    /// `sticky_no_fallback`, here or further out: as `fallback=off` of whichever upstream.
+    /// `sticky_no_fallback`, in the location or further out: as `fallback=off` of whichever upstream.
     pub(crate) no_fallback: bool,
-    /// `sticky_hide_cookie`, here or further out: no upstream's cookie is set.
+    /// `sticky_hide_cookie`, in the location or further out: no upstream's cookie is set.
     pub(crate) silent: bool,
 }
 

@@ -3,11 +3,11 @@
 //! The shared object carries two nginx modules, because the directives of one have to be found before
 //! nginx's own of the same name, while the filters of the other belong among the filters:
 //!
-//! * `ngx_http_session_sticky_server_module` stands before `ngx_http_upstream_module` and takes what is
-//!   ours out of `server`, then hands over to nginx ([`directives::server`]);
+//! * `ngx_http_session_sticky_server_module` stands before `ngx_http_upstream_module` and takes the
+//!   parameters of this module out of `server`, then hands over to nginx ([`directives::server`]);
 //! * `ngx_http_session_sticky_module` is a filter and does everything else. It stands behind the filters of all
 //!   other modules (`HTTP_AUX_FILTER`), whatever the order of `load_module`. nginx calls header filters from the
-//!   last to the first: our cookie is among the fields of the response before any of them sees it.
+//!   last to the first: the cookie is among the fields of the response before any of them sees it.
 //!
 //! A request meets [`filters::hide`], [`upstream`] and [`filters::set_cookie`], in this order.
 
@@ -44,7 +44,7 @@ static mut SERVER_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: None,
 };
 
-/// Takes what is ours out of directives that nginx has too, before nginx reads them.
+/// Takes the parameters of this module out of directives that nginx has too, before nginx reads them.
 #[no_mangle]
 #[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]
@@ -97,7 +97,7 @@ pub static mut ngx_module_names: [*const c_char; 3] = [
     ptr::null(),
 ];
 
-/// Each module stands before the first of those that follow it here (`src/core/ngx_module.c`, `ngx_add_module`).
+/// Each module stands before the first of those that follow it in the list (`src/core/ngx_module.c`, `ngx_add_module`).
 /// Filters of other modules stand before `ngx_http_copy_filter_module`, the one before this.
 #[no_mangle]
 #[allow(unsafe_code)]

@@ -1,8 +1,8 @@
-//! `keepalive`: nginx's, read in our presence.
+//! `keepalive`: nginx's, with this module inside.
 //!
 //! `keepalive` looks for a connection to the server that the balancer inside it has chosen, so whoever
 //! chooses has to stand inside. It takes its place when it is read, and `session_sticky` may come later.
-//! Therefore we step between it and the balancer whenever it is read, and step aside again where the
+//! Therefore this module steps between it and the balancer whenever it is read, and aside again where the
 //! upstream turns out to be without `session_sticky`. nginx 1.29.7 and newer put it outermost by
 //! themselves.
 

@@ -1,4 +1,4 @@
-//! What is said of directives in the log: errors and warnings.
+//! Errors and warnings of directives.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -117,7 +117,7 @@ pub(super) enum Oddity<'c> {
     Insecure(&'static str),
     #[error("{0} needs \"secure\", with \"secure=auto\" browsers refuse the cookie on requests without TLS")]
     InsecureAtTimes(&'static str),
-    #[error("\"path={}\", which is taken literally: it takes no variables here", Printable(.0))]
+    #[error("\"path={}\", which is taken literally: it takes no variables in this directive", Printable(.0))]
     LiteralPath(&'c [u8]),
     #[error("\"path={}\" needs a leading slash, browsers take the folder of the request without it", Printable(.0))]
     RelativePath(&'c [u8]),
@@ -130,7 +130,7 @@ pub(super) enum Oddity<'c> {
     Ignored(Nothing),
 }
 
-/// A parameter that means nothing here.
+/// A parameter that means nothing in the directive.
 #[derive(Debug)]
 pub(super) struct Nothing {
     pub(super) parameter: &'static Parameter,
@@ -144,7 +144,7 @@ impl Display for Nothing {
         match self.ignored.case {
             Case::CookieOfApplication => write!(
                 f,
-                "{parameter}{value} only means something in mode=insert, here the application sets it"
+                "{parameter}{value} only means something in mode=insert, in this mode the application sets it"
             ),
             Case::Mode(mode, why) => {
                 let mode = mode_name(mode);

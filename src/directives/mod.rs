@@ -44,7 +44,7 @@ const fn command(name: ngx_str_t, kind: u32, conf: usize, set: Handler) -> ngx_c
     }
 }
 
-/// Directives that nginx has too: ours are found first, and hand over.
+/// Directives that nginx has too: those of this module are found first, and hand over.
 #[cfg(not(nginx_implicit_keepalive))]
 pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 4] = [
     SERVER,
@@ -58,7 +58,7 @@ pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 4] = [
     ngx_command_t::empty(),
 ];
 
-/// Directives that nginx has too: ours are found first, and hand over.
+/// Directives that nginx has too: those of this module are found first, and hand over.
 #[cfg(nginx_implicit_keepalive)]
 pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 3] =
     [SERVER, STICKY, ngx_command_t::empty()];
@@ -79,7 +79,7 @@ const STICKY: ngx_command_t = command(
 
 const ANY_LEVEL: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
-/// Our own directives.
+/// The module's own directives.
 pub(crate) static mut COMMANDS: [ngx_command_t; 7] = [
     command(
         ngx_string!("session_sticky"),

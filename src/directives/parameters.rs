@@ -65,7 +65,7 @@ pub(super) struct Ignored {
 /// A reason for which a parameter means nothing.
 #[derive(Debug)]
 pub(super) enum Case {
-    /// It is of our own cookie, in a mode in which the application sets the cookie.
+    /// It is of the cookie of `mode=insert`, in a mode in which the application sets the cookie.
     CookieOfApplication,
     /// In this mode, for this reason.
     Mode(Mode, &'static str),

@@ -93,7 +93,7 @@ fn warn(cf: Conf<'_>, cookie: &Cookie<'_>, upstream: Upstream<'_>, other: Upstre
     ));
 }
 
-/// What browsers tell a cookie of ours by. Text with variables is compared as it is written.
+/// What browsers tell a cookie of the module by. Text with variables is compared as it is written.
 struct Cookie<'c> {
     name: &'c [u8],
     domain: &'c [u8],

@@ -1,4 +1,4 @@
-//! `server address [id=name] [drain] …`: takes what is ours, and hands the rest over to nginx.
+//! `server address [id=name] [drain] …`: takes the parameters of this module, and hands the rest over to nginx.
 //!
 //! There is no table of these parameters: all others are nginx's.
 
@@ -50,14 +50,14 @@ pub(crate) unsafe extern "C" fn server(
     noted.map_or_else(|error| cf.refuse(error), |()| conf::OK)
 }
 
-/// Takes what is ours out of the directive's words; nginx must not see it.
+/// Takes the parameters of this module out of the directive's words; nginx must not see them.
 fn take(cf: Conf<'static>) -> Result<ServerConf, Error<'static>> {
     let mut given = ServerConf::default();
     let mut error = None;
     cf.edit_words(|at, word| match word {
         // The name of the directive, and the address.
         _ if at < 2 => Edit::Keep,
-        // No balancer gives a server that is down anything new, and we know better. Of this and "down" the last one
+        // No balancer gives a server that is down anything new, while a cookie still may. Of this and "down" the last one
         // counts, as where nginx has both.
         b"drain" if cfg!(not(nginx_drain)) => {
             given.draining = true;

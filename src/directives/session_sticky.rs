@@ -62,7 +62,7 @@ const AUTO: &str = "\"auto\", or the parameter must stand without a value";
 
 const ATTRIBUTE: &str = "an attribute without ';' and control characters";
 
-const NO_ROOM: &str = "the cookie has no room for stamps";
+const NO_STAMPS: &str = "the cookie carries no stamps";
 
 const MODES: &[Word] = &[
     ("insert", |parsed| parsed.policy.mode = Mode::Insert),
@@ -96,11 +96,11 @@ const OPTION_IGNORED: &[Ignored] = &[
 const STAMPS_IGNORED: &[Ignored] = &[
     Ignored {
         value: None,
-        case: Case::Mode(Mode::Rewrite, NO_ROOM),
+        case: Case::Mode(Mode::Rewrite, NO_STAMPS),
     },
     Ignored {
         value: None,
-        case: Case::Mode(Mode::Prefix, NO_ROOM),
+        case: Case::Mode(Mode::Prefix, NO_STAMPS),
     },
 ];
 
@@ -163,7 +163,7 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
             of: OF_KEY,
         });
     }
-    // Only a cookie of our own carries stamps.
+    // Only the cookie of `mode=insert` carries stamps.
     if parsed.policy.mode != Mode::Insert {
         parsed.policy.limits = Limits::default();
     }

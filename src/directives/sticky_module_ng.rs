@@ -101,7 +101,7 @@ fn delimiter<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> 
     Ok(())
 }
 
-/// One way to make ids, and a key where it needs one.
+/// Demands one way to make ids, and a key where it needs one.
 fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     let hashes = ["hash", "hmac", "text"].into_iter();
     if hashes.filter(|name| parsed.gives(name)).count() > 1 {

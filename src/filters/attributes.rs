@@ -13,7 +13,7 @@ use crate::nginx::request::Request;
 use crate::nginx::time::{write_cookie_date, write_http_date};
 use crate::nginx::Printable;
 
-/// What they are for a request; `date` is room for one of them.
+/// Returns the attributes for a request; `date` is memory for one of them.
 pub(super) fn varying<'a>(
     request: Request<'a>,
     policy: &Policy,
@@ -63,7 +63,7 @@ const PATH: Checked = Checked {
 };
 
 impl Checked {
-    /// The attribute, evaluated for this request.
+    /// Returns the attribute, evaluated for this request.
     #[inline]
     fn of<'r>(
         &self,

@@ -7,7 +7,7 @@ use core::ptr;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 
-use super::respond::{answer, remove_own};
+use super::respond::{act, remove_own};
 use crate::log::debug;
 use crate::nginx::request::Request;
 use crate::nginx::string;
@@ -26,19 +26,19 @@ fn went_on(request: Request<'_>) -> bool {
 /// cookie name the newest sets it.
 #[cold]
 #[inline(never)]
-pub(super) fn answer_all<'r>(
+pub(super) fn act_for_all<'r>(
     request: Request<'r>,
     newest: &'r Visit<'r>,
 ) -> Result<(), OutOfMemory> {
     if !request.is_main() || !went_on(request) {
-        return answer(request, newest);
+        return act(request, newest);
     }
     let earlier = || Visit::earlier(request).filter(|visit| !ptr::eq(*visit, newest));
     once(newest)
         .chain(earlier())
         .try_for_each(Visit::check_memory)?;
-    let answered = |visit: &&Visit| visit.answered_by().is_some();
-    let visits = || once(newest).chain(earlier()).filter(answered);
+    let responded = |visit: &&Visit| visit.responded_by().is_some();
+    let visits = || once(newest).chain(earlier()).filter(responded);
     for (at, visit) in visits().enumerate() {
         let policy = visit.policy;
         let mut newer = visits().take(at);
@@ -64,7 +64,7 @@ pub(super) fn answer_all<'r>(
                 }
                 Ok(())
             }
-            _ => answer(request, visit),
+            _ => act(request, visit),
         };
         for (field, hash) in others.into_slice() {
             field.put_back(*hash);

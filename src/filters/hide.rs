@@ -11,8 +11,8 @@ use crate::nginx::cookies::{SingleCookie, SinglePair, View};
 use crate::nginx::request::Request;
 use crate::nginx::Printable;
 
-/// The last phase before content: redirects inside nginx are behind us, and every one of them comes here
-/// again with its own location.
+/// Handles the last phase before content: no redirect of the earlier phases follows, and each that comes later begins again
+/// with a location of its own.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a phase handler with a request that is live at least until the handler returns.
@@ -97,7 +97,7 @@ fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), O
     Ok(())
 }
 
-/// A field without what these rules hide of it; `None`, if that is nothing.
+/// Returns a field without what these rules hide of it; `None`, if that is nothing.
 fn without<'r>(
     request: Request<'r>,
     field: &'r [u8],
@@ -115,14 +115,14 @@ fn without<'r>(
     Ok(left)
 }
 
-/// Makes the request forget what nginx's variables said of its cookies, which were these fields.
+/// Makes the request forget what nginx's variables had of its cookies, which were these fields.
 fn forget_cookies<'r>(request: Request<'r>, fields: impl Iterator<Item = &'r [u8]> + Clone) {
     if let Some(main) = request.main_conf::<Sticky>() {
         main.cookie_variables.forget(request, fields);
     }
 }
 
-/// The rules that no earlier location has followed: what is hidden already must not be looked for again.
+/// Returns the rules that no earlier location has followed: what is hidden already must not be looked for again.
 fn fresh<'r>(
     request: Request<'r>,
     rules: &'r [HideRule<'r>],
@@ -139,7 +139,7 @@ fn fresh<'r>(
     Ok(fresh.into_slice())
 }
 
-/// The rules of earlier locations and those of this one.
+/// Returns the rules of earlier locations and those of this one.
 fn concat<'r>(
     request: Request<'r>,
     earlier: &[HideRule<'r>],

@@ -19,8 +19,8 @@ use crate::upstream::visit::Visit;
 
 /// Does for the session what the server's response calls for.
 #[inline(never)]
-pub(super) fn answer<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
-    let Some(served) = visit.answered_by() else {
+pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    let Some(served) = visit.responded_by() else {
         return visit.check_memory();
     };
     // What a subrequest sets is not sent.
@@ -59,7 +59,7 @@ fn name(action: &Action<'_>) -> &'static str {
     }
 }
 
-/// The fields in which the visit's server sets the cookie.
+/// Returns the fields in which the visit's server sets the cookie.
 fn own<'a, 'r: 'a>(
     request: Request<'r>,
     policy: &'a Policy,
@@ -87,7 +87,7 @@ fn edit<'r, const N: usize>(
     Ok(())
 }
 
-/// The id with the application's own value of the cookie behind it: what the server sets now, else
+/// Returns the id with the application's own value of the cookie behind it: what the server sets now, else
 /// what the client has.
 #[cold]
 #[inline(never)]
@@ -164,7 +164,7 @@ pub(super) fn remove_own(request: Request<'_>, policy: &Policy) {
 }
 
 /// Warns, once a worker and upstream, of a server that sets a cookie of the same name: the client keeps one of
-/// them, so that it has no session here or none with the application.
+/// them, so that it has no session with the module or none with the application.
 #[inline(never)]
 fn look_for_own(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
     if own(request, visit.policy).next().is_some() {
@@ -185,7 +185,7 @@ fn log_doubled(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
     );
 }
 
-/// A field of the module's own, up to the first attribute that differs from request to request.
+/// Returns a field of the module's own, up to the first attribute that differs from request to request.
 #[inline(always)]
 fn field<'r>(
     request: Request<'r>,
@@ -199,7 +199,7 @@ fn field<'r>(
     Ok(out)
 }
 
-/// A field of the module's own of which more than the value differs from request to request.
+/// Returns a field of the module's own of which more than the value differs from request to request.
 #[inline(never)]
 fn varying_field<'r>(
     request: Request<'r>,

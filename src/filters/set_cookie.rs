@@ -6,7 +6,7 @@ use session_cookie::action::Settled;
 use session_cookie::memory::OutOfMemory;
 
 use super::chain;
-use super::respond::answer;
+use super::respond::act;
 use crate::log::debug;
 use crate::nginx::header_filters::HeaderFilters;
 use crate::nginx::request::Request;
@@ -32,12 +32,12 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             "session_sticky: header filter, settled:{settled:?}"
         );
         if settled != Settled::Yes {
-            let answered = if settled == Settled::UnlessSet {
-                answer_if_set(request, visit)
+            let done = if settled == Settled::UnlessSet {
+                act_if_set(request, visit)
             } else {
-                answer_each(request, visit)
+                act_for_each(request, visit)
             };
-            if answered.is_err() {
+            if done.is_err() {
                 return Status::NGX_ERROR.into();
             }
         }
@@ -47,9 +47,9 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 
 /// Does what the response calls for if it sets a cookie. Apart, so that what mostly happens takes no registers.
 #[inline(never)]
-fn answer_if_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+fn act_if_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     if request.sets_cookies() {
-        answer_each(request, visit)
+        act_for_each(request, visit)
     } else {
         Ok(())
     }
@@ -57,10 +57,10 @@ fn answer_if_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), O
 
 /// Does what the response calls for, on its way through each of the upstreams.
 #[inline(never)]
-fn answer_each<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+fn act_for_each<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     if request.upstream_states().len() > 1 {
-        chain::answer_all(request, visit)
+        chain::act_for_all(request, visit)
     } else {
-        answer(request, visit)
+        act(request, visit)
     }
 }

@@ -25,7 +25,7 @@ impl Shape {
         number: usize::MAX,
     };
 
-    /// The shape of a group now. Without its lock the result may be of a moment in which it is being changed.
+    /// Returns the shape of a group now. Without its lock the result may be of a moment in which it is being changed.
     #[inline(always)]
     pub(crate) fn of(peers: Peers<'_>) -> Self {
         // SAFETY: the group lives as long as its handle, and both are numbers of it: the head is not followed.
@@ -72,7 +72,7 @@ pub(crate) struct Slice {
     servers: Vec<Copied>,
     /// Their texts, one behind the other.
     text: Vec<u8>,
-    /// How much room the next server needs, if it is more than there is.
+    /// How much memory the texts of the next server need, if it is more than is left.
     wanted: usize,
 }
 
@@ -85,7 +85,7 @@ impl Slice {
         })
     }
 
-    /// Makes room before the group is locked.
+    /// Reserves memory before the group is locked.
     fn clear(&mut self) -> Result<(), OutOfMemory> {
         self.servers.clear();
         self.text.clear();

@@ -73,7 +73,7 @@ impl InitPeer {
 }
 
 impl Upstream<'_> {
-    /// What prepares the upstream: round robin, where no directive says otherwise.
+    /// Returns what prepares the upstream: round robin, where no directive says otherwise.
     pub(crate) fn init(self) -> InitUpstream {
         // SAFETY: an upstream lives as long as its cycle, and only a function pointer is copied.
         let init = unsafe { (*self.as_ptr()).peer.init_upstream };
@@ -88,7 +88,7 @@ impl Upstream<'_> {
         before
     }
 
-    /// What prepares a request to the upstream, which its balancer has prepared.
+    /// Returns what prepares a request to the upstream, which its balancer has prepared.
     pub(crate) fn init_peer(self) -> InitPeer {
         // SAFETY: an upstream lives as long as its cycle, and only a function pointer is copied.
         InitPeer(unsafe { (*self.as_ptr()).peer.init })

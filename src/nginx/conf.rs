@@ -1,4 +1,4 @@
-//! Reading the configuration: the words of a directive, other modules, upstreams, and what is said in the log.
+//! Reading the configuration: the words of a directive, other modules, upstreams, and lines in the log.
 
 use core::ffi::{c_char, c_void, CStr};
 use core::fmt::Display;
@@ -31,7 +31,7 @@ pub(crate) type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_i
 /// The last phase before content.
 const BEFORE_CONTENT: usize = ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize;
 
-/// What a directive's handler returns when it has said itself what is wrong.
+/// What a directive's handler returns when it has logged itself what is wrong.
 pub(crate) const ERROR: *mut c_char = NGX_CONF_ERROR as *mut c_char;
 
 /// What a directive's handler returns when all is well.
@@ -249,7 +249,7 @@ impl<'c> Conf<'c> {
         })
     }
 
-    /// Returns whether the location being merged has a module that answers its requests.
+    /// Returns whether the location being merged has a module that handles its requests.
     pub(crate) fn has_content_handler(self) -> bool {
         // SAFETY: `cf` is live, and the configuration of the core module is in the cycle's pool.
         let location = unsafe { NgxHttpCoreModule::location_conf(&*self.cf) };

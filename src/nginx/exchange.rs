@@ -17,7 +17,7 @@ use super::request::Request;
 pub(crate) struct Exchange<'r>(NonNull<ngx_http_upstream_t>, PhantomData<&'r ()>);
 
 impl<'r> Exchange<'r> {
-    /// The exchange for which nginx prepares a request.
+    /// Returns the exchange for which nginx prepares a request.
     ///
     /// # Safety
     ///
@@ -31,7 +31,7 @@ impl<'r> Exchange<'r> {
         )
     }
 
-    /// The exchange that the request is in.
+    /// Returns the exchange that the request is in.
     #[inline(always)]
     pub(crate) fn of(request: Request<'r>) -> Option<Self> {
         // SAFETY: the request is live. nginx makes another exchange when it redirects the request inside, and frees none
@@ -40,13 +40,13 @@ impl<'r> Exchange<'r> {
         NonNull::new(upstream).map(|upstream| Exchange(upstream, PhantomData))
     }
 
-    /// The address, which tells the exchanges of a worker from each other as long as they last.
+    /// Returns the address, which tells the exchanges of a worker from each other as long as they last.
     #[inline(always)]
     pub(crate) fn as_ptr(self) -> *mut ngx_http_upstream_t {
         self.0.as_ptr()
     }
 
-    /// The connection to the server in use.
+    /// Returns the connection to the server in use.
     #[inline(always)]
     pub(crate) fn peer(self) -> PeerConnection<'r> {
         // SAFETY: the connection is a part of the exchange and lives as long, and the handle of the exchange holds no `&mut`.
@@ -68,7 +68,7 @@ impl<'r> Exchange<'r> {
         unsafe { self.0.as_ref().request_sent() != 0 }
     }
 
-    /// The status of the response; 0 before it is known.
+    /// Returns the status of the response; 0 before it is known.
     #[inline(always)]
     pub(crate) fn status(self) -> ngx_uint_t {
         // SAFETY: the exchange is live as long as its request.
@@ -92,7 +92,7 @@ impl<'r> Exchange<'r> {
         !cached && self.status() != 0
     }
 
-    /// How many bytes the server in use has sent.
+    /// Returns how many bytes the server in use has sent.
     pub(crate) fn bytes_received(self) -> u64 {
         // SAFETY: a try has a state, which lives as long as the request.
         let state: Option<&ngx_http_upstream_state_t> = unsafe { self.0.as_ref().state.as_ref() };
@@ -113,7 +113,7 @@ impl<'r> Exchange<'r> {
         unsafe { self.0.as_ref().rewrite_cookie.is_some() }
     }
 
-    /// What others are told of the exchange while it tries a server.
+    /// Returns what others are told of the exchange while it tries a server.
     pub(crate) fn trial(self) -> Trial {
         Trial(self.0)
     }

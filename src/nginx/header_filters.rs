@@ -16,7 +16,7 @@ pub(crate) struct HeaderFilters(Cell<ngx_http_output_header_filter_pt>);
 unsafe impl Sync for HeaderFilters {}
 
 impl HeaderFilters {
-    /// None yet.
+    /// Returns a place of which nginx has not made the chain yet.
     pub(crate) const fn new() -> Self {
         HeaderFilters(Cell::new(None))
     }

@@ -57,7 +57,7 @@ pub(crate) struct Outer {
 }
 
 impl<'r> Inner<'r> {
-    /// The balancer that has prepared the request, unless it keeps other servers than the upstream's.
+    /// Returns the balancer that has prepared the request, unless it keeps other servers than the upstream's.
     #[inline(always)]
     pub(crate) fn of(pc: PeerConnection<'r>, upstream: Upstream<'_>) -> Option<Self> {
         // SAFETY: the connection is live, and nobody writes to it while its functions are copied.
@@ -73,7 +73,7 @@ impl<'r> Inner<'r> {
         })
     }
 
-    /// The round robin data, which is the first member of the data of every balancer of nginx.
+    /// Returns the round robin data, which is the first member of the data of every balancer of nginx.
     #[inline(always)]
     pub(crate) fn round_robin(&self) -> RoundRobin<'r> {
         self.data
@@ -107,7 +107,7 @@ impl<'r> Inner<'r> {
         }
     }
 
-    /// The same for TLS sessions.
+    /// Puts `outer` in the place of what the balancer does with TLS sessions.
     #[cfg(ngx_feature = "http_ssl")]
     pub(crate) fn wrap_sessions(pc: PeerConnection<'r>, outer: &Outer) {
         // SAFETY: the connection is live, and nobody else writes to it meanwhile.

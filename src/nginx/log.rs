@@ -25,7 +25,7 @@ impl HasLog for Log<'_> {
 }
 
 impl Log<'_> {
-    /// The log behind one of nginx's pointers.
+    /// Returns the log behind one of nginx's pointers.
     ///
     /// # Safety
     ///

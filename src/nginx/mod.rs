@@ -1,5 +1,5 @@
-//! What nginx-sys leaves raw, made safe enough to read. All `unsafe` lives here and at the boundary of
-//! callbacks.
+//! What nginx-sys leaves raw, made safe enough to read. All of `unsafe` is in this module, but for one line of each
+//! callback, which makes the handles.
 
 pub(crate) mod census;
 pub(crate) mod chain;
@@ -24,7 +24,7 @@ pub(crate) mod worker_cell;
 
 use ngx::ffi::ngx_str_t;
 
-/// The bytes of an nginx string, for as long as its pool lives.
+/// Returns the bytes of an nginx string, for as long as its pool lives.
 ///
 /// # Safety
 ///
@@ -39,7 +39,7 @@ pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(text.data, text.len) }
 }
 
-/// An nginx string over bytes that outlive it. nginx does not write through it.
+/// Returns an nginx string over bytes that outlive it. nginx does not write through it.
 pub(crate) fn string(text: &[u8]) -> ngx_str_t {
     ngx_str_t {
         len: text.len(),

@@ -13,7 +13,7 @@ use super::upstream::Upstream;
 pub(crate) struct PeerConnection<'r>(NonNull<ngx_peer_connection_t>, PhantomData<&'r ()>);
 
 impl<'r> PeerConnection<'r> {
-    /// The connection that nginx calls a balancer for.
+    /// Returns the connection that nginx calls a balancer for.
     ///
     /// # Safety
     ///
@@ -31,7 +31,7 @@ impl<'r> PeerConnection<'r> {
         self.0.as_ptr()
     }
 
-    /// How many tries are left.
+    /// Returns how many tries are left.
     pub(crate) fn tries(self) -> ngx_uint_t {
         // SAFETY: the connection is live.
         unsafe { self.0.as_ref().tries }

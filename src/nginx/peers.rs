@@ -46,7 +46,7 @@ extern "C" {
 const DRAINING: ngx_uint_t = 8;
 
 impl<'c> Upstream<'c> {
-    /// The primary servers of an upstream whose balancer is based on round robin.
+    /// Returns the primary servers of an upstream whose balancer is based on round robin.
     #[inline(always)]
     pub(crate) fn primary(self) -> Option<Peers<'c>> {
         // SAFETY: the upstream is live; round robin has left its servers there.
@@ -56,7 +56,7 @@ impl<'c> Upstream<'c> {
 }
 
 impl<'c> Peers<'c> {
-    /// The group behind one of nginx's pointers, unless that is null.
+    /// Returns the group behind one of nginx's pointers, unless that is null.
     ///
     /// # Safety
     ///
@@ -70,13 +70,13 @@ impl<'c> Peers<'c> {
         self.0.as_ptr()
     }
 
-    /// The other group: of the primary servers, the backups.
+    /// Returns the other group: of the primary servers, the backups.
     pub(crate) fn next(self) -> Option<Peers<'c>> {
         // SAFETY: the groups of an upstream live as long as its cycle.
         NonNull::new(unsafe { self.0.as_ref().next }).map(|peers| Peers(peers, PhantomData))
     }
 
-    /// The group to which a server belongs, seen from the primary one.
+    /// Returns the group to which a server belongs, seen from the primary one.
     #[inline(always)]
     pub(super) fn group_of(self, member: &Member<Peer>) -> Option<Peers<'c>> {
         if member.backup {
@@ -113,7 +113,7 @@ impl<'c> Peers<'c> {
         Locked(self)
     }
 
-    /// The generation of the servers, which are locked: it changes when `resolve` brings or takes one.
+    /// Returns the generation of the servers, which are locked: it changes when `resolve` brings or takes one.
     #[inline(always)]
     pub(super) fn generation(self) -> ngx_uint_t {
         // SAFETY: the group is live; `config` is null, or points into the zone.
@@ -185,7 +185,7 @@ pub(crate) enum Failures {
 }
 
 impl Peers<'_> {
-    /// Why nginx's own balancers could not choose this server of the group for a request that has not tried it
+    /// Returns why nginx's own balancers could not choose this server of the group for a request that has not tried it
     /// (`ngx_http_upstream_get_peer`). A draining server may keep its sessions.
     ///
     /// # Safety
@@ -232,7 +232,7 @@ pub(crate) struct Address {
 const ADDRESS: usize = 128;
 
 impl Address {
-    /// The address of a server.
+    /// Returns the address of a server.
     ///
     /// # Safety
     ///
@@ -261,7 +261,7 @@ impl Display for Address {
     }
 }
 
-/// The next server of a group that is locked, behind this one; the first, behind none.
+/// Returns the next server of a group that is locked, behind this one; the first, behind none.
 ///
 /// # Safety
 ///
@@ -272,7 +272,7 @@ pub(super) unsafe fn after(peers: Peers<'_>, last: Option<Peer>) -> Option<Peer>
     (!next.is_null()).then_some(Peer(next))
 }
 
-/// The `server` line that a server comes of: its address as it was written, and whether it has `backup`.
+/// Returns the `server` line that a server comes of: its address as it was written, and whether it has `backup`.
 ///
 /// A server that `resolve` has brought leads to the line's template: with `service=` its own text is another,
 /// and it may stand among the backups because of its priority.
@@ -311,7 +311,7 @@ pub(super) struct Names<'a> {
     pub(super) resolved: bool,
 }
 
-/// What names a server.
+/// Returns what names a server.
 ///
 /// # Safety
 ///

@@ -21,7 +21,7 @@ pub(crate) trait HttpModuleContext: HttpModule {
 pub(crate) struct Location<'r>(*mut *mut c_void, PhantomData<&'r ()>);
 
 impl<'r> Location<'r> {
-    /// The module's own.
+    /// Returns the configuration of a module.
     #[inline]
     pub(crate) fn conf<M: HttpModuleLocationConf>(self) -> &'r M::LocationConf {
         // SAFETY: every location has a configuration of every http module; this module's never fails to be made without
@@ -35,7 +35,7 @@ impl<'r> Location<'r> {
 pub(crate) struct Request<'r>(NonNull<ngx_http_request_t>, PhantomData<&'r ()>);
 
 impl<'r> Request<'r> {
-    /// The request that nginx calls a handler for.
+    /// Returns the request that nginx calls a handler for.
     ///
     /// # Safety
     ///
@@ -53,7 +53,7 @@ impl<'r> Request<'r> {
         self.0.as_ptr()
     }
 
-    /// The address, which tells requests of one pool from each other.
+    /// Returns the address, which tells requests of one pool from each other.
     #[inline(always)]
     pub(crate) fn address(self) -> usize {
         self.as_ptr().addr()
@@ -77,14 +77,14 @@ impl<'r> Request<'r> {
         false
     }
 
-    /// The pool that is destroyed with the request.
+    /// Returns the pool that is destroyed with the request.
     #[inline(always)]
     pub(crate) fn pool(self) -> Pool<'r> {
         // SAFETY: a live request has a pool, which it shares with its main request: both end with `'r`.
         unsafe { Pool::new(self.0.as_ref().pool) }
     }
 
-    /// The module's context, which nginx clears when it redirects the request inside.
+    /// Returns the module's context, which nginx clears when it redirects the request inside.
     #[inline(always)]
     pub(crate) fn context<M: HttpModuleContext>(self) -> Option<&'r M::Context<'r>> {
         // SAFETY: a live request has a context of every http module, or null; that of this module is what
@@ -107,7 +107,7 @@ impl<'r> Request<'r> {
         unsafe { *self.0.as_ref().ctx.add(M::module().ctx_index) = context }
     }
 
-    /// The module's configuration of the `http` block.
+    /// Returns the module's configuration of the `http` block.
     #[inline]
     pub(crate) fn main_conf<M: HttpModuleMainConf>(self) -> Option<&'r M::MainConf>
     where
@@ -123,14 +123,14 @@ impl<'r> Request<'r> {
         unsafe { self.0.as_ref().headers_out.headers.part.nelts != 0 }
     }
 
-    /// The location that the request is in now.
+    /// Returns the location that the request is in now.
     #[inline(always)]
     pub(crate) fn location(self) -> Location<'r> {
         // SAFETY: a live request has the configurations of a location.
         Location(unsafe { self.0.as_ref().loc_conf }, PhantomData)
     }
 
-    /// The tries of the request's upstreams, in order.
+    /// Returns the tries of the request's upstreams, in order.
     #[inline]
     pub(crate) fn upstream_states(self) -> &'r [ngx_http_upstream_state_t] {
         // SAFETY: nginx makes the array with the request's first upstream, and appends to it at each try; it is read

@@ -46,7 +46,8 @@ pub(crate) struct FailureLimits {
 }
 
 impl<'r> RoundRobin<'r> {
-    /// The data with which a balancer has prepared a request, unless it keeps other servers than the upstream's.
+    /// Returns the data with which a balancer has prepared a request, unless it keeps other servers than the
+    /// upstream's.
     #[inline(always)]
     pub(crate) fn of(pc: PeerConnection<'r>, upstream: Upstream<'_>) -> Option<Self> {
         // SAFETY: the connection and the upstream are live. The data of a balancer is as long as that of round robin: what
@@ -64,7 +65,7 @@ impl<'r> RoundRobin<'r> {
         self.0.as_ptr()
     }
 
-    /// The generation of the servers that the request began with.
+    /// Returns the generation of the servers that the request began with.
     #[inline(always)]
     pub(crate) fn generation(self) -> ngx_uint_t {
         // Without zones nginx does not write it.
@@ -75,7 +76,7 @@ impl<'r> RoundRobin<'r> {
         0
     }
 
-    /// The server in use; `None`, if the balancer that has chosen it is not based on round robin.
+    /// Returns the server in use; `None`, if the balancer that has chosen it is not based on round robin.
     #[inline(always)]
     pub(crate) fn current(self) -> Option<Peer> {
         // SAFETY: the data lives as long as the request.
@@ -83,13 +84,13 @@ impl<'r> RoundRobin<'r> {
         (!peer.is_null()).then_some(Peer::new(peer))
     }
 
-    /// The address of the server in use.
+    /// Returns the address of the server in use.
     pub(crate) fn address(self) -> Option<Address> {
         // SAFETY: the request holds the server in use.
         self.current().map(|peer| unsafe { Address::of(peer) })
     }
 
-    /// The limits of the server in use.
+    /// Returns the limits of the server in use.
     pub(crate) fn failure_limits(self) -> Option<FailureLimits> {
         let peer = self.current()?.as_ptr();
         // SAFETY: the request holds the server in use.
@@ -120,7 +121,7 @@ impl<'r> RoundRobin<'r> {
         unsafe { (*self.as_ptr()).peers = primary.as_ptr() }
     }
 
-    /// The word of the bitmap of those already tried, and the bit of a primary server in it.
+    /// Returns the word of the bitmap of those already tried, and the bit of a primary server in it.
     #[inline(always)]
     fn tried_bit(self, member: &Member<Peer>) -> (*mut usize, usize) {
         let bits = usize::BITS;

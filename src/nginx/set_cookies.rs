@@ -22,36 +22,36 @@ impl<'r> SetCookie<'r> {
         unsafe { self.0.read() }
     }
 
-    /// Its value.
+    /// Returns the value of the field.
     pub(crate) fn value(self) -> &'r [u8] {
         // SAFETY: the texts of a response's fields live as long as its request.
         unsafe { bytes(self.0.as_ref().value) }
     }
 
-    /// Gives it another value, from the request's pool.
+    /// Gives the field another value, from the request's pool.
     pub(crate) fn set(mut self, value: &'r [u8]) {
         // SAFETY: the field lives as long as its request, and no reference to it is kept.
         unsafe { self.0.as_mut().value = string(value) }
     }
 
-    /// Takes it out of the response, as nginx marks removed fields.
+    /// Takes the field out of the response, as nginx marks removed fields.
     pub(crate) fn remove(self) {
         self.take_out();
     }
 
-    /// Takes it out for a while. Returns what it takes to put it back.
+    /// Takes the field out for a while. Returns what it takes to put it back.
     pub(crate) fn take_out(mut self) -> ngx_uint_t {
         // SAFETY: the field lives as long as its request, and no reference to it is kept.
         unsafe { core::mem::replace(&mut self.0.as_mut().hash, 0) }
     }
 
-    /// Puts it back.
+    /// Puts the field back.
     pub(crate) fn put_back(mut self, hash: ngx_uint_t) {
         // SAFETY: the field lives as long as its request, and no reference to it is kept.
         unsafe { self.0.as_mut().hash = hash }
     }
 
-    /// Returns whether it came with the response of an upstream server, as nginx copies fields to what it sends. The copy
+    /// Returns whether the field came with the response of an upstream server, as nginx copies fields to what it sends. The copy
     /// shares its texts, but for a value that `proxy_cookie_*` has changed.
     pub(crate) fn came_with(self, exchange: Exchange<'r>) -> bool {
         let (field, rewrites) = (self.field(), exchange.rewrites_cookies());
@@ -63,7 +63,7 @@ impl<'r> SetCookie<'r> {
 }
 
 impl<'r> Request<'r> {
-    /// All `Set-Cookie` fields of the response. The list does not grow while it is read.
+    /// Returns all `Set-Cookie` fields of the response. The list does not grow while it is read.
     #[inline(always)]
     pub(crate) fn set_cookies(self) -> SetCookies<'r> {
         // SAFETY: the request is live.
@@ -96,7 +96,7 @@ impl<'r> Request<'r> {
 }
 
 impl<'r> Exchange<'r> {
-    /// All `Set-Cookie` fields that the upstream server has sent.
+    /// Returns all `Set-Cookie` fields that the upstream server has sent.
     fn set_cookies(self) -> SetCookies<'r> {
         // SAFETY: the exchange lives as long as its request, and has read a response, whose list does not grow any more.
         SetCookies::of(unsafe { &raw const (*self.as_ptr()).headers_in.headers.part })
@@ -145,7 +145,7 @@ impl<'r> Iterator for SetCookies<'r> {
     }
 }
 
-/// Returns whether it is a `Set-Cookie` field that was not removed.
+/// Returns whether a field is a `Set-Cookie` field that was not removed.
 #[inline(always)]
 fn is_set_cookie(field: &ngx_table_elt_t) -> bool {
     if field.key.len != SET_COOKIE.len() || field.hash == 0 {

@@ -24,7 +24,7 @@ impl Display for Clock {
     }
 }
 
-/// Writes a second as an HTTP-date, and returns its length. Until the year 9999 it has exactly that of the room.
+/// Writes a second as an HTTP-date, and returns its length. Until the year 9999 that is [`DATE`].
 pub(crate) fn write_http_date(date: &mut [u8; DATE], at: time_t) -> usize {
     let start = date.as_mut_ptr();
     // SAFETY: ngx_http_time() writes an HTTP-date, for which `date` is as long as one.

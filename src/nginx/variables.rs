@@ -21,7 +21,7 @@ pub(crate) struct CookieVariables(Vec<(usize, Owner)>);
 enum Owner {
     /// nginx's own: `$http_cookie`, which nobody can define, and each `$cookie_NAME` that nobody does.
     Nginx,
-    /// Also the operator's: a `$cookie_NAME` that `set` defines, here or elsewhere.
+    /// Also the operator's: a `$cookie_NAME` that `set` defines anywhere in the configuration.
     Either,
 }
 
@@ -74,7 +74,7 @@ fn holds(field: &[u8], data: *const u8) -> bool {
     field.start < data && data < field.end
 }
 
-/// Whose values a `$cookie_NAME` has; `None`: the operator's alone.
+/// Returns whose values a `$cookie_NAME` has; `None`: the operator's alone.
 fn owner_of(core: &ngx_http_core_main_conf_t, name: &[u8]) -> Option<Owner> {
     match flags_of(core, name) {
         None => Some(Owner::Nginx),
@@ -82,7 +82,7 @@ fn owner_of(core: &ngx_http_core_main_conf_t, name: &[u8]) -> Option<Owner> {
     }
 }
 
-/// The flags of what defines the variable in the configuration, beside the prefix of its name.
+/// Returns the flags of what defines the variable in the configuration, beside the prefix of its name.
 fn flags_of(core: &ngx_http_core_main_conf_t, name: &[u8]) -> Option<usize> {
     // SAFETY: an array in memory that lives as long as the configuration is read; each key is the name of a variable.
     unsafe {

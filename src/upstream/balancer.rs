@@ -241,7 +241,7 @@ fn was_tried(visit: &Visit<'_>) -> bool {
     };
     let current = visit.inner.round_robin().current();
     visit.servers().is_some_and(|servers| {
-        servers.by(named.form).is_some_and(|roster| {
+        servers.by(named.scheme).is_some_and(|roster| {
             let mut before = named.before(roster);
             before.any(|member| member.backup && Some(member.peer) == current)
         })

@@ -62,8 +62,8 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
     };
     forget(conf);
     let rc = keepalive.inside.call(cf, upstream);
-    let here = conf.policy.is_some() && conf.chain.init_upstream.get().is_none();
-    if rc == OK && here && stand_before_requests(cf, upstream, conf).is_err() {
+    let stands_inside = conf.policy.is_some() && conf.chain.init_upstream.get().is_none();
+    if rc == OK && stands_inside && stand_before_requests(cf, upstream, conf).is_err() {
         return ERROR;
     }
     rc

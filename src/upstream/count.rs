@@ -1,4 +1,4 @@
-//! Counting the servers of an upstream: their ids, in each form.
+//! Counting the servers of an upstream: their ids, in each scheme.
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::bytes::is_cookie_value;
@@ -14,7 +14,7 @@ use crate::nginx::census::{each, Known, Shape, Uncounted};
 use crate::nginx::peers::{Peer, Peers};
 use crate::nginx::upstream::Upstream;
 
-/// The servers of this generation.
+/// Counts the servers of this generation.
 ///
 /// The groups are read one at a time; a change between the two shows in the generation.
 pub(super) fn count(
@@ -46,7 +46,8 @@ pub(super) fn count(
     })
 }
 
-/// The static `server` lines that have several addresses: by their text, and whether they have `backup`; in order.
+/// Returns the static `server` lines that have several addresses: by their text, and whether they have `backup`; in
+/// order.
 fn of_several(upstream: Upstream<'_>) -> Result<Vec<(&[u8], bool)>, OutOfMemory> {
     let several = (upstream.lines()).filter(|line| line.addresses().len() > 1);
     let mut lines = memory::collect(several.map(|line| (line.name, line.is_backup)))?;
@@ -73,7 +74,7 @@ impl Count<'_> {
         primaries: usize,
     ) -> Result<Shape, Uncounted> {
         let backup = upstream.primary() != Some(peers);
-        // Not locked: only for how much room to make.
+        // Not locked: only for how much to reserve.
         self.reserve(Shape::of(peers).number)?;
         let mut index = 0;
         each(upstream, peers, generation, |known| {
@@ -83,7 +84,7 @@ impl Count<'_> {
         })
     }
 
-    /// Makes room for the servers of a group.
+    /// Reserves memory for the servers of a group.
     fn reserve(&mut self, number: usize) -> Result<(), OutOfMemory> {
         let accepted = self.accepted.iter_mut();
         for enrolled in accepted.chain([&mut self.own]) {
@@ -100,10 +101,10 @@ impl Count<'_> {
         index: u32,
         primaries: usize,
     ) -> Result<(), OutOfMemory> {
-        let said = said_of(self.conf, known);
+        let line = line_of(self.conf, known);
         let server = Server {
             known,
-            said,
+            line,
             place: primaries.saturating_add(usize::try_from(index).unwrap_or(usize::MAX)),
             is_one_of_several: known.resolved || self.of_several.binary_search(&known.line).is_ok(),
             key: &self.policy.hmac_key,
@@ -112,11 +113,11 @@ impl Count<'_> {
             peer: known.peer,
             index,
             backup,
-            draining: known.draining || said.is_some_and(|said| said.draining),
+            draining: known.draining || line.is_some_and(|line| line.draining),
         };
         self.own.insert(&server.id(self.policy.hash), member)?;
-        for (form, enrolled) in self.policy.accept.iter().zip(&mut self.accepted) {
-            for id in server.accepted(*form).into_iter().flatten() {
+        for (scheme, enrolled) in self.policy.accept.iter().zip(&mut self.accepted) {
+            for id in server.accepted(*scheme).into_iter().flatten() {
                 enrolled.insert(&id, member)?;
             }
         }
@@ -124,8 +125,8 @@ impl Count<'_> {
     }
 }
 
-/// What the operator said to us of a server.
-fn said_of(conf: &UpstreamConf, known: &Known<'_>) -> Option<ServerConf> {
+/// Returns the parameters of the module in the line of a server.
+fn line_of(conf: &UpstreamConf, known: &Known<'_>) -> Option<ServerConf> {
     if conf.server_confs.is_empty() {
         return None;
     }
@@ -136,16 +137,17 @@ fn said_of(conf: &UpstreamConf, known: &Known<'_>) -> Option<ServerConf> {
 /// A server whose ids are asked for.
 struct Server<'a> {
     known: &'a Known<'a>,
-    said: Option<ServerConf>,
+    /// What the module has read of its line.
+    line: Option<ServerConf>,
     /// Its place in the upstream, from 0.
     place: usize,
-    /// Does its line mean several servers, now or from time to time?
+    /// Whether its line means several servers, now or from time to time.
     is_one_of_several: bool,
     key: &'a [u8],
 }
 
 impl<'a> Server<'a> {
-    /// What the cookie names it by.
+    /// Returns what the cookie names it by.
     fn id(&self, hash: Hash) -> Id<'a> {
         let name = self.known.name;
         match hash {
@@ -161,9 +163,9 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// What else names it.
-    fn accepted(&self, form: Accepted) -> [Option<Id<'a>>; 2] {
-        match form {
+    /// Returns what else names it.
+    fn accepted(&self, scheme: Accepted) -> [Option<Id<'a>>; 2] {
+        match scheme {
             // The number of addresses of a line may have been another when the cookie was set.
             Accepted::Id(Hash::Line(digest)) => {
                 let (line, name) = (self.known.line.0, self.known.name);
@@ -179,11 +181,11 @@ impl<'a> Server<'a> {
                 let id = self.known.route.map(Id::from);
                 [id.or_else(|| Some(self.id(Hash::Md5))), None]
             }
-            Accepted::Haproxy => [self.said.and_then(|said| said.id).map(Id::from), None],
+            Accepted::Haproxy => [self.line.and_then(|line| line.id).map(Id::from), None],
         }
     }
 
-    /// A digest of an address that can stand in a cookie.
+    /// Returns a digest of an address that can stand in a cookie.
     fn digest(&self, address: &'a [u8], digest: Digest) -> Id<'a> {
         match digest {
             Digest::Raw if !may_be_id(address) => Id::md5(address),
@@ -191,14 +193,14 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// The id that the operator gave it: our `id=`, else nginx's own `route=`.
+    /// Returns the id that the operator gave it: `id=`, else nginx's own `route=`.
     fn given_id(&self) -> Option<&'a [u8]> {
-        let id = self.said.and_then(|said| said.id);
+        let id = self.line.and_then(|line| line.id);
         id.or(self.known.route)
     }
 }
 
-/// Can a server's name stand in a cookie as it is? The path of a socket may not.
+/// Returns whether a server's name can stand in a cookie as it is. The path of a socket may not.
 fn may_be_id(name: &[u8]) -> bool {
     is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
 }
@@ -211,7 +213,7 @@ fn finish_all(enrolled: Vec<RosterBuilder>) -> Result<Vec<Roster<Peer>>, OutOfMe
     Ok(rosters)
 }
 
-/// The servers by their ids in one form, being counted.
+/// The servers by their ids in one scheme, being counted.
 #[derive(Default)]
 struct RosterBuilder {
     roster: Roster<Peer>,

@@ -1,4 +1,4 @@
-//! Was the cookie of an upstream hidden from its servers? Where a location passes requests by a variable nobody knows
+//! Cookies that are not hidden from the servers of their upstream. Where a location passes requests by a variable nobody knows
 //! ahead what is to be hidden, and an application that reads a cookie with the id in it fails in silence.
 
 use session_cookie::cookie::{values, HiddenPart};

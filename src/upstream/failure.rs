@@ -1,13 +1,13 @@
-//! Why a server that was tried did not serve the request.
+//! The reason for which a server that was tried did not serve the request.
 
 use core::fmt::{self, Display};
 
-/// Why a server that was tried did not serve the request.
+/// The reason for which a server that was tried did not serve the request.
 #[derive(Clone, Copy)]
 pub(super) enum Failure {
     /// It was refused, or its TLS handshake failed.
     Connection,
-    /// The same, within `proxy_connect_timeout`.
+    /// The connection or the handshake took longer than `proxy_connect_timeout`.
     ConnectionTimedOut,
     /// There was no response in time.
     TimedOut,

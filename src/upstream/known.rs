@@ -1,4 +1,4 @@
-//! Which servers an upstream has: they are counted anew when nginx has changed them.
+//! The servers that an upstream has: they are counted anew when nginx has changed them.
 
 use core::cell::{Cell, Ref};
 
@@ -14,7 +14,7 @@ use crate::nginx::peers::Peer;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::worker_cell::Question;
 
-/// The servers of this generation, counted anew if it is another than the last one, or if the list is.
+/// Returns the servers of this generation, counted anew if it is another than the last one, or if the list is.
 ///
 /// `None` if nginx has changed them once more in the meantime, or if memory is short, which `lacks_memory` tells then.
 #[inline(always)]
@@ -33,7 +33,7 @@ pub(super) fn servers<'c>(
     }
 }
 
-/// The first server of an id among those of this generation; counts them anew as [`servers`] does.
+/// Returns the first server of an id among those of this generation; counts them anew as [`servers`] does.
 #[inline(always)]
 pub(super) fn find<'c>(
     conf: &'c UpstreamConf,
@@ -102,7 +102,7 @@ unsafe impl Question<Servers> for FindId<'_> {
     }
 }
 
-/// The first server of an id, which is noted as well.
+/// Returns the first server of an id, which is noted as well.
 #[inline(always)]
 fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Option<EntryId> {
     let first = roster.find(id)?;
@@ -141,7 +141,7 @@ unsafe impl Question<Servers> for IdOf {
     }
 }
 
-/// The id of a server of this generation.
+/// Returns the id of a server of this generation.
 #[inline(always)]
 pub(super) fn id_of(
     conf: &UpstreamConf,
@@ -160,7 +160,7 @@ pub(super) fn id_of(
     conf.servers.ask(question).unwrap_or(KnownId::Other)
 }
 
-/// Which count the servers are of that were asked for last.
+/// Returns which count the servers are of that were asked for last.
 #[inline(always)]
 pub(super) fn edition(conf: &UpstreamConf) -> Edition {
     conf.edition.get()

@@ -50,7 +50,8 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
     true
 }
 
-/// What tells a session from others for as long as it lives: the value of its cookie, but for when it was last seen.
+/// Returns what tells a session from others for as long as it lives: the value of its cookie, but for when it was last
+/// seen.
 fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
     let session = &visit.reading.session;
     match visit.policy.mode {
@@ -62,7 +63,7 @@ fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
             let fields = View::of(visit.request).original;
             let name = &visit.policy.cookie;
             let mut all = fields.values().flat_map(|field| values(field, name));
-            // An id that was accepted in another form is no part of it.
+            // An id that was accepted in another scheme is no part of it.
             #[allow(clippy::disallowed_methods)] // an iterator over borrowed fields
             let first = all.clone().next().unwrap_or(session.id);
             let value = all.find(|value| value.as_ptr_range().contains(&session.id.as_ptr()));

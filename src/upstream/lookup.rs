@@ -54,7 +54,7 @@ impl Lookup<EntryId> for ServerLookup<'_, '_> {
     }
 }
 
-/// The judge of the cookies that these servers may have set.
+/// Returns the judge of the cookies that these servers may have set.
 #[inline(always)]
 fn judge<L: Copy>(policy: &Policy, servers: L) -> Judge<'_, L, impl Fn() -> u64 + Copy> {
     Judge {
@@ -105,7 +105,7 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Reads a cookie that names no server here as it stands.
+/// Reads a cookie that names no server of the upstream as it stands.
 #[cold]
 #[inline(never)]
 fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
@@ -115,7 +115,7 @@ fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
         return Ok(());
     }
     if visit.policy.reads_other_schemes() {
-        let is_bound = read_other_forms(visit);
+        let is_bound = read_other_schemes(visit);
         visit.check_memory()?;
         if is_bound {
             return Ok(());
@@ -128,8 +128,8 @@ fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Reads the values of a cookie in every form. Returns whether one of them names a server here.
-fn read_other_forms(visit: &mut Visit<'_>) -> bool {
+/// Reads the values of a cookie in every scheme. Returns whether one of them names a server of the upstream.
+fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
     let policy = visit.policy;
     let fields = View::of(visit.request).original;
     let mut first = visit.reading;
@@ -142,7 +142,7 @@ fn read_other_forms(visit: &mut Visit<'_>) -> bool {
             visit.choice = Choice::Bind;
             return true;
         }
-        // If none names a server here, the first says what became of the cookie.
+        // If none names a server, the first says what became of the cookie.
         if number == 0 {
             let find = |id: &[u8]| accepted_server(visit, id);
             judge(policy, find).read_accepted(value, true, &mut first);
@@ -152,7 +152,7 @@ fn read_other_forms(visit: &mut Visit<'_>) -> bool {
     false
 }
 
-/// Judges one value, in our own form and in those that are accepted.
+/// Judges one value, in the scheme of the policy and in those that are accepted.
 pub(super) fn read_one<'r>(
     visit: &Visit<'r>,
     value: &'r [u8],
@@ -179,20 +179,20 @@ pub(super) fn read_one<'r>(
         return None;
     }
     let find = |id: &[u8]| accepted_server(visit, id);
-    let (named, ours) = judge(policy, find).read_accepted(value, false, reading)?;
-    reading.session.id = ours;
+    let (named, own) = judge(policy, find).read_accepted(value, false, reading)?;
+    reading.session.id = own;
     Some(named)
 }
 
-/// The servers that an id names in an accepted form, and our own id of the first.
+/// Returns the servers that an id names in an accepted scheme, and the id of the first in that of the policy.
 fn accepted_server<'r>(visit: &Visit<'r>, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
     let servers = visit.servers()?;
-    let (form, first, member) = servers.find_accepted(id)?;
-    let ours = visit.request.pool().copy(servers.own.id(member.peer)?);
-    if ours.is_none() {
+    let (scheme, first, member) = servers.find_accepted(id)?;
+    let own = visit.request.pool().copy(servers.own.id(member.peer)?);
+    if own.is_none() {
         visit.lacks_memory.set(true);
     }
-    Some((Candidate::first(form, first, *member), ours?))
+    Some((Candidate::first(scheme, first, *member), own?))
 }
 
 #[cold]

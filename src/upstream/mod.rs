@@ -1,4 +1,4 @@
-//! Around the balancer of an upstream: the cookie chooses the server, or leaves it to the balancer.
+//! Around the balancer of an upstream: the cookie chooses the server, or the balancer does.
 //!
 //! In the order in which nginx calls it: [`chain`] prepares an upstream once; [`balancer`] prepares each request, in which
 //! [`lookup`] reads the cookie, and gets a server as often as the request is tried; [`release`] frees it. [`visit`] is the

@@ -23,7 +23,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
             continue;
         };
         let is_same = (before.named)
-            .is_some_and(|before| before.form == named.form && before.first == named.first);
+            .is_some_and(|before| before.scheme == named.scheme && before.first == named.first);
         if is_same {
             continue;
         }

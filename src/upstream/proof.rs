@@ -1,4 +1,4 @@
-//! Balancers that are not nginx's round robin: is the server that they choose one of those that nginx keeps?
+//! Balancers that are not nginx's round robin: whether the server that they choose is one of those that nginx keeps.
 //!
 //! This is known when such a balancer has chosen for the first time in a worker. Until then no cookie is followed: the
 //! balancer may route requests as it likes, as `balancer_by_lua_block` does, and a cookie must not get a client around

@@ -12,21 +12,21 @@ use crate::nginx::peer_connection::PeerConnection;
 pub(super) fn note_bound(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     visit.served = Served::Cookie;
     if let Some(named) = &visit.named {
-        if named.form != IdScheme::Own || named.member.draining {
+        if named.scheme != IdScheme::Own || named.member.draining {
             note_unusual(visit, pc);
         }
     }
 }
 
-/// [`note_bound`] where the id is another one in our own form, or where the server is draining.
+/// [`note_bound`] where the id is another one in the scheme of the policy, or where the server is draining.
 #[cold]
 #[inline(never)]
 fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     let Some(named) = visit.named else {
         return;
     };
-    if named.form != IdScheme::Own {
-        // Those that share such an id may differ in our own form.
+    if named.scheme != IdScheme::Own {
+        // Those that share such an id may differ in that of the policy.
         // Where memory is short, the response fails.
         let _ = note_served(visit);
     }

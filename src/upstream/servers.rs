@@ -30,16 +30,16 @@ pub(crate) struct Servers {
     /// Of the primary servers.
     pub(super) shape: Shape,
     pub(super) edition: Edition,
-    /// By the ids of our own cookies.
+    /// By the ids of the module's own cookies.
     pub(crate) own: Roster<Peer>,
-    /// By their ids in each of the forms that `accept=` lists.
+    /// By their ids in each of the schemes that `accept=` lists.
     pub(super) accepted: Vec<Roster<Peer>>,
     /// When a request last asked for them, in an upstream that is watched.
     pub(super) asked: time_t,
 }
 
 impl Default for Servers {
-    /// Those of no generation.
+    /// Returns the servers of no generation.
     fn default() -> Self {
         Servers {
             generation: ngx_uint_t::MAX,
@@ -53,7 +53,7 @@ impl Default for Servers {
     }
 }
 
-/// Which of the rosters: our own, or that of the accepted form of this number.
+/// A scheme of ids: that of the policy, or the accepted one of this number.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum IdScheme {
     Own,
@@ -61,22 +61,22 @@ pub(crate) enum IdScheme {
 }
 
 impl Servers {
-    /// Which count they are of.
+    /// Returns which count they are of.
     #[inline(always)]
     pub(crate) fn edition(&self) -> Edition {
         self.edition
     }
 
-    /// The servers by their ids in this form.
+    /// Returns the servers by their ids in this scheme.
     #[inline]
-    pub(crate) fn by(&self, form: IdScheme) -> Option<&Roster<Peer>> {
-        match form {
+    pub(crate) fn by(&self, scheme: IdScheme) -> Option<&Roster<Peer>> {
+        match scheme {
             IdScheme::Own => Some(&self.own),
             IdScheme::Accepted(number) => self.accepted.get(usize::from(number)),
         }
     }
 
-    /// The servers that an id in any accepted form names: the form that is listed first wins.
+    /// Returns the servers that an id in any accepted scheme names: the scheme that is listed first wins.
     pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(IdScheme, EntryId, &Member<Peer>)> {
         (0..).zip(&self.accepted).find_map(|(number, roster)| {
             let first = roster.find(id)?;

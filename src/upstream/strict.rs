@@ -1,9 +1,9 @@
 //! Strict sessions, of `fallback=off` and the like: no server of another id serves them.
 //!
 //! A request of such a session has as many tries as servers with its id are left. With one try left nginx passes
-//! on whatever the server answers (`ngx_http_upstream_test_next`), and a timeout is 504, as for a server that has
+//! on whatever the server responds (`ngx_http_upstream_test_next`), and a timeout is 504, as for a server that has
 //! no equal. Failures that nginx counts do not turn a session away, since there is nowhere else to go: only a server
-//! that does not accept connections does ([`Unreachable`]).
+//! that does not accept connections does ([`session_cookie::unreachable`]).
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::roster::{EntryId, Member, Roster};
@@ -23,7 +23,10 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         return false;
     };
     let servers = visit.servers();
-    let Some(roster) = servers.as_ref().and_then(|servers| servers.by(named.form)) else {
+    let Some(roster) = servers
+        .as_ref()
+        .and_then(|servers| servers.by(named.scheme))
+    else {
         return false;
     };
     let data = visit.inner.round_robin();
@@ -60,7 +63,10 @@ pub(super) fn forget_try(visit: &mut Visit<'_>) {
         return;
     };
     let servers = visit.servers();
-    let Some(roster) = servers.as_ref().and_then(|servers| servers.by(named.form)) else {
+    let Some(roster) = servers
+        .as_ref()
+        .and_then(|servers| servers.by(named.scheme))
+    else {
         return;
     };
     visit.attempts = visit.attempts.saturating_sub(1);
@@ -70,8 +76,8 @@ pub(super) fn forget_try(visit: &mut Visit<'_>) {
     }
 }
 
-/// The servers of an id, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones. Backups
-/// beyond the 31st share a bit, and one try.
+/// Returns the servers of an id, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones.
+/// Backups beyond the 31st share a bit, and one try.
 fn chain(
     roster: &Roster<Peer>,
     first: EntryId,
@@ -88,7 +94,8 @@ fn chain(
     })
 }
 
-/// How often nginx may try: this server, and one more if another of its id is left, of which the same is then asked.
+/// Returns how often nginx may try: this server, and one more if another of its id is left, of which the same is then
+/// asked.
 fn tries(visit: &Visit<'_>, roster: &Roster<Peer>, first: EntryId) -> ngx_uint_t {
     let data = visit.inner.round_robin();
     let is_left = visit.upstream.primary().is_some_and(|primary| {
@@ -107,7 +114,7 @@ fn tries(visit: &Visit<'_>, roster: &Roster<Peer>, first: EntryId) -> ngx_uint_t
     }
 }
 
-/// The second up to which a server is not to be tried, because it does not accept connections.
+/// Returns the second up to which a server is not to be tried, because it does not accept connections.
 #[inline]
 pub(super) fn refused_until(visit: &Visit<'_>, member: &Member<Peer>) -> Option<u64> {
     if visit.conf.unreachable(|servers| servers.is_empty()) != Some(false) {

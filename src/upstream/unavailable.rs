@@ -14,7 +14,7 @@ use crate::nginx::time::Clock;
 /// The most servers of one id that are listed.
 const MOST: usize = 8;
 
-/// What is said where nginx has changed the servers meanwhile, so that they may not be looked at.
+/// The text where nginx has changed the servers meanwhile, so that they may not be looked at.
 const CHANGED: &str = "the servers have changed";
 
 /// The servers that the cookie of a request names, as they stand at the end of a line: the address of each, and why it
@@ -29,7 +29,9 @@ impl Display for Unavailable<'_, '_> {
         };
         f.write_str(": ")?;
         let servers = visit.servers();
-        let roster = servers.as_ref().and_then(|servers| servers.by(named.form));
+        let roster = servers
+            .as_ref()
+            .and_then(|servers| servers.by(named.scheme));
         let (Some(roster), Some(primary)) = (roster, visit.upstream.primary()) else {
             return f.write_str(if visit.lacks_memory.get() {
                 "out of memory"
@@ -74,7 +76,7 @@ fn failures_of(visit: &Visit<'_>) -> Failures {
     }
 }
 
-/// Why a server was not chosen.
+/// Writes why a server was not chosen.
 fn write_reason(
     f: &mut fmt::Formatter<'_>,
     visit: &Visit<'_>,

@@ -83,7 +83,7 @@ pub(super) enum Served<'r> {
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
     /// How the cookie names them.
-    pub(super) form: IdScheme,
+    pub(super) scheme: IdScheme,
     pub(super) first: EntryId,
     /// The one whose turn it is.
     pub(super) this: EntryId,
@@ -93,9 +93,9 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn first(form: IdScheme, first: EntryId, member: Member<Peer>) -> Self {
+    pub(super) fn first(scheme: IdScheme, first: EntryId, member: Member<Peer>) -> Self {
         Candidate {
-            form,
+            scheme,
             first,
             this: first,
             member,
@@ -103,18 +103,18 @@ impl Candidate {
         }
     }
 
-    /// It is the turn of the next one.
+    /// Makes it the turn of the next server.
     #[cold]
     #[inline(never)]
     pub(super) fn advance(&mut self, servers: &Servers) -> Option<()> {
-        let roster = servers.by(self.form)?;
+        let roster = servers.by(self.scheme)?;
         self.this = roster.next(self.this)?;
         self.member = *roster.member(self.this)?;
         self.tried = false;
         Some(())
     }
 
-    /// Those whose turn was.
+    /// Returns the servers whose turn was.
     pub(super) fn before<'a>(
         &self,
         roster: &'a Roster<Peer>,
@@ -149,7 +149,7 @@ unsafe impl<'r> Keep<'r> for Earlier<'r> {
 }
 
 impl<'r> Visit<'r> {
-    /// A request whose balancer is `inner`, before its cookie was read.
+    /// Returns a request whose balancer is `inner`, before its cookie was read.
     #[inline(always)]
     pub(super) fn new(
         request: Request<'r>,
@@ -184,7 +184,7 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// The newest visit of a request, also after a redirect inside nginx has cleared its contexts.
+    /// Returns the newest visit of a request, also after a redirect inside nginx has cleared its contexts.
     #[inline]
     pub(crate) fn of(request: Request<'r>) -> Option<&'r Visit<'r>> {
         request.context::<Sticky>().or_else(|| {
@@ -193,12 +193,12 @@ impl<'r> Visit<'r> {
         })
     }
 
-    /// The visits of a request whose responses nginx handed on inside, newest first.
+    /// Returns the visits of a request whose responses nginx handed on inside, newest first.
     pub(crate) fn earlier(request: Request<'r>) -> impl Iterator<Item = &'r Visit<'r>> {
         (request.pool().kept::<Earlier>(request.address())).map(|earlier| earlier.0)
     }
 
-    /// What the location says that passed the request.
+    /// Returns what the location says that passed the request.
     pub(crate) fn location(&self) -> &'r LocationConf {
         self.location.conf::<Sticky>()
     }
@@ -213,14 +213,14 @@ impl<'r> Visit<'r> {
         self.header_sent.get()
     }
 
-    /// Whether it is known ahead that nothing is to be done for the session.
+    /// Returns whether it is known ahead that nothing is to be done for the session.
     #[inline]
     pub(crate) fn settled(&self) -> Settled {
         self.settled
     }
 
-    /// The id of the server that responded; `None`: what is sent is nginx's own.
-    pub(crate) fn answered_by(&self) -> Option<&[u8]> {
+    /// Returns the id of the server that responded; `None`: what is sent is nginx's own.
+    pub(crate) fn responded_by(&self) -> Option<&[u8]> {
         if !self.has_response && !self.is_responding() {
             return None;
         }
@@ -257,7 +257,7 @@ impl<'r> Visit<'r> {
         self.request.upstream_states().len() <= tries
     }
 
-    /// The servers that the request may get, unless they have changed since it met those of its edition.
+    /// Returns the servers that the request may get, unless they have changed since it met those of its edition.
     pub(super) fn servers(&self) -> Option<Ref<'r, Servers>> {
         let generation = self.inner.round_robin().generation();
         let servers = servers(self.conf, self.upstream, generation, &self.lacks_memory)?;
@@ -277,7 +277,7 @@ impl<'r> Visit<'r> {
         self.policy.fallback != Fallback::On || self.location().no_fallback
     }
 
-    /// What makes the session strict, as it stands in the configuration.
+    /// Returns what makes the session strict, as it stands in the configuration.
     pub(super) fn strictness(&self) -> &'static str {
         match self.policy.fallback {
             _ if self.location().no_fallback => "sticky_no_fallback",
@@ -296,7 +296,7 @@ impl<'r> Visit<'r> {
         choose(verdict, self.policy, self.fallback(), is_silent)
     }
 
-    /// What happens when the server that the cookie names cannot be had: the location may be stricter.
+    /// Returns what happens when the server that the cookie names cannot be had: the location may be stricter.
     #[cold]
     #[inline(never)]
     fn fallback(&self) -> Fallback {
@@ -308,7 +308,7 @@ impl<'r> Visit<'r> {
     }
 }
 
-/// Seconds since the epoch.
+/// Returns the seconds since the epoch.
 pub(super) fn now() -> u64 {
     u64::try_from(ngx_time()).unwrap_or_default()
 }

@@ -103,7 +103,7 @@ pub fn settled_unstamped(policy: &Policy) -> Settled {
 enum Owner<'a> {
     /// The server that the cookie names.
     Kept(&'a [u8]),
-    /// The server that the cookie names in a scheme that is not ours.
+    /// The server that the cookie names in an accepted scheme, not in that of the policy.
     Upgraded(&'a [u8]),
     /// The server that sent the response.
     New(&'a [u8]),

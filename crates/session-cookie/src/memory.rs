@@ -65,7 +65,7 @@ pub fn collect<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>, OutOf
     Ok(collected)
 }
 
-/// Returns an empty vector with room for `capacity` elements.
+/// Returns an empty vector with the capacity for a number of elements.
 ///
 /// # Errors
 ///
@@ -84,7 +84,7 @@ pub fn with_capacity<T>(capacity: usize) -> Result<Vec<T>, OutOfMemory> {
 pub fn boxed<T: Copy>(elements: &[T]) -> Result<Box<[T]>, OutOfMemory> {
     let mut copy = with_capacity(elements.len())?;
     copy.extend_from_slice(elements);
-    // As long as it has room for: nothing is allocated again.
+    // As long as its capacity: nothing is allocated again.
     Ok(copy.into_boxed_slice())
 }
 

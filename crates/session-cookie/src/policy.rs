@@ -148,7 +148,7 @@ impl SameSite {
     }
 }
 
-/// A scheme of ids, or of whole values, that is accepted besides our own.
+/// A scheme of ids, or of whole values, that is accepted besides that of the policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Accepted {
     /// Ids of this scheme.
@@ -289,18 +289,18 @@ impl Policy {
         self.hash == Hash::Plain || self.accept.iter().any(reads)
     }
 
-    /// Returns whether a value may be of another scheme than our own.
+    /// Returns whether a value may be of another scheme than that of the policy.
     #[inline]
     pub fn reads_other_schemes(&self) -> bool {
         !self.accept.is_empty() || self.transfer.is_some()
     }
 
-    /// Returns whether a value of an accepted scheme may be no cookie of ours at all where it is read as our own.
+    /// Returns whether a value of an accepted scheme may be no cookie of the policy at all where it is read as one.
     pub fn accepts_unmarked(&self) -> bool {
         self.mode == Mode::Prefix && !self.accept.is_empty()
     }
 
-    /// Returns whether our cookie takes the place of one of that name from the upstream server.
+    /// Returns whether the inserted cookie takes the place of one of that name from the upstream server.
     pub fn replaces(&self) -> bool {
         self.mode == Mode::Repeat || self.visibility == Visibility::Indirect
     }

@@ -137,7 +137,7 @@ fn hash_peer<P: Hash>(peer: P) -> u64 {
 }
 
 impl<P: Copy + Eq + Hash> Roster<P> {
-    /// Makes room for a number of servers at once.
+    /// Reserves memory for a number of servers at once.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         memory::insert_unique(&mut self.by_peer, hash_peer(member.peer), number, rehash)
     }
 
-    /// Makes room for one more server, so that it is added altogether or not at all.
+    /// Reserves memory for one more server, so that it is added altogether or not at all.
     fn reserve_one(&mut self, id: &[u8]) -> Result<(), OutOfMemory> {
         self.entries.try_reserve(1)?;
         self.ids.try_reserve(id.len())?;

@@ -22,13 +22,13 @@ pub(crate) struct Cookies<'r>(*mut ngx_table_elt_t, PhantomData<&'r [u8]>);
 pub(crate) struct Cookies<'r>(*mut *mut ngx_table_elt_t, usize, PhantomData<&'r [u8]>);
 
 impl<'r> Cookies<'r> {
-    /// What tells them from those of other requests.
+    /// Returns what tells the fields from those of other requests.
     #[inline(always)]
     pub(super) fn key(self) -> usize {
         self.0.addr()
     }
 
-    /// The values of the fields.
+    /// Returns the values of the fields.
     #[inline(always)]
     pub(crate) fn values(self) -> Values<'r> {
         Values(self)
@@ -37,7 +37,7 @@ impl<'r> Cookies<'r> {
 
 #[cfg(nginx_header_chains)]
 impl<'r> Cookies<'r> {
-    /// As nginx has them now.
+    /// Returns the fields as nginx has them now.
     #[inline(always)]
     pub(super) fn current(request: Request<'r>) -> Self {
         // SAFETY: the request is live.
@@ -47,12 +47,12 @@ impl<'r> Cookies<'r> {
         )
     }
 
-    /// Without any field yet, and with room for so many.
+    /// Returns none yet, with the capacity for a number of fields.
     pub(super) fn with_capacity(_: Request<'r>, _: usize) -> Option<Self> {
         Some(Cookies(ptr::null_mut(), PhantomData))
     }
 
-    /// One field alone; `place` is room for what notes it.
+    /// Returns one field alone; `place` is memory for what notes it.
     #[inline(always)]
     pub(super) fn one(field: *mut ngx_table_elt_t, _: *mut *mut ngx_table_elt_t) -> Self {
         Cookies(field, PhantomData)
@@ -72,13 +72,13 @@ impl<'r> Cookies<'r> {
         }
     }
 
-    /// Puts them in the place of the current ones.
+    /// Puts the fields in the place of the current ones.
     pub(super) fn install(self, request: Request<'r>) {
         // SAFETY: the request is live, and the fields live as long.
         unsafe { (*request.as_ptr()).headers_in.cookie = self.0 }
     }
 
-    /// The field, if there is exactly one.
+    /// Returns the field, if there is exactly one.
     #[inline(always)]
     pub(super) fn single(self) -> Option<*mut ngx_table_elt_t> {
         // SAFETY: the fields live as long as the request.
@@ -97,7 +97,7 @@ impl<'r> Cookies<'r> {
 
 #[cfg(not(nginx_header_chains))]
 impl<'r> Cookies<'r> {
-    /// As nginx has them now.
+    /// Returns the fields as nginx has them now.
     #[inline(always)]
     pub(super) fn current(request: Request<'r>) -> Self {
         // SAFETY: the request is live. Without any field the array was never filled.
@@ -105,13 +105,13 @@ impl<'r> Cookies<'r> {
         Cookies(array.elts.cast(), array.nelts, PhantomData)
     }
 
-    /// Without any field yet, and with room for so many.
+    /// Returns none yet, with the capacity for a number of fields.
     pub(super) fn with_capacity(request: Request<'r>, capacity: usize) -> Option<Self> {
         let fields = request.pool().array(capacity.max(1))?;
         Some(Cookies(fields.as_ptr(), 0, PhantomData))
     }
 
-    /// One field alone; `place` is room for what notes it.
+    /// Returns one field alone; `place` is memory for what notes it.
     #[inline(always)]
     pub(super) fn one(field: *mut ngx_table_elt_t, place: *mut *mut ngx_table_elt_t) -> Self {
         // SAFETY: the caller gives new memory of the request's pool.
@@ -126,13 +126,12 @@ impl<'r> Cookies<'r> {
     /// These fields were made by `with_capacity`, for more fields than were pushed. `last` is the one that was pushed last,
     /// or null if none was; `field` is another one in the request's pool.
     pub(super) unsafe fn push(&mut self, _: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
-        // SAFETY: the array of `with_capacity` has room for one more field, as the caller vouches, and nobody else knows of it
-        // yet.
+        // SAFETY: the capacity of the array allows one more field, as the caller vouches, and nobody else knows of it yet.
         unsafe { self.0.add(self.1).write(field) };
         self.1 = self.1.saturating_add(1);
     }
 
-    /// Puts them in the place of the current ones.
+    /// Puts the fields in the place of the current ones.
     pub(super) fn install(self, request: Request<'r>) {
         let fields = ngx_array_t {
             elts: self.0.cast(),
@@ -145,7 +144,7 @@ impl<'r> Cookies<'r> {
         unsafe { (*request.as_ptr()).headers_in.cookies = fields };
     }
 
-    /// The field, if there is exactly one.
+    /// Returns the field, if there is exactly one.
     #[inline(always)]
     pub(super) fn single(self) -> Option<*mut ngx_table_elt_t> {
         // SAFETY: nginx counts one element in the array.

@@ -19,7 +19,7 @@ pub(super) struct Fields<'r> {
 }
 
 impl<'r> Fields<'r> {
-    /// An empty list, with room for the fields of a request.
+    /// Returns an empty list with the capacity for the fields of a request.
     pub(super) fn like(request: Request<'r>) -> Option<Self> {
         let capacity = parts(request).fold(0usize, |sum, part| sum.saturating_add(part.len()));
         Some(Fields {
@@ -53,12 +53,12 @@ impl<'r> Fields<'r> {
         self.last_cookie = copy;
     }
 
-    /// Appends a copy of a field, if there is room.
+    /// Appends a copy of a field, if the capacity allows it.
     fn push(&mut self, field: &ngx_table_elt_t) -> Option<*mut ngx_table_elt_t> {
         if self.length == self.capacity {
             return None;
         }
-        // SAFETY: there is room behind the fields that were copied, which nobody else knows of.
+        // SAFETY: the capacity allows one more field behind those that were copied, in memory that nobody else knows of.
         let copy = unsafe {
             let copy = self.start.add(self.length);
             copy.copy_from_nonoverlapping(field, 1);
@@ -72,7 +72,7 @@ impl<'r> Fields<'r> {
         Some(copy)
     }
 
-    /// Puts it in the place of the request's own. It has one part: subrequests copy the head of a list and
+    /// Puts the list in the place of the request's own. It has one part: subrequests copy the head of a list and
     /// share what follows, which other modules may change.
     pub(super) fn install(self) {
         let r = self.request.as_ptr();
@@ -97,7 +97,7 @@ impl<'r> Fields<'r> {
     }
 }
 
-/// The parts of the list of a request's header fields.
+/// Returns the parts of the list of a request's header fields.
 #[inline(always)]
 pub(super) fn parts<'r>(request: Request<'r>) -> impl Iterator<Item = &'r [ngx_table_elt_t]> {
     // SAFETY: the list of a live request: parts linked to null, each with an array of `nelts` elements. Nobody writes to it before it

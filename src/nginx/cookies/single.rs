@@ -22,7 +22,7 @@ pub(crate) struct SingleCookie<'r> {
 }
 
 impl<'r> SingleCookie<'r> {
-    /// The field, if the request is such a one.
+    /// Returns the field, if the request is such a one.
     #[inline(always)]
     pub(crate) fn of(request: Request<'r>) -> Option<Self> {
         let current = Cookies::current(request);
@@ -30,7 +30,7 @@ impl<'r> SingleCookie<'r> {
         (View::find(request, current).is_none()).then_some(SingleCookie { request, field })
     }
 
-    /// Its value.
+    /// Returns the value of the field.
     #[inline(always)]
     pub(crate) fn value(self) -> &'r [u8] {
         // SAFETY: header fields and their texts live as long as the request.

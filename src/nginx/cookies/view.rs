@@ -41,7 +41,7 @@ unsafe impl<'r> Keep<'r> for View<'r> {
 }
 
 impl<'r> View<'r> {
-    /// The newest view in which these fields are what a request sees.
+    /// Returns the newest view in which these fields are what a request sees.
     #[inline(always)]
     pub(super) fn find(request: Request<'r>, installed: Cookies<'r>) -> Option<&'r View<'r>> {
         let newest = request.pool().newest::<View>(installed.key());
@@ -51,7 +51,7 @@ impl<'r> View<'r> {
         newest
     }
 
-    /// What the request sees now.
+    /// Returns what the request sees now.
     #[inline(always)]
     pub(crate) fn of(request: Request<'r>) -> Self {
         let current = Cookies::current(request);

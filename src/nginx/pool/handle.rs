@@ -16,7 +16,7 @@ const ALIGNMENT: usize = size_of::<c_ulong>();
 pub(crate) struct Pool<'p>(NonNull<ngx_pool_t>, PhantomData<&'p ()>);
 
 impl<'p> Pool<'p> {
-    /// The pool behind one of nginx's pointers.
+    /// Returns the pool behind one of nginx's pointers.
     ///
     /// # Safety
     ///
@@ -33,7 +33,7 @@ impl<'p> Pool<'p> {
         self.0.as_ptr()
     }
 
-    /// Memory for `count` values of `T`, not initialized.
+    /// Returns memory for `count` values of `T`, not initialized.
     #[inline(always)]
     pub(crate) fn array<T>(self, count: usize) -> Option<NonNull<T>> {
         const { assert!(align_of::<T>() <= ALIGNMENT) };
@@ -42,14 +42,14 @@ impl<'p> Pool<'p> {
         NonNull::new(unsafe { ngx_palloc(self.as_ptr(), size) }.cast())
     }
 
-    /// Memory for `size` bytes, not initialized.
+    /// Returns memory for `size` bytes, not initialized.
     #[inline(always)]
     pub(super) fn bytes(self, size: usize) -> Option<NonNull<u8>> {
         // SAFETY: the pool is live.
         NonNull::new(unsafe { ngx_pnalloc(self.as_ptr(), size) }.cast())
     }
 
-    /// Memory for a `T`, not initialized, and `size` bytes behind it.
+    /// Returns memory for a `T`, not initialized, and `size` bytes behind it.
     #[inline(always)]
     pub(super) fn with_bytes<T>(self, size: usize) -> Option<(NonNull<T>, NonNull<u8>)> {
         const { assert!(align_of::<T>() <= ALIGNMENT) };
@@ -61,7 +61,7 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// A slice of `count` values in the pool.
+    /// Returns a slice of `count` values in the pool.
     pub(super) fn filled<T>(self, count: usize, value: impl Fn() -> T) -> Option<&'p [T]> {
         let start = self.array::<T>(count)?;
         // SAFETY: new memory of the pool for so many values, which are all written.

@@ -35,7 +35,7 @@ unsafe impl<'p> Keep<'p> for Signpost<'p> {
 const BITS: u32 = 6;
 
 impl<'p> Index<'p> {
-    /// The index of everything that is kept in the pool by now.
+    /// Returns the index of everything that is kept in the pool by now.
     pub(super) fn of(pool: Pool<'p>) -> Option<&'p Self> {
         let (index, mut newer) = newer(pool);
         let index: &Self = match index {
@@ -57,12 +57,12 @@ impl<'p> Index<'p> {
         Some(index)
     }
 
-    /// The newest entry of the chain in which those with this key are.
+    /// Returns the newest entry of the chain in which those with this key are.
     pub(super) fn first(&self, key: usize) -> Option<&'p Entry<'p>> {
         self.chain(key)?.get()
     }
 
-    /// Where the chain begins in which entries with this key are.
+    /// Returns where the chain begins in which entries with this key are.
     fn chain(&self, key: usize) -> Option<&'p Chain<'p>> {
         // Addresses in a pool differ in the middle: the upper bits of the product depend on all of them.
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize);
@@ -105,12 +105,12 @@ impl<'p> Index<'p> {
     }
 }
 
-/// Empty chains, as many as the bits can tell.
+/// Returns empty chains, as many as the bits can tell.
 fn chains<'p>(pool: Pool<'p>, bits: u32) -> Option<&'p [Chain<'p>]> {
     pool.filled(1usize.checked_shl(bits)?, || Cell::new(None))
 }
 
-/// The index, if there is one, and the entries that are not in it, linked from the oldest on.
+/// Returns the index, if there is one, and the entries that are not in it, linked from the oldest on.
 fn newer<'p>(pool: Pool<'p>) -> (Option<&'p Index<'p>>, Option<&'p Entry<'p>>) {
     let mut first = None;
     for entry in pool.cleanups().flatten() {
@@ -123,7 +123,7 @@ fn newer<'p>(pool: Pool<'p>) -> (Option<&'p Index<'p>>, Option<&'p Entry<'p>>) {
     (None, first)
 }
 
-/// A chain with its entries in the other order.
+/// Returns a chain with its entries in the other order.
 fn reversed<'p>(mut entry: Option<&'p Entry<'p>>) -> Option<&'p Entry<'p>> {
     let mut first = None;
     while let Some(moved) = entry {

@@ -16,7 +16,7 @@ use super::slots::{Cleanups, Entry, Keep};
 const FAR: usize = 16;
 
 impl<'p> Pool<'p> {
-    /// The newest value of a type with this key.
+    /// Returns the newest value of a type with this key.
     #[inline(always)]
     pub(crate) fn newest<T: Keep<'p>>(self, key: usize) -> Option<&'p T> {
         let mut cleanups = self.cleanups();
@@ -41,7 +41,7 @@ impl<'p> Pool<'p> {
         self.kept(key).next()
     }
 
-    /// The values of a type with this key, the newest first.
+    /// Returns the values of a type with this key, the newest first.
     pub(crate) fn kept<T: Keep<'p>>(self, key: usize) -> All<'p, T> {
         All {
             pool: self,
@@ -81,7 +81,7 @@ impl<'p, T: Keep<'p>> Iterator for All<'p, T> {
         loop {
             let entry = match &mut self.next {
                 Next::Cleanups(_) if self.left == 0 => {
-                    self.leave();
+                    self.go_on_in_index();
                     continue;
                 }
                 Next::Cleanups(cleanups) => {
@@ -109,7 +109,7 @@ impl<'p, T: Keep<'p>> Iterator for All<'p, T> {
 
 impl<'p, T: Keep<'p>> All<'p, T> {
     /// Goes on in the index, after the one that was found last.
-    fn leave(&mut self) {
+    fn go_on_in_index(&mut self) {
         let Some(index) = Index::of(self.pool) else {
             // Memory is short, and the walk goes on.
             self.left = usize::MAX;

@@ -1,4 +1,4 @@
-//! What is kept in a pool: entries of our own in its list of cleanups, each with a value behind it.
+//! What is kept in a pool: entries of this module in its list of cleanups, each with a value behind it.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -18,7 +18,7 @@ pub(crate) unsafe trait Keep<'p>: Copy + 'p {
     /// Tells one type from the other.
     const KIND: Kind;
 
-    /// What it is looked for by: an address.
+    /// Returns what it is looked for by: an address.
     fn key(&self) -> usize;
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Index,
 }
 
-/// An entry of ours in the list. It tells its type, because functions are no mark for it: the linker may give two equal
+/// An entry of this module in the list. It tells its type, because functions are no mark for it: the linker may give two equal
 /// functions one address.
 #[repr(C)]
 pub(super) struct Entry<'p> {
@@ -51,23 +51,23 @@ pub(crate) struct Kept<'p, T> {
     value: T,
 }
 
-/// Marks our entries among the cleanups of a pool; there is nothing to clean up.
+/// Marks the entries of this module among the cleanups of a pool; there is nothing to clean up.
 unsafe extern "C" fn mark(_: *mut c_void) {}
 
 impl<'p> Entry<'p> {
-    /// What the value is looked for by.
+    /// Returns what the value is looked for by.
     #[inline(always)]
     pub(super) fn key(&self) -> usize {
         self.key
     }
 
-    /// The value, if it is of this type and looked for by this key.
+    /// Returns the value, if it is of this type and looked for by this key.
     #[inline(always)]
     pub(super) fn value_of<T: Keep<'p>>(&'p self, key: usize) -> Option<&'p T> {
         self.value().filter(|_| self.key == key)
     }
 
-    /// The value, if it is of this type.
+    /// Returns the value, if it is of this type.
     #[inline(always)]
     pub(super) fn value<T: Keep<'p>>(&'p self) -> Option<&'p T> {
         let kept: *const Kept<'p, T> = core::ptr::from_ref(self).cast();
@@ -81,14 +81,14 @@ impl<'p> Entry<'p> {
 pub(super) struct Cleanups<'p>(*mut ngx_pool_cleanup_t, PhantomData<&'p ()>);
 
 impl<'p> Iterator for Cleanups<'p> {
-    /// An entry of ours, or another module's.
+    /// An entry of this module, or another module's.
     type Item = Option<&'p Entry<'p>>;
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let is_mark = |handler| handler as usize == mark as *const () as usize;
         // SAFETY: the list of a live pool is well formed, and nginx writes to no cleanup before the pool is destroyed;
-        // where our mark is, it begins an entry.
+        // where the mark is, it begins an entry.
         unsafe {
             let cleanup = self.0.as_ref()?;
             let entry = self.0.cast::<Entry<'p>>();
@@ -99,7 +99,7 @@ impl<'p> Iterator for Cleanups<'p> {
 }
 
 impl<'p> Pool<'p> {
-    /// The cleanups, the newest first.
+    /// Returns the cleanups, the newest first.
     #[inline(always)]
     pub(super) fn cleanups(self) -> Cleanups<'p> {
         // SAFETY: the pool is live.

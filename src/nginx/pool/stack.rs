@@ -6,7 +6,7 @@ use core::slice;
 
 use super::handle::Pool;
 
-/// A list in a pool, with room for a number of values that is known ahead.
+/// A list in a pool, with a capacity that is known ahead.
 pub(crate) struct Stack<'p, T> {
     start: NonNull<T>,
     length: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Stack<'p, T> {
 }
 
 impl<'p> Pool<'p> {
-    /// An empty list with room for `capacity` values.
+    /// Returns an empty list with the capacity for a number of values.
     pub(crate) fn stack<T: Copy>(self, capacity: usize) -> Option<Stack<'p, T>> {
         Some(Stack {
             start: self.array(capacity)?,
@@ -27,16 +27,16 @@ impl<'p> Pool<'p> {
 }
 
 impl<'p, T: Copy> Stack<'p, T> {
-    /// Appends a value, if there is room.
+    /// Appends a value, if the capacity allows it.
     pub(crate) fn push(&mut self, value: T) {
         if self.length < self.capacity {
-            // SAFETY: there is room for one more behind those that were written.
+            // SAFETY: the capacity allows one more value behind those that were written, in memory that nobody else knows of.
             unsafe { self.start.add(self.length).write(value) };
             self.length = self.length.saturating_add(1);
         }
     }
 
-    /// The values.
+    /// Returns the values.
     pub(crate) fn into_slice(self) -> &'p [T] {
         // SAFETY: so many values were written, in memory that lives as long as the pool.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }

@@ -17,18 +17,18 @@ pub(crate) struct Text<'p> {
 }
 
 impl<'p> Pool<'p> {
-    /// An empty text with room for `capacity` bytes.
+    /// Returns an empty text with the capacity for a number of bytes.
     #[inline(always)]
     pub(crate) fn text(self, capacity: usize) -> Option<Text<'p>> {
         Some(Text::over(self.bytes(capacity)?, capacity))
     }
 
-    /// A copy of `text`.
+    /// Returns a copy of `text`.
     pub(crate) fn copy(self, text: &[u8]) -> Option<&'p [u8]> {
         self.join([text])
     }
 
-    /// One text of several.
+    /// Returns one text of several.
     #[inline(always)]
     pub(crate) fn join<const N: usize>(self, pieces: [&[u8]; N]) -> Option<&'p [u8]> {
         let length = length(&pieces);
@@ -47,14 +47,15 @@ impl<'p> Pool<'p> {
     }
 }
 
-/// How long several pieces are together. They are parts of memory that do not overlap, so the sum does not overflow.
+/// Returns how long several pieces are together. They are parts of memory that do not overlap, so the sum does not
+/// overflow.
 #[inline(always)]
 fn length(pieces: &[&[u8]]) -> usize {
     (pieces.iter()).fold(0, |length, piece| length.wrapping_add(piece.len()))
 }
 
 impl<'p> Text<'p> {
-    /// An empty text over new memory of a pool.
+    /// Returns an empty text over new memory of a pool.
     #[inline(always)]
     fn over(start: NonNull<u8>, capacity: usize) -> Self {
         Text {
@@ -69,7 +70,7 @@ impl<'p> Text<'p> {
     #[inline(always)]
     fn filled<const N: usize>(mut self, pieces: [&[u8]; N]) -> &'p [u8] {
         for piece in pieces {
-            // SAFETY: the text has exactly the room that the pieces need together.
+            // SAFETY: the capacity of the text is the length of the pieces together.
             unsafe {
                 self.start
                     .add(self.length)
@@ -80,7 +81,7 @@ impl<'p> Text<'p> {
         self.into_bytes()
     }
 
-    /// What was written.
+    /// Returns what was written.
     #[inline(always)]
     pub(crate) fn into_bytes(self) -> &'p [u8] {
         // SAFETY: so many bytes were written, in memory that lives as long as the pool.

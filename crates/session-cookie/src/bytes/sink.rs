@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use crate::memory::{self, OutOfMemory};
 
-/// A destination of text. Whoever provides one has made room for the most that is written.
+/// A destination of text. Whoever provides one has reserved memory for the most that is written.
 pub trait Sink {
     /// Appends `text`.
     fn put(&mut self, text: &[u8]);
@@ -35,7 +35,7 @@ impl<const N: usize> Sink for ArrayVec<u8, N> {
 pub struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// Returns an empty text with room for `capacity` bytes.
+    /// Returns an empty text with the capacity for a number of bytes.
     ///
     /// # Errors
     ///
@@ -56,11 +56,11 @@ impl Buffer {
 }
 
 impl Sink for Buffer {
-    /// Appends `text`, if there is room for it.
+    /// Appends `text`, if the capacity allows it.
     fn put(&mut self, text: &[u8]) {
         let free = self.0.capacity().saturating_sub(self.0.len());
         if text.len() <= free {
-            // There is room: nothing is allocated.
+            // Within the capacity: nothing is allocated.
             let _ = memory::append(&mut self.0, text);
         }
     }

@@ -1,6 +1,6 @@
 //! The name of a cookie, and the search for it in a `Cookie` field.
 //!
-//! Every request to a sticky upstream comes here. What is looked for is the first two bytes of the name side by
+//! Every request to a sticky upstream is searched. What is looked for is the first two bytes of the name side by
 //! side, in windows of 32 places: what is found is seldom not the cookie (docs/performance.md). Where it is not, a client
 //! may have meant it, and the search goes on by another way ([`Pairs`]).
 

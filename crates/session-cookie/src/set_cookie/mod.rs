@@ -1,4 +1,4 @@
-//! The `Set-Cookie` field of a response (RFC 6265, section 4.1): editing that of an upstream server, writing our own.
+//! The `Set-Cookie` field of a response (RFC 6265, section 4.1): editing that of an upstream server, writing one of the policy.
 
 mod template;
 

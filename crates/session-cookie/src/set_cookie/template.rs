@@ -1,4 +1,4 @@
-//! The `Set-Cookie` field of our own cookie.
+//! The `Set-Cookie` field of the inserted cookie.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::session::{encode, encoded_len, Session};
 /// The most bytes of [`Varying::expires`].
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 
-/// The `Set-Cookie` field of our own cookie, made ready: all that is the same for every request is one text before the
+/// The `Set-Cookie` field of the inserted cookie, made ready: all that is the same for every request is one text before the
 /// value, and one after it.
 ///
 /// ```

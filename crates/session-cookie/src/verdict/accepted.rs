@@ -1,4 +1,4 @@
-//! Cookies in other schemes than our own: those that the policy accepts, and values of which only the start is an id.
+//! Cookies in other schemes than that of the policy: those that the policy accepts, and values of which only the start is an id.
 
 use memchr::memmem;
 
@@ -44,12 +44,12 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     where
         L: Lookup<N>,
     {
-        let ours = decode(value, self.policy.mode).ok();
+        let own = decode(value, self.policy.mode).ok();
         let haproxys = (self.policy.accept)
             .contains(&Accepted::Haproxy)
             .then(|| haproxy::decode(value))
             .flatten();
-        [ours, haproxys].into_iter().flatten().find_map(|session| {
+        [own, haproxys].into_iter().flatten().find_map(|session| {
             let found = self.servers.look_up(session.id);
             let verdict = match self.age(session.stamps) {
                 Verdict::Valid if found.is_some() => Verdict::Accepted,

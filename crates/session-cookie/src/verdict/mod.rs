@@ -19,7 +19,7 @@ pub enum Verdict {
     None,
     /// It names a server of the upstream.
     Valid,
-    /// It names a server of the upstream in another scheme than ours, which is accepted.
+    /// It names a server of the upstream in another scheme, which is accepted.
     Accepted,
     /// Its session was idle for too long.
     Expired,
@@ -48,7 +48,7 @@ impl Verdict {
     }
 }
 
-/// The seconds that a stamp may be ahead of our clock, since clocks of proxies differ. Tengine allows as many.
+/// The seconds that a stamp may be ahead of the clock, since clocks of proxies differ. Tengine allows as many.
 pub const CLOCK_TOLERANCE: u64 = 86_400;
 
 /// A cookie that was read and judged.
@@ -96,7 +96,7 @@ impl<N, F: Fn(&[u8]) -> Option<N>> Lookup<N> for F {
 /// A judge of the cookies of requests to one upstream.
 ///
 /// Its methods return what was found for the id of a valid cookie. They write the reading, which is [`Reading::NONE`]
-/// before, where it stays, since every request comes here.
+/// before, where it stays, since every request is judged.
 ///
 /// ```
 /// use session_cookie::policy::Policy;
