@@ -32,10 +32,10 @@ pub(super) fn count(
         accepted: memory::collect(policy.accept.iter().map(|_| RosterBuilder::default()))?,
     };
 
-    let shape = count.enroll_group(upstream, primary, generation, 0)?;
+    let shape = count.add_group(upstream, primary, generation, 0)?;
     if let Some(backups) = primary.next() {
         let primaries = shape.number;
-        count.enroll_group(upstream, backups, generation, primaries)?;
+        count.add_group(upstream, backups, generation, primaries)?;
     }
     Ok(Servers {
         counted: generation,
@@ -66,7 +66,7 @@ struct Count<'a> {
 
 impl Count<'_> {
     /// Counts the servers of a group, behind so many primaries.
-    fn enroll_group(
+    fn add_group(
         &mut self,
         upstream: Upstream<'_>,
         peers: Peers<'_>,
@@ -78,7 +78,7 @@ impl Count<'_> {
         self.reserve(Shape::of(peers).number)?;
         let mut index = 0;
         each(upstream, peers, generation, |known| {
-            self.enroll(&known, backup, index, primaries)?;
+            self.add(&known, backup, index, primaries)?;
             index = index.saturating_add(1);
             Ok(())
         })
@@ -87,14 +87,14 @@ impl Count<'_> {
     /// Reserves memory for the servers of a group.
     fn reserve(&mut self, number: usize) -> Result<(), OutOfMemory> {
         let accepted = self.accepted.iter_mut();
-        for enrolled in accepted.chain([&mut self.own]) {
-            enrolled.roster.reserve(number)?;
+        for builder in accepted.chain([&mut self.own]) {
+            builder.roster.reserve(number)?;
         }
         Ok(())
     }
 
     /// Counts a server at its place in its group.
-    fn enroll(
+    fn add(
         &mut self,
         known: &Known<'_>,
         backup: bool,
@@ -116,9 +116,9 @@ impl Count<'_> {
             draining: known.draining || line.is_some_and(|line| line.draining),
         };
         self.own.insert(&server.id(self.policy.hash), member)?;
-        for (scheme, enrolled) in self.policy.accept.iter().zip(&mut self.accepted) {
+        for (scheme, builder) in self.policy.accept.iter().zip(&mut self.accepted) {
             for id in server.accepted(*scheme).into_iter().flatten() {
-                enrolled.insert(&id, member)?;
+                builder.insert(&id, member)?;
             }
         }
         Ok(())
@@ -205,10 +205,10 @@ fn may_be_id(name: &[u8]) -> bool {
     is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
 }
 
-fn finish_all(enrolled: Vec<RosterBuilder>) -> Result<Vec<Roster<Peer>>, OutOfMemory> {
-    let mut rosters = memory::with_capacity(enrolled.len())?;
-    for enrolled in enrolled {
-        memory::push(&mut rosters, enrolled.finish()?)?;
+fn finish_all(builders: Vec<RosterBuilder>) -> Result<Vec<Roster<Peer>>, OutOfMemory> {
+    let mut rosters = memory::with_capacity(builders.len())?;
+    for builder in builders {
+        memory::push(&mut rosters, builder.finish()?)?;
     }
     Ok(rosters)
 }

@@ -8,7 +8,7 @@ use session_cookie::verdict::Choice;
 
 use super::failure::Failure;
 use super::strict;
-use super::visit::{now, Earlier, Visit};
+use super::visit::{now, EarlierVisit, Visit};
 use crate::conf::Sticky;
 use crate::log::debug;
 use crate::nginx::peer_connection::PeerConnection;
@@ -85,7 +85,7 @@ fn keep_visit(request: Request<'_>) {
             "session_sticky: kept for a response that is handed on inside"
         );
         // Freeing a server cannot fail: where memory is short, the response sets no cookie.
-        request.pool().keep(Earlier(visit));
+        request.pool().keep(EarlierVisit(visit));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::conf::{LocationConf, Sticky, UpstreamConf};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
 use crate::nginx::peers::Peer;
-use crate::nginx::pool::{Keep, Kind};
+use crate::nginx::pool::{PoolSlot, SlotKind};
 use crate::nginx::request::{HttpModuleContext, Location, Request};
 use crate::nginx::upstream::Upstream;
 
@@ -136,12 +136,12 @@ impl HttpModuleContext for Sticky {
 
 /// A visit whose response nginx hands on inside.
 #[derive(Clone, Copy)]
-pub(super) struct Earlier<'r>(pub(super) &'r Visit<'r>);
+pub(super) struct EarlierVisit<'r>(pub(super) &'r Visit<'r>);
 
-// SAFETY: no other type has `Kind::Visit`.
+// SAFETY: no other type has `SlotKind::Visit`.
 #[allow(unsafe_code)]
-unsafe impl<'r> Keep<'r> for Earlier<'r> {
-    const KIND: Kind = Kind::Visit;
+unsafe impl<'r> PoolSlot<'r> for EarlierVisit<'r> {
+    const KIND: SlotKind = SlotKind::Visit;
 
     fn key(&self) -> usize {
         self.0.request.address()
@@ -188,14 +188,14 @@ impl<'r> Visit<'r> {
     #[inline]
     pub(crate) fn of(request: Request<'r>) -> Option<&'r Visit<'r>> {
         request.context::<Sticky>().or_else(|| {
-            let earlier = request.pool().newest::<Earlier>(request.address());
+            let earlier = request.pool().newest::<EarlierVisit>(request.address());
             earlier.map(|earlier| earlier.0)
         })
     }
 
     /// Returns the visits of a request whose responses nginx handed on inside, newest first.
     pub(crate) fn earlier(request: Request<'r>) -> impl Iterator<Item = &'r Visit<'r>> {
-        (request.pool().kept::<Earlier>(request.address())).map(|earlier| earlier.0)
+        (request.pool().kept::<EarlierVisit>(request.address())).map(|earlier| earlier.0)
     }
 
     /// Returns what the location says that passed the request.

@@ -6,7 +6,7 @@ use session_cookie::memory::OutOfMemory;
 use super::fields::Cookies;
 use super::list::{is_cookie, parts, Fields};
 use crate::nginx::bytes;
-use crate::nginx::pool::{Keep, Kind};
+use crate::nginx::pool::{PoolSlot, SlotKind};
 use crate::nginx::request::Request;
 
 /// A view of the `Cookie` fields: what it was made of.
@@ -31,9 +31,9 @@ pub(crate) struct SinglePair<'r> {
     pub(crate) value: &'r [u8],
 }
 
-// SAFETY: no other type has `Kind::View`.
-unsafe impl<'r> Keep<'r> for View<'r> {
-    const KIND: Kind = Kind::View;
+// SAFETY: no other type has `SlotKind::View`.
+unsafe impl<'r> PoolSlot<'r> for View<'r> {
+    const KIND: SlotKind = SlotKind::View;
 
     fn key(&self) -> usize {
         self.installed.key()

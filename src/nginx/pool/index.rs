@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use super::handle::Pool;
-use super::slots::{Entry, Keep, Kind};
+use super::slots::{Entry, PoolSlot, SlotKind};
 
 /// Where a chain begins.
 type Chain<'p> = Cell<Option<&'p Entry<'p>>>;
@@ -21,9 +21,9 @@ pub(super) struct Index<'p> {
 #[derive(Clone, Copy)]
 pub(super) struct Signpost<'p>(pub(super) &'p Index<'p>);
 
-// SAFETY: no other type has `Kind::Index`.
-unsafe impl<'p> Keep<'p> for Signpost<'p> {
-    const KIND: Kind = Kind::Index;
+// SAFETY: no other type has `SlotKind::Index`.
+unsafe impl<'p> PoolSlot<'p> for Signpost<'p> {
+    const KIND: SlotKind = SlotKind::Index;
 
     /// No key: nobody looks for it by one.
     fn key(&self) -> usize {

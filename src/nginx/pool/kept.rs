@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 
 use super::handle::Pool;
 use super::index::{Index, Signpost};
-use super::slots::{Cleanups, Entry, Keep};
+use super::slots::{Cleanups, Entry, PoolSlot};
 
 /// How many cleanups are walked over: more than what nearly every request has.
 const FAR: usize = 16;
@@ -18,7 +18,7 @@ const FAR: usize = 16;
 impl<'p> Pool<'p> {
     /// Returns the newest value of a type with this key.
     #[inline(always)]
-    pub(crate) fn newest<T: Keep<'p>>(self, key: usize) -> Option<&'p T> {
+    pub(crate) fn newest<T: PoolSlot<'p>>(self, key: usize) -> Option<&'p T> {
         let mut cleanups = self.cleanups();
         for _ in 0..FAR {
             let Some(entry) = cleanups.next()? else {
@@ -37,12 +37,12 @@ impl<'p> Pool<'p> {
     /// [`newest`](Self::newest) where there are many cleanups.
     #[cold]
     #[inline(never)]
-    fn newest_far<T: Keep<'p>>(self, key: usize) -> Option<&'p T> {
+    fn newest_far<T: PoolSlot<'p>>(self, key: usize) -> Option<&'p T> {
         self.kept(key).next()
     }
 
     /// Returns the values of a type with this key, the newest first.
-    pub(crate) fn kept<T: Keep<'p>>(self, key: usize) -> All<'p, T> {
+    pub(crate) fn kept<T: PoolSlot<'p>>(self, key: usize) -> All<'p, T> {
         All {
             pool: self,
             key,
@@ -74,7 +74,7 @@ enum Next<'p> {
     Chain(Option<&'p Entry<'p>>),
 }
 
-impl<'p, T: Keep<'p>> Iterator for All<'p, T> {
+impl<'p, T: PoolSlot<'p>> Iterator for All<'p, T> {
     type Item = &'p T;
 
     fn next(&mut self) -> Option<&'p T> {
@@ -107,7 +107,7 @@ impl<'p, T: Keep<'p>> Iterator for All<'p, T> {
     }
 }
 
-impl<'p, T: Keep<'p>> All<'p, T> {
+impl<'p, T: PoolSlot<'p>> All<'p, T> {
     /// Goes on in the index, after the one that was found last.
     fn go_on_in_index(&mut self) {
         let Some(index) = Index::of(self.pool) else {

@@ -8,5 +8,5 @@ mod stack;
 mod text;
 
 pub(crate) use handle::Pool;
-pub(crate) use slots::{Keep, Kept, Kind};
+pub(crate) use slots::{Kept, PoolSlot, SlotKind};
 pub(crate) use text::Text;

@@ -13,10 +13,10 @@ use super::handle::Pool;
 ///
 /// # Safety
 ///
-/// No other type has this [`KIND`](Keep::KIND): by the kind alone it is known which type a value is of.
-pub(crate) unsafe trait Keep<'p>: Copy + 'p {
+/// No other type has this [`KIND`](PoolSlot::KIND): by the kind alone it is known which type a value is of.
+pub(crate) unsafe trait PoolSlot<'p>: Copy + 'p {
     /// Tells one type from the other.
-    const KIND: Kind;
+    const KIND: SlotKind;
 
     /// Returns what it is looked for by: an address.
     fn key(&self) -> usize;
@@ -24,7 +24,7 @@ pub(crate) unsafe trait Keep<'p>: Copy + 'p {
 
 /// The types that are kept.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum SlotKind {
     /// A view of the `Cookie` fields.
     View,
     /// A visit to a sticky upstream.
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 #[repr(C)]
 pub(super) struct Entry<'p> {
     cleanup: ngx_pool_cleanup_t,
-    kind: Kind,
+    kind: SlotKind,
     key: usize,
     /// The next older one in its chain of the index.
     pub(super) older: Cell<Option<&'p Entry<'p>>>,
@@ -63,13 +63,13 @@ impl<'p> Entry<'p> {
 
     /// Returns the value, if it is of this type and looked for by this key.
     #[inline(always)]
-    pub(super) fn value_of<T: Keep<'p>>(&'p self, key: usize) -> Option<&'p T> {
+    pub(super) fn value_of<T: PoolSlot<'p>>(&'p self, key: usize) -> Option<&'p T> {
         self.value().filter(|_| self.key == key)
     }
 
     /// Returns the value, if it is of this type.
     #[inline(always)]
-    pub(super) fn value<T: Keep<'p>>(&'p self) -> Option<&'p T> {
+    pub(super) fn value<T: PoolSlot<'p>>(&'p self) -> Option<&'p T> {
         let kept: *const Kept<'p, T> = core::ptr::from_ref(self).cast();
         // SAFETY: an entry of a kind is the first member of what was kept, with a value of the kind's type behind it.
         (self.kind == T::KIND).then(|| unsafe { &(*kept).value })
@@ -107,7 +107,7 @@ impl<'p> Pool<'p> {
     }
 
     /// Keeps a value in the pool.
-    pub(crate) fn keep<T: Keep<'p>>(self, value: T) -> Option<&'p T> {
+    pub(crate) fn keep<T: PoolSlot<'p>>(self, value: T) -> Option<&'p T> {
         let place = self.array::<Kept<T>>(1)?;
         // SAFETY: the pool has just given this place, for one such value.
         Some(unsafe { self.keep_at(place, value) })
@@ -121,7 +121,7 @@ impl<'p> Pool<'p> {
     ///
     /// `place` is memory of this pool, as large and as aligned as a [`Kept`], and nobody else reads or writes there.
     #[inline(always)]
-    pub(crate) unsafe fn keep_at<T: Keep<'p>>(
+    pub(crate) unsafe fn keep_at<T: PoolSlot<'p>>(
         self,
         place: NonNull<Kept<'p, T>>,
         value: T,
