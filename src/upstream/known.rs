@@ -199,36 +199,37 @@ fn recount<'c>(
     lacks_memory: &Cell<bool>,
 ) -> Option<Ref<'c, Servers>> {
     let now = ngx_time();
-    let mut known = conf.servers.write()?;
-    let is_known = known.counted == generation
-        && known.shape == Shape::of(upstream.primary()?)
-        && now.wrapping_sub(known.asked) <= WATCHED;
-    if is_known {
-        known.asked = now;
-    } else {
-        let counted = match count::count(upstream, conf, conf.policy.as_ref()?, generation) {
-            Ok(counted) => counted,
-            Err(Uncounted::Changed) => return None,
-            Err(Uncounted::OutOfMemory) => {
-                lacks_memory.set(true);
-                return None;
-            }
-        };
-        *known = Servers {
-            generation: if conf.watched.get() {
-                ngx_uint_t::MAX
-            } else {
-                generation
-            },
-            edition: Edition(known.edition.0.wrapping_add(1)),
-            asked: now,
-            ..counted
-        };
-        conf.edition.set(known.edition);
-        if conf.is_foreign.get() {
-            known.own = Roster::default();
-            known.accepted = Vec::new();
+    let shape = Shape::of(upstream.primary()?);
+    // The caller may hold them already: they are written only if they have changed.
+    let known = conf.servers.read()?;
+    if known.is_of(generation, shape) && now.wrapping_sub(known.asked.get()) <= WATCHED {
+        known.asked.set(now);
+        return Some(known);
+    }
+    drop(known);
+    let counted = match count::count(upstream, conf, conf.policy.as_ref()?, generation) {
+        Ok(counted) => counted,
+        Err(Uncounted::Changed) => return None,
+        Err(Uncounted::OutOfMemory) => {
+            lacks_memory.set(true);
+            return None;
         }
+    };
+    let mut known = conf.servers.write()?;
+    *known = Servers {
+        generation: if conf.watched.get() {
+            ngx_uint_t::MAX
+        } else {
+            generation
+        },
+        edition: Edition(known.edition.0.wrapping_add(1)),
+        asked: Cell::new(now),
+        ..counted
+    };
+    conf.edition.set(known.edition);
+    if conf.is_foreign.get() {
+        known.own = Roster::default();
+        known.accepted = Vec::new();
     }
     drop(known);
     conf.servers.read()

@@ -1,5 +1,7 @@
 //! The servers of an upstream as a worker knows them: id → server, and server → id.
 
+use core::cell::Cell;
+
 use ngx::ffi::{ngx_uint_t, time_t};
 use session_cookie::roster::{EntryId, Member, Roster};
 
@@ -35,7 +37,7 @@ pub(crate) struct Servers {
     /// By their ids in each of the schemes that `accept=` lists.
     pub(super) accepted: Vec<Roster<Peer>>,
     /// When a request last asked for them, in an upstream that is watched.
-    pub(super) asked: time_t,
+    pub(super) asked: Cell<time_t>,
 }
 
 impl Default for Servers {
@@ -48,7 +50,7 @@ impl Default for Servers {
             edition: Edition::NONE,
             own: Roster::default(),
             accepted: Vec::new(),
-            asked: 0,
+            asked: Cell::new(0),
         }
     }
 }
@@ -61,6 +63,11 @@ pub(crate) enum IdScheme {
 }
 
 impl Servers {
+    /// Returns whether they were counted in this generation, of a list of this shape.
+    pub(super) fn is_of(&self, generation: ngx_uint_t, shape: Shape) -> bool {
+        self.counted == generation && self.shape == shape
+    }
+
     /// Returns which count they are of.
     #[inline(always)]
     pub(crate) fn edition(&self) -> Edition {
