@@ -86,6 +86,22 @@ route=
 
 
 
+=== a response that another filter refuses before its cookie is set: what its upstream sets is there
+--- config
+location = /one/end { proxy_pass http://u/end; proxy_cache cached; error_page 412 = @sticky; }
+location = /two/end { proxy_pass http://u/end; proxy_cache cached; error_page 412 = @plain; }
+location @sticky { rewrite ^ /end break; proxy_pass http://v; }
+location @plain { rewrite ^ /end break; proxy_pass http://plain; }
+--- client
+my @set = map {
+    my $asked = say_to_nginx("GET $_ HTTP/1.0\r\nHost: localhost\r\nIf-Match: \"other\"\r\n\r\n");
+    join ', ', sort map { s/=.*//r } heads('Set-Cookie', response($asked));
+} '/one/end', '/two/end';
+equals($set[0], 'route, v', 'a sticky upstream goes on: both cookies are set');
+equals($set[1], 'route', 'one that is not: that of the first is set');
+
+
+
 === a cached response behind sticky ones
 --- config
 location = /cached { proxy_pass http://w/end; proxy_cache cached; add_header X-Cache $upstream_cache_status; }

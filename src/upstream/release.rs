@@ -9,9 +9,9 @@ use session_cookie::verdict::Choice;
 use super::failure::Failure;
 use super::strict;
 use super::visit::{now, EarlierVisit, Visit};
-use crate::conf::Sticky;
 use crate::log::debug;
 use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::pool::Placed;
 use crate::nginx::request::Request;
 use crate::nginx::OrNone;
 
@@ -23,7 +23,11 @@ pub(super) unsafe extern "C" fn free(
     state: ngx_uint_t,
 ) {
     // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
-    let (visit, pc) = unsafe { (&mut *data.cast::<Visit>(), PeerConnection::new(pc)) };
+    // `kept` is read when `visit` is no longer used.
+    let (visit, kept, pc) = unsafe {
+        let visit = data.cast::<Visit>();
+        (&mut *visit, Placed::new(visit), PeerConnection::new(pc))
+    };
     debug!(
         pc,
         "session_sticky: free {}, state:{state}",
@@ -32,7 +36,7 @@ pub(super) unsafe extern "C" fn free(
     if is_usual(visit, state) {
         visit.inner.free(pc, state);
     } else if let Some(request) = free_unusual(visit, pc, state) {
-        keep_visit(request);
+        keep_visit(request, kept.get());
     }
 }
 
@@ -75,18 +79,16 @@ fn free_unusual<'r>(
     (visit.has_response && !visit.is_header_sent()).then_some(visit.request)
 }
 
-/// Keeps the visit of a request where it is found again when nginx has cleared the request's contexts.
+/// Keeps a visit where it is found when nginx has cleared the contexts of its request, or has done so already.
 #[cold]
 #[inline(never)]
-fn keep_visit(request: Request<'_>) {
-    if let Some(visit) = request.context::<Sticky>() {
-        debug!(
-            request,
-            "session_sticky: kept for a response that is handed on inside"
-        );
-        // Freeing a server cannot fail: where memory is short, the response sets no cookie.
-        request.pool().keep(EarlierVisit(visit));
-    }
+fn keep_visit<'r>(request: Request<'r>, visit: &'r Visit<'r>) {
+    debug!(
+        request,
+        "session_sticky: kept for a response that is handed on inside"
+    );
+    // Freeing a server cannot fail: where memory is short, the response sets no cookie.
+    request.pool().keep(EarlierVisit(visit));
 }
 
 /// Returns whether nginx has something against the server.

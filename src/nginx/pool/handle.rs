@@ -95,6 +95,27 @@ impl<'p> Pool<'p> {
     }
 }
 
+/// A value in a pool that lives for `'p`, known by its place.
+pub(crate) struct Placed<'p, T>(*const T, PhantomData<&'p T>);
+
+impl<'p, T> Placed<'p, T> {
+    /// Makes the handle.
+    ///
+    /// # Safety
+    ///
+    /// A `T` is there for `'p`, and nobody holds it exclusively when it is read.
+    #[inline(always)]
+    pub(crate) unsafe fn new(value: *const T) -> Self {
+        Placed(value, PhantomData)
+    }
+
+    /// Returns the value.
+    pub(crate) fn get(self) -> &'p T {
+        // SAFETY: the value is there, and nobody holds it exclusively, as `new` demands.
+        unsafe { &*self.0 }
+    }
+}
+
 /// Drops what a pool was given.
 unsafe extern "C" fn drop_value<T>(value: *mut c_void) {
     // SAFETY: nginx calls this once, when nobody holds the value any more, with what `place_dropped` has made.

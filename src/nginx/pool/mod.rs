@@ -7,6 +7,6 @@ mod slots;
 mod stack;
 mod text;
 
-pub(crate) use handle::Pool;
+pub(crate) use handle::{Placed, Pool};
 pub(crate) use slots::{Kept, PoolSlot, SlotKind};
 pub(crate) use text::Text;
