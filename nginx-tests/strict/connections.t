@@ -240,6 +240,31 @@ equals((outcomes(['two', $mine, 'ok']))[0], '502 of none', 'and the new ones cou
 
 
 
+=== a server that is a backup as well: while the one is being tried again, the other is left
+--- directives: proxy_next_upstream error timeout http_503;
+--- http_config
+upstream twice { server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs; server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs backup; server B:; session_sticky hash=plain fallback=off; }
+--- client
+my $mine = '127.0.0.1:1990';
+(outcomes(['twice', $mine, 'ok']));
+equals((outcomes(['twice', $mine, 'ok']))[0], '502 of none', 'it accepts no connections');
+my $server = serve(1990);
+my ($asked, $taken);
+eventually(sub {
+    $asked = ask_for('ok', 'twice', {cookie => "route=$mine"});
+    $taken = taken_unless_answered($server, $asked);
+    return $taken;
+}, 'when it is back it gets a request');
+return if !$taken;
+print $taken "HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+close $taken;
+my $again = taken($server, 5);
+holds($again, 'and after a 503 once more, as the backup');
+answer($again, 'backup') if $again;
+equals(body(response($asked)), 'backup', 'which answers');
+
+
+
 === what tries it again after fail_timeout is a slow page: it refuses no other
 --- directives: proxy_next_upstream error timeout; proxy_read_timeout 60s;
 --- http_config

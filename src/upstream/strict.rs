@@ -46,9 +46,11 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
                 tried: true,
                 ..named
             });
+            // Another entry of the same address is left as long as this one is not being tried.
+            let tries = tries(visit, roster, named.first);
             begin_trial(visit);
             note_bound(visit, pc);
-            pc.set_tries(tries(visit, roster, named.first));
+            pc.set_tries(tries);
             return true;
         }
     }
