@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use super::handle::Pool;
-use super::slots::{Entry, PoolSlot, SlotKind};
+use super::slots::{Entry, Kept, PoolSlot, SlotKind};
 
 /// Where a chain begins.
 type Chain<'p> = Cell<Option<&'p Entry<'p>>>;
@@ -49,11 +49,14 @@ impl<'p> Index<'p> {
                 })?
             }
         };
+        // Entries may only go where a signpost leads.
+        let place = pool.array::<Kept<Signpost>>(1)?;
         while let Some(entry) = newer {
             newer = entry.older.get();
             index.insert(pool, entry);
         }
-        pool.keep(Signpost(index))?;
+        // SAFETY: the place is new memory of the pool.
+        unsafe { pool.keep_at(place, Signpost(index)) };
         Some(index)
     }
 

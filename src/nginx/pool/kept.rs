@@ -80,6 +80,7 @@ impl<'p, T: PoolSlot<'p>> Iterator for All<'p, T> {
     fn next(&mut self) -> Option<&'p T> {
         loop {
             let entry = match &mut self.next {
+                Next::Cleanups(cleanups) if cleanups.is_empty() => return None,
                 Next::Cleanups(_) if self.left == 0 => {
                     self.go_on_in_index();
                     continue;

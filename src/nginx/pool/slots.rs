@@ -80,6 +80,13 @@ impl<'p> Entry<'p> {
 #[derive(Clone, Copy)]
 pub(super) struct Cleanups<'p>(*mut ngx_pool_cleanup_t, PhantomData<&'p ()>);
 
+impl Cleanups<'_> {
+    /// Returns whether this is the end of the list.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_null()
+    }
+}
+
 impl<'p> Iterator for Cleanups<'p> {
     /// An entry of this module, or another module's.
     type Item = Option<&'p Entry<'p>>;
