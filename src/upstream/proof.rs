@@ -104,7 +104,9 @@ fn ask<'r>(
         return false;
     }
     let is_known = data.current().is_some();
-    data.forget_check();
+    if is_known {
+        data.forget_check();
+    }
     inner.give_back(pc);
     if is_known {
         conf.is_proven.set(true);
