@@ -111,12 +111,11 @@ impl ServerConfs {
     }
 }
 
-/// What is known of one upstream.
-#[derive(Default)]
-pub(crate) struct UpstreamConf {
-    /// What `session_sticky` says, or a directive of another system; without it the upstream is not sticky.
-    pub(crate) policy: Option<Policy>,
-    /// The name of that directive.
+/// What a directive makes of a sticky upstream.
+pub(crate) struct StickyUpstream {
+    /// What the directive says.
+    pub(crate) policy: Policy,
+    /// The name of the directive.
     pub(crate) directive: &'static str,
     /// `domain=` with a variable.
     pub(crate) domain: Option<ComplexValue>,
@@ -124,18 +123,25 @@ pub(crate) struct UpstreamConf {
     pub(crate) path: Option<ComplexValue>,
     /// `samesite=` with a variable.
     pub(crate) same_site: Option<ComplexValue>,
-    /// The cookie, made ready when all of this was read. What follows is written when all directives were read.
+    /// The cookie, made ready when all of this was read. This and what follows is written when all directives were read.
     pub(crate) template: OnceCell<Template>,
-    /// Whether something of the cookie is hidden from its servers.
+    /// Whether something of the cookie is hidden from the servers.
     pub(crate) hides: Cell<bool>,
     /// What is known ahead of sessions that go on.
     pub(crate) settled: Cell<Settled>,
+    /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
+    pub(crate) may_be_strict: Cell<bool>,
+}
+
+/// What is known of one upstream.
+#[derive(Default)]
+pub(crate) struct UpstreamConf {
+    /// What makes it sticky: `session_sticky`, or a directive of another system.
+    pub(crate) sticky: Option<StickyUpstream>,
     /// The parameters of `server` lines.
     pub(crate) server_confs: ServerConfs,
     /// The place of the module between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
-    /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
-    pub(crate) may_be_strict: Cell<bool>,
     /// Whether there is a module that links servers in and out, and frees them, without counting a generation.
     pub(crate) watched: Cell<bool>,
     /// The servers as this worker knows them. This and what follows changes while requests are served.
@@ -153,6 +159,11 @@ pub(crate) struct UpstreamConf {
 }
 
 impl UpstreamConf {
+    /// Returns the policy, if the upstream is sticky.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.sticky.as_ref().map(|sticky| &sticky.policy)
+    }
+
     /// Does something with the servers to which this worker could not connect.
     #[inline(always)]
     pub(crate) fn unreachable<T>(
@@ -231,5 +242,5 @@ unsafe impl HttpModuleLocationConf for Sticky {
 
 /// Returns the policy of an upstream, if it is sticky.
 pub(crate) fn policy_of(upstream: Upstream<'_>) -> Option<&Policy> {
-    upstream.conf::<Sticky>()?.policy.as_ref()
+    upstream.conf::<Sticky>()?.policy()
 }

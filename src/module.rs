@@ -9,7 +9,7 @@ use ngx::http::HttpModuleMainConf;
 use session_cookie::memory::{append, OutOfMemory};
 use session_cookie::policy::Fallback;
 
-use crate::conf::{policy_of, LocationConf, MainConf, Sticky, UpstreamConf};
+use crate::conf::{LocationConf, MainConf, Sticky, UpstreamConf};
 use crate::directives::{hide_cookie, reach, server, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
@@ -88,14 +88,14 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
     let cf = unsafe { Conf::new(cf) };
     for upstream in cf.upstreams() {
         let conf = upstream.conf::<Sticky>();
-        let Some(conf) = conf.filter(|conf| conf.policy.is_some()) else {
+        let Some((conf, sticky)) = conf.and_then(|conf| Some((conf, conf.sticky.as_ref()?))) else {
             continue;
         };
         if server::has_own_sticky(cf, upstream) {
             // All was read: "cf" is at the end of the block, which is no place to point at.
             return cf.refuse_block(format_args!(
                 "\"{}\" and nginx's own \"sticky\" are both given, remove one of them from upstream \"{}\" in {}",
-                conf.directive,
+                sticky.directive,
                 string(upstream.host()),
                 upstream.declared_at()
             ));
@@ -133,10 +133,10 @@ fn finish(cf: Conf<'_>, main: &mut MainConf) -> Result<(), OutOfMemory> {
     set_cookie::install();
 
     for upstream in cf.upstreams() {
-        let policy = policy_of(upstream);
-        let is_strict = policy.is_some_and(|policy| policy.fallback != Fallback::On);
-        if let Some(conf) = upstream.conf::<Sticky>() {
-            conf.may_be_strict.set(is_strict || main.no_fallback);
+        let conf = upstream.conf::<Sticky>();
+        if let Some(sticky) = conf.and_then(|conf| conf.sticky.as_ref()) {
+            let is_strict = sticky.policy.fallback != Fallback::On;
+            sticky.may_be_strict.set(is_strict || main.no_fallback);
         }
     }
     if main.hides {

@@ -1,8 +1,10 @@
 //! The parser of all directives that make the sessions of an upstream sticky: words into a [`Policy`], by the table of
 //! the directive.
 
+use core::cell::{Cell, OnceCell};
 use core::ffi::c_char;
 
+use session_cookie::action::Settled;
 use session_cookie::cookie::Name;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy, Style};
@@ -10,7 +12,7 @@ use session_cookie::policy::{Mode, Policy, Style};
 use super::messages::{Error, Nothing, Oddity, Warning};
 use super::parameters::{cookie, Fault, Ignored, Parameter, Parsed};
 use super::warnings;
-use crate::conf::UpstreamConf;
+use crate::conf::{StickyUpstream, UpstreamConf};
 use crate::nginx::conf::{self, Conf, Words};
 
 /// A directive.
@@ -175,9 +177,9 @@ impl Directive {
         parsed: Parsed<'c>,
         conf: &mut UpstreamConf,
     ) -> Result<(), Error<'c>> {
-        if conf.policy.is_some() {
-            if conf.directive != self.name {
-                return Err(Error::Both(conf.directive, self.name));
+        if let Some(sticky) = &conf.sticky {
+            if sticky.directive != self.name {
+                return Err(Error::Both(sticky.directive, self.name));
             }
             cf.warn(Warning::DoubledDirective(self.name));
         }
@@ -191,11 +193,17 @@ impl Directive {
                 .map(|value| cf.compile(value).ok_or_else(|| error(value)))
                 .transpose()
         };
-        conf.domain = compile("domain", parsed.domain)?;
-        conf.path = compile("path", parsed.path)?;
-        conf.same_site = compile("samesite", parsed.same_site)?;
-        conf.directive = self.name;
-        conf.policy = Some(parsed.policy);
+        conf.sticky = Some(StickyUpstream {
+            domain: compile("domain", parsed.domain)?,
+            path: compile("path", parsed.path)?,
+            same_site: compile("samesite", parsed.same_site)?,
+            directive: self.name,
+            policy: parsed.policy,
+            template: OnceCell::new(),
+            hides: Cell::new(false),
+            settled: Cell::new(Settled::No),
+            may_be_strict: Cell::new(false),
+        });
         Ok(())
     }
 }

@@ -112,14 +112,14 @@ impl<'c> Cookie<'c> {
     /// Returns that of an upstream, if it is known when the configuration is read: not if the application sets it, or
     /// if its path is that of the request.
     fn of(upstream: Upstream<'c>) -> Option<Self> {
-        let conf = upstream.conf::<Sticky>()?;
-        let policy = conf.policy.as_ref()?;
+        let sticky = upstream.conf::<Sticky>()?.sticky.as_ref()?;
+        let policy = &sticky.policy;
         if !matches!(policy.mode, Mode::Insert | Mode::Repeat) || policy.silent {
             return None;
         }
-        let path = conf.path.as_ref();
+        let path = sticky.path.as_ref();
         let path = path.map_or(&*policy.path, ComplexValue::text);
-        let domain = match &conf.domain {
+        let domain = match &sticky.domain {
             Some(compiled) => compiled.text(),
             None => policy.domain.as_deref().unwrap_or_default(),
         };
@@ -154,7 +154,7 @@ impl<'c> Servers<'c> {
         let Some(conf) = upstream.conf::<Sticky>() else {
             return Ok(all);
         };
-        let Some(policy) = &conf.policy else {
+        let Some(policy) = conf.policy() else {
             return Ok(all);
         };
         all.accepts = !policy.accept.is_empty();

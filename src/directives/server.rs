@@ -135,7 +135,7 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
     let Some(conf) = upstream.conf::<Sticky>() else {
         return;
     };
-    let is_read = conf.policy.as_ref().is_some_and(Policy::reads_given_ids);
+    let is_read = conf.policy().is_some_and(Policy::reads_given_ids);
     if is_read || !conf.server_confs.have_ids() {
         return;
     }

@@ -13,7 +13,7 @@ pub(crate) fn check(cf: Conf<'_>, upstream: Upstream<'_>) {
     let Some(conf) = upstream.conf::<Sticky>() else {
         return;
     };
-    let policy = conf.policy.as_ref();
+    let policy = conf.policy();
     if policy.is_none_or(|policy| policy.hash != Hash::Plain) {
         return;
     }

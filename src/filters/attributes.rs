@@ -6,7 +6,7 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Policy, SameSite, Style};
 use session_cookie::set_cookie::{Varying, DATE};
 
-use crate::conf::UpstreamConf;
+use crate::conf::StickyUpstream;
 use crate::log::error;
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::request::Request;
@@ -16,11 +16,11 @@ use crate::nginx::Printable;
 /// Returns the attributes for a request; `date` is memory for one of them.
 pub(super) fn varying<'a>(
     request: Request<'a>,
-    policy: &Policy,
-    conf: &UpstreamConf,
+    sticky: &StickyUpstream,
     now: u64,
     date: &'a mut [u8; DATE],
 ) -> Result<Varying<'a>, OutOfMemory> {
+    let policy = &sticky.policy;
     let expires = policy.max_age.and_then(|max_age| {
         let at = time_t::try_from(now.saturating_add(max_age)).ok()?;
         let at = at.min(LAST_DATE);
@@ -32,10 +32,10 @@ pub(super) fn varying<'a>(
     });
     Ok(Varying {
         expires,
-        domain: DOMAIN.of(request, policy, conf.domain)?,
-        path: PATH.of(request, policy, conf.path)?,
+        domain: DOMAIN.of(request, policy, sticky.domain)?,
+        path: PATH.of(request, policy, sticky.path)?,
         tls: request.is_tls(),
-        same_site: same_site(request, conf.same_site)?,
+        same_site: same_site(request, sticky.same_site)?,
     })
 }
 

@@ -40,9 +40,9 @@ pub(super) fn act_for_all<'r>(
     let responded = |visit: &&Visit| visit.responded_by().is_some();
     let visits = || once(newest).chain(earlier()).filter(responded);
     for (at, visit) in visits().enumerate() {
-        let policy = visit.policy;
+        let policy = visit.policy();
         let mut newer = visits().take(at);
-        let is_taken = newer.any(|newer| *newer.policy.cookie == *policy.cookie);
+        let is_taken = newer.any(|newer| *newer.policy().cookie == *policy.cookie);
 
         debug!(
             request,

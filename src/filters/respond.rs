@@ -8,7 +8,7 @@ use session_cookie::session::Session;
 use session_cookie::set_cookie::{self, Template, Varying, DATE};
 
 use super::attributes;
-use crate::conf::UpstreamConf;
+use crate::conf::{StickyUpstream, UpstreamConf};
 use crate::log::{debug, warn};
 use crate::nginx::cookies::View;
 use crate::nginx::pool::Text;
@@ -27,7 +27,7 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
     if !request.is_main() {
         return Ok(());
     }
-    let policy = visit.policy;
+    let policy = visit.policy();
     let sets = || own(request, policy).next().is_some();
     let now = u64::try_from(ngx_time()).unwrap_or_default();
     let action = respond(policy, &visit.reading, served, sets, now);
@@ -97,7 +97,7 @@ fn transfer<'r>(
     delimiter: &[u8],
     id: &[u8],
 ) -> Result<&'r [u8], OutOfMemory> {
-    let policy = visit.policy;
+    let policy = visit.policy();
     let set = own(request, policy).find_map(|field| {
         let parts = set_cookie::parse(field.value(), &policy.cookie)?;
         Some(parts.value)
@@ -122,8 +122,8 @@ fn insert<'r>(
     session: Session<'r>,
     now: u64,
 ) -> Result<(), OutOfMemory> {
-    let (policy, conf) = (visit.policy, visit.conf);
-    let Some(template) = conf.template.get() else {
+    let (policy, conf, sticky) = (visit.policy(), visit.conf, visit.sticky);
+    let Some(template) = sticky.template.get() else {
         return Ok(());
     };
     let id = match &policy.transfer {
@@ -143,7 +143,7 @@ fn insert<'r>(
     // Made where it is handed over: one session for both would live in memory.
     let stamps = session.stamps;
     let field = if template.varies() {
-        varying_field(request, conf, policy, template, Session { id, stamps }, now)?
+        varying_field(request, sticky, template, Session { id, stamps }, now)?
     } else {
         field(
             request,
@@ -167,7 +167,7 @@ pub(super) fn remove_own(request: Request<'_>, policy: &Policy) {
 /// them, so that it has no session with the module or none with the application.
 #[inline(never)]
 fn look_for_own(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
-    if own(request, visit.policy).next().is_some() {
+    if own(request, visit.policy()).next().is_some() {
         log_doubled(request, visit, conf);
     }
 }
@@ -181,7 +181,7 @@ fn log_doubled(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
         "session_sticky: a server of upstream \"{}\" sets a cookie \"{}\" too, and clients keep one of that name: \
          use \"mode=prefix\" to share it, or another name",
         string(visit.upstream.host()),
-        Printable(&visit.policy.cookie)
+        Printable(&visit.policy().cookie)
     );
 }
 
@@ -203,14 +203,13 @@ fn field<'r>(
 #[inline(never)]
 fn varying_field<'r>(
     request: Request<'r>,
-    conf: &UpstreamConf,
-    policy: &Policy,
+    sticky: &StickyUpstream,
     template: &Template,
     session: Session<'_>,
     now: u64,
 ) -> Result<&'r [u8], OutOfMemory> {
     let mut date = [0; DATE];
-    let varying = attributes::varying(request, policy, conf, now, &mut date)?;
+    let varying = attributes::varying(request, sticky, now, &mut date)?;
     let mut out = field(request, template, session, &varying)?;
     template.write_rest(&varying, &mut out);
     Ok(out.into_bytes())

@@ -1,7 +1,6 @@
 //! What nginx-sys leaves raw, made safe enough to read. All of `unsafe` is in this module, but for one line of each
 //! callback, which makes the handles.
 
-pub(crate) mod census;
 pub(crate) mod chain;
 pub(crate) mod complex_value;
 pub(crate) mod conf;
@@ -16,6 +15,7 @@ pub(crate) mod peers;
 pub(crate) mod pool;
 pub(crate) mod request;
 pub(crate) mod round_robin;
+pub(crate) mod server_names;
 pub(crate) mod set_cookies;
 pub(crate) mod time;
 pub(crate) mod upstream;

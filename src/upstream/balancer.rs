@@ -63,7 +63,7 @@ pub(super) fn prepare<'r>(
     exchange: Exchange<'r>,
 ) -> ngx_int_t {
     let conf = upstream.conf_in_use::<Sticky>();
-    let Some(policy) = &conf.policy else {
+    let Some(sticky) = &conf.sticky else {
         return ERROR;
     };
     let rc = conf.chain.init_peer.get().call(request, upstream);
@@ -75,7 +75,7 @@ pub(super) fn prepare<'r>(
         stand_aside(conf, upstream, request.log());
         return OK;
     };
-    let visit = || Visit::new(request, upstream, exchange, conf, policy, inner);
+    let visit = || Visit::new(request, upstream, exchange, conf, sticky, inner);
     let Some(visit) = request.pool().place(visit) else {
         return ERROR;
     };
@@ -85,7 +85,7 @@ pub(super) fn prepare<'r>(
     debug!(
         request,
         "session_sticky: cookie \"{}\" for upstream \"{}\": {}, id \"{}\", {}",
-        Printable(&policy.cookie),
+        Printable(&sticky.policy.cookie),
         string(upstream.host()),
         visit.reading.verdict.as_str(),
         Printable(visit.reading.session.id),
@@ -176,7 +176,7 @@ fn refuse(visit: &Visit<'_>, pc: PeerConnection<'_>) -> ngx_int_t {
     error!(
         pc,
         "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"{}\"{}",
-        Printable(&visit.policy.cookie),
+        Printable(&visit.policy().cookie),
         Printable(visit.reading.session.id),
         string(visit.upstream.host()),
         visit.reading.verdict.as_str(),

@@ -9,7 +9,7 @@ use crate::nginx::peers::Failures;
 /// Chooses the first available server that the cookie names, and was not chosen before. The balancer was not asked yet.
 #[inline(always)]
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
-    if visit.conf.may_be_strict.get() && visit.is_strict() {
+    if visit.sticky.may_be_strict.get() && visit.is_strict() {
         return strict::bind(visit, pc);
     }
     let data = visit.inner.round_robin();

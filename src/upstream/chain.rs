@@ -62,7 +62,7 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
     };
     forget(conf);
     let rc = keepalive.inside.call(cf, upstream);
-    let stands_inside = conf.policy.is_some() && conf.chain.init_upstream.get().is_none();
+    let stands_inside = conf.sticky.is_some() && conf.chain.init_upstream.get().is_none();
     if rc == OK && stands_inside && stand_before_requests(cf, upstream, conf).is_err() {
         return ERROR;
     }
@@ -85,22 +85,20 @@ fn stand_before_requests(
             proof::init_peer
         });
     }
-    let Some(policy) = conf
-        .policy
-        .as_ref()
-        .filter(|_| conf.template.get().is_none())
-    else {
+    let sticky = conf.sticky.as_ref();
+    let Some(sticky) = sticky.filter(|sticky| sticky.template.get().is_none()) else {
         return Ok(());
     };
+    let policy = &sticky.policy;
     let by_variables = ByVariables {
-        domain: conf.domain.is_some(),
-        path: conf.path.is_some(),
-        same_site: conf.same_site.is_some(),
+        domain: sticky.domain.is_some(),
+        path: sticky.path.is_some(),
+        same_site: sticky.same_site.is_some(),
     };
     let template = Template::new(policy, by_variables)?;
-    conf.template.get_or_init(|| template);
-    conf.settled.set(settled_unstamped(policy));
-    conf.hides.set(policy.hidden_part().is_some());
+    sticky.template.get_or_init(|| template);
+    sticky.settled.set(settled_unstamped(policy));
+    sticky.hides.set(policy.hidden_part().is_some());
     conf.watched
         .set(cf.module(c"ngx_http_upsync_module").is_some());
     Ok(())

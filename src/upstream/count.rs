@@ -10,8 +10,8 @@ use session_cookie::session::may_stand_in_id;
 
 use super::servers::Servers;
 use crate::conf::{ServerConf, UpstreamConf};
-use crate::nginx::census::{each, Known, Shape, Uncounted};
 use crate::nginx::peers::{Peer, Peers};
+use crate::nginx::server_names::{each, Known, Shape, Uncounted};
 use crate::nginx::upstream::Upstream;
 
 /// Counts the servers of this generation.

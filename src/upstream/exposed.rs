@@ -14,7 +14,7 @@ use crate::nginx::{string, Printable};
 #[inline(never)]
 pub(super) fn look(visit: &Visit<'_>) {
     let told = &visit.conf.told.exposed;
-    let Some(rule) = visit.policy.hide_rule().filter(|_| !told.get()) else {
+    let Some(rule) = visit.policy().hide_rule().filter(|_| !told.get()) else {
         return;
     };
     // An earlier location may have hidden it.

@@ -9,8 +9,8 @@ use session_cookie::roster::{EntryId, Member, Roster};
 use super::count;
 use super::servers::{Edition, Servers};
 use crate::conf::UpstreamConf;
-use crate::nginx::census::{Shape, Uncounted};
 use crate::nginx::peers::Peer;
+use crate::nginx::server_names::{Shape, Uncounted};
 use crate::nginx::upstream::Upstream;
 use crate::nginx::worker_cell::Question;
 
@@ -207,7 +207,7 @@ fn recount<'c>(
         return Some(known);
     }
     drop(known);
-    let counted = match count::count(upstream, conf, conf.policy.as_ref()?, generation) {
+    let counted = match count::count(upstream, conf, conf.policy()?, generation) {
         Ok(counted) => counted,
         Err(Uncounted::Changed) => return None,
         Err(Uncounted::OutOfMemory) => {

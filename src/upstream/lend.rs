@@ -54,14 +54,14 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
 /// seen.
 fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
     let session = &visit.reading.session;
-    match visit.policy.mode {
+    match visit.policy().mode {
         Mode::Insert | Mode::Repeat => {
             let began = session.stamps.map(|stamps| stamps.first_seen);
             (session.id, began.unwrap_or_default().to_le_bytes())
         }
         Mode::Prefix | Mode::Rewrite => {
             let fields = View::of(visit.request).original;
-            let name = &visit.policy.cookie;
+            let name = &visit.policy().cookie;
             let mut all = fields.values().flat_map(|field| values(field, name));
             // An id that was accepted in another scheme is no part of it.
             #[allow(clippy::disallowed_methods)] // an iterator over borrowed fields

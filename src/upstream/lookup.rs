@@ -67,7 +67,8 @@ fn judge<L: Copy>(policy: &Policy, servers: L) -> Judge<'_, L, impl Fn() -> u64 
 /// Reads the cookie, and finds the servers that it names.
 #[inline(always)]
 pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
-    let (request, conf, policy) = (visit.request, visit.conf, visit.policy);
+    let (request, conf, sticky) = (visit.request, visit.conf, visit.sticky);
+    let policy = &sticky.policy;
     let member = Cell::new(NOBODY);
     let lookup = ServerLookup {
         conf: visit.conf,
@@ -79,7 +80,7 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let view = View::of(request);
     let is_ours = |single: &SinglePair| core::ptr::eq(single.name, &policy.cookie);
     let single = view.single.filter(is_ours);
-    if single.is_none() && conf.hides.get() {
+    if single.is_none() && sticky.hides.get() {
         exposed::look(visit);
     }
 
@@ -94,7 +95,7 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     };
     if let Some((first, member)) = found.map(|first| (first, member.get())) {
         if request.upstream_states().is_empty() {
-            visit.settled = settled(conf.settled.get(), &visit.reading);
+            visit.settled = settled(sticky.settled.get(), &visit.reading);
         }
         visit.edition = edition(conf);
         visit.named = Some(Candidate::first(IdScheme::Own, first, member));
@@ -114,7 +115,7 @@ fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
         visit.reading = Reading::NONE;
         return Ok(());
     }
-    if visit.policy.reads_other_schemes() {
+    if visit.policy().reads_other_schemes() {
         let is_bound = read_other_schemes(visit);
         visit.check_memory()?;
         if is_bound {
@@ -130,7 +131,7 @@ fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
 
 /// Reads the values of a cookie in every scheme. Returns whether one of them names a server of the upstream.
 fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
-    let policy = visit.policy;
+    let policy = visit.policy();
     let fields = View::of(visit.request).original;
     let mut first = visit.reading;
     for (number, value) in judged_values(fields.values(), policy).enumerate() {
@@ -158,7 +159,7 @@ pub(super) fn read_one<'r>(
     value: &'r [u8],
     reading: &mut Reading<'r>,
 ) -> Option<Candidate> {
-    let policy = visit.policy;
+    let policy = visit.policy();
     let member = Cell::new(NOBODY);
     let lookup = ServerLookup {
         conf: visit.conf,
@@ -201,7 +202,7 @@ fn log_verdict(visit: &Visit<'_>) {
     info!(
         visit.request,
         "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
-        Printable(&visit.policy.cookie),
+        Printable(&visit.policy().cookie),
         string(visit.upstream.host()),
         visit.reading.verdict.as_str(),
         Printable(visit.reading.session.id)

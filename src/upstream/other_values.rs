@@ -16,7 +16,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     #[allow(clippy::disallowed_methods)] // a visit owns no memory
     let before = visit.clone();
     let fields = View::of(visit.request).original;
-    let values = judged_values(fields.values(), visit.policy);
+    let values = judged_values(fields.values(), visit.policy());
     for (number, value) in (1..).zip(values).skip(usize::from(before.values_seen)) {
         let mut reading = Reading::NONE;
         let Some(named) = read_one(visit, value, &mut reading) else {
@@ -34,7 +34,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         if bind_out_of_line(visit, pc) {
             visit.values_seen = number;
             if visit.is_first_try(1) {
-                visit.settled = settled(visit.conf.settled.get(), &visit.reading);
+                visit.settled = settled(visit.sticky.settled.get(), &visit.reading);
             }
             return true;
         }

@@ -5,8 +5,8 @@ use core::cell::Cell;
 use ngx::ffi::{ngx_uint_t, time_t};
 use session_cookie::roster::{EntryId, Member, Roster};
 
-use crate::nginx::census::Shape;
 use crate::nginx::peers::Peer;
+use crate::nginx::server_names::Shape;
 
 /// Which count of an upstream's servers: what a request remembers of one means nothing in another, and may be gone.
 #[derive(Clone, Copy, Eq, PartialEq)]

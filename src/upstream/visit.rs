@@ -13,7 +13,7 @@ use session_cookie::verdict::{choose, Choice, Reading};
 use super::failure::Failure;
 use super::known::servers;
 use super::servers::{Edition, IdScheme, Servers};
-use crate::conf::{LocationConf, Sticky, UpstreamConf};
+use crate::conf::{LocationConf, Sticky, StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
 use crate::nginx::peers::Peer;
@@ -32,7 +32,7 @@ pub(crate) struct Visit<'r> {
     pub(crate) conf: &'r UpstreamConf,
     /// What it exchanges with the server; the request may get another exchange by a redirect inside nginx.
     pub(crate) exchange: Exchange<'r>,
-    pub(crate) policy: &'r Policy,
+    pub(crate) sticky: &'r StickyUpstream,
     pub(crate) reading: Reading<'r>,
     /// The servers that the cookie names, among those of this generation.
     pub(super) named: Option<Candidate>,
@@ -156,7 +156,7 @@ impl<'r> Visit<'r> {
         upstream: Upstream<'r>,
         exchange: Exchange<'r>,
         conf: &'r UpstreamConf,
-        policy: &'r Policy,
+        sticky: &'r StickyUpstream,
         inner: Inner<'r>,
     ) -> Self {
         Visit {
@@ -165,7 +165,7 @@ impl<'r> Visit<'r> {
             upstream,
             conf,
             exchange,
-            policy,
+            sticky,
             reading: Reading::NONE,
             named: None,
             edition: Edition::NONE,
@@ -182,6 +182,12 @@ impl<'r> Visit<'r> {
             values_seen: 0,
             inner,
         }
+    }
+
+    /// Returns the policy of the upstream.
+    #[inline(always)]
+    pub(crate) fn policy(&self) -> &'r Policy {
+        &self.sticky.policy
     }
 
     /// Returns the newest visit of a request, also after a redirect inside nginx has cleared its contexts.
@@ -274,15 +280,15 @@ impl<'r> Visit<'r> {
     /// Returns whether a session of this request stays with its server whatever happens to that.
     #[cold]
     pub(super) fn is_strict(&self) -> bool {
-        self.policy.fallback != Fallback::On || self.location().no_fallback
+        self.policy().fallback != Fallback::On || self.location().no_fallback
     }
 
     /// Returns what makes the session strict, as it stands in the configuration.
     pub(super) fn strictness(&self) -> &'static str {
-        match self.policy.fallback {
+        match self.policy().fallback {
             _ if self.location().no_fallback => "sticky_no_fallback",
             Fallback::Unknown => "fallback=unknown",
-            _ if self.conf.directive == "sticky" => "no_fallback",
+            _ if self.sticky.directive == "sticky" => "no_fallback",
             _ => "fallback=off",
         }
     }
@@ -292,8 +298,8 @@ impl<'r> Visit<'r> {
     #[inline(never)]
     pub(super) fn choose(&self) -> Choice {
         let (verdict, location) = (self.reading.verdict, self.location());
-        let is_silent = self.policy.silent || location.silent;
-        choose(verdict, self.policy, self.fallback(), is_silent)
+        let is_silent = self.policy().silent || location.silent;
+        choose(verdict, self.policy(), self.fallback(), is_silent)
     }
 
     /// Returns what happens when the server that the cookie names cannot be had: the location may be stricter.
@@ -303,7 +309,7 @@ impl<'r> Visit<'r> {
         if self.location().no_fallback {
             Fallback::Off
         } else {
-            self.policy.fallback
+            self.policy().fallback
         }
     }
 }
