@@ -1,6 +1,7 @@
 # Balancers of other modules that are not based on round robin, or whose data only begins like its own: requests are
 # left to them, nothing is set, and the log says so once in each worker and upstream.
 
+use Digest::MD5 'md5_hex';
 use Sticky qw(Upstreams Visits);
 use Time::HiRes 'sleep';
 
@@ -123,6 +124,20 @@ equals($tries, 1, 'one request tries the dead server again, and has found it dea
 [alert]
 [crit]
 not based on round robin
+
+
+
+=== a session that another server would serve in place of its own: its balancer chooses
+--- upstreams
+upstream lent { own_balancer like_round_robin; server A:; server B:; session_sticky cookie=app mode=prefix; }
+--- client
+for my $number (1 .. 8) {
+    equals(body(visit('/lent/', 'app=' . md5_hex($number) . '~value', 1983)), 'A', "the session of no server, $number");
+}
+equals(complaints('lent'), 1, 'one line in the log');
+--- no_error_log
+[alert]
+[crit]
 
 
 

@@ -43,11 +43,12 @@ pub(super) unsafe extern "C" fn init_peer(
     }
 }
 
-/// Returns whether a request that was prepared goes where its cookie says.
+/// Returns whether a request that was prepared goes where its cookie says: to the server that it names, or to one that is
+/// lent to the session in its place.
 fn follows_cookie<'r>(request: Request<'r>, before: Option<&Visit<'r>>) -> bool {
     let is_new = |visit: &&Visit| before.is_none_or(|before| !core::ptr::eq(*visit, before));
     let visit = request.context::<Sticky>().filter(is_new);
-    visit.is_some_and(|visit| visit.choice == Choice::Bind)
+    visit.is_some_and(|visit| matches!(visit.choice, Choice::Bind | Choice::Lend))
 }
 
 /// Asks the balancer, and prepares the request once more, now that it is known whether the cookie is followed.
