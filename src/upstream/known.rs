@@ -25,7 +25,7 @@ pub(super) fn servers<'c>(
     lacks_memory: &Cell<bool>,
 ) -> Option<Ref<'c, Servers>> {
     let known = conf.servers.read()?;
-    if known.generation == generation && known.shape == Shape::of(upstream.primary()?) {
+    if known.are_known_of(generation, Shape::of(upstream.primary()?)) {
         Some(known)
     } else {
         drop(known);
@@ -95,7 +95,7 @@ unsafe impl Question<Servers> for FindId<'_> {
 
     #[inline(always)]
     fn answer(self, known: &Servers) -> Answer {
-        if known.generation != self.generation || known.shape != self.shape {
+        if !known.are_known_of(self.generation, self.shape) {
             return Answer::Outdated;
         }
         Answer::Known(first_of(&known.own, self.id, self.member))
@@ -132,7 +132,7 @@ unsafe impl Question<Servers> for IdOf {
 
     #[inline(always)]
     fn answer(self, known: &Servers) -> KnownId {
-        let is_known = known.generation == self.generation && known.shape == self.shape;
+        let is_known = known.are_known_of(self.generation, self.shape);
         let id = known.own.id(self.peer).filter(|_| is_known);
         match id.and_then(|id| id.try_into().ok()) {
             Some(id) => KnownId::Md5(id),

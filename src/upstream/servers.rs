@@ -63,6 +63,12 @@ pub(crate) enum IdScheme {
 }
 
 impl Servers {
+    /// Returns whether a request of this generation may use them without a look at when they were counted.
+    #[inline(always)]
+    pub(super) fn are_known_of(&self, generation: ngx_uint_t, shape: Shape) -> bool {
+        self.generation == generation && self.shape == shape
+    }
+
     /// Returns whether they were counted in this generation, of a list of this shape.
     pub(super) fn is_of(&self, generation: ngx_uint_t, shape: Shape) -> bool {
         self.counted == generation && self.shape == shape
