@@ -58,7 +58,8 @@ sub sort_out {
     return;
 }
 
-# Patterns for the lines that a block asks for. Under valgrind, Test::Nginx says its name before it starts nginx.
+# Patterns for the lines that a block asks for. Under valgrind, Test::Nginx says its name before it starts nginx, and
+# with AddressSanitizer that it has no name for the log.
 sub asked_for {
     my ($asking) = @_;
     my @wanted = map { ref eq 'Regexp' ? $_ : qr/\Q$_\E/ }
@@ -67,6 +68,7 @@ sub asked_for {
     my $taken = $asking->grep_error_log;
     push @wanted, ref $taken ? $taken : qr/$taken/ if defined $taken;
     push @wanted, qr/\A\Q$name\E\n/ if $ENV{TEST_NGINX_USE_VALGRIND};
+    push @wanted, qr/\Aunknown log name: / if defined $ENV{ASAN_OPTIONS};
     return grep { defined } @wanted;
 }
 
