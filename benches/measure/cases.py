@@ -1,4 +1,4 @@
-"""What is measured: configurations, what the client and the server behind send, and the fair base.
+"""What is measured: configurations, what the client and the upstream server send, and the fair base.
 
 The base of a case is round robin, in the same nginx, that receives a cookie of the same length.
 """
@@ -17,7 +17,7 @@ class Case:
     #: of the client: none, id, stamps, prefix
     cookie: str
     base: str | None = None
-    #: does the server behind set the cookie itself?
+    #: does the upstream server set the cookie itself?
     sets: bool = False
     #: does the answer to the client set the cookie?
     answer_sets: bool = False

@@ -1,6 +1,6 @@
 """The programs that are measured: an nginx with or without modules, and HAProxy.
 
-All of them speak on 127.0.0.0/8 only. The server behind is one more nginx, never under valgrind.
+All of them speak on 127.0.0.0/8 only. The upstream server is one more nginx, never under valgrind.
 """
 
 import os

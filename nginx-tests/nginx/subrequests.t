@@ -292,7 +292,7 @@ route=ID_B -> B, X-Auth "127.0.0.1:1987", sets nothing
 
 
 
-=== auth_request before what no server behind sends: nothing is set
+=== auth_request before what no upstream server sends: nothing is set
 --- config
 location = /auth { internal; proxy_pass http://u; }
 location = /file.txt { auth_request /auth; root html; }
@@ -425,7 +425,7 @@ equals(set($got), '', 'none: nothing is set');
 
 
 
-=== mirror of a request whose cookie is hidden: the copy sees what the server behind sees
+=== mirror of a request whose cookie is hidden: the copy sees what the upstream server sees
 --- config
 location / { mirror /copy; proxy_pass http://hiding; }
 location = /copy { internal; proxy_pass http://copies; }

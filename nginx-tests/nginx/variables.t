@@ -57,7 +57,7 @@ location / { proxy_pass http://$to; }
 
 
 
-=== without the hide directive the server behind sees the cookie, with it it does not
+=== without the hide directive the upstream server sees the cookie, with it it does not
 --- config
 location / { proxy_pass http://$to; }
 location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
@@ -178,7 +178,7 @@ location / { session_sticky_hide_cookie upstream=other; proxy_pass http://$pool;
 
 
 
-=== proxy_set_header Cookie: the server behind sees what it says, and the session is the client's
+=== proxy_set_header Cookie: the upstream server sees what it says, and the session is the client's
 --- config
 location /none { proxy_set_header Cookie ""; proxy_pass http://u; }
 location /own { proxy_set_header Cookie "own=1"; proxy_pass http://u; }

@@ -265,7 +265,7 @@ impl Upstream {
         self.parameter("rebind") != Some("off")
     }
 
-    /// Must the server behind not see the id?
+    /// Must the upstream server not see the id?
     pub(crate) fn hides(&self) -> bool {
         self.parameter("option") == Some("indirect") || self.mode() == Mode::Prefix
     }
