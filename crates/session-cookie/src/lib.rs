@@ -40,6 +40,7 @@ pub mod action;
 pub mod bytes;
 pub mod cookie;
 pub mod id;
+pub mod learned;
 pub mod memory;
 pub mod policy;
 pub mod roster;

@@ -1,0 +1,41 @@
+//! What a session is known by.
+
+use core::hash::Hasher;
+
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+/// The secret of a table. Who does not know it cannot choose sessions that share a bucket.
+#[derive(Clone, Copy)]
+pub struct Secret(pub [u64; 2]);
+
+/// The SipHash-2-4 of a session, of 128 bits: two sessions do not have the same.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Key(pub(super) [u64; 2]);
+
+impl Key {
+    /// The key of a session; it needs no lock.
+    #[inline]
+    pub fn new(secret: &Secret, session: &[u8]) -> Self {
+        let Secret([first, second]) = *secret;
+        let mut hasher = SipHasher24::new_with_keys(first, second);
+        hasher.write(session);
+        let hash = hasher.finish128();
+        Key([hash.h1, hash.h2])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector of the authors of SipHash for 15 bytes.
+    #[test]
+    fn the_hash_is_siphash_2_4_128() {
+        let secret = Secret([0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]);
+        let session: [u8; 15] = core::array::from_fn(|number| number as u8);
+        let key = Key::new(&secret, &session);
+        assert!(key == Key([0x11a8_b033_99e9_9354, 0xd9c3_cf97_0fec_087e]));
+        assert!(key != Key::new(&Secret([0, 0]), &session));
+        assert!(key != Key::new(&secret, &session[..14]));
+    }
+}

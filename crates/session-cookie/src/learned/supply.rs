@@ -1,0 +1,128 @@
+//! The slot that a new session gets.
+
+use super::chain::{link_to, Chains};
+use super::header::{Header, Returned};
+use super::slot::{Slot, State};
+use super::time::{Tick, Timeout};
+use super::word::{then, Word};
+
+/// The steps of the hand of the clock for one new session.
+const STEPS: u32 = 16;
+
+/// A slot that no chain leads to.
+pub(super) struct Vacancy<'z> {
+    pub(super) index: u32,
+    pub(super) slot: &'z Slot,
+    /// Whether the hand may come by soon, and must not take the session for an old one.
+    pub(super) before_hand: bool,
+    /// Whether a session that was alive has lost the slot.
+    pub(super) dropped: bool,
+}
+
+impl<'z> Vacancy<'z> {
+    fn new((index, slot): (u32, &'z Slot)) -> Self {
+        Vacancy {
+            index,
+            slot,
+            before_hand: false,
+            dropped: false,
+        }
+    }
+}
+
+/// Takes a slot; there is always one if the table has any. Whoever dies before it is in a chain has left it to the hand.
+pub(super) fn take<'z>(
+    header: &Header,
+    chains: &Chains<'z>,
+    now: Tick,
+    timeout: Timeout,
+) -> Option<Vacancy<'z>> {
+    returned(header, chains)
+        .or_else(|| fresh(header, chains))
+        .or_else(|| by_hand(header, chains, now, timeout))
+}
+
+/// Gives a slot back that no chain leads to any more.
+pub(super) fn give_back(header: &Header, index: u32, slot: &Slot) {
+    let list = header.returned();
+    slot.set_state(State::EMPTY);
+    slot.next.set(list.first);
+    then();
+    header.set_returned(Returned {
+        first: link_to(index),
+        number: list.number.saturating_add(1),
+    });
+}
+
+/// The slot that was given back last. The hand only moves while there is none, so it takes none from the list.
+fn returned<'z>(header: &Header, chains: &Chains<'z>) -> Option<Vacancy<'z>> {
+    let list = header.returned();
+    let (index, slot) = chains.follow(list.first)?;
+    if !slot.state().is_empty() {
+        // Memory was overwritten: the hand finds what is left of the list.
+        header.set_returned(Returned::default());
+        return None;
+    }
+    header.set_returned(Returned {
+        first: slot.next.get(),
+        number: list.number.saturating_sub(1),
+    });
+    then();
+    Some(Vacancy {
+        before_hand: true,
+        ..Vacancy::new((index, slot))
+    })
+}
+
+/// The next slot that was never taken.
+fn fresh<'z>(header: &Header, chains: &Chains<'z>) -> Option<Vacancy<'z>> {
+    let link = link_to(header.taken.get());
+    let (index, slot) = chains.follow(link)?;
+    header.taken.set(link);
+    Some(Vacancy::new((index, slot)))
+}
+
+/// The slot at which the hand of the clock stops, after its session was taken out of its chain.
+fn by_hand<'z>(
+    header: &Header,
+    chains: &Chains<'z>,
+    now: Tick,
+    timeout: Timeout,
+) -> Option<Vacancy<'z>> {
+    let mut oldest: Option<(u32, &Slot, State)> = None;
+    for _ in 0..STEPS {
+        let (index, slot) = chains
+            .follow(link_to(header.hand.get()))
+            .or_else(|| chains.follow(link_to(0)))?;
+        header.hand.set(link_to(index));
+        let state = slot.state();
+        if !state.is_touched() || !state.is_alive(now, timeout) {
+            oldest = Some((index, slot, state));
+            break;
+        }
+        slot.set_state(state.untouched());
+        let is_older =
+            |(_, _, other): (u32, &Slot, State)| now.since(state.used()) > now.since(other.used());
+        if oldest.is_none_or(is_older) {
+            oldest = Some((index, slot, state));
+        }
+    }
+
+    let (index, slot, state) = oldest?;
+    let entry = chains.linked(index, slot);
+    let dropped = entry.is_some() && state.is_alive(now, timeout);
+    if dropped {
+        header.dropped.set(header.dropped.get().saturating_add(1));
+    }
+    if let Some(entry) = entry {
+        entry.unlink();
+        then();
+    }
+    // If nothing comes of the new session, the hand takes this one as empty, not as one that is alive.
+    slot.set_state(State::EMPTY);
+    then();
+    Some(Vacancy {
+        dropped,
+        ..Vacancy::new((index, slot))
+    })
+}

@@ -1,0 +1,178 @@
+//! The table: look-up, learning, forgetting.
+
+use core::sync::atomic::AtomicU32;
+
+use super::chain::{Chains, END};
+use super::header::{Header, Returned, MAGIC};
+use super::key::{Key, Secret};
+use super::server_id::ServerId;
+use super::slot::{Slot, State};
+use super::supply;
+use super::time::{Tick, Timeout};
+use super::word::{then, Word};
+
+/// The table of the sessions that were learned. Whoever calls it holds the lock of its memory.
+#[derive(Clone, Copy)]
+pub struct Table<'z> {
+    pub(super) header: &'z Header,
+    pub(super) chains: Chains<'z>,
+}
+
+/// What learning has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Learned {
+    /// The session was known, and so was its server.
+    Kept,
+    /// The session was known, with another server.
+    Moved,
+    /// The session was not known, or expired.
+    New,
+    /// The session was not known, and one that was alive has been dropped for it.
+    Replaced,
+}
+
+impl<'z> Table<'z> {
+    /// The table in this memory; as divided by [`Layout`](super::Layout), the number of buckets is a power of two.
+    #[inline]
+    pub fn new(header: &'z Header, buckets: &'z [AtomicU32], slots: &'z [Slot]) -> Self {
+        Table {
+            header,
+            chains: Chains { buckets, slots },
+        }
+    }
+
+    /// Makes it an empty table, whatever the memory holds.
+    pub fn clear(&self, secret: Secret) {
+        let header = self.header;
+        header.magic.set(0);
+        then();
+        for bucket in self.chains.buckets {
+            bucket.set(END);
+        }
+        for (word, value) in header.secret.iter().zip(secret.0) {
+            word.set(value);
+        }
+        header.set_returned(Returned::default());
+        let (slots, buckets) = self.shape();
+        header.slots.set(slots);
+        header.buckets.set(buckets);
+        header.taken.set(0);
+        header.hand.set(0);
+        header.dropped.set(0);
+        then();
+        header.magic.set(MAGIC);
+    }
+
+    /// Returns whether the memory holds a table of this version and this shape, as it does after a reload.
+    pub fn is_sound(&self) -> bool {
+        let header = self.header;
+        header.magic.get() == MAGIC && (header.slots.get(), header.buckets.get()) == self.shape()
+    }
+
+    /// The secret on which the keys depend.
+    pub fn secret(&self) -> Secret {
+        Secret(self.header.secret.each_ref().map(Word::get))
+    }
+
+    /// The server of a session that is alive; the session is used now.
+    #[inline]
+    pub fn find(&self, key: Key, now: Tick, timeout: Timeout) -> Option<ServerId> {
+        let slot = self.chains.find(key)?.slot;
+        let state = slot.state();
+        if timeout.is_over(state.used(), now) {
+            return None;
+        }
+        let server = slot.server(state)?;
+        slot.set_state(State::new(now, server.length()).touched());
+        Some(server)
+    }
+
+    /// Notes the server of a session; the session is used now.
+    pub fn learn(&self, key: Key, server: &ServerId, now: Tick, timeout: Timeout) -> Learned {
+        let Some(mut walk) = self.chains.walk(key) else {
+            return Learned::New;
+        };
+        if let Some(entry) = walk.find(|entry| entry.slot.holds(key)) {
+            return renew(entry.slot, server, now, timeout);
+        }
+        walk.cut();
+        let Some(vacancy) = supply::take(self.header, &self.chains, now, timeout) else {
+            return Learned::New;
+        };
+        let state = State::new(now, server.length());
+        let state = if vacancy.before_hand {
+            state.touched()
+        } else {
+            state
+        };
+        vacancy.slot.fill(key, server, state);
+        self.chains.link(vacancy.index, vacancy.slot);
+        if vacancy.dropped {
+            Learned::Replaced
+        } else {
+            Learned::New
+        }
+    }
+
+    /// Removes a session; returns whether it was there, be it expired.
+    pub fn forget(&self, key: Key) -> bool {
+        let Some(entry) = self.chains.find(key) else {
+            return false;
+        };
+        let was_there = !entry.slot.state().is_empty();
+        entry.unlink();
+        then();
+        supply::give_back(self.header, entry.index, entry.slot);
+        was_there
+    }
+
+    /// The number of sessions, expired ones included, as nobody looks for these.
+    pub fn len(&self) -> usize {
+        let taken = self.header.taken.get();
+        let sessions = taken.saturating_sub(self.header.returned().number);
+        self.capacity().min(sessions as usize)
+    }
+
+    /// Returns whether no session was learned, or all were forgotten.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of sessions that there is room for.
+    pub fn capacity(&self) -> usize {
+        self.chains.slots.len()
+    }
+
+    /// How many sessions that were alive have been dropped for others since this was asked last.
+    pub fn take_dropped(&self) -> u32 {
+        let dropped = self.header.dropped.get();
+        self.header.dropped.set(0);
+        dropped
+    }
+
+    /// The numbers of slots and buckets.
+    fn shape(&self) -> (u32, u32) {
+        let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        (
+            number(self.chains.slots.len()),
+            number(self.chains.buckets.len()),
+        )
+    }
+}
+
+/// Notes the server of a session that has a slot.
+fn renew(slot: &Slot, server: &ServerId, now: Tick, timeout: Timeout) -> Learned {
+    let before = slot.state();
+    let state = State::new(now, server.length()).touched();
+    let is_alive = before.is_alive(now, timeout);
+    if is_alive && slot.server(before) == Some(*server) {
+        slot.set_state(state);
+        return Learned::Kept;
+    }
+    slot.set_server(server, state);
+    if is_alive {
+        Learned::Moved
+    } else {
+        Learned::New
+    }
+}

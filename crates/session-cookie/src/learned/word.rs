@@ -1,0 +1,89 @@
+//! A word of shared memory, and the order in which words are stored.
+
+use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
+
+/// A word that other processes write while they hold the lock.
+pub(super) trait Word {
+    type Value;
+
+    fn get(&self) -> Self::Value;
+
+    fn set(&self, value: Self::Value);
+}
+
+impl Word for AtomicU32 {
+    type Value = u32;
+
+    #[inline(always)]
+    fn get(&self) -> u32 {
+        self.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set(&self, value: u32) {
+        #[cfg(test)]
+        death::before_store();
+        self.store(value, Ordering::Relaxed);
+    }
+}
+
+impl Word for AtomicU64 {
+    type Value = u64;
+
+    #[inline(always)]
+    fn get(&self) -> u64 {
+        self.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set(&self, value: u64) {
+        #[cfg(test)]
+        death::before_store();
+        self.store(value, Ordering::Relaxed);
+    }
+}
+
+/// The stores before are made before those that follow, by the compiler as well as by the processor; on x86-64 no
+/// instruction is needed for it.
+#[inline(always)]
+pub(super) fn then() {
+    fence(Ordering::Release);
+}
+
+/// The end of a process at one of its stores.
+#[cfg(test)]
+pub(super) mod death {
+    extern crate std;
+
+    use core::cell::Cell;
+    use std::boxed::Box;
+    use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+
+    std::thread_local! {
+        static STORES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    struct Dead;
+
+    pub(super) fn before_store() {
+        match STORES_LEFT.get() {
+            None => {}
+            Some(0) => resume_unwind(Box::new(Dead)),
+            Some(left) => STORES_LEFT.set(Some(left - 1)),
+        }
+    }
+
+    /// Does as many stores of `operation` as allowed; `None` if it died of that.
+    pub(in crate::learned) fn after<T>(stores: u32, operation: impl FnOnce() -> T) -> Option<T> {
+        STORES_LEFT.set(Some(stores));
+        let outcome = catch_unwind(AssertUnwindSafe(operation));
+        STORES_LEFT.set(None);
+        outcome
+            .map_err(|reason| {
+                if !reason.is::<Dead>() {
+                    resume_unwind(reason);
+                }
+            })
+            .ok()
+    }
+}
