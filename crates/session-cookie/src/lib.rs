@@ -7,6 +7,7 @@
 //! 3. it looks up the server of the id ([`roster`], [`id`]), under the rules of the configuration ([`policy`]);
 //! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
 //!
+//! [`learned`] is a table of sessions whose servers are known without a cookie of ours, in memory that processes share.
 //! [`mod@unreachable`] keeps what is known of servers that do not accept connections, and [`bytes`] has the grammar of all
 //! these texts.
 //!

@@ -11,6 +11,8 @@ use session_cookie::roster::{Member, Roster};
 use session_cookie::session::{decode, encode, Session, Stamps};
 use session_cookie::set_cookie::{prefix, rewrite, ByVariables, Template};
 
+mod learned;
+
 const ID: &str = "d349ca31adc862f4d7e6faa19e516d6d";
 const STAMPED: &str = "d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556440041";
 const PREFIXED: &str = "d349ca31adc862f4d7e6faa19e516d6d~session-of-the-application";
@@ -31,6 +33,7 @@ pub(crate) fn all() -> Vec<Subject> {
     value(&mut subjects);
     set_cookie(&mut subjects);
     roster(&mut subjects);
+    learned::learned(&mut subjects);
     subjects
 }
 

@@ -66,9 +66,22 @@ impl<'z> Chains<'z> {
         })
     }
 
-    /// The slot of a key that a chain leads to.
+    /// The slot of a key that its chain leads to, for whoever leaves the chain as it is: it is what requests wait for.
     #[inline(always)]
-    pub(super) fn find(&self, key: Key) -> Option<Entry<'z>> {
+    pub(super) fn find(&self, key: Key) -> Option<&'z Slot> {
+        let mut link = self.bucket(key)?.get();
+        for _ in 0..STEPS {
+            let (_, slot) = self.follow(link)?;
+            if slot.holds(key) {
+                return Some(slot);
+            }
+            link = slot.next.get();
+        }
+        None
+    }
+
+    /// The slot of a key, with its place in the chain.
+    pub(super) fn entry(&self, key: Key) -> Option<Entry<'z>> {
         self.walk(key)?.find(|entry| entry.slot.holds(key))
     }
 

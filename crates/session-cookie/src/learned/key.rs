@@ -1,8 +1,6 @@
 //! What a session is known by.
 
-use core::hash::Hasher;
-
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::SipHasher24;
 
 /// The secret of a table. Who does not know it cannot choose sessions that share a bucket.
 #[derive(Clone, Copy)]
@@ -17,9 +15,7 @@ impl Key {
     #[inline]
     pub fn new(secret: &Secret, session: &[u8]) -> Self {
         let Secret([first, second]) = *secret;
-        let mut hasher = SipHasher24::new_with_keys(first, second);
-        hasher.write(session);
-        let hash = hasher.finish128();
+        let hash = SipHasher24::new_with_keys(first, second).hash(session);
         Key([hash.h1, hash.h2])
     }
 }

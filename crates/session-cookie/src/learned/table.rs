@@ -77,7 +77,7 @@ impl<'z> Table<'z> {
     /// The server of a session that is alive; the session is used now.
     #[inline]
     pub fn find(&self, key: Key, now: Tick, timeout: Timeout) -> Option<ServerId> {
-        let slot = self.chains.find(key)?.slot;
+        let slot = self.chains.find(key)?;
         let state = slot.state();
         if timeout.is_over(state.used(), now) {
             return None;
@@ -116,7 +116,7 @@ impl<'z> Table<'z> {
 
     /// Removes a session; returns whether it was there, be it expired.
     pub fn forget(&self, key: Key) -> bool {
-        let Some(entry) = self.chains.find(key) else {
+        let Some(entry) = self.chains.entry(key) else {
             return false;
         };
         let was_there = !entry.slot.state().is_empty();

@@ -49,7 +49,7 @@ impl Table<'_> {
     fn alive(&self, index: usize, now: Tick, timeout: Timeout) -> Option<&Slot> {
         let slot = self.chains.slots.get(index)?;
         let index = u32::try_from(index).ok()?;
-        let found = self.chains.find(slot.key())?;
+        let found = self.chains.entry(slot.key())?;
         (found.index == index && slot.state().is_alive(now, timeout)).then_some(slot)
     }
 
@@ -113,7 +113,7 @@ impl Table<'_> {
         let (Some(slot), Ok(index)) = (self.chains.slots.get(index), u32::try_from(index)) else {
             return;
         };
-        if let Some(twin) = self.chains.find(slot.key()) {
+        if let Some(twin) = self.chains.entry(slot.key()) {
             if slot.is_older(twin.slot) {
                 give_back(self.header, index, slot);
                 return;

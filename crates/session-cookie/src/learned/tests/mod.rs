@@ -2,7 +2,11 @@
 
 extern crate std;
 
+mod clock;
+mod corruption;
+mod death;
 mod model;
+mod transfer;
 
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU32;
@@ -92,7 +96,7 @@ fn returned(table: &Table<'_>) -> HashSet<u32> {
 
 /// The server of a session, which is not touched.
 fn peek(table: &Table<'_>, session: u32, now: Tick) -> Option<ServerId> {
-    let slot = table.chains.find(key(session))?.slot;
+    let slot = table.chains.find(key(session))?;
     let state = slot.state();
     slot.server(state)
         .filter(|_| state.is_alive(now, timeout()))

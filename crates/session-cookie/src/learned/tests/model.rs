@@ -76,12 +76,12 @@ fn check(slots: usize, start: u32, operations: Vec<Operation>) {
                         assert!(is_full);
                         dropped += 1;
                         let [lost] = model.missing(&table, now)[..] else {
-                            panic!("other than one session was dropped");
+                            unreachable!("other than one session was dropped");
                         };
                         assert_ne!(lost, session);
                         model.0.remove(&lost);
                     }
-                    what => panic!("{what:?}"),
+                    what => unreachable!("{what:?}"),
                 }
             }
             Operation::Forget(session) => {

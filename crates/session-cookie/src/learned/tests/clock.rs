@@ -1,0 +1,128 @@
+//! Which session a new one replaces.
+
+use std::vec::Vec;
+
+use super::*;
+
+fn learn(table: &Table<'_>, session: u32, now: Tick) -> Learned {
+    table.learn(key(session), &server(session % 99), now, timeout())
+}
+
+/// Learns as many sessions as there are slots, from 0 on.
+fn fill(table: &Table<'_>) {
+    for session in 0..table.capacity() as u32 {
+        assert_eq!(learn(table, session, Tick(0)), Learned::New);
+    }
+}
+
+fn alive(table: &Table<'_>, sessions: impl Iterator<Item = u32>, now: Tick) -> Vec<u32> {
+    sessions
+        .filter(|session| peek(table, *session, now).is_some())
+        .collect()
+}
+
+#[test]
+fn a_session_that_was_used_outlives_those_that_were_not() {
+    let memory = Memory::new(64);
+    let table = memory.table();
+    fill(&table);
+    for session in (0..64).step_by(2) {
+        table.find(key(session), Tick(1), timeout()).unwrap();
+    }
+    for session in 100..132 {
+        assert_eq!(learn(&table, session, Tick(2)), Learned::Replaced);
+    }
+    let even: Vec<u32> = (0..64).step_by(2).collect();
+    assert_eq!(alive(&table, 0..64, Tick(2)), even);
+    assert_eq!(alive(&table, 100..132, Tick(2)).len(), 32);
+    assert_eq!(table.take_dropped(), 32);
+}
+
+#[test]
+fn among_those_that_were_used_the_oldest_goes() {
+    let memory = Memory::new(64);
+    let table = memory.table();
+    fill(&table);
+    for session in 0..64 {
+        let used = Tick(if session == 9 { 3 } else { 5 });
+        table.find(key(session), used, timeout()).unwrap();
+    }
+    assert_eq!(learn(&table, 100, Tick(6)), Learned::Replaced);
+    let left: Vec<u32> = (0..64).filter(|session| *session != 9).collect();
+    assert_eq!(alive(&table, 0..64, Tick(6)), left);
+}
+
+#[test]
+fn an_expired_session_is_replaced_before_one_that_is_alive() {
+    let memory = Memory::new(8);
+    let table = memory.table();
+    fill(&table);
+    let now = Tick(TIMEOUT_TICKS + 1);
+    for session in (0..8).filter(|session| *session != 5) {
+        table.find(key(session), Tick(50), timeout()).unwrap();
+    }
+    // used once, but too long ago
+    table.find(key(5), Tick(0), timeout()).unwrap();
+    assert_eq!(learn(&table, 100, now), Learned::New);
+    assert_eq!(alive(&table, 0..8, now), [0, 1, 2, 3, 4, 6, 7]);
+    assert_eq!(table.take_dropped(), 0);
+}
+
+#[test]
+fn a_slot_that_was_given_back_is_used_first() {
+    let memory = Memory::new(4);
+    let table = memory.table();
+    fill(&table);
+    assert!(table.forget(key(2)) && table.forget(key(3)));
+    assert!(!table.forget(key(3)));
+    assert_eq!(table.len(), 2);
+    assert_eq!(learn(&table, 10, Tick(0)), Learned::New);
+    assert_eq!(learn(&table, 11, Tick(0)), Learned::New);
+    assert_eq!(table.len(), 4);
+    assert_eq!(learn(&table, 12, Tick(0)), Learned::Replaced);
+    // the hand was about to come by, and both are newer than 0
+    assert_eq!(alive(&table, 0..13, Tick(0)), [1, 10, 11, 12]);
+}
+
+/// A sequence of sessions, some of them much more often than others; the same each time.
+fn sessions() -> impl Iterator<Item = u32> {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    core::iter::from_fn(move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let uniform = (random >> 11) as f64 / (1_u64 << 53) as f64;
+        Some((5_000_f64.powf(uniform)) as u32)
+    })
+    .take(60_000)
+}
+
+#[test]
+fn nearly_as_many_sessions_are_found_as_with_a_list_by_use() {
+    const SLOTS: usize = 256;
+    let memory = Memory::new(SLOTS);
+    let table = memory.table();
+    let mut list: Vec<u32> = Vec::new();
+    let (mut found, mut found_by_list) = (0, 0);
+    for (number, session) in sessions().enumerate() {
+        let now = Tick(number as u32);
+        let forever = Timeout::from_millis(u64::MAX);
+        // spread: the chains of `key` are for few sessions
+        let key = Key::new(&SECRET, &session.to_le_bytes());
+        if table.find(key, now, forever).is_some() {
+            found += 1;
+        } else {
+            table.learn(key, &server(1), now, forever);
+        }
+        if let Some(place) = list.iter().position(|other| *other == session) {
+            found_by_list += 1;
+            list.remove(place);
+        } else if list.len() == SLOTS {
+            list.remove(0);
+        }
+        list.push(session);
+    }
+    std::println!("found: {found}, with a list {found_by_list}");
+    assert!(found_by_list > 30_000);
+    assert!(found * 100 > found_by_list * 97);
+}
