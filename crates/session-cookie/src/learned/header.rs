@@ -23,6 +23,8 @@ pub struct Header {
     pub(super) hand: AtomicU32,
     /// The sessions that were dropped while they were alive.
     pub(super) dropped: AtomicU32,
+    /// When somebody was told of these; 0 if nobody was.
+    pub(super) told: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Header>() == 64);

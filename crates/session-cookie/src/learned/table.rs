@@ -59,6 +59,7 @@ impl<'z> Table<'z> {
         header.taken.set(0);
         header.hand.set(0);
         header.dropped.set(0);
+        header.told.set(0);
         then();
         header.magic.set(MAGIC);
     }
@@ -74,7 +75,7 @@ impl<'z> Table<'z> {
         Secret(self.header.secret.each_ref().map(Word::get))
     }
 
-    /// The server of a session that is alive; the session is used now.
+    /// The server of a session that is alive. To be looked up is no use of the session: [`Table::renew`] notes that.
     #[inline]
     pub fn find(&self, key: Key, now: Tick, timeout: Timeout) -> Option<ServerId> {
         let slot = self.chains.find(key)?;
@@ -82,9 +83,21 @@ impl<'z> Table<'z> {
         if timeout.is_over(state.used(), now) {
             return None;
         }
-        let server = slot.server(state)?;
-        slot.set_state(State::new(now, server.length()).touched());
-        Some(server)
+        slot.server(state)
+    }
+
+    /// Notes the server of a session that is alive; the session is used now. `None`: there is no such session.
+    #[inline]
+    pub fn renew(
+        &self,
+        key: Key,
+        server: &ServerId,
+        now: Tick,
+        timeout: Timeout,
+    ) -> Option<Learned> {
+        let slot = self.chains.find(key)?;
+        let is_alive = slot.state().is_alive(now, timeout);
+        is_alive.then(|| renew(slot, server, now, timeout))
     }
 
     /// Notes the server of a session; the session is used now.
@@ -148,6 +161,16 @@ impl<'z> Table<'z> {
         let dropped = self.header.dropped.get();
         self.header.dropped.set(0);
         dropped
+    }
+
+    /// [`Table::take_dropped`], if it is more than a minute ago that somebody was told.
+    pub fn tell_dropped(&self, now: Tick) -> Option<u32> {
+        let told = &self.header.told;
+        if told.get() != 0 && !Timeout::MINUTE.is_over(Tick(told.get()), now) {
+            return None;
+        }
+        told.set(now.0.max(1));
+        Some(self.take_dropped())
     }
 
     /// The numbers of slots and buckets.

@@ -28,6 +28,9 @@ impl Tick {
 pub struct Timeout(i32);
 
 impl Timeout {
+    /// A minute.
+    pub(super) const MINUTE: Self = Timeout(600);
+
     /// Rounded up, and no longer than half the time in which ticks wrap around: beyond it an age cannot be told.
     #[inline]
     pub fn from_millis(ms: u64) -> Self {

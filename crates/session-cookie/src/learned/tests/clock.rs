@@ -27,7 +27,9 @@ fn a_session_that_was_used_outlives_those_that_were_not() {
     let table = memory.table();
     fill(&table);
     for session in (0..64).step_by(2) {
-        table.find(key(session), Tick(1), timeout()).unwrap();
+        table
+            .find_and_use(key(session), Tick(1), timeout())
+            .unwrap();
     }
     for session in 100..132 {
         assert_eq!(learn(&table, session, Tick(2)), Learned::Replaced);
@@ -45,7 +47,7 @@ fn among_those_that_were_used_the_oldest_goes() {
     fill(&table);
     for session in 0..64 {
         let used = Tick(if session == 9 { 3 } else { 5 });
-        table.find(key(session), used, timeout()).unwrap();
+        table.find_and_use(key(session), used, timeout()).unwrap();
     }
     assert_eq!(learn(&table, 100, Tick(6)), Learned::Replaced);
     let left: Vec<u32> = (0..64).filter(|session| *session != 9).collect();
@@ -59,13 +61,45 @@ fn an_expired_session_is_replaced_before_one_that_is_alive() {
     fill(&table);
     let now = Tick(TIMEOUT_TICKS + 1);
     for session in (0..8).filter(|session| *session != 5) {
-        table.find(key(session), Tick(50), timeout()).unwrap();
+        table
+            .find_and_use(key(session), Tick(50), timeout())
+            .unwrap();
     }
     // used once, but too long ago
-    table.find(key(5), Tick(0), timeout()).unwrap();
+    table.find_and_use(key(5), Tick(0), timeout()).unwrap();
     assert_eq!(learn(&table, 100, now), Learned::New);
     assert_eq!(alive(&table, 0..8, now), [0, 1, 2, 3, 4, 6, 7]);
     assert_eq!(table.take_dropped(), 0);
+}
+
+#[test]
+fn a_session_that_is_only_looked_up_is_not_used() {
+    let memory = Memory::new(4);
+    let table = memory.table();
+    fill(&table);
+    let last = Tick(TIMEOUT_TICKS);
+    for session in 0..4 {
+        assert!(table.find(key(session), last, timeout()).is_some());
+    }
+    let renewed = table.renew(key(1), &server(7), last, timeout());
+    assert_eq!(renewed, Some(Learned::Moved));
+    assert_eq!(table.renew(key(9), &server(7), last, timeout()), None);
+    let after = Tick(TIMEOUT_TICKS + 1);
+    assert_eq!(alive(&table, 0..4, after), [1]);
+    assert_eq!(table.renew(key(2), &server(7), after, timeout()), None);
+}
+
+#[test]
+fn somebody_is_told_once_a_minute() {
+    let memory = Memory::new(1);
+    let table = memory.table();
+    fill(&table);
+    assert_eq!(learn(&table, 1, Tick(0)), Learned::Replaced);
+    assert_eq!(table.tell_dropped(Tick(0)), Some(1));
+    assert_eq!(learn(&table, 2, Tick(0)), Learned::Replaced);
+    assert_eq!(learn(&table, 3, Tick(0)), Learned::Replaced);
+    assert_eq!(table.tell_dropped(Tick(601)), None);
+    assert_eq!(table.tell_dropped(Tick(602)), Some(2));
 }
 
 #[test]
@@ -109,7 +143,7 @@ fn nearly_as_many_sessions_are_found_as_with_a_list_by_use() {
         let forever = Timeout::from_millis(u64::MAX);
         // spread: the chains of `key` are for few sessions
         let key = Key::new(&SECRET, &session.to_le_bytes());
-        if table.find(key, now, forever).is_some() {
+        if table.find_and_use(key, now, forever).is_some() {
             found += 1;
         } else {
             table.learn(key, &server(1), now, forever);

@@ -27,7 +27,7 @@ impl Operation {
     fn run(self, table: &Table<'_>, now: Tick) {
         match self {
             Operation::Find(session) => {
-                table.find(key(session), now, timeout());
+                table.find_and_use(key(session), now, timeout());
             }
             Operation::Learn(session, number) => {
                 table.learn(key(session), &server(number), now, timeout());
@@ -75,7 +75,7 @@ fn check_future(table: &Table<'_>) {
     let now = Tick(9);
     for session in 1_000..1_000 + 3 * SLOTS as u32 {
         table.learn(key(session), &server(session % 7), now, timeout());
-        let found = table.find(key(session), now, timeout());
+        let found = table.find_and_use(key(session), now, timeout());
         assert_eq!(found, Some(server(session % 7)));
         linked(table);
         returned(table);

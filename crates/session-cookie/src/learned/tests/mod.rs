@@ -94,6 +94,15 @@ fn returned(table: &Table<'_>) -> HashSet<u32> {
     returned
 }
 
+impl Table<'_> {
+    /// The server of a session, which is used now.
+    fn find_and_use(&self, key: Key, now: Tick, timeout: Timeout) -> Option<ServerId> {
+        let server = self.find(key, now, timeout)?;
+        assert_eq!(self.renew(key, &server, now, timeout), Some(Learned::Kept));
+        Some(server)
+    }
+}
+
 /// The server of a session, which is not touched.
 fn peek(table: &Table<'_>, session: u32, now: Tick) -> Option<ServerId> {
     let slot = table.chains.find(key(session))?;

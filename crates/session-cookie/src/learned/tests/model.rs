@@ -56,7 +56,7 @@ fn check(slots: usize, start: u32, operations: Vec<Operation>) {
             Operation::Find(session) => {
                 let found = model.server(session, now);
                 assert_eq!(
-                    table.find(key(session), now, timeout()),
+                    table.find_and_use(key(session), now, timeout()),
                     found.map(super::server)
                 );
                 if let Some(server) = found {
@@ -135,7 +135,7 @@ fn a_table_tells_its_shape() {
     table.clear(Secret([3, 4]));
     assert!(table.is_sound() && table.is_empty());
     assert_eq!(table.secret().0, [3, 4]);
-    assert_eq!(table.find(key(1), Tick(0), timeout()), None);
+    assert_eq!(table.find_and_use(key(1), Tick(0), timeout()), None);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_table_without_memory_learns_nothing() {
     ] {
         table.clear(SECRET);
         table.learn(key(1), &server(1), Tick(0), timeout());
-        assert_eq!(table.find(key(1), Tick(0), timeout()), None);
+        assert_eq!(table.find_and_use(key(1), Tick(0), timeout()), None);
         assert!(!table.forget(key(1)));
     }
 }
