@@ -16,6 +16,8 @@ pub enum Action<'a> {
     Rewrite(&'a [u8]),
     /// Puts this id before the value in the `Set-Cookie` of the upstream server, if there is one.
     Prefix(&'a [u8]),
+    /// Remembers that the session belongs to the server with this id.
+    Learn(&'a [u8]),
 }
 
 /// Decides on the action of a response that came from the server with the id `served`.
@@ -46,6 +48,8 @@ pub fn respond<'a>(
     match policy.mode {
         Mode::Rewrite => Action::Rewrite(owner.id()),
         Mode::Prefix => Action::Prefix(owner.id()),
+        Mode::Learn => Action::Learn(owner.id()),
+        Mode::Route => Action::None,
         Mode::Insert | Mode::Repeat => {
             let stamps = stamps(policy, reading, owner, now);
             let replaces = || policy.replaces() && sets();
@@ -379,6 +383,42 @@ mod tests {
             respond(&policy, &valid(b"a", None), b"a", || true, NOW),
             Action::None
         );
+    }
+
+    #[test]
+    fn a_learned_session_belongs_to_the_server_that_has_served_it() {
+        let mut policy = Policy {
+            mode: Mode::Learn,
+            ..Policy::new().unwrap()
+        };
+        let down = Reading {
+            verdict: Verdict::Down,
+            ..valid(b"a", None)
+        };
+        let learned =
+            |policy: &Policy, reading, served| respond(policy, &reading, served, || false, NOW);
+        for (reading, served) in [
+            (Reading::NONE, b"a"),
+            (valid(b"a", None), b"a"),
+            (down, b"b"),
+        ] {
+            let action = learned(&policy, reading, served);
+            assert_eq!(action, Action::Learn(served));
+        }
+        policy.rebind = Rebind::Off;
+        assert_eq!(learned(&policy, down, b"b"), Action::Learn(b"a"));
+    }
+
+    #[test]
+    fn a_route_needs_nothing() {
+        let policy = Policy {
+            mode: Mode::Route,
+            ..Policy::new().unwrap()
+        };
+        for reading in [Reading::NONE, valid(b"b", None)] {
+            let action = respond(&policy, &reading, b"a", || true, NOW);
+            assert_eq!(action, Action::None);
+        }
     }
 
     #[test]

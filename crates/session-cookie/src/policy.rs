@@ -8,7 +8,7 @@ use crate::memory::{self, OutOfMemory};
 
 pub use crate::id::Digest;
 
-/// The one who sets the cookie, and how.
+/// Where a session is kept: in a cookie, and who sets that; in the request; or in a table.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
     /// The proxy adds a cookie of its own, where the client has to learn something.
@@ -20,6 +20,10 @@ pub enum Mode {
     Rewrite,
     /// The proxy puts the id before the value of a cookie that the application sets.
     Prefix,
+    /// The request names the server itself; there is no cookie.
+    Route,
+    /// The proxy remembers the servers of the application's own sessions; there is no cookie of the module.
+    Learn,
 }
 
 /// The visibility of the cookie to upstream servers.
@@ -46,6 +50,8 @@ pub enum Hash {
     Index,
     /// A digest of the address as it is written in the `server` directive, which may be a name.
     Line(Digest),
+    /// The id that is configured for the server, else the MD5 of its address: that of nginx's own `sticky`.
+    Given,
 }
 
 /// The behaviour where the server that the cookie names is not available.
@@ -190,7 +196,7 @@ pub enum Style {
 pub struct Policy {
     /// The name of the cookie.
     pub cookie: Name,
-    /// The one who sets it.
+    /// The one who sets it, or where sessions are kept without one.
     pub mode: Mode,
     /// The visibility of the cookie to upstream servers.
     pub visibility: Visibility,
@@ -228,6 +234,9 @@ pub struct Policy {
     pub style: Style,
     /// Whether the cookie is never set, because clients have it from elsewhere.
     pub silent: bool,
+    /// Whether a session is led no further than by nginx's own `sticky`: to a backup only where no primary server is
+    /// available, and to whichever server the balancer chooses while its own is away.
+    pub as_nginx: bool,
 }
 
 impl Policy {
@@ -258,13 +267,24 @@ impl Policy {
             attributes: Vec::new(),
             style: Style::default(),
             silent: false,
+            as_nginx: false,
         })
     }
 
     /// Returns whether a session that goes on needs no cookie in a response, unless in place of the upstream server's.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.mode == Mode::Insert && !self.limits.any()
+        match self.mode {
+            Mode::Insert => !self.limits.any(),
+            Mode::Route | Mode::Learn => true,
+            Mode::Repeat | Mode::Rewrite | Mode::Prefix => false,
+        }
+    }
+
+    /// Returns whether sessions are kept in a cookie.
+    #[inline]
+    pub fn has_cookie(&self) -> bool {
+        !matches!(self.mode, Mode::Route | Mode::Learn)
     }
 
     /// Returns the part of the cookie that is hidden from upstream servers.
@@ -272,7 +292,8 @@ impl Policy {
         match (self.mode, self.visibility) {
             (Mode::Prefix, _) => Some(HiddenPart::Prefix),
             (Mode::Insert | Mode::Repeat, Visibility::Indirect) => Some(HiddenPart::Pair),
-            (Mode::Insert | Mode::Repeat, Visibility::Direct) | (Mode::Rewrite, _) => None,
+            (Mode::Insert | Mode::Repeat, Visibility::Direct)
+            | (Mode::Rewrite | Mode::Route | Mode::Learn, _) => None,
         }
     }
 
@@ -282,11 +303,11 @@ impl Policy {
         self.hidden_part().map(|part| HideRule { name, part })
     }
 
-    /// Returns whether a cookie may name servers by their configured ids.
+    /// Returns whether servers may be named by their configured ids.
     pub fn reads_given_ids(&self) -> bool {
         let reads =
             |scheme: &Accepted| matches!(scheme, Accepted::Id(Hash::Plain) | Accepted::Haproxy);
-        self.hash == Hash::Plain || self.accept.iter().any(reads)
+        matches!(self.hash, Hash::Plain | Hash::Given) || self.accept.iter().any(reads)
     }
 
     /// Returns whether a value may be of another scheme than that of the policy.

@@ -79,7 +79,7 @@ pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
             let (id, _) = split_prefix(value).ok_or(Undecodable::Unmarked)?;
             not_empty(Session { id, stamps: None })
         }
-        Mode::Insert | Mode::Repeat | Mode::Rewrite => {
+        Mode::Insert | Mode::Repeat | Mode::Rewrite | Mode::Route | Mode::Learn => {
             not_empty(stamped(unquote(value)).ok_or(Undecodable::Malformed)?)
         }
     }
@@ -101,7 +101,9 @@ pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
             let (id, _) = split_prefix(value)?;
             Session { id, stamps: None }
         }
-        Mode::Insert | Mode::Repeat | Mode::Rewrite => as_written(value)?,
+        Mode::Insert | Mode::Repeat | Mode::Rewrite | Mode::Route | Mode::Learn => {
+            as_written(value)?
+        }
     };
     (!session.id.is_empty()).then_some(session)
 }

@@ -44,7 +44,7 @@ pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: 
     };
     if is_refused {
         Choice::Refuse
-    } else if learns_of_other(verdict, policy, is_silent) {
+    } else if policy.as_nginx || learns_of_other(verdict, policy, is_silent) {
         Choice::Balance
     } else {
         Choice::Lend
@@ -54,13 +54,12 @@ pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: 
 /// Returns whether it is certain that the client gets a cookie with the id of another server: else the next request would
 /// be as this one, and go to any server.
 fn learns_of_other(verdict: Verdict, policy: &Policy, is_silent: bool) -> bool {
+    let is_kept = verdict == Verdict::Down && policy.rebind == Rebind::Off;
     match policy.mode {
-        // Whether the application sets the cookie anew, it alone knows.
-        Mode::Prefix | Mode::Rewrite => false,
-        Mode::Insert | Mode::Repeat => {
-            let is_kept = verdict == Verdict::Down && policy.rebind == Rebind::Off;
-            !is_kept && !is_silent
-        }
+        // Whether the application sets the cookie or the route anew, it alone knows.
+        Mode::Prefix | Mode::Rewrite | Mode::Route => false,
+        Mode::Insert | Mode::Repeat => !is_kept && !is_silent,
+        Mode::Learn => !is_kept,
     }
 }
 
@@ -76,7 +75,14 @@ mod tests {
     ];
 
     fn policies() -> impl Iterator<Item = Policy> {
-        let modes = [Mode::Insert, Mode::Repeat, Mode::Rewrite, Mode::Prefix];
+        let modes = [
+            Mode::Insert,
+            Mode::Repeat,
+            Mode::Rewrite,
+            Mode::Prefix,
+            Mode::Route,
+            Mode::Learn,
+        ];
         modes.into_iter().flat_map(|mode| {
             [Rebind::On, Rebind::Off].map(|rebind| Policy {
                 mode,
@@ -124,12 +130,29 @@ mod tests {
                 choose(verdict, &policy, Fallback::On, is_silent) == Choice::Lend
             };
             let is_own = matches!(policy.mode, Mode::Insert | Mode::Repeat);
-            for verdict in [Verdict::Unknown, Verdict::Down] {
-                assert!(lends(verdict, true));
-            }
-            assert_eq!(lends(Verdict::Unknown, false), !is_own);
+            let is_learned = policy.mode == Mode::Learn;
             let is_kept = policy.rebind == Rebind::Off;
-            assert_eq!(lends(Verdict::Down, false), !is_own || is_kept);
+            for verdict in [Verdict::Unknown, Verdict::Down] {
+                let is_noted = is_learned && !(is_kept && verdict == Verdict::Down);
+                assert_eq!(lends(verdict, true), !is_noted);
+            }
+            assert_eq!(lends(Verdict::Unknown, false), !is_own && !is_learned);
+            let is_told = is_own || is_learned;
+            assert_eq!(lends(Verdict::Down, false), !is_told || is_kept);
+        }
+    }
+
+    #[test]
+    fn as_with_nginx_the_balancer_chooses_while_the_server_is_away() {
+        for policy in policies() {
+            let policy = Policy {
+                as_nginx: true,
+                ..policy
+            };
+            for verdict in [Verdict::Unknown, Verdict::Down] {
+                let choice = choose(verdict, &policy, Fallback::On, false);
+                assert_eq!(choice, Choice::Balance);
+            }
         }
     }
 }
