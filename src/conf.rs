@@ -1,6 +1,7 @@
 //! What the module knows of the `http` block, of each upstream and of each location.
 
 use core::cell::{Cell, OnceCell};
+use core::fmt::{self, Display, Formatter};
 
 use hashbrown::HashMap;
 use ngx::ffi::ngx_module_t;
@@ -8,6 +9,7 @@ use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModu
 use rustc_hash::FxBuildHasher;
 use session_cookie::action::Settled;
 use session_cookie::cookie::HideRule;
+use session_cookie::learned::Timeout;
 use session_cookie::memory::{insert, OutOfMemory};
 use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
@@ -17,9 +19,12 @@ use crate::nginx::chain::{InitPeer, InitUpstream};
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::exchange::Trial;
 use crate::nginx::own_module::own_module;
+use crate::nginx::session_zone::SessionZone;
 use crate::nginx::upstream::{Place, Upstream};
+use crate::nginx::variable::Variable;
 use crate::nginx::variables::CookieVariables;
 use crate::nginx::worker_cell::WorkerCell;
+use crate::nginx::Printable;
 use crate::upstream::servers::{Edition, Servers};
 
 /// The module, as nginx sees it.
@@ -60,6 +65,8 @@ pub(crate) struct Reached {
 pub(crate) struct ServerConf {
     /// `id=`.
     pub(crate) id: Option<&'static [u8]>,
+    /// `route=`, where nginx does not have it.
+    pub(crate) route: Option<&'static [u8]>,
     /// `drain`, where nginx does not have it.
     pub(crate) draining: bool,
 }
@@ -67,7 +74,7 @@ pub(crate) struct ServerConf {
 impl ServerConf {
     /// Returns whether the line has none of these parameters.
     pub(crate) fn is_empty(self) -> bool {
-        self.id.is_none() && !self.draining
+        self.id.is_none() && self.route.is_none() && !self.draining
     }
 }
 
@@ -105,9 +112,9 @@ impl ServerConfs {
         self.0.is_empty()
     }
 
-    /// Returns whether a line has an `id=`.
-    pub(crate) fn have_ids(&self) -> bool {
-        self.0.values().any(|conf| conf.id.is_some())
+    /// Returns each `id=`.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &'static [u8]> + '_ {
+        self.0.values().filter_map(|conf| conf.id)
     }
 }
 
@@ -117,6 +124,8 @@ pub(crate) struct StickyUpstream {
     pub(crate) policy: Policy,
     /// The name of the directive.
     pub(crate) directive: &'static str,
+    /// What tells the server of a session; `None`: the cookie.
+    pub(crate) source: Option<&'static Source>,
     /// `domain=` with a variable.
     pub(crate) domain: Option<ComplexValue>,
     /// `path=` with a variable.
@@ -131,6 +140,57 @@ pub(crate) struct StickyUpstream {
     pub(crate) settled: Cell<Settled>,
     /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
     pub(crate) may_be_strict: Cell<bool>,
+}
+
+impl StickyUpstream {
+    /// Returns what names servers, as a line in the log shows it.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match &self.source {
+            None => Subject::Cookie(&self.policy.cookie),
+            Some(Source { learn: None, .. }) => Subject::Route,
+            Some(Source {
+                learn: Some(learn), ..
+            }) => Subject::Zone(learn.zone.name()),
+        }
+    }
+}
+
+/// What names servers, as a line in the log shows it.
+pub(crate) enum Subject<'c> {
+    Cookie(&'c [u8]),
+    Route,
+    Zone(&'c [u8]),
+}
+
+impl Display for Subject<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Cookie(name) => write!(f, "cookie \"{}\"", Printable(name)),
+            Subject::Route => f.write_str("route"),
+            Subject::Zone(name) => write!(f, "session in zone \"{}\"", Printable(name)),
+        }
+    }
+}
+
+/// What tells the server of a session that has no cookie of the module.
+pub(crate) struct Source {
+    /// The variables of which the first that is not empty tells the ID of a server or, where sessions are learned, of a
+    /// session.
+    pub(crate) lookup: Vec<Variable>,
+    /// How sessions are learned, if they are.
+    pub(crate) learn: Option<Learn>,
+}
+
+/// How the servers of an application's own sessions are learned.
+pub(crate) struct Learn {
+    /// The variables of which the first that is not empty tells the ID of a session that a response begins.
+    pub(crate) create: Vec<Variable>,
+    /// The table of sessions.
+    pub(crate) zone: SessionZone,
+    /// How long a session is remembered that is not used.
+    pub(crate) timeout: Timeout,
+    /// Whether a session is learned when the header of the response is there, not when all of it is.
+    pub(crate) after_header: bool,
 }
 
 /// What is known of one upstream.

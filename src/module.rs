@@ -13,7 +13,7 @@ use crate::conf::{LocationConf, MainConf, Sticky, UpstreamConf};
 use crate::directives::{hide_cookie, reach, server, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
-use crate::nginx::string;
+use crate::nginx::{string, Printable};
 use crate::upstream::chain;
 
 /// Makes the configuration of the `http` block.
@@ -95,6 +95,15 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
             // All was read: "cf" is at the end of the block, which is no place to point at.
             return cf.refuse_block(format_args!(
                 "\"{}\" and nginx's own \"sticky\" are both given, remove one of them from upstream \"{}\" in {}",
+                sticky.directive,
+                string(upstream.host()),
+                upstream.declared_at()
+            ));
+        }
+        if let Some(id) = server::unlearnable_id(conf) {
+            return cf.refuse_block(format_args!(
+                "\"id={}\" is longer than 32 characters, which \"{}\" cannot remember, in upstream \"{}\" in {}",
+                Printable(id),
                 sticky.directive,
                 string(upstream.host()),
                 upstream.declared_at()

@@ -287,17 +287,6 @@ invalid number of arguments in "sticky" directive in
 
 
 
-=== sticky learn where nginx does not have it
---- before: 1.29.5
---- upstreams
-upstream u { sticky learn create=$upstream_cookie_a lookup=$cookie_a zone=a:64k; server A:; }
---- must_die
---- suppress_stderr
---- error_log
-"sticky learn" needs nginx 1.29.6 or newer, built with its own "sticky"
-
-
-
 === sticky_cookie_insert: expires=max, and what is given twice
 --- upstreams
 upstream u { sticky_cookie_insert srv_id expires=5 expires=max path=/; server A:; }

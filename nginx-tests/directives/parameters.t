@@ -68,6 +68,12 @@ sub defaults {
     return split ' ', $text // '';
 }
 
+# What a mode needs besides.
+our %needs = (
+    'mode=route' => 'lookup=$arg_to',
+    'mode=learn' => 'lookup=$arg_session create=$arg_session zone=learned:64k',
+);
+
 # An upstream for the directive alone, one in which its defaults are written out, and for each other value of each of
 # these one in which that is.
 our (%others, $upstreams);
@@ -85,7 +91,8 @@ for my $directive (sort keys %begin) {
             my $number = keys %{$others{$directive}};
             $others{$directive}{"${directive}_$number"} = "$name$other";
             my @rest = grep { $_ ne $default } @defaults;
-            $upstreams .= "upstream ${directive}_$number { $servers $directive @rest $name$other; }\n";
+            $upstreams .= "upstream ${directive}_$number { $servers $directive @rest $name$other "
+                          . ($needs{"$name$other"} // '') . "; }\n";
         }
     }
 }

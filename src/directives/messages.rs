@@ -6,6 +6,7 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 
 use super::parameters::{Case, Ignored, Legal, Parameter, TOKEN};
+use crate::nginx::session_zone::NoZone;
 use crate::nginx::{string, Printable};
 
 /// What is wrong with a directive, and what would be right.
@@ -35,10 +36,11 @@ pub(super) enum Error<'c> {
         cookie: &'c [u8],
         needs: &'static str,
     },
-    #[error("\"{directive}\" with {of} needs \"hmac_key=\"")]
-    NoKey {
+    #[error("\"{directive}\" with {of} needs \"{name}=\"")]
+    Missing {
         directive: &'static str,
         of: &'static str,
+        name: &'static str,
     },
     #[error("\"hash=\", \"hmac=\" and \"text=\" are given in one \"{0}\" directive, it must be one of them")]
     SeveralHashes(&'static str),
@@ -50,8 +52,18 @@ pub(super) enum Error<'c> {
         name: &'static str,
         value: &'c [u8],
     },
-    #[error("\"sticky {}\" needs nginx 1.29.6 or newer, built with its own \"sticky\"", Printable(.0))]
-    NotHere(&'c [u8]),
+    #[error("invalid variable \"{}\" in \"{directive}\" directive, it must begin with \"$\"", Printable(.word))]
+    NotVariable {
+        directive: &'static str,
+        word: &'c [u8],
+    },
+    #[error("\"{directive}\" could not use the variable \"${}\"", Printable(.name))]
+    NoVariable {
+        directive: &'static str,
+        name: &'c [u8],
+    },
+    #[error("zone \"{}\" {error}", Printable(.name))]
+    Zone { name: &'c [u8], error: NoZone<'c> },
     #[error("invalid number of arguments in \"{0}\" directive")]
     Count(&'static str),
     #[error("invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"", Printable(.word), Printable(.directive))]
@@ -162,5 +174,7 @@ fn mode_name(mode: Mode) -> &'static str {
         Mode::Insert | Mode::Repeat => "insert",
         Mode::Rewrite => "rewrite",
         Mode::Prefix => "prefix",
+        Mode::Route => "route",
+        Mode::Learn => "learn",
     }
 }

@@ -10,10 +10,13 @@ pub(crate) mod reach;
 pub(crate) mod server;
 mod session_sticky;
 pub(crate) mod shared_ids;
+mod source;
 mod sticky;
 mod sticky_cookie;
 mod sticky_cookie_insert;
+mod sticky_learn;
 mod sticky_module_ng;
+mod sticky_route;
 mod warnings;
 
 use core::ptr;

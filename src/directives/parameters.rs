@@ -7,6 +7,7 @@ use session_cookie::bytes::{is_attribute_value, is_domain, is_token};
 use session_cookie::memory::{boxed, push, with_capacity, OutOfMemory};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure};
 
+use super::source::SourceWords;
 use crate::nginx::conf::seconds;
 
 /// A parameter in the table of a directive.
@@ -86,10 +87,26 @@ impl Case {
 }
 
 /// The attributes of a cookie that the application sets are the application's.
-const ATTRIBUTE: &[Ignored] = &[Ignored {
-    value: None,
-    case: Case::CookieOfApplication,
-}];
+const ATTRIBUTE: &[Ignored] = &[
+    Ignored {
+        value: None,
+        case: Case::CookieOfApplication,
+    },
+    Ignored {
+        value: None,
+        case: NO_COOKIE_OF_ROUTE,
+    },
+    Ignored {
+        value: None,
+        case: NO_COOKIE_OF_LEARN,
+    },
+];
+
+const NO_COOKIE: &str = "it has no cookie";
+
+pub(super) const NO_COOKIE_OF_ROUTE: Case = Case::Mode(Mode::Route, NO_COOKIE);
+
+pub(super) const NO_COOKIE_OF_LEARN: Case = Case::Mode(Mode::Learn, NO_COOKIE);
 
 impl Parameter {
     const fn new(name: &'static str, form: Form) -> Self {
@@ -244,6 +261,8 @@ pub(super) struct Parsed<'c> {
     pub(super) path: Option<&'c [u8]>,
     /// `samesite=` with a variable.
     pub(super) same_site: Option<&'c [u8]>,
+    /// What tells the server of a session without a cookie.
+    pub(super) source: SourceWords<'c>,
     given: Vec<Given<'c>>,
 }
 
@@ -263,6 +282,7 @@ impl<'c> Parsed<'c> {
             domain: None,
             path: None,
             same_site: None,
+            source: SourceWords::default(),
             given: with_capacity(parameters)?,
         })
     }

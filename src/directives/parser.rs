@@ -11,6 +11,7 @@ use session_cookie::policy::{Mode, Policy, Style};
 
 use super::messages::{Error, Nothing, Oddity, Warning};
 use super::parameters::{cookie, Fault, Ignored, Parameter, Parsed};
+use super::source::{self, lookup};
 use super::warnings;
 use crate::conf::{StickyUpstream, UpstreamConf};
 use crate::nginx::conf::{self, Conf, Words};
@@ -23,20 +24,30 @@ pub(super) struct Directive {
     pub(super) mode: Mode,
     /// How the attributes are written.
     pub(super) style: Style,
-    /// Whether the first word is the name of the cookie, and not a parameter.
-    pub(super) begins_with_name: bool,
+    /// What the words before its parameters are.
+    pub(super) leading: Leading,
     /// In the order in which messages list them.
     pub(super) parameters: &'static [Parameter],
     /// Completes what was read when all parameters were, and refuses what does not go together.
     pub(super) finish: fn(&mut Parsed<'_>) -> Result<(), Error<'static>>,
 }
 
+/// What a directive begins with.
+pub(super) enum Leading {
+    /// Its parameters.
+    Parameters,
+    /// The name of the cookie.
+    CookieName,
+    /// Variables, which are all that it has.
+    Variables,
+}
+
 impl Directive {
     /// Makes what the words after the directive's own say the policy of an upstream.
     pub(super) fn read(
         &'static self,
-        cf: Conf<'_>,
-        words: Words<'_>,
+        cf: Conf<'static>,
+        words: Words<'static>,
         upstream: &mut UpstreamConf,
     ) -> *mut c_char {
         let read = self
@@ -61,13 +72,22 @@ impl Directive {
         mut words: Words<'c>,
     ) -> Result<Parsed<'c>, Error<'c>> {
         let mut parsed = self.defaults()?;
-        if self.begins_with_name {
-            let name = words.first().unwrap_or_default();
-            cookie(&mut parsed, name).map_err(|_| Error::Name {
-                directive: self.name,
-                name,
-            })?;
-            words = words.rest();
+        match self.leading {
+            Leading::Parameters => (),
+            Leading::CookieName => {
+                let name = words.first().unwrap_or_default();
+                cookie(&mut parsed, name).map_err(|_| Error::Name {
+                    directive: self.name,
+                    name,
+                })?;
+                words = words.rest();
+            }
+            Leading::Variables => {
+                for word in words.iter() {
+                    self.take_variable(&mut parsed, word)?;
+                }
+                words = words.end();
+            }
         }
         for word in words.iter() {
             self.take(cf, &mut parsed, word)?;
@@ -95,6 +115,21 @@ impl Directive {
             }
         }
         Ok(parsed)
+    }
+
+    /// Takes one variable.
+    fn take_variable<'c>(
+        &'static self,
+        parsed: &mut Parsed<'c>,
+        word: &'c [u8],
+    ) -> Result<(), Error<'c>> {
+        lookup(parsed, word).map_err(|fault| match fault {
+            Fault::OutOfMemory => Error::OutOfMemory(OutOfMemory),
+            Fault::Illegal => Error::NotVariable {
+                directive: self.name,
+                word,
+            },
+        })
     }
 
     /// Takes one parameter.
@@ -171,19 +206,19 @@ impl Directive {
         })
     }
 
-    fn store<'c>(
+    fn store(
         &'static self,
-        cf: Conf<'c>,
-        parsed: Parsed<'c>,
+        cf: Conf<'static>,
+        parsed: Parsed<'static>,
         conf: &mut UpstreamConf,
-    ) -> Result<(), Error<'c>> {
+    ) -> Result<(), Error<'static>> {
         if let Some(sticky) = &conf.sticky {
             if sticky.directive != self.name {
                 return Err(Error::Both(sticky.directive, self.name));
             }
             cf.warn(Warning::DoubledDirective(self.name));
         }
-        let compile = |name, value: Option<&'c [u8]>| {
+        let compile = |name, value: Option<&'static [u8]>| {
             let error = |value| Error::Variable {
                 directive: self.name,
                 name,
@@ -194,6 +229,7 @@ impl Directive {
                 .transpose()
         };
         conf.sticky = Some(StickyUpstream {
+            source: source::make(cf, self.name, &parsed)?,
             domain: compile("domain", parsed.domain)?,
             path: compile("path", parsed.path)?,
             same_site: compile("samesite", parsed.same_site)?,

@@ -184,7 +184,7 @@ fn id<'c>(
             let given = given.and_then(|given| given.id).or(line.route);
             Id::from(given.unwrap_or(name))
         }
-        Hash::Md5 => Id::md5(name),
+        Hash::Md5 | Hash::Given => Id::md5(name),
         Hash::Sha1 => Id::of_address(name, Digest::Sha1, &[]),
         Hash::Index => Id::number(index as u64),
         Hash::Line(digest) => Id::of_address(line.name, digest, &policy.hmac_key),

@@ -1,4 +1,4 @@
-//! `server address [id=name] [drain] …`: takes the parameters of this module, and hands the rest over to nginx.
+//! `server address [id=name] [route=name] [drain] …`: takes the parameters of this module, and hands the rest over to nginx.
 //!
 //! There is no table of these parameters: all others are nginx's.
 
@@ -7,8 +7,9 @@ use core::ffi::{c_char, c_void};
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::{HttpModule, HttpModuleServerConf, NgxHttpUpstreamModule};
 use session_cookie::bytes::is_cookie_value;
+use session_cookie::learned::MAX_ID;
 use session_cookie::memory::OutOfMemory;
-use session_cookie::policy::Policy;
+use session_cookie::policy::{Mode, Policy};
 use session_cookie::session::may_stand_in_id;
 
 use super::messages::{Error, Warning};
@@ -19,6 +20,9 @@ use crate::nginx::string;
 use crate::nginx::upstream::{ServerLine, Upstream};
 
 const DIRECTIVE: &str = "server";
+
+/// nginx's own limit (`NGX_HTTP_UPSTREAM_SID_LEN`).
+const ROUTE: &str = "a text of 1 to 32 characters";
 
 const ID: &str = "visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'";
 
@@ -68,29 +72,42 @@ fn take(cf: Conf<'static>) -> Result<ServerConf, Error<'static>> {
             Edit::Keep
         }
         _ => {
-            let Some(id) = word.strip_prefix(b"id=") else {
+            let (name, value, is_legal, place) = if let Some(id) = word.strip_prefix(b"id=") {
+                ("id", id, is_id(id), &mut given.id)
+            } else if let Some(route) = own_route(word) {
+                ("route", route, is_route(route), &mut given.route)
+            } else {
                 return Edit::Keep;
             };
-            if !is_id(id) {
-                error = error.or(Some(id));
-            } else if given.id.replace(id).is_some() {
-                cf.warn(Warning::DoubledParameter {
-                    directive: DIRECTIVE,
-                    name: "id",
-                });
+            if !is_legal {
+                error = error.or(Some((name, value)));
+            } else if place.replace(value).is_some() {
+                let directive = DIRECTIVE;
+                cf.warn(Warning::DoubledParameter { directive, name });
             }
             Edit::Remove
         }
     });
-    match error {
-        None => Ok(given),
-        Some(value) => Err(Error::Value {
-            directive: DIRECTIVE,
-            name: "id",
-            value,
-            legal: Legal::Text(ID),
-        }),
-    }
+    let Some((name, value)) = error else {
+        return Ok(given);
+    };
+    Err(Error::Value {
+        directive: DIRECTIVE,
+        name,
+        value,
+        legal: Legal::Text(if name == "id" { ID } else { ROUTE }),
+    })
+}
+
+/// Returns the value of `route=`, where nginx does not have that.
+fn own_route(word: &[u8]) -> Option<&[u8]> {
+    word.strip_prefix(b"route=")
+        .filter(|_| cfg!(not(nginx_drain)))
+}
+
+/// Returns whether nginx, where it has `route=`, takes this.
+fn is_route(route: &[u8]) -> bool {
+    !route.is_empty() && route.len() <= MAX_ID
 }
 
 fn is_id(id: &[u8]) -> bool {
@@ -121,10 +138,19 @@ fn note(
         noted.draining = given.draining;
         warn("with and without \"drain\"");
     }
-    if given.id.is_some() {
-        let before = core::mem::replace(&mut noted.id, given.id);
-        if before.is_some() && before != noted.id {
-            warn("with different parameters \"id\"");
+    for (noted, given, different) in [
+        (&mut noted.id, given.id, "with different parameters \"id\""),
+        (
+            &mut noted.route,
+            given.route,
+            "with different parameters \"route\"",
+        ),
+    ] {
+        if given.is_some() {
+            let before = core::mem::replace(noted, given);
+            if before.is_some() && before != given {
+                warn(different);
+            }
         }
     }
     Ok(())
@@ -136,7 +162,7 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
         return;
     };
     let is_read = conf.policy().is_some_and(Policy::reads_given_ids);
-    if is_read || !conf.server_confs.have_ids() {
+    if is_read || conf.server_confs.ids().next().is_none() {
         return;
     }
     cf.warn_of_block(format_args!(
@@ -145,6 +171,15 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
         string(upstream.host()),
         upstream.declared_at()
     ));
+}
+
+/// Returns an `id=` that no table of sessions can hold, if the upstream has such a table.
+pub(crate) fn unlearnable_id(conf: &UpstreamConf) -> Option<&'static [u8]> {
+    let learns = conf
+        .policy()
+        .is_some_and(|policy| policy.mode == Mode::Learn);
+    let mut ids = conf.server_confs.ids();
+    ids.find(|id| learns && id.len() > MAX_ID)
 }
 
 /// Returns whether the upstream has nginx's own `sticky` (1.29.6 and newer).

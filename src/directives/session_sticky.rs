@@ -12,9 +12,10 @@ use session_cookie::policy::{
 use super::messages::{Error, Warning};
 use super::parameters::{
     attribute_value, cookie, secure, time, Case, Fault, Ignored, Parameter, Parsed, Word, DOMAIN,
-    HMAC_KEY, HTTP_ONLY, PATH, SAME_SITE, TOKEN,
+    HMAC_KEY, HTTP_ONLY, NO_COOKIE_OF_LEARN, NO_COOKIE_OF_ROUTE, PATH, SAME_SITE, TOKEN,
 };
-use super::parser::Directive;
+use super::parser::{Directive, Leading};
+use super::source::{self, CREATE, HEADER, LOOKUP, TIMEOUT, ZONE};
 use crate::conf::Sticky;
 use crate::nginx::conf::{self, Conf};
 
@@ -22,9 +23,11 @@ static DIRECTIVE: Directive = Directive {
     name: "session_sticky",
     mode: Mode::Insert,
     style: Style::Rfc,
-    begins_with_name: false,
+    leading: Leading::Parameters,
     parameters: &[
-        Parameter::value("cookie", TOKEN, cookie).or("route"),
+        Parameter::value("cookie", TOKEN, cookie)
+            .or("route")
+            .ignored(COOKIE_IGNORED),
         DOMAIN,
         PATH.or("/"),
         Parameter::value("maxage", SECONDS, max_age).attribute(),
@@ -38,8 +41,10 @@ static DIRECTIVE: Directive = Directive {
         Parameter::words("rebind", REBINDS)
             .or("on")
             .ignored(REBIND_IGNORED),
-        Parameter::words("hash", HASHES).or("md5"),
-        Parameter::value("accept", ACCEPTED, accept),
+        Parameter::words("hash", HASHES)
+            .or("md5")
+            .ignored(HASH_IGNORED),
+        Parameter::value("accept", ACCEPTED, accept).ignored(ACCEPT_IGNORED),
         HMAC_KEY.ignored(HMAC_KEY_IGNORED),
         Parameter::either("secure", secure, AUTO, secure_auto).attribute(),
         HTTP_ONLY,
@@ -48,6 +53,11 @@ static DIRECTIVE: Directive = Directive {
         Parameter::value("attr", ATTRIBUTE, attribute)
             .repeated()
             .attribute(),
+        LOOKUP.ignored(LOOKUP_IGNORED),
+        CREATE.ignored(LEARN_IGNORED),
+        ZONE.ignored(LEARN_IGNORED),
+        TIMEOUT.ignored(LEARN_IGNORED),
+        HEADER.ignored(LEARN_IGNORED),
     ],
     finish,
 };
@@ -68,6 +78,19 @@ const MODES: &[Word] = &[
     ("insert", |parsed| parsed.policy.mode = Mode::Insert),
     ("rewrite", |parsed| parsed.policy.mode = Mode::Rewrite),
     ("prefix", |parsed| parsed.policy.mode = Mode::Prefix),
+    ("route", |parsed| parsed.policy.mode = Mode::Route),
+    ("learn", |parsed| parsed.policy.mode = Mode::Learn),
+];
+
+const COOKIE_IGNORED: &[Ignored] = &[
+    Ignored {
+        value: None,
+        case: NO_COOKIE_OF_ROUTE,
+    },
+    Ignored {
+        value: None,
+        case: NO_COOKIE_OF_LEARN,
+    },
 ];
 
 const OPTIONS: &[Word] = &[
@@ -91,6 +114,14 @@ const OPTION_IGNORED: &[Ignored] = &[
         value: None,
         case: Case::Mode(Mode::Prefix, "the id is always hidden"),
     },
+    Ignored {
+        value: None,
+        case: NO_COOKIE_OF_ROUTE,
+    },
+    Ignored {
+        value: None,
+        case: NO_COOKIE_OF_LEARN,
+    },
 ];
 
 const STAMPS_IGNORED: &[Ignored] = &[
@@ -101,6 +132,14 @@ const STAMPS_IGNORED: &[Ignored] = &[
     Ignored {
         value: None,
         case: Case::Mode(Mode::Prefix, NO_STAMPS),
+    },
+    Ignored {
+        value: None,
+        case: NO_COOKIE_OF_ROUTE,
+    },
+    Ignored {
+        value: None,
+        case: Case::Mode(Mode::Learn, "timeout= is the limit of its sessions"),
     },
 ];
 
@@ -123,6 +162,38 @@ const REBIND_IGNORED: &[Ignored] = &[Ignored {
         |parsed| parsed.policy.fallback == Fallback::On,
         "fallback=on: without, no other server is tried",
     ),
+}];
+
+/// Servers go by their `id=` or `route=`, else by the MD5 of their address.
+const ID_OF_SERVER: &str = "servers have the ID of nginx's own \"sticky\"";
+
+const HASH_IGNORED: &[Ignored] = &[
+    Ignored {
+        value: None,
+        case: Case::Mode(Mode::Route, ID_OF_SERVER),
+    },
+    Ignored {
+        value: None,
+        case: Case::Mode(Mode::Learn, ID_OF_SERVER),
+    },
+];
+
+const ACCEPT_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Mode(Mode::Learn, ID_OF_SERVER),
+}];
+
+const LOOKUP_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Without(
+        |parsed| !parsed.policy.has_cookie(),
+        "mode=route and mode=learn",
+    ),
+}];
+
+const LEARN_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Without(|parsed| parsed.policy.mode == Mode::Learn, "mode=learn"),
 }];
 
 const HASHES: &[Word] = &[
@@ -158,10 +229,14 @@ pub(crate) unsafe extern "C" fn session_sticky(
 
 fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     if needs_key(parsed) && !parsed.gives("hmac_key") {
-        return Err(Error::NoKey {
+        return Err(Error::Missing {
             directive: DIRECTIVE.name,
             of: OF_KEY,
+            name: "hmac_key",
         });
+    }
+    if !parsed.policy.has_cookie() {
+        return source::finish(DIRECTIVE.name, parsed);
     }
     // Only the cookie of `mode=insert` carries stamps.
     if parsed.policy.mode != Mode::Insert {

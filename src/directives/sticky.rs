@@ -7,7 +7,7 @@ use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::HttpModuleServerConf;
 
 use super::messages::Error;
-use super::{sticky_cookie, sticky_module_ng};
+use super::{sticky_cookie, sticky_learn, sticky_module_ng, sticky_route};
 use crate::conf::Sticky;
 use crate::nginx::conf::{self, Conf};
 
@@ -38,10 +38,11 @@ pub(crate) unsafe extern "C" fn sticky(
     let own = cf.module(c"ngx_http_upstream_sticky_module");
     match (own, form) {
         // nginx looks at the number before it calls the directive's own function.
-        (Some(_), _) | (None, Some(b"cookie")) if is_alone => cf.refuse(Error::Count("sticky")),
+        (Some(_), _) | (None, Some(_)) if is_alone => cf.refuse(Error::Count("sticky")),
         (Some(own), _) => cf.hand_over(own, b"sticky").unwrap_or(conf::ERROR),
         (None, Some(b"cookie")) => sticky_cookie::DIRECTIVE.read(cf, rest, upstream),
-        (None, Some(form)) => cf.refuse(Error::NotHere(form)),
+        (None, Some(b"route")) => sticky_route::DIRECTIVE.read(cf, rest, upstream),
+        (None, Some(_)) => sticky_learn::DIRECTIVE.read(cf, rest, upstream),
         (None, None) => sticky_module_ng::DIRECTIVE.read(cf, parameters, upstream),
     }
 }

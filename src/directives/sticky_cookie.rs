@@ -7,13 +7,13 @@ use session_cookie::policy::{Mode, Style};
 use super::parameters::{
     time, Fault, Parameter, Parsed, DOMAIN, HTTP_ONLY, LITERAL_PATH, SAME_SITE, SECURE,
 };
-use super::parser::Directive;
+use super::parser::{Directive, Leading};
 
 pub(super) static DIRECTIVE: Directive = Directive {
     name: "sticky cookie",
     mode: Mode::Repeat,
     style: Style::Nginx,
-    begins_with_name: true,
+    leading: Leading::CookieName,
     parameters: &[EXPIRES, DOMAIN, HTTP_ONLY, SAME_SITE, SECURE, LITERAL_PATH],
     finish: |_| Ok(()),
 };

@@ -8,7 +8,7 @@ use ngx::http::HttpModuleServerConf;
 use session_cookie::policy::{Mode, Style};
 
 use super::parameters::{DOMAIN, LITERAL_PATH};
-use super::parser::Directive;
+use super::parser::{Directive, Leading};
 use super::sticky_cookie::EXPIRES;
 use crate::conf::Sticky;
 use crate::nginx::conf::{self, Conf};
@@ -17,7 +17,7 @@ static DIRECTIVE: Directive = Directive {
     name: "sticky_cookie_insert",
     mode: Mode::Repeat,
     style: Style::Nginx,
-    begins_with_name: true,
+    leading: Leading::CookieName,
     parameters: &[EXPIRES, DOMAIN, LITERAL_PATH],
     finish: |_| Ok(()),
 };

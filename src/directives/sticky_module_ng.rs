@@ -11,7 +11,7 @@ use super::parameters::{
     attribute_value, cookie, time, Case, Fault, Ignored, Parameter, Parsed, Word, DOMAIN, HMAC_KEY,
     HTTP_ONLY, PATH, SECURE, TOKEN,
 };
-use super::parser::Directive;
+use super::parser::{Directive, Leading};
 use crate::conf::LocationConf;
 use crate::nginx::conf;
 
@@ -19,7 +19,7 @@ pub(super) static DIRECTIVE: Directive = Directive {
     name: "sticky",
     mode: Mode::Repeat,
     style: Style::Rfc,
-    begins_with_name: false,
+    leading: Leading::Parameters,
     parameters: &[
         Parameter::value("name", TOKEN, cookie).or("route"),
         DOMAIN,
@@ -108,9 +108,10 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
         return Err(Error::SeveralHashes(DIRECTIVE.name));
     }
     if parsed.gives("hmac") && !parsed.gives("hmac_key") {
-        return Err(Error::NoKey {
+        return Err(Error::Missing {
             directive: DIRECTIVE.name,
             of: "hmac=",
+            name: "hmac_key",
         });
     }
     if parsed.gives("transfer") {

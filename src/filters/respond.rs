@@ -15,6 +15,7 @@ use crate::nginx::pool::Text;
 use crate::nginx::request::Request;
 use crate::nginx::set_cookies::SetCookie;
 use crate::nginx::{string, Printable};
+use crate::upstream::source::learn_from_header;
 use crate::upstream::visit::Visit;
 
 /// Does for the session what the server's response calls for.
@@ -25,6 +26,7 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
     };
     // What a subrequest sets is not sent.
     if !request.is_main() {
+        learn_from_header(visit);
         return Ok(());
     }
     let policy = visit.policy();
@@ -39,6 +41,10 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
     );
     match action {
         Action::None => Ok(()),
+        Action::Learn(_) => {
+            learn_from_header(visit);
+            Ok(())
+        }
         Action::Insert(session) => insert(request, visit, session, now),
         Action::Rewrite(id) => edit(request, |field| {
             set_cookie::rewrite(field, &policy.cookie, id)
@@ -56,6 +62,7 @@ fn name(action: &Action<'_>) -> &'static str {
         Action::Insert(_) => "the cookie is set",
         Action::Rewrite(_) => "the server's cookie is rewritten",
         Action::Prefix(_) => "the server's cookie gets a prefix",
+        Action::Learn(_) => "the session is learned",
     }
 }
 

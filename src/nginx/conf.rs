@@ -9,8 +9,9 @@ use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
     ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value,
     ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_conf_ctx_t,
-    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t,
-    ngx_http_upstream_conf_t, ngx_int_t, ngx_module_t, ngx_str_t, NGX_LOG_EMERG, NGX_LOG_WARN,
+    ngx_http_get_variable_index, ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_module_t, ngx_str_t,
+    NGX_LOG_EMERG, NGX_LOG_WARN,
 };
 use ngx::http::{
     HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
@@ -22,6 +23,7 @@ use session_cookie::memory::OutOfMemory;
 use super::complex_value::ComplexValue;
 use super::pool::Pool;
 use super::upstream::{Place, Upstream};
+use super::variable::Variable;
 use super::variables::CookieVariables;
 use super::{bytes, string};
 
@@ -64,12 +66,22 @@ impl<'c> Conf<'c> {
         self.cf
     }
 
+    /// Returns the pool of the cycle.
+    pub(super) fn pool(self) -> Pool<'c> {
+        // SAFETY: `cf` is live, as `new` demands, and has the pool of the cycle.
+        unsafe { Pool::new((*self.cf).pool) }
+    }
+
     /// Makes a configuration in the pool of the cycle, which drops it when the cycle ends. Returns null if memory is short.
     pub(crate) fn create<T: Default>(self) -> *mut c_void {
-        // SAFETY: `cf` is live, as `new` demands, and has the pool of the cycle.
-        let pool = unsafe { Pool::new((*self.cf).pool) };
-        let conf = pool.place_dropped(T::default);
+        let conf = self.pool().place_dropped(T::default);
         conf.map_or(ptr::null_mut(), |conf| ptr::from_mut(conf).cast())
+    }
+
+    /// Keeps a value as long as the cycle.
+    pub(crate) fn keep<T>(self, value: T) -> Result<&'c T, OutOfMemory> {
+        let kept = self.pool().place_dropped(|| value);
+        kept.map(|kept| &*kept).ok_or(OutOfMemory)
     }
 
     /// Lets a handler be called for each request in the last phase before content.
@@ -262,12 +274,21 @@ impl<'c> Conf<'c> {
         unsafe { (*(*self.cf).ctx.cast::<ngx_http_conf_ctx_t>()).srv_conf as usize }
     }
 
+    /// Returns the variable of this name; `None` if there can be none, or if memory is short. nginx says why in its log, and
+    /// refuses the configuration later if nothing defines the variable.
+    pub(crate) fn variable(self, name: &'c [u8]) -> Option<Variable> {
+        let mut name = string(name);
+        // SAFETY: `cf` is live, and the name is in the cycle's pool, as a word of the directive.
+        let index = unsafe { ngx_http_get_variable_index(self.cf, &raw mut name) };
+        usize::try_from(index).ok().map(Variable::new)
+    }
+
     /// Makes text with variables in it ready to be evaluated; `None` if it cannot be, or if memory is short.
     pub(crate) fn compile(self, text: &'c [u8]) -> Option<ComplexValue> {
         // SAFETY: value and text are in the cycle's pool, which is live. nginx reads the request for this call only, and
         // zero is a legal value of each of its members.
         unsafe {
-            let value = Pool::new((*self.cf).pool).array::<ngx_http_complex_value_t>(1)?;
+            let value = self.pool().array::<ngx_http_complex_value_t>(1)?;
             value.write_bytes(0, 1);
             let mut source = string(text);
             let mut request: ngx_http_compile_complex_value_t = core::mem::zeroed();
@@ -306,6 +327,14 @@ impl<'c> Words<'c> {
         Words {
             conf: self.conf,
             start: self.start.saturating_add(1),
+        }
+    }
+
+    /// Returns none.
+    pub(crate) fn end(self) -> Self {
+        Words {
+            conf: self.conf,
+            start: usize::MAX,
         }
     }
 
@@ -355,4 +384,20 @@ pub(crate) fn seconds(text: &[u8]) -> Option<u64> {
     // SAFETY: the string lives for the call, and ngx_parse_time() only reads it.
     let seconds = unsafe { ngx::ffi::ngx_parse_time(&raw mut value, 1) };
     u64::try_from(seconds).ok()
+}
+
+/// Reads a time that is not kept in seconds: bare seconds, or nginx's `1m30s500ms`.
+pub(crate) fn milliseconds(text: &[u8]) -> Option<u64> {
+    let mut value = string(text);
+    // SAFETY: the string lives for the call, and ngx_parse_time() only reads it.
+    let milliseconds = unsafe { ngx::ffi::ngx_parse_time(&raw mut value, 0) };
+    u64::try_from(milliseconds).ok()
+}
+
+/// Reads a size: bytes, or nginx's `64k` and `1m`.
+pub(crate) fn size(text: &[u8]) -> Option<usize> {
+    let mut value = string(text);
+    // SAFETY: the string lives for the call, and ngx_parse_size() only reads it.
+    let size = unsafe { ngx::ffi::ngx_parse_size(&raw mut value) };
+    usize::try_from(size).ok()
 }

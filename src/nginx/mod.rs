@@ -16,9 +16,11 @@ pub(crate) mod pool;
 pub(crate) mod request;
 pub(crate) mod round_robin;
 pub(crate) mod server_names;
+pub(crate) mod session_zone;
 pub(crate) mod set_cookies;
 pub(crate) mod time;
 pub(crate) mod upstream;
+pub(crate) mod variable;
 pub(crate) mod variables;
 pub(crate) mod worker_cell;
 

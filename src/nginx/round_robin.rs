@@ -115,6 +115,20 @@ impl<'r> RoundRobin<'r> {
         unsafe { (*pc.as_ptr()).name == (*(*self.as_ptr()).peers).name }
     }
 
+    /// Returns whether the balancer has turned to the backups.
+    pub(crate) fn is_among_backups(self, primary: Peers<'_>) -> bool {
+        // SAFETY: the data lives as long as the request; the groups are only compared.
+        let group = unsafe { Peers::at((*self.as_ptr()).peers) };
+        group.is_some() && group == primary.next()
+    }
+
+    /// Lets the balancer, which has turned to the backups, choose one of them that it was given back unused.
+    pub(crate) fn forget_backup(self, member: &Member<Peer>) {
+        let (word, bit) = self.tried_bit(member);
+        // SAFETY: the word is one of the request's bitmap, which has as many bits as the larger group has servers.
+        unsafe { *word &= !bit };
+    }
+
     /// Lets the balancer begin with the primary servers.
     pub(crate) fn begin_with(self, primary: Peers<'_>) {
         // SAFETY: the data lives as long as the request.

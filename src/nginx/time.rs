@@ -2,8 +2,17 @@
 
 use core::fmt::{self, Display};
 
-use ngx::ffi::{ngx_http_cookie_time, ngx_http_time, ngx_localtime, ngx_tm_t, time_t};
+use ngx::ffi::{
+    ngx_current_msec, ngx_http_cookie_time, ngx_http_time, ngx_localtime, ngx_tm_t, time_t,
+};
 use session_cookie::set_cookie::DATE;
+
+/// Returns the milliseconds of nginx's monotonic clock, which all its processes share.
+#[inline]
+pub(crate) fn milliseconds() -> u64 {
+    // SAFETY: nginx writes it when it updates its time, between two callbacks.
+    unsafe { ngx_current_msec as u64 }
+}
 
 /// A second as the time of the error log.
 pub(crate) struct Clock(pub(crate) time_t);

@@ -12,11 +12,11 @@ use session_cookie::verdict::{Choice, Verdict};
 use super::bind::bind;
 use super::foreign::stand_aside;
 use super::lookup::read_cookie;
-use super::release::free;
+use super::release::{free, free_and_learn};
 use super::served::note_served;
 use super::unavailable::Unavailable;
 use super::visit::Visit;
-use super::{lend, other_values, BUSY, DONE, ERROR, OK};
+use super::{backups, lend, other_values, source, BUSY, DONE, ERROR, OK};
 use crate::conf::Sticky;
 use crate::log::{debug, error, info};
 use crate::nginx::exchange::Exchange;
@@ -79,13 +79,17 @@ pub(super) fn prepare<'r>(
     let Some(visit) = request.pool().place(visit) else {
         return ERROR;
     };
-    if read_cookie(visit).is_err() {
+    let read = match &sticky.source {
+        None => read_cookie(visit),
+        Some(source) => source::read(visit, source),
+    };
+    if read.is_err() {
         return fail(visit);
     }
     debug!(
         request,
-        "session_sticky: cookie \"{}\" for upstream \"{}\": {}, id \"{}\", {}",
-        Printable(&sticky.policy.cookie),
+        "session_sticky: {} for upstream \"{}\": {}, id \"{}\", {}",
+        sticky.subject(),
         string(upstream.host()),
         visit.reading.verdict.as_str(),
         Printable(visit.reading.session.id),
@@ -99,6 +103,9 @@ pub(super) fn prepare<'r>(
     }
     let visit = NonNull::from(visit);
     Inner::wrap(pc, &OUTER, visit);
+    if sticky.source.is_some() {
+        Inner::wrap_free(pc, free_and_learn);
+    }
     request.set_context::<Sticky>(Some(visit));
     OK
 }
@@ -141,7 +148,7 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
             visit.inner.round_robin().begin_with(primary);
         }
         // A strict session goes nowhere else once its own server was asked.
-        if visit.attempts == 0 && other_values::bind(visit, pc) {
+        if visit.attempts == 0 && visit.policy().has_cookie() && other_values::bind(visit, pc) {
             return true;
         }
     }
@@ -175,8 +182,8 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
 fn refuse(visit: &Visit<'_>, pc: PeerConnection<'_>) -> ngx_int_t {
     error!(
         pc,
-        "session_sticky: cookie \"{}\" names server \"{}\" of upstream \"{}\", which is {}, with \"{}\"{}",
-        Printable(&visit.policy().cookie),
+        "session_sticky: {} names server \"{}\" of upstream \"{}\", which is {}, with \"{}\"{}",
+        visit.sticky.subject(),
         Printable(visit.reading.session.id),
         string(visit.upstream.host()),
         visit.reading.verdict.as_str(),
@@ -206,12 +213,8 @@ fn fail(visit: &Visit<'_>) -> ngx_int_t {
 #[inline(never)]
 fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
     let mut rc = visit.inner.get(pc);
-    // A balancer that turns to the backups does not know which of them the cookie has tried. Such a
-    // one is given back unused, at the price of no try; it is marked now, so this comes to an end.
-    while (rc == OK || rc == DONE) && was_tried(visit) {
-        debug!(pc, "session_sticky: a backup that was tried is given back");
-        visit.inner.give_back(pc);
-        rc = visit.inner.get(pc);
+    if visit.named.is_some() {
+        rc = backups::reconsider(visit, pc, rc);
     }
 
     debug!(pc, "session_sticky: left to the balancer, rc:{rc}");
@@ -232,20 +235,6 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
         }
     }
     rc
-}
-
-/// Returns whether the server that the balancer chose is a backup that the cookie has chosen before.
-fn was_tried(visit: &Visit<'_>) -> bool {
-    let Some(named) = &visit.named else {
-        return false;
-    };
-    let current = visit.inner.round_robin().current();
-    visit.servers().is_some_and(|servers| {
-        servers.by(named.scheme).is_some_and(|roster| {
-            let mut before = named.before(roster);
-            before.any(|member| member.backup && Some(member.peer) == current)
-        })
-    })
 }
 
 /// Passes on what nginx tells the balancer.

@@ -38,12 +38,13 @@ fn bind_next<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     let Some(primary) = visit.upstream.primary() else {
         return false;
     };
+    let as_nginx = visit.policy().as_nginx;
     loop {
         let servers = visit.servers();
         let Some((servers, named)) = servers.zip(visit.named.as_mut()) else {
             return false;
         };
-        if named.advance(&servers).is_none() {
+        if named.advance(&servers).is_none() || (as_nginx && named.member.backup) {
             return false;
         }
         named.tried = true;

@@ -97,7 +97,12 @@ fn stand_before_requests(
     };
     let template = Template::new(policy, by_variables)?;
     sticky.template.get_or_init(|| template);
-    sticky.settled.set(settled_unstamped(policy));
+    let learns_from_header = (sticky.source.as_ref())
+        .and_then(|source| source.learn.as_ref())
+        .is_some_and(|learn| learn.after_header);
+    if !learns_from_header {
+        sticky.settled.set(settled_unstamped(policy));
+    }
     sticky.hides.set(policy.hidden_part().is_some());
     conf.watched
         .set(cf.module(c"ngx_http_upsync_module").is_some());

@@ -156,6 +156,7 @@ impl<'a> Server<'a> {
             Hash::Plain => (self.given_id())
                 .or(may_be_id(name).then_some(name))
                 .map_or_else(|| Id::md5(name), Id::from),
+            Hash::Given => (self.given_id()).map_or_else(|| Id::md5(name), Id::from),
             Hash::Index => Id::number(self.place as u64),
             // Those of one line must not share an id.
             Hash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
@@ -178,7 +179,7 @@ impl<'a> Server<'a> {
                 [Some(id), None]
             }
             Accepted::Nginx => {
-                let id = self.known.route.map(Id::from);
+                let id = self.route().map(Id::from);
                 [id.or_else(|| Some(self.id(Hash::Md5))), None]
             }
             Accepted::Haproxy => [self.line.and_then(|line| line.id).map(Id::from), None],
@@ -193,10 +194,16 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Returns the id that the operator gave it: `id=`, else nginx's own `route=`.
+    /// Returns the id that the operator gave it: `id=`, else `route=`.
     fn given_id(&self) -> Option<&'a [u8]> {
         let id = self.line.and_then(|line| line.id);
-        id.or(self.known.route)
+        id.or_else(|| self.route())
+    }
+
+    /// Returns its `route=`: nginx's own, or that of the module.
+    fn route(&self) -> Option<&'a [u8]> {
+        let route = self.line.and_then(|line| line.route);
+        self.known.route.or(route)
     }
 }
 

@@ -50,12 +50,15 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
     true
 }
 
-/// Returns what tells a session from others for as long as it lives: the value of its cookie, but for when it was last
-/// seen.
+/// Returns what tells a session from others for as long as it lives: its own ID, its route, or the value of its cookie, but
+/// for when it was last seen.
 fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
     let session = &visit.reading.session;
+    if let Some(looked_up) = visit.session {
+        return (looked_up.id, [0; 8]);
+    }
     match visit.policy().mode {
-        Mode::Insert | Mode::Repeat => {
+        Mode::Insert | Mode::Repeat | Mode::Route | Mode::Learn => {
             let began = session.stamps.map(|stamps| stamps.first_seen);
             (session.id, began.unwrap_or_default().to_le_bytes())
         }

@@ -106,6 +106,31 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
+/// Finds the servers that an ID names which stands in no cookie of the module.
+pub(super) fn name_server<'r>(visit: &mut Visit<'r>, id: &'r [u8]) -> Result<(), OutOfMemory> {
+    let policy = visit.policy();
+    let member = Cell::new(NOBODY);
+    let lookup = ServerLookup {
+        conf: visit.conf,
+        upstream: visit.upstream,
+        generation: visit.inner.round_robin().generation(),
+        member: &member,
+        lacks_memory: &visit.lacks_memory,
+    };
+    let found = judge(policy, lookup).read_id(id, &mut visit.reading);
+    let Some(first) = found else {
+        return read_again(visit);
+    };
+    visit.settled = settled(visit.sticky.settled.get(), &visit.reading);
+    visit.edition = edition(visit.conf);
+    visit.named = Some(Candidate::first(IdScheme::Own, first, member.get()));
+    // nginx leads no session to a backup while a primary server is available: the balancer knows.
+    if !policy.as_nginx || !member.get().backup {
+        visit.choice = Choice::Bind;
+    }
+    Ok(())
+}
+
 /// Reads a cookie that names no server of the upstream as it stands.
 #[cold]
 #[inline(never)]
@@ -132,6 +157,9 @@ fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
 /// Reads the values of a cookie in every scheme. Returns whether one of them names a server of the upstream.
 fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
     let policy = visit.policy();
+    if !policy.has_cookie() {
+        return read_other_routes(visit);
+    }
     let fields = View::of(visit.request).original;
     let mut first = visit.reading;
     for (number, value) in judged_values(fields.values(), policy).enumerate() {
@@ -151,6 +179,19 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
     }
     visit.reading = first;
     false
+}
+
+/// Reads an ID that stands in no cookie in the schemes that are accepted besides that of the policy.
+fn read_other_routes(visit: &mut Visit<'_>) -> bool {
+    let mut reading = visit.reading;
+    let Some(named) = read_one(visit, visit.reading.session.id, &mut reading) else {
+        return false;
+    };
+    visit.reading = reading;
+    visit.edition = edition(visit.conf);
+    visit.named = Some(named);
+    visit.choice = Choice::Bind;
+    true
 }
 
 /// Judges one value, in the scheme of the policy and in those that are accepted.
@@ -201,8 +242,8 @@ fn accepted_server<'r>(visit: &Visit<'r>, id: &[u8]) -> Option<(Candidate, &'r [
 fn log_verdict(visit: &Visit<'_>) {
     info!(
         visit.request,
-        "session_sticky: cookie \"{}\" for upstream \"{}\" is {}, id \"{}\"",
-        Printable(&visit.policy().cookie),
+        "session_sticky: {} for upstream \"{}\" is {}, id \"{}\"",
+        visit.sticky.subject(),
         string(visit.upstream.host()),
         visit.reading.verdict.as_str(),
         Printable(visit.reading.session.id)

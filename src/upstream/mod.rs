@@ -4,6 +4,7 @@
 //! [`lookup`] reads the cookie, and gets a server as often as the request is tried; [`release`] frees it. [`visit`] is the
 //! state of a request in between.
 
+mod backups;
 mod balancer;
 mod bind;
 pub(crate) mod chain;
@@ -19,6 +20,7 @@ mod proof;
 mod release;
 mod served;
 pub(crate) mod servers;
+pub(crate) mod source;
 mod strict;
 mod unavailable;
 pub(crate) mod visit;

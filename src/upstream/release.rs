@@ -7,6 +7,7 @@ use session_cookie::unreachable::Tolerance;
 use session_cookie::verdict::Choice;
 
 use super::failure::Failure;
+use super::source::learn_at_end;
 use super::strict;
 use super::visit::{now, EarlierVisit, Visit};
 use crate::log::debug;
@@ -37,6 +38,20 @@ pub(super) unsafe extern "C" fn free(
         visit.inner.free(pc, state);
     } else if let Some(request) = free_unusual(visit, pc, state) {
         keep_visit(request, kept.get());
+    }
+}
+
+/// Frees a server whose sessions may be learned.
+#[allow(unsafe_code)]
+pub(super) unsafe extern "C" fn free_and_learn(
+    pc: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+    state: ngx_uint_t,
+) {
+    // SAFETY: nginx calls this in place of `free`, and as it calls that; no reference to the visit is held beside its call.
+    unsafe {
+        free(pc, data, state);
+        learn_at_end(&*data.cast::<Visit>());
     }
 }
 

@@ -13,6 +13,7 @@ use session_cookie::verdict::{choose, Choice, Reading};
 use super::failure::Failure;
 use super::known::servers;
 use super::servers::{Edition, IdScheme, Servers};
+use super::source::LookedUp;
 use crate::conf::{LocationConf, Sticky, StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
@@ -36,6 +37,8 @@ pub(crate) struct Visit<'r> {
     pub(crate) reading: Reading<'r>,
     /// The servers that the cookie names, among those of this generation.
     pub(super) named: Option<Candidate>,
+    /// What was looked up of a learned session.
+    pub(super) session: Option<&'r LookedUp<'r>>,
     /// Which count of the upstream's servers the request met, if it has met one.
     pub(super) edition: Edition,
     /// The one who chooses the next server.
@@ -168,6 +171,7 @@ impl<'r> Visit<'r> {
             sticky,
             reading: Reading::NONE,
             named: None,
+            session: None,
             edition: Edition::NONE,
             choice: Choice::Balance,
             retried: false,

@@ -1,0 +1,144 @@
+//! The source of IDs beside the cookie: variables of the request, and a table of learned sessions. Its parameters, which
+//! several directives have, and what is made of them.
+
+use session_cookie::learned::Timeout;
+use session_cookie::memory::{push, with_capacity};
+use session_cookie::policy::{Hash, Limits, Mode};
+
+use super::messages::Error;
+use super::parameters::{Fault, Parameter, Parsed};
+use crate::conf::{Learn, Source};
+use crate::nginx::conf::{milliseconds, size, Conf};
+use crate::nginx::session_zone::SessionZone;
+use crate::nginx::variable::Variable;
+
+/// The words that tell the source.
+#[derive(Default)]
+pub(super) struct SourceWords<'c> {
+    /// The variables that tell a server's ID, or a session's.
+    lookup: Vec<&'c [u8]>,
+    /// Those that tell the ID of a session that the response begins.
+    create: Vec<&'c [u8]>,
+    /// The name of the zone of the table, and its size in bytes.
+    zone: Option<(&'c [u8], usize)>,
+    /// The milliseconds for which a session is remembered that is not used.
+    timeout: u64,
+    /// Whether a session is learned when the header of the response is there, not when all of it is.
+    after_header: bool,
+}
+
+const VARIABLE: &str = "a variable";
+
+pub(super) const LOOKUP: Parameter = Parameter::value("lookup", VARIABLE, lookup).repeated();
+
+pub(super) const CREATE: Parameter = Parameter::value("create", VARIABLE, |parsed, value| {
+    Ok(push(&mut parsed.source.create, variable(value)?)?)
+})
+.repeated();
+
+pub(super) const ZONE: Parameter = Parameter::value(
+    "zone",
+    "\"name:size\", with a size of 8 pages of memory at least",
+    |parsed, value| {
+        let mut parts = value.splitn(2, |byte| *byte == b':');
+        let name = parts.next().filter(|name| !name.is_empty());
+        let size = parts
+            .next()
+            .and_then(size)
+            .filter(|size| SessionZone::is_enough(*size));
+        parsed.source.zone = Some(name.zip(size).ok_or(Fault::Illegal)?);
+        Ok(())
+    },
+);
+
+pub(super) const TIMEOUT: Parameter = Parameter::value(
+    "timeout",
+    "a time in seconds, or with units as in \"1h30m\", and not 0",
+    |parsed, value| {
+        let time = milliseconds(value).filter(|time| *time != 0);
+        parsed.source.timeout = time.ok_or(Fault::Illegal)?;
+        Ok(())
+    },
+)
+.or("10m");
+
+pub(super) const HEADER: Parameter =
+    Parameter::flag("header", |parsed| parsed.source.after_header = true);
+
+/// Takes a variable that tells a server's ID, or a session's.
+pub(super) fn lookup<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> {
+    Ok(push(&mut parsed.source.lookup, variable(value)?)?)
+}
+
+/// Returns the name of a variable.
+fn variable(value: &[u8]) -> Result<&[u8], Fault> {
+    (value.strip_prefix(b"$")).ok_or(Fault::Illegal)
+}
+
+/// Completes what was read of a directive whose sessions have no cookie of the module: servers go by their configured IDs.
+pub(super) fn finish(
+    directive: &'static str,
+    parsed: &mut Parsed<'_>,
+) -> Result<(), Error<'static>> {
+    parsed.policy.hash = Hash::Given;
+    parsed.policy.limits = Limits::default();
+    let source = &parsed.source;
+    let is_learned = parsed.policy.mode == Mode::Learn;
+    let missing = if source.lookup.is_empty() {
+        "lookup"
+    } else if is_learned && source.create.is_empty() {
+        "create"
+    } else if is_learned && source.zone.is_none() {
+        "zone"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Missing {
+        directive,
+        of: if is_learned {
+            "mode=learn"
+        } else {
+            "mode=route"
+        },
+        name: missing,
+    })
+}
+
+/// Makes the source that was read; `None` if sessions are kept in a cookie.
+pub(super) fn make<'c>(
+    cf: Conf<'c>,
+    directive: &'static str,
+    parsed: &Parsed<'c>,
+) -> Result<Option<&'c Source>, Error<'c>> {
+    let words = &parsed.source;
+    let timeout = Timeout::from_millis(words.timeout);
+    let learn = match (parsed.policy.mode, words.zone) {
+        (Mode::Route, _) => None,
+        (Mode::Learn, Some((name, size))) => Some(Learn {
+            create: variables(cf, directive, &words.create)?,
+            zone: SessionZone::add(cf, name, size, timeout)
+                .map_err(|error| Error::Zone { name, error })?,
+            timeout,
+            after_header: words.after_header,
+        }),
+        _ => return Ok(None),
+    };
+    let lookup = variables(cf, directive, &words.lookup)?;
+    Ok(Some(cf.keep(Source { lookup, learn })?))
+}
+
+/// Finds the variables of these names.
+fn variables<'c>(
+    cf: Conf<'c>,
+    directive: &'static str,
+    names: &[&'c [u8]],
+) -> Result<Vec<Variable>, Error<'c>> {
+    let mut variables = with_capacity(names.len())?;
+    for name in names {
+        let variable = cf
+            .variable(name)
+            .ok_or(Error::NoVariable { directive, name })?;
+        push(&mut variables, variable)?;
+    }
+    Ok(variables)
+}
