@@ -7,7 +7,6 @@ use session_cookie::bytes::{is_attribute_value, is_domain, is_token};
 use session_cookie::memory::{boxed, push, with_capacity, OutOfMemory};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure};
 
-use super::source::SourceWords;
 use crate::nginx::conf::seconds;
 
 /// A parameter in the table of a directive.
@@ -264,6 +263,21 @@ pub(super) struct Parsed<'c> {
     /// What tells the server of a session without a cookie.
     pub(super) source: SourceWords<'c>,
     given: Vec<Given<'c>>,
+}
+
+/// What tells the server of a session that has no cookie of the module.
+#[derive(Default)]
+pub(super) struct SourceWords<'c> {
+    /// The variables that tell a server's ID, or a session's.
+    pub(super) lookup: Vec<&'c [u8]>,
+    /// Those that tell the ID of a session that the response begins.
+    pub(super) create: Vec<&'c [u8]>,
+    /// The name of the zone of the table, and its size in bytes.
+    pub(super) zone: Option<(&'c [u8], usize)>,
+    /// The milliseconds for which a session is remembered that is not used.
+    pub(super) timeout: u64,
+    /// Whether a session is learned when the header of the response is there, not when all of it is.
+    pub(super) after_header: bool,
 }
 
 /// A parameter that was given, with its last value.

@@ -12,21 +12,6 @@ use crate::nginx::conf::{milliseconds, size, Conf};
 use crate::nginx::session_zone::SessionZone;
 use crate::nginx::variable::Variable;
 
-/// The words that tell the source.
-#[derive(Default)]
-pub(super) struct SourceWords<'c> {
-    /// The variables that tell a server's ID, or a session's.
-    lookup: Vec<&'c [u8]>,
-    /// Those that tell the ID of a session that the response begins.
-    create: Vec<&'c [u8]>,
-    /// The name of the zone of the table, and its size in bytes.
-    zone: Option<(&'c [u8], usize)>,
-    /// The milliseconds for which a session is remembered that is not used.
-    timeout: u64,
-    /// Whether a session is learned when the header of the response is there, not when all of it is.
-    after_header: bool,
-}
-
 const VARIABLE: &str = "a variable";
 
 pub(super) const LOOKUP: Parameter = Parameter::value("lookup", VARIABLE, lookup).repeated();

@@ -15,15 +15,14 @@ use ngx::ffi::{
     ngx_cycle, ngx_int_t, ngx_list_part_t, ngx_pagesize, ngx_shared_memory_add, ngx_shm_zone_t,
     ngx_shmtx_lock, ngx_shmtx_t, ngx_shmtx_unlock, ngx_slab_alloc, ngx_slab_pool_t, ngx_str_t,
 };
-use ngx::http::HttpModule;
 use session_cookie::learned::{
     Header, Key, Layout, Learned, Secret, ServerId, Slot, Table, Tick, Timeout,
 };
 
 use super::conf::Conf;
+use super::own_module::own_module;
 use super::time::milliseconds;
 use super::{bytes, string};
-use crate::conf::Sticky;
 
 /// The fewest pages of memory that a zone may have: nginx's own `sticky learn` demands as many.
 const PAGES: usize = 8;
@@ -93,7 +92,7 @@ impl SessionZone {
     ) -> Result<Self, NoZone<'c>> {
         let upstream = cf.current_upstream().ok_or(NoZone::NotAdded)?;
         let mut name = string(name);
-        let tag = ptr::from_ref(Sticky::module()).cast_mut().cast();
+        let tag = ptr::from_ref(own_module()).cast_mut().cast();
         // SAFETY: `cf` is live. The zone is in the cycle's pool, and its name is a word of the directive; nobody else holds
         // a reference to it. Its data is null, or what this function has put there for the same cycle.
         unsafe {
@@ -268,9 +267,10 @@ fn table_before(zone: &ngx_shm_zone_t) -> Option<LockedTable> {
         let cycle = (ngx_cycle as *const ngx::ffi::ngx_cycle_t).as_ref()?;
         let mut part: *const ngx_list_part_t = &raw const cycle.shared_memory.part;
         while let Some(zones) = part.as_ref() {
-            let zones_of_part = match zones.elts.is_null() {
-                true => &[],
-                false => slice::from_raw_parts(zones.elts.cast::<ngx_shm_zone_t>(), zones.nelts),
+            let zones_of_part = if zones.elts.is_null() {
+                &[]
+            } else {
+                slice::from_raw_parts(zones.elts.cast::<ngx_shm_zone_t>(), zones.nelts)
             };
             let is_it = |other: &&ngx_shm_zone_t| is_same(other, zone);
             if let Some(found) = zones_of_part.iter().find(is_it) {

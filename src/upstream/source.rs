@@ -2,23 +2,16 @@
 //! (`learn`).
 
 use session_cookie::action::{respond, Action};
-use session_cookie::learned::{Key, Learned, ServerId};
+use session_cookie::learned::{Learned, ServerId};
 use session_cookie::memory::OutOfMemory;
 
 use super::lookup::name_server;
-use super::visit::{now, Visit};
+use super::visit::{now, LookedUp, Visit};
 use crate::conf::{Learn, Source};
 use crate::log::{debug, warn};
 use crate::nginx::time::milliseconds;
 use crate::nginx::variable::first_value;
 use crate::nginx::{string, Printable};
-
-/// A session that was looked up in the table.
-pub(crate) struct LookedUp<'r> {
-    /// Its ID, which is the application's.
-    pub(super) id: &'r [u8],
-    key: Key,
-}
 
 /// Reads what tells the server of the session, and finds the servers that it names.
 #[inline(never)]

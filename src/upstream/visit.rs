@@ -5,6 +5,7 @@ use core::cell::{Cell, Ref};
 use ngx::ffi::ngx_time;
 use session_cookie::action::Settled;
 use session_cookie::id::MD5_HEX;
+use session_cookie::learned::Key;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Fallback, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
@@ -13,7 +14,6 @@ use session_cookie::verdict::{choose, Choice, Reading};
 use super::failure::Failure;
 use super::known::servers;
 use super::servers::{Edition, IdScheme, Servers};
-use super::source::LookedUp;
 use crate::conf::{LocationConf, Sticky, StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
@@ -67,6 +67,13 @@ pub(crate) struct Visit<'r> {
     pub(super) values_seen: u8,
 
     pub(super) inner: Inner<'r>,
+}
+
+/// A session that was looked up in the table.
+pub(super) struct LookedUp<'r> {
+    /// Its ID, which is the application's.
+    pub(super) id: &'r [u8],
+    pub(super) key: Key,
 }
 
 /// The id of the server in use.
