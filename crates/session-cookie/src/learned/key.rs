@@ -1,6 +1,8 @@
 //! What a session is known by.
 
-use siphasher::sip128::SipHasher24;
+use core::hash::Hasher;
+
+use siphasher::sip128::{Hasher128, SipHasher24};
 
 /// The secret of a table. Who does not know it cannot choose sessions that share a bucket.
 #[derive(Clone, Copy)]
@@ -15,7 +17,9 @@ impl Key {
     #[inline]
     pub fn new(secret: &Secret, session: &[u8]) -> Self {
         let Secret([first, second]) = *secret;
-        let hash = SipHasher24::new_with_keys(first, second).hash(session);
+        let mut hasher = SipHasher24::new_with_keys(first, second);
+        hasher.write(session);
+        let hash = hasher.finish128();
         Key([hash.h1, hash.h2])
     }
 }

@@ -24,8 +24,8 @@
 //! never used; the one that the hand of the clock finds. The hand goes around all slots. It takes one that is empty,
 //! whose session is expired, or was not used since the hand passed it. Otherwise it takes away the mark of use, which is
 //! the session's second chance, and moves on; after 16 steps it takes the oldest session that it has seen. This
-//! approximates the least recently used session with one store of a look-up that has to store the time anyway, and a
-//! bounded number of steps for a new session.
+//! approximates the least recently used session with the one store that notes the time of use, and a bounded number of
+//! steps for a new session.
 //!
 //! ```
 //! use core::sync::atomic::AtomicU32;

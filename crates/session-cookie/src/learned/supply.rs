@@ -118,9 +118,6 @@ fn by_hand<'z>(
         entry.unlink();
         then();
     }
-    // If nothing comes of the new session, the hand takes this one as empty, not as one that is alive.
-    slot.set_state(State::EMPTY);
-    then();
     Some(Vacancy {
         dropped,
         ..Vacancy::new((index, slot))

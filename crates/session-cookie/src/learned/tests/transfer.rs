@@ -97,12 +97,16 @@ fn what_no_chain_leads_to_is_not_copied() {
     let from = of_ages(6, 6);
     let table = from.table();
     table.chains.entry(key(4)).unwrap().unlink();
-    table.forget(key(5));
-    table.learn(key(4), &server(50), Tick(0), timeout());
+    // Learned again in the same tick, it is before the other one.
+    table.forget(key(1));
+    table.learn(key(4), &server(50), Tick(0_u32.wrapping_sub(4)), timeout());
+    assert_eq!(table.chains.entry(key(4)).unwrap().index, 1);
+    table.chains.entry(key(3)).unwrap().unlink();
     let to = Memory::new(6);
     copy(&table, &to.table(), 2, Tick(0));
     assert_eq!(peek(&to.table(), 4, Tick(0)), Some(server(50)));
-    assert_eq!(linked(&to.table()).len(), 5);
+    assert_eq!(peek(&to.table(), 3, Tick(0)), None);
+    assert_eq!(linked(&to.table()).len(), 4);
 }
 
 #[test]
