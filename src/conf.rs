@@ -181,6 +181,14 @@ pub(crate) struct Source {
     pub(crate) learn: Option<Learn>,
 }
 
+impl Source {
+    /// Returns all variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &Variable> {
+        let create = self.learn.iter().flat_map(|learn| &learn.create);
+        self.lookup.iter().chain(create)
+    }
+}
+
 /// How the servers of an application's own sessions are learned.
 pub(crate) struct Learn {
     /// The variables of which the first that is not empty tells the ID of a session that a response begins.

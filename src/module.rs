@@ -146,6 +146,9 @@ fn finish(cf: Conf<'_>, main: &mut MainConf) -> Result<(), OutOfMemory> {
         if let Some(sticky) = conf.and_then(|conf| conf.sticky.as_ref()) {
             let is_strict = sticky.policy.fallback != Fallback::On;
             sticky.may_be_strict.set(is_strict || main.no_fallback);
+            for variable in sticky.source.iter().flat_map(|source| source.variables()) {
+                cf.complete_variable(variable);
+            }
         }
     }
     if main.hides {

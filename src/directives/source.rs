@@ -121,7 +121,7 @@ fn variables<'c>(
     let mut variables = with_capacity(names.len())?;
     for name in names {
         let variable = cf
-            .variable(name)
+            .variable(name)?
             .ok_or(Error::NoVariable { directive, name })?;
         push(&mut variables, variable)?;
     }

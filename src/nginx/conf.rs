@@ -105,6 +105,14 @@ impl<'c> Conf<'c> {
         core.map_or(Ok(CookieVariables::default()), CookieVariables::of)
     }
 
+    /// Makes a variable ready to be evaluated. All directives were read, and nginx has not prepared the variables yet.
+    pub(crate) fn complete_variable(self, variable: &Variable) {
+        // SAFETY: `cf` is live, and the core module's configuration is in the cycle's pool.
+        if let Some(core) = unsafe { NgxHttpCoreModule::main_conf(&*self.cf) } {
+            variable.complete(core);
+        }
+    }
+
     /// Returns the words of the directive that is being read, its name first.
     pub(crate) fn words(self) -> Words<'c> {
         Words {
@@ -276,11 +284,12 @@ impl<'c> Conf<'c> {
 
     /// Returns the variable of this name; `None` if there can be none, or if memory is short. nginx says why in its log, and
     /// refuses the configuration later if nothing defines the variable.
-    pub(crate) fn variable(self, name: &'c [u8]) -> Option<Variable> {
-        let mut name = string(name);
+    pub(crate) fn variable(self, name: &'c [u8]) -> Result<Option<Variable>, OutOfMemory> {
+        let mut text = string(name);
         // SAFETY: `cf` is live, and the name is in the cycle's pool, as a word of the directive.
-        let index = unsafe { ngx_http_get_variable_index(self.cf, &raw mut name) };
-        usize::try_from(index).ok().map(Variable::new)
+        let index = unsafe { ngx_http_get_variable_index(self.cf, &raw mut text) };
+        let index = usize::try_from(index).ok();
+        index.map(|index| Variable::new(index, name)).transpose()
     }
 
     /// Makes text with variables in it ready to be evaluated; `None` if it cannot be, or if memory is short.

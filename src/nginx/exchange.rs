@@ -92,6 +92,17 @@ impl<'r> Exchange<'r> {
         !cached && self.status() != 0
     }
 
+    /// Returns whether the response of the server in use sets cookies.
+    #[inline(always)]
+    pub(crate) fn sets_cookies(self) -> bool {
+        // SAFETY: the exchange is live as long as its request.
+        let headers = unsafe { &self.0.as_ref().headers_in };
+        #[cfg(nginx_header_chains)]
+        return !headers.set_cookie.is_null();
+        #[cfg(not(nginx_header_chains))]
+        return headers.cookies.nelts != 0;
+    }
+
     /// Returns how many bytes the server in use has sent.
     pub(crate) fn bytes_received(self) -> u64 {
         // SAFETY: a try has a state, which lives as long as the request.

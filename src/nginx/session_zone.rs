@@ -4,8 +4,9 @@
 //! nothing in there is allocated or freed while requests are served. Its lock is that of the zone's slab pool, which alone
 //! nginx releases when a worker dies that holds it (`src/os/unix/ngx_process.c`, `ngx_unlock_mutexes`).
 
-use core::cell::Cell;
+use core::cell::OnceCell;
 use core::ffi::c_void;
+use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use core::slice;
 use core::sync::atomic::AtomicU32;
@@ -50,7 +51,7 @@ struct ZoneData<'c> {
     /// How long they live; where the zone gets another size, only those are taken along that do.
     timeout: Timeout,
     /// The table, when there is memory for it.
-    table: Cell<Option<LockedTable>>,
+    table: OnceCell<LockedTable>,
 }
 
 /// A table and its lock.
@@ -63,15 +64,32 @@ struct LockedTable {
 }
 
 impl LockedTable {
-    /// Does something with the table while it is locked.
+    /// Locks the table. Requests of all workers wait for it: what they need is at hand before.
     #[inline(always)]
-    fn locked<T>(&self, work: impl FnOnce(&Table<'static>) -> T) -> T {
+    fn lock(&self) -> Locked<'_> {
         // SAFETY: the mutex is that of the zone's slab pool, which lives as long as the table.
         unsafe { ngx_shmtx_lock(self.mutex) };
-        let done = work(&self.table);
-        // SAFETY: it is locked by this process, just above.
-        unsafe { ngx_shmtx_unlock(self.mutex) };
-        done
+        Locked(self)
+    }
+}
+
+/// A table that is locked, until this is dropped.
+struct Locked<'t>(&'t LockedTable);
+
+impl Deref for Locked<'_> {
+    type Target = Table<'static>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Table<'static> {
+        &self.0.table
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: this process has locked it, by `LockedTable::lock`.
+        unsafe { ngx_shmtx_unlock(self.0.mutex) };
     }
 }
 
@@ -105,7 +123,7 @@ impl SessionZone {
             let data = cf.pool().place(|| ZoneData {
                 upstream: upstream.host(),
                 timeout,
-                table: Cell::new(None),
+                table: OnceCell::new(),
             });
             *place = ptr::from_mut(data.ok_or(NoZone::NotAdded)?).cast();
             (*zone.as_ptr()).init = Some(init);
@@ -121,7 +139,7 @@ impl SessionZone {
 
     /// Returns the table; `None`: the memory is not there, as where the configuration is only tested.
     #[inline(always)]
-    fn table(&self) -> Option<LockedTable> {
+    fn table(&self) -> Option<&LockedTable> {
         // SAFETY: `add` has set the data, which lives as long as the cycle.
         unsafe { (*self.0.as_ref().data.cast::<ZoneData>()).table.get() }
     }
@@ -134,19 +152,20 @@ impl SessionZone {
     }
 
     /// Returns the server of a session.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: Key, now: u64, timeout: Timeout) -> Option<ServerId> {
         let now = Tick::from_millis(now);
-        (self.table()?).locked(|table| table.find(key, now, timeout))
+        self.table()?.lock().find(key, now, timeout)
     }
 
     /// Notes that a session is used, if it is known, and which server it has.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn renew(&self, key: Key, server: &ServerId, now: u64, timeout: Timeout) -> bool {
         let now = Tick::from_millis(now);
-        (self.table()).is_some_and(|known| {
-            known.locked(|table| table.renew(key, server, now, timeout).is_some())
-        })
+        let Some(table) = self.table() else {
+            return false;
+        };
+        table.lock().renew(key, server, now, timeout).is_some()
     }
 
     /// Notes the server of a session; `None`: there is no table.
@@ -159,14 +178,13 @@ impl SessionZone {
         timeout: Timeout,
     ) -> Option<Learned> {
         let now = Tick::from_millis(now);
-        Some((self.table()?).locked(|table| table.learn(key, server, now, timeout)))
+        Some(self.table()?.lock().learn(key, server, now, timeout))
     }
 
     /// Returns how many sessions were dropped before their timeout, once a minute.
     #[cold]
     pub(crate) fn take_dropped(&self, now: u64) -> Option<u32> {
-        let now = Tick::from_millis(now);
-        (self.table()?).locked(|table| table.tell_dropped(now))
+        self.table()?.lock().tell_dropped(Tick::from_millis(now))
     }
 
     /// Returns how many sessions there is room for.
@@ -187,13 +205,15 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         )
     };
     if let Some(old) = old {
-        data.table.set(old.table.get());
+        if let Some(table) = old.table.get() {
+            data.table.get_or_init(|| *table);
+        }
         return Status::NGX_OK.into();
     }
     // SAFETY: nginx has made a slab pool of the zone's memory, in which nothing was allocated.
     match unsafe { make_table(zone.shm.addr.cast(), zone, data) } {
         Some(table) => {
-            data.table.set(Some(table));
+            data.table.get_or_init(|| table);
             Status::NGX_OK.into()
         }
         None => Status::NGX_ERROR.into(),
@@ -228,7 +248,7 @@ unsafe fn make_table(
         let now = Tick::from_millis(milliseconds());
         let mut next = Some(0);
         while let Some(start) = next {
-            next = before.locked(|old| table.copy_slice(old, start, SLICE, now, data.timeout));
+            next = table.copy_slice(&before.lock(), start, SLICE, now, data.timeout);
         }
     }
     Some(LockedTable {
@@ -274,7 +294,7 @@ fn table_before(zone: &ngx_shm_zone_t) -> Option<LockedTable> {
             };
             let is_it = |other: &&ngx_shm_zone_t| is_same(other, zone);
             if let Some(found) = zones_of_part.iter().find(is_it) {
-                return found.data.cast::<ZoneData>().as_ref()?.table.get();
+                return found.data.cast::<ZoneData>().as_ref()?.table.get().copied();
             }
             part = zones.next;
         }

@@ -1,26 +1,83 @@
 //! Variables that a directive names.
 
-use ngx::ffi::{ngx_http_get_flushed_variable, ngx_uint_t};
+use core::cell::Cell;
 
+use ngx::ffi::{ngx_http_core_main_conf_t, ngx_http_get_flushed_variable, ngx_uint_t};
+use session_cookie::bytes::is_token;
+use session_cookie::cookie::{values, Name};
+use session_cookie::memory::OutOfMemory;
+
+use super::cookies::{Cookies, Values};
+use super::exchange::Exchange;
 use super::request::Request;
+use super::variables::is_undefined;
 
 /// A variable of the configuration.
-#[derive(Clone, Copy)]
-pub(crate) struct Variable(ngx_uint_t);
+pub(crate) struct Variable {
+    index: ngx_uint_t,
+    /// What it shows by its name.
+    shows: Shows,
+    /// Whether it shows that, and nothing in the configuration defines it; known when all directives were read.
+    is_nginxs: Cell<bool>,
+}
+
+/// What a variable shows, if nothing defines it.
+enum Shows {
+    /// A cookie of the request.
+    Cookie(Name),
+    /// A cookie that the upstream server sets.
+    UpstreamCookie,
+    Other,
+}
+
+impl Shows {
+    /// Tells it by the name of the variable, as the directive has it.
+    fn of(name: &[u8]) -> Result<Self, OutOfMemory> {
+        if name.starts_with(b"upstream_cookie_") {
+            return Ok(Shows::UpstreamCookie);
+        }
+        let cookie = name.strip_prefix(b"cookie_").filter(|name| is_token(name));
+        Ok(match cookie {
+            Some(cookie) => Shows::Cookie(Name::new(cookie)?),
+            None => Shows::Other,
+        })
+    }
+}
 
 impl Variable {
     /// Makes the handle of the variable that nginx knows by this index.
-    pub(super) fn new(index: ngx_uint_t) -> Self {
-        Variable(index)
+    pub(super) fn new(index: ngx_uint_t, name: &[u8]) -> Result<Self, OutOfMemory> {
+        Ok(Variable {
+            index,
+            shows: Shows::of(name)?,
+            is_nginxs: Cell::new(false),
+        })
+    }
+
+    /// Finds out whether something defines it, now that all directives were read.
+    pub(super) fn complete(&self, core: &ngx_http_core_main_conf_t) {
+        self.is_nginxs.set(is_undefined(core, self.index));
     }
 
     /// Returns the value that the variable has for a request now, unless that is empty. It lives as long as the request.
-    #[inline]
-    pub(crate) fn value<'r>(self, request: Request<'r>) -> Option<&'r [u8]> {
+    #[inline(always)]
+    pub(crate) fn value<'r>(&self, request: Request<'r>) -> Option<&'r [u8]> {
+        match &self.shows {
+            Shows::Cookie(name) if self.is_nginxs.get() => {
+                cookie_value(name, request).or_else(|| self.evaluated(request))
+            }
+            Shows::UpstreamCookie if self.is_nginxs.get() && sets_none(request) => None,
+            _ => self.evaluated(request),
+        }
+    }
+
+    /// Returns the value as nginx evaluates it.
+    #[inline(never)]
+    fn evaluated<'r>(&self, request: Request<'r>) -> Option<&'r [u8]> {
         // SAFETY: the request is live, and the index is one of its configuration. nginx keeps the text of a value in memory
         // of the request or of the cycle, and does not write to it again.
         unsafe {
-            let value = ngx_http_get_flushed_variable(request.as_ptr(), self.0).as_ref()?;
+            let value = ngx_http_get_flushed_variable(request.as_ptr(), self.index).as_ref()?;
             if value.not_found() != 0 || value.len() == 0 {
                 return None;
             }
@@ -32,8 +89,33 @@ impl Variable {
     }
 }
 
+/// Returns the value of the first cookie that has exactly this name. nginx compares names without regard to case, which
+/// takes ten times as long, and may find a cookie that is not meant.
+#[inline(never)]
+fn cookie_value<'r>(name: &Name, request: Request<'r>) -> Option<&'r [u8]> {
+    let mut fields = Cookies::current(request).values();
+    let value = match values(fields.next()?, name).next() {
+        Some(value) => value,
+        None => cookie_value_of_others(name, fields)?,
+    };
+    (!value.is_empty()).then_some(value)
+}
+
+/// Looks into the fields behind the first one. Apart, because a loop around the search costs registers.
+#[cold]
+#[inline(never)]
+fn cookie_value_of_others<'r>(name: &Name, mut fields: Values<'r>) -> Option<&'r [u8]> {
+    fields.find_map(|field| values(field, name).next())
+}
+
+/// Returns whether the response of the upstream server sets no cookie at all, as most do.
+#[inline(always)]
+fn sets_none(request: Request<'_>) -> bool {
+    Exchange::of(request).is_none_or(|exchange| !exchange.sets_cookies())
+}
+
 /// Returns the first value among those of several variables.
-#[inline]
+#[inline(always)]
 pub(crate) fn first_value<'r>(variables: &[Variable], request: Request<'r>) -> Option<&'r [u8]> {
     (variables.iter()).find_map(|variable| variable.value(request))
 }

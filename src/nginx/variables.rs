@@ -67,6 +67,17 @@ impl CookieVariables {
     }
 }
 
+/// Returns whether nothing in the configuration defines the variable of this index: nginx knows it by a prefix of its name.
+pub(super) fn is_undefined(core: &ngx_http_core_main_conf_t, index: usize) -> bool {
+    // SAFETY: nginx has made `variables` an array of these in the cycle's pool, and adds none meanwhile.
+    let variables: &[ngx_http_variable_t] = unsafe { core.variables.as_slice() };
+    variables.get(index).is_some_and(|variable| {
+        // SAFETY: the name of a variable is a word of the configuration or a literal, and lives as long as the cycle.
+        let name = unsafe { bytes(variable.name) };
+        flags_of(core, name).is_none()
+    })
+}
+
 /// Returns whether this may be where a cookie's value begins in a field. Behind its start: there an empty value may stand that `set` was
 /// given, just before the field was written into the same pool.
 fn holds(field: &[u8], data: *const u8) -> bool {

@@ -1,6 +1,8 @@
 //! Sessions without a cookie of the module: the request names its server (`route`), or a table of learned sessions does
 //! (`learn`).
 
+use core::ptr;
+
 use session_cookie::action::{respond, Action};
 use session_cookie::learned::{Learned, ServerId};
 use session_cookie::memory::OutOfMemory;
@@ -22,17 +24,16 @@ pub(super) fn read<'r>(visit: &mut Visit<'r>, source: &'r Source) -> Result<(), 
     let Some(learn) = &source.learn else {
         return name_server(visit, value);
     };
-    let pool = visit.request.pool();
     let key = learn.zone.key(value);
-    visit.session = Some(
-        pool.place(|| LookedUp { id: value, key })
-            .ok_or(OutOfMemory)?,
-    );
-    match learn.zone.find(key, milliseconds(), learn.timeout) {
-        Some(server) => {
-            let server = pool.copy(server.as_bytes()).ok_or(OutOfMemory)?;
-            name_server(visit, server)
-        }
+    let look_up = || LookedUp {
+        id: value,
+        key,
+        server: learn.zone.find(key, milliseconds(), learn.timeout),
+    };
+    let session = (visit.request.pool().place(look_up)).ok_or(OutOfMemory)?;
+    visit.session = Some(session);
+    match &session.server {
+        Some(server) => name_server(visit, server.as_bytes()),
         None => {
             debug!(
                 visit.request,
@@ -74,39 +75,74 @@ fn note(visit: &Visit<'_>, learn: &Learn) {
     let Some(served) = visit.responded_by() else {
         return;
     };
-    let reading = &visit.reading;
-    let Action::Learn(owner) = respond(visit.policy(), reading, served, || false, now()) else {
-        return;
-    };
     let created = first_value(&learn.create, visit.request);
-    let (key, owner) = match (created, visit.session) {
-        (Some(created), Some(session)) if created == session.id => (session.key, owner),
-        // Another session than that of the request begins on the server that has responded.
-        (Some(created), _) => (learn.zone.key(created), served),
-        (None, Some(session)) => (session.key, owner),
-        (None, None) => return,
+    match (created, visit.session) {
+        (None, Some(session)) => renew(visit, learn, session, served),
+        (None, None) => {}
+        (Some(created), session) => begin(visit, learn, created, session, served),
+    }
+}
+
+/// Notes that the session of the request is used, if it is known, and its server.
+#[inline(always)]
+fn renew(visit: &Visit<'_>, learn: &Learn, session: &LookedUp<'_>, served: &[u8]) {
+    let other;
+    let server = match &session.server {
+        // Nearly always the server that was found has responded.
+        Some(server) if ptr::eq(server.as_bytes(), served) => server,
+        _ => match owner(visit, served) {
+            Some(owner) => {
+                other = owner;
+                &other
+            }
+            None => return,
+        },
     };
-    let Some(server) = ServerId::new(owner) else {
+    let is_known = (learn.zone).renew(session.key, server, milliseconds(), learn.timeout);
+    debug!(
+        visit.request,
+        "session_sticky: session is used, known:{is_known}, served by \"{}\"",
+        Printable(served)
+    );
+}
+
+/// Notes the server of a session that the response begins.
+#[cold]
+#[inline(never)]
+fn begin(
+    visit: &Visit<'_>,
+    learn: &Learn,
+    created: &[u8],
+    session: Option<&LookedUp<'_>>,
+    served: &[u8],
+) {
+    let (key, owner) = match session {
+        Some(session) if session.id == created => (session.key, owner(visit, served)),
+        // Another session than that of the request begins on the server that has responded.
+        _ => (learn.zone.key(created), ServerId::new(served)),
+    };
+    let Some(owner) = owner else {
         return;
     };
     let now = milliseconds();
-    if created.is_none() {
-        let is_known = learn.zone.renew(key, &server, now, learn.timeout);
-        debug!(
-            visit.request,
-            "session_sticky: session is used, known:{is_known}, server \"{}\"",
-            Printable(owner)
-        );
-        return;
-    }
-    let learned = learn.zone.learn(key, &server, now, learn.timeout);
+    let learned = learn.zone.learn(key, &owner, now, learn.timeout);
     debug!(
         visit.request,
         "session_sticky: session is learned: {learned:?}, server \"{}\"",
-        Printable(owner)
+        Printable(owner.as_bytes())
     );
     if learned == Some(Learned::Replaced) {
         tell_full(visit, learn, now);
+    }
+}
+
+/// Returns the server that the session of the request has from now on.
+#[cold]
+#[inline(never)]
+fn owner(visit: &Visit<'_>, served: &[u8]) -> Option<ServerId> {
+    match respond(visit.policy(), &visit.reading, served, || false, now()) {
+        Action::Learn(owner) => ServerId::new(owner),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use core::cell::{Cell, Ref};
 use ngx::ffi::ngx_time;
 use session_cookie::action::Settled;
 use session_cookie::id::MD5_HEX;
-use session_cookie::learned::Key;
+use session_cookie::learned::{Key, ServerId};
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Fallback, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
@@ -74,6 +74,8 @@ pub(super) struct LookedUp<'r> {
     /// Its ID, which is the application's.
     pub(super) id: &'r [u8],
     pub(super) key: Key,
+    /// The server that has it; `None`: the session is not known.
+    pub(super) server: Option<ServerId>,
 }
 
 /// The id of the server in use.

@@ -39,7 +39,7 @@ impl<'r> Cookies<'r> {
 impl<'r> Cookies<'r> {
     /// Returns the fields as nginx has them now.
     #[inline(always)]
-    pub(super) fn current(request: Request<'r>) -> Self {
+    pub(in crate::nginx) fn current(request: Request<'r>) -> Self {
         // SAFETY: the request is live.
         Cookies(
             unsafe { (*request.as_ptr()).headers_in.cookie },
@@ -99,7 +99,7 @@ impl<'r> Cookies<'r> {
 impl<'r> Cookies<'r> {
     /// Returns the fields as nginx has them now.
     #[inline(always)]
-    pub(super) fn current(request: Request<'r>) -> Self {
+    pub(in crate::nginx) fn current(request: Request<'r>) -> Self {
         // SAFETY: the request is live. Without any field the array was never filled.
         let array = unsafe { &(*request.as_ptr()).headers_in.cookies };
         Cookies(array.elts.cast(), array.nelts, PhantomData)

@@ -11,5 +11,6 @@ mod list;
 mod single;
 mod view;
 
+pub(super) use fields::{Cookies, Values};
 pub(crate) use single::SingleCookie;
 pub(crate) use view::{SinglePair, View};

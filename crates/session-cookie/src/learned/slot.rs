@@ -52,6 +52,14 @@ impl Slot {
         ServerId::from_words(words, state.length())
     }
 
+    /// Returns whether a state of this slot belongs to this server.
+    #[inline(always)]
+    pub(super) fn has_server(&self, server: &ServerId, state: State) -> bool {
+        let words = self.server.iter().zip(server.words());
+        let differing = words.fold(0, |bits, (word, value)| bits | (word.get() ^ value));
+        differing == 0 && state.length() == server.length()
+    }
+
     /// Replaces the server. Whoever dies on the way leaves a session without one.
     pub(super) fn set_server(&self, server: &ServerId, state: State) {
         self.set_state(State::EMPTY);

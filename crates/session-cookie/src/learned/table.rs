@@ -2,7 +2,7 @@
 
 use core::sync::atomic::AtomicU32;
 
-use super::chain::{Chains, END};
+use super::chain::{Chains, Entry, END};
 use super::header::{Header, Returned, MAGIC};
 use super::key::{Key, Secret};
 use super::server_id::ServerId;
@@ -87,7 +87,7 @@ impl<'z> Table<'z> {
     }
 
     /// Notes the server of a session that is alive; the session is used now. `None`: there is no such session.
-    #[inline]
+    #[inline(always)]
     pub fn renew(
         &self,
         key: Key,
@@ -96,8 +96,11 @@ impl<'z> Table<'z> {
         timeout: Timeout,
     ) -> Option<Learned> {
         let slot = self.chains.find(key)?;
-        let is_alive = slot.state().is_alive(now, timeout);
-        is_alive.then(|| renew(slot, server, now, timeout))
+        let before = slot.state();
+        if !before.is_alive(now, timeout) {
+            return None;
+        }
+        Some(renew(slot, before, server, now))
     }
 
     /// Notes the server of a session; the session is used now.
@@ -105,8 +108,13 @@ impl<'z> Table<'z> {
         let Some(mut walk) = self.chains.walk(key) else {
             return Learned::New;
         };
-        if let Some(entry) = walk.find(|entry| entry.slot.holds(key)) {
-            return renew(entry.slot, server, now, timeout);
+        if let Some(Entry { slot, .. }) = walk.find(|entry| entry.slot.holds(key)) {
+            let before = slot.state();
+            if before.is_alive(now, timeout) {
+                return renew(slot, before, server, now);
+            }
+            slot.set_server(server, State::new(now, server.length()).touched());
+            return Learned::New;
         }
         walk.cut();
         let Some(vacancy) = supply::take(self.header, &self.chains, now, timeout) else {
@@ -183,19 +191,22 @@ impl<'z> Table<'z> {
     }
 }
 
-/// Notes the server of a session that has a slot.
-fn renew(slot: &Slot, server: &ServerId, now: Tick, timeout: Timeout) -> Learned {
-    let before = slot.state();
+/// Notes the server of a session that is alive, in the state `before`. Requests wait for it, and nearly all stay where they are.
+#[inline(always)]
+fn renew(slot: &Slot, before: State, server: &ServerId, now: Tick) -> Learned {
     let state = State::new(now, server.length()).touched();
-    let is_alive = before.is_alive(now, timeout);
-    if is_alive && slot.server(before) == Some(*server) {
+    if slot.has_server(server, before) {
         slot.set_state(state);
-        return Learned::Kept;
-    }
-    slot.set_server(server, state);
-    if is_alive {
-        Learned::Moved
+        Learned::Kept
     } else {
-        Learned::New
+        move_to(slot, server, state)
     }
+}
+
+/// Gives a session another server.
+#[cold]
+#[inline(never)]
+fn move_to(slot: &Slot, server: &ServerId, state: State) -> Learned {
+    slot.set_server(server, state);
+    Learned::Moved
 }
