@@ -25,7 +25,7 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
         return visit.check_memory();
     };
     // What a subrequest sets is not sent.
-    if !request.is_main() {
+    if visit.sticky.source.is_some() || !request.is_main() {
         learn_from_header(visit);
         return Ok(());
     }
@@ -40,11 +40,7 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
         name(&action)
     );
     match action {
-        Action::None => Ok(()),
-        Action::Learn(_) => {
-            learn_from_header(visit);
-            Ok(())
-        }
+        Action::None | Action::Learn(_) => Ok(()),
         Action::Insert(session) => insert(request, visit, session, now),
         Action::Rewrite(id) => edit(request, |field| {
             set_cookie::rewrite(field, &policy.cookie, id)
