@@ -29,7 +29,7 @@ BEGIN, END = "<!-- results: made by make bench -->\n", "<!-- end of results -->\
 
 QUICK = ["base", "base-id", "base-stamps", "unused", "carried", "indirect", "renewed", "first-visit"]
 # our cases beside nginx's own
-BESIDE = ["carried", "first-visit"]
+BESIDE = ["carried", "first-visit", "route", "learned"]
 
 
 def say(text):

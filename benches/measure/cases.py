@@ -8,13 +8,16 @@ from dataclasses import dataclass
 # what the application behind sets, in mode=rewrite and mode=prefix
 APPLICATION = "route=session-of-the-application; Path=/; HttpOnly"
 
+# with room for 100,000 sessions, in nginx's own zone too
+LEARNED = "create=$upstream_cookie_route lookup=$cookie_route zone=sessions:32m"
+
 
 @dataclass(frozen=True)
 class Case:
     name: str
     #: what stands in the upstream; None: the module is not even loaded
     upstream: str | None
-    #: of the client: none, id, stamps, prefix
+    #: of the client: none, id, stamps, prefix; learned: the ID of a session that the application has begun
     cookie: str
     base: str | None = None
     #: does the upstream server set the cookie itself?
@@ -64,6 +67,8 @@ CASES = [
         answer_sets=True,
         bound=True,
     ),
+    Case("route", "session_sticky mode=route lookup=$cookie_route;", "id", "base-id", bound=True),
+    Case("learned", f"session_sticky mode=learn {LEARNED};", "learned", "base-id", bound=True),
 ]
 
 # nginx's own, since 1.29.6
@@ -73,6 +78,8 @@ OWN_CASES = [
     # it says the cookie anew in every answer
     Case("own-carried", "sticky cookie route;", "id", "base-id", answer_sets=True, bound=True),
     Case("own-first-visit", "sticky cookie route;", "none", "base", answer_sets=True),
+    Case("own-route", "sticky route $cookie_route;", "id", "base-id", bound=True),
+    Case("own-learned", f"sticky learn {LEARNED};", "learned", "base-id", bound=True),
 ]
 
 TITLES = {
@@ -88,8 +95,12 @@ TITLES = {
     "first-visit": "first visit, cookie set",
     "prefix": "prefix, carried, the backend sets the cookie",
     "rewrite": "rewrite, carried, the backend sets the cookie",
+    "route": "mode=route, the cookie of the application names the server",
+    "learned": "mode=learn, a session that was learned",
     "own-carried": "nginx's own `sticky cookie`, carried",
     "own-first-visit": "nginx's own `sticky cookie`, first visit",
+    "own-route": "nginx's own `sticky route`",
+    "own-learned": "nginx's own `sticky learn`, a session that was learned",
 }
 
 

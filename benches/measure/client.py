@@ -26,6 +26,8 @@ def cookie_value(kind, place, count, port):
     """The value of the cookie `route`, or None for a client that has none."""
     if kind == "none":
         return None
+    if kind == "learned":
+        return session(0)
     name = md5_id(servers(count, port)[position(place, count)])
     if kind == "id":
         return name
@@ -36,6 +38,11 @@ def cookie_value(kind, place, count, port):
     if kind == "prefix":
         return f"{name}~session-of-the-application"
     return die(f"no such cookie: {kind}")
+
+
+def session(number):
+    """The ID of a session of the application, as long as the ID of a server."""
+    return hashlib.md5(str(number).encode()).hexdigest()
 
 
 def cookies(value):
@@ -61,6 +68,13 @@ class Client:
     def carry(self, value):
         """From now on with this cookie."""
         self.request = REQUEST + f"Cookie: {cookies(value)}\r\n\r\n".encode()
+
+    def log_in(self, session):
+        """One request with which the application begins this session."""
+        usual = self.request
+        self.request = usual.replace(b"/index.html", f"/login?id={session}".encode(), 1)
+        self.get()
+        self.request = usual
 
     def _more(self):
         data = self.socket.recv(65536)
@@ -91,3 +105,11 @@ class Client:
 
 def set_cookies(head):
     return re.findall(rb"^set-cookie: ([^\r\n]+)", head, re.IGNORECASE | re.MULTILINE)
+
+
+def log_in(client, sessions=1):
+    """The session that is measured begins, and then others on its server, which need no walk over all servers."""
+    client.log_in(session(0))
+    client.carry(session(0))
+    for other in range(1, sessions):
+        client.log_in(session(other))

@@ -4,7 +4,7 @@ import os
 
 from .callgrind import Traced, slope
 from .cases import APPLICATION
-from .client import Client, cookie_value, position, set_cookies
+from .client import Client, cookie_value, log_in, position, set_cookies
 from .programs import Backend, Proxy, Scratch, die, free_port, servers
 
 # more than the keepalive connections of the upstream
@@ -22,11 +22,15 @@ def measure(
     place="middle",
     pool="16k",
     layout=0,
+    sessions=10,
     requests=100,
     pairs=3,
     env=None,
 ):
-    """The Slope of one case; dies if the requests did not go the way that the case is about."""
+    """The Slope of one case; dies if the requests did not go the way that the case is about.
+
+    sessions: how many are known, where they are learned.
+    """
     proxy = Proxy.of(case, nginx, module, zone=zone, count=count, pool=pool, layout=layout)
     with Scratch() as scratch:
         log = scratch.file("behind.log")
@@ -39,6 +43,12 @@ def measure(
                 # nginx keeps as many idle connections as the base does: each has a timer
                 visits = min(count, IDLE)
                 client.repeat(visits)
+                if case.cookie == "learned":
+                    # Round robin goes on to the server that is to have the session.
+                    on_the_way = (position(place, count) - visits) % count
+                    client.repeat(on_the_way)
+                    visits += on_the_way
+                    log_in(client, sessions)
                 client.carry(value)
                 result = slope(traced, client, requests, pairs)
                 if bool(set_cookies(client.get())) != case.answer_sets:

@@ -4,7 +4,7 @@ import os
 
 from .callgrind import Traced, slope
 from .cases import APPLICATION
-from .client import Client, cookie_value
+from .client import Client, cookie_value, log_in
 from .programs import Backend, Proxy, Running, Scratch, free_port
 
 # what takes memory from the system or from libc's heap
@@ -59,6 +59,9 @@ def pool_bytes(case, nginx, module, backend_nginx):
         conf = proxy.conf(scratch, backend.port, address, more=more)
         value = cookie_value(case.cookie, "middle", 2, backend.port)
         with Traced(scratch, proxy.command(scratch, conf), address) as traced:
+            if case.cookie == "learned":
+                with Client(address) as client:
+                    log_in(client)
 
             def calls(host):
                 with Client((host, port), value) as client:

@@ -128,7 +128,11 @@ def head(scratch, name):
 class Backend:
     """The servers behind, one process on one port of every address."""
 
-    PLAIN = "location / { return 200 'hello from the backend\\n'; }"
+    # Whoever logs in gets a session of the application.
+    PLAIN = (
+        "location / { return 200 'hello from the backend\\n'; } "
+        "location = /login { add_header Set-Cookie 'route=$arg_id; Path=/'; return 200 'welcome\\n'; }"
+    )
     # sets the cookie itself, as mode=rewrite and mode=prefix need it
     SETS = "location / {{ add_header Set-Cookie '{}'; return 200 'hello from the backend\\n'; }}"
 
