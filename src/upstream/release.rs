@@ -51,7 +51,10 @@ pub(super) unsafe extern "C" fn free_and_learn(
     // SAFETY: nginx calls this in place of `free`, and as it calls that; no reference to the visit is held beside its call.
     unsafe {
         free(pc, data, state);
-        learn_at_end(&*data.cast::<Visit>());
+        // A response for which another server is asked is nobody's.
+        if !has_failed(state) {
+            learn_at_end(&*data.cast::<Visit>());
+        }
     }
 }
 
