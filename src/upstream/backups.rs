@@ -62,7 +62,12 @@ fn take_named<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> Option<ngx_i
         let server = data.condition(primary, member, Failures::Counted);
         server.is_some_and(|server| server.reason.is_none())
     };
-    if chosen.peer == member.peer || !is_available(&member) {
+    if chosen.peer == member.peer {
+        // The balancer has marked it: should it fail, another's turn has come.
+        mark_tried(visit);
+        return None;
+    }
+    if !is_available(&member) {
         return None;
     }
     debug!(
@@ -75,11 +80,15 @@ fn take_named<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> Option<ngx_i
     if !data.take_out_of_line(primary, &member, Failures::Counted, pc) {
         return Some(visit.inner.get(pc));
     }
+    mark_tried(visit);
+    note_bound(visit, pc);
+    Some(OK)
+}
+
+fn mark_tried(visit: &mut Visit<'_>) {
     if let Some(named) = &mut visit.named {
         named.tried = true;
     }
-    note_bound(visit, pc);
-    Some(OK)
 }
 
 /// Returns the server that the balancer has chosen.
