@@ -124,8 +124,9 @@ pub(super) fn name_server<'r>(visit: &mut Visit<'r>, id: &'r [u8]) -> Result<(),
     visit.settled = settled(visit.sticky.settled.get(), &visit.reading);
     visit.edition = edition(visit.conf);
     visit.named = Some(Candidate::first(IdScheme::Own, first, member.get()));
-    // nginx leads no session to a backup while a primary server is available: the balancer knows.
-    if !policy.as_nginx || !member.get().backup {
+    // nginx leads no session to a backup while a primary server is available: the balancer knows. It is not asked where
+    // the location is strict.
+    if !policy.as_nginx || !member.get().backup || visit.is_strict() {
         visit.choice = Choice::Bind;
     }
     Ok(())
