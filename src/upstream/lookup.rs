@@ -182,10 +182,11 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
     false
 }
 
-/// Reads an ID that stands in no cookie in the schemes that are accepted besides that of the policy.
+/// Reads an ID that stands in no cookie in the schemes that are accepted besides that of the policy, in which it is what it
+/// is as a whole.
 fn read_other_routes(visit: &mut Visit<'_>) -> bool {
     let mut reading = visit.reading;
-    let Some(named) = read_one(visit, visit.reading.session.id, &mut reading) else {
+    let Some(named) = read_accepted(visit, visit.reading.session.id, &mut reading) else {
         return false;
     };
     visit.reading = reading;
@@ -218,6 +219,16 @@ pub(super) fn read_one<'r>(
     if let Some((first, member)) = found.map(|first| (first, member.get())) {
         return Some(Candidate::first(IdScheme::Own, first, member));
     }
+    read_accepted(visit, value, reading)
+}
+
+/// Judges one value in the schemes that are accepted.
+fn read_accepted<'r>(
+    visit: &Visit<'r>,
+    value: &'r [u8],
+    reading: &mut Reading<'r>,
+) -> Option<Candidate> {
+    let policy = visit.policy();
     if policy.accept.is_empty() {
         return None;
     }
