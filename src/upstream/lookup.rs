@@ -121,7 +121,10 @@ pub(super) fn name_server<'r>(visit: &mut Visit<'r>, id: &'r [u8]) -> Result<(),
     let Some(first) = found else {
         return read_again(visit);
     };
-    visit.settled = settled(visit.sticky.settled.get(), &visit.reading);
+    // Another upstream may have a cookie to set, if it handed its response on.
+    if visit.request.upstream_states().is_empty() {
+        visit.settled = settled(visit.sticky.settled.get(), &visit.reading);
+    }
     visit.edition = edition(visit.conf);
     visit.named = Some(Candidate::first(IdScheme::Own, first, member.get()));
     // nginx leads no session to a backup while a primary server is available: the balancer knows. It is not asked where
