@@ -174,6 +174,27 @@ equals(served('/second/?sid=over'), substr(body($response), 0, 1), 'and in the s
 
 
 
+=== X-Accel-Redirect from one that learns to another: each learns what its own server has begun
+--- config
+location /from-learn { proxy_pass http://learn/accel; }
+location /from-early { proxy_pass http://early/accel; }
+location /early/ { proxy_pass http://early/; }
+location /to-second { internal; proxy_pass http://second/?id=second$cookie_n; }
+--- client
+for (['learn', '/learned/'], ['early', '/early/']) {
+    my ($from, $first) = @$_;
+    for my $n (1 .. 4) {
+        my $response = visit("/from-$from?id=$from$n&to=/to-second", "n=$n");
+        my $second = substr body($response), 0, 1;
+        holds(served("$first?sid=$from$n") =~ /^[AB]$/, "$from: its own session is learned");
+        equals(served("/second/?sid=second$n"), $second, 'and that of the second');
+        equals(served("$first?sid=second$n"), 'A B', "$from: the session of the second is unknown to the first");
+        equals(served("/second/?sid=$from$n"), 'C D', 'and the other way round');
+    }
+}
+
+
+
 === proxy_cache: a hit learns nothing, and the session that asks is neither lost nor moved
 --- config
 location /kept { proxy_pass http://learn; proxy_cache cached; proxy_cache_key $arg_page; add_header X-Cache $upstream_cache_status; }

@@ -49,7 +49,8 @@ pub(super) fn read<'r>(visit: &mut Visit<'r>, source: &'r Source) -> Result<(), 
 /// Learns which server has the session, now that the header of its response is there.
 #[inline(never)]
 pub(crate) fn learn_from_header(visit: &Visit<'_>) {
-    if let Some(learn) = learn_of(visit).filter(|learn| learn.after_header) {
+    // Of a response that was handed on it was learned already, and the variables are those of a later one.
+    if let Some(learn) = learn_of(visit).filter(|learn| learn.after_header && !visit.has_response) {
         note(visit, learn);
     }
 }
