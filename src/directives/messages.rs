@@ -52,7 +52,7 @@ pub(super) enum Error<'c> {
         name: &'static str,
         value: &'c [u8],
     },
-    #[error("invalid variable \"{}\" in \"{directive}\" directive, it must begin with \"$\"", Printable(.word))]
+    #[error("invalid variable \"{}\" in \"{directive}\" directive, it must be a variable, as \"$arg_route\" is", Printable(.word))]
     NotVariable {
         directive: &'static str,
         word: &'c [u8],

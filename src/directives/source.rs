@@ -55,9 +55,11 @@ pub(super) fn lookup<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(),
     Ok(push(&mut parsed.source.lookup, variable(value)?)?)
 }
 
-/// Returns the name of a variable.
+/// Returns the name of a variable. Of several in a row, nginx would make one of a name that nobody sets.
 fn variable(value: &[u8]) -> Result<&[u8], Fault> {
-    (value.strip_prefix(b"$")).ok_or(Fault::Illegal)
+    (value.strip_prefix(b"$"))
+        .filter(|name| !name.contains(&b'$'))
+        .ok_or(Fault::Illegal)
 }
 
 /// Completes what was read of a directive whose sessions have no cookie of the module: servers go by their configured IDs.
