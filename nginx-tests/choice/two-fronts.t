@@ -1,0 +1,149 @@
+# Two nginx in front of the same servers: a client that changes the front keeps its server.
+#
+#   cookie    carries the answer, whoever has set it
+#   route     the same, as the application names the server
+#   learned   each front has a zone of its own: where the session is unknown, a hash of its ID leads both to the same server
+#
+# The second front is another nginx of the same binary, with the same upstreams, on port 1982; it is started by the first
+# block and stops with the file. A, B and C answer with their name; /begin begins the session of the argument id.
+
+use Sticky;
+use POSIX ();
+
+our $fail = '';
+our $servers = servers(<<'_EOC_', qw(A B C));
+location / { return 200 "NAME"; }
+location /begin { add_header Set-Cookie "sid=$arg_id; Path=/"; return 200 "NAME"; }
+_EOC_
+
+# Weights differ, so that two fronts that only counted would not agree by chance.
+sub front {
+    my ($zone) = @_;
+    my $list = 'server 127.0.0.1:1985 route=a; server 127.0.0.1:1986 route=b; server 127.0.0.1:1987 route=c;';
+    return <<"_EOC_";
+upstream cookie  { $list session_sticky; }
+upstream routed  { $list session_sticky mode=route lookup=\$arg_route fallback=off; }
+upstream counted { $list session_sticky mode=learn create=\$upstream_cookie_sid lookup=\$cookie_sid zone=counted_$zone:64k; }
+upstream hashed  { hash \$cookie_sid consistent; $list session_sticky mode=learn create=\$upstream_cookie_sid lookup=\$cookie_sid zone=hashed_$zone:64k; }
+upstream keyed   { hash \$session consistent; $list session_sticky mode=learn create=\$upstream_cookie_sid lookup=\$cookie_sid zone=keyed_$zone:64k; }
+map \$arg_id \$session { '' \$cookie_sid; default \$arg_id; }
+_EOC_
+}
+
+our $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } qw(cookie routed counted hashed keyed);
+
+our %front = (first => 1984, second => 1982);
+
+# The second front: a master of its own, which ends with this file.
+my $second;
+sub start_second {
+    return if $second;
+    my $root = Test::Nginx::Util::server_root() . '/../second-front-' . $$;
+    mkdir $_ or die "cannot make $_: $!\n" for $root, "$root/logs";
+    my $modules = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
+    my $user = $> == 0 ? "user root;\n" : '';
+    open my $conf, '>', "$root/nginx.conf" or die "cannot write $root/nginx.conf: $!\n";
+    print $conf "$modules${user}worker_processes 2;\npid $root/nginx.pid;\nerror_log $root/logs/error.log info;\nevents {}\nhttp {\n"
+        . join('', map { "${_}_temp_path $root/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi))
+        . "access_log off;\n" . front('second') . "server { listen 127.0.0.1:1982 reuseport;\n$locations}\n}\n";
+    close $conf or die "cannot write $root/nginx.conf: $!\n";
+    system($ENV{TEST_NGINX_BINARY}, '-e', "$root/logs/error.log", '-p', $root, '-c', "$root/nginx.conf") == 0
+        or die "the second nginx does not start\n";
+    open my $pid, '<', "$root/nginx.pid" or die "no $root/nginx.pid: $!\n";
+    chomp($second = readline $pid);
+    return;
+}
+
+my $tests = $$;
+END {
+    if ($second && $$ == $tests) {
+        local $?;
+        kill TERM => $second;
+        soon(sub { !kill 0, $second });
+    }
+}
+
+# Where a request to this front goes.
+sub at { my ($front, $path, $cookie) = @_; return visit($path, $cookie, $front{$front}) }
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    fill($block, $servers . front('first'));
+    $block->set_value(config => $locations);
+    my $client = client_of($block);
+    $block->set_value(client => sub { start_second(); $client->() });
+});
+
+master_on();
+run_tests();
+
+__DATA__
+
+=== a cookie: either front reads what the other has set
+--- client
+for my $n (1 .. 6) {
+    my ($here, $there) = $n % 2 ? qw(first second) : qw(second first);
+    my $response = at($here, '/cookie/');
+    my $cookie = 'route=' . bound($response);
+    for (1 .. 3) {
+        my $other = at($there, '/cookie/', $cookie);
+        equals(body($other), body($response), "client $n changes from the $here front to the $there: the same server");
+        equals(set($other), '', 'which sets nothing');
+    }
+}
+
+
+
+=== a route: both fronts know the name
+--- client
+for my $front (sort keys %front) {
+    for (['a', 'A'], ['b', 'B'], ['c', 'C']) {
+        my ($route, $server) = @$_;
+        equals(body(at($front, "/routed/?route=$route")), $server, "the $front front: $route is $server") for 1 .. 3;
+    }
+}
+
+
+
+=== a learned session is unknown to the other front: without a hash chance leads it
+--- client
+my %seen;
+for my $n (1 .. 12) {
+    my $server = body(at('first', "/counted/begin?id=s$n"));
+    equals(body(at('first', '/counted/', "sid=s$n")), $server, 'the front that has learned it knows it');
+    $seen{body(at('second', '/counted/', "sid=s$n")) eq $server ? 'same' : 'another'}++;
+}
+holds($seen{another}, 'the other front does not');
+
+
+
+=== hash $cookie_sid consistent below mode=learn: a session that no front knows goes to the same server by both
+--- client
+for my $n (1 .. 12) {
+    my @servers = map { body(at($_, '/hashed/', "sid=unknown$n")) } qw(first second first second);
+    equals(join('', @servers), $servers[0] x 4, "session $n: both fronts choose $servers[0]");
+}
+
+
+
+=== hash by the ID that the session gets: a client that changes the front keeps its server from the first response on
+--- client
+for my $n (1 .. 12) {
+    my ($here, $there) = $n % 2 ? qw(first second) : qw(second first);
+    my $server = body(at($here, "/keyed/begin?id=k$n"));
+    equals(body(at($there, '/keyed/', "sid=k$n")), $server, "session $n, begun at the $here front, changes: $server");
+    equals(body(at($here, '/keyed/', "sid=k$n")), $server, 'and comes back');
+}
+
+
+
+=== hash $cookie_sid consistent: what a first response begins on any server moves at most once, and then the fronts agree
+--- client
+for my $n (1 .. 12) {
+    my $server = body(at('first', "/hashed/begin?id=m$n"));
+    equals(body(at('first', '/hashed/', "sid=m$n")), $server, "session $n stays at the front that has learned it");
+    my $other = body(at('second', '/hashed/', "sid=m$n"));
+    holds($other =~ /^[ABC]$/, "the other front chooses by the ID: $other for $server");
+    equals(body(at('second', '/hashed/', "sid=m$n")), $other, 'and stays with that');
+}
