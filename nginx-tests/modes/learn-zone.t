@@ -1,0 +1,179 @@
+# The zone in which mode=learn keeps sessions: all workers share it, it stays over a reload, and it is never too full.
+#
+# A, B and C answer with their name, and begin the session of the argument id. On port 1983 nginx spreads requests over its
+# workers.
+# Sections of this file's own:
+#   learn     the parameters of "session_sticky mode=learn create= lookup=" in upstream "u"
+
+use Sticky qw(Upstreams Visits);
+use Time::HiRes qw(sleep time);
+
+our $rounds = $ENV{TEST_NGINX_USE_VALGRIND} ? 2 : 8;
+
+sub begin { my ($id) = @_; return body(visit("/u/?id=$id", undef, 1983)) }
+sub session { my ($id) = @_; return body(visit("/u/?sid=$id", undef, 1983)) }
+# Sessions that go elsewhere than to the server that has begun them.
+sub lost { my ($server) = @_; return grep { session($_) ne $server->{$_} } sort keys %$server }
+# Sessions whose servers are no matter of chance: each is asked for several times.
+sub known { my ($server) = @_; return grep { my $id = $_; !grep { session($id) ne $server->{$id} } 1 .. 4 } sort keys %$server }
+
+# nginx reads this configuration at the next reload.
+sub configure {
+    my ($from, $to) = @_;
+    my $path = $Test::Nginx::Util::ConfFile;
+    open my $in, '<', $path or die "cannot read $path: $!\n";
+    my $text = do { local $/; readline $in };
+    close $in;
+    $text =~ s/$from/$to/ or die "no $from in $path\n";
+    open my $out, '>', $path or die "cannot write $path: $!\n";
+    print $out $text;
+    close $out or die "cannot write $path: $!\n";
+}
+
+sub master { open my $file, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n"; chomp(my $pid = readline $file); return $pid }
+sub log_lines {
+    my ($pattern) = @_;
+    open my $log, '<', $Test::Nginx::Util::ErrLogFile or die "cannot read the log: $!\n";
+    return grep { /$pattern/ } readline $log;
+}
+
+client_sections();
+upstream_sections('add_header X-Session $arg_id;');
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $learn = $block->learn // return;
+    $block->set_value(upstreams => "upstream u { server A: max_fails=0; server B: max_fails=0; server C: max_fails=0;\n"
+        . "session_sticky mode=learn create=\$upstream_http_x_session lookup=\$arg_sid $learn; }\n");
+});
+
+master_on();
+run_tests();
+
+__DATA__
+
+=== four workers share what each has learned
+--- workers: 4
+--- learn: zone=workers:64k
+--- client
+my %server = map { $_ => begin($_) } 1 .. 30;
+equals(scalar(lost(\%server)), 0, 'every session goes to its server');
+equals(bodies(everywhere('/u/?sid=1&x=')), $server{1}, 'in each worker');
+
+
+
+=== a reload keeps the sessions: of the same size, a larger one, a smaller one
+--- workers: 2
+--- learn: zone=reload:64k timeout=1h
+--- client
+my %server = map { $_ => begin($_) } 1 .. 100;
+for my $size ('64k', '512k', '32k', '64k') {
+    configure(qr/zone=reload:\w+/, "zone=reload:$size");
+    holds(reload(), "a reload with $size");
+    equals(join(' ', lost(\%server)), '', "$size: all sessions are there");
+    my %new = map { ("$size-$_" => begin("$size-$_")) } 1 .. 10;
+    equals(join(' ', lost(\%new)), '', "$size: new ones are learned");
+}
+configure(qr/zone=reload:\w+/, 'zone=renamed:64k');
+holds(reload(), 'a reload with another name');
+holds(known(\%server) < 30, 'begins with no session');
+my %new = map { $_ => begin($_) } 1 .. 10;
+equals(join(' ', lost(\%new)), '', 'and learns');
+
+
+
+=== a reload with less room keeps the newest
+--- learn: zone=shrinks:256k
+--- client
+my %server;
+$server{$_} = begin($_) for 1 .. 2000;
+configure(qr/zone=shrinks:\w+/, 'zone=shrinks:32k');
+# The sessions are told from each other by tenths of a second.
+sleep 0.3;
+my @newest = 2001 .. 2200;
+$server{$_} = begin($_) for @newest;
+holds(reload(), 'a reload');
+equals(join(' ', lost({map { $_ => $server{$_} } @newest})), '', 'the newest are there');
+my %oldest = map { $_ => $server{$_} } 1 .. 60;
+holds(known(\%oldest) < 30, 'the oldest are not');
+
+
+
+=== a reload that fails changes nothing
+--- learn: zone=fails:64k
+--- client
+my %server = map { $_ => begin($_) } 1 .. 30;
+configure(qr/zone=fails:64k/, 'zone=fails:1k');
+kill HUP => master();
+eventually(sub { log_lines('invalid value "fails:1k"') }, 'nginx refuses a zone that is too small');
+equals(join(' ', lost(\%server)), '', 'the sessions are there');
+--- no_error_log
+[crit]
+[alert]
+--- may_warn
+invalid value "fails:1k"
+
+
+
+=== nginx -t beside a running nginx leaves its sessions alone
+--- learn: zone=tested:64k
+--- client
+my %server = map { $_ => begin($_) } 1 .. 30;
+for my $size ('64k', '128k') {
+    configure(qr/zone=tested:\w+/, "zone=tested:$size");
+    my $said = `$ENV{TEST_NGINX_BINARY} -t -e stderr -c $Test::Nginx::Util::ConfFile -p $Test::Nginx::Util::ServRoot 2>&1`;
+    holds($said =~ /test is successful/, "nginx -t with $size") or print "# $said";
+}
+equals(join(' ', lost(\%server)), '', 'the sessions are there');
+
+
+
+=== a worker that is killed under load takes no session with it, and nothing hangs
+--- workers: 3
+--- learn: zone=killed:64k
+--- locations
+# The worker is one of the servers, too: to lose it must not move a session.
+proxy_next_upstream off;
+--- client
+my %server = map { $_ => begin($_) } 1 .. 60;
+my @killed;
+for my $round (1 .. $rounds) {
+    # Load, whose responses may be lost with the worker.
+    my @asked = map { ask("/u/?sid=$_&id=load$round-$_", undef, 1983) } 1 .. 60;
+    my ($worker) = grep { $_ } split ' ', Visits::workers_of(master());
+    kill KILL => $worker;
+    push @killed, $worker;
+    response($_) for @asked;
+    eventually(sub { my @now = split ' ', Visits::workers_of(master()); @now == 3 && !grep { $_ == $worker } @now }, "worker $round is replaced");
+}
+my $began = time;
+equals(join(' ', lost(\%server)), '', 'every session is where it was');
+holds(time - $began < patience(), 'without a wait');
+my %new = map { ("new$_" => begin("new$_")) } 1 .. 30;
+equals(join(' ', lost(\%new)), '', 'and new ones are learned');
+--- no_error_log
+[crit]
+[emerg]
+--- may_warn
+exited on signal 9
+
+
+
+=== a full zone: the oldest go, those in use stay, and the log says it once a minute
+--- learn: zone=full:32k
+--- client
+my %used = map { ("used$_" => begin("used$_")) } 1 .. 12;
+for my $n (1 .. 2000) {
+    begin("n$n");
+    # Each is used again before the hand of the clock has come around twice.
+    if ($n % 100 == 0) { session($_) for sort keys %used }
+}
+equals(join(' ', lost(\%used)), '', 'sessions in use stay');
+my @lines = log_lines('zone "full" of upstream "u" is full');
+equals(scalar(@lines), 1, 'one line') or print map { "# $_" } @lines;
+holds($lines[0] =~ /\[warn\] .*session_sticky: zone "full" of upstream "u" is full, \d+ of its (\d+) sessions went before their timeout since the last such line: make it larger/,
+    'which says how many');
+holds($1 > 400 && $1 < 512, "of $1");
+--- no_error_log
+[error]
+[crit]
+[alert]
