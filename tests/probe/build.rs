@@ -8,6 +8,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=DEP_NGINX_FEATURES");
     let version: u64 = env::var("DEP_NGINX_VERSION_NUMBER")?.parse()?;
 
+    // rr_peers_t has `tries`
+    println!("cargo::rustc-check-cfg=cfg(nginx_group_tries)");
+    if version >= 1_019_006 {
+        println!("cargo::rustc-cfg=nginx_group_tries");
+    }
+
     // rr_peer_t has `refs`, `zombie` and `host`; rr_peers_t has `config` and `resolve`
     println!("cargo::rustc-check-cfg=cfg(nginx_peer_refs)");
     if version >= 1_027_003 {

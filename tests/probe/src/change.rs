@@ -153,7 +153,10 @@ unsafe fn link_in(
         (*peers).peer = peer;
         (*peers).number = (*peers).number.wrapping_add(1);
         (*peers).total_weight = (*peers).total_weight.wrapping_add(1);
-        (*peers).tries = (*peers).tries.wrapping_add(1);
+        #[cfg(nginx_group_tries)]
+        {
+            (*peers).tries = (*peers).tries.wrapping_add(1);
+        }
         (*peers).set_single(0);
     }
     true
@@ -178,7 +181,10 @@ unsafe fn link_out(us: *mut ngx_http_upstream_srv_conf_t, address: &[u8]) -> boo
         *place = (*peer).next;
         (*peers).number = (*peers).number.wrapping_sub(1);
         (*peers).total_weight = (*peers).total_weight.wrapping_sub(1);
-        (*peers).tries = (*peers).tries.wrapping_sub(1);
+        #[cfg(nginx_group_tries)]
+        {
+            (*peers).tries = (*peers).tries.wrapping_sub(1);
+        }
         (*peers).set_single(((*peers).number == 1).into());
         free((*peer).sockaddr.cast());
         free((*peer).name.data.cast());

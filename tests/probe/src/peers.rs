@@ -82,13 +82,16 @@ pub(crate) unsafe fn describe(us: *mut ngx_http_upstream_srv_conf_t, text: &mut 
             // Writing to a String does not fail.
             _ = write!(
                 text,
-                "group upstream={upstream} group={group} number={} tries={} single={} weighted={} total_weight={}",
+                "group upstream={upstream} group={group} number={} single={} weighted={} total_weight={}",
                 (*peers).number,
-                (*peers).tries,
                 (*peers).single(),
                 (*peers).weighted(),
                 (*peers).total_weight
             );
+            #[cfg(nginx_group_tries)]
+            {
+                _ = write!(text, " tries={}", (*peers).tries);
+            }
             #[cfg(nginx_peer_refs)]
             if let Some(config) = (*peers).config.as_ref() {
                 _ = write!(text, " config={config}");
