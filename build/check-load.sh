@@ -17,7 +17,8 @@ error_log stderr;
 events {}
 END
 
-"$nginx" -t -q -e stderr -p "$scratch/" -c "$scratch/nginx.conf" >"$scratch/output" 2>&1 || {
+# shellcheck disable=SC2046 # two words, or none
+"$nginx" -t -q $(early_log "$nginx" stderr) -p "$scratch/" -c "$scratch/nginx.conf" >"$scratch/output" 2>&1 || {
     cat "$scratch/output" >&2
     die "$nginx does not load $2"
 }

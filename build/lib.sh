@@ -76,6 +76,12 @@ nginx_version() {
     "$1" -v 2>&1 | sed -n 's,^nginx version: [^/]*/\([0-9][0-9.]*\).*,\1,p'
 }
 
+# early_log FILE LOG: the words that tell that nginx where its messages go before it reads error_log; none before nginx
+# 1.19.5, which takes the log that it was compiled with
+early_log() {
+    ! "$1" -h 2>&1 | grep -q '^ *-e ' || say "-e $2"
+}
+
 # nginx_arguments FILE: what its configure was called with, quoted for the shell as nginx -V has it
 nginx_arguments() {
     "$1" -V 2>&1 | sed -n 's/^configure arguments: *//p'

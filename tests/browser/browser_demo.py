@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pages
 from chromium import Browser
-from lab import equal, md5, soon
+from lab import early_log, equal, md5, soon
 
 DEMO = Path(__file__).resolve().parents[2] / "demo/nginx.conf"
 SERVERS = {name: f"127.55.0.{number}:18081" for number, name in enumerate("ABC", 1)}
@@ -23,10 +23,11 @@ def start(lab):
     (prefix / "modules").mkdir()
     (prefix / "modules" / Path(os.environ["MODULE"]).name).symlink_to(os.environ["MODULE"])
     user = ["-g", "user root;"] if os.geteuid() == 0 else []
-    command = [os.environ["NGINX_UNDER_TEST"], "-p", f"{prefix}/", "-e", "logs/error.log", "-c", str(DEMO), *user]
-    nginx = lab.process(command, log="nginx.log")
+    nginx = os.environ["NGINX_UNDER_TEST"]
+    command = [nginx, "-p", f"{prefix}/", *early_log(nginx, "logs/error.log"), "-c", str(DEMO), *user]
+    process = lab.process(command, log="nginx.log")
     pid = prefix / "logs/nginx.pid"
-    assert soon(lambda: pid.exists() and pid.read_text().strip() == str(nginx.pid)), "the demo's nginx does not start"
+    assert soon(lambda: pid.exists() and pid.read_text().strip() == str(process.pid)), "the demo's nginx does not start"
     return servers
 
 

@@ -45,10 +45,17 @@ pub(crate) fn version(binary: &Path) -> Result<(u32, u32, u32), Failure> {
 impl Nginx {
     /// Starts it with the configuration that stands in `prefix`.
     pub(crate) async fn start(binary: &Path, prefix: &Path, port: u16) -> Result<Self, Failure> {
+        // Where its messages go before it reads error_log: nginx before 1.19.5 cannot be told.
+        let early_log: &[&str] = if version(binary)? < (1, 19, 5) {
+            &[]
+        } else {
+            &["-e", "error.log"]
+        };
         let child = Command::new(binary)
             .arg("-p")
             .arg(prefix)
-            .args(["-c", "nginx.conf", "-e", "error.log"])
+            .args(["-c", "nginx.conf"])
+            .args(early_log)
             .stdin(Stdio::null())
             .spawn()?;
         let mut nginx = Nginx {
