@@ -85,6 +85,7 @@ uninstall:
 	@sh build/uninstall.sh
 
 #: make deps                 install what building needs beyond Rust; `make` only says what is missing
+#:      NGINX_SOURCE_DIR=DIR    for the nginx with these sources: before 1.21.5 that is PCRE 1
 #: make test-deps            install what testing needs: Debian's nginx, Test::Nginx, valgrind ...
 deps:
 	@sh build/deps.sh

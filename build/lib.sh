@@ -163,10 +163,19 @@ missing_to_build() (
         [ ! -f "$file" ] || break
     done
     [ -f "$file" ] || say "libclang-dev  libclang, by which bindgen reads the headers of nginx"
-    has_header pcre2.h || has_header pcre.h || say "libpcre2-dev  pcre2.h, the headers of PCRE2"
+    if [ -n "${NGINX_SOURCE_DIR:-}" ] && ! takes_pcre2 "$NGINX_SOURCE_DIR"; then
+        has_header pcre.h || say "libpcre3-dev  pcre.h, the headers of PCRE 1: nginx before 1.21.5 takes no PCRE2"
+    else
+        has_header pcre2.h || has_header pcre.h || say "libpcre2-dev  pcre2.h, the headers of PCRE2"
+    fi
     has_header openssl/ssl.h || say "libssl-dev    openssl/ssl.h, the headers of OpenSSL"
     has_header zlib.h || say "zlib1g-dev    zlib.h, the headers of zlib"
 )
+
+# takes_pcre2 DIR: can the nginx with the sources in DIR be built with PCRE2? Some distributions have patched that in.
+takes_pcre2() {
+    ! grep -qs pcre "$1/auto/lib/pcre/conf" || grep -q pcre2 "$1/auto/lib/pcre/conf"
+}
 
 # has_header NAME
 has_header() {

@@ -32,12 +32,20 @@ class Missing(unittest.TestCase):
     def cargo(self, version):
         self.program("cargo", f'#!/bin/sh\n[ "$*" = --version ] && echo "cargo {version} (a b)"\n')
 
-    def build(self):
+    def sources(self, conf):
+        """The sources of an nginx, of which this is said to know about PCRE."""
+        folder = Path(tempfile.mkdtemp(dir=self.bin.parent))
+        script = folder / "auto/lib/pcre/conf"
+        script.parent.mkdir(parents=True)
+        script.write_text(conf)
+        return folder
+
+    def build(self, **environment):
         """What `make` says that fails."""
         ran = subprocess.run(
             ["sh", "build/module.sh"],
             cwd=ROOT,
-            env={"PATH": str(self.bin), "CARGO_TARGET_DIR": "target"},
+            env={"PATH": str(self.bin), "CARGO_TARGET_DIR": "target", **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -58,6 +66,25 @@ class Missing(unittest.TestCase):
         self.assertIn("clang", said)
         for words in ("a C compiler", "openssl/ssl.h"):
             self.assertNotIn(words, said)
+
+    def test_an_nginx_that_only_takes_pcre_1(self):
+        old = self.sources('ngx_feature="PCRE library"\nngx_feature_incs="#include <pcre.h>"\n')
+        new = self.sources('ngx_feature="PCRE2 library"\nngx_feature_incs="#include <pcre2.h>"\n')
+        only_pcre2 = "#!/bin/sh\ncase $(cat) in *'<pcre.h>'*) exit 1 ;; esac\n"
+        for compiler, sources, expected in (
+            (None, None, "pcre2.h"),
+            (None, new, "pcre2.h"),
+            (None, old, "pcre.h"),
+            (only_pcre2, new, None),
+            (only_pcre2, old, "pcre.h"),
+            ("#!/bin/sh\ncat >/dev/null\n", old, None),
+        ):
+            with self.subTest(compiler=compiler, sources=sources):
+                (self.bin / "cc").unlink(missing_ok=True)
+                if compiler:
+                    self.program("cc", compiler)
+                said = self.build(NGINX_SOURCE_DIR=str(sources or ""))
+                self.assertEqual([word for word in ("pcre.h", "pcre2.h") if word in said], [expected] if expected else [])
 
     def test_no_rust(self):
         (self.bin / "cargo").unlink()
