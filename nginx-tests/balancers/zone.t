@@ -9,7 +9,7 @@
 
 use Sticky qw(Nginx Upstreams Visits);
 
-my @all = (@balancers, $version >= 31 ? 'least_time header;' : ());
+my @all = (@balancers, $version >= 31 ? ('least_time header;', 'least_time last_byte inflight;') : ());
 my $zones = 0;
 
 client_sections();

@@ -3,7 +3,9 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_uint_t};
+use ngx::ffi::{
+    ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_msec_t, ngx_uint_t,
+};
 #[cfg(ngx_feature = "http_cache")]
 use ngx::ffi::{
     NGX_HTTP_CACHE_HIT, NGX_HTTP_CACHE_REVALIDATED, NGX_HTTP_CACHE_STALE, NGX_HTTP_CACHE_UPDATING,
@@ -110,6 +112,23 @@ impl<'r> Exchange<'r> {
         state.map_or(0, |state| {
             u64::try_from(state.bytes_received).unwrap_or_default()
         })
+    }
+
+    /// Calls the balancer as during a try. nginx gives a try its state before it gets a server, and `least_time` reads the
+    /// times in there when the server is freed. This one has just begun, and nothing has responded.
+    pub(crate) fn as_if_trying<T>(self, call: impl FnOnce() -> T) -> T {
+        // SAFETY: numbers and pointers, of which zero is one.
+        let mut state: ngx_http_upstream_state_t = unsafe { core::mem::zeroed() };
+        state.connect_time = ngx_msec_t::MAX;
+        state.header_time = ngx_msec_t::MAX;
+        // SAFETY: the exchange is live as long as its request, and has its own state back before this one ends.
+        unsafe {
+            let place = &raw mut (*self.as_ptr()).state;
+            let before = place.replace(&raw mut state);
+            let result = call();
+            place.write(before);
+            result
+        }
     }
 
     /// `proxy_next_upstream_tries` or the like; 0 is no limit.

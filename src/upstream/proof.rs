@@ -68,7 +68,7 @@ fn prove<'r>(
     if rc != OK {
         return rc;
     }
-    let may_follow = ask(request, upstream, conf, exchange);
+    let may_follow = exchange.as_if_trying(|| ask(request, upstream, conf, exchange));
     exchange.peer().forget_server();
     exchange.peer().forget_balancer();
     if may_follow {
