@@ -15,11 +15,29 @@ cd "$(dirname "$0")/.."
 
 need_nginx_binary build
 tree=$1/tree
+name=$(nginx_name "$NGINX_BINARY")
 version=$(nginx_version "$NGINX_BINARY")
+case $name in
+    openresty/*) site=openresty.org archive=openresty-${name#*/} sources=$archive/bundle/nginx-$version ;;
+    freenginx/*) site=freenginx.org archive=freenginx-$version sources=$archive ;;
+    *) site=nginx.org archive=nginx-$version sources=$archive ;;
+esac
 
-# source_version DIR: the version of the sources in DIR, nothing if there are none
-source_version() {
-    sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' "$1/src/core/nginx.h" 2>/dev/null || :
+# source_name DIR: what an nginx that is built from the sources in DIR calls itself; nothing if there are none
+source_name() {
+    [ ! -f "$1/src/core/nginx.h" ] ||
+        printf '#include "src/core/nginx.h"\nNGINX_VER\n' | "${CC:-cc}" -E -P -I "$1" - | tail -n 1 | tr -d '" '
+}
+
+# is_source_of FOUND WANTED: are sources of this name those of that nginx? Somebody may have given it a name of their
+# own, but forks have patches that neither the version nor the signature tells: in OpenResty's nginx
+# ngx_http_upstream_s has other fields.
+is_source_of() {
+    [ "$1" != "$2" ] || return 0
+    case "$1 $2" in
+        *openresty/* | *freenginx/*) return 1 ;;
+        *) [ "${1#*/}" = "${2#*/}" ] ;;
+    esac
 }
 
 # What to do if there are no headers, in the words of whoever made this nginx.
@@ -30,28 +48,36 @@ advice() {
         *debian* | *Debian* | *Ubuntu* | *ubuntu*)
             say "apt-get install nginx-dev" ;;
         *)
-            say "unpack nginx-$version.tar.gz (from nginx.org) and say" \
-                "make NGINX_BINARY=$NGINX_BINARY NGINX_SOURCE_DIR=.../nginx-$version" ;;
+            say "unpack $archive.tar.gz (from $site) and say" \
+                "make NGINX_BINARY=$NGINX_BINARY NGINX_SOURCE_DIR=.../$sources" ;;
     esac
 }
 
+# The module knows structures by the version of nginx, and these have fields since 1.27.3 that freenginx has not taken.
+case $name in
+    freenginx/*)
+        newest=1.27.2
+        [ "$(printf '%s\n' "$version" "$newest" | sort -V | tail -n 1)" = "$newest" ] ||
+            die "$NGINX_BINARY is $name, and this module is for freenginx up to $newest:" \
+                "the structures of later ones are no longer those of an nginx" ;;
+esac
+
 if [ -n "${NGINX_SOURCE_DIR:-}" ]; then
     source=$(cd "$NGINX_SOURCE_DIR" && pwd) || die "there is no folder $NGINX_SOURCE_DIR"
-    found=$(source_version "$source")
+    found=$(source_name "$source")
     [ -n "$found" ] ||
         die "$NGINX_SOURCE_DIR does not hold the sources of nginx (no src/core/nginx.h)"
-    [ "$found" = "$version" ] ||
-        die "$NGINX_SOURCE_DIR is nginx $found, but $NGINX_BINARY is $version:" \
-            "give it the sources of nginx $version"
+    is_source_of "$found" "$name" ||
+        die "$NGINX_SOURCE_DIR is $found, but $NGINX_BINARY is $name:" \
+            "give it the sources in .../$sources (from $site)"
 else
     # where Debian's and Ubuntu's nginx-dev is
     source=/usr/share/nginx/src
-    found=$(source_version "$source")
+    found=$(source_name "$source")
     [ -n "$found" ] ||
-        die "the headers of nginx $version, which $NGINX_BINARY is, are not installed:" "$(advice)"
-    [ "$found" = "$version" ] ||
-        die "the headers installed (nginx-dev) are nginx $found, but $NGINX_BINARY is $version:" \
-            "$(advice)"
+        die "the headers of $name, which $NGINX_BINARY is, are not installed:" "$(advice)"
+    is_source_of "$found" "$name" ||
+        die "the headers installed (nginx-dev) are $found, but $NGINX_BINARY is $name:" "$(advice)"
 fi
 
 for dir in ${NGINX_MODULE_DIRS:-}; do
@@ -125,7 +151,7 @@ trap 'rm -f "$key"' EXIT
 } >"$key"
 
 if ! cmp -s "$key" "$configured_for"; then
-    say "-- configuring nginx $version as $NGINX_BINARY was" >&2
+    say "-- configuring $name as $NGINX_BINARY was" >&2
 
     # nginx configures and writes in its own folder, which is not ours to write in: so in a folder of
     # links to what is in there.
@@ -161,6 +187,13 @@ if ! cmp -s "$key" "$configured_for"; then
         esac
         set -- "$@" "$argument"
     done
+
+    # OpenResty's own configure tells ngx_lua where its LuaJIT is: beside nginx.
+    luajit=$(dirname "$(nginx_option "$NGINX_BINARY" prefix /usr/local/openresty/nginx)")/luajit
+    case $name in
+        openresty/*)
+            export LUAJIT_LIB="${LUAJIT_LIB:-$luajit/lib}" LUAJIT_INC="${LUAJIT_INC:-$luajit/include/luajit-2.1}" ;;
+    esac
 
     (cd "$tree" && sh "$configure" "$@") </dev/null >"$tree.log" 2>&1 || {
         tail -n 15 "$tree.log" >&2

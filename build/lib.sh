@@ -71,9 +71,14 @@ WRAPPER
     chmod 755 "$1"
 )
 
-# nginx_version FILE: 1.22.1
+# nginx_name FILE: what it calls itself: nginx/1.22.1, openresty/1.27.1.2
+nginx_name() {
+    "$1" -v 2>&1 | sed -n 's,^nginx version: \([^/]*/[0-9][0-9.]*\).*,\1,p'
+}
+
+# nginx_version FILE: 1.22.1; of OpenResty that of the nginx in it
 nginx_version() {
-    "$1" -v 2>&1 | sed -n 's,^nginx version: [^/]*/\([0-9][0-9.]*\).*,\1,p'
+    nginx_name "$1" | sed 's,.*/\([0-9]*[.][0-9]*[.][0-9]*\).*,\1,'
 }
 
 # early_log FILE LOG: the words that tell that nginx where its messages go before it reads error_log; none before nginx
@@ -107,24 +112,22 @@ need_nginx_binary() {
         die "which nginx? Say for example: make $1 NGINX_BINARY=/usr/sbin/nginx"
     [ -x "$NGINX_BINARY" ] || die "there is no program $NGINX_BINARY"
     case $("$NGINX_BINARY" -v 2>&1) in
-        *openresty/*) other=OpenResty ;;
-        "Tengine version:"*) other=Tengine ;;
-        "Angie version:"*) other=Angie ;;
-        "freenginx version:"*) other=freenginx ;;
-        *) other= ;;
+        "Tengine version:"*)
+            die "$NGINX_BINARY is Tengine, and this module is for nginx: the sources of the two differ" ;;
+        "Angie version:"*)
+            die "$NGINX_BINARY is Angie, and this module is for nginx: the sources of the two differ;" \
+                "Angie has a directive of its own for sessions, \"sticky\"" ;;
     esac
-    [ -z "$other" ] ||
-        die "$NGINX_BINARY is $other, and this module is for nginx: the sources of the two differ"
-    [ -n "$(nginx_version "$NGINX_BINARY")" ] ||
+    [ -n "$(nginx_name "$NGINX_BINARY")" ] ||
         die "$NGINX_BINARY -v does not tell the version of an nginx"
 }
 
-# Where the module for $NGINX_BINARY is built: objs, or objs/nginx-1.22.1
+# Where the module for $NGINX_BINARY is built: objs, objs/nginx-1.22.1 or objs/openresty-1.27.1.2
 module_dir() {
     if is_vendored; then
         say objs
     else
-        say "objs/nginx-$(nginx_version "$NGINX_BINARY")"
+        say "objs/$(nginx_name "$NGINX_BINARY" | sed 's,[ /],-,g')"
     fi
 }
 

@@ -14,7 +14,7 @@ use Exporter 'import';
 our @EXPORT = qw($version has listens_http2);
 
 my $told = `$ENV{TEST_NGINX_BINARY} -V 2>&1`;
-our ($version) = $told =~ m{nginx/1\.(\d+)};
+our ($version) = $told =~ m{^nginx version: [^/]*/1\.(\d+)};
 
 sub has { my ($module) = @_; return scalar $told =~ /\b\Q$module\E\b/ }
 

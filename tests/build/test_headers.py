@@ -18,7 +18,7 @@ from sources import CONFIG, PATCH, ROOT, make_module, patched_sources, vendored_
 # what makes configure short
 ARGUMENTS = "--without-http_rewrite_module --without-http_gzip_module"
 SCRIPT = """#!/bin/sh
-echo 'nginx version: nginx/{version}' >&2
+echo 'nginx version: {name}' >&2
 [ "$1" = -v ] || echo "configure arguments: {arguments}" >&2
 """
 PROGRAM = """#include <ngx_config.h>
@@ -54,11 +54,22 @@ class Headers(unittest.TestCase):
         """The folder of a module of others."""
         return make_module(self.dir / name, config, patch)
 
-    def script(self, *arguments):
-        """An nginx that tells nothing but its version and these arguments."""
+    def script(self, *arguments, name=None):
+        """An nginx that tells nothing but its name and these arguments."""
         words = " ".join([ARGUMENTS, *map(str, arguments)])
-        self.nginx.write_text(SCRIPT.format(version=self.version, arguments=words))
+        self.nginx.write_text(SCRIPT.format(name=name or f"nginx/{self.version}", arguments=words))
         self.nginx.chmod(0o755)
+
+    def named(self, definitions, version=None):
+        """The sources of an nginx that calls itself by these definitions of NGINX_VER."""
+        folder = self.dir / f"sources-{len(list(self.dir.iterdir()))}"
+        shutil.copytree(self.stock, folder)
+        header = folder / "src/core/nginx.h"
+        text = header.read_text()
+        before = next(line for line in text.splitlines(True) if line.startswith("#define NGINX_VER "))
+        text = text.replace(before, definitions).replace(self.version, version or self.version)
+        header.write_text(text)
+        return folder
 
     def program(self, tree, *arguments):
         """An nginx with debugging information, compiled with the headers of a configured tree."""
@@ -185,13 +196,44 @@ class Headers(unittest.TestCase):
 
     def test_what_is_no_nginx(self):
         for name, says in (
-            ("OpenResty", "nginx version: openresty/1.27.1.2"),
             ("Tengine", "Tengine version: Tengine/3.1.0\nnginx version: nginx/1.24.0"),
             ("Angie", "Angie version: Angie/1.9.0"),
         ):
             self.nginx.write_text(f"#!/bin/sh\necho '{says}' >&2\n")
             self.nginx.chmod(0o755)
-            self.assertIn(f"is {name}, and this module is for nginx", self.headers(self.stock, fails=True))
+            said = self.headers(self.stock, fails=True)
+            self.assertIn(f"is {name}, and this module is for nginx", said)
+            self.assertEqual('a directive of its own for sessions, "sticky"' in said, name == "Angie")
+
+    def test_forks_take_their_own_sources_alone(self):
+        stock, old = self.version, "1.27.2"
+        free = '#define NGINX_NAME "freenginx"\n#define NGINX_VER NGINX_NAME "/" NGINX_VERSION\n'
+        sources = {
+            f"nginx/{stock}": self.stock,
+            f"openresty/{stock}.2": self.named('#define NGINX_VER "openresty/" NGINX_VERSION ".2"\n'),
+            f"openresty/{stock}.1": self.named('#define NGINX_VER "openresty/" NGINX_VERSION ".1"\n'),
+            f"freenginx/{old}": self.named(free, old),
+        }
+        for name in sources:
+            for found, folder in sources.items():
+                with self.subTest(nginx=name, sources=found):
+                    self.script(name=name)
+                    if name == found:
+                        self.assertTrue((self.headers(folder) / "objs/ngx_auto_config.h").exists())
+                        continue
+                    said = self.headers(folder, fails=True)
+                    self.assertIn(f"{folder} is {found}, but {self.nginx} is {name}:", said)
+                    bundle = f"{name.replace('/', '-')}/bundle/nginx-{stock} (from openresty.org)"
+                    self.assertEqual(bundle in said, name.startswith("openresty"), said)
+
+    def test_a_name_of_its_own(self):
+        self.script(name=f"unnamed/{self.version}")
+        for folder in (self.stock, self.named('#define NGINX_VER "unnamed/" NGINX_VERSION\n')):
+            self.assertTrue((self.headers(folder) / "objs/ngx_auto_config.h").exists())
+
+    def test_freenginx_that_has_left_nginx(self):
+        self.script(name="freenginx/1.29.1")
+        self.assertIn("is for freenginx up to 1.27.2", self.headers(self.stock, fails=True))
 
 
 if __name__ == "__main__":
