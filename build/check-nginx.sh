@@ -37,7 +37,7 @@ set -- $(find "$@" -name '*.t' | sort)
 # because the name of a unix socket in there has at most 107 characters.
 make_scratch nginx-tests
 dir=$scratch
-ln -s "$(readlink -f "$nginx")" "$dir/nginx"
+nginx_for_tests "$dir/nginx" "$nginx"
 ln -s "$root/$so" "$dir/$module.so"
 ln -s "$root/$probe_so" "$dir/probe.so"
 mkdir "$dir/valgrind"

@@ -56,6 +56,30 @@ own_network() {
     done
 }
 
+# nginx_for_tests FILE NGINX: makes a program FILE that is NGINX to nginx-tests. They tell it by -e where its messages go
+# before it reads error_log. What takes no -e has its messages in the log below its prefix, where they are looked for.
+nginx_for_tests() (
+    nginx=$(readlink -f "$2")
+    if [ -n "$(early_log "$nginx" stderr)" ]; then
+        ln -s "$nginx" "$1"
+        return
+    fi
+    cat >"$1" <<WRAPPER
+#!/bin/sh
+option=
+for word; do
+    shift
+    case \$option\$word in
+        -e) option=\$word ;;
+        -e*) option= ;;
+        *) set -- "\$@" "\$word" ;;
+    esac
+done
+exec "$nginx" "\$@"
+WRAPPER
+    chmod 755 "$1"
+)
+
 # nginx_for_harness FILE NGINX [SED]: writes a script FILE that is NGINX to the harness of nginx's own tests. That asks
 # nginx -V what there is, and must not load the modules of a distribution, which the tests do not use.
 nginx_for_harness() (

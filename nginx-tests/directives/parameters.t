@@ -5,6 +5,7 @@
 # other values do.
 
 use Sticky qw(Nginx Upstreams Visits);
+use File::Temp 'tempdir';
 
 our $manual = do {
     open my $file, '<:raw', in_project('docs/directives.md') or bail_out("docs/directives.md: $!");
@@ -34,25 +35,27 @@ sub documented {
     return \@names, {map { $_ => [sort @{$words{$_}}] } grep { @{$words{$_}} > 1 } keys %words};
 }
 
-# What nginx says of a configuration with this directive.
+# What nginx says of a configuration with this directive, below a prefix of its own: before 1.19.5 it goes to a log in
+# there, too.
 sub verdict {
     my ($directive) = @_;
-    my $dir = Test::Nginx::Util::server_root();
+    my $dir = tempdir(CLEANUP => 1);
+    mkdir "$dir/logs";
     my $modules = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
-    open my $file, '>', "$dir/conf/verdict.conf" or return "conf/verdict.conf: $!";
+    open my $file, '>', "$dir/nginx.conf" or return "nginx.conf: $!";
     print $file "$modules events {} http { upstream u { server 127.0.0.1:1985; $directive; } }\n";
     close $file;
-    return scalar `$ENV{TEST_NGINX_BINARY} -t -e stderr -p $dir -c conf/verdict.conf 2>&1`;
+    return scalar `$ENV{TEST_NGINX_BINARY} -t -e stderr -p $dir -c nginx.conf 2>&1`;
 }
 
 # What the module says of them.
 sub known {
     my ($directive, $begin) = @_;
-    my ($names) = verdict("$begin no_such=~") =~ /\[emerg\] \S+ invalid parameter "no_such=~" .* one of: (.*) in \S+$/m;
+    my ($names) = verdict("$begin no_such=~") =~ /\[emerg\] (?:\S+ )?invalid parameter "no_such=~" .* one of: (.*) in \S+$/m;
     my @names = split /, /, $names // '';
     my %words;
     for my $name (grep { /=$/ } @names) {
-        my $legal = verdict("$begin $name~") =~ /\[emerg\] \S+ invalid value .*, it must be (.*) in \S+$/m ? $1 : '';
+        my $legal = verdict("$begin $name~") =~ /\[emerg\] (?:\S+ )?invalid value .*, it must be (.*) in \S+$/m ? $1 : '';
         $words{$name} = [sort $legal =~ /"(.*?)"/g] if $legal =~ /^"\w+"(?:(?:, | or )"\w+")*(?: or a variable)?$/;
     }
     return \@names, \%words;
@@ -144,7 +147,7 @@ for my $directive ('session_sticky', 'sticky') {
 
 === the forms of accept=
 --- client
-my ($legal) = verdict('session_sticky accept=~') =~ /\[emerg\] \S+ invalid value .*, it must be any of (.*) in \S+$/m;
+my ($legal) = verdict('session_sticky accept=~') =~ /\[emerg\] (?:\S+ )?invalid value .*, it must be any of (.*) in \S+$/m;
 my ($table) = section('session_sticky') =~ /^  \| form \|.*?\n  \| --- .*?\n((?:  \|.*\n)+)/m;
 my @documented = map { /^  \| (.*?) \|/ ? $1 =~ /`(.*?)`/g : () } split /\n/, $table;
 equals(join(' ', sort @documented), join(' ', sort $legal =~ /"(.*?)"/g), 'the table has each');

@@ -214,17 +214,30 @@ route=ID_B -> header like "Set-Cookie: mine=1\r\n", header unlike "route="
 
 
 
-=== proxy_cookie_path and proxy_cookie_flags edit what the application sets, before its id is put in
+=== proxy_cookie_path edits what the application sets, before its id is put in
 --- config
 proxy_cookie_path /inside /outside;
+location / { proxy_pass http://u; }
+location /prefix/ { proxy_pass http://cutting/; }
+location /rewrite/ { proxy_pass http://changing/; }
+--- visits
+/sets -> sets "app=x; Path=/outside, route=ID_A; Path=/"
+/prefix/sets -> sets "app=ID_A~x; Path=/outside"
+/rewrite/sets -> sets "app=ID_A; Path=/outside"
+
+
+
+=== proxy_cookie_flags does, too
+--- config
 proxy_cookie_flags ~ secure;
 location / { proxy_pass http://u; }
 location /prefix/ { proxy_pass http://cutting/; }
 location /rewrite/ { proxy_pass http://changing/; }
 --- visits
-/sets -> sets "app=x; Path=/outside; Secure, route=ID_A; Path=/"
-/prefix/sets -> sets "app=ID_A~x; Path=/outside; Secure"
-/rewrite/sets -> sets "app=ID_A; Path=/outside; Secure"
+/sets -> sets "app=x; Path=/inside; Secure, route=ID_A; Path=/"
+/prefix/sets -> sets "app=ID_A~x; Path=/inside; Secure"
+/rewrite/sets -> sets "app=ID_A; Path=/inside; Secure"
+--- skip_nginx: 9: < 1.19.3
 
 
 
