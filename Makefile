@@ -52,8 +52,10 @@ NGINX_TESTS_STICKY =
 # Which versions of the list in build/matrix.sh, and where the roots with releases of Debian are; empty: objs/roots.
 MATRIX =
 MATRIX_ROOTS =
+# A folder with sources of nginx, for the versions of that list that come from no release of Debian.
+NGINX_SOURCES =
 
-export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS
+export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES
 export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
 	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER SCREENSHOTS
 
@@ -173,8 +175,10 @@ nginx-tests: build
 asan:
 	@sh build/asan.sh
 
-#: make matrix               nginx-tests and chaos with the nginx of each supported release of Debian, and test-msrv
+#: make matrix               nginx-tests and chaos with each nginx that is supported, and test-msrv: those of Debian's
+#:                             releases, and from their sources 1.18, 1.20, 1.24 and mainline
 #:      MATRIX='1.26 1.30'       only these
+#:      NGINX_SOURCES=DIR        a folder with nginx-1.18.0.tar.gz and the like, or with checkouts
 #:      MATRIX_ROOTS=DIR         keep those releases there, not in objs/roots
 matrix:
 	@sh build/matrix.sh

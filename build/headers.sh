@@ -23,12 +23,6 @@ case $name in
     *) site=nginx.org archive=nginx-$version sources=$archive ;;
 esac
 
-# source_name DIR: what an nginx that is built from the sources in DIR calls itself; nothing if there are none
-source_name() {
-    [ ! -f "$1/src/core/nginx.h" ] ||
-        printf '#include "src/core/nginx.h"\nNGINX_VER\n' | "${CC:-cc}" -E -P -I "$1" - | tail -n 1 | tr -d '" '
-}
-
 # is_source_of FOUND WANTED: are sources of this name those of that nginx? Somebody may have given it a name of their
 # own, but forks have patches that neither the version nor the signature tells: in OpenResty's nginx
 # ngx_http_upstream_s has other fields.

@@ -105,6 +105,12 @@ nginx_version() {
     nginx_name "$1" | sed 's,.*/\([0-9]*[.][0-9]*[.][0-9]*\).*,\1,'
 }
 
+# source_name DIR: what an nginx that is built from the sources in DIR calls itself; nothing if there are none
+source_name() {
+    [ ! -f "$1/src/core/nginx.h" ] ||
+        printf '#include "src/core/nginx.h"\nNGINX_VER\n' | "${CC:-cc}" -E -P -I "$1" - | tail -n 1 | tr -d '" '
+}
+
 # early_log FILE LOG: the words that tell that nginx where its messages go before it reads error_log; none before nginx
 # 1.19.5, which takes the log that it was compiled with
 early_log() {

@@ -3,19 +3,24 @@
 # for exactly it, and compiles the module with the oldest Rust; prints a table. What they say goes to
 # objs/matrix/VERSION.*.log.
 #
-#   MATRIX  only these versions, without the oldest Rust: '1.26 1.30'
-#   JOBS    files of nginx-tests at a time
+#   MATRIX         only these versions, without the oldest Rust: '1.26 1.30'
+#   NGINX_SOURCES  a folder with the sources of the versions that no release of Debian is taken for
+#   JOBS           files of nginx-tests at a time
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# A line for each: its version, and the release of Debian that packages it, or - for the nginx that
-# `make` builds.
+# A line for each: its version, and the release of Debian that packages it, - for the nginx that `make` builds, or
+# source: from NGINX_SOURCES.
 matrix='
+1.18 source
+1.20 source
 1.22 bookworm
+1.24 source
 1.26 trixie
 1.28 -
 1.30 forky
+mainline source
 '
 
 release_of() {
@@ -33,8 +38,14 @@ sh build/test-deps.sh
 dir=objs/matrix
 table=$dir/table
 mkdir -p "$dir"
-printf '%-8s %-10s %6s %7s  %-12s %-7s %8s\n' \
-    nginx Debian files checks nginx-tests chaos seconds >"$table"
+
+# row NGINX FROM FILES CHECKS NGINX-TESTS CHAOS SECONDS: writes a line of the table
+row() {
+    printf '%-8s %-10s %6s %7s  %-12s %-7s %8s\n' "$@" >>"$table"
+}
+
+: >"$table"
+row nginx from files checks nginx-tests chaos seconds
 
 # step NAME TARGET ...: makes it with the nginx of this version, and says how that went
 step() {
@@ -51,21 +62,36 @@ step() {
 }
 
 status=0
+without_sources=
 for version in $versions; do
     release=$(release_of "$version")
     started=$(date +%s)
     set --
     exact=$version
-    if [ "$release" = - ]; then
-        set -- NGINX_BINARY= NGINX_SOURCE_DIR=
-    else
-        nginx=$(sh build/root.sh "$release")
-        # The machine's own nginx may be of this version too: a target of its own, so that the two do not
-        # undo each other's configuration.
-        set -- NGINX_BINARY="$nginx" NGINX_SOURCE_DIR="${nginx%.nginx}/usr/share/nginx/src" \
-            CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/matrix"
-        exact=$(nginx_version "$nginx")
-    fi
+    case $release in
+        -) set -- NGINX_BINARY= NGINX_SOURCE_DIR= ;;
+        source)
+            found=$(sh build/sources.sh "$version")
+            if [ -z "$found" ]; then
+                row "$version" - - - 'not run' - -
+                without_sources="$without_sources $version"
+                continue
+            fi
+            exact=${found%% *}
+            if ! sources=$(sh build/source-nginx.sh "${found#* }" "$exact"); then
+                row "$exact" source - - 'no nginx' - $(($(date +%s) - started))
+                status=1
+                continue
+            fi
+            set -- NGINX_BINARY="$sources/objs/nginx" NGINX_SOURCE_DIR="$sources" ;;
+        *)
+            nginx=$(sh build/root.sh "$release")
+            exact=$(nginx_version "$nginx")
+            set -- NGINX_BINARY="$nginx" NGINX_SOURCE_DIR="${nginx%.nginx}/usr/share/nginx/src" ;;
+    esac
+    # The machine's own nginx may be of this version too: a target of its own, so that the two do not undo each other's
+    # configuration.
+    [ "$release" = - ] || set -- "$@" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/matrix"
 
     say "-- nginx $exact, $release"
     suite=- chaos=- files=- checks=-
@@ -81,8 +107,7 @@ for version in $versions; do
     else
         suite='no build'
     fi
-    printf '%-8s %-10s %6s %7s  %-12s %-7s %8s\n' "$exact" "$release" \
-        "$files" "$checks" "$suite" "$chaos" $(($(date +%s) - started)) >>"$table"
+    row "$exact" "$release" "$files" "$checks" "$suite" "$chaos" $(($(date +%s) - started))
 done
 
 if [ -z "${MATRIX:-}" ]; then
@@ -93,4 +118,10 @@ if [ -z "${MATRIX:-}" ]; then
 fi
 
 cat "$table"
+if [ -n "$without_sources" ]; then
+    say "not run, as there are no sources:$without_sources; say NGINX_SOURCES=DIR, a folder with" \
+        "nginx-VERSION.tar.gz or checkouts"
+    # Whoever names a version wants it to run.
+    [ -z "${MATRIX:-}" ] || status=1
+fi
 exit "$status"

@@ -1,0 +1,48 @@
+#!/bin/sh
+# source-nginx.sh SOURCES VERSION: builds nginx from a folder or an archive with the sources of that version, with the
+# modules that the tests use, in objs/from-source/nginx-VERSION. Prints that folder: it has the sources, and objs/nginx.
+# What the build says goes to a file beside it.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+sources=$1
+version=$2
+dir=objs/from-source/nginx-$version
+built_from=$dir.built-from
+
+# Those of the nginx that `make` builds, and what the crate nginx-src adds to them.
+options=$(sed -n '/^NGX_CONFIGURE_ARGS/,$p' .cargo/config.toml | grep -o -e '--with-[a-z0-9_]*')
+options="$options --with-compat --with-http_realip_module --with-http_ssl_module --with-http_v2_module
+    --with-stream --with-stream_ssl_module --with-threads"
+# HTTP/3 came with 1.25.
+minor=${version#*.}
+[ "${minor%%.*}" -ge 25 ] || options=$(say "$options" | sed 's/--with-http_v3_module//')
+
+key=$({
+    say "$options"
+    find "$sources" \( -name objs -o -name .git \) -prune -o -type f -exec cksum {} +
+} | cksum)
+if [ "$(cat "$built_from" 2>/dev/null)" != "$key" ]; then
+    say "-- building nginx $version" >&2
+    rm -rf "$dir" "$built_from"
+    mkdir -p "$dir"
+    if [ -d "$sources" ]; then
+        (cd "$sources" && tar -c --exclude ./objs --exclude .git --exclude ./Makefile .) | tar -x -C "$dir"
+    else
+        tar -x -f "$sources" -C "$dir" --strip-components=1
+    fi
+    NGINX_SOURCE_DIR=$dir sh build/deps.sh >&2
+    configure=./configure
+    [ -f "$dir/configure" ] || configure=auto/configure
+    # With debugging information, by which the build sees that the structures are the same. What a newer compiler warns
+    # of in older sources is no error.
+    # shellcheck disable=SC2086 # a list of words
+    (cd "$dir" && sh "$configure" $options --with-cc-opt='-O2 -g -Wno-error' && "${MAKE:-make}" --silent) \
+        </dev/null >"$dir.log" 2>&1 || {
+        tail -n 15 "$dir.log" >&2
+        die "nginx $version cannot be built from $sources, see $dir.log"
+    }
+    say "$key" >"$built_from"
+fi
+(cd "$dir" && pwd)
