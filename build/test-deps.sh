@@ -8,12 +8,13 @@ cd "$(dirname "$0")/.."
 command -v apt-get >/dev/null || die "not a Debian: install nginx, Test::Nginx, valgrind and ab"
 
 # nginx, nginx-dev: the second nginx that the module is tested with, and its headers
+# libnginx-mod-http-lua: ngx_lua for that nginx, whose balancers, subrequests and header filters sessions meet
 # curl, psmisc, procps: Test::Nginx calls curl, fuser and ps
 # iproute2, util-linux: a network of its own for each .t file
 # valgrind, apache2-utils: MODE=valgrind, and ab for MODE=leak
 # openssl: certificates for the tests of TLS
 # python3, python3-venv: what a request costs, make budget; the clients of HTTP/2 and HTTP/3
-need_packages "to test" nginx nginx-dev curl psmisc procps iproute2 util-linux \
+need_packages "to test" nginx nginx-dev libnginx-mod-http-lua curl psmisc procps iproute2 util-linux \
     valgrind apache2-utils openssl perl python3 python3-venv
 
 sh build/test-nginx.sh
