@@ -379,12 +379,13 @@ pub(crate) unsafe fn module<'a>(cf: *mut ngx_conf_t, name: &CStr) -> Option<&'a 
 
 /// The modules that pass requests to an upstream and tell it in the first member of their location's
 /// configuration, a `ngx_http_upstream_conf_t`.
-const PASSING: [&CStr; 5] = [
+const PASSING: [&CStr; 6] = [
     c"ngx_http_proxy_module",
     c"ngx_http_fastcgi_module",
     c"ngx_http_uwsgi_module",
     c"ngx_http_scgi_module",
     c"ngx_http_grpc_module",
+    c"ngx_http_tunnel_module",
 ];
 
 /// Reads a time: bare seconds, or nginx's `1h30m`.
