@@ -281,6 +281,23 @@ a=b; route=127.0.0.1:1994 -> says "1994 HTTP/2.0 cookie=[a=b]\n", sets nothing
 
 
 
+=== proxy_http_version 2: what the servers set is edited, and what they see is cut
+--- http_config
+server { listen 127.0.0.1:1993; listen 127.0.0.1:1994; http2 on; location / { add_header Set-Cookie "app=x; Path=/inside"; return 200 "$server_port cookie=[$http_cookie]\n"; } }
+upstream prefix  { server 127.0.0.1:1993; server 127.0.0.1:1994; session_sticky cookie=app hash=plain mode=prefix; }
+upstream rewrite { server 127.0.0.1:1993; server 127.0.0.1:1994; session_sticky cookie=app hash=plain mode=rewrite; }
+--- config
+proxy_http_version 2;
+location /prefix { proxy_pass http://prefix; }
+location /rewrite { proxy_pass http://rewrite; }
+--- visits
+/prefix -> says "1993 cookie=[]\n", sets "app=127.0.0.1:1993~x; Path=/inside"
+/prefix app=127.0.0.1:1994~y -> says "1994 cookie=[app=y]\n", sets "app=127.0.0.1:1994~x; Path=/inside"
+/rewrite app=127.0.0.1:1994 -> says "1994 cookie=[app=127.0.0.1:1994]\n", sets "app=127.0.0.1:1994; Path=/inside"
+--- skip_nginx: 9: < 1.29.4
+
+
+
 === memcached_pass: bound as any other
 --- config
 location / { set $memcached_key $uri; memcached_pass memory; }
