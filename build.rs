@@ -56,10 +56,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     {
         println!("cargo::rustc-cfg=ngx_feature=\"{}\"", feature.trim());
     }
-
-    // nginx unmaps a module when its configuration cycle ends, while pool cleanups of that cycle and
-    // thread-local destructors may still point into it.
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     Ok(())
 }
 

@@ -32,6 +32,11 @@ add_on() {
     [ -f "$found/config" ] && (cd "$found" && pwd)
 }
 
+# is_this_module DIR: is it this one, in any version? An nginx may have been configured with it.
+is_this_module() {
+    grep -qx "ngx_addon_name=$module" "$1/config"
+}
+
 # knows DIR MACRO: does a header of the sources in DIR ask for it?
 knows() {
     grep -Rqw --include='*.h' -e "$2" "$1/src"

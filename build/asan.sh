@@ -5,7 +5,7 @@
 #   MODE          plain or hup
 #
 # nginx 1.28 is compiled with it by clang, the module by Rust's nightly. nginx brings the one runtime
-# that both use: Rust links none into a cdylib.
+# that both use: Rust links none into a library.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -34,23 +34,24 @@ mkdir "$reports"
 
 # NGX_DEBUG_PALLOC, a switch of nginx's own, makes each allocation from a pool a malloc: what reads or
 # writes past its end, or uses it when its pool has gone, is seen.
-unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
 [ -x "$dir/nginx" ] || say "-- building nginx and the module with AddressSanitizer: three minutes"
-CC=clang \
-    NGX_CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address -DNGX_DEBUG_PALLOC=1" \
-    NGX_LDFLAGS=-fsanitize=address \
-    RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes" \
-    CARGO_PROFILE_RELEASE_DEBUG=1 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_LTO=off \
-    CARGO_TARGET_DIR=$target RUSTUP_TOOLCHAIN=nightly \
-    cargo_build --release --target "$triple" --package "$module" --package "$probe" --features vendored
+tree=$(sh build/vendored.sh "$target" --add-dynamic-module=session-sticky --with-cc=clang \
+    --with-cc-opt="-O1 -g -fno-omit-frame-pointer -fsanitize=address -DNGX_DEBUG_PALLOC=1" \
+    --with-ld-opt=-fsanitize=address)
+CC=clang
+RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes"
+CARGO_PROFILE_RELEASE_LTO=off
+CARGO_BUILD_TARGET=$triple
+RUSTUP_TOOLCHAIN=nightly
+export CC RUSTFLAGS CARGO_PROFILE_RELEASE_LTO CARGO_BUILD_TARGET RUSTUP_TOOLCHAIN
+tell_cargo
+make_configured modules binary
+cargo_build --release --package "$module" --package "$probe"
 
-nginx=$(built_nginx)
 mkdir -p "$dir"
-install -m 755 "$nginx" "$dir/nginx"
-for name in "$module" "$probe"; do
-    so=$(built "lib$name.so")
-    install -m 644 "$so" "$dir/$name.so"
-done
+install -m 755 "$tree/objs/nginx" "$dir/nginx"
+install -m 644 "$tree/objs/$module.so" "$dir/$module.so"
+install -m 644 "$(built "lib$probe.so")" "$dir/$probe.so"
 
 # No leaks: nginx frees almost nothing when it ends, and with NGX_DEBUG_PALLOC all of that is a leak of
 # its own. MODE=valgrind has the leaks.

@@ -23,14 +23,10 @@ status=0
 python3 -B benches/budget.py objs/nginx "$so" failed "$scratch/failed" || status=$?
 [ -s "$scratch/failed" ] || exit "$status"
 
-# The module is stripped. With names of functions and files it is the same code.
-say "-- building once more with symbols, to say where the instructions go"
-unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
-CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
-    cargo_build --release --features vendored
-built=$(built "lib$module.so")
-cp "$built" "$scratch/$module.so"
-python3 -B benches/budget.py objs/nginx "$scratch/$module.so" explain "$scratch/failed"
+# The same code, with names of functions and files.
+NGINX_BINARY=
+configured
+python3 -B benches/budget.py objs/nginx "$tree/objs/$module.so" explain "$scratch/failed"
 
 say
 die "a request costs more than benches/budget.txt allows, or calls malloc more often than its base" \

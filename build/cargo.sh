@@ -7,23 +7,32 @@ cargo_build() {
     messages=$(cargo build --locked --message-format=json-render-diagnostics "$@")
 }
 
-# cargo_build_for_nginx ARGUMENT ...: for the nginx of `make`, or for $NGINX_BINARY; in a folder of cargo's for each, so
-# that building for one leaves the other's results in place
-cargo_build_for_nginx() {
+# configured: has the nginx of `make`, or $NGINX_BINARY, configured with the module, in $tree; in a folder of cargo's for
+# each, so that building for one leaves the other's results in place
+configured() {
     target=${CARGO_TARGET_DIR:-target}
     if is_vendored; then
-        # nginx-sys would prefer these to its own nginx.
-        unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
-        set -- --features vendored "$@"
+        tree=$(sh build/vendored.sh "$target" --add-dynamic-module=session-sticky)
     else
         need_nginx_binary build
         target=$target/$(basename "$(module_dir)")
         mkdir -p "$target"
-        NGINX_SOURCE_DIR=$(sh build/headers.sh "$target")
-        NGINX_BUILD_DIR=$NGINX_SOURCE_DIR/objs
-        export NGINX_SOURCE_DIR NGINX_BUILD_DIR
+        tree=$(sh build/headers.sh "$target")
     fi
-    CARGO_TARGET_DIR=$target cargo_build --release "$@"
+    tell_cargo
+}
+
+# tell_cargo: of its folder $target, and of the nginx that is configured in $tree
+tell_cargo() {
+    CARGO_TARGET_DIR=$(cd "$target" && pwd -P)
+    NGINX_SOURCE_DIR=$(cd "$tree" && pwd -P)
+    NGINX_BUILD_DIR=$NGINX_SOURCE_DIR/objs
+    export CARGO_TARGET_DIR NGINX_SOURCE_DIR NGINX_BUILD_DIR
+}
+
+# make_configured TARGET ...: by nginx's own Makefile; what it builds is in $tree/objs
+make_configured() {
+    MAKEFLAGS='' "${MAKE:-make}" --silent --jobs="$(nproc)" -C "$tree" -f objs/Makefile "$@"
 }
 
 # built FILE: where cargo built the library or the program of that name
@@ -31,16 +40,4 @@ built() {
     file=$(say "$messages" | sed -n '/"compiler-artifact"/s/.*"\([^"]*\/'"$1"'\)".*/\1/p')
     [ -f "$file" ] || die "cargo did not say where it built $1"
     say "$file"
-}
-
-# built_nginx: where it built the nginx of the crate nginx-src
-built_nginx() {
-    out_dir=$(say "$messages" |
-        sed -n '/"build-script-executed"/s/.*[#/]nginx-sys[@#].*"out_dir":"\([^"]*\)".*/\1/p')
-    [ -x "$out_dir/objs/nginx" ] || die "cargo did not say where it built nginx"
-
-    # cargo runs a build script again when a file that it watches is newer than the script's last run. This one writes
-    # what it watches: make that look as old as the run.
-    touch -r "$out_dir/../invoked.timestamp" "$out_dir/objs/Makefile" "$out_dir/objs/ngx_auto_config.h"
-    say "$out_dir/objs/nginx"
 }

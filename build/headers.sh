@@ -1,6 +1,6 @@
 #!/bin/sh
 # headers.sh DIR: configures the sources of $NGINX_BINARY's version below DIR, as that binary was
-# configured, and prints the folder: sources in it, results in its objs/.
+# configured, with the module, and prints the folder: sources in it, results in its objs/.
 #
 # A module fits an nginx if it was compiled with the same headers and the same options. nginx compares the version
 # and a signature when it loads one, and these know nothing of patches. So here an error is better than headers
@@ -84,7 +84,7 @@ for argument; do
     case $argument in
         --add-module=* | --add-dynamic-module=*)
             if dir=$(add_on "${argument#*=}"); then
-                add_ons="$add_ons $dir"
+                is_this_module "$dir" || add_ons="$add_ons $dir"
             else
                 missing="$missing ${argument#*=}"
             fi ;;
@@ -141,7 +141,7 @@ trap 'rm -f "$key"' EXIT
     find -L "$source/src" "$source/auto" $add_ons \( -name '*.h' -o -path '*/auto/*' -o -name 'config*' \) \
         -type f -exec cksum {} +
     identity "$NGINX_BINARY"
-    cat build/headers.sh build/add-ons.sh build/structures.sh build/layouts.awk
+    cat config config.make build/headers.sh build/add-ons.sh build/structures.sh build/layouts.awk
 } >"$key"
 
 if ! cmp -s "$key" "$configured_for"; then
@@ -165,6 +165,7 @@ if ! cmp -s "$key" "$configured_for"; then
         case $argument in
             --add-module=* | --add-dynamic-module=*)
                 dir=$(add_on "${argument#*=}") || continue
+                ! is_this_module "$dir" || continue
                 argument=${argument%%=*}=$dir ;;
             # nginx's modules that need further libraries: built apart from the core, or at least without a
             # say in what its structures look like.
@@ -189,7 +190,9 @@ if ! cmp -s "$key" "$configured_for"; then
             export LUAJIT_LIB="${LUAJIT_LIB:-$luajit/lib}" LUAJIT_INC="${LUAJIT_INC:-$luajit/include/luajit-2.1}" ;;
     esac
 
-    (cd "$tree" && sh "$configure" "$@") </dev/null >"$tree.log" 2>&1 || {
+    # A link, as nginx's makefiles take no path with a space.
+    ln -s "$(pwd)" "$tree/session-sticky"
+    (cd "$tree" && sh "$configure" "$@" --add-dynamic-module=session-sticky) </dev/null >"$tree.log" 2>&1 || {
         tail -n 15 "$tree.log" >&2
         failed=$(awk 'sub(/^adding module in /, "") { dir = $0 } / was configured$/ { dir = "" }
             END { print dir }' "$tree.log")

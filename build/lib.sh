@@ -189,13 +189,7 @@ missing_to_build() (
     command -v "${CC:-cc}" >/dev/null || say "gcc           a C compiler, ${CC:-cc}"
     command -v make >/dev/null || say "make          make"
     command -v clang >/dev/null || say "clang         clang, which tells bindgen where headers are"
-    # where the crate clang-sys looks, in short
-    set -- /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* \
-        /usr/local/lib*/libclang*.so* "${LIBCLANG_PATH:-/}"/libclang*.so* "${LIBCLANG_PATH:-/no}"
-    for file; do
-        [ ! -f "$file" ] || break
-    done
-    [ -f "$file" ] || say "libclang-dev  libclang, by which bindgen reads the headers of nginx"
+    has_libclang || say "libclang-dev  libclang, by which bindgen reads the headers of nginx"
     if [ -n "${NGINX_SOURCE_DIR:-}" ] && ! takes_pcre2 "$NGINX_SOURCE_DIR"; then
         has_header pcre.h || say "libpcre3-dev  pcre.h, the headers of PCRE 1: nginx before 1.21.5 takes no PCRE2"
     else
@@ -210,14 +204,29 @@ takes_pcre2() {
     ! grep -qs pcre "$1/auto/lib/pcre/conf" || grep -q pcre2 "$1/auto/lib/pcre/conf"
 }
 
+# Is there a libclang where the crate clang-sys looks? In short: it asks llvm-config as well.
+has_libclang() (
+    if [ -n "${LIBCLANG_PATH:-}" ]; then
+        set -- "$LIBCLANG_PATH" "$LIBCLANG_PATH"/libclang*.so*
+    else
+        prefix=$(llvm-config --prefix 2>/dev/null) || :
+        set -- /usr/lib*/libclang*.so* /usr/lib*/*/libclang*.so* /usr/lib*/*/*/libclang*.so* \
+            /usr/local/lib*/libclang*.so* "${prefix:-/no}"/lib*/libclang*.so*
+    fi
+    for file; do
+        [ ! -f "$file" ] || exit 0
+    done
+    exit 1
+)
+
 # has_header NAME
 has_header() {
     printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <%s>\n' "$1" |
         "${CC:-cc}" -E - >/dev/null 2>&1
 }
 
-# Fails in words unless there is what building needs.
-need_to_build() {
+# Fails in words unless there is a cargo that is new enough.
+need_cargo() {
     wanted=$(sed -n 's/^rust-version = "\([0-9.]*\)"/\1/p' Cargo.toml)
     found=$(cargo --version 2>/dev/null | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/') || :
     [ -n "$found" ] ||
@@ -227,6 +236,11 @@ need_to_build() {
     [ "${found%%.*}" -gt "${wanted%%.*}" ] || [ "${found#*.}" -ge "${wanted#*.}" ] ||
         die "cargo is that of Rust $found, and Rust $wanted or newer is needed:" \
             "a newer one of the distribution (Debian 12: apt-get install cargo-web), or from https://rustup.rs"
+}
+
+# Fails in words unless there is what building needs.
+need_to_build() {
+    need_cargo
     missing=$(missing_to_build | sed 's/^[^ ]* *//')
     [ -z "$missing" ] || die "building needs what is not here:" "$missing" "$(
         if command -v apt-get >/dev/null; then say "make deps installs it"; else say "install it"; fi)"

@@ -1,21 +1,21 @@
 #!/bin/sh
 # Formatting, and what the linters of each language find; any finding is an error. clippy runs in the release profile
-# only because nginx stands there already: another profile would build another one.
+# only because nginx's headers were read there already.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
+. build/cargo.sh
 
 sh build/lint-deps.sh
-unset NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
 # sources TEST ...: the files of this repository that pass these tests of find
 sources() {
     find . -type d \( -name .git -o -name objs -o -name target -o -name corpus \) -prune -o -type f "$@" -print | LC_ALL=C sort
 }
 
-# shell_scripts: by their name, or by their first line
+# shell_scripts: by their name, or by their first line; and what nginx's configure sources
 shell_scripts() {
-    sources -name '*.sh'
+    sources \( -name '*.sh' -o -name config -o -name config.make \)
     sources ! -name '*.*' | xargs awk 'FNR == 1 && /^#!.*sh$/ { print FILENAME }'
 }
 
@@ -53,5 +53,7 @@ deny --manifest-path fuzz/Cargo.toml --config deny.toml
 say "-- Rust"
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
-cargo clippy --locked --release --workspace --all-targets --features vendored -- --deny warnings
+NGINX_BINARY=
+configured
+cargo clippy --locked --release --workspace --all-targets -- --deny warnings
 sh build/doc.sh

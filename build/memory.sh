@@ -10,14 +10,11 @@ cd "$(dirname "$0")/.."
 
 need_packages "to test" binutils iproute2 util-linux python3
 
-# The module of `make`, but with the names and the lines of its functions, by which a failure is told. nginx stays
-# as it is: what it is built with is another crate's profile.
+# The module of `make`, before its names and lines were stripped, by which a failure is told.
 dir=$(module_dir)/memory
-cargo_build_for_nginx --config 'profile.release.strip = "none"' \
-    --config "profile.release.package.$module.debug = \"line-tables-only\"" \
-    --config 'profile.release.package.session-cookie.debug = "line-tables-only"'
+configured
 mkdir -p "$dir"
-cp "$(built "lib$module.so")" "$dir/$module.so"
+cp "$tree/objs/$module.so" "$dir/$module.so"
 "${CC:-cc}" -shared -fPIC -O1 -Wall -Wextra -o "$dir/failing.so" tests/allocation-failures/failing.c
 
 CHECK_MODULE=$(pwd)/$dir/$module.so

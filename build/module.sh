@@ -5,7 +5,8 @@
 #                       objs/nginx, objs/ngx_http_session_sticky_module.so
 #   NGINX_BINARY=FILE:  objs/nginx-VERSION/ngx_http_session_sticky_module.so
 #
-# What headers.sh needs to know stands there.
+# nginx's own configure and make build it, as they would without this script: ../config and ../config.make. What
+# headers.sh needs to know stands there.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -14,18 +15,14 @@ cd "$(dirname "$0")/.."
 need_to_build
 
 if is_vendored; then
-    dir=objs
-    [ -x objs/nginx ] || say "-- building nginx and the module; the first time takes two minutes"
-
-    case $(cd "${CARGO_TARGET_DIR:-target}" 2>/dev/null || :; pwd) in
-        *[[:space:]]*) die "nginx cannot be built below a path with a space in it" ;;
-    esac
-
-    cargo_build_for_nginx
     nginx=objs/nginx
-    built_nginx=$(built_nginx)
-    mkdir -p objs
-    cmp -s "$built_nginx" "$nginx" || install -m 755 "$built_nginx" "$nginx"
+    dir=objs
+    [ -x "$nginx" ] || say "-- building nginx and the module; the first time takes two minutes"
+    configured
+    # the library first, which takes longest
+    make_configured modules binary
+    mkdir -p "$dir"
+    cmp -s "$tree/objs/nginx" "$nginx" || install -m 755 "$tree/objs/nginx" "$nginx"
 else
     need_nginx_binary build
     nginx=$NGINX_BINARY
@@ -34,13 +31,14 @@ else
     # Another nginx of this version may have been configured otherwise: its module must not be left for this
     # one, whatever happens from here on.
     is_built_for "$nginx" "$dir" || rm -f "$dir/$module.so"
-    cargo_build_for_nginx
+    configured
+    make_configured "objs/$module.so"
+    mkdir -p "$dir"
+    identity "$nginx" >"$dir/built-for"
 fi
 
-built=$(built "lib$module.so")
-mkdir -p "$dir"
-is_vendored || identity "$nginx" >"$dir/built-for"
-cmp -s "$built" "$dir/$module.so" || install -m 644 "$built" "$dir/$module.so"
+# shellcheck disable=SC3013 # each sh that there is has it
+[ "$dir/$module.so" -nt "$tree/objs/$module.so" ] || install -s -m 644 "$tree/objs/$module.so" "$dir/$module.so"
 
 sh build/check-load.sh "$nginx" "$dir/$module.so" || {
     rm -f "$dir/$module.so"

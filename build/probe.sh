@@ -9,8 +9,9 @@ cd "$(dirname "$0")/.."
 . build/cargo.sh
 
 # Together with the module, of which nothing is left to do: by itself the probe would need fewer features
-# of some crates, and cargo would build those anew, and nginx with them.
-cargo_build_for_nginx --package "$module" --package "$probe"
+# of some crates, and cargo would build those anew.
+configured
+cargo_build --release --package "$module" --package "$probe"
 
 dir=$(module_dir)
 built=$(built "lib$probe.so")

@@ -1,6 +1,6 @@
-//! Cookie session persistence for stock nginx: the module tables and the load order.
+//! Cookie session persistence for stock nginx: the two modules that nginx gets to see.
 //!
-//! The shared object carries two nginx modules, because the directives of one have to be found before
+//! There are two of them, because the directives of one have to be found before
 //! nginx's own of the same name, while the filters of the other belong among the filters:
 //!
 //! * `ngx_http_session_sticky_server_module` stands before `ngx_http_upstream_module` and takes the
@@ -28,8 +28,7 @@ mod module;
 mod nginx;
 mod upstream;
 
-use core::ffi::{c_char, c_void};
-use core::ptr;
+use core::ffi::c_void;
 
 use ngx::ffi::{ngx_http_module_t, ngx_module_t, NGX_HTTP_MODULE};
 
@@ -76,36 +75,3 @@ pub static mut ngx_http_session_sticky_module: ngx_module_t = ngx_module_t {
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
 };
-
-/// The modules that nginx finds in the shared object (`src/core/nginx.c`, `ngx_load_module`).
-#[no_mangle]
-#[allow(unsafe_code)]
-#[allow(non_upper_case_globals)]
-pub static mut ngx_modules: [*const ngx_module_t; 3] = [
-    &raw const ngx_http_session_sticky_server_module,
-    &raw const ngx_http_session_sticky_module,
-    ptr::null(),
-];
-
-/// Their names.
-#[no_mangle]
-#[allow(unsafe_code)]
-#[allow(non_upper_case_globals)]
-pub static mut ngx_module_names: [*const c_char; 3] = [
-    c"ngx_http_session_sticky_server_module".as_ptr(),
-    c"ngx_http_session_sticky_module".as_ptr(),
-    ptr::null(),
-];
-
-/// Each module stands before the first of those that follow it in the list (`src/core/ngx_module.c`, `ngx_add_module`).
-/// Filters of other modules stand before `ngx_http_copy_filter_module`, the one before this.
-#[no_mangle]
-#[allow(unsafe_code)]
-#[allow(non_upper_case_globals)]
-pub static mut ngx_module_order: [*const c_char; 5] = [
-    c"ngx_http_session_sticky_server_module".as_ptr(),
-    c"ngx_http_upstream_module".as_ptr(),
-    c"ngx_http_session_sticky_module".as_ptr(),
-    c"ngx_http_range_body_filter_module".as_ptr(),
-    ptr::null(),
-];

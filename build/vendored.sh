@@ -1,0 +1,43 @@
+#!/bin/sh
+# vendored.sh DIR ARGUMENT ...: configures the nginx of the crate nginx-src below DIR, with these arguments and some of
+# its own, and prints the folder: sources in it, results in its objs/. The module is session-sticky/ in there.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+tree=$1/tree
+shift
+
+# cargo has brought the sources, and checked them by Cargo.lock.
+source=$(cargo metadata --locked --all-features --format-version=1 |
+    sed 's/.*"manifest_path":"\([^"]*\/nginx-src[^"\/]*\)\/Cargo\.toml".*/\1\/nginx/')
+[ -f "$source/auto/configure" ] || die "cargo did not say where the crate nginx-src is"
+
+# As nginx is packaged most often, with modules that the tests use.
+set -- --with-compat --with-threads --with-stream --with-stream_realip_module --with-stream_ssl_module \
+    --with-http_ssl_module --with-http_v2_module --with-http_v3_module --with-http_realip_module \
+    --with-http_addition_module --with-http_auth_request_module --with-http_slice_module \
+    --with-http_stub_status_module --with-http_sub_module "$@"
+
+configured_for=$tree/.configured-for
+key=$(mktemp)
+trap 'rm -f "$key"' EXIT
+{
+    say "$source" "$@"
+    cat config config.make build/vendored.sh
+} >"$key"
+
+if ! cmp -s "$key" "$configured_for"; then
+    say "-- configuring the nginx of the crate nginx-src" >&2
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    ln -s "$source"/* "$tree/"
+    ln -s "$(pwd)" "$tree/session-sticky"
+    (cd "$tree" && sh auto/configure "$@") </dev/null >"$tree.log" 2>&1 || {
+        tail -n 15 "$tree.log" >&2
+        die "configure failed, see $tree.log and $tree/objs/autoconf.err"
+    }
+    cp "$key" "$configured_for"
+fi
+
+(cd "$tree" && pwd -P)
