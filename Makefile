@@ -59,8 +59,8 @@ export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES
 export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
 	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER SCREENSHOTS
 
-.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx chaos soak \
-	test-memory published-tests browser-tests patched-tests \
+.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx \
+	check-static chaos soak test-memory published-tests browser-tests patched-tests \
 	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean
 .NOTPARALLEL:
 
@@ -74,6 +74,7 @@ help:
 #:      NGINX_SOURCE_DIR=DIR    its sources, where no package like nginx-dev brings them
 #:      NGINX_MODULE_DIRS='DIR ...'   the modules of others that it was configured with, if they are no longer
 #:                                where its nginx -V says: folders, or folders in which they are
+#: where nginx is built anyway, its ./configure --add-dynamic-module=DIR does without all of this: README.md
 build:
 	@sh build/module.sh
 
@@ -104,7 +105,8 @@ test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory test-memory NGINX_BINARY=
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
-#: make test-build           only the tests of the scripts in build/, and of the figures that the code keeps
+#: make test-build           only the tests of the build, by `make` and by nginx's own configure, and of the figures that
+#:                             the code keeps
 test-build:
 	@sh build/test-build.sh
 
@@ -135,6 +137,10 @@ test-memory: build
 check-nginx: build
 	@sh build/probe.sh
 	@sh build/check-nginx.sh
+
+#: make check-static         the same with an nginx that has the module compiled in, by configure --add-module
+check-static:
+	@sh build/check-static.sh
 
 #: make chaos                clients with cookies, while servers, workers, DNS and the configuration come
 #:                             and go: tests/chaos; with NGINX_BINARY=FILE for another nginx

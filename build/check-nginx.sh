@@ -2,7 +2,7 @@
 # Runs nginx-tests/*/*.t with one nginx and the module that was built for it.
 #
 #   NGINX_BINARY  empty: objs/nginx
-#   CHECK_MODULE  the module, if it is not where module.sh puts it for this nginx
+#   CHECK_MODULE  the module, if it is not where module.sh puts it for this nginx; compiled-in: there is none to load
 #   CHECK_PROBE   the probe, if it is not where probe.sh puts it for this nginx
 #   TESTS         only these files and folders
 #   MODE          plain
@@ -20,7 +20,7 @@ jobs=${JOBS:-$(nproc)}
 so=${CHECK_MODULE:-$(module_dir)/$module.so}
 probe_so=${CHECK_PROBE:-$(module_dir)/$probe.so}
 nginx=$(tested_nginx)
-need_built "$so"
+[ "$so" = compiled-in ] || need_built "$so"
 need_built "$probe_so" check-nginx
 perl -MTest::Nginx::Socket -e 1 2>/dev/null || die "Test::Nginx is missing: make test-deps"
 
@@ -38,13 +38,17 @@ set -- $(find "$@" -name '*.t' | sort)
 make_scratch nginx-tests
 dir=$scratch
 nginx_for_tests "$dir/nginx" "$nginx"
-ln -s "$root/$so" "$dir/$module.so"
 ln -s "$root/$probe_so" "$dir/probe.so"
+load=$dir/probe.so
+if [ "$so" != compiled-in ]; then
+    ln -s "$root/$so" "$dir/$module.so"
+    load="$dir/$module.so $load"
+fi
 mkdir "$dir/valgrind"
 
 export CHECK_DIR="$dir" CHECK_LIB="$root/nginx-tests/lib"
 export TEST_NGINX_BINARY="$dir/nginx"
-export TEST_NGINX_LOAD_MODULES="$dir/$module.so $dir/probe.so"
+export TEST_NGINX_LOAD_MODULES="$load"
 export TEST_NGINX_NO_SHUFFLE=1
 unset TEST_NGINX_USE_HUP TEST_NGINX_USE_VALGRIND TEST_NGINX_CHECK_LEAK TEST_NGINX_RANDOMIZE
 
