@@ -23,8 +23,9 @@
 //! that is looked up is judged by its age. A new session takes, in this order: a slot that was given back; one that was
 //! never used; the one that the hand of the clock finds. The hand goes around all slots. It takes one that is empty,
 //! whose session is expired, or was not used since the hand passed it. Otherwise it takes away the mark of use, which is
-//! the session's second chance, and moves on; after 16 steps it takes the oldest session that it has seen. This
-//! approximates the least recently used session with the one store that notes the time of use, and a bounded number of
+//! the session's second chance, and moves on. After 16 steps it looks at 16 slots elsewhere, as sessions in use may lie side
+//! by side, and takes the oldest session that was not used since the hand passed it or, if there is none, the oldest of all.
+//! This approximates the least recently used session with the one store that notes the time of use, and a bounded number of
 //! steps for a new session.
 //!
 //! ```

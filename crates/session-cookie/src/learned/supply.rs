@@ -82,6 +82,26 @@ fn fresh<'z>(header: &Header, chains: &Chains<'z>) -> Option<Vacancy<'z>> {
     Some(Vacancy::new((index, slot)))
 }
 
+/// A slot that may be taken, and what it held when it was seen.
+#[derive(Clone, Copy)]
+struct Seen<'z> {
+    index: u32,
+    slot: &'z Slot,
+    state: State,
+}
+
+impl<'z> Seen<'z> {
+    fn new((index, slot): (u32, &'z Slot)) -> Self {
+        let state = slot.state();
+        Seen { index, slot, state }
+    }
+
+    /// Returns whether the session in it was used since the hand passed, and is alive.
+    fn is_in_use(&self, now: Tick, timeout: Timeout) -> bool {
+        self.state.is_touched() && self.state.is_alive(now, timeout)
+    }
+}
+
 /// The slot at which the hand of the clock stops, after its session was taken out of its chain.
 fn by_hand<'z>(
     header: &Header,
@@ -89,26 +109,52 @@ fn by_hand<'z>(
     now: Tick,
     timeout: Timeout,
 ) -> Option<Vacancy<'z>> {
-    let mut oldest: Option<(u32, &Slot, State)> = None;
+    let mut oldest: Option<Seen<'_>> = None;
     for _ in 0..STEPS {
-        let (index, slot) = chains
+        let at_hand = chains
             .follow(link_to(header.hand.get()))
             .or_else(|| chains.follow(link_to(0)))?;
-        header.hand.set(link_to(index));
-        let state = slot.state();
-        if !state.is_touched() || !state.is_alive(now, timeout) {
-            oldest = Some((index, slot, state));
-            break;
+        let seen = Seen::new(at_hand);
+        header.hand.set(link_to(seen.index));
+        if !seen.is_in_use(now, timeout) {
+            return Some(vacate(header, chains, seen, now, timeout));
         }
-        slot.set_state(state.untouched());
+        seen.slot.set_state(seen.state.untouched());
         let is_older =
-            |(_, _, other): (u32, &Slot, State)| now.since(state.used()) > now.since(other.used());
+            |other: Seen<'_>| now.since(seen.state.used()) > now.since(other.state.used());
         if oldest.is_none_or(is_older) {
-            oldest = Some((index, slot, state));
+            oldest = Some(seen);
         }
     }
+    let least_used = elsewhere(header, chains)
+        .chain(oldest)
+        .max_by_key(|seen| (!seen.is_in_use(now, timeout), now.since(seen.state.used())));
+    Some(vacate(header, chains, least_used?, now, timeout))
+}
 
-    let (index, slot, state) = oldest?;
+/// Slots ahead of the hand, far from each other, and none that it has just passed. Sessions that were learned one after the
+/// other lie side by side: where the hand meets none but sessions in use, others may be out of use all the same.
+fn elsewhere<'z>(header: &Header, chains: &Chains<'z>) -> impl Iterator<Item = Seen<'z>> {
+    let (chains, hand) = (*chains, header.hand.get());
+    let slots = u32::try_from(chains.slots.len()).unwrap_or(u32::MAX);
+    let ahead = slots.saturating_sub(STEPS);
+    let distance = (ahead / STEPS).max(1);
+    (0..STEPS.min(ahead)).filter_map(move |step| {
+        let index = (hand.checked_rem(slots)?).wrapping_add(step.wrapping_mul(distance));
+        let index = index.checked_rem(slots)?;
+        chains.follow(link_to(index)).map(Seen::new)
+    })
+}
+
+/// Takes a session out of its slot.
+fn vacate<'z>(
+    header: &Header,
+    chains: &Chains<'z>,
+    seen: Seen<'z>,
+    now: Tick,
+    timeout: Timeout,
+) -> Vacancy<'z> {
+    let Seen { index, slot, state } = seen;
     let entry = chains.linked(index, slot);
     let dropped = entry.is_some() && state.is_alive(now, timeout);
     if dropped {
@@ -118,8 +164,8 @@ fn by_hand<'z>(
         entry.unlink();
         then();
     }
-    Some(Vacancy {
+    Vacancy {
         dropped,
         ..Vacancy::new((index, slot))
-    })
+    }
 }

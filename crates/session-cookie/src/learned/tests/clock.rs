@@ -55,6 +55,32 @@ fn among_those_that_were_used_the_oldest_goes() {
 }
 
 #[test]
+fn a_flood_drives_out_no_session_in_use() {
+    let forever = Timeout::from_millis(u64::MAX);
+    for (slots, in_use) in [(64, 40), (400, 100), (400, 300), (1_000, 900)] {
+        let memory = Memory::new(slots);
+        let table = memory.table();
+        let key = |session: u32| Key::new(&SECRET, &session.to_le_bytes());
+        // They were learned one after the other, so they lie side by side.
+        for session in 0..in_use {
+            table.learn(key(session), &server(1), Tick(0), forever);
+        }
+        for number in 0..10 * slots as u32 {
+            let now = Tick(number / 8);
+            if number % 8 == 0 {
+                for session in 0..in_use {
+                    table.renew(key(session), &server(1), now, forever);
+                }
+            }
+            table.learn(key(10_000 + number), &server(2), now, forever);
+        }
+        let is_alive = |session: &u32| table.find(key(*session), Tick(0), forever).is_some();
+        let left = (0..in_use).filter(is_alive).count();
+        assert_eq!(left, in_use as usize, "of {slots}");
+    }
+}
+
+#[test]
 fn an_expired_session_is_replaced_before_one_that_is_alive() {
     let memory = Memory::new(8);
     let table = memory.table();
