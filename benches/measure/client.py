@@ -98,6 +98,7 @@ class Client:
         return head
 
     def repeat(self, times):
+        head = b""
         for _ in range(times):
             head = self.get()
         return head

@@ -13,7 +13,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -189,9 +189,9 @@ async fn answer(
     let visit = Visit::read(&backend, &head.headers, condition);
     let client = number(&head.headers, "x-client");
     let size = number(&head.headers, "x-size") as usize;
-    backend
-        .ledger
-        .note(number(&head.headers, "x-request"), visit);
+    let request = number(&head.headers, "x-request");
+    let begins = head.method == Method::POST || !visit.has_cookie;
+    backend.ledger.note(request, visit);
     body.collect().await.map_err(io::Error::other)?;
 
     match condition {
@@ -225,8 +225,10 @@ async fn answer(
     }
 
     let mut answer = Response::builder().header("X-Server", backend.server);
-    if let Some(cookie) = application_cookie(&backend, client) {
-        answer = answer.header(SET_COOKIE, cookie);
+    if let Some(value) = application_cookie(&backend, client, begins.then_some(request)) {
+        let upstream = backend.topology.servers[backend.server].upstream;
+        let name = backend.topology.upstreams[upstream].cookie();
+        answer = answer.header(SET_COOKIE, format!("{name}={value}; Path=/"));
     }
     let body = whole(vec![b'.'; size]);
     Ok(answer.body(body).expect("a valid answer"))
@@ -238,17 +240,15 @@ fn whole(text: impl Into<Bytes>) -> Body {
         .boxed()
 }
 
-/// In the modes that want one: the cookie that the application behind nginx sets.
-fn application_cookie(backend: &Backend, client: u64) -> Option<String> {
+/// In the modes that want one: the value of the cookie that the application behind nginx sets. Where sessions are learned, it
+/// sets one when somebody logs in, which `begins` a session.
+fn application_cookie(backend: &Backend, client: u64, begins: Option<u64>) -> Option<String> {
     let topology = &backend.topology;
-    let upstream = &topology.upstreams[topology.servers[backend.server].upstream];
-    (upstream.mode() != Mode::Insert).then(|| {
-        format!(
-            "{}={}; Path=/",
-            upstream.cookie(),
-            application_value(client)
-        )
-    })
+    match topology.upstreams[topology.servers[backend.server].upstream].mode() {
+        Mode::Insert => None,
+        Mode::Rewrite | Mode::Prefix => Some(application_value(client)),
+        Mode::Learn => begins.map(|request| format!("session{request}")),
+    }
 }
 
 fn application_value(client: u64) -> String {
@@ -262,6 +262,8 @@ pub(crate) struct Visit {
     /// The configuration by which nginx sent it here.
     pub(crate) generation: usize,
     pub(crate) condition: Condition,
+    /// Did the cookie of the upstream come along?
+    has_cookie: bool,
     /// A cookie that should have been hidden, or was damaged.
     pub(crate) leaked: Option<String>,
 }
@@ -281,6 +283,7 @@ impl Visit {
             server: backend.server,
             generation: number(headers, "x-generation") as usize,
             condition,
+            has_cookie: seen.is_some(),
             leaked: seen
                 .map(|cookie| cookie.value().to_owned())
                 .filter(|value| upstream.hides() && *value != application),

@@ -19,6 +19,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use crate::backend::{Backend, Ledger};
 use crate::client::{self, Clients, Outcome};
 use crate::counters::Counters;
+use crate::history::Handover;
 use crate::judge::{Judge, Tally};
 use crate::log::LogJudge;
 use crate::memory::{self, Memory};
@@ -41,6 +42,8 @@ const WARM_UP: Duration = Duration::from_secs(4);
 const LAST_GENERATION: Duration = Duration::from_secs(12);
 /// Load without injuries at the end.
 const CALM: Duration = Duration::from_secs(10);
+/// The sizes of the zones of learned sessions, in turn. Each has room for all of them.
+const SESSION_ZONES: [&str; 2] = ["1m", "2m"];
 /// What old workers may take to go: they have clients that read slowly, and servers that hung.
 const OLD_WORKERS: Duration = Duration::from_secs(30);
 /// What a worker may grow in the calm, in KiB: pools and buffers that no request needed before.
@@ -120,6 +123,7 @@ struct Counts {
     injuries: HashMap<&'static str, u64>,
     reloads: u64,
     replacements: u64,
+    resizes: u64,
     killed: usize,
     terminated: usize,
     left_configuration: u64,
@@ -152,6 +156,9 @@ struct OwnedSetting {
     ports: Ports,
     extra: String,
     fault: Fault,
+    /// What becomes of learned sessions at the next reload, and the size of their zones from then on.
+    handover: Handover,
+    session_zone: usize,
 }
 
 impl Run {
@@ -184,6 +191,8 @@ impl Run {
             ports,
             extra,
             fault: options.fault,
+            handover: Handover::Kept,
+            session_zone: 0,
         };
         tell_dns(&world, &members);
         write_configuration(folder, &world, &setting, &members)?;
@@ -285,6 +294,7 @@ impl Run {
                 tell_dns(&self.world, &self.members);
             }
             Action::Reload => self.reload().await?,
+            Action::Resize => self.resize_zones(),
             Action::ReplaceModule => self.replace_module()?,
             Action::Signal(signal) => self.end_a_worker(signal).await?,
         }
@@ -294,6 +304,7 @@ impl Run {
     async fn reload(&mut self) -> Result<(), Failure> {
         let generation =
             write_configuration(&self.folder, &self.world, &self.setting, &self.members)?;
+        self.setting.handover = Handover::Kept;
         self.report.checked(Rule::Reloads);
         self.counts.reloads += 1;
         if let Err(error) = self.nginx.reload(generation).await {
@@ -310,9 +321,19 @@ impl Run {
         Ok(())
     }
 
+    /// The next configuration gives the zones of learned sessions another size.
+    fn resize_zones(&mut self) {
+        self.counts.resizes += 1;
+        self.setting.session_zone = (self.setting.session_zone + 1) % SESSION_ZONES.len();
+        if self.setting.handover == Handover::Kept {
+            self.setting.handover = Handover::Copied;
+        }
+    }
+
     /// As dpkg does it: a new file beside the old one, then renamed over it.
     fn replace_module(&mut self) -> Result<(), Failure> {
         self.counts.replacements += 1;
+        self.setting.handover = Handover::Lost;
         let file = &self.files[self.counts.replacements as usize % self.files.len()];
         let new = self.folder.join("session_sticky.so.new");
         fs::copy(file, &new)?;
@@ -443,6 +464,7 @@ impl Run {
         report.fact("injuries", list(&counts.injuries));
         report.fact("reloads", counts.reloads);
         report.fact("module replaced", counts.replacements);
+        report.fact("zones of sessions resized", counts.resizes);
         report.fact(
             "workers ended",
             format!(
@@ -497,7 +519,7 @@ fn write_configuration(
     let mut members: Vec<Membership> = (0..members.len())
         .map(|server| topology.membership(server, members[server]))
         .collect();
-    let generation = world.history.begin(members.clone());
+    let generation = world.history.begin(members.clone(), setting.handover);
     if setting.fault == Fault::StaleConfig {
         members.fill(Membership::In);
     }
@@ -509,6 +531,7 @@ fn write_configuration(
             resolver: setting.ports.resolver,
             port: setting.ports.servers,
             extra: &setting.extra,
+            session_zone: SESSION_ZONES[setting.session_zone],
             sticky: setting.fault != Fault::NoSticky,
         },
         generation,

@@ -13,9 +13,21 @@ struct Killing {
     end: Instant,
 }
 
+/// What becomes of learned sessions when a configuration takes over from the one before it.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Handover {
+    /// The zones stay.
+    Kept,
+    /// The zones have another size: sessions are copied, and what old workers note from then on is not.
+    Copied,
+    /// The zones belong to another file of the module.
+    Lost,
+}
+
 /// A configuration that nginx was given.
 struct Generation {
     members: Vec<Membership>,
+    handover: Handover,
     /// When it was about to be written.
     begin: Instant,
     /// When it was first seen to answer.
@@ -30,10 +42,11 @@ pub(crate) struct History {
 
 impl History {
     /// The number of a new configuration with these servers.
-    pub(crate) fn begin(&self, members: Vec<Membership>) -> usize {
+    pub(crate) fn begin(&self, members: Vec<Membership>, handover: Handover) -> usize {
         let mut generations = lock(&self.generations);
         generations.push(Generation {
             members,
+            handover,
             begin: Instant::now(),
             seen: None,
         });
@@ -58,6 +71,18 @@ impl History {
         let generations = lock(&self.generations);
         let generation = generations.get(generation);
         generation.map_or(Membership::Out, |generation| generation.members[server])
+    }
+
+    /// Do workers of one configuration know for sure what those of another had noted of a session until then?
+    pub(crate) fn hands_over(&self, from: usize, noted: Instant, to: usize) -> bool {
+        let generations = lock(&self.generations);
+        let between = from.min(to) + 1..from.max(to) + 1;
+        let between = generations.get(between).unwrap_or_default();
+        between.iter().all(|next| match next.handover {
+            Handover::Kept => true,
+            Handover::Copied => from < to && noted < next.begin,
+            Handover::Lost => false,
+        })
     }
 
     /// Since when every new request should be served by a newer configuration than this one.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{Condition, Visit};
 use crate::client::{Answer, Ended, Outcome, PATIENCE};
 use crate::report::{Report, Rule};
+use crate::sessions::{Owner, Sessions};
 use crate::topology::{Fallback, Membership, Mode, ServerId, UpstreamId, FAIL_TIMEOUT};
 use crate::world::World;
 
@@ -49,6 +50,7 @@ pub(crate) struct Judge {
     world: Arc<World>,
     pub(crate) report: Report,
     pending: VecDeque<Outcome>,
+    sessions: Sessions,
     tries: HashMap<(Scope, ServerId), Tries>,
     /// Requests of which nobody told what nginx tried, by upstream.
     lost: HashMap<UpstreamId, Vec<(Instant, Instant)>>,
@@ -74,6 +76,7 @@ impl Judge {
             world,
             report: Report::default(),
             pending: VecDeque::new(),
+            sessions: Sessions::default(),
             tries: HashMap::new(),
             lost: HashMap::new(),
             tally: Tally::default(),
@@ -154,6 +157,7 @@ impl Judge {
                 lost.retain(|when| when.1 > before);
             }
             self.world.forget(before);
+            self.sessions.forget(before);
         }
     }
 
@@ -194,6 +198,9 @@ impl Judge {
                 let words = self.words(outcome, "no answer for longer than all tries can take");
                 self.report.violation(Rule::Errors, words);
             }
+        }
+        if self.is_learned(outcome) {
+            self.learn(outcome, &visits);
         }
     }
 
@@ -299,7 +306,10 @@ impl Judge {
             let Some(server) = self.world.topology.server_at(address) else {
                 continue;
             };
-            if upstream.fallback() != Fallback::On && self.named(outcome) == Some(server) {
+            let named = self.named(outcome);
+            if upstream.fallback() != Fallback::On
+                && (named == Some(server) || named.is_none() && self.is_learned(outcome))
+            {
                 continue;
             }
             let known = self.tries.get(&(scope, server)).is_some_and(|tries| {
@@ -415,6 +425,9 @@ impl Judge {
     fn refusal(&self, outcome: &Outcome, answer: &Answer) -> Option<&'static str> {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         if upstream.fallback() != Fallback::On && self.may_live(outcome) {
+            if self.is_learned(outcome) && self.owner(outcome) == Owner::Unsure {
+                return Some("fallback=off, and the session's server is not sure after a reload");
+            }
             if let Some(server) = self.named(outcome) {
                 if self.failed_here(answer, server) {
                     return Some("fallback=off, and the session's server failed");
@@ -502,7 +515,7 @@ impl Judge {
     /// The id and the stamps (last seen, first seen) in a value of the cookie.
     fn read<'a>(&self, upstream: UpstreamId, value: &'a str) -> (&'a str, Option<(u64, u64)>) {
         match self.world.topology.upstreams[upstream].mode() {
-            Mode::Rewrite => (value, None),
+            Mode::Rewrite | Mode::Learn => (value, None),
             Mode::Prefix => (value.split('~').next().unwrap_or_default(), None),
             Mode::Insert => {
                 let mut parts = value.split('|');
@@ -513,18 +526,45 @@ impl Judge {
         }
     }
 
-    /// The server that the client's cookie names.
+    fn is_learned(&self, outcome: &Outcome) -> bool {
+        self.world.topology.upstreams[outcome.upstream].mode() == Mode::Learn
+    }
+
+    /// The server of a learned session.
+    fn owner(&self, outcome: &Outcome) -> Owner {
+        self.sessions.owner(&self.world.history, outcome)
+    }
+
+    /// The server that the client's cookie names, or that its session was learned to have.
     fn named(&self, outcome: &Outcome) -> Option<ServerId> {
+        if self.is_learned(outcome) {
+            return match self.owner(outcome) {
+                Owner::Sure(server) => Some(server),
+                Owner::Unsure | Owner::None => None,
+            };
+        }
         let (id, _) = self.read(outcome.upstream, outcome.cookie.as_deref()?);
         self.world.topology.server_of_id(outcome.upstream, id)
     }
 
+    /// Is a learned session remembered: for sure, and perhaps? `None`: it is none.
+    fn learned_lives(&self, outcome: &Outcome) -> Option<(bool, bool)> {
+        let timeout = self.world.topology.upstreams[outcome.upstream].timeout()?;
+        Some((self.sessions).lives(&self.world.history, outcome, timeout))
+    }
+
     /// Does the session live, as far as clocks can tell?
     fn may_live(&self, outcome: &Outcome) -> bool {
+        if let Some((_, perhaps)) = self.learned_lives(outcome) {
+            return perhaps;
+        }
         self.age(outcome, |exceeds, limit| exceeds <= limit + CLOCK)
     }
 
     fn surely_lives(&self, outcome: &Outcome) -> bool {
+        if let Some((surely, _)) = self.learned_lives(outcome) {
+            return surely;
+        }
         self.age(outcome, |exceeds, limit| exceeds + CLOCK < limit)
     }
 
@@ -546,12 +586,25 @@ impl Judge {
         let (Some(value), Some(served)) = (&outcome.cookie, answer.server) else {
             return;
         };
+        let is_learned = self.is_learned(outcome);
         let Some(named) = self.named(outcome) else {
+            if is_learned {
+                if self.owner(outcome) == Owner::Unsure {
+                    let why = "not judged: what was noted may not have reached this configuration";
+                    self.report.explained(Rule::Learned, why);
+                }
+                return;
+            }
             let words = self.words(outcome, &format!("the cookie {value} names no server"));
             self.report.violation(Rule::Cookie, words);
             return;
         };
-        self.report.checked(Rule::Stays);
+        let rule = if is_learned {
+            Rule::Learned
+        } else {
+            Rule::Stays
+        };
+        self.report.checked(rule);
         if named == served {
             self.tally.bound += 1;
             return;
@@ -568,16 +621,33 @@ impl Judge {
         } else {
             let words = format!("moved from {} to {}", self.name(named), self.name(served));
             let words = self.words(outcome, &words);
-            self.report.violation(Rule::Stays, words);
+            self.report.violation(rule, words);
             return;
         };
-        self.report.explained(Rule::Stays, reason);
+        self.report.explained(rule, reason);
+    }
+
+    /// Takes down what the request has changed for a learned session.
+    fn learn(&mut self, outcome: &Outcome, visits: &[Visit]) {
+        let upstream = &self.world.topology.upstreams[outcome.upstream];
+        let keeps = match (&outcome.ended, self.named(outcome)) {
+            (Ended::Answered(answer), Some(before)) => {
+                !upstream.rebinds() && self.is_known(outcome, answer, before).0
+            }
+            _ => false,
+        };
+        let is_sure = self.named(outcome).is_some() && self.surely_lives(outcome);
+        self.sessions.note(outcome, visits, is_sure, keeps);
     }
 
     fn cookie_names_server(&mut self, outcome: &Outcome, answer: &Answer, visits: &[Visit]) {
         let Some(served) = answer.server else {
             return;
         };
+        // What the cookie of a learned session says is the application's affair.
+        if self.is_learned(outcome) {
+            return;
+        }
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         let application_sets_it = visits
             .iter()

@@ -22,6 +22,7 @@ mod options;
 mod plan;
 mod report;
 mod resolver;
+mod sessions;
 mod topology;
 mod world;
 

@@ -24,6 +24,8 @@ pub(crate) enum Action {
     Leave(ServerId),
     Join(ServerId),
     Reload,
+    /// Gives the zones of learned sessions another size, at the next reload.
+    Resize,
     /// Puts another file in the place of the module, as an upgrade of a package does.
     ReplaceModule,
     /// To some worker.
@@ -57,7 +59,9 @@ const LEAVES_OF_DNS: (u64, u64) = (800, 2_400);
 /// Longer than the judge's grace for servers that are gone, or that rule would never be put to the test.
 const ABSENCE: (u64, u64) = (6_000, 14_000);
 const RELOADS: (u64, u64) = (1_000, 2_000);
-const REPLACEMENTS: (u64, u64) = (5_000, 9_000);
+const RESIZES: (u64, u64) = (3_000, 9_000);
+/// Longer than sessions take to expire: a new file loses those that were learned.
+const REPLACEMENTS: (u64, u64) = (8_000, 14_000);
 const SIGNALS: (u64, u64) = (2_000, 5_000);
 
 /// When what happens.
@@ -188,6 +192,9 @@ impl Planner<'_> {
         let end = self.phases.last_reload;
         for at in self.times(RELOADS, end) {
             self.add(at, Action::Reload);
+        }
+        for at in self.times(RESIZES, end) {
+            self.add(at, Action::Resize);
         }
         for at in self.times(REPLACEMENTS, end) {
             self.add(at, Action::ReplaceModule);

@@ -10,6 +10,7 @@ pub(crate) enum Rule {
     Attempts,
     Spared,
     Stays,
+    Learned,
     Gone,
     Cookie,
     Stamps,
@@ -23,11 +24,12 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 14] = [
+    pub(crate) const ALL: [Rule; 15] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
         Rule::Stays,
+        Rule::Learned,
         Rule::Gone,
         Rule::Cookie,
         Rule::Stamps,
@@ -48,6 +50,7 @@ impl fmt::Display for Rule {
             Rule::Attempts => "no try of nginx failed on a server that was well",
             Rule::Spared => "no try of a server that nginx knew as failed, but by strict sessions",
             Rule::Stays => "no session moved while its server was available and known",
+            Rule::Learned => "the same of sessions that nginx has learned",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
             Rule::Stamps => "sessions keep their beginning, and end in time",

@@ -21,6 +21,7 @@ pub(crate) enum Mode {
     Insert,
     Rewrite,
     Prefix,
+    Learn,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -193,6 +194,33 @@ const RECIPES: &[Recipe] = &[
         dynamic: Dynamic::Configuration,
     },
     Recipe {
+        name: "learned",
+        above: "zone learned 256k;",
+        sticky: "mode=learn timeout=4s",
+        below: "keepalive 8;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "learnedback",
+        above: "least_conn;",
+        sticky: "mode=learn rebind=off header timeout=3600s",
+        below: "",
+        primaries: 4,
+        backups: 1,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "learnedstrict",
+        above: "",
+        sticky: "mode=learn fallback=off timeout=3600s",
+        below: "zone learnedstrict 256k;",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
         name: "names",
         above: "zone names 256k;",
         sticky: "",
@@ -248,6 +276,7 @@ impl Upstream {
         match self.parameter("mode") {
             Some("prefix") => Mode::Prefix,
             Some("rewrite") => Mode::Rewrite,
+            Some("learn") => Mode::Learn,
             _ => Mode::Insert,
         }
     }
@@ -299,6 +328,24 @@ impl Upstream {
 
     pub(crate) fn max_life(&self) -> Option<u64> {
         seconds(self.parameter("maxlife")?)
+    }
+
+    /// How long a learned session is remembered that is not used.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        seconds(self.parameter("timeout")?).map(Duration::from_secs)
+    }
+
+    /// The directive, where the zone of learned sessions has this size.
+    fn directive(&self, zone: &str) -> String {
+        let (name, cookie, sticky) = (self.name(), self.cookie(), self.recipe.sticky);
+        if self.mode() == Mode::Learn {
+            format!(
+                "session_sticky {sticky} create=$upstream_cookie_{cookie} lookup=$cookie_{cookie} \
+                 zone=sessions_{name}:{zone};"
+            )
+        } else {
+            format!("session_sticky cookie={cookie} {sticky};")
+        }
     }
 }
 
@@ -410,6 +457,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) port: u16,
     /// Further lines of the `server` block.
     pub(crate) extra: &'a str,
+    /// The size of the zones of learned sessions.
+    pub(crate) session_zone: &'a str,
     /// Whether `session_sticky` is written at all, or its cookies are only imitated.
     pub(crate) sticky: bool,
 }
@@ -533,12 +582,7 @@ http {{
         let _ = writeln!(text, "    upstream {} {{", recipe.name);
         let _ = writeln!(text, "        {}", recipe.above);
         if setting.sticky {
-            let cookie = upstream.cookie();
-            let _ = writeln!(
-                text,
-                "        session_sticky cookie={cookie} {};",
-                recipe.sticky
-            );
+            let _ = writeln!(text, "        {}", upstream.directive(setting.session_zone));
         }
         if upstream.resolves() {
             let (name, port) = (upstream.dns_name(), setting.port);
