@@ -424,26 +424,11 @@ impl Judge {
     /// Why nginx answered 502 or 504 itself.
     fn refusal(&self, outcome: &Outcome, answer: &Answer) -> Option<&'static str> {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
-        if upstream.fallback() != Fallback::On && self.may_live(outcome) {
-            if self.is_learned(outcome) && self.owner(outcome) == Owner::Unsure {
-                return Some("fallback=off, and the session's server is not sure after a reload");
-            }
-            if let Some(server) = self.named(outcome) {
-                if self.failed_here(answer, server) {
-                    return Some("fallback=off, and the session's server failed");
-                }
-                // A failure of any other kind turns no session away.
-                let before = outcome.start.checked_sub(FORGIVEN + FELT_LATER);
-                let from = before.unwrap_or(outcome.start);
-                if self.known_as_failed(outcome, answer, server)
-                    && self.world.backends[server].refused(from, outcome.end)
-                {
-                    return Some("fallback=off, and the session's server accepted no connections");
-                }
-                if upstream.fallback() == Fallback::Off && !self.is_known(outcome, answer, server).0
-                {
-                    return Some("fallback=off, and the session's server was gone");
-                }
+        if upstream.fallback() != Fallback::On {
+            let own = self.may_be_own(outcome);
+            let why = (own.iter()).find_map(|&server| self.strict_refusal(outcome, answer, server));
+            if why.is_some() {
+                return why;
             }
         }
         let last = answer.attempts.last()?;
@@ -486,6 +471,43 @@ impl Judge {
             upstream.servers.iter().all(is_down)
         };
         all_down.then_some("every server failed, or was known as failed")
+    }
+
+    /// The servers that a session may have: its own or, where nginx may know more of it than is sure here, each of the upstream.
+    fn may_be_own(&self, outcome: &Outcome) -> Vec<ServerId> {
+        if let Some(server) = self.named(outcome) {
+            return vec![server];
+        }
+        if self.is_learned(outcome) && outcome.cookie.is_some() {
+            return self.world.topology.upstreams[outcome.upstream].servers.clone();
+        }
+        Vec::new()
+    }
+
+    /// Why nginx refused a session with a server that no other one may serve.
+    fn strict_refusal(
+        &self,
+        outcome: &Outcome,
+        answer: &Answer,
+        server: ServerId,
+    ) -> Option<&'static str> {
+        if self.named(outcome).is_some() && !self.may_live(outcome) {
+            return None;
+        }
+        if self.failed_here(answer, server) {
+            return Some("fallback=off, and the session's server failed");
+        }
+        // A failure of any other kind turns no session away.
+        let before = outcome.start.checked_sub(FORGIVEN + FELT_LATER);
+        let from = before.unwrap_or(outcome.start);
+        if self.known_as_failed(outcome, answer, server)
+            && self.world.backends[server].refused(from, outcome.end)
+        {
+            return Some("fallback=off, and the session's server accepted no connections");
+        }
+        let upstream = &self.world.topology.upstreams[outcome.upstream];
+        (upstream.fallback() == Fallback::Off && !self.is_known(outcome, answer, server).0)
+            .then_some("fallback=off, and the session's server was gone")
     }
 
     fn break_is_explained(
