@@ -43,6 +43,12 @@ UPSTREAMS = {
     "shared": f"""random two; server {A} id=a max_fails=0; server {B} id=a max_fails=0;
         session_sticky cookie=e hash=plain;""",
     "hashed": f"hash $uri consistent; {SERVERS} session_sticky cookie=c option=indirect;",
+    "routed": f"zone routed 128k; {NAMED} session_sticky mode=route lookup=$arg_to lookup=$cookie_to fallback=off;",
+    "route": f"{NAMED} sticky route $cookie_TO $http_x_to;",
+    "learned": f"""{SERVERS}
+        session_sticky mode=learn create=$upstream_cookie_s lookup=$arg_s lookup=$cookie_s zone=sessions:SIZE;""",
+    "learnt": f"""zone learnt 128k; {SERVERS} keepalive 2;
+        sticky learn create=$upstream_cookie_t lookup=$cookie_t zone=others:SIZE timeout=1h header;""",
     # names of two addresses each: nginx-tests/hosts
     "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
     "reserve": "server local.test:8081 max_fails=0; server pair.test:8082 backup; session_sticky cookie=q accept=sha1;",
@@ -68,6 +74,9 @@ location /intercepted {
 location /tried { try_files /none @indirect; }
 location @indirect { proxy_pass http://indirect; }
 location /location { sticky_no_fallback; proxy_pass http://insert; }
+location /renewed { proxy_pass http://learned/renewed; }
+location /handed-on { proxy_pass http://learned/redirect; }
+location /whose { proxy_pass http://learned/whose; }
 location /quiet { sticky_hide_cookie; proxy_pass http://cookie; }
 location /logged {
     add_header X-Cookie "$http_cookie $cookie_i $cookie_u $cookie_v $cookie_w $cookie_x $cookie_y" always;
@@ -76,10 +85,17 @@ location /logged {
 """
 )
 
-HTTP = (
-    "\n".join(f"upstream {name} {{ {text} }}" for name, text in UPSTREAMS.items())
-    + f"\nserver {{ listen {FRONT}; session_sticky_hide_cookie upstream=indirect; {LOCATIONS} }}"
-)
+
+def http(zones):
+    """All of it, with zones of this size for learned sessions."""
+    upstreams = "\n".join(f"upstream {name} {{ {text} }}" for name, text in UPSTREAMS.items())
+    return (
+        upstreams.replace("SIZE", zones)
+        + f"\nserver {{ listen {FRONT}; session_sticky_hide_cookie upstream=indirect; {LOCATIONS} }}"
+    )
+
+
+HTTP = http("64k")
 
 # More subrequests than are kept in a list.
 PAGE = '<!--# include virtual="/redirected" -->' * 20
@@ -100,6 +116,8 @@ BEHIND = "".join(
             return 200;
         }}
         location = /unavailable {{ return 503; }}
+        location = /renewed {{ add_header X-Server {port}; return 200 ok; }}
+        location = /whose {{ add_header X-Server {port}; return 200 {port}; }}
         location = /page {{ default_type text/html; return 200 '{PAGE}'; }}
     }}
     """
@@ -167,13 +185,29 @@ REQUESTS = [
     ("/location", "route=nobody"),
     ("/quiet", None),
     ("/logged", "x=1; i=a; y=2"),
+    ("/routed?to=a", None),
+    ("/routed", "x=1; to=b"),
+    ("/routed", "to=nobody"),
+    ("/route", "to=a"),
+    ("/route", "TO=nobody"),
+    ("/learned", None),
+    ("/learned", "s=session"),
+    ("/learned?s=another", "s=session"),
+    ("/learned", "s=nobody"),
+    ("/renewed", "s=session"),
+    ("/handed-on", "s=session"),
+    ("/learnt", None),
+    ("/learnt", "t=other"),
 ]
+# The learned session whose server a reload may not change: that is the body of the response.
+KEPT = ("/whose", "s=session")
 
 # What loads with a warning, or not at all: their text is made, too.
 WARNED = {
     "means nothing": "session_sticky mode=rewrite maxage=1h domain=x.test path=/ httponly secure cookie=$x;",
     "twice": "session_sticky path=a domain=a domain=b partitioned samesite=none maxage=0 maxage=0;",
     "expires=0": "sticky_cookie_insert o expires=0;",
+    "of a cookie": "session_sticky mode=route lookup=$cookie_a cookie=a maxage=1h path=/ httponly;",
 }
 REFUSED = {
     "no parameter": "session_sticky nonsense=1;",
@@ -186,6 +220,13 @@ REFUSED = {
     "no key": "session_sticky accept=hmac-md5;",
     "two modules' directives": "session_sticky; sticky transfer;",
     "no id": f"server {B} id=a|b; session_sticky;",
+    "no lookup": "session_sticky mode=learn create=$cookie_a zone=z:64k;",
+    "no variable": "session_sticky mode=route lookup=$;",
+    "no such variable": "session_sticky mode=route lookup=$nonsense;",
+    "no zone": "session_sticky mode=learn create=$cookie_a lookup=$cookie_b zone=z:1;",
+    "a zone twice": f"""session_sticky mode=learn create=$cookie_a lookup=$cookie_b zone=z:64k; }}
+        upstream other {{ server {B}; session_sticky mode=learn create=$cookie_a lookup=$cookie_b zone=z:64k;""",
+    "a long id": f"server {B} id={'i' * 40}; session_sticky mode=learn create=$cookie_a lookup=$cookie_b zone=z:64k;",
     "no parameter of a server": f"server {B} nonsense=1; session_sticky;",
 }
 HIDING = {

@@ -58,10 +58,21 @@ def test_warm_request(lab):
 
 def test_reload(lab):
     """A reload that fails leaves the master, its workers and what they serve; a later one works"""
-    share = Share(1)
+    return reloads(lab, Share(0.5), ["64k"])
+
+
+def test_reload_with_other_zones(lab):
+    """The same holds where learned sessions are copied into a zone of another size; they keep their servers"""
+    return reloads(lab, Share(1), ["64k", "128k"])
+
+
+def reloads(lab, share, zones):
+    """Has the allocations of reloads fail, which give zones of learned sessions these sizes in turn."""
     findings = Findings()
     server = Server(lab)
     wanted = server.ask(*configurations.BOUND)
+    kept = server.ask(*configurations.KEPT)
+    server.resize(zones)
     server.reload(0)
     runs = Runs()
     runs.add("reload", server.failing)
@@ -69,6 +80,7 @@ def test_reload(lab):
         if share.is_used():
             break
         before = server.workers()
+        server.resize(zones)
         failure = server.reload(number)
         said = server.said()
         outcome = server.ended() or next((how for _, how in ends(said)), None)
@@ -78,11 +90,14 @@ def test_reload(lab):
                 outcome = "other workers after a reload that failed"
             elif (got := server.ask(*configurations.BOUND)) != wanted:
                 outcome = f"then {got} instead of {wanted}"
+            elif (got := server.ask(*configurations.KEPT)) != kept:
+                outcome = f"then the learned session is with {got} instead of {kept}"
             elif done % SOUND_RELOAD_EVERY == 0 and not server.reloads():
                 outcome = "no later reload works"
         findings.add(part, failure, outcome)
         if outcome:
             server.restart()
+            kept = server.ask(*configurations.KEPT)
     return findings.judge(runs)
 
 
@@ -259,10 +274,15 @@ class Server:
 
     def start(self):
         self.process = self.lab.nginx(configurations.HTTP, env=self.failing.environment)
-        self.read = 0
+        self.read = self.zones = 0
         assert lab.soon(self.idle_worker), "no worker begins to wait for requests"
         for request in configurations.REQUESTS:
             assert self.ask(*request) != NO_RESPONSE, f"{request}: no response"
+
+    def resize(self, zones):
+        """Has the next reload give the zones of learned sessions the size that follows among these."""
+        self.zones = (self.zones + 1) % len(zones)
+        self.lab.rewrite(self.process, configurations.http(zones[self.zones]))
 
     def restart(self):
         """After a miss, which may have left anything."""

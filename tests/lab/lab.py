@@ -171,6 +171,7 @@ class Lab:
         self.root = Path(root)
         self.stack = contextlib.ExitStack()
         self.configurations = 0
+        self.heads = {}
 
     def backend(self, name, where, answer=None):
         backend = Backend(name, where, answer)
@@ -203,9 +204,13 @@ class Lab:
             # A worker keeps no other variables.
             env="".join(f"env {name};\n" for name in env or ()),
         )
-        (prefix / "nginx.conf").write_text(f"{text}{http}\n}}\n")
+        self.heads[prefix] = text
+        self.write(prefix, http)
         nginx = os.environ["NGINX_UNDER_TEST"]
         return [nginx, "-p", f"{prefix}/", *early_log(nginx, "error.log"), "-c", "nginx.conf"]
+
+    def write(self, prefix, http):
+        (prefix / "nginx.conf").write_text(f"{self.heads[prefix]}{http}\n}}\n")
 
     def nginx(self, http, *, env=None, module=True):
         """Starts nginx with such a configuration, and waits until it listens."""
@@ -219,8 +224,13 @@ class Lab:
             return pid.exists() and pid.read_text().strip() == str(process.pid)
 
         assert soon(ready), "nginx does not start in time"
+        process.prefix = prefix
         process.error_log = prefix / "error.log"
         return process
+
+    def rewrite(self, process, http):
+        """Has the next reload of that nginx read this inside `http { }`."""
+        self.write(process.prefix, http)
 
     def close(self):
         self.stack.close()
