@@ -134,6 +134,12 @@ class Headers(unittest.TestCase):
         for name in names:
             self.assertTrue(self.defines(tree, f"NGX_HTTP_TEST_{name.upper()}"), name)
 
+    def test_an_nginx_that_was_configured_with_this_module(self):
+        self.script(f"--add-dynamic-module={ROOT}")
+        tree = self.headers(self.stock)
+        rules = (tree / "objs/Makefile").read_text().count("modules:\tobjs/ngx_http_session_sticky_module.so")
+        self.assertEqual(rules, 1)
+
     def test_a_module_that_is_missing_may_define_what_the_headers_ask_for(self):
         self.script("--add-dynamic-module=/no/such/place/field")
         said = self.headers(self.patched, fails=True)
