@@ -205,7 +205,6 @@ equals(scalar(grep { $_ eq 'A' } @tried), 6, 'both get the same again');
 upstream u { zone drain 512k; server A: drain; server B:; session_sticky hash=plain; }
 upstream v { server A: drain; server B:; session_sticky hash=plain; }
 upstream w { zone drain 512k; server A: drain; server B:; session_sticky hash=plain fallback=off; }
-upstream x { zone drain 512k; server A: drain; server B: drain; session_sticky hash=plain; }
 --- stories
 u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
@@ -214,9 +213,24 @@ v 127.0.0.1:1985 503 ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 v - ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 v 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 w 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+
+
+
+=== drain: no draining server is tried in place of another
+--- http_config
+upstream x { zone drained 256k; server A: drain; server B: drain; session_sticky hash=plain; }
+--- stories
 x 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 x - ok => 502 of none, fails 0 0, not bound anew
+
+
+
+=== drain: once all that are left are draining there is no further try; older versions have one, and find none
+--- http_config
+upstream x { zone all_drain 256k; server A: drain; server B: drain; session_sticky hash=plain; }
+--- stories
 x 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+--- skip_nginx: 3: < 1.19.6
 
 
 
