@@ -31,6 +31,7 @@ use Client;
 use Counters;
 use Exporter 'import';
 use FaultyServers;
+use Nginx;
 
 our @EXPORT = qw(twins compare);
 
@@ -50,11 +51,23 @@ sub twins {
                 . "\n$sticky }\n";
         }
     }
-    return front(unforgiving($http), sub {
+    my $front = front(unforgiving($http), sub {
         my ($kind, $number) = split /_/, $_[0];
         my $case = $cases[$number];
         return ($kind eq 'plain' && $case->{plain} ? $case->{plain}{location} : undef) // $case->{location} // '';
     }, $more);
+    for my $number (0 .. $#cases) {
+        my $tries = tries($cases[$number]{plain} && $cases[$number]{plain}{servers} // '');
+        $front =~ s{location = /plain_$number\b\S* \{}{$& $tries}g;
+    }
+    return $front;
+}
+
+# Before 1.19.6 nginx takes a server that is down for one more that may be tried.
+sub tries {
+    my ($servers) = @_;
+    return '' if $version >= 20 || $servers !~ /\bdown\b/;
+    return 'proxy_next_upstream_tries ' . (grep { !/\bdown\b/ } $servers =~ /server [^;]*;/g) . ';';
 }
 
 # What names a request has to name no other of the same file.
