@@ -446,7 +446,7 @@ equals((outcomes(['u', $at_a, 'ok']))[0], '200 of A', 'and the session is served
 
 === stale before the request was sent: the server is not taken for one that accepts no connections
 --- keepalive
---- error_log: connect() failed (104: Connection reset by peer) while connecting to upstream
+--- error_log eval: qr/connect\(\) failed \(104: .*\) while connecting to upstream/
 --- http_config
 upstream u { server 127.0.0.1:1990 id=x max_fails=1 fail_timeout=600s; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 --- client
