@@ -479,7 +479,9 @@ impl Judge {
             return vec![server];
         }
         if self.is_learned(outcome) && outcome.cookie.is_some() {
-            return self.world.topology.upstreams[outcome.upstream].servers.clone();
+            return self.world.topology.upstreams[outcome.upstream]
+                .servers
+                .clone();
         }
         Vec::new()
     }
