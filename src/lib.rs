@@ -27,6 +27,7 @@ mod module;
 #[allow(unsafe_code)]
 mod nginx;
 mod upstream;
+mod variables;
 
 use core::ffi::c_void;
 
@@ -55,7 +56,7 @@ pub static mut ngx_http_session_sticky_server_module: ngx_module_t = ngx_module_
 };
 
 static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
-    preconfiguration: None,
+    preconfiguration: Some(module::preconfiguration),
     postconfiguration: Some(module::postconfiguration),
     create_main_conf: Some(module::create_main_conf),
     init_main_conf: None,

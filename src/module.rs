@@ -15,6 +15,17 @@ use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::{string, Printable};
 use crate::upstream::chain;
+use crate::variables;
+
+/// Adds the variables, before any directive of the `http` block is read.
+#[allow(unsafe_code)]
+pub(crate) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
+    match variables::add(unsafe { Conf::new(cf) }) {
+        Some(()) => Status::NGX_OK.into(),
+        None => Status::NGX_ERROR.into(),
+    }
+}
 
 /// Makes the configuration of the `http` block.
 #[allow(unsafe_code)]

@@ -42,10 +42,10 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
     match action {
         Action::None | Action::Learn(_) => Ok(()),
         Action::Insert(session) => insert(request, visit, session, now),
-        Action::Rewrite(id) => edit(request, |field| {
+        Action::Rewrite(id) => edit(request, visit, |field| {
             set_cookie::rewrite(field, &policy.cookie, id)
         }),
-        Action::Prefix(id) => edit(request, |field| {
+        Action::Prefix(id) => edit(request, visit, |field| {
             set_cookie::prefix(field, &policy.cookie, id)
         }),
     }
@@ -75,11 +75,13 @@ fn own<'a, 'r: 'a>(
 #[inline(always)]
 fn edit<'r, const N: usize>(
     request: Request<'r>,
+    visit: &Visit<'r>,
     edited: impl Fn(&'r [u8]) -> Option<[&'r [u8]; N]>,
 ) -> Result<(), OutOfMemory> {
     for field in request.set_cookies() {
         if let Some(pieces) = edited(field.value()) {
             field.set(request.pool().join(pieces).ok_or(OutOfMemory)?);
+            visit.note_edited();
             debug!(
                 request,
                 "session_sticky: edited \"{}\"",
@@ -157,6 +159,7 @@ fn insert<'r>(
         .into_bytes()
     };
     debug!(request, "session_sticky: set \"{}\"", Printable(field));
+    visit.note_set(now);
     request.add_set_cookie(field)
 }
 

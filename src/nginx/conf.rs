@@ -7,11 +7,12 @@ use core::ptr;
 
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
-    ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_compile_complex_value,
-    ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_conf_ctx_t,
-    ngx_http_get_variable_index, ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_module_t, ngx_str_t,
-    NGX_LOG_EMERG, NGX_LOG_WARN,
+    ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_add_variable,
+    ngx_http_compile_complex_value, ngx_http_compile_complex_value_t, ngx_http_complex_value_t,
+    ngx_http_conf_ctx_t, ngx_http_get_variable_index, ngx_http_handler_pt,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_upstream_conf_t,
+    ngx_int_t, ngx_module_t, ngx_str_t, ngx_uint_t, NGX_HTTP_VAR_NOCACHEABLE, NGX_LOG_EMERG,
+    NGX_LOG_WARN,
 };
 use ngx::http::{
     HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf, NgxHttpCoreModule,
@@ -21,6 +22,7 @@ use ngx::{ngx_conf_log_error, ngx_log_error};
 use session_cookie::memory::OutOfMemory;
 
 use super::complex_value::ComplexValue;
+use super::own_variable;
 use super::pool::Pool;
 use super::upstream::{Place, Upstream};
 use super::variable::Variable;
@@ -290,6 +292,24 @@ impl<'c> Conf<'c> {
         let index = unsafe { ngx_http_get_variable_index(self.cf, &raw mut text) };
         let index = usize::try_from(index).ok();
         index.map(|index| Variable::new(index, name)).transpose()
+    }
+
+    /// Adds a variable of the module; `None` if memory is short.
+    pub(crate) fn add_variable(
+        self,
+        name: &'static [u8],
+        handler: own_variable::Handler,
+        number: usize,
+    ) -> Option<()> {
+        let mut name = string(name);
+        // SAFETY: `cf` is live, and nginx copies the name. What it returns is in the cycle's pool, to be completed now.
+        unsafe {
+            let flags = NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t;
+            let variable = ngx_http_add_variable(self.cf, &raw mut name, flags).as_mut()?;
+            variable.get_handler = Some(handler);
+            variable.data = number;
+        }
+        Some(())
     }
 
     /// Makes text with variables in it ready to be evaluated; `None` if it cannot be, or if memory is short.

@@ -13,6 +13,7 @@ use ngx::ffi::{
 
 use super::peer_connection::PeerConnection;
 use super::request::Request;
+use super::upstream::Upstream;
 
 /// What a request exchanges with the servers of one upstream (`ngx_http_upstream_t`).
 #[derive(Clone, Copy)]
@@ -40,6 +41,12 @@ impl<'r> Exchange<'r> {
         // before the request.
         let upstream = unsafe { (*request.as_ptr()).upstream };
         NonNull::new(upstream).map(|upstream| Exchange(upstream, PhantomData))
+    }
+
+    /// Returns the upstream of the server in use, if it has a block of its own.
+    pub(crate) fn upstream(self) -> Option<Upstream<'r>> {
+        // SAFETY: the exchange is live as long as its request, and the upstream as long as the cycle, which outlives both.
+        unsafe { Upstream::new(self.0.as_ref().upstream) }
     }
 
     /// Returns the address, which tells the exchanges of a worker from each other as long as they last.

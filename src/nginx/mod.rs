@@ -10,6 +10,7 @@ pub(crate) mod header_filters;
 pub(crate) mod inner;
 pub(crate) mod log;
 pub(crate) mod own_module;
+pub(crate) mod own_variable;
 pub(crate) mod peer_connection;
 pub(crate) mod peers;
 pub(crate) mod pool;

@@ -7,6 +7,7 @@ use core::ptr::{self, NonNull};
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_state_t};
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
 
+use super::bytes;
 use super::log::{HasLog, Log};
 use super::pool::Pool;
 
@@ -128,6 +129,12 @@ impl<'r> Request<'r> {
     pub(crate) fn location(self) -> Location<'r> {
         // SAFETY: a live request has the configurations of a location.
         Location(unsafe { self.0.as_ref().loc_conf }, PhantomData)
+    }
+
+    /// Returns the address of the server that was tried at this place among all tries, from 0, as nginx prints it.
+    pub(crate) fn tried_address(self, at: usize) -> Option<&'r [u8]> {
+        // SAFETY: nginx points a try to the name of its server, which is in memory of the request or of the cycle.
+        unsafe { (self.upstream_states().get(at)?.peer.as_ref()).map(|name| bytes(*name)) }
     }
 
     /// Returns the tries of the request's upstreams, in order.

@@ -12,7 +12,7 @@ use session_cookie::verdict::{Choice, Verdict};
 use super::bind::bind;
 use super::foreign::stand_aside;
 use super::lookup::read_cookie;
-use super::release::{free, free_and_learn};
+use super::release::{free, free_and_learn, keep_visit};
 use super::served::note_served;
 use super::unavailable::Unavailable;
 use super::visit::Visit;
@@ -23,6 +23,7 @@ use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::{Inner, Outer};
 use crate::nginx::log::HasLog;
 use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::pool::Placed;
 use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, OrNone, Printable};
@@ -118,7 +119,11 @@ pub(super) unsafe extern "C" fn get(
 ) -> ngx_int_t {
     // SAFETY: nginx calls this with the data that `prepare` gave it, a visit in the pool of a live request, to which nobody
     // else holds a reference.
-    let (visit, pc) = unsafe { (&mut *data.cast::<Visit>(), PeerConnection::new(pc)) };
+    // `kept` is read when `visit` is no longer used.
+    let (visit, kept, pc) = unsafe {
+        let visit = data.cast::<Visit>();
+        (&mut *visit, Placed::new(visit), PeerConnection::new(pc))
+    };
     visit.has_response = false;
 
     if visit.choice == Choice::Bind && (bind(visit, pc) || give_up_binding(visit, pc)) {
@@ -131,10 +136,14 @@ pub(super) unsafe extern "C" fn get(
         // From now on the marks of those that were tried are the balancer's.
         visit.choice = Choice::Balance;
     }
-    match visit.choice {
+    let rc = match visit.choice {
         Choice::Refuse => refuse(visit, pc),
         Choice::Bind | Choice::Balance | Choice::Lend => balance(visit, pc),
+    };
+    if rc == BUSY {
+        keep_visit(visit.request, kept);
     }
+    rc
 }
 
 /// Decides who chooses now that the server that the cookie names cannot be had. `true`: another cookie of that name was

@@ -37,7 +37,7 @@ pub(super) unsafe extern "C" fn free(
     if is_usual(visit, state) {
         visit.inner.free(pc, state);
     } else if let Some(request) = free_unusual(visit, pc, state) {
-        keep_visit(request, kept.get());
+        keep_visit(request, kept);
     }
 }
 
@@ -68,8 +68,8 @@ fn is_usual(visit: &mut Visit<'_>, state: ngx_uint_t) -> bool {
     !visit.has_response || visit.is_header_sent()
 }
 
-/// Frees a server that has failed, or of which something is to be noted. Returns the request, if its response is handed
-/// on inside nginx, which will clear its contexts.
+/// Frees a server that has failed, or of which something is to be noted. Returns the request, if it may be handed on inside
+/// nginx, which will clear its contexts.
 #[cold]
 #[inline(never)]
 fn free_unusual<'r>(
@@ -94,19 +94,25 @@ fn free_unusual<'r>(
     }
     visit.has_response = !failed && visit.exchange.has_response();
     visit.inner.free(pc, state);
-    (visit.has_response && !visit.is_header_sent()).then_some(visit.request)
+    (failed || (visit.has_response && !visit.is_header_sent())).then_some(visit.request)
 }
 
 /// Keeps a visit where it is found when nginx has cleared the contexts of its request, or has done so already.
 #[cold]
 #[inline(never)]
-fn keep_visit<'r>(request: Request<'r>, visit: &'r Visit<'r>) {
+pub(super) fn keep_visit<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>) {
+    visit.get().note_left();
+    let pool = request.pool();
+    let newest = pool.newest::<EarlierVisit>(request.address());
+    if newest.is_some_and(|newest| newest.0.is(&visit)) {
+        return;
+    }
     debug!(
         request,
-        "session_sticky: kept for a response that is handed on inside"
+        "session_sticky: kept, should the request be handed on inside"
     );
     // Freeing a server cannot fail: where memory is short, the response sets no cookie.
-    request.pool().keep(EarlierVisit(visit));
+    pool.keep(EarlierVisit(visit));
 }
 
 /// Returns whether nginx has something against the server.

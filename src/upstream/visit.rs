@@ -7,9 +7,10 @@ use session_cookie::action::Settled;
 use session_cookie::id::MD5_HEX;
 use session_cookie::learned::{Key, ServerId};
 use session_cookie::memory::OutOfMemory;
-use session_cookie::policy::{Fallback, Policy};
+use session_cookie::policy::{Fallback, Mode, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
-use session_cookie::verdict::{choose, Choice, Reading};
+use session_cookie::status::{status, Status};
+use session_cookie::verdict::{choose, Choice, Reading, Verdict};
 
 use super::failure::Failure;
 use super::known::servers;
@@ -18,9 +19,12 @@ use crate::conf::{LocationConf, Sticky, StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
 use crate::nginx::peers::Peer;
-use crate::nginx::pool::{PoolSlot, SlotKind};
+use crate::nginx::pool::{Placed, PoolSlot, SlotKind};
 use crate::nginx::request::{HttpModuleContext, Location, Request};
 use crate::nginx::upstream::Upstream;
+
+/// What [`Visit::acted`] is where a cookie of the server was edited. No clock shows it.
+const EDITED: u64 = u64::MAX;
 
 /// A request to a sticky upstream. Lives in the request's pool.
 #[allow(clippy::disallowed_methods)] // what it holds is `Copy`, or a `Cell` of that
@@ -61,6 +65,11 @@ pub(crate) struct Visit<'r> {
     /// Whether its response is on the way to the client. (nginx's own flag cannot be read: since 1.29.4 bindgen
     /// misplaces the bits of a request.)
     header_sent: Cell<bool>,
+    /// What the response has done for the session: set its cookie in this second, edited a cookie of the server
+    /// ([`EDITED`]), or nothing (0).
+    acted: Cell<u64>,
+    /// How many servers the request had tried when it left the upstream; 0 if it did not.
+    tries: Cell<usize>,
     /// Whether memory was short when something was to be known of the servers: the request fails.
     pub(super) lacks_memory: Cell<bool>,
     /// How many of several cookies had their turn.
@@ -146,9 +155,9 @@ impl HttpModuleContext for Sticky {
     type Context<'r> = Visit<'r>;
 }
 
-/// A visit whose response nginx hands on inside.
+/// A visit after which nginx may hand the request on inside.
 #[derive(Clone, Copy)]
-pub(super) struct EarlierVisit<'r>(pub(super) &'r Visit<'r>);
+pub(super) struct EarlierVisit<'r>(pub(super) Placed<'r, Visit<'r>>);
 
 // SAFETY: no other type has `SlotKind::Visit`.
 #[allow(unsafe_code)]
@@ -156,7 +165,7 @@ unsafe impl<'r> PoolSlot<'r> for EarlierVisit<'r> {
     const KIND: SlotKind = SlotKind::Visit;
 
     fn key(&self) -> usize {
-        self.0.request.address()
+        self.0.get().request.address()
     }
 }
 
@@ -191,6 +200,8 @@ impl<'r> Visit<'r> {
             settled: Settled::No,
             has_response: false,
             header_sent: Cell::new(false),
+            acted: Cell::new(0),
+            tries: Cell::new(0),
             lacks_memory: Cell::new(false),
             values_seen: 0,
             inner,
@@ -208,13 +219,13 @@ impl<'r> Visit<'r> {
     pub(crate) fn of(request: Request<'r>) -> Option<&'r Visit<'r>> {
         request.context::<Sticky>().or_else(|| {
             let earlier = request.pool().newest::<EarlierVisit>(request.address());
-            earlier.map(|earlier| earlier.0)
+            earlier.map(|earlier| earlier.0.get())
         })
     }
 
-    /// Returns the visits of a request whose responses nginx handed on inside, newest first.
+    /// Returns the visits of a request after which nginx may have handed it on inside, newest first.
     pub(crate) fn earlier(request: Request<'r>) -> impl Iterator<Item = &'r Visit<'r>> {
-        (request.pool().kept::<EarlierVisit>(request.address())).map(|earlier| earlier.0)
+        (request.pool().kept::<EarlierVisit>(request.address())).map(|earlier| earlier.0.get())
     }
 
     /// Returns what the location says that passed the request.
@@ -225,6 +236,22 @@ impl<'r> Visit<'r> {
     /// Notes that the header of the response is being sent.
     pub(crate) fn note_header(&self) {
         self.header_sent.set(true);
+    }
+
+    /// Notes that the response sets the cookie of the session, now.
+    #[inline(always)]
+    pub(crate) fn note_set(&self, now: u64) {
+        self.acted.set(now);
+    }
+
+    /// Notes that a cookie of the server was edited.
+    pub(crate) fn note_edited(&self) {
+        self.acted.set(EDITED);
+    }
+
+    /// Notes that the request leaves the upstream, and may go on elsewhere.
+    pub(super) fn note_left(&self) {
+        self.tries.set(self.request.upstream_states().len());
     }
 
     /// Returns whether the header of the response was sent.
@@ -250,6 +277,59 @@ impl<'r> Visit<'r> {
             Served::Other(id) => id,
         };
         (!id.is_empty()).then_some(id)
+    }
+
+    /// Returns the address of the server that responded.
+    pub(crate) fn responding_address(&self) -> Option<&'r [u8]> {
+        self.responded_by()?;
+        let tries = match self.tries.get() {
+            0 => self.request.upstream_states().len(),
+            tries => tries,
+        };
+        self.request.tried_address(tries.checked_sub(1)?)
+    }
+
+    /// Returns what became of the session.
+    pub(crate) fn status(&self) -> Status {
+        let (verdict, id) = (self.reading.verdict, self.reading.session.id);
+        let is_own = match &self.served {
+            Served::Unknown => false,
+            Served::Cookie => true,
+            Served::Md5(served) => verdict == Verdict::Down && served == id,
+            Served::Other(served) => verdict == Verdict::Down && *served == id,
+        };
+        let is_silent = self.policy().silent || self.location().silent;
+        status(self.choice, verdict, self.policy(), is_own, is_silent)
+    }
+
+    /// Returns what the response has done for the session, as a log line has it.
+    pub(crate) fn action(&self) -> &'static str {
+        match (self.acted.get(), self.policy().mode) {
+            (0, _) => "none",
+            (EDITED, Mode::Prefix) => "prefixed",
+            (EDITED, _) => "rewritten",
+            _ if self.is_new() => "inserted",
+            _ => "updated",
+        }
+    }
+
+    /// Returns the second in which the session began; `None` if its cookie does not tell.
+    pub(crate) fn first_seen(&self) -> Option<u64> {
+        match (self.acted.get(), self.reading.session.stamps) {
+            _ if !self.policy().limits.any() => None,
+            (0 | EDITED, stamps) => {
+                let counts = matches!(self.reading.verdict, Verdict::Valid | Verdict::Accepted);
+                stamps.filter(|_| counts).map(|stamps| stamps.first_seen)
+            }
+            (_, Some(stamps)) if !self.is_new() => Some(stamps.first_seen),
+            (set, _) => Some(set),
+        }
+    }
+
+    /// Returns whether the cookie that was set is that of a new session, or of one that has moved.
+    fn is_new(&self) -> bool {
+        !matches!(self.reading.verdict, Verdict::Accepted)
+            && !matches!(self.status(), Status::Bound | Status::Lent)
     }
 
     /// Fails where memory was too short to tell the id of a server.

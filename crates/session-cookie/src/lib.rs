@@ -47,5 +47,6 @@ pub mod policy;
 pub mod roster;
 pub mod session;
 pub mod set_cookie;
+pub mod status;
 pub mod unreachable;
 pub mod verdict;

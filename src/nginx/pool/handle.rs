@@ -98,6 +98,15 @@ impl<'p> Pool<'p> {
 /// A value in a pool that lives for `'p`, known by its place.
 pub(crate) struct Placed<'p, T>(*const T, PhantomData<&'p T>);
 
+#[allow(clippy::disallowed_methods)] // a handle allocates nothing
+impl<T> Clone for Placed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Placed<'_, T> {}
+
 impl<'p, T> Placed<'p, T> {
     /// Makes the handle.
     ///
@@ -107,6 +116,11 @@ impl<'p, T> Placed<'p, T> {
     #[inline(always)]
     pub(crate) unsafe fn new(value: *const T) -> Self {
         Placed(value, PhantomData)
+    }
+
+    /// Returns whether both are one value.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
     }
 
     /// Returns the value.

@@ -53,7 +53,7 @@ pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: 
 
 /// Returns whether it is certain that the client gets a cookie with the id of another server: else the next request would
 /// be as this one, and go to any server.
-fn learns_of_other(verdict: Verdict, policy: &Policy, is_silent: bool) -> bool {
+pub(crate) fn learns_of_other(verdict: Verdict, policy: &Policy, is_silent: bool) -> bool {
     let is_kept = verdict == Verdict::Down && policy.rebind == Rebind::Off;
     match policy.mode {
         // Whether the application sets the cookie or the route anew, it alone knows.

@@ -6,6 +6,7 @@
 mod accepted;
 mod choice;
 
+pub(crate) use choice::learns_of_other;
 pub use choice::{choose, Choice};
 
 use crate::cookie::values;

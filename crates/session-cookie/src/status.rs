@@ -1,0 +1,94 @@
+//! What became of the session of a request, in one word.
+
+use crate::policy::Policy;
+use crate::verdict::{learns_of_other, Choice, Verdict};
+
+/// What became of the session of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// The balancer chose the server: the request named none.
+    New,
+    /// The server of the session served the request.
+    Bound,
+    /// The server of the session could not be had, and the session belongs to another now.
+    Moved,
+    /// The server of the session could not be had, and another served this request only.
+    Lent,
+    /// The server of the session could not be had, and no other may serve it.
+    Refused,
+}
+
+impl Status {
+    /// Returns the word for it in logs and manuals.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::New => "new",
+            Status::Bound => "bound",
+            Status::Moved => "moved",
+            Status::Lent => "lent",
+            Status::Refused => "refused",
+        }
+    }
+}
+
+/// Returns what became of the session of a request with this verdict, whose server `choice` chose last.
+///
+/// `is_own` tells whether it is a server of the session, `is_silent` whether the cookie is never set.
+///
+/// ```
+/// use session_cookie::policy::Policy;
+/// use session_cookie::status::{status, Status};
+/// use session_cookie::verdict::{Choice, Verdict};
+///
+/// let policy = Policy::new()?;
+/// let status = status(Choice::Balance, Verdict::Down, &policy, false, false);
+/// assert_eq!(status, Status::Moved);
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
+pub fn status(
+    choice: Choice,
+    verdict: Verdict,
+    policy: &Policy,
+    is_own: bool,
+    is_silent: bool,
+) -> Status {
+    match choice {
+        Choice::Refuse => Status::Refused,
+        _ if is_own => Status::Bound,
+        Choice::Lend => Status::Lent,
+        Choice::Bind | Choice::Balance if verdict != Verdict::Down => Status::New,
+        Choice::Bind | Choice::Balance if learns_of_other(verdict, policy, is_silent) => {
+            Status::Moved
+        }
+        Choice::Bind | Choice::Balance => Status::Lent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Mode, Rebind};
+
+    #[test]
+    fn every_choice_has_its_word() {
+        let mut policy = Policy::new().unwrap();
+        let word = |policy: &Policy, choice, verdict, is_own| {
+            status(choice, verdict, policy, is_own, false).as_str()
+        };
+        use {Choice::*, Verdict::*};
+        for verdict in [None, Expired, Old, Unknown, Invalid] {
+            assert_eq!(word(&policy, Balance, verdict, false), "new");
+        }
+        assert_eq!(word(&policy, Bind, Valid, true), "bound");
+        assert_eq!(word(&policy, Balance, Down, true), "bound");
+        assert_eq!(word(&policy, Balance, Down, false), "moved");
+        assert_eq!(word(&policy, Lend, Down, false), "lent");
+        assert_eq!(word(&policy, Refuse, Down, false), "refused");
+        assert_eq!(word(&policy, Refuse, Unknown, false), "refused");
+        policy.rebind = Rebind::Off;
+        assert_eq!(word(&policy, Balance, Down, false), "lent");
+        policy.rebind = Rebind::On;
+        policy.mode = Mode::Route;
+        assert_eq!(word(&policy, Balance, Down, false), "lent");
+    }
+}

@@ -1,0 +1,193 @@
+# The variables $session_sticky_…: what a log line tells of the session of a request.
+#
+# Each block logs into logs/sessions.log, a line a request: "STATUS VERDICT ACTION ID SERVER FIRST_SEEN", a name for an ID
+# and for an address, and - for what is empty. The same stands in X-Session, where the response comes through "add_header".
+
+use Sticky qw(Upstreams Visits);
+
+my $format = '$uri: $session_sticky_status/$session_sticky_verdict/$session_sticky_action/$session_sticky_id/'
+             . '$session_sticky_server/$session_sticky_first_seen';
+(my $header = $format) =~ s/^\S+ //;
+
+client_sections();
+upstream_sections(<<'_EOC_');
+location /sets { add_header Set-Cookie "route=own"; return 200 "NAME"; }
+location /to-file { add_header X-Accel-Redirect /file; return 200 "NAME"; }
+location /to-other { add_header X-Accel-Redirect /plain/; return 200 "NAME"; }
+location /fails { return 503; }
+_EOC_
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $log = Test::Nginx::Util::server_root() . '/logs/sessions.log';
+    my $locations = $block->locations // '';
+    $block->set_value(locations => $locations . <<"_EOC_");
+add_header X-Session "$header" always;
+access_log $log sessions;
+log_subrequest on;
+location = /file { return 200 "file"; }
+location /nothing { return 200 "nothing"; }
+_EOC_
+    $block->set_value(upstreams => "log_format sessions '$format';\n" . $block->upstreams);
+});
+
+# A text with names in place of IDs, addresses and times.
+sub named {
+    my ($text) = @_;
+    $text =~ s/\Q$line{$_}\E/$_/g, $text =~ s/\Q$id{$_}\E/$_/g for sort keys %id;
+    $text =~ s/\b1[0-9]{9}\b/TIME/g;
+    return $text =~ s{(?<=/)(?=/|$)}{-}gr =~ s{(?<=: )(?=/)}{-}r =~ s{^(?=/(?:[^ ]*/){4})}{-}r;
+}
+
+# What the lines in the log say of a request and its subrequests, of which there are so many, and its response.
+sub lines {
+    my ($path, $cookie, $number) = @_;
+    my $name = Test::Nginx::Util::server_root() . '/logs/sessions.log';
+    my $before = -s $name // 0;
+    my $response = visit($path, $cookie, 1983);
+    my @lines;
+    soon(sub {
+        open my $file, '<', $name or return 0;
+        seek $file, $before, 0;
+        @lines = map { named(s/\n//r) } readline $file;
+        return @lines >= ($number // 1);
+    });
+    return \@lines, $response;
+}
+
+# A request's line, and the same in its response.
+sub says {
+    my ($path, $cookie, $wanted) = @_;
+    my ($lines, $response) = lines($path, $cookie);
+    my ($logged) = map { s/^\S+: //r } $lines->[-1] // '';
+    equals($logged, $wanted, "$path " . named($cookie // '-') . ': the log');
+    equals(named(head('X-Session', $response)), $wanted, "$path " . named($cookie // '-') . ': the response');
+}
+
+run_tests();
+
+__DATA__
+
+=== new, bound, moved, lent and refused
+--- upstreams
+upstream u      { session_sticky; server A:; server D: down; }
+upstream limits { session_sticky maxidle=1h; server A:; server D: down; }
+upstream lends  { session_sticky rebind=off; server A:; server D: down; }
+upstream strict { session_sticky fallback=off; server A:; server D: down; }
+upstream plain  { server A:; }
+--- client
+says('/u/', undef, 'new/none/inserted/A/A/-');
+says('/u/', "route=$id{A}", 'bound/valid/none/A/A/-');
+says('/u/', "route=$id{D}", 'moved/down/inserted/A/A/-');
+says('/u/', 'route=nobody', 'new/unknown/inserted/A/A/-');
+says('/u/', 'route=|', 'new/invalid/inserted/A/A/-');
+says('/limits/', undef, 'new/none/inserted/A/A/TIME');
+my $now = time;
+my $first = $now - 100;
+says('/limits/', "route=$id{A}|" . ($now - 9) . "|$first", 'bound/valid/updated/A/A/TIME');
+my (undef, $response) = lines('/limits/', "route=$id{A}|" . ($now - 9) . "|$first");
+holds(head('X-Session', $response) =~ m{/$first$}, 'the session goes on');
+says('/limits/', "route=$id{A}|1500000000|1500000000", 'new/expired/inserted/A/A/TIME');
+(undef, $response) = lines('/limits/', "route=$id{A}|1500000000|1500000000");
+holds((head('X-Session', $response) =~ m{/(\d+)$})[0] >= $now, 'an expired session begins anew');
+says('/lends/', "route=$id{D}", 'lent/down/none/A/A/-');
+says('/strict/', "route=$id{D}", 'refused/down/none/-/-/-');
+says('/strict/', 'route=nobody', 'refused/unknown/none/-/-/-');
+says('/plain/', "route=$id{A}", '-/-/-/-/-/-');
+says('/nothing', "route=$id{A}", '-/-/-/-/-/-');
+
+
+
+=== old, in the other modes, and without a cookie
+--- upstreams
+upstream life    { session_sticky maxlife=10; server A:; }
+upstream rewrite { session_sticky mode=rewrite; server A:; server D: down; }
+upstream prefix  { session_sticky mode=prefix; server A:; server D: down; }
+upstream route   { session_sticky mode=route lookup=$cookie_to; server A: id=a; server D: id=d down; }
+upstream learn   { session_sticky mode=learn lookup=$cookie_to create=$cookie_to zone=learned:64k; server A:; }
+upstream ng      { sticky hide_cookie; server A:; server D: down; }
+--- client
+says('/life/', "route=$id{A}|1500000000|1500000000", 'new/old/inserted/A/A/TIME');
+says('/rewrite/sets', undef, 'new/none/rewritten/A/A/-');
+says('/rewrite/', undef, 'new/none/none/A/A/-');
+says('/rewrite/', "route=$id{A}", 'bound/valid/none/A/A/-');
+says('/rewrite/', "route=$id{D}", 'lent/down/none/A/A/-');
+says('/prefix/sets', "route=$id{A}~v", 'bound/valid/prefixed/A/A/-');
+says('/route/', 'to=a', 'bound/valid/none/a/A/-');
+says('/route/', 'to=d', 'lent/down/none/a/A/-');
+says('/route/', 'to=x', 'lent/unknown/none/a/A/-');
+says('/route/', undef, 'new/none/none/a/A/-');
+says('/learn/', 'to=x', 'new/none/none/A/A/-');
+says('/learn/', 'to=x', 'bound/valid/none/A/A/-');
+says('/ng/', "route=$id{D}", 'lent/down/none/A/A/-');
+--- no_error_log
+[error]
+
+
+
+=== the last sticky upstream, after redirects inside nginx
+--- upstreams
+upstream u      { session_sticky; server A:; server B: down; }
+upstream dead   { session_sticky cookie=dead; server D: max_fails=0; }
+upstream strict { session_sticky fallback=off; server A:; server D: down; }
+upstream plain  { server B:; }
+--- locations
+proxy_intercept_errors on;
+location /intercepted/ { proxy_pass http://u/fails; error_page 503 = /file; }
+location /to-plain/    { proxy_pass http://u/fails; error_page 503 = /plain/; }
+location /to-live/     { proxy_pass http://dead; error_page 502 = /u/; }
+location /left/        { proxy_pass http://dead; error_page 502 = /file; }
+location /refused/     { proxy_pass http://strict; error_page 502 = /file; }
+--- client
+says('/u/to-file', undef, 'new/none/inserted/A/A/-');
+says('/u/to-other', undef, 'new/none/inserted/A/A/-');
+says('/intercepted/', "route=$id{A}", 'bound/valid/none/A/A/-');
+says('/to-plain/', "route=$id{B}", 'moved/down/inserted/A/A/-');
+says('/to-live/', "route=$id{A}; dead=$id{D}", 'bound/valid/none/A/A/-');
+says('/left/', undef, 'new/none/none/-/-/-');
+says('/refused/', "route=$id{D}", 'refused/down/none/-/-/-');
+--- no_error_log
+[alert]
+
+
+
+=== subrequests have lines of their own
+--- upstreams
+upstream u { session_sticky; server A:; server B:; }
+--- locations
+location /page { auth_request /auth; proxy_pass http://u/; }
+location = /auth { proxy_pass http://u/; }
+location /ssi { add_after_body /nothing; addition_types *; proxy_pass http://u/; }
+--- client
+my ($lines) = lines('/page', "route=$id{B}", 2);
+equals(join(' | ', @$lines), '/auth: bound/valid/none/B/B/- | /page: bound/valid/none/B/B/-', 'both are bound');
+($lines) = lines('/ssi', "route=$id{A}", 2);
+equals(join(' | ', sort @$lines), '/nothing: -/-/-/-/-/- | /ssi: bound/valid/none/A/A/-', 'each its own');
+
+
+
+=== in map, if and proxy_set_header
+--- upstreams
+map $session_sticky_status $loggable { new 1; default 0; }
+upstream u { session_sticky; server A:; }
+--- locations
+location /map/ { proxy_pass http://u/; add_header X-Map "$loggable" always; }
+location /if/ { if ($session_sticky_status) { return 500; } proxy_set_header X-Early "$session_sticky_status"; proxy_pass http://u/; }
+--- client
+equals(head('X-Map', visit('/map/', undef, 1983)), '1', 'a first visit');
+equals(head('X-Map', visit('/map/', "route=$id{A}", 1983)), '0', 'a return');
+equals(status(visit('/if/', "route=$id{A}", 1983)), '200', 'empty before the upstream is met');
+
+
+
+=== a balancer that is not based on round robin
+--- upstreams
+upstream own  { own_balancer; server A:; server B:; session_sticky; }
+upstream like { own_balancer like_round_robin; server A:; server B:; session_sticky; }
+upstream plain { own_balancer; server A:; server B:; }
+--- client
+for my $path ('/own/', '/like/') {
+    says($path, $_, 'off/-/-/-/-/-') for undef, "route=$id{B}";
+}
+says('/plain/', undef, '-/-/-/-/-/-');
+--- no_error_log
+[alert]

@@ -1,0 +1,86 @@
+//! The variables of the module: what became of the session of a request. They are about the last sticky upstream that the
+//! request has met, and empty where it has met none.
+
+use ngx::core::Status as Code;
+use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t};
+use session_cookie::id::Id;
+use session_cookie::memory::OutOfMemory;
+
+use crate::conf::Sticky;
+use crate::nginx::conf::Conf;
+use crate::nginx::exchange::Exchange;
+use crate::nginx::own_variable::Asked;
+use crate::nginx::request::Request;
+use crate::upstream::visit::Visit;
+
+/// What a variable shows of a visit.
+type Show = for<'r> fn(&'r Visit<'r>) -> Result<Option<&'r [u8]>, OutOfMemory>;
+
+const VARIABLES: [(&[u8], Show); 6] = [
+    (b"session_sticky_status", |visit| {
+        Ok(Some(visit.status().as_str().as_bytes()))
+    }),
+    (b"session_sticky_verdict", |visit| {
+        Ok(Some(visit.reading.verdict.as_str().as_bytes()))
+    }),
+    (b"session_sticky_action", |visit| {
+        Ok(Some(visit.action().as_bytes()))
+    }),
+    (b"session_sticky_id", |visit| Ok(visit.responded_by())),
+    (b"session_sticky_server", |visit| {
+        Ok(visit.responding_address())
+    }),
+    (b"session_sticky_first_seen", |visit| {
+        let Some(first_seen) = visit.first_seen() else {
+            return Ok(None);
+        };
+        let pool = visit.request.pool();
+        pool.copy(&Id::number(first_seen))
+            .map(Some)
+            .ok_or(OutOfMemory)
+    }),
+];
+
+/// The place of `$session_sticky_status` among these.
+const STATUS: usize = 0;
+
+/// Adds the variables to the configuration.
+pub(crate) fn add(cf: Conf<'_>) -> Option<()> {
+    let mut variables = (0..).zip(VARIABLES);
+    variables.try_for_each(|(number, (name, _))| cf.add_variable(name, evaluate, number))
+}
+
+/// Evaluates one of them.
+#[allow(unsafe_code)]
+unsafe extern "C" fn evaluate(
+    r: *mut ngx_http_request_t,
+    value: *mut ngx_http_variable_value_t,
+    number: usize,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this for a live request, with a place for the value, which is read before the request ends.
+    let (request, asked) = unsafe { (Request::new(r), Asked::new(value)) };
+    match text(request, number) {
+        Ok(text) => {
+            asked.set(text);
+            Code::NGX_OK.into()
+        }
+        Err(OutOfMemory) => Code::NGX_ERROR.into(),
+    }
+}
+
+fn text(request: Request<'_>, number: usize) -> Result<Option<&[u8]>, OutOfMemory> {
+    if is_off(request) {
+        return Ok((number == STATUS).then_some(b"off"));
+    }
+    match (Visit::of(request), VARIABLES.get(number)) {
+        (Some(visit), Some((_, show))) => show(visit),
+        _ => Ok(None),
+    }
+}
+
+/// Returns whether the request is at a sticky upstream whose balancer cannot be followed.
+fn is_off(request: Request<'_>) -> bool {
+    let upstream = Exchange::of(request).and_then(Exchange::upstream);
+    let conf = upstream.and_then(|upstream| upstream.conf::<Sticky>());
+    conf.is_some_and(|conf| conf.sticky.is_some() && conf.is_foreign.get())
+}
