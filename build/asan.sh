@@ -59,6 +59,11 @@ install -m 644 "$(built "lib$probe.so")" "$dir/$probe.so"
 # rises and falls by a megabyte from pass to pass of security/hostile.t, which looks at the memory of nginx.
 ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1
 ASAN_OPTIONS=$ASAN_OPTIONS:quarantine_size_mb=16:allocator_release_to_os_interval_ms=0
+# nginx finds the tables of each module by these names, so every file has them.
+for table in ngx_modules ngx_module_names ngx_module_order; do
+    say "odr_violation:^$table\$"
+done >"$scratch/suppressions"
+ASAN_OPTIONS=$ASAN_OPTIONS:suppressions=$scratch/suppressions
 export ASAN_OPTIONS
 sh build/check-load.sh "$dir/nginx" "$dir/$module.so"
 
