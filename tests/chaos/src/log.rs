@@ -8,20 +8,21 @@ struct Allowed {
     why: &'static str,
 }
 
+// Errors of the system by their number: nginx 1.18 finds no names of them in a newer C library.
 const ALLOWED: &[Allowed] = &[
     Allowed {
         level: "error",
-        text: "connect() failed (111: Connection refused)",
+        text: "connect() failed (111: ",
         why: "[error] refused: a server was killed",
     },
     Allowed {
         level: "error",
-        text: "(104: Connection reset by peer)",
+        text: "(104: ",
         why: "[error] reset: a server was killed",
     },
     Allowed {
         level: "error",
-        text: "upstream timed out (110: Connection timed out)",
+        text: "upstream timed out (110: ",
         why: "[error] timed out: a server hung",
     },
     Allowed {
@@ -31,7 +32,7 @@ const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         level: "error",
-        text: "writev() failed (32: Broken pipe)",
+        text: "writev() failed (32: ",
         why: "[error] broken pipe: a server was killed",
     },
     Allowed {
