@@ -1,4 +1,4 @@
-"""build/sources.sh finds the sources of a version of nginx in a folder of folders and archives, whatever their names."""
+"""build/sources.sh finds the sources of a version of nginx among folders and archives, whatever their names."""
 
 import os
 import subprocess

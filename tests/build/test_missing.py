@@ -84,7 +84,8 @@ class Missing(unittest.TestCase):
                 if compiler:
                     self.program("cc", compiler)
                 said = self.build(NGINX_SOURCE_DIR=str(sources or ""))
-                self.assertEqual([word for word in ("pcre.h", "pcre2.h") if word in said], [expected] if expected else [])
+                missing = [word for word in ("pcre.h", "pcre2.h") if word in said]
+                self.assertEqual(missing, [expected] if expected else [])
 
     def test_no_rust(self):
         (self.bin / "cargo").unlink()
