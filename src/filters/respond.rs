@@ -24,12 +24,12 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
     let Some(served) = visit.responded_by() else {
         return visit.check_memory();
     };
+    let policy = visit.policy();
     // What a subrequest sets is not sent.
-    if visit.sticky.source.is_some() || !request.is_main() {
+    if !policy.has_cookie() || !request.is_main() {
         learn_from_header(visit);
         return Ok(());
     }
-    let policy = visit.policy();
     let sets = || own(request, policy).next().is_some();
     let now = u64::try_from(ngx_time()).unwrap_or_default();
     let action = respond(policy, &visit.reading, served, sets, now);

@@ -107,15 +107,6 @@ impl<'r> Inner<'r> {
         }
     }
 
-    /// Puts another function in the place of that which frees a server, after [`wrap`](Self::wrap).
-    pub(crate) fn wrap_free(
-        pc: PeerConnection<'r>,
-        free: unsafe extern "C" fn(*mut ngx_peer_connection_t, *mut c_void, ngx_uint_t),
-    ) {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile.
-        unsafe { (*pc.as_ptr()).free = Some(free) }
-    }
-
     /// Puts `outer` in the place of what the balancer does with TLS sessions.
     #[cfg(ngx_feature = "http_ssl")]
     pub(crate) fn wrap_sessions(pc: PeerConnection<'r>, outer: &Outer) {

@@ -39,6 +39,12 @@ const OUTER: Outer = Outer {
     save_session,
 };
 
+/// The same where sessions are learned.
+const LEARNING: Outer = Outer {
+    free: free_and_learn,
+    ..OUTER
+};
+
 /// Prepares a request: the balancer first, then the cookie.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn init_peer(
@@ -80,9 +86,10 @@ pub(super) fn prepare<'r>(
     let Some(visit) = request.pool().place(visit) else {
         return ERROR;
     };
-    let read = match &sticky.source {
-        None => read_cookie(visit),
-        Some(source) => source::read(visit, source),
+    let (read, outer) = match &sticky.source {
+        None => (read_cookie(visit), &OUTER),
+        Some(source) if source.learn.is_none() => (source::read(visit, source), &OUTER),
+        Some(source) => (source::read(visit, source), &LEARNING),
     };
     if read.is_err() {
         return fail(visit);
@@ -103,10 +110,7 @@ pub(super) fn prepare<'r>(
         Inner::wrap_sessions(pc, &OUTER);
     }
     let visit = NonNull::from(visit);
-    Inner::wrap(pc, &OUTER, visit);
-    if sticky.source.is_some() {
-        Inner::wrap_free(pc, free_and_learn);
-    }
+    Inner::wrap(pc, outer, visit);
     request.set_context::<Sticky>(Some(visit));
     OK
 }
