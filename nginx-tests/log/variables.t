@@ -124,6 +124,42 @@ says('/ng/', "route=$id{D}", 'lent/down/none/A/A/-');
 
 
 
+=== a server that failed is not the one that served
+--- upstreams
+upstream u     { session_sticky; server A:; server D: max_fails=0; }
+upstream lends { session_sticky rebind=off maxidle=1h; server A:; server D: max_fails=0; }
+upstream route { session_sticky mode=route lookup=$cookie_to; server D: id=d max_fails=0; server E: id=e max_fails=0; server A: id=a; }
+upstream none  { session_sticky; server D: max_fails=0; server E: max_fails=0; }
+--- client
+says('/u/', "route=$id{D}", 'moved/down/inserted/A/A/-');
+says('/u/', undef, 'new/none/inserted/A/A/-') for 1 .. 4;
+my $now = time - 9;
+says('/lends/', "route=$id{D}|$now|1600000000", 'lent/down/updated/A/A/TIME');
+says('/route/', 'to=d', 'lent/down/none/a/A/-');
+says('/route/', 'to=x', 'lent/unknown/none/a/A/-');
+says('/none/', "route=$id{D}", 'moved/down/none/-/-/-');
+--- no_error_log
+[alert]
+
+
+
+=== backups of sticky route and sticky learn
+--- before: 1.29.5
+--- upstreams
+upstream up    { sticky route $cookie_to; server A:; server B: route=b backup; }
+upstream down  { sticky route $cookie_to; server D: max_fails=0; server B: route=b backup; server C: route=c backup; }
+upstream learn { sticky learn lookup=$cookie_to create=$cookie_to zone=backups:64k; server D: max_fails=0; server B: backup; }
+--- client
+says('/up/', 'to=b', 'lent/valid/none/A/A/-');
+says('/down/', 'to=b', 'bound/valid/none/b/B/-') for 1 .. 2;
+says('/down/', 'to=c', 'bound/valid/none/c/C/-') for 1 .. 2;
+says('/learn/', 'to=x', 'new/none/none/B/B/-');
+says('/learn/', 'to=x', 'bound/valid/none/B/B/-');
+--- no_error_log
+[alert]
+
+
+
 === the last sticky upstream, after redirects inside nginx
 --- upstreams
 upstream u      { session_sticky; server A:; server B: down; }

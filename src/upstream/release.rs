@@ -101,7 +101,10 @@ fn free_unusual<'r>(
 #[cold]
 #[inline(never)]
 pub(super) fn keep_visit<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>) {
-    visit.get().note_left();
+    // What has failed may be tried again.
+    if visit.get().has_response {
+        visit.get().note_left();
+    }
     let pool = request.pool();
     let newest = pool.newest::<EarlierVisit>(request.address());
     if newest.is_some_and(|newest| newest.0.is(&visit)) {

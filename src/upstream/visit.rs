@@ -68,7 +68,7 @@ pub(crate) struct Visit<'r> {
     /// What the response has done for the session: set its cookie in this second, edited a cookie of the server
     /// ([`EDITED`]), or nothing (0).
     acted: Cell<u64>,
-    /// How many servers the request had tried when it left the upstream; 0 if it did not.
+    /// How many servers the request had tried when it left the upstream with a response; 0 if it did not.
     tries: Cell<usize>,
     /// Whether memory was short when something was to be known of the servers: the request fails.
     pub(super) lacks_memory: Cell<bool>,
@@ -249,7 +249,7 @@ impl<'r> Visit<'r> {
         self.acted.set(EDITED);
     }
 
-    /// Notes that the request leaves the upstream, and may go on elsewhere.
+    /// Notes that the request leaves the upstream with its response, and may go on elsewhere.
     pub(super) fn note_left(&self) {
         self.tries.set(self.request.upstream_states().len());
     }
@@ -292,11 +292,13 @@ impl<'r> Visit<'r> {
     /// Returns what became of the session.
     pub(crate) fn status(&self) -> Status {
         let (verdict, id) = (self.reading.verdict, self.reading.session.id);
+        let names_server = matches!(verdict, Verdict::Valid | Verdict::Accepted | Verdict::Down);
         let is_own = match &self.served {
             Served::Unknown => false,
-            Served::Cookie => true,
-            Served::Md5(served) => verdict == Verdict::Down && served == id,
-            Served::Other(served) => verdict == Verdict::Down && *served == id,
+            // Before another was asked.
+            Served::Cookie => verdict != Verdict::Down,
+            Served::Md5(served) => names_server && served == id,
+            Served::Other(served) => names_server && *served == id,
         };
         let is_silent = self.policy().silent || self.location().silent;
         status(self.choice, verdict, self.policy(), is_own, is_silent)
@@ -318,8 +320,8 @@ impl<'r> Visit<'r> {
         match (self.acted.get(), self.reading.session.stamps) {
             _ if !self.policy().limits.any() => None,
             (0 | EDITED, stamps) => {
-                let counts = matches!(self.reading.verdict, Verdict::Valid | Verdict::Accepted);
-                stamps.filter(|_| counts).map(|stamps| stamps.first_seen)
+                let goes_on = matches!(self.status(), Status::Bound | Status::Lent);
+                stamps.filter(|_| goes_on).map(|stamps| stamps.first_seen)
             }
             (_, Some(stamps)) if !self.is_new() => Some(stamps.first_seen),
             (set, _) => Some(set),

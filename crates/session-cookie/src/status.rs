@@ -53,14 +53,18 @@ pub fn status(
     is_silent: bool,
 ) -> Status {
     match choice {
-        Choice::Refuse => Status::Refused,
-        _ if is_own => Status::Bound,
-        Choice::Lend => Status::Lent,
-        Choice::Bind | Choice::Balance if verdict != Verdict::Down => Status::New,
-        Choice::Bind | Choice::Balance if learns_of_other(verdict, policy, is_silent) => {
-            Status::Moved
-        }
-        Choice::Bind | Choice::Balance => Status::Lent,
+        Choice::Refuse => return Status::Refused,
+        _ if is_own => return Status::Bound,
+        Choice::Lend => return Status::Lent,
+        Choice::Bind | Choice::Balance => (),
+    }
+    let learns = learns_of_other(verdict, policy, is_silent);
+    match verdict {
+        Verdict::Valid | Verdict::Accepted | Verdict::Down if learns => Status::Moved,
+        Verdict::Valid | Verdict::Accepted | Verdict::Down => Status::Lent,
+        // The server that would have been lent was not available.
+        Verdict::Unknown if !learns && !policy.as_nginx => Status::Lent,
+        _ => Status::New,
     }
 }
 
@@ -90,5 +94,13 @@ mod tests {
         policy.rebind = Rebind::On;
         policy.mode = Mode::Route;
         assert_eq!(word(&policy, Balance, Down, false), "lent");
+        assert_eq!(word(&policy, Balance, Unknown, false), "lent");
+        // A backup, while a primary server is available.
+        policy.as_nginx = true;
+        assert_eq!(word(&policy, Balance, Valid, false), "lent");
+        assert_eq!(word(&policy, Balance, Valid, true), "bound");
+        assert_eq!(word(&policy, Balance, Unknown, false), "new");
+        policy.mode = Mode::Learn;
+        assert_eq!(word(&policy, Balance, Valid, false), "moved");
     }
 }
