@@ -47,6 +47,24 @@ session_sticky mode=learn lookup=$arg_a create=$arg_a;
 
 
 
+=== a route twice
+--- upstream
+session_sticky mode=route lookup=$arg_a;
+session_sticky mode=route lookup=$arg_b;
+--- emerg
+duplicate "session_sticky" directive in
+
+
+
+=== learned sessions twice, with one zone
+--- upstream
+session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a:64k;
+session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a:64k;
+--- emerg
+duplicate "session_sticky" directive in
+
+
+
 === a zone without a size
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a;

@@ -42,6 +42,11 @@ pub(super) enum Error<'c> {
         of: &'static str,
         name: &'static str,
     },
+    #[error("\"{0}\" needs \"{1}=\"")]
+    Needs(&'static str, &'static str),
+    /// Of a directive that cannot be read twice, as its zone is taken.
+    #[error("duplicate \"{0}\" directive")]
+    Doubled(&'static str),
     #[error("\"hash=\", \"hmac=\" and \"text=\" are given in one \"{0}\" directive, it must be one of them")]
     SeveralHashes(&'static str),
     #[error("\"{0}\" and \"{1}\" are both given, remove one of them")]

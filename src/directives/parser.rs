@@ -216,6 +216,9 @@ impl Directive {
             if sticky.directive != self.name {
                 return Err(Error::Both(sticky.directive, self.name));
             }
+            if sticky.source.is_some() || !parsed.policy.has_cookie() {
+                return Err(Error::Doubled(self.name));
+            }
             cf.warn(Warning::DoubledDirective(self.name));
         }
         let compile = |name, value: Option<&'static [u8]>| {

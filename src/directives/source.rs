@@ -78,8 +78,14 @@ pub(super) fn finish(
     } else if is_learned && source.zone.is_none() {
         "zone"
     } else {
+        if is_learned {
+            parsed.policy.accept.clear();
+        }
         return Ok(());
     };
+    if parsed.policy.as_nginx {
+        return Err(Error::Needs(directive, missing));
+    }
     Err(Error::Missing {
         directive,
         of: if is_learned {

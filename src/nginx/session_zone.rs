@@ -15,7 +15,9 @@ use ngx::core::Status;
 use ngx::ffi::{
     ngx_cycle, ngx_int_t, ngx_list_part_t, ngx_pagesize, ngx_shared_memory_add, ngx_shm_zone_t,
     ngx_shmtx_lock, ngx_shmtx_t, ngx_shmtx_unlock, ngx_slab_alloc, ngx_slab_pool_t, ngx_str_t,
+    NGX_LOG_EMERG,
 };
+use ngx::ngx_log_error;
 use session_cookie::learned::{
     Header, Key, Layout, Learned, Secret, ServerId, Slot, Table, Tick, Timeout,
 };
@@ -216,7 +218,15 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             data.table.get_or_init(|| table);
             Status::NGX_OK.into()
         }
-        None => Status::NGX_ERROR.into(),
+        None => {
+            ngx_log_error!(
+                NGX_LOG_EMERG,
+                zone.shm.log,
+                "could not make the table of learned sessions in zone \"{}\"",
+                zone.shm.name
+            );
+            Status::NGX_ERROR.into()
+        }
     }
 }
 
