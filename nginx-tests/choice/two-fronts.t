@@ -49,8 +49,10 @@ sub start_second {
     close $conf or die "cannot write $root/nginx.conf: $!\n";
     system($ENV{TEST_NGINX_BINARY}, '-e', "$root/logs/error.log", '-p', $root, '-c', "$root/nginx.conf") == 0
         or die "the second nginx does not start\n";
-    open my $pid, '<', "$root/nginx.pid" or die "no $root/nginx.pid: $!\n";
-    chomp($second = readline $pid);
+    # nginx writes it when it is in the background.
+    my $pid = soon(sub { open my $file, '<', "$root/nginx.pid" or return 0; return readline $file })
+        or die "the second nginx writes no $root/nginx.pid\n";
+    chomp($second = $pid);
     return;
 }
 
