@@ -126,9 +126,10 @@ fn by_hand<'z>(
             oldest = Some(seen);
         }
     }
+    // Of those that are alike, as a fast flood leaves them, the first: the hand has not been there for longest.
     let least_used = elsewhere(header, chains)
         .chain(oldest)
-        .max_by_key(|seen| (!seen.is_in_use(now, timeout), now.since(seen.state.used())));
+        .min_by_key(|seen| (seen.is_in_use(now, timeout), seen.state.used().since(now)));
     Some(vacate(header, chains, least_used?, now, timeout))
 }
 

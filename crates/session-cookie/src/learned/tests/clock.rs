@@ -116,6 +116,28 @@ fn a_session_that_is_only_looked_up_is_not_used() {
 }
 
 #[test]
+fn a_flood_within_one_tick_drives_out_no_session_in_use() {
+    let memory = Memory::new(256);
+    let table = memory.table();
+    let now = Tick(1);
+    let key = |session: u32| Key::new(&SECRET, &session.to_le_bytes());
+    let learn = |session| table.learn(key(session), &server(session % 99), now, timeout());
+    let in_use = 0..60;
+    for session in in_use.clone() {
+        learn(session);
+    }
+    for flood in 0..10_000 {
+        if flood % 40 == 0 {
+            for session in in_use.clone() {
+                let found = table.find_and_use(key(session), now, timeout());
+                assert!(found.is_some(), "{session} after {flood}");
+            }
+        }
+        learn(1_000 + flood);
+    }
+}
+
+#[test]
 fn somebody_is_told_once_a_minute() {
     let memory = Memory::new(1);
     let table = memory.table();
