@@ -139,6 +139,7 @@ candidate 127.0.0.1:1988, available
 candidate is taken
 free 127.0.0.1:1988, state:4
 failed: connection failed
+kept, should the request be handed on inside
 the servers of the cookie are given up, the balancer chooses
 left to the balancer, rc:0
 the balancer chose 127.0.0.1:1985
@@ -152,6 +153,7 @@ cookie "s" for upstream "strict": valid, id "ID_B", the cookie chooses
 candidate 127.0.0.1:1986, down
 candidate 127.0.0.1:1986, down
 the servers of the cookie are given up, the request is refused
+kept, should the request be handed on inside
 header filter, settled:No
 _EOC_
 says('/lent', 'l=ID_B', <<'_EOC_');
