@@ -4,19 +4,12 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::word::Word;
 
-/// Tells tables of this version from other memory.
-pub(super) const MAGIC: u64 = u64::from_be_bytes(*b"sticky\0\x01");
-
 /// What a table keeps of itself in shared memory.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Header {
-    /// [`MAGIC`], once the table is whole.
-    pub(super) magic: AtomicU64,
     pub(super) secret: [AtomicU64; 2],
     returned: AtomicU64,
-    pub(super) slots: AtomicU32,
-    pub(super) buckets: AtomicU32,
     /// The number of slots that were ever taken, from the first on.
     pub(super) taken: AtomicU32,
     /// The slot to which the hand of the clock points.

@@ -3,7 +3,7 @@
 use core::sync::atomic::AtomicU32;
 
 use super::chain::{Chains, Entry, END};
-use super::header::{Header, Returned, MAGIC};
+use super::header::{Header, Returned};
 use super::key::{Key, Secret};
 use super::server_id::ServerId;
 use super::slot::{Slot, State};
@@ -44,8 +44,6 @@ impl<'z> Table<'z> {
     /// Makes it an empty table, whatever the memory holds.
     pub fn clear(&self, secret: Secret) {
         let header = self.header;
-        header.magic.set(0);
-        then();
         for bucket in self.chains.buckets {
             bucket.set(END);
         }
@@ -53,21 +51,10 @@ impl<'z> Table<'z> {
             word.set(value);
         }
         header.set_returned(Returned::default());
-        let (slots, buckets) = self.shape();
-        header.slots.set(slots);
-        header.buckets.set(buckets);
         header.taken.set(0);
         header.hand.set(0);
         header.dropped.set(0);
         header.told.set(0);
-        then();
-        header.magic.set(MAGIC);
-    }
-
-    /// Returns whether the memory holds a table of this version and this shape, as it does after a reload.
-    pub fn is_sound(&self) -> bool {
-        let header = self.header;
-        header.magic.get() == MAGIC && (header.slots.get(), header.buckets.get()) == self.shape()
     }
 
     /// The secret on which the keys depend.
@@ -179,15 +166,6 @@ impl<'z> Table<'z> {
         }
         told.set(now.0.max(1));
         Some(self.take_dropped())
-    }
-
-    /// The numbers of slots and buckets.
-    fn shape(&self) -> (u32, u32) {
-        let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        (
-            number(self.chains.slots.len()),
-            number(self.chains.buckets.len()),
-        )
     }
 }
 
