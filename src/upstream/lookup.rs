@@ -40,6 +40,19 @@ struct ServerLookup<'a, 'r> {
     lacks_memory: &'a Cell<bool>,
 }
 
+impl<'a, 'r> ServerLookup<'a, 'r> {
+    /// Returns those of a request that is not written to meanwhile.
+    fn of(visit: &'a Visit<'r>, member: &'a Cell<Member<Peer>>) -> Self {
+        ServerLookup {
+            conf: visit.conf,
+            upstream: visit.upstream,
+            generation: visit.inner.round_robin().generation(),
+            member,
+            lacks_memory: &visit.lacks_memory,
+        }
+    }
+}
+
 impl Lookup<EntryId> for ServerLookup<'_, '_> {
     #[inline(always)]
     fn look_up(&self, id: &[u8]) -> Option<EntryId> {
@@ -110,14 +123,9 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
 pub(super) fn name_server<'r>(visit: &mut Visit<'r>, id: &'r [u8]) -> Result<(), OutOfMemory> {
     let policy = visit.policy();
     let member = Cell::new(NOBODY);
-    let lookup = ServerLookup {
-        conf: visit.conf,
-        upstream: visit.upstream,
-        generation: visit.inner.round_robin().generation(),
-        member: &member,
-        lacks_memory: &visit.lacks_memory,
-    };
-    let found = judge(policy, lookup).read_id(id, &mut visit.reading);
+    let mut reading = Reading::NONE;
+    let found = judge(policy, ServerLookup::of(visit, &member)).read_id(id, &mut reading);
+    visit.reading = reading;
     let Some(first) = found else {
         return read_again(visit);
     };
@@ -169,10 +177,7 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
     for (number, value) in judged_values(fields.values(), policy).enumerate() {
         let mut reading = Reading::NONE;
         if let Some(named) = read_one(visit, value, &mut reading) {
-            visit.reading = reading;
-            visit.edition = edition(visit.conf);
-            visit.named = Some(named);
-            visit.choice = Choice::Bind;
+            follow(visit, reading, named);
             return true;
         }
         // If none names a server, the first says what became of the cookie.
@@ -192,11 +197,16 @@ fn read_other_routes(visit: &mut Visit<'_>) -> bool {
     let Some(named) = read_accepted(visit, visit.reading.session.id, &mut reading) else {
         return false;
     };
+    follow(visit, reading, named);
+    true
+}
+
+/// Lets the request go to the servers that are named in an accepted scheme.
+fn follow<'r>(visit: &mut Visit<'r>, reading: Reading<'r>, named: Candidate) {
     visit.reading = reading;
     visit.edition = edition(visit.conf);
     visit.named = Some(named);
     visit.choice = Choice::Bind;
-    true
 }
 
 /// Judges one value, in the scheme of the policy and in those that are accepted.
@@ -207,14 +217,7 @@ pub(super) fn read_one<'r>(
 ) -> Option<Candidate> {
     let policy = visit.policy();
     let member = Cell::new(NOBODY);
-    let lookup = ServerLookup {
-        conf: visit.conf,
-        upstream: visit.upstream,
-        generation: visit.inner.round_robin().generation(),
-        member: &member,
-        lacks_memory: &visit.lacks_memory,
-    };
-    let own = judge(policy, lookup);
+    let own = judge(policy, ServerLookup::of(visit, &member));
     let found = own.read_value(value, reading).or_else(|| {
         let delimiter = policy.transfer.as_ref()?;
         own.read_transferred(value, delimiter, reading)
