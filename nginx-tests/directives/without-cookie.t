@@ -184,6 +184,22 @@ session_sticky mode=route lookup=$arg_a cookie=x;
 
 
 
+=== rebind= in mode=route
+--- upstream
+session_sticky mode=route lookup=$arg_a rebind=off;
+--- warn
+"session_sticky" with mode=route ignores rebind=: the request names its server in
+
+
+
+=== hash= and limits in mode=learn
+--- upstream
+session_sticky mode=learn lookup=$arg_a create=$arg_a zone=hashes:64k hash=plain;
+--- warn
+"session_sticky" with mode=learn ignores hash=: servers have the ID of nginx's own "sticky" in
+
+
+
 === rebind=off without fallback=on
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=rebinds:64k rebind=off fallback=off;

@@ -152,6 +152,8 @@ pub(super) enum Oddity<'c> {
 pub(super) struct Nothing {
     pub(super) parameter: &'static Parameter,
     pub(super) ignored: &'static Ignored,
+    /// The mode of the directive.
+    pub(super) mode: Mode,
 }
 
 impl Display for Nothing {
@@ -163,8 +165,8 @@ impl Display for Nothing {
                 f,
                 "{parameter}{value} only means something in mode=insert, in this mode the application sets it"
             ),
-            Case::Mode(mode, why) => {
-                let mode = mode_name(mode);
+            Case::Mode(_, why) | Case::NoCookie(why) => {
+                let mode = mode_name(self.mode);
                 write!(f, "mode={mode} ignores {parameter}{value}: {why}")
             }
             Case::Without(_, what) => {

@@ -69,6 +69,8 @@ pub(super) enum Case {
     CookieOfApplication,
     /// In this mode, for this reason.
     Mode(Mode, &'static str),
+    /// In the modes in which sessions have no cookie, for this reason.
+    NoCookie(&'static str),
     /// What it needs is not there; the text says what that is.
     Without(fn(&Parsed<'_>) -> bool, &'static str),
 }
@@ -80,6 +82,7 @@ impl Case {
         match self {
             Case::CookieOfApplication => matches!(mode, Mode::Rewrite | Mode::Prefix),
             Case::Mode(ignoring, _) => mode == *ignoring,
+            Case::NoCookie(_) => !parsed.policy.has_cookie(),
             Case::Without(is_there, _) => !is_there(parsed),
         }
     }
@@ -91,21 +94,14 @@ const ATTRIBUTE: &[Ignored] = &[
         value: None,
         case: Case::CookieOfApplication,
     },
-    Ignored {
-        value: None,
-        case: NO_COOKIE_OF_ROUTE,
-    },
-    Ignored {
-        value: None,
-        case: NO_COOKIE_OF_LEARN,
-    },
+    OF_COOKIE,
 ];
 
-const NO_COOKIE: &str = "it has no cookie";
-
-pub(super) const NO_COOKIE_OF_ROUTE: Case = Case::Mode(Mode::Route, NO_COOKIE);
-
-pub(super) const NO_COOKIE_OF_LEARN: Case = Case::Mode(Mode::Learn, NO_COOKIE);
+/// What is said of the cookie means nothing where there is none.
+pub(super) const OF_COOKIE: Ignored = Ignored {
+    value: None,
+    case: Case::NoCookie("it has no cookie"),
+};
 
 impl Parameter {
     const fn new(name: &'static str, form: Form) -> Self {

@@ -186,7 +186,12 @@ impl Directive {
         }
         warnings::of_policy(&parsed.policy, warn);
         for (parameter, ignored) in self.ignored(parsed) {
-            warn(Oddity::Ignored(Nothing { parameter, ignored }));
+            let mode = parsed.policy.mode;
+            warn(Oddity::Ignored(Nothing {
+                parameter,
+                ignored,
+                mode,
+            }));
         }
         Ok(())
     }

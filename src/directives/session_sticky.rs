@@ -12,7 +12,7 @@ use session_cookie::policy::{
 use super::messages::{Error, Warning};
 use super::parameters::{
     attribute_value, cookie, secure, time, Case, Fault, Ignored, Parameter, Parsed, Word, DOMAIN,
-    HMAC_KEY, HTTP_ONLY, NO_COOKIE_OF_LEARN, NO_COOKIE_OF_ROUTE, PATH, SAME_SITE, TOKEN,
+    HMAC_KEY, HTTP_ONLY, OF_COOKIE, PATH, SAME_SITE, TOKEN,
 };
 use super::parser::{Directive, Leading};
 use super::source::{self, CREATE, HEADER, LOOKUP, TIMEOUT, ZONE};
@@ -82,16 +82,7 @@ const MODES: &[Word] = &[
     ("learn", |parsed| parsed.policy.mode = Mode::Learn),
 ];
 
-const COOKIE_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: NO_COOKIE_OF_ROUTE,
-    },
-    Ignored {
-        value: None,
-        case: NO_COOKIE_OF_LEARN,
-    },
-];
+const COOKIE_IGNORED: &[Ignored] = &[OF_COOKIE];
 
 const OPTIONS: &[Word] = &[
     ("direct", |parsed| {
@@ -114,14 +105,7 @@ const OPTION_IGNORED: &[Ignored] = &[
         value: None,
         case: Case::Mode(Mode::Prefix, "the id is always hidden"),
     },
-    Ignored {
-        value: None,
-        case: NO_COOKIE_OF_ROUTE,
-    },
-    Ignored {
-        value: None,
-        case: NO_COOKIE_OF_LEARN,
-    },
+    OF_COOKIE,
 ];
 
 const STAMPS_IGNORED: &[Ignored] = &[
@@ -133,14 +117,7 @@ const STAMPS_IGNORED: &[Ignored] = &[
         value: None,
         case: Case::Mode(Mode::Prefix, NO_STAMPS),
     },
-    Ignored {
-        value: None,
-        case: NO_COOKIE_OF_ROUTE,
-    },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Learn, "timeout= is the limit of its sessions"),
-    },
+    OF_COOKIE,
 ];
 
 const FALLBACKS: &[Word] = &[
@@ -156,27 +133,27 @@ const REBINDS: &[Word] = &[
     ("off", |parsed| parsed.policy.rebind = Rebind::Off),
 ];
 
-const REBIND_IGNORED: &[Ignored] = &[Ignored {
-    value: Some("off"),
-    case: Case::Without(
-        |parsed| parsed.policy.fallback == Fallback::On,
-        "fallback=on: without, no other server is tried",
-    ),
-}];
+const REBIND_IGNORED: &[Ignored] = &[
+    Ignored {
+        value: Some("off"),
+        case: Case::Without(
+            |parsed| parsed.policy.fallback == Fallback::On,
+            "fallback=on: without, no other server is tried",
+        ),
+    },
+    Ignored {
+        value: None,
+        case: Case::Mode(Mode::Route, "the request names its server"),
+    },
+];
 
 /// Servers go by their `id=` or `route=`, else by the MD5 of their address.
 const ID_OF_SERVER: &str = "servers have the ID of nginx's own \"sticky\"";
 
-const HASH_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Route, ID_OF_SERVER),
-    },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Learn, ID_OF_SERVER),
-    },
-];
+const HASH_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::NoCookie(ID_OF_SERVER),
+}];
 
 const ACCEPT_IGNORED: &[Ignored] = &[Ignored {
     value: None,
