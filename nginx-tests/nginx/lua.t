@@ -37,6 +37,26 @@ $Test::Nginx::Util::LoadModules = '';
 our $sticky_first = loaded(@modules, @lua);
 our $lua_first = loaded(@lua, reverse @modules);
 
+# The same, whichever is loaded first.
+our $filter = <<'_EOC_';
+header_filter_by_lua_block {
+    local cookies = ngx.header["Set-Cookie"]
+    ngx.header["X-Seen"] = type(cookies) == "table" and table.concat(cookies, "|") or cookies
+    if ngx.var.arg_edit then ngx.header["Set-Cookie"] = ngx.header["X-Seen"] .. "; Edited" end
+    if ngx.var.arg_clear then ngx.header["Set-Cookie"] = nil end
+}
+location / { proxy_pass http://u; }
+location /prefix/ { proxy_pass http://prefix/; }
+_EOC_
+our $filtered = <<'_EOC_';
+-> A, X-Seen "route=ID_A; Path=/", sets "route=ID_A; Path=/"
+route=ID_A -> A, no X-Seen, sets nothing
+/sets -> says "B", X-Seen "app=x|route=ID_B; Path=/", sets "app=x, route=ID_B; Path=/"
+/prefix/sets -> says "A", X-Seen "app=ID_A~x", sets "app=ID_A~x"
+/t?edit=1 -> A /t?edit=1, sets "route=ID_A; Path=/; Edited"
+/t?clear=1 -> B /t?clear=1, X-Seen "route=ID_B; Path=/", sets nothing
+_EOC_
+
 my $servers = servers('location /sets { add_header Set-Cookie "app=x"; return 200 "NAME"; }');
 
 add_block_preprocessor(sub {
@@ -193,40 +213,12 @@ location / {
 
 === header_filter_by_lua reads our cookie, and may change it: the module loaded first
 --- main_config eval: $::sticky_first
---- config
-header_filter_by_lua_block {
-    local cookies = ngx.header["Set-Cookie"]
-    ngx.header["X-Seen"] = type(cookies) == "table" and table.concat(cookies, "|") or cookies
-    if ngx.var.arg_edit then ngx.header["Set-Cookie"] = ngx.header["X-Seen"] .. "; Edited" end
-    if ngx.var.arg_clear then ngx.header["Set-Cookie"] = nil end
-}
-location / { proxy_pass http://u; }
-location /prefix/ { proxy_pass http://prefix/; }
---- visits
--> A, X-Seen "route=ID_A; Path=/", sets "route=ID_A; Path=/"
-route=ID_A -> A, no X-Seen, sets nothing
-/sets -> says "B", X-Seen "app=x|route=ID_B; Path=/", sets "app=x, route=ID_B; Path=/"
-/prefix/sets -> says "A", X-Seen "app=ID_A~x", sets "app=ID_A~x"
-/t?edit=1 -> A /t?edit=1, sets "route=ID_A; Path=/; Edited"
-/t?clear=1 -> B /t?clear=1, X-Seen "route=ID_B; Path=/", sets nothing
+--- config eval: $::filter
+--- visits eval: $::filtered
 
 
 
 === header_filter_by_lua reads our cookie, and may change it: ngx_lua loaded first
 --- main_config eval: $::lua_first
---- config
-header_filter_by_lua_block {
-    local cookies = ngx.header["Set-Cookie"]
-    ngx.header["X-Seen"] = type(cookies) == "table" and table.concat(cookies, "|") or cookies
-    if ngx.var.arg_edit then ngx.header["Set-Cookie"] = ngx.header["X-Seen"] .. "; Edited" end
-    if ngx.var.arg_clear then ngx.header["Set-Cookie"] = nil end
-}
-location / { proxy_pass http://u; }
-location /prefix/ { proxy_pass http://prefix/; }
---- visits
--> A, X-Seen "route=ID_A; Path=/", sets "route=ID_A; Path=/"
-route=ID_A -> A, no X-Seen, sets nothing
-/sets -> says "B", X-Seen "app=x|route=ID_B; Path=/", sets "app=x, route=ID_B; Path=/"
-/prefix/sets -> says "A", X-Seen "app=ID_A~x", sets "app=ID_A~x"
-/t?edit=1 -> A /t?edit=1, sets "route=ID_A; Path=/; Edited"
-/t?clear=1 -> B /t?clear=1, X-Seen "route=ID_B; Path=/", sets nothing
+--- config eval: $::filter
+--- visits eval: $::filtered
