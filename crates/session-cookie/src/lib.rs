@@ -7,7 +7,8 @@
 //! 3. it looks up the server of the id ([`roster`], [`id`]), under the rules of the configuration ([`policy`]);
 //! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
 //!
-//! [`learned`] is a table of sessions whose servers are known without a cookie of ours, in memory that processes share.
+//! [`learned`] is a table of sessions whose servers are known without a cookie of ours, and [`counters`] of what requests
+//! did, both in memory that processes share.
 //! [`mod@unreachable`] keeps what is known of servers that do not accept connections, and [`bytes`] has the grammar of all
 //! these texts.
 //!
@@ -40,7 +41,9 @@ extern crate alloc;
 pub mod action;
 pub mod bytes;
 pub mod cookie;
+pub mod counters;
 pub mod id;
+mod key;
 pub mod learned;
 pub mod memory;
 pub mod policy;
@@ -50,3 +53,4 @@ pub mod set_cookie;
 pub mod status;
 pub mod unreachable;
 pub mod verdict;
+mod word;

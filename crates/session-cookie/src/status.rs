@@ -31,6 +31,34 @@ impl Status {
     }
 }
 
+/// What the response to a request has done for the session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ActionTaken {
+    /// Nothing.
+    None,
+    /// It has set the cookie of a session that begins, or that has moved.
+    Inserted,
+    /// It has set the cookie of a session that goes on.
+    Updated,
+    /// It has put an id in place of the value of the server's cookie.
+    Rewritten,
+    /// It has put an id before the value of the server's cookie.
+    Prefixed,
+}
+
+impl ActionTaken {
+    /// Returns the word for it in logs and manuals.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActionTaken::None => "none",
+            ActionTaken::Inserted => "inserted",
+            ActionTaken::Updated => "updated",
+            ActionTaken::Rewritten => "rewritten",
+            ActionTaken::Prefixed => "prefixed",
+        }
+    }
+}
+
 /// Returns what became of the session of a request with this verdict, whose server `choice` chose last.
 ///
 /// `is_own` tells whether it is a server of the session, `is_silent` whether the cookie is never set.

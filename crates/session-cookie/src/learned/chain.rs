@@ -2,9 +2,9 @@
 
 use core::sync::atomic::AtomicU32;
 
-use super::key::Key;
 use super::slot::Slot;
-use super::word::{then, Word};
+use crate::key::Key;
+use crate::word::{then, Word};
 
 /// The steps of a walk along a chain. No chain of keys is as long, so what lies behind is not looked for.
 const STEPS: u32 = 64;

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::word::Word;
+use crate::word::Word;
 
 /// What a table keeps of itself in shared memory.
 #[derive(Default)]

@@ -49,7 +49,6 @@
 
 mod chain;
 mod header;
-mod key;
 mod layout;
 mod server_id;
 mod slot;
@@ -59,10 +58,9 @@ mod table;
 mod tests;
 mod time;
 mod transfer;
-mod word;
 
+pub use crate::key::{Key, Secret};
 pub use header::Header;
-pub use key::{Key, Secret};
 pub use layout::Layout;
 pub use server_id::{ServerId, MAX_ID};
 pub use slot::Slot;

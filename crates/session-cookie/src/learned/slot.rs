@@ -2,10 +2,10 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::key::Key;
 use super::server_id::{ServerId, WORDS};
 use super::time::{Tick, Timeout};
-use super::word::{then, Word};
+use crate::key::Key;
+use crate::word::{then, Word};
 
 /// The place of one session in shared memory: one line of the processor's cache.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use super::chain::{link_to, Chains};
 use super::header::{Header, Returned};
 use super::slot::{Slot, State};
 use super::time::{Tick, Timeout};
-use super::word::{then, Word};
+use crate::word::{then, Word};
 
 /// The steps of the hand of the clock for one new session.
 const STEPS: u32 = 16;

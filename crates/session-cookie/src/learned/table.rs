@@ -4,12 +4,12 @@ use core::sync::atomic::AtomicU32;
 
 use super::chain::{Chains, Entry, END};
 use super::header::{Header, Returned};
-use super::key::{Key, Secret};
 use super::server_id::ServerId;
 use super::slot::{Slot, State};
 use super::supply;
 use super::time::{Tick, Timeout};
-use super::word::{then, Word};
+use crate::key::{Key, Secret};
+use crate::word::{then, Word};
 
 /// The table of the sessions that were learned. Whoever calls it holds the lock of its memory.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use super::slot::{Slot, State};
 use super::supply::give_back;
 use super::table::Table;
 use super::time::{Tick, Timeout};
-use super::word::Word;
+use crate::word::Word;
 
 impl Table<'_> {
     /// Copies the sessions of another table that are alive; if there is no room for all, the most recently used ones.

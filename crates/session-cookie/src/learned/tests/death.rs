@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::learned::word::death;
+use crate::word::death;
 
 const SLOTS: usize = 4;
 

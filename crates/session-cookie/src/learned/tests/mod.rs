@@ -13,8 +13,8 @@ use core::sync::atomic::AtomicU32;
 use std::collections::HashSet;
 
 use super::chain::END;
-use super::word::Word;
 use super::*;
+use crate::word::Word;
 
 const SECRET: Secret = Secret([1, 2]);
 

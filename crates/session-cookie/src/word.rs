@@ -3,7 +3,7 @@
 use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 
 /// A word that other processes write while they hold the lock.
-pub(super) trait Word {
+pub(crate) trait Word {
     type Value;
 
     fn get(&self) -> Self::Value;
@@ -46,13 +46,13 @@ impl Word for AtomicU64 {
 /// The stores before are made before those that follow, by the compiler as well as by the processor; on x86-64 no
 /// instruction is needed for it.
 #[inline(always)]
-pub(super) fn then() {
+pub(crate) fn then() {
     fence(Ordering::Release);
 }
 
 /// The end of a process at one of its stores.
 #[cfg(test)]
-pub(super) mod death {
+pub(crate) mod death {
     extern crate std;
 
     use core::cell::Cell;
@@ -65,7 +65,7 @@ pub(super) mod death {
 
     struct Dead;
 
-    pub(super) fn before_store() {
+    pub(crate) fn before_store() {
         match STORES_LEFT.get() {
             None => {}
             Some(0) => resume_unwind(Box::new(Dead)),
@@ -74,7 +74,7 @@ pub(super) mod death {
     }
 
     /// Does as many stores of `operation` as allowed; `None` if it died of that.
-    pub(in crate::learned) fn after<T>(stores: u32, operation: impl FnOnce() -> T) -> Option<T> {
+    pub(crate) fn after<T>(stores: u32, operation: impl FnOnce() -> T) -> Option<T> {
         STORES_LEFT.set(Some(stores));
         let outcome = catch_unwind(AssertUnwindSafe(operation));
         STORES_LEFT.set(None);

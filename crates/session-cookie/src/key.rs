@@ -10,7 +10,7 @@ pub struct Secret(pub [u64; 2]);
 
 /// The SipHash-2-4 of a session, of 128 bits: two sessions do not have the same.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub struct Key(pub(super) [u64; 2]);
+pub struct Key(pub(crate) [u64; 2]);
 
 impl Key {
     /// The key of a session; it needs no lock.

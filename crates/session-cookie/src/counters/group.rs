@@ -1,0 +1,139 @@
+//! The slots of an upstream: what no server has served, verdicts, and actions.
+
+use super::counts::{
+    sum, ActionCounts, Counters, RequestCounts, ServerCounts, UpstreamCounts, VerdictCounts,
+};
+use super::slot::{Slot, SlotId, END};
+use super::table::Table;
+use crate::key::Key;
+use crate::status::{ActionTaken, Status};
+use crate::verdict::Verdict;
+use crate::word::Word;
+
+/// The slots of an upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Group {
+    /// Requests by what became of their session; the list of servers begins here.
+    pub(super) requests: SlotId,
+    pub(super) verdicts: SlotId,
+    pub(super) actions: SlotId,
+}
+
+impl Group {
+    /// That of an upstream which is not counted.
+    pub const NONE: Self = Group {
+        requests: SlotId::NONE,
+        verdicts: SlotId::NONE,
+        actions: SlotId::NONE,
+    };
+
+    /// Returns the keys of its parts.
+    pub fn keys(key: Key) -> [Key; 3] {
+        let Key([first, second]) = key;
+        [0, 1, 2].map(|part| Key([first, second ^ part]))
+    }
+}
+
+impl Table<'_> {
+    /// Registers an upstream, unless it is there already; `None`: there is no room. `now` is in seconds.
+    pub fn register_group(&self, key: Key, now: u32) -> Option<Group> {
+        let [requests, verdicts, actions] =
+            Group::keys(key).map(|key| self.register_at(key, END, now));
+        Some(Group {
+            requests: requests?,
+            verdicts: verdicts?,
+            actions: actions?,
+        })
+    }
+
+    /// Counts the verdict and the action of a request.
+    pub fn add_verdict(&self, group: Group, worker: usize, verdict: Verdict, action: ActionTaken) {
+        self.add_at(group.verdicts, worker, verdict_counter(verdict));
+        self.add_at(group.actions, worker, action_counter(action));
+    }
+
+    /// Counts a request that no server has served.
+    pub fn add_without_server(&self, group: Group, worker: usize, status: Status) {
+        let counter = match status {
+            Status::New => 0,
+            Status::Bound => 1,
+            Status::Moved => 2,
+            Status::Lent => 3,
+            Status::Refused => 4,
+        };
+        self.add_at(group.requests, worker, counter);
+    }
+
+    /// Counts a request whose session is not looked at.
+    pub fn add_off(&self, group: Group, worker: usize) {
+        self.add_at(group.requests, worker, 5);
+    }
+
+    /// Returns what was counted of an upstream.
+    pub fn upstream(&self, group: Group) -> UpstreamCounts {
+        let without_server = self.counters(group.requests);
+        let mut requests = without_server;
+        let mut verdicts = self.counters(group.verdicts);
+        let mut actions = self.counters(group.actions);
+        for (member, _) in self.members(group.requests) {
+            let counters = self.counters(member);
+            requests = sum(
+                requests,
+                RequestCounts::of_server(ServerCounts::of(counters)),
+            );
+            verdicts = sum(verdicts, VerdictCounts::of_server(counters));
+            actions = sum(actions, ActionCounts::of_server(counters));
+        }
+        UpstreamCounts {
+            requests: RequestCounts::of(requests),
+            without_server: RequestCounts::of(without_server),
+            verdicts: VerdictCounts::of(verdicts),
+            actions: ActionCounts::of(actions),
+        }
+    }
+
+    /// Adds what was counted of a server that goes to its upstream.
+    pub(super) fn fold(&self, first: SlotId, counters: Counters) {
+        let Some(key) = self.slot(first).map(Slot::key) else {
+            return;
+        };
+        let [_, verdicts, actions] = Group::keys(key);
+        let requests = RequestCounts::of_server(ServerCounts::of(counters));
+        self.add_all(first, requests);
+        if let Some(verdicts) = self.find(verdicts) {
+            self.add_all(verdicts, VerdictCounts::of_server(counters));
+        }
+        if let Some(actions) = self.find(actions) {
+            self.add_all(actions, ActionCounts::of_server(counters));
+        }
+    }
+
+    /// Returns the servers of the group that begins with this slot.
+    pub(super) fn members(&self, first: SlotId) -> impl Iterator<Item = (SlotId, &Slot)> {
+        let head = self.slot(first).map_or(END, |slot| slot.member.get());
+        self.walk(head, |slot| slot.member.get())
+            .take_while(move |(_, slot)| slot.group() == Some(first))
+    }
+}
+
+fn verdict_counter(verdict: Verdict) -> usize {
+    match verdict {
+        Verdict::None => 0,
+        Verdict::Valid | Verdict::Accepted => 1,
+        Verdict::Expired => 2,
+        Verdict::Old => 3,
+        Verdict::Unknown => 4,
+        Verdict::Down => 5,
+        Verdict::Invalid => 6,
+    }
+}
+
+fn action_counter(action: ActionTaken) -> usize {
+    match action {
+        ActionTaken::None => 0,
+        ActionTaken::Inserted => 1,
+        ActionTaken::Updated => 2,
+        ActionTaken::Rewritten => 3,
+        ActionTaken::Prefixed => 4,
+    }
+}

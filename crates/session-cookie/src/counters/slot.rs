@@ -1,0 +1,120 @@
+//! What the memory consists of.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::leaving::Buckets;
+use crate::key::Key;
+use crate::word::Word;
+
+/// What a table keeps of itself.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub struct Header {
+    pub(super) secret: [AtomicU64; 2],
+    /// The second in which counting began.
+    pub(super) since: AtomicU64,
+    /// The number of slots that were ever taken, from the first on.
+    pub(super) taken: AtomicU32,
+    /// Where the next slot that was given back is looked for.
+    pub(super) hand: AtomicU32,
+    /// Whether a server could not be counted.
+    pub(super) incomplete: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Header>() == 64);
+
+/// The place of a server, or of a part of an upstream's group, in a table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SlotId(pub(super) u32);
+
+impl SlotId {
+    /// No slot; what is added there goes nowhere.
+    pub const NONE: Self = SlotId(u32::MAX);
+
+    #[inline(always)]
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// What a link to it is: its index + 1.
+    pub(super) fn link(self) -> u32 {
+        self.0.wrapping_add(1)
+    }
+
+    pub(super) fn of_link(link: u32) -> Option<Self> {
+        link.checked_sub(1).map(SlotId)
+    }
+}
+
+/// The end of a chain and of a list.
+pub(super) const END: u32 = 0;
+
+/// What is known of a server, or of a part of a group.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub struct Slot {
+    key: [AtomicU64; 2],
+    /// The next of its bucket.
+    pub(super) next: AtomicU32,
+    /// The first slot of its group; none for those of a group themselves.
+    pub(super) group: AtomicU32,
+    /// The next server of its group, or the first one in the slot with which that begins.
+    pub(super) member: AtomicU32,
+    /// The second in which somebody last said that it is wanted, never 0; 0: it is free.
+    pub(super) wanted: AtomicU32,
+    /// The requests of sessions that a draining server still has.
+    pub(super) leaving: Buckets,
+}
+
+const _: () = assert!(size_of::<Slot>() == 128);
+
+impl Slot {
+    pub(super) fn key(&self) -> Key {
+        Key(self.key.each_ref().map(Word::get))
+    }
+
+    pub(super) fn set_key(&self, key: Key) {
+        for (word, value) in self.key.iter().zip(key.0) {
+            word.set(value);
+        }
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.wanted.get() == 0
+    }
+
+    /// Returns the group of a server.
+    pub(super) fn group(&self) -> Option<SlotId> {
+        SlotId::of_link(self.group.get())
+    }
+}
+
+/// How many counters a line has.
+pub(super) const COUNTERS: usize = 8;
+
+/// What one worker has counted.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub struct Line([AtomicU64; COUNTERS]);
+
+const _: () = assert!(size_of::<Line>() == 64);
+
+impl Line {
+    #[inline(always)]
+    pub(super) fn add(&self, counter: usize, number: u64) {
+        if let Some(counter) = self.0.get(counter) {
+            counter.fetch_add(number, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn get(&self) -> [u64; COUNTERS] {
+        self.0.each_ref().map(Word::get)
+    }
+
+    /// Takes away what was counted.
+    pub(super) fn take(&self) -> [u64; COUNTERS] {
+        self.0
+            .each_ref()
+            .map(|counter| counter.swap(0, Ordering::Relaxed))
+    }
+}
