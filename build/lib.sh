@@ -336,3 +336,12 @@ remove_policy() {
     ! grep -q "^$mark $$\$" "$policy" 2>/dev/null || set -- "$@" "$policy"
     as_root rm -f "$@"
 }
+
+# configure_options: how nginx is configured where it is built to try the module with: as it is packaged most often, with
+# modules that the tests use
+configure_options() {
+    say --with-compat --with-threads --with-stream --with-stream_realip_module --with-stream_ssl_module \
+        --with-http_ssl_module --with-http_v2_module --with-http_v3_module --with-http_realip_module \
+        --with-http_addition_module --with-http_auth_request_module --with-http_slice_module \
+        --with-http_stub_status_module --with-http_sub_module
+}

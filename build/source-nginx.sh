@@ -11,10 +11,7 @@ version=$2
 dir=objs/from-source/nginx-$version
 built_from=$dir.built-from
 
-# Those of the nginx that `make` builds, and what the crate nginx-src adds to them.
-options=$(sed -n '/^NGX_CONFIGURE_ARGS/,$p' .cargo/config.toml | grep -o -e '--with-[a-z0-9_]*')
-options="$options --with-compat --with-http_realip_module --with-http_ssl_module --with-http_v2_module
-    --with-stream --with-stream_ssl_module --with-threads"
+options=$(configure_options)
 # HTTP/3 came with 1.25.
 minor=${version#*.}
 [ "${minor%%.*}" -ge 25 ] || options=$(say "$options" | sed 's/--with-http_v3_module//')

@@ -13,11 +13,8 @@ source=$(cargo metadata --locked --all-features --format-version=1 |
     sed 's/.*"manifest_path":"\([^"]*\/nginx-src[^"\/]*\)\/Cargo\.toml".*/\1\/nginx/')
 [ -f "$source/auto/configure" ] || die "cargo did not say where the crate nginx-src is"
 
-# As nginx is packaged most often, with modules that the tests use.
-set -- --with-compat --with-threads --with-stream --with-stream_realip_module --with-stream_ssl_module \
-    --with-http_ssl_module --with-http_v2_module --with-http_v3_module --with-http_realip_module \
-    --with-http_addition_module --with-http_auth_request_module --with-http_slice_module \
-    --with-http_stub_status_module --with-http_sub_module "$@"
+# shellcheck disable=SC2046 # a list of words
+set -- $(configure_options) "$@"
 
 configured_for=$tree/.configured-for
 key=$(mktemp)
