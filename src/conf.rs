@@ -9,6 +9,7 @@ use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModu
 use rustc_hash::FxBuildHasher;
 use session_cookie::action::Settled;
 use session_cookie::cookie::HideRule;
+use session_cookie::counters::Group;
 use session_cookie::learned::Timeout;
 use session_cookie::memory::{insert, OutOfMemory};
 use session_cookie::policy::Policy;
@@ -17,6 +18,7 @@ use session_cookie::unreachable::Unreachable;
 
 use crate::nginx::chain::{InitPeer, InitUpstream};
 use crate::nginx::complex_value::ComplexValue;
+use crate::nginx::counter_zone::CounterZone;
 use crate::nginx::exchange::Trial;
 use crate::nginx::own_module::own_module;
 use crate::nginx::session_zone::SessionZone;
@@ -41,6 +43,8 @@ pub(crate) struct MainConf {
     pub(crate) hides: bool,
     /// Whether any location has `sticky_no_fallback`.
     pub(crate) no_fallback: bool,
+    /// Whether any location has `session_sticky_status`.
+    pub(crate) counts: bool,
     /// The variables that show cookies.
     pub(crate) cookie_variables: CookieVariables,
 }
@@ -212,10 +216,14 @@ pub(crate) struct UpstreamConf {
     pub(crate) chain: Chain,
     /// Whether there is a module that links servers in and out, and frees them, without counting a generation.
     pub(crate) watched: Cell<bool>,
+    /// Where its requests are counted, if they are.
+    pub(crate) counters: Cell<Option<CounterZone>>,
     /// The servers as this worker knows them. This and what follows changes while requests are served.
     pub(crate) servers: WorkerCell<Servers>,
     /// Which count they are of.
     pub(crate) edition: Cell<Edition>,
+    /// The part of the counters that is its own.
+    pub(crate) group: Cell<Option<Group>>,
     /// The servers to which this worker could not connect, and the requests that try them again.
     unreachable: WorkerCell<Unreachable<Trial>>,
     /// Whether its balancer has chosen one of the servers that nginx keeps.
@@ -249,6 +257,8 @@ pub(crate) struct Told {
     pub(crate) exposed: Cell<bool>,
     /// The servers set a cookie of the same name.
     pub(crate) doubled: Cell<bool>,
+    /// Not all servers are counted.
+    pub(crate) uncounted: Cell<bool>,
 }
 
 /// What the module calls in turn: nginx's balancers stand in each other, and so does the module.

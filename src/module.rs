@@ -10,6 +10,7 @@ use session_cookie::memory::{append, OutOfMemory};
 use session_cookie::policy::Fallback;
 
 use crate::conf::{LocationConf, MainConf, Sticky, UpstreamConf};
+use crate::counters;
 use crate::directives::{hide_cookie, reach, server, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
@@ -126,7 +127,10 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
     for upstream in cf.upstreams() {
         server::check_ids(cf, upstream);
     }
-    conf::OK
+    match counters::prepare(cf) {
+        Ok(()) => conf::OK,
+        Err(error) => cf.refuse_block(error),
+    }
 }
 
 /// Runs once in the `http` block, when all of it was read.

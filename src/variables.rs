@@ -24,7 +24,7 @@ const VARIABLES: [(&[u8], Show); 6] = [
         Ok(Some(visit.reading.verdict.as_str().as_bytes()))
     }),
     (b"session_sticky_action", |visit| {
-        Ok(Some(visit.action().as_bytes()))
+        Ok(Some(visit.action().as_str().as_bytes()))
     }),
     (b"session_sticky_id", |visit| Ok(visit.responded_by())),
     (b"session_sticky_server", |visit| {

@@ -10,6 +10,7 @@ use super::respond::act;
 use crate::log::debug;
 use crate::nginx::header_filters::HeaderFilters;
 use crate::nginx::request::Request;
+use crate::upstream::counting::count_all;
 use crate::upstream::visit::Visit;
 
 /// The filters after this one.
@@ -32,11 +33,12 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             "session_sticky: header filter, settled:{settled:?}"
         );
         if settled != Settled::Yes {
-            let done = if settled == Settled::UnlessSet {
-                act_if_set(request, visit)
-            } else {
-                act_for_each(request, visit)
+            let done = match settled {
+                Settled::Yes | Settled::Counted => Ok(()),
+                Settled::UnlessSet => act_if_set(request, visit),
+                Settled::No => act_for_each(request, visit),
             };
+            count_all(request, visit);
             if done.is_err() {
                 return Status::NGX_ERROR.into();
             }

@@ -86,6 +86,15 @@ impl<'c> Conf<'c> {
         kept.map(|kept| &*kept).ok_or(OutOfMemory)
     }
 
+    /// Returns the configuration of a module of the `http` block.
+    pub(crate) fn main_conf<M: HttpModuleMainConf>(self) -> Option<&'c M::MainConf>
+    where
+        M::MainConf: 'static,
+    {
+        // SAFETY: `cf` is live, and the configuration lives as long as the cycle; whoever writes to it holds no handle then.
+        unsafe { M::main_conf(&*self.cf) }
+    }
+
     /// Lets a handler be called for each request in the last phase before content.
     pub(crate) fn call_before_content(self, handler: Handler) -> Result<(), OutOfMemory> {
         // SAFETY: the core module's configuration is in the cycle's pool, with an array of each phase; nginx reads it when

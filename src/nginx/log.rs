@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use ngx::ffi::{ngx_log_t, ngx_uint_t};
+use ngx::ffi::{ngx_cycle, ngx_log_t, ngx_uint_t};
 use ngx::log::{log_error, write_fmt, LOG_BUFFER_SIZE};
 
 /// The log of a request, a connection or a cycle.
@@ -33,6 +33,12 @@ impl Log<'_> {
     pub(crate) unsafe fn new(log: *mut ngx_log_t) -> Self {
         // SAFETY: the caller vouches for a log, which is not null.
         Log(unsafe { NonNull::new_unchecked(log) }, PhantomData)
+    }
+
+    /// Returns the log of the cycle that is in force.
+    pub(crate) fn of_cycle() -> Self {
+        // SAFETY: a process that serves requests has a cycle in force, and that has a log.
+        unsafe { Log::new((*ngx_cycle).log) }
     }
 
     fn level(self) -> ngx_uint_t {

@@ -205,3 +205,20 @@ pub(crate) fn each(
         }
     }
 }
+
+/// Shows each server of an upstream, primary and backup, as they are now.
+pub(crate) fn each_of_all(
+    upstream: Upstream<'_>,
+    mut show: impl FnMut(Known<'_>) -> Result<(), OutOfMemory>,
+) -> Result<(), Uncounted> {
+    let primary = upstream.primary().ok_or(Uncounted::Changed)?;
+    let generation = {
+        let _locked = primary.lock_for_reading();
+        primary.generation()
+    };
+    each(upstream, primary, generation, &mut show)?;
+    if let Some(backups) = primary.next() {
+        each(upstream, backups, generation, &mut show)?;
+    }
+    Ok(())
+}

@@ -10,6 +10,7 @@ use session_cookie::action::Settled;
 use session_cookie::verdict::{Choice, Verdict};
 
 use super::bind::bind;
+use super::counting::count_off;
 use super::foreign::stand_aside;
 use super::lookup::read_cookie;
 use super::release::{free, free_and_learn, keep_visit};
@@ -80,6 +81,7 @@ pub(super) fn prepare<'r>(
     let pc = exchange.peer();
     let Some(inner) = Inner::of(pc, upstream) else {
         stand_aside(conf, upstream, request.log());
+        count_off(conf, upstream);
         return OK;
     };
     let visit = || Visit::new(request, upstream, exchange, conf, sticky, inner);

@@ -1,7 +1,7 @@
 //! The place of the module between the balancer of an upstream and nginx.
 
 use ngx::ffi::{ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
-use session_cookie::action::settled_unstamped;
+use session_cookie::action::{settled_unstamped, Settled};
 use session_cookie::memory::OutOfMemory;
 use session_cookie::set_cookie::{ByVariables, Template};
 
@@ -101,7 +101,11 @@ fn stand_before_requests(
         .and_then(|source| source.learn.as_ref())
         .is_some_and(|learn| learn.after_header);
     if !learns_from_header {
-        sticky.settled.set(settled_unstamped(policy));
+        let settled = match settled_unstamped(policy) {
+            Settled::Yes if conf.counters.get().is_some() => Settled::Counted,
+            settled => settled,
+        };
+        sticky.settled.set(settled);
     }
     sticky.hides.set(policy.hidden_part().is_some());
     conf.watched

@@ -9,6 +9,7 @@ use session_cookie::roster::{Member, Roster};
 use session_cookie::session::may_stand_in_id;
 
 use super::servers::Servers;
+use super::slots::Unplaced;
 use crate::conf::{ServerConf, UpstreamConf};
 use crate::nginx::peers::{Peer, Peers};
 use crate::nginx::server_names::{each, Known, Shape, Uncounted};
@@ -28,6 +29,7 @@ pub(super) fn count(
         conf,
         policy,
         of_several: of_several(upstream)?,
+        unplaced: Unplaced::new(conf),
         own: RosterBuilder::default(),
         accepted: memory::collect(policy.accept.iter().map(|_| RosterBuilder::default()))?,
     };
@@ -37,10 +39,16 @@ pub(super) fn count(
         let primaries = shape.number;
         count.add_group(upstream, backups, generation, primaries)?;
     }
+    let own = count.own.finish()?;
+    let slots = match count.unplaced {
+        Some(unplaced) => unplaced.place(conf, upstream, &own)?,
+        None => Vec::new(),
+    };
     Ok(Servers {
         counted: generation,
         shape,
-        own: count.own.finish()?,
+        own,
+        slots,
         accepted: finish_all(count.accepted)?,
         ..Servers::default()
     })
@@ -60,6 +68,8 @@ struct Count<'a> {
     conf: &'a UpstreamConf,
     policy: &'a Policy,
     of_several: Vec<(&'a [u8], bool)>,
+    /// Those that are to be counted by their requests, if they are.
+    unplaced: Option<Unplaced>,
     own: RosterBuilder,
     accepted: Vec<RosterBuilder>,
 }
@@ -79,6 +89,9 @@ impl Count<'_> {
         let mut index = 0;
         each(upstream, peers, generation, |known| {
             self.add(&known, backup, index, primaries)?;
+            if let Some(unplaced) = &mut self.unplaced {
+                unplaced.add(upstream, known.peer, known.name)?;
+            }
             index = index.saturating_add(1);
             Ok(())
         })

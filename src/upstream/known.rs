@@ -3,6 +3,7 @@
 use core::cell::{Cell, Ref};
 
 use ngx::ffi::{ngx_time, ngx_uint_t, time_t};
+use session_cookie::counters::SlotId;
 use session_cookie::id::MD5_HEX;
 use session_cookie::roster::{EntryId, Member, Roster};
 
@@ -113,7 +114,7 @@ fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Op
 /// What is known of the id of a server.
 pub(super) enum KnownId {
     /// It is as long as most are.
-    Md5([u8; MD5_HEX]),
+    Md5([u8; MD5_HEX], EntryId),
     /// The servers have to be looked at.
     Other,
 }
@@ -133,11 +134,9 @@ unsafe impl Question<Servers> for IdOf {
     #[inline(always)]
     fn answer(self, known: &Servers) -> KnownId {
         let is_known = known.are_known_of(self.generation, self.shape);
-        let id = known.own.id(self.peer).filter(|_| is_known);
-        match id.and_then(|id| id.try_into().ok()) {
-            Some(id) => KnownId::Md5(id),
-            None => KnownId::Other,
-        }
+        let found = known.own.id_and_entry(self.peer).filter(|_| is_known);
+        let md5 = found.and_then(|(id, entry)| Some(KnownId::Md5(id.try_into().ok()?, entry)));
+        md5.unwrap_or(KnownId::Other)
     }
 }
 
@@ -158,6 +157,31 @@ pub(super) fn id_of(
         peer,
     };
     conf.servers.ask(question).unwrap_or(KnownId::Other)
+}
+
+/// Where the requests of a server are counted, if these are the servers.
+struct SlotOf {
+    edition: Edition,
+    server: EntryId,
+}
+
+// SAFETY: numbers are compared and looked up, which reaches no cell of a worker.
+#[allow(unsafe_code)]
+unsafe impl Question<Servers> for SlotOf {
+    type Answer = Option<SlotId>;
+
+    #[inline(always)]
+    fn answer(self, known: &Servers) -> Option<SlotId> {
+        known
+            .slot(self.server)
+            .filter(|_| known.edition == self.edition)
+    }
+}
+
+/// Returns where the requests of a server of this edition are counted; `None`: it is known no more.
+#[inline(always)]
+pub(super) fn slot_of(conf: &UpstreamConf, edition: Edition, server: EntryId) -> Option<SlotId> {
+    conf.servers.ask(SlotOf { edition, server }).flatten()
 }
 
 /// Returns which count the servers are of that were asked for last.

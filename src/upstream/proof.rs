@@ -8,6 +8,7 @@ use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 use session_cookie::verdict::Choice;
 
 use super::balancer::prepare;
+use super::counting::count_off;
 use super::foreign::stand_aside;
 use super::visit::Visit;
 use super::{BUSY, DONE, OK};
@@ -74,6 +75,7 @@ fn prove<'r>(
     if may_follow {
         prepare(request, upstream, exchange)
     } else {
+        count_off(conf, upstream);
         init_peer.call(request, upstream)
     }
 }

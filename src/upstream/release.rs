@@ -6,6 +6,7 @@ use ngx::ffi::{ngx_peer_connection_t, ngx_uint_t, NGX_PEER_FAILED, NGX_PEER_NEXT
 use session_cookie::unreachable::Tolerance;
 use session_cookie::verdict::Choice;
 
+use super::counting::count;
 use super::failure::Failure;
 use super::source::learn_at_end;
 use super::strict;
@@ -65,7 +66,19 @@ fn is_usual(visit: &mut Visit<'_>, state: ngx_uint_t) -> bool {
         return false;
     }
     visit.has_response = visit.exchange.has_response();
-    !visit.has_response || visit.is_header_sent()
+    if visit.has_response {
+        visit.is_header_sent()
+    } else {
+        count_unanswered(visit);
+        true
+    }
+}
+
+/// Counts a request that may end here, since no response has come of it but one from the cache.
+#[cold]
+#[inline(never)]
+fn count_unanswered(visit: &Visit<'_>) {
+    count(visit);
 }
 
 /// Frees a server that has failed, or of which something is to be noted. Returns the request, if it may be handed on inside

@@ -56,9 +56,10 @@ pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let known =
         current.map(|current| id_of(visit.conf, visit.upstream, data.generation(), current));
     match known {
-        Some(KnownId::Md5(id)) => {
+        Some(KnownId::Md5(id, entry)) => {
             visit.edition = edition;
             visit.served = Served::Md5(id);
+            visit.served_by = Some(entry);
             Ok(())
         }
         _ => {
@@ -73,14 +74,16 @@ pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
 #[inline(never)]
 fn note_other(visit: &mut Visit<'_>) {
     visit.served = Served::Unknown;
+    visit.served_by = None;
     let Some(servers) = visit.servers() else {
         return;
     };
     visit.edition = servers.edition();
     let current = visit.inner.round_robin().current();
-    let Some(id) = current.and_then(|current| servers.own.id(current)) else {
+    let Some((id, entry)) = current.and_then(|current| servers.own.id_and_entry(current)) else {
         return;
     };
+    visit.served_by = Some(entry);
     visit.served = match id.try_into() {
         Ok(id) => Served::Md5(id),
         Err(_) => match visit.request.pool().copy(id) {

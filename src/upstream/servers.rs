@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use ngx::ffi::{ngx_uint_t, time_t};
+use session_cookie::counters::SlotId;
 use session_cookie::roster::{EntryId, Member, Roster};
 
 use crate::nginx::peers::Peer;
@@ -36,6 +37,8 @@ pub(crate) struct Servers {
     pub(crate) own: Roster<Peer>,
     /// By their ids in each of the schemes that `accept=` lists.
     pub(super) accepted: Vec<Roster<Peer>>,
+    /// Where the requests of each are counted, in the order of `own`; empty where they are not.
+    pub(super) slots: Vec<SlotId>,
     /// When a request last asked for them, in an upstream that is watched.
     pub(super) asked: Cell<time_t>,
 }
@@ -50,6 +53,7 @@ impl Default for Servers {
             edition: Edition::NONE,
             own: Roster::default(),
             accepted: Vec::new(),
+            slots: Vec::new(),
             asked: Cell::new(0),
         }
     }
@@ -78,6 +82,12 @@ impl Servers {
     #[inline(always)]
     pub(crate) fn edition(&self) -> Edition {
         self.edition
+    }
+
+    /// Returns where the requests of a server are counted, of these in the scheme of the policy.
+    #[inline(always)]
+    pub(super) fn slot(&self, server: EntryId) -> Option<SlotId> {
+        self.slots.get(server.index()).copied()
     }
 
     /// Returns the servers by their ids in this scheme.

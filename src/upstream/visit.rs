@@ -9,7 +9,7 @@ use session_cookie::learned::{Key, ServerId};
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Fallback, Mode, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
-use session_cookie::status::{status, Status};
+use session_cookie::status::{status, ActionTaken, Status};
 use session_cookie::verdict::{choose, Choice, Reading, Verdict};
 
 use super::failure::Failure;
@@ -58,6 +58,8 @@ pub(crate) struct Visit<'r> {
     pub(super) failure: Option<(Failure, EntryId)>,
     /// The server in use.
     pub(super) served: Served<'r>,
+    /// Which server that is, among those of the edition; not of use where it is that of the cookie.
+    pub(super) served_by: Option<EntryId>,
     /// Whether it is known that responses need nothing, as long as the cookie chooses.
     pub(super) settled: Settled,
     /// Whether the server has responded. Known when it is freed.
@@ -68,6 +70,8 @@ pub(crate) struct Visit<'r> {
     /// What the response has done for the session: set its cookie in this second, edited a cookie of the server
     /// ([`EDITED`]), or nothing (0).
     acted: Cell<u64>,
+    /// Whether what became of the request was counted.
+    pub(super) counted: Cell<bool>,
     /// How many servers the request had tried when it left the upstream with a response; 0 if it did not.
     tries: Cell<usize>,
     /// Whether memory was short when something was to be known of the servers: the request fails.
@@ -197,10 +201,12 @@ impl<'r> Visit<'r> {
             tried_backups: 0,
             failure: None,
             served: Served::Unknown,
+            served_by: None,
             settled: Settled::No,
             has_response: false,
             header_sent: Cell::new(false),
             acted: Cell::new(0),
+            counted: Cell::new(false),
             tries: Cell::new(0),
             lacks_memory: Cell::new(false),
             values_seen: 0,
@@ -282,6 +288,11 @@ impl<'r> Visit<'r> {
     /// Returns the address of the server that responded.
     pub(crate) fn responding_address(&self) -> Option<&'r [u8]> {
         self.responded_by()?;
+        self.last_address()
+    }
+
+    /// Returns the address of the server that was tried last.
+    pub(super) fn last_address(&self) -> Option<&'r [u8]> {
         let tries = match self.tries.get() {
             0 => self.request.upstream_states().len(),
             tries => tries,
@@ -304,14 +315,24 @@ impl<'r> Visit<'r> {
         status(self.choice, verdict, self.policy(), is_own, is_silent)
     }
 
-    /// Returns what the response has done for the session, as a log line has it.
-    pub(crate) fn action(&self) -> &'static str {
+    /// Returns what the response has done for the session.
+    pub(crate) fn action(&self) -> ActionTaken {
         match (self.acted.get(), self.policy().mode) {
-            (0, _) => "none",
-            (EDITED, Mode::Prefix) => "prefixed",
-            (EDITED, _) => "rewritten",
-            _ if self.is_new() => "inserted",
-            _ => "updated",
+            (0, _) => ActionTaken::None,
+            (EDITED, Mode::Prefix) => ActionTaken::Prefixed,
+            (EDITED, _) => ActionTaken::Rewritten,
+            _ if self.is_new() => ActionTaken::Inserted,
+            _ => ActionTaken::Updated,
+        }
+    }
+
+    /// Returns whether its response has set the cookie of the session, or nothing was to be done (`false`); `None`: it has
+    /// edited a cookie of the server.
+    #[inline(always)]
+    pub(super) fn has_set(&self) -> Option<bool> {
+        match self.acted.get() {
+            EDITED => None,
+            set => Some(set != 0),
         }
     }
 

@@ -73,6 +73,8 @@ pub fn respond<'a>(
 pub enum Settled {
     /// It needs none, as with nearly every request: the session goes on, and its cookie is up to date.
     Yes,
+    /// It needs none, and the request is to be counted.
+    Counted,
     /// It needs none unless it sets a cookie.
     UnlessSet,
     /// It may need one.

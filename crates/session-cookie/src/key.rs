@@ -1,4 +1,4 @@
-//! What a session is known by.
+//! What a session, or a server, is known by in memory that processes share.
 
 use core::hash::Hasher;
 
@@ -8,8 +8,8 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 #[derive(Clone, Copy)]
 pub struct Secret(pub [u64; 2]);
 
-/// The SipHash-2-4 of a session, of 128 bits: two sessions do not have the same.
-#[derive(Clone, Copy, Eq, PartialEq)]
+/// The SipHash-2-4 of a text, of 128 bits: two texts do not have the same.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Key(pub(crate) [u64; 2]);
 
 impl Key {
@@ -19,6 +19,17 @@ impl Key {
         let Secret([first, second]) = *secret;
         let mut hasher = SipHasher24::new_with_keys(first, second);
         hasher.write(session);
+        let hash = hasher.finish128();
+        Key([hash.h1, hash.h2])
+    }
+
+    /// The key of two texts, the first of which has no zero byte.
+    pub fn of_pair(secret: &Secret, first: &[u8], second: &[u8]) -> Self {
+        let Secret([one, two]) = *secret;
+        let mut hasher = SipHasher24::new_with_keys(one, two);
+        hasher.write(first);
+        hasher.write(&[0]);
+        hasher.write(second);
         let hash = hasher.finish128();
         Key([hash.h1, hash.h2])
     }

@@ -27,6 +27,14 @@ pub struct Member<P> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EntryId(NonZeroU32);
 
+impl EntryId {
+    /// Returns the place of the server in [`Roster::members`].
+    #[inline]
+    pub fn index(self) -> usize {
+        index(self).unwrap_or_default()
+    }
+}
+
 #[derive(Debug)]
 struct Entry<P> {
     member: Member<P>,
@@ -283,10 +291,21 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     /// Returns the id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
+        self.id_and_entry(peer).map(|(id, _)| id)
+    }
+
+    /// Returns the id of this server, and the number of its entry.
+    #[inline(always)]
+    pub fn id_and_entry(&self, peer: P) -> Option<(&[u8], EntryId)> {
         let number = self.by_peer.find(hash_peer(peer), |number| {
             entry(&self.entries, *number).is_some_and(|entry| entry.member.peer == peer)
         })?;
-        Some(text(&self.ids, entry(&self.entries, *number)?))
+        Some((text(&self.ids, entry(&self.entries, *number)?), *number))
+    }
+
+    /// Returns all servers, in the order of their numbers.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member<P>> {
+        self.entries.iter().map(|entry| &entry.member)
     }
 }
 

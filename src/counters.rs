@@ -1,0 +1,102 @@
+//! What is counted of requests, for `session_sticky_status`: the memory for it, and the sums.
+
+use session_cookie::counters::{Leaving, ServerCounts, SlotId, UpstreamCounts};
+use session_cookie::memory::{self, OutOfMemory};
+
+use crate::conf::{Sticky, UpstreamConf};
+use crate::nginx::conf::Conf;
+use crate::nginx::counter_zone::CounterZone;
+use crate::nginx::upstream::Upstream;
+
+/// How many slots an upstream takes for itself.
+const GROUP: usize = 3;
+
+/// How many addresses of a name that is resolved at run time there is room for.
+const RESOLVED: usize = 128;
+
+/// What the number of slots is rounded up to: a few servers more or less leave the size of the zone as it is, so that
+/// nginx hands it over at a reload.
+const GRANULE: usize = 1024;
+
+/// Makes room for the counters of all sticky upstreams, if requests are counted. All directives were read.
+pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
+    if !cf.main_conf::<Sticky>().is_some_and(|main| main.counts) {
+        return Ok(());
+    }
+    let is_sticky = |upstream: &Upstream<'_>| {
+        let conf = upstream.conf::<Sticky>();
+        conf.is_some_and(|conf| conf.sticky.is_some())
+    };
+    let upstreams = cf.keep(memory::collect(cf.upstreams().filter(is_sticky))?)?;
+    let servers = upstreams.iter().map(|upstream| {
+        let lines = upstream.lines().map(|line| match line.addresses().len() {
+            0 => RESOLVED,
+            addresses => addresses,
+        });
+        lines.fold(GROUP, usize::saturating_add)
+    });
+    let wanted = servers.fold(0, usize::saturating_add);
+    let slots = (wanted.saturating_add(wanted / 4))
+        .checked_next_multiple_of(GRANULE)
+        .ok_or(OutOfMemory)?
+        .max(GRANULE);
+    let zone = CounterZone::add(cf, slots, upstreams).ok_or(OutOfMemory)?;
+    for conf in upstreams
+        .iter()
+        .filter_map(|upstream| upstream.conf::<Sticky>())
+    {
+        conf.counters.set(Some(zone));
+    }
+    Ok(())
+}
+
+/// The counters of the cycle in force.
+#[derive(Clone, Copy)]
+pub(crate) struct Counters(CounterZone);
+
+impl Counters {
+    /// Returns those in which the requests of an upstream are counted, if they are.
+    pub(crate) fn of(conf: &UpstreamConf) -> Option<Self> {
+        let zone = conf.counters.get()?;
+        zone.table().is_some().then_some(Counters(zone))
+    }
+
+    fn slot(&self, upstream: Upstream<'_>, address: &[u8]) -> SlotId {
+        let key = self.0.server_key(upstream, address);
+        self.0.find(key).unwrap_or(SlotId::NONE)
+    }
+
+    /// Returns what was counted of a server.
+    pub(crate) fn server(&self, upstream: Upstream<'_>, address: &[u8]) -> ServerCounts {
+        let slot = self.slot(upstream, address);
+        (self.0.table()).map_or_else(ServerCounts::default, |table| table.server(slot))
+    }
+
+    /// Returns the requests of the sessions that a draining server still has.
+    pub(crate) fn leaving(&self, upstream: Upstream<'_>, address: &[u8], now: u64) -> Leaving {
+        let slot = self.slot(upstream, address);
+        (self.0.table()).map_or(Leaving::NONE, |table| table.leaving(slot, now))
+    }
+
+    /// Returns what was counted of an upstream.
+    pub(crate) fn upstream(&self, upstream: Upstream<'_>) -> UpstreamCounts {
+        let group = self.0.find_group(self.0.group_key(upstream));
+        let counts = group.and_then(|group| Some(self.0.table()?.upstream(group)));
+        counts.unwrap_or_default()
+    }
+
+    /// Returns the second in which counting began.
+    pub(crate) fn since(&self) -> u64 {
+        self.0.table().map_or(0, |table| table.since())
+    }
+
+    /// Returns how much memory they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// Returns whether there was room for every server so far.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.table().is_some_and(|table| table.is_complete())
+    }
+}

@@ -1,0 +1,130 @@
+//! Counting what became of requests, for `session_sticky_status`: each once, when the header of its response is sent, or
+//! when it ends without one.
+
+use core::iter::once;
+
+use session_cookie::counters::{Count, Group, SlotId, Table};
+use session_cookie::roster::EntryId;
+use session_cookie::status::Status;
+use session_cookie::verdict::{Choice, Verdict};
+
+use super::known::slot_of;
+use super::visit::{now, Served, Visit};
+use crate::conf::UpstreamConf;
+use crate::nginx::counter_zone::{worker, CounterZone};
+use crate::nginx::request::Request;
+use crate::nginx::upstream::Upstream;
+
+/// Counts a request whose response has passed, at each of the upstreams on its way.
+#[inline]
+pub(crate) fn count_all<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
+    if request.upstream_states().len() > 1 {
+        once(newest).chain(Visit::earlier(request)).for_each(count);
+    } else {
+        count(newest);
+    }
+}
+
+/// Counts a request, unless it was counted or is not to be.
+#[inline]
+pub(crate) fn count(visit: &Visit<'_>) {
+    let Some(table) = visit.conf.counters.get().and_then(|zone| zone.table()) else {
+        return;
+    };
+    if visit.counted.replace(true) {
+        return;
+    }
+    match (&visit.served, visit.reading.verdict, visit.has_set()) {
+        (Served::Cookie, Verdict::Valid, Some(false)) => {
+            if let Some(named) = visit.named.filter(|named| !named.member.draining) {
+                if let Some(slot) = slot_of(visit.conf, visit.edition, named.this) {
+                    return table.add(slot, worker(), Count::Settled);
+                }
+            }
+        }
+        (Served::Md5(_) | Served::Other(_), Verdict::None, Some(true)) => {
+            if visit.choice == Choice::Balance && !visit.conf.is_foreign.get() {
+                if let Some(slot) = slot(visit, visit.served_by) {
+                    return table.add(slot, worker(), Count::Opened);
+                }
+            }
+        }
+        _ => (),
+    }
+    count_unusual(visit, table);
+}
+
+/// [`count`], where a request does not take one of the two usual ways.
+#[cold]
+#[inline(never)]
+fn count_unusual(visit: &Visit<'_>, table: Table<'_>) {
+    if visit.conf.is_foreign.get() {
+        return count_off(visit.conf, visit.upstream);
+    }
+    let (status, verdict) = (visit.status(), visit.reading.verdict);
+    let named = visit.named.as_ref();
+    let own = slot(visit, named.map(|named| named.first));
+    let served = match visit.served {
+        Served::Cookie => slot(visit, named.map(|named| named.this)),
+        _ => slot(visit, visit.served_by),
+    };
+    let served = served.or_else(|| slot_by_address(visit));
+    let (server, count) = match status {
+        Status::New => (served, Count::New),
+        Status::Bound => (served, Count::Bound),
+        Status::Moved => (served, Count::Moved),
+        Status::Lent => (served, Count::Lent),
+        Status::Refused => (own, Count::Refused),
+    };
+    if let Some(group) = group(visit.conf, visit.upstream) {
+        if server.is_none() {
+            table.add_without_server(group, worker(), status);
+        }
+        table.add_verdict(group, worker(), verdict, visit.action());
+    }
+    let server = server.unwrap_or(SlotId::NONE);
+    table.add(server, worker(), count);
+    match status {
+        Status::Moved | Status::Lent => {
+            table.add(own.unwrap_or(SlotId::NONE), worker(), Count::Away);
+        }
+        Status::Bound if named.is_some_and(|named| named.member.draining) => {
+            table.note_leaving(server, now());
+        }
+        _ => (),
+    }
+}
+
+/// Counts a request whose session is not looked at.
+#[cold]
+#[inline(never)]
+pub(super) fn count_off(conf: &UpstreamConf, upstream: Upstream<'_>) {
+    let table = conf.counters.get().and_then(|zone| zone.table());
+    if let (Some(table), Some(group)) = (table, group(conf, upstream)) {
+        table.add_off(group, worker());
+    }
+}
+
+/// Returns the counters of the upstream, which are registered with its servers, or now.
+fn group(conf: &UpstreamConf, upstream: Upstream<'_>) -> Option<Group> {
+    if conf.group.get().is_none() {
+        let register = |zone: CounterZone| zone.register_group(zone.group_key(upstream));
+        conf.group.set(conf.counters.get().and_then(register));
+    }
+    conf.group.get()
+}
+
+fn slot(visit: &Visit<'_>, server: Option<EntryId>) -> Option<SlotId> {
+    let slot = slot_of(visit.conf, visit.edition, server?)?;
+    (slot != SlotId::NONE).then_some(slot)
+}
+
+/// Returns the slot of the server in use, where the servers have changed since it was chosen.
+#[cold]
+fn slot_by_address(visit: &Visit<'_>) -> Option<SlotId> {
+    if matches!(visit.served, Served::Unknown) {
+        return None;
+    }
+    let zone = visit.conf.counters.get()?;
+    zone.find(zone.server_key(visit.upstream, visit.last_address()?))
+}

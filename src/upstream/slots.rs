@@ -1,0 +1,124 @@
+//! Where the requests of each server are counted: its slot in memory that the workers share, taken when the servers are
+//! counted.
+
+use ngx::ffi::ngx_time;
+use session_cookie::counters::{Group, Key, SlotId};
+use session_cookie::memory::{self, OutOfMemory};
+use session_cookie::roster::Roster;
+
+use crate::conf::UpstreamConf;
+use crate::log::error;
+use crate::nginx::counter_zone::CounterZone;
+use crate::nginx::log::Log;
+use crate::nginx::peers::Peer;
+use crate::nginx::server_names::{each_of_all, Uncounted};
+use crate::nginx::string;
+use crate::nginx::upstream::Upstream;
+
+/// How many seconds a slot stays that nobody has wanted: workers that are about to end may still count there.
+const KEPT: u32 = 60;
+
+/// The servers of an upstream, to be given slots.
+pub(super) struct Unplaced {
+    zone: CounterZone,
+    keys: Vec<(Peer, Key)>,
+}
+
+impl Unplaced {
+    /// Returns none yet; `None`: requests are not counted.
+    pub(super) fn new(conf: &UpstreamConf) -> Option<Self> {
+        let zone = conf.counters.get()?;
+        zone.table()?;
+        Some(Unplaced {
+            zone,
+            keys: Vec::new(),
+        })
+    }
+
+    /// Adds a server.
+    pub(super) fn add(
+        &mut self,
+        upstream: Upstream<'_>,
+        peer: Peer,
+        address: &[u8],
+    ) -> Result<(), OutOfMemory> {
+        let key = self.zone.server_key(upstream, address);
+        memory::push(&mut self.keys, (peer, key))
+    }
+
+    /// Returns the slot of each server, in the order of the roster.
+    pub(super) fn place(
+        self,
+        conf: &UpstreamConf,
+        upstream: Upstream<'_>,
+        roster: &Roster<Peer>,
+    ) -> Result<Vec<SlotId>, OutOfMemory> {
+        let zone = self.zone;
+        let mut slots = memory::collect(roster.members().map(|_| SlotId::NONE))?;
+        let keys = memory::collect(self.keys.iter().map(|(_, key)| *key))?;
+        let (mut peers, mut placed) = (self.keys.iter(), 0usize);
+        let mut place = || {
+            let Some(group) = zone.register_group(zone.group_key(upstream)) else {
+                return false;
+            };
+            conf.group.set(Some(group));
+            let left = keys.get(placed..).unwrap_or_default();
+            let number = zone.register(group, left, |slot| {
+                let server = peers
+                    .next()
+                    .and_then(|(peer, _)| roster.id_and_entry(*peer));
+                let place = server.and_then(|(_, entry)| slots.get_mut(entry.index()));
+                if let Some(place) = place {
+                    *place = slot;
+                }
+            });
+            placed = placed.saturating_add(number);
+            placed == keys.len()
+        };
+        let mut is_done = place();
+        if !is_done && zone.is_time_to_sweep(ngx_time()) {
+            sweep(zone)?;
+            is_done = place();
+        }
+        if !is_done {
+            tell(zone, conf, upstream);
+        }
+        Ok(slots)
+    }
+}
+
+/// Gives back the slots of servers that are gone.
+#[cold]
+fn sweep(zone: CounterZone) -> Result<(), OutOfMemory> {
+    let mut wanted = Vec::new();
+    for upstream in zone.upstreams().iter().copied() {
+        memory::append(&mut wanted, &Group::keys(zone.group_key(upstream)))?;
+        let all = each_of_all(upstream, |known| {
+            memory::push(&mut wanted, zone.server_key(upstream, known.name))
+        });
+        match all {
+            Ok(()) => (),
+            // Not all servers are known now. The next one for which there is no room asks again.
+            Err(Uncounted::Changed) => return Ok(()),
+            Err(Uncounted::OutOfMemory) => return Err(OutOfMemory),
+        }
+    }
+    wanted.sort_unstable();
+    zone.sweep(&wanted, KEPT);
+    Ok(())
+}
+
+/// Tells that some servers are not counted.
+#[cold]
+fn tell(zone: CounterZone, conf: &UpstreamConf, upstream: Upstream<'_>) {
+    if let Some(table) = zone.table() {
+        table.note_incomplete();
+    }
+    if !conf.told.uncounted.replace(true) {
+        error!(
+            Log::of_cycle(),
+            "session_sticky: there is no room to count the requests of all servers of upstream \"{}\"",
+            string(upstream.host())
+        );
+    }
+}
