@@ -10,7 +10,7 @@ use super::respond::act;
 use crate::log::debug;
 use crate::nginx::header_filters::HeaderFilters;
 use crate::nginx::request::Request;
-use crate::upstream::counting::count_all;
+use crate::upstream::counting::{count_all, counts};
 use crate::upstream::visit::Visit;
 
 /// The filters after this one.
@@ -33,21 +33,47 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             "session_sticky: header filter, settled:{settled:?}"
         );
         if settled != Settled::Yes {
-            let done = match settled {
-                Settled::Yes | Settled::Counted => Ok(()),
-                Settled::UnlessSet => act_if_set(request, visit),
-                Settled::No => act_for_each(request, visit),
+            return if counts(visit) {
+                act_and_count(request, visit, settled)
+            } else {
+                act_only(request, visit, settled)
             };
-            count_all(request, visit);
-            if done.is_err() {
-                return Status::NGX_ERROR.into();
-            }
         }
     }
     NEXT.call(request)
 }
 
-/// Does what the response calls for if it sets a cookie. Apart, so that what mostly happens takes no registers.
+/// Does what the response calls for, before the other filters are called. Apart, so that what mostly happens takes no
+/// registers.
+#[inline(never)]
+fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) -> ngx_int_t {
+    let done = if settled == Settled::UnlessSet {
+        act_if_set(request, visit)
+    } else {
+        act_for_each(request, visit)
+    };
+    if done.is_err() {
+        return Status::NGX_ERROR.into();
+    }
+    NEXT.call(request)
+}
+
+/// [`act_only`], and counts the request.
+#[inline(never)]
+fn act_and_count<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) -> ngx_int_t {
+    let done = match settled {
+        Settled::Yes | Settled::Counted => Ok(()),
+        Settled::UnlessSet => act_if_set(request, visit),
+        Settled::No => act_for_each(request, visit),
+    };
+    count_all(request, visit);
+    if done.is_err() {
+        return Status::NGX_ERROR.into();
+    }
+    NEXT.call(request)
+}
+
+/// Does what the response calls for if it sets a cookie.
 #[inline(never)]
 fn act_if_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     if request.sets_cookies() {

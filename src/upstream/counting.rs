@@ -4,7 +4,6 @@
 use core::iter::once;
 
 use session_cookie::counters::{Count, Group, SlotId, Table};
-use session_cookie::roster::EntryId;
 use session_cookie::status::Status;
 use session_cookie::verdict::{Choice, Verdict};
 
@@ -15,8 +14,14 @@ use crate::nginx::counter_zone::{worker, CounterZone};
 use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 
+/// Returns whether requests of this upstream are counted.
+#[inline(always)]
+pub(crate) fn counts(visit: &Visit<'_>) -> bool {
+    visit.conf.counters.get().is_some()
+}
+
 /// Counts a request whose response has passed, at each of the upstreams on its way.
-#[inline]
+#[inline(never)]
 pub(crate) fn count_all<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
     if request.upstream_states().len() > 1 {
         once(newest).chain(Visit::earlier(request)).for_each(count);
@@ -26,8 +31,8 @@ pub(crate) fn count_all<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
 }
 
 /// Counts a request, unless it was counted or is not to be.
-#[inline]
-pub(crate) fn count(visit: &Visit<'_>) {
+#[inline(always)]
+pub(super) fn count(visit: &Visit<'_>) {
     let Some(table) = visit.conf.counters.get().and_then(|zone| zone.table()) else {
         return;
     };
@@ -44,7 +49,7 @@ pub(crate) fn count(visit: &Visit<'_>) {
         }
         (Served::Md5(_) | Served::Other(_), Verdict::None, Some(true)) => {
             if visit.choice == Choice::Balance && !visit.conf.is_foreign.get() {
-                if let Some(slot) = slot(visit, visit.served_by) {
+                if let Some(slot) = slot_of(visit.conf, visit.edition, visit.served_by) {
                     return table.add(slot, worker(), Count::Opened);
                 }
             }
@@ -63,10 +68,11 @@ fn count_unusual(visit: &Visit<'_>, table: Table<'_>) {
     }
     let (status, verdict) = (visit.status(), visit.reading.verdict);
     let named = visit.named.as_ref();
-    let own = slot(visit, named.map(|named| named.first));
+    let slot_of_named = |server| slot_of(visit.conf, visit.edition, server);
+    let own = named.and_then(|named| slot_of_named(named.first));
     let served = match visit.served {
-        Served::Cookie => slot(visit, named.map(|named| named.this)),
-        _ => slot(visit, visit.served_by),
+        Served::Cookie => named.and_then(|named| slot_of_named(named.this)),
+        _ => slot_of(visit.conf, visit.edition, visit.served_by),
     };
     let served = served.or_else(|| slot_by_address(visit));
     let (server, count) = match status {
@@ -112,11 +118,6 @@ fn group(conf: &UpstreamConf, upstream: Upstream<'_>) -> Option<Group> {
         conf.group.set(conf.counters.get().and_then(register));
     }
     conf.group.get()
-}
-
-fn slot(visit: &Visit<'_>, server: Option<EntryId>) -> Option<SlotId> {
-    let slot = slot_of(visit.conf, visit.edition, server?)?;
-    (slot != SlotId::NONE).then_some(slot)
 }
 
 /// Returns the slot of the server in use, where the servers have changed since it was chosen.

@@ -114,7 +114,7 @@ fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Op
 /// What is known of the id of a server.
 pub(super) enum KnownId {
     /// It is as long as most are.
-    Md5([u8; MD5_HEX], EntryId),
+    Md5([u8; MD5_HEX]),
     /// The servers have to be looked at.
     Other,
 }
@@ -134,9 +134,11 @@ unsafe impl Question<Servers> for IdOf {
     #[inline(always)]
     fn answer(self, known: &Servers) -> KnownId {
         let is_known = known.are_known_of(self.generation, self.shape);
-        let found = known.own.id_and_entry(self.peer).filter(|_| is_known);
-        let md5 = found.and_then(|(id, entry)| Some(KnownId::Md5(id.try_into().ok()?, entry)));
-        md5.unwrap_or(KnownId::Other)
+        let id = known.own.id(self.peer).filter(|_| is_known);
+        match id.and_then(|id| id.try_into().ok()) {
+            Some(id) => KnownId::Md5(id),
+            None => KnownId::Other,
+        }
     }
 }
 
@@ -160,28 +162,49 @@ pub(super) fn id_of(
 }
 
 /// Where the requests of a server are counted, if these are the servers.
-struct SlotOf {
+struct SlotOf<S> {
     edition: Edition,
-    server: EntryId,
+    server: S,
 }
 
-// SAFETY: numbers are compared and looked up, which reaches no cell of a worker.
+/// What tells a server from others of its edition.
+pub(super) trait Place {
+    fn of(self, roster: &Roster<Peer>) -> Option<EntryId>;
+}
+
+impl Place for EntryId {
+    #[inline(always)]
+    fn of(self, _: &Roster<Peer>) -> Option<EntryId> {
+        Some(self)
+    }
+}
+
+impl Place for Peer {
+    #[inline(always)]
+    fn of(self, roster: &Roster<Peer>) -> Option<EntryId> {
+        roster.entry(self)
+    }
+}
+
+// SAFETY: a roster is searched, which reaches no cell of a worker.
 #[allow(unsafe_code)]
-unsafe impl Question<Servers> for SlotOf {
+unsafe impl<S: Place> Question<Servers> for SlotOf<S> {
     type Answer = Option<SlotId>;
 
     #[inline(always)]
     fn answer(self, known: &Servers) -> Option<SlotId> {
-        known
-            .slot(self.server)
-            .filter(|_| known.edition == self.edition)
+        if known.edition != self.edition {
+            return None;
+        }
+        known.slot(self.server.of(&known.own)?)
     }
 }
 
 /// Returns where the requests of a server of this edition are counted; `None`: it is known no more.
 #[inline(always)]
-pub(super) fn slot_of(conf: &UpstreamConf, edition: Edition, server: EntryId) -> Option<SlotId> {
-    conf.servers.ask(SlotOf { edition, server }).flatten()
+pub(super) fn slot_of(conf: &UpstreamConf, edition: Edition, server: impl Place) -> Option<SlotId> {
+    let slot = conf.servers.ask(SlotOf { edition, server }).flatten();
+    slot.filter(|slot| *slot != SlotId::NONE)
 }
 
 /// Returns which count the servers are of that were asked for last.

@@ -35,10 +35,14 @@ pub(super) unsafe extern "C" fn free(
         "session_sticky: free {}, state:{state}",
         OrNone(visit.inner.round_robin().address())
     );
-    if is_usual(visit, state) {
-        visit.inner.free(pc, state);
-    } else if let Some(request) = free_unusual(visit, pc, state) {
-        keep_visit(request, kept);
+    match kind(visit, state) {
+        Kind::Usual => visit.inner.free(pc, state),
+        Kind::Unanswered => free_unanswered(visit, pc, state),
+        Kind::Unusual => {
+            if let Some(request) = free_unusual(visit, pc, state) {
+                keep_visit(request, kept);
+            }
+        }
     }
 }
 
@@ -59,25 +63,37 @@ pub(super) unsafe extern "C" fn free_and_learn(
     }
 }
 
-/// Returns whether nothing is to be noted of the server but whether it has responded, which is.
+/// How a server is freed.
+enum Kind {
+    /// Nothing is to be noted of it but that it has responded.
+    Usual,
+    /// Neither has it responded nor failed.
+    Unanswered,
+    Unusual,
+}
+
+/// Returns how a server is to be freed, and notes whether it has responded.
 #[inline(always)]
-fn is_usual(visit: &mut Visit<'_>, state: ngx_uint_t) -> bool {
+fn kind(visit: &mut Visit<'_>, state: ngx_uint_t) -> Kind {
     if has_failed(state) || visit.attempts != 0 {
-        return false;
+        return Kind::Unusual;
     }
     visit.has_response = visit.exchange.has_response();
-    if visit.has_response {
-        visit.is_header_sent()
+    if !visit.has_response {
+        Kind::Unanswered
+    } else if visit.is_header_sent() {
+        Kind::Usual
     } else {
-        count_unanswered(visit);
-        true
+        Kind::Unusual
     }
 }
 
-/// Counts a request that may end here, since no response has come of it but one from the cache.
+/// Frees a server that has not responded: the client has gone, or gets what the cache has. The request is counted now, as its
+/// response may have no header.
 #[cold]
 #[inline(never)]
-fn count_unanswered(visit: &Visit<'_>) {
+fn free_unanswered<'r>(visit: &Visit<'r>, pc: PeerConnection<'r>, state: ngx_uint_t) {
+    visit.inner.free(pc, state);
     count(visit);
 }
 

@@ -6,6 +6,7 @@ use super::known::{edition, id_of, KnownId};
 use super::servers::{Edition, IdScheme};
 use super::visit::{Served, Visit};
 use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::peers::Peer;
 
 /// Notes the server that was chosen by the cookie.
 #[inline(always)]
@@ -56,10 +57,10 @@ pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let known =
         current.map(|current| id_of(visit.conf, visit.upstream, data.generation(), current));
     match known {
-        Some(KnownId::Md5(id, entry)) => {
+        Some(KnownId::Md5(id)) => {
             visit.edition = edition;
             visit.served = Served::Md5(id);
-            visit.served_by = Some(entry);
+            visit.served_by = current.unwrap_or(Peer::NONE);
             Ok(())
         }
         _ => {
@@ -74,16 +75,15 @@ pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
 #[inline(never)]
 fn note_other(visit: &mut Visit<'_>) {
     visit.served = Served::Unknown;
-    visit.served_by = None;
     let Some(servers) = visit.servers() else {
         return;
     };
     visit.edition = servers.edition();
     let current = visit.inner.round_robin().current();
-    let Some((id, entry)) = current.and_then(|current| servers.own.id_and_entry(current)) else {
+    let Some(id) = current.and_then(|current| servers.own.id(current)) else {
         return;
     };
-    visit.served_by = Some(entry);
+    visit.served_by = current.unwrap_or(Peer::NONE);
     visit.served = match id.try_into() {
         Ok(id) => Served::Md5(id),
         Err(_) => match visit.request.pool().copy(id) {

@@ -64,10 +64,8 @@ impl Unplaced {
             conf.group.set(Some(group));
             let left = keys.get(placed..).unwrap_or_default();
             let number = zone.register(group, left, |slot| {
-                let server = peers
-                    .next()
-                    .and_then(|(peer, _)| roster.id_and_entry(*peer));
-                let place = server.and_then(|(_, entry)| slots.get_mut(entry.index()));
+                let server = peers.next().and_then(|(peer, _)| roster.entry(*peer));
+                let place = server.and_then(|server| slots.get_mut(server.index()));
                 if let Some(place) = place {
                     *place = slot;
                 }

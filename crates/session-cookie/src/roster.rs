@@ -291,16 +291,16 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     /// Returns the id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
-        self.id_and_entry(peer).map(|(id, _)| id)
+        Some(text(&self.ids, entry(&self.entries, self.entry(peer)?)?))
     }
 
-    /// Returns the id of this server, and the number of its entry.
-    #[inline(always)]
-    pub fn id_and_entry(&self, peer: P) -> Option<(&[u8], EntryId)> {
-        let number = self.by_peer.find(hash_peer(peer), |number| {
+    /// Returns the number of this server.
+    #[inline]
+    pub fn entry(&self, peer: P) -> Option<EntryId> {
+        let is_it = |number: &EntryId| {
             entry(&self.entries, *number).is_some_and(|entry| entry.member.peer == peer)
-        })?;
-        Some((text(&self.ids, entry(&self.entries, *number)?), *number))
+        };
+        self.by_peer.find(hash_peer(peer), is_it).copied()
     }
 
     /// Returns all servers, in the order of their numbers.
