@@ -9,6 +9,7 @@
 //!
 //! [`learned`] is a table of sessions whose servers are known without a cookie of ours, and [`counters`] of what requests
 //! did, both in memory that processes share.
+//! [`endpoint`] reads what is asked of the page that shows how sessions stand.
 //! [`mod@unreachable`] keeps what is known of servers that do not accept connections, and [`bytes`] has the grammar of all
 //! these texts.
 //!
@@ -42,6 +43,7 @@ pub mod action;
 pub mod bytes;
 pub mod cookie;
 pub mod counters;
+pub mod endpoint;
 pub mod id;
 mod key;
 pub mod learned;

@@ -1,0 +1,154 @@
+//! The resource of a request, found in its path.
+
+use memchr::memmem;
+
+/// A resource below the location of the endpoint. Names are those of the path: percent-encoded, if it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Resource<'a> {
+    /// The location itself.
+    Root,
+    /// `upstreams`: all of them.
+    Upstreams,
+    /// `upstreams/NAME`
+    Upstream(&'a [u8]),
+    /// `upstreams/NAME/servers`
+    Servers(&'a [u8]),
+    /// `upstreams/NAME/servers/ID`
+    Server {
+        /// The name of the upstream.
+        upstream: &'a [u8],
+        /// The id or the address of the server.
+        server: &'a [u8],
+    },
+    /// `upstreams/NAME/explain`
+    Explain(&'a [u8]),
+}
+
+/// What stands between the location and the names.
+const UPSTREAMS: &[u8] = b"/upstreams/";
+
+impl<'a> Resource<'a> {
+    /// Returns the resource of a request target, whose query is left out; `None`: there is no such resource.
+    ///
+    /// The path of the location is not known, as it may be given by a regular expression. So the last `/upstreams/` counts,
+    /// and the location itself is meant where there is none.
+    ///
+    /// ```
+    /// use session_cookie::endpoint::Resource;
+    ///
+    /// let server = Resource::Server { upstream: b"app", server: b"unix:%2Fa" };
+    /// assert_eq!(Resource::of(b"/status/upstreams/app/servers/unix:%2Fa?x"), Some(server));
+    /// assert_eq!(Resource::of(b"/status"), Some(Resource::Root));
+    /// assert_eq!(Resource::of(b"/status/upstreams/app/what"), None);
+    /// ```
+    pub fn of(target: &'a [u8]) -> Option<Self> {
+        let path = memchr::memchr2(b'?', b'#', target).and_then(|end| target.get(..end));
+        let path = path.unwrap_or(target);
+        let Some(start) = memmem::rfind(path, UPSTREAMS) else {
+            return Some(if path.ends_with(b"/upstreams") {
+                Resource::Upstreams
+            } else {
+                Resource::Root
+            });
+        };
+        let names = path.get(start.saturating_add(UPSTREAMS.len())..)?;
+        let names = names.strip_suffix(b"/").unwrap_or(names);
+        let mut names = names.split(|byte| *byte == b'/');
+        let mut next = || names.next();
+        let resource = match (next()?, next(), next(), next()) {
+            (b"", None, ..) => Resource::Upstreams,
+            (b"", ..) => return None,
+            (name, None, ..) => Resource::Upstream(name),
+            (name, Some(b"servers"), None, _) => Resource::Servers(name),
+            (name, Some(b"explain"), None, _) => Resource::Explain(name),
+            (upstream, Some(b"servers"), Some(server), None) if !server.is_empty() => {
+                Resource::Server { upstream, server }
+            }
+            _ => return None,
+        };
+        Some(resource)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn of(target: &str) -> Option<Resource<'_>> {
+        Resource::of(target.as_bytes())
+    }
+
+    #[test]
+    fn each_resource_has_its_path_with_and_without_a_slash_at_its_end() {
+        let all = [
+            ("/s", Resource::Root),
+            ("/s/upstreams", Resource::Upstreams),
+            ("/s/upstreams/a", Resource::Upstream(b"a")),
+            ("/s/upstreams/a/servers", Resource::Servers(b"a")),
+            ("/s/upstreams/a/explain", Resource::Explain(b"a")),
+            (
+                "/s/upstreams/a/servers/b",
+                Resource::Server {
+                    upstream: b"a",
+                    server: b"b",
+                },
+            ),
+        ];
+        for (path, resource) in all {
+            for end in ["", "/", "?", "?/upstreams/x", "/?a=b#c", "#/upstreams/x"] {
+                assert_eq!(of(&format!("{path}{end}")), Some(resource), "{path}{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_resource_is_none() {
+        let none = [
+            "//",
+            "/a/b",
+            "/a/b",
+            "/a//servers",
+            "a/what",
+            "a/servers/b/c",
+            "a/servers//",
+            "a/servers//b",
+            "a/explain/b",
+            "a/servers/unix:/run/a",
+            "/servers/a",
+        ];
+        for names in none {
+            assert_eq!(of(&format!("/s/upstreams/{names}")), None, "{names}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_several_counts() {
+        let path = "/upstreams/upstreams/x/upstreams/a";
+        assert_eq!(of(path), Some(Resource::Upstream(b"a")));
+        assert_eq!(of("/upstreams"), Some(Resource::Upstreams));
+        assert_eq!(of("/myupstreams/a"), Some(Resource::Root));
+        assert_eq!(of(""), Some(Resource::Root));
+    }
+
+    proptest! {
+        #[test]
+        fn names_that_are_encoded_are_found(
+            location in "/?[ -~&&[^?#]]{0,20}",
+            upstream in "[ -~&&[^?#/]]{1,12}",
+            server in "[ -~&&[^?#/]]{1,12}",
+        ) {
+            prop_assume!(upstream != "upstreams" && server != "upstreams");
+            let target = format!("{location}/upstreams/{upstream}/servers/{server}");
+            let (upstream, server) = (upstream.as_bytes(), server.as_bytes());
+            prop_assert_eq!(of(&target), Some(Resource::Server { upstream, server }));
+        }
+
+        #[test]
+        fn any_bytes_may_be_given(target: Vec<u8>) {
+            Resource::of(&target);
+        }
+    }
+}
