@@ -7,17 +7,25 @@
 use std::env;
 use std::error::Error;
 
+use sha2::{Digest, Sha256};
+
 /// Version from which on a cfg is set, its name, and the reason that it exists.
 const VERSIONS: &[(u64, &str)] = &[
     // headers_in.cookie is a linked list, ngx_table_elt_t has `next`
     (1_023_000, "nginx_header_chains"),
     // rr_peer_t has `refs` and `zombie`, rr_peers_t has `config`: servers come and go at run time
     (1_027_003, "nginx_peer_refs"),
+    // ngx_http_request_t has a `port` before its bit fields
+    (1_029_004, "nginx_request_port"),
     // the keepalive module wraps every upstream itself, after all directives were read
     (1_029_007, "nginx_implicit_keepalive"),
 ];
 
+/// The page of `session_sticky_status`, which is compiled into the module.
+const PAGE: &str = "src/status/page.html";
+
 fn main() -> Result<(), Box<dyn Error>> {
+    tell_policy_of_page()?;
     println!("cargo::rerun-if-env-changed=DEP_NGINX_VERSION_NUMBER");
     println!("cargo::rerun-if-env-changed=DEP_NGINX_FEATURES");
 
@@ -66,4 +74,49 @@ fn defines_any(names: &[&str]) -> Result<bool, Box<dyn Error>> {
     let headers = std::fs::read_to_string(headers)?;
     let mut words = headers.split_ascii_whitespace();
     Ok(words.any(|word| names.contains(&word)))
+}
+
+/// Tells the module the Content-Security-Policy of its page: what it may do is what its one script and its one style do, and
+/// to ask the server that it came from.
+fn tell_policy_of_page() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={PAGE}");
+    let page = std::fs::read_to_string(PAGE)?;
+    let script = hash_of(&page, "script")?;
+    let style = hash_of(&page, "style")?;
+    println!(
+        "cargo::rustc-env=SESSION_STICKY_PAGE_POLICY=default-src 'none'; connect-src 'self'; script-src '{script}'; \
+         style-src '{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    Ok(())
+}
+
+/// Returns the hash of the content of the one element of a name, as a policy has it.
+fn hash_of(page: &str, element: &str) -> Result<String, Box<dyn Error>> {
+    let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+    let mut parts = page.split(open.as_str());
+    let (Some(_), Some(rest), None) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(format!("{PAGE} needs one {open}").into());
+    };
+    let (content, _) = rest
+        .split_once(close.as_str())
+        .ok_or_else(|| format!("{PAGE} has no {close}"))?;
+    Ok(format!("sha256-{}", base64(&Sha256::digest(content))))
+}
+
+/// Returns bytes in base64 (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = bytes.chunks(3).flat_map(|chunk| {
+        let bits = (0..3).fold(0u32, |bits, at| {
+            bits << 8 | u32::from(chunk.get(at).copied().unwrap_or_default())
+        });
+        (0..4usize).map(move |at| {
+            let digit = bits >> (18usize.saturating_sub(at.saturating_mul(6))) & 63;
+            match DIGITS.get(digit as usize) {
+                Some(digit) if at <= chunk.len() => char::from(*digit),
+                _ => '=',
+            }
+        })
+    });
+    digits.collect()
 }

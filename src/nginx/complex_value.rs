@@ -41,7 +41,7 @@ impl ComplexValue {
         // evaluated to lives as long as the request.
         unsafe {
             let rc = ngx_http_complex_value(request.as_ptr(), self.as_ptr(), &raw mut value);
-            if rc == Status::NGX_OK.into() {
+            if rc == Status::NGX_OK.0 {
                 Ok(bytes(value))
             } else {
                 Err(OutOfMemory)

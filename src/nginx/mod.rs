@@ -1,9 +1,11 @@
 //! What nginx-sys leaves raw, made safe enough to read. All of `unsafe` is in this module, but for one line of each
 //! callback, which makes the handles.
 
+pub(crate) mod all_upstreams;
 pub(crate) mod chain;
 pub(crate) mod complex_value;
 pub(crate) mod conf;
+pub(crate) mod content_handler;
 pub(crate) mod cookies;
 pub(crate) mod counter_zone;
 pub(crate) mod exchange;
@@ -14,8 +16,13 @@ pub(crate) mod own_module;
 pub(crate) mod own_variable;
 pub(crate) mod peer_connection;
 pub(crate) mod peers;
+pub(crate) mod pieces;
 pub(crate) mod pool;
 pub(crate) mod request;
+mod request_bits;
+pub(crate) mod request_line;
+pub(crate) mod response;
+pub(crate) mod resumption;
 pub(crate) mod round_robin;
 pub(crate) mod server_names;
 pub(crate) mod session_zone;

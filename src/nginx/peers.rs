@@ -6,7 +6,8 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use ngx::ffi::{
-    ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t, ngx_time, ngx_uint_t, time_t,
+    ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t, ngx_int_t, ngx_time, ngx_uint_t,
+    time_t,
 };
 use session_cookie::roster::Member;
 
@@ -45,6 +46,9 @@ extern "C" {
 /// nginx 1.29.6 and newer: the bit of `down` for draining (`NGX_HTTP_UPSTREAM_DRAINING`).
 const DRAINING: ngx_uint_t = 8;
 
+/// That bit, where nginx has it.
+const DRAINING_OF_NGINX: ngx_uint_t = if cfg!(nginx_drain) { DRAINING } else { 0 };
+
 impl<'c> Upstream<'c> {
     /// Returns the primary servers of an upstream whose balancer is based on round robin.
     #[inline(always)]
@@ -52,6 +56,27 @@ impl<'c> Upstream<'c> {
         // SAFETY: the upstream is live; round robin has left its servers there.
         let peers = unsafe { (*self.as_ptr()).peer.data };
         NonNull::new(peers.cast()).map(|peers| Peers(peers, PhantomData))
+    }
+
+    /// Returns whether these look as round robin leaves them, also where no balancer has chosen a server yet: they lead to the
+    /// upstream's name or, where they are in a zone, to the zone. What is read of those of another is not followed.
+    pub(crate) fn has_round_robin_peers(self) -> bool {
+        let Some(peers) = self.primary() else {
+            return false;
+        };
+        // SAFETY: upstream and servers live as long as the cycle; what another balancer keeps is in a pool, which has room for so
+        // much, and is only compared.
+        unsafe {
+            let us = self.as_ptr();
+            if (*peers.as_ptr()).name == &raw mut (*us).host {
+                return true;
+            }
+            #[cfg(ngx_feature = "http_upstream_zone")]
+            if let Some(zone) = (*us).shm_zone.as_ref() {
+                return (*peers.as_ptr()).shpool.cast() == zone.shm.addr;
+            }
+            false
+        }
     }
 }
 
@@ -203,6 +228,19 @@ impl Peers<'_> {
         if is_down {
             return Some(Reason::Down);
         }
+        // SAFETY: the server is in this group, which is locked, as the caller vouches.
+        unsafe { self.reason_beside_down(member.peer, failures) }
+    }
+
+    /// See [`reason`](Self::reason), of a server that is not down.
+    ///
+    /// # Safety
+    ///
+    /// The server is one of the group, and the group is locked.
+    #[inline(always)]
+    unsafe fn reason_beside_down(self, peer: Peer, failures: Failures) -> Option<Reason> {
+        // SAFETY: the server is one of the group now, as the caller vouches, and the lock keeps it there.
+        let peer = unsafe { &*peer.as_ptr() };
         #[cfg(nginx_upstream_check)]
         // SAFETY: nginx_upstream_check_module gives every server its index.
         if unsafe { ngx_http_upstream_check_peer_down(peer.check_index) } != 0 {
@@ -220,6 +258,38 @@ impl Peers<'_> {
         }
         (peer.max_conns != 0 && peer.conns >= peer.max_conns).then_some(Reason::MaxConns)
     }
+
+    /// Returns what a server is like now.
+    ///
+    /// # Safety
+    ///
+    /// The server is one of the group, and the group is locked.
+    pub(super) unsafe fn look(self, peer: Peer) -> Look {
+        // SAFETY: the server is one of the group now, as the caller vouches, and the lock keeps it there.
+        unsafe {
+            let server = &*peer.as_ptr();
+            Look {
+                weight: server.weight,
+                connections: server.conns,
+                max_connections: server.max_conns,
+                down: server.down & !DRAINING_OF_NGINX != 0,
+                reason: self.reason_beside_down(peer, Failures::Counted),
+            }
+        }
+    }
+}
+
+/// What a server is like at a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) weight: ngx_int_t,
+    pub(crate) connections: ngx_uint_t,
+    /// 0: no limit.
+    pub(crate) max_connections: ngx_uint_t,
+    /// Whether the balancers take it for down. Before nginx has `drain`, that is also said of a server that drains.
+    pub(crate) down: bool,
+    /// Why else they would not choose it.
+    pub(crate) reason: Option<Reason>,
 }
 
 /// The address of a server as nginx prints it, copied: the server may go while it is in use.

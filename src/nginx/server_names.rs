@@ -1,14 +1,18 @@
 //! What names the servers of an upstream, copied while their group is locked: whatever is made of it can wait.
 
-use ngx::ffi::ngx_uint_t;
+use ngx::ffi::{ngx_time, ngx_uint_t, time_t};
 use session_cookie::memory::{self, OutOfMemory};
 
-use super::peers::{after, line_of, names_of, Peer, Peers};
+use super::peers::{after, line_of, names_of, Look, Peer, Peers};
 use super::upstream::Upstream;
 
 /// How many servers are copied in one go, and how much text of each is expected.
 const SLICE: usize = 512;
 const TEXT: usize = 160;
+
+/// A server that was linked out is freed after a while, and another may be linked in at its place: then neither head
+/// nor number of the list need to tell. Modules that do so wait longer than this, in seconds.
+pub(crate) const WATCHED: time_t = 20;
 
 /// A list of servers by what can be compared without reading a server. Modules that link servers in and out
 /// count no generation, but they put those that they add at the head, and keep the number.
@@ -53,6 +57,8 @@ pub(crate) struct Known<'a> {
     pub(crate) draining: bool,
     /// Whether `resolve` has brought it.
     pub(crate) resolved: bool,
+    /// What it was like when it was copied.
+    pub(crate) look: Look,
 }
 
 /// A server of a slice: as [`Known`], its texts by their lengths.
@@ -65,6 +71,7 @@ struct Copied {
     line_is_backup: bool,
     draining: bool,
     resolved: bool,
+    look: Look,
 }
 
 /// Some servers in a row.
@@ -77,10 +84,10 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    fn new() -> Result<Self, OutOfMemory> {
+    fn new(servers: usize) -> Result<Self, OutOfMemory> {
         Ok(Slice {
-            servers: memory::with_capacity(SLICE)?,
-            text: memory::with_capacity(SLICE.saturating_mul(TEXT))?,
+            servers: memory::with_capacity(servers)?,
+            text: memory::with_capacity(servers.saturating_mul(TEXT))?,
             wanted: 0,
         })
     }
@@ -97,12 +104,14 @@ impl Slice {
     ///
     /// # Safety
     ///
-    /// The server is in a group of `primary`, which stays locked until this returns; `backup` tells which group.
-    unsafe fn copy(&mut self, primary: Peers<'_>, peer: Peer, backup: bool) -> bool {
+    /// The server is in the group `peers` of `primary`, which stays locked until this returns.
+    unsafe fn copy(&mut self, primary: Peers<'_>, peers: Peers<'_>, peer: Peer) -> bool {
         // SAFETY: the server is in a group that is locked, as the caller vouches, and the texts are copied before this
         // returns.
-        let (names, (line, line_is_backup)) =
-            unsafe { (names_of(peer), line_of(primary, peer, backup)) };
+        let (names, (line, line_is_backup), look) = unsafe {
+            let line = line_of(primary, peer, peers != primary);
+            (names_of(peer), line, peers.look(peer))
+        };
         let texts = [
             names.name,
             line,
@@ -127,6 +136,7 @@ impl Slice {
             line_is_backup,
             draining: names.draining,
             resolved: names.resolved,
+            look,
         };
         let copied = (texts.iter()).try_for_each(|text| memory::append(&mut self.text, text));
         copied.is_ok() && memory::push(&mut self.servers, server).is_ok()
@@ -147,6 +157,7 @@ impl Slice {
             route: copied.route.map(&mut take),
             draining: copied.draining,
             resolved: copied.resolved,
+            look: copied.look,
         })
     }
 }
@@ -166,43 +177,133 @@ impl From<OutOfMemory> for Uncounted {
 }
 
 /// Shows each server of a group in order, none of which is locked meanwhile. Returns the shape of the list.
-///
-/// They are copied in slices under the lock for reading. The next one continues where the last one ended: what it
-/// continues from is still in the list as long as generation and shape are the same, and is not read before they are
-/// compared.
 pub(crate) fn each(
     upstream: Upstream<'_>,
     peers: Peers<'_>,
     generation: ngx_uint_t,
     mut show: impl FnMut(Known<'_>) -> Result<(), OutOfMemory>,
 ) -> Result<Shape, Uncounted> {
-    let primary = upstream.primary().ok_or(Uncounted::Changed)?;
-    let backup = peers != primary;
-    let mut slice = Slice::new()?;
-    let mut shape = Shape::NONE;
-    let mut last: Option<Peer> = None;
-    loop {
-        slice.clear()?;
+    let mut walk = Walk::new(SLICE)?;
+    walk.begin(generation);
+    while walk.advance(upstream, peers)? {
+        walk.servers().try_for_each(&mut show)?;
+    }
+    Ok(walk.shape)
+}
+
+/// A walk along the servers of a group.
+///
+/// They are copied in slices under the lock for reading. The next one continues where the last one ended: what it
+/// continues from is still in the list as long as generation and shape are the same, and is not read before they are
+/// compared.
+pub(crate) struct Walk {
+    slice: Slice,
+    generation: ngx_uint_t,
+    shape: Shape,
+    /// The server that was copied last.
+    last: Option<Peer>,
+    /// How many servers were copied.
+    passed: usize,
+    /// When that was.
+    at: time_t,
+    ended: bool,
+}
+
+impl Walk {
+    /// Returns a walk that goes so many servers at a time.
+    pub(crate) fn new(slice: usize) -> Result<Self, OutOfMemory> {
+        Ok(Walk {
+            slice: Slice::new(slice)?,
+            generation: 0,
+            shape: Shape::NONE,
+            last: None,
+            passed: 0,
+            at: 0,
+            ended: false,
+        })
+    }
+
+    /// Begins anew, with the servers of a generation.
+    pub(crate) fn begin(&mut self, generation: ngx_uint_t) {
+        self.generation = generation;
+        self.shape = Shape::NONE;
+        self.last = None;
+        self.passed = 0;
+        self.ended = false;
+    }
+
+    /// Returns how many servers were passed.
+    pub(crate) fn passed(&self) -> usize {
+        self.passed
+    }
+
+    /// Copies the next servers of the group; `false`: there are none.
+    pub(crate) fn advance(
+        &mut self,
+        upstream: Upstream<'_>,
+        peers: Peers<'_>,
+    ) -> Result<bool, Uncounted> {
+        self.slice.clear()?;
+        if self.ended {
+            return Ok(false);
+        }
+        let primary = upstream.primary().ok_or(Uncounted::Changed)?;
         let locked = peers.lock_for_reading();
-        let now = Shape::of(peers);
-        if primary.generation() != generation || (last.is_some() && now != shape) {
+        let (shape, now) = (Shape::of(peers), ngx_time());
+        let is_same = shape == self.shape && now.wrapping_sub(self.at) <= WATCHED;
+        if primary.generation() != self.generation || (self.last.is_some() && !is_same) {
             return Err(Uncounted::Changed);
         }
-        shape = now;
+        self.shape = shape;
+        self.at = now;
         // SAFETY: the group is locked; generation and shape say that the last server is still in it.
-        let mut next = unsafe { after(peers, last) };
-        // SAFETY: `after` found the server in the group, which is locked since, and is that of the backups if `backup`.
-        while let Some(peer) = next.filter(|peer| unsafe { slice.copy(primary, *peer, backup) }) {
-            last = next;
-            // SAFETY: the server was copied from the group, which is locked since: it is still in the list.
-            next = unsafe { after(peers, Some(peer)) };
-        }
+        let next = unsafe { after(peers, self.last) };
+        // SAFETY: `after` found the server in the group, which is locked since.
+        unsafe { self.copy(primary, peers, next) };
         drop(locked);
-        let ended = next.is_none();
-        slice.iter().try_for_each(&mut show)?;
-        if ended {
-            return Ok(shape);
+        Ok(!self.slice.servers.is_empty() || !self.ended)
+    }
+
+    /// Copies servers from this one on.
+    ///
+    /// # Safety
+    ///
+    /// The server is one of the group `peers` of `primary`, if there is one, and the group stays locked until this returns.
+    unsafe fn copy(&mut self, primary: Peers<'_>, peers: Peers<'_>, mut next: Option<Peer>) {
+        // SAFETY: the group is locked, as the caller vouches, and so each server behind one of the list is in it.
+        unsafe {
+            while let Some(peer) = next.filter(|peer| self.slice.copy(primary, peers, *peer)) {
+                self.last = next;
+                self.passed = self.passed.saturating_add(1);
+                next = after(peers, Some(peer));
+            }
         }
+        self.ended = next.is_none();
+    }
+
+    /// Continues with the servers as they are now: behind as many as were passed, whichever these are.
+    pub(crate) fn catch_up(&mut self, upstream: Upstream<'_>, peers: Peers<'_>) {
+        let Some(primary) = upstream.primary() else {
+            return;
+        };
+        let _locked = peers.lock_for_reading();
+        self.generation = primary.generation();
+        self.shape = Shape::of(peers);
+        self.at = ngx_time();
+        self.last = None;
+        for _ in 0..self.passed {
+            // SAFETY: the group is locked, and the last server was found in it since.
+            let next = unsafe { after(peers, self.last) };
+            if next.is_none() {
+                break;
+            }
+            self.last = next;
+        }
+    }
+
+    /// Returns the servers that were copied last.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = Known<'_>> {
+        self.slice.iter()
     }
 }
 

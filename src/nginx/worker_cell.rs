@@ -20,6 +20,11 @@ pub(crate) unsafe trait Question<T> {
 }
 
 impl<T> WorkerCell<T> {
+    /// Returns the cell of a value.
+    pub(crate) fn new(value: T) -> Self {
+        WorkerCell(RefCell::new(value))
+    }
+
     /// Answers a question, at a lower price than that of a guard; `None` while the value is being written.
     #[inline(always)]
     pub(crate) fn ask<Q: Question<T>>(&self, question: Q) -> Option<Q::Answer> {

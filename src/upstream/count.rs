@@ -26,9 +26,7 @@ pub(super) fn count(
 ) -> Result<Servers, Uncounted> {
     let primary = upstream.primary().ok_or(Uncounted::Changed)?;
     let mut count = Count {
-        conf,
-        policy,
-        of_several: of_several(upstream)?,
+        names: ServerIds::of(upstream, conf, policy)?,
         unplaced: Unplaced::new(conf),
         own: RosterBuilder::default(),
         accepted: memory::collect(policy.accept.iter().map(|_| RosterBuilder::default()))?,
@@ -63,11 +61,51 @@ fn of_several(upstream: Upstream<'_>) -> Result<Vec<(&[u8], bool)>, OutOfMemory>
     Ok(lines)
 }
 
-/// Servers being counted.
-struct Count<'a> {
+/// What is known of an upstream's `server` lines, to tell the ids of its servers.
+pub(crate) struct ServerIds<'a> {
     conf: &'a UpstreamConf,
     policy: &'a Policy,
     of_several: Vec<(&'a [u8], bool)>,
+}
+
+impl<'a> ServerIds<'a> {
+    /// Returns what is known of the lines of an upstream.
+    pub(crate) fn of(
+        upstream: Upstream<'a>,
+        conf: &'a UpstreamConf,
+        policy: &'a Policy,
+    ) -> Result<Self, OutOfMemory> {
+        Ok(ServerIds {
+            conf,
+            policy,
+            of_several: of_several(upstream)?,
+        })
+    }
+
+    /// Returns the id of a server at its place in the upstream.
+    pub(crate) fn id<'k>(&'k self, known: &'k Known<'k>, place: usize) -> Id<'k> {
+        self.server(known, place).id(self.policy.hash)
+    }
+
+    /// Returns whether a server keeps its sessions and gets no new ones.
+    pub(crate) fn is_draining(&self, known: &Known<'_>) -> bool {
+        known.draining || line_of(self.conf, known).is_some_and(|line| line.draining)
+    }
+
+    fn server<'k>(&'k self, known: &'k Known<'k>, place: usize) -> Server<'k> {
+        Server {
+            known,
+            line: line_of(self.conf, known),
+            place,
+            is_one_of_several: known.resolved || self.of_several.binary_search(&known.line).is_ok(),
+            key: &self.policy.hmac_key,
+        }
+    }
+}
+
+/// Servers being counted.
+struct Count<'a> {
+    names: ServerIds<'a>,
     /// Those that are to be counted by their requests, if they are.
     unplaced: Option<Unplaced>,
     own: RosterBuilder,
@@ -114,22 +152,17 @@ impl Count<'_> {
         index: u32,
         primaries: usize,
     ) -> Result<(), OutOfMemory> {
-        let line = line_of(self.conf, known);
-        let server = Server {
-            known,
-            line,
-            place: primaries.saturating_add(usize::try_from(index).unwrap_or(usize::MAX)),
-            is_one_of_several: known.resolved || self.of_several.binary_search(&known.line).is_ok(),
-            key: &self.policy.hmac_key,
-        };
+        let index_of_all = usize::try_from(index).unwrap_or(usize::MAX);
+        let server = (self.names).server(known, primaries.saturating_add(index_of_all));
+        let policy = self.names.policy;
         let member = Member {
             peer: known.peer,
             index,
             backup,
-            draining: known.draining || line.is_some_and(|line| line.draining),
+            draining: server.is_draining(),
         };
-        self.own.insert(&server.id(self.policy.hash), member)?;
-        for (scheme, builder) in self.policy.accept.iter().zip(&mut self.accepted) {
+        self.own.insert(&server.id(policy.hash), member)?;
+        for (scheme, builder) in policy.accept.iter().zip(&mut self.accepted) {
             for id in server.accepted(*scheme).into_iter().flatten() {
                 builder.insert(&id, member)?;
             }
@@ -160,6 +193,11 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
+    /// Returns whether it keeps its sessions and gets no new ones.
+    fn is_draining(&self) -> bool {
+        self.known.draining || self.line.is_some_and(|line| line.draining)
+    }
+
     /// Returns what the cookie names it by.
     fn id(&self, hash: Hash) -> Id<'a> {
         let name = self.known.name;

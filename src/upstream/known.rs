@@ -2,7 +2,7 @@
 
 use core::cell::{Cell, Ref};
 
-use ngx::ffi::{ngx_time, ngx_uint_t, time_t};
+use ngx::ffi::{ngx_time, ngx_uint_t};
 use session_cookie::counters::SlotId;
 use session_cookie::id::MD5_HEX;
 use session_cookie::roster::{EntryId, Member, Roster};
@@ -11,7 +11,7 @@ use super::count;
 use super::servers::{Edition, Servers};
 use crate::conf::UpstreamConf;
 use crate::nginx::peers::Peer;
-use crate::nginx::server_names::{Shape, Uncounted};
+use crate::nginx::server_names::{Shape, Uncounted, WATCHED};
 use crate::nginx::upstream::Upstream;
 use crate::nginx::worker_cell::Question;
 
@@ -231,10 +231,6 @@ pub(super) fn forget_ids(conf: &UpstreamConf) {
         known.accepted = Vec::new();
     }
 }
-
-/// A server that was linked out is freed after a while, and another may be linked in at its place: then neither head
-/// nor number of the list need to tell. Modules that do so wait longer than this, in seconds.
-const WATCHED: time_t = 20;
 
 /// Counts the servers, unless they are those that are known.
 #[cold]

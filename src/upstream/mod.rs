@@ -8,7 +8,7 @@ mod backups;
 mod balancer;
 mod bind;
 pub(crate) mod chain;
-mod count;
+pub(crate) mod count;
 pub(crate) mod counting;
 mod exposed;
 mod failure;

@@ -431,6 +431,6 @@ impl<'r> Visit<'r> {
 }
 
 /// Returns the seconds since the epoch.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     u64::try_from(ngx_time()).unwrap_or_default()
 }

@@ -99,7 +99,9 @@ impl<'r> Fields<'r> {
 
 /// Returns the parts of the list of a request's header fields.
 #[inline(always)]
-pub(super) fn parts<'r>(request: Request<'r>) -> impl Iterator<Item = &'r [ngx_table_elt_t]> {
+pub(in crate::nginx) fn parts<'r>(
+    request: Request<'r>,
+) -> impl Iterator<Item = &'r [ngx_table_elt_t]> {
     // SAFETY: the list of a live request: parts linked to null, each with an array of `nelts` elements. Nobody writes to it before it
     // is replaced.
     unsafe {

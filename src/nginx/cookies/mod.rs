@@ -12,5 +12,6 @@ mod single;
 mod view;
 
 pub(super) use fields::{Cookies, Values};
+pub(super) use list::parts;
 pub(crate) use single::SingleCookie;
 pub(crate) use view::{SinglePair, View};
