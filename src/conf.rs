@@ -291,6 +291,8 @@ pub(crate) struct LocationConf {
     pub(crate) no_fallback: bool,
     /// `sticky_hide_cookie`, in the location or further out: no upstream's cookie is set.
     pub(crate) silent: bool,
+    /// `session_sticky_status`, in this location.
+    pub(crate) shows_status: bool,
 }
 
 impl HttpModule for Sticky {

@@ -27,6 +27,7 @@ mod log;
 mod module;
 #[allow(unsafe_code)]
 mod nginx;
+mod status;
 mod upstream;
 mod variables;
 

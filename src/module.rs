@@ -15,6 +15,7 @@ use crate::directives::{hide_cookie, reach, server, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::{string, Printable};
+use crate::status::endpoint;
 use crate::upstream::chain;
 use crate::variables;
 
@@ -84,6 +85,9 @@ fn merge(
     }
     location.no_fallback |= outer.no_fallback;
     location.silent |= outer.silent;
+    if outer.shows_status {
+        cf.handle_limited_content(endpoint::handler);
+    }
     location.hides = hide_cookie::rules(cf, &location.hide_upstreams)?;
     reach::note(cf, main, &location.hide_upstreams)?;
     main.hides |= !location.hides.is_empty();

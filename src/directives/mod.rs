@@ -30,6 +30,8 @@ use ngx::ffi::{
 };
 use ngx::ngx_string;
 
+use crate::status::endpoint;
+
 type Handler = unsafe extern "C" fn(
     *mut ngx::ffi::ngx_conf_t,
     *mut ngx_command_t,
@@ -83,7 +85,7 @@ const STICKY: ngx_command_t = command(
 const ANY_LEVEL: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's own directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 7] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 8] = [
     command(
         ngx_string!("session_sticky"),
         NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
@@ -119,6 +121,12 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 7] = [
         ANY_LEVEL | NGX_CONF_1MORE,
         NGX_HTTP_LOC_CONF_OFFSET,
         hide_cookie::hide_cookie,
+    ),
+    command(
+        ngx_string!("session_sticky_status"),
+        NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        endpoint::session_sticky_status,
     ),
     ngx_command_t::empty(),
 ];

@@ -1,0 +1,171 @@
+//! `session_sticky_status`: the content of a location, and which of it a request asks for.
+
+use core::ffi::{c_char, c_void};
+
+use ngx::core::Status as Code;
+use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_request_t, ngx_int_t};
+use ngx::http::HttpModuleMainConf;
+use session_cookie::endpoint::{decode, parameter, Format, Plus, Resource, Undecodable};
+
+use super::document::Document;
+use super::exposition::Exposition;
+use super::listing::{Listing, Selection, ShownUpstream};
+use super::reply::{self, Fault};
+use super::stream::{self, Content};
+use crate::conf::{LocationConf, Sticky};
+use crate::nginx::conf::{self, Conf};
+use crate::nginx::request::Request;
+use crate::nginx::request_line::Method;
+use crate::nginx::upstream::Upstream;
+
+/// `session_sticky_status`
+#[allow(unsafe_code)]
+pub(crate) unsafe extern "C" fn session_sticky_status(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this with the module's configuration of the location, while it reads the http block. Nobody
+    // else holds that, nor the one of the block.
+    let (cf, main, location) = unsafe {
+        (
+            Conf::new(cf),
+            Sticky::main_conf_mut(&*cf),
+            &mut *conf.cast::<LocationConf>(),
+        )
+    };
+    if core::mem::replace(&mut location.shows_status, true) {
+        return c"is duplicate".as_ptr().cast_mut();
+    }
+    if let Some(main) = main {
+        main.counts = true;
+    }
+    cf.handle_content(handler);
+    conf::OK
+}
+
+/// Answers a request.
+#[allow(unsafe_code)]
+pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx calls this for a live request in a location whose content the module makes.
+    answer(unsafe { Request::new(r) })
+}
+
+fn answer(request: Request<'_>) -> ngx_int_t {
+    // A subrequest has no request line of its own, and nginx has decoded its path already.
+    let (path, plus) = match request.target() {
+        Some(target) => (target, true),
+        None => (request.path(), false),
+    };
+    let Some(resource) = Resource::of(path) else {
+        return discarded(request, |request| reply::refuse(request, Fault::NoResource));
+    };
+    let asked = Asked {
+        request,
+        resource,
+        is_encoded: plus,
+    };
+    match (request.method(), resource) {
+        (Method::Get | Method::Head, _) => discarded(request, |_| asked.get()),
+        _ => discarded(request, |request| {
+            reply::refuse(request, Fault::Method("GET, HEAD"))
+        }),
+    }
+}
+
+/// Answers a request whose body nobody wants.
+fn discarded<'r>(request: Request<'r>, answer: impl FnOnce(Request<'r>) -> ngx_int_t) -> ngx_int_t {
+    match request.discard_body() {
+        Ok(()) => answer(request),
+        Err(rc) => rc,
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    request: Request<'r>,
+    resource: Resource<'r>,
+    /// Whether names in it are percent-encoded.
+    is_encoded: bool,
+}
+
+/// Why a request is not answered as it wants.
+enum Unanswered {
+    Refused(Fault),
+    OutOfMemory,
+}
+
+impl From<Fault> for Unanswered {
+    fn from(fault: Fault) -> Self {
+        Unanswered::Refused(fault)
+    }
+}
+
+impl<'r> Asked<'r> {
+    fn get(self) -> ngx_int_t {
+        match self.content() {
+            Ok(Some(content)) => stream::begin(self.request, content),
+            Ok(None) => reply::page(self.request),
+            Err(Unanswered::Refused(fault)) => reply::refuse(self.request, fault),
+            Err(Unanswered::OutOfMemory) => Code::NGX_ERROR.into(),
+        }
+    }
+
+    /// Returns what the answer consists of; `None`: of the page.
+    fn content(self) -> Result<Option<Content<'r>>, Unanswered> {
+        let selection = match self.resource {
+            Resource::Root | Resource::Upstreams => Selection::All,
+            Resource::Upstream(name) | Resource::Servers(name) => {
+                Selection::Upstream(self.upstream(name)?)
+            }
+            Resource::Server { upstream, server } => {
+                Selection::Server(self.upstream(upstream)?, self.name(server)?)
+            }
+            Resource::Explain(_) => return Err(Fault::NoValue.into()),
+        };
+        let format = match self.resource {
+            Resource::Root => self.format()?,
+            _ => Format::Json,
+        };
+        let listing = || {
+            let listing = Listing::new(self.request, selection);
+            listing.map_err(|_| Unanswered::OutOfMemory)
+        };
+        Ok(match format {
+            Format::Page => None,
+            Format::Json => Some(Content::Json(Document::new(listing()?, false))),
+            Format::Prometheus => Some(Content::Prometheus(Exposition::new(listing()?))),
+        })
+    }
+
+    /// Returns the format that the request wants.
+    fn format(self) -> Result<Format, Fault> {
+        match parameter(self.request.query(), b"format") {
+            Some(name) => Format::of_name(name).ok_or(Fault::Format),
+            None => Ok(Format::accepted(self.request.fields(b"accept"))),
+        }
+    }
+
+    /// Returns the sticky upstream of a name.
+    fn upstream(self, name: &'r [u8]) -> Result<Upstream<'r>, Unanswered> {
+        let upstream = self.request.upstreams().find(self.name(name)?);
+        let is_sticky = |upstream: &Upstream<'r>| ShownUpstream::of(*upstream).is_some();
+        (upstream.filter(is_sticky)).ok_or(Unanswered::Refused(Fault::NoUpstream))
+    }
+
+    /// Returns a name as it is, decoded once.
+    fn name(self, name: &'r [u8]) -> Result<&'r [u8], Unanswered> {
+        if !self.is_encoded {
+            return Ok(name);
+        }
+        match decode(name, Plus::Plus) {
+            Ok(decoded) => {
+                let kept = self.request.pool().copy(&decoded);
+                kept.ok_or(Unanswered::OutOfMemory)
+            }
+            Err(Undecodable::Malformed) => Err(Fault::Encoding.into()),
+            Err(Undecodable::OutOfMemory) => Err(Unanswered::OutOfMemory),
+        }
+    }
+}

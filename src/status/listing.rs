@@ -1,0 +1,396 @@
+//! Sticky upstreams and their servers in order, a slice at a time.
+
+use session_cookie::bytes::Sink;
+use session_cookie::id::Id;
+use session_cookie::memory::OutOfMemory;
+
+use crate::conf::{Sticky, StickyUpstream, UpstreamConf};
+use crate::counters::Counters;
+use crate::nginx::all_upstreams::Upstreams;
+use crate::nginx::peers::{Look, Peers, Reason};
+use crate::nginx::request::Request;
+use crate::nginx::server_names::{Known, Uncounted, Walk};
+use crate::nginx::upstream::Upstream;
+use crate::upstream::count::ServerIds;
+use crate::upstream::visit::now;
+use session_cookie::counters::{Leaving, ServerCounts, UpstreamCounts};
+
+/// How many servers are looked at in one go: some 50 kB of JSON, and less than a millisecond.
+const SLICE: usize = 128;
+
+/// What an upstream without servers takes, in servers.
+const UPSTREAM: usize = 4;
+
+/// What is told of the counters of all upstreams; zeros, where nothing is counted.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Totals {
+    /// The second in which counting began.
+    pub(super) since: u64,
+    /// How much memory they take.
+    pub(super) bytes: usize,
+    /// Whether there was room for every server.
+    pub(super) complete: bool,
+}
+
+/// What is listed.
+#[derive(Clone, Copy)]
+pub(super) enum Selection<'r> {
+    /// Everything.
+    All,
+    /// One upstream.
+    Upstream(Upstream<'r>),
+    /// The servers of an upstream that have this id, or this address.
+    Server(Upstream<'r>, &'r [u8]),
+}
+
+/// How far a listing goes.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Reach {
+    Nothing,
+    /// Upstreams without their servers.
+    Upstreams,
+    Servers,
+}
+
+/// A sticky upstream.
+#[derive(Clone, Copy)]
+pub(super) struct ShownUpstream<'r> {
+    pub(super) upstream: Upstream<'r>,
+    pub(super) conf: &'r UpstreamConf,
+    pub(super) sticky: &'r StickyUpstream,
+    pub(super) counters: Option<Counters>,
+}
+
+impl<'r> ShownUpstream<'r> {
+    /// Returns what is shown of an upstream, if it is sticky.
+    pub(super) fn of(upstream: Upstream<'r>) -> Option<Self> {
+        let conf = upstream.conf::<Sticky>()?;
+        Some(ShownUpstream {
+            upstream,
+            conf,
+            sticky: conf.sticky.as_ref()?,
+            counters: Counters::of(conf),
+        })
+    }
+
+    /// Returns what was counted of it.
+    pub(super) fn counts(&self) -> UpstreamCounts {
+        (self.counters).map_or_else(UpstreamCounts::default, |counters| {
+            counters.upstream(self.upstream)
+        })
+    }
+
+    /// Returns its servers, primaries or backups, if its balancer is based on round robin.
+    fn peers(&self, backup: bool) -> Option<Peers<'r>> {
+        let is_known = !self.conf.is_foreign.get()
+            && (self.conf.is_proven.get() || self.upstream.has_round_robin_peers());
+        let primary = self.upstream.primary().filter(|_| is_known)?;
+        if backup {
+            primary.next()
+        } else {
+            Some(primary)
+        }
+    }
+}
+
+/// A server of an upstream.
+pub(super) struct ShownServer<'a> {
+    of: &'a Place<'a>,
+    known: &'a Known<'a>,
+    /// Its place in its group.
+    index: usize,
+    draining: bool,
+}
+
+/// What becomes of requests to a server.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum State {
+    Up,
+    Draining,
+    Down,
+    Unavailable,
+    Full,
+}
+
+impl State {
+    pub(super) const ALL: [Self; 5] = [
+        State::Up,
+        State::Draining,
+        State::Down,
+        State::Unavailable,
+        State::Full,
+    ];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            State::Up => "up",
+            State::Draining => "draining",
+            State::Down => "down",
+            State::Unavailable => "unavailable",
+            State::Full => "full",
+        }
+    }
+}
+
+impl<'a> ShownServer<'a> {
+    /// Returns what its cookies name it by.
+    pub(super) fn id(&self) -> Id<'a> {
+        let place = self.of.before.saturating_add(self.index);
+        self.of.ids.id(self.known, place)
+    }
+
+    /// Returns its address as nginx prints it.
+    #[allow(clippy::misnamed_getters)] // nginx's name of a server, which is its address
+    pub(super) fn address(&self) -> &'a [u8] {
+        self.known.name
+    }
+
+    /// Returns the address as it is written in its `server` line.
+    pub(super) fn line(&self) -> &'a [u8] {
+        self.known.line.0
+    }
+
+    /// Returns whether it is a backup.
+    pub(super) fn is_backup(&self) -> bool {
+        self.of.backup
+    }
+
+    /// Returns what it is like now.
+    pub(super) fn look(&self) -> &Look {
+        &self.known.look
+    }
+
+    /// Returns what the configuration says of it.
+    pub(super) fn configured(&self) -> &'static str {
+        match (self.draining, self.look().down) {
+            (true, _) => "drain",
+            (false, true) => "down",
+            (false, false) => "up",
+        }
+    }
+
+    /// Returns its state, and the second up to which it is unavailable.
+    pub(super) fn state(&self) -> (State, Option<i64>) {
+        match self.look().reason {
+            _ if self.draining => (State::Draining, None),
+            _ if self.look().down => (State::Down, None),
+            None | Some(Reason::Down) => (State::Up, None),
+            #[cfg(nginx_upstream_check)]
+            Some(Reason::CheckFailed) => (State::Unavailable, None),
+            Some(Reason::MaxFails(until)) => (State::Unavailable, Some(until)),
+            Some(Reason::MaxConns) => (State::Full, None),
+        }
+    }
+
+    /// Returns what was counted of it.
+    pub(super) fn counts(&self) -> ServerCounts {
+        let of = &self.of.shown;
+        (of.counters).map_or_else(ServerCounts::default, |counters| {
+            counters.server(of.upstream, self.address())
+        })
+    }
+
+    /// Returns the requests of its sessions, if it drains.
+    pub(super) fn leaving(&self) -> Option<Leaving> {
+        let of = &self.of.shown;
+        let counters = of.counters.filter(|_| self.draining)?;
+        Some(counters.leaving(of.upstream, self.address(), now()))
+    }
+
+    /// Returns the name of its upstream.
+    pub(super) fn upstream(&self) -> &'a [u8] {
+        self.of.shown.upstream.host()
+    }
+
+    fn is_called(&self, name: &[u8]) -> bool {
+        self.address() == name || *self.id() == *name
+    }
+}
+
+/// What writes down what is met.
+pub(super) trait Show {
+    /// An upstream begins.
+    fn begin_upstream(&mut self, upstream: &ShownUpstream<'_>, out: &mut impl Sink);
+
+    /// A server of the upstream.
+    fn server(&mut self, server: &ShownServer<'_>, out: &mut impl Sink) -> Result<(), OutOfMemory>;
+
+    /// The upstream ends.
+    fn end_upstream(&mut self, out: &mut impl Sink);
+}
+
+/// A way along upstreams and servers.
+pub(super) struct Listing<'r> {
+    upstreams: Upstreams<'r>,
+    selection: Selection<'r>,
+    reach: Reach,
+    /// The number of the next upstream.
+    next: usize,
+    walk: Walk,
+    /// Where it is; `None`: between two upstreams.
+    place: Option<Place<'r>>,
+    /// Whether a server was met that is selected.
+    met: bool,
+}
+
+/// A group of servers that is being listed.
+struct Place<'r> {
+    shown: ShownUpstream<'r>,
+    ids: ServerIds<'r>,
+    backup: bool,
+    /// How many servers are in the group before.
+    before: usize,
+}
+
+impl<'r> Listing<'r> {
+    /// Returns the way along what is selected.
+    pub(super) fn new(request: Request<'r>, selection: Selection<'r>) -> Result<Self, OutOfMemory> {
+        Ok(Listing {
+            upstreams: request.upstreams(),
+            selection,
+            reach: Reach::Servers,
+            next: 0,
+            walk: Walk::new(SLICE)?,
+            place: None,
+            met: false,
+        })
+    }
+
+    /// Returns what is told of all counters, which are in one place.
+    pub(super) fn totals(&self) -> Totals {
+        let mut upstreams = (0..).map_while(|number| self.upstreams.get(number));
+        let counters = upstreams.find_map(|upstream| ShownUpstream::of(upstream?)?.counters);
+        counters.map_or_else(Totals::default, |counters| Totals {
+            since: counters.since(),
+            bytes: counters.bytes(),
+            complete: counters.is_complete(),
+        })
+    }
+
+    /// Begins anew.
+    pub(super) fn restart(&mut self, reach: Reach) {
+        self.reach = reach;
+        self.next = 0;
+        self.place = None;
+    }
+
+    /// Returns whether a server was met, where one is selected.
+    pub(super) fn is_met(&self) -> bool {
+        self.met || !matches!(self.selection, Selection::Server(..))
+    }
+
+    /// Goes on a bit; `false`: it is at its end.
+    pub(super) fn step(
+        &mut self,
+        show: &mut impl Show,
+        out: &mut impl Sink,
+    ) -> Result<bool, OutOfMemory> {
+        let mut work = 0usize;
+        while work < SLICE {
+            work = work.saturating_add(1);
+            let Some(place) = &mut self.place else {
+                let Some(shown) = self.next_upstream() else {
+                    return Ok(false);
+                };
+                show.begin_upstream(&shown, out);
+                if self.reach == Reach::Servers {
+                    self.place = Some(self.begin(shown)?);
+                } else {
+                    show.end_upstream(out);
+                }
+                work = work.saturating_add(UPSTREAM);
+                continue;
+            };
+            let Some(peers) = place.shown.peers(place.backup) else {
+                show.end_upstream(out);
+                self.place = None;
+                continue;
+            };
+            let upstream = place.shown.upstream;
+            let before = self.walk.passed();
+            match self.walk.advance(upstream, peers) {
+                Ok(true) => {
+                    work = work.saturating_add(self.walk.passed().saturating_sub(before));
+                    self.show(before, show, out)?;
+                }
+                Ok(false) if place.backup => {
+                    show.end_upstream(out);
+                    self.place = None;
+                }
+                Ok(false) => {
+                    place.backup = true;
+                    place.before = before;
+                    self.walk.begin(0);
+                    if let Some(backups) = place.shown.peers(true) {
+                        self.walk.catch_up(upstream, backups);
+                    }
+                }
+                Err(Uncounted::Changed) => self.walk.catch_up(upstream, peers),
+                Err(Uncounted::OutOfMemory) => return Err(OutOfMemory),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Shows the servers that the walk has reached, behind so many others.
+    fn show(
+        &mut self,
+        before: usize,
+        show: &mut impl Show,
+        out: &mut impl Sink,
+    ) -> Result<(), OutOfMemory> {
+        let Some(of) = &self.place else {
+            return Ok(());
+        };
+        for (index, known) in (before..).zip(self.walk.servers()) {
+            let server = ShownServer {
+                of,
+                known: &known,
+                index,
+                draining: of.ids.is_draining(&known),
+            };
+            if let Selection::Server(_, name) = self.selection {
+                if !server.is_called(name) {
+                    continue;
+                }
+                self.met = true;
+            }
+            show.server(&server, out)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the next upstream that is selected.
+    fn next_upstream(&mut self) -> Option<ShownUpstream<'r>> {
+        if self.reach == Reach::Nothing {
+            return None;
+        }
+        loop {
+            let upstream = self.upstreams.get(self.next)?;
+            self.next = self.next.saturating_add(1);
+            let is_selected = match self.selection {
+                Selection::All => true,
+                Selection::Upstream(selected) | Selection::Server(selected, _) => {
+                    upstream == Some(selected)
+                }
+            };
+            if let Some(shown) = upstream.filter(|_| is_selected).and_then(ShownUpstream::of) {
+                return Some(shown);
+            }
+        }
+    }
+
+    /// Begins with the primary servers of an upstream.
+    fn begin(&mut self, shown: ShownUpstream<'r>) -> Result<Place<'r>, OutOfMemory> {
+        self.walk.begin(0);
+        if let Some(peers) = shown.peers(false) {
+            self.walk.catch_up(shown.upstream, peers);
+        }
+        Ok(Place {
+            shown,
+            ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
+            backup: false,
+            before: 0,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Answers that are made in one go, and the fields that all answers have.
+
+use ngx::core::Status;
+use ngx::ffi::ngx_int_t;
+use session_cookie::bytes::Sink;
+
+use super::json;
+use crate::nginx::pieces::Pieces;
+use crate::nginx::request::Request;
+use crate::nginx::response::Head;
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// The fields of every answer: numbers get old, and nobody is to guess what they are.
+const FIELDS: [(&str, &str); 2] = [
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+];
+
+/// What is wrong with a request.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Fault {
+    NoResource,
+    NoUpstream,
+    NoServer,
+    /// The methods that are allowed.
+    Method(&'static str),
+    Encoding,
+    Format,
+    NoValue,
+    TooLong,
+    ContentType,
+    Balancer,
+}
+
+impl Fault {
+    fn status(self) -> usize {
+        match self {
+            Fault::NoResource | Fault::NoUpstream | Fault::NoServer => 404,
+            Fault::Method(_) => 405,
+            Fault::Encoding | Fault::Format | Fault::NoValue => 400,
+            Fault::TooLong => 413,
+            Fault::ContentType => 415,
+            Fault::Balancer => 409,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Fault::NoResource => "there is no such resource",
+            Fault::NoUpstream => "there is no such sticky upstream",
+            Fault::NoServer => "the upstream has no such server",
+            Fault::Method(_) => "the resource has no such method",
+            Fault::Encoding => "a percent sign needs two hexadecimal digits behind it",
+            Fault::Format => "format must be html, json or prometheus",
+            Fault::NoValue => "there is no value",
+            Fault::TooLong => "the value is too long",
+            Fault::ContentType => {
+                "the body must be application/x-www-form-urlencoded or text/plain"
+            }
+            Fault::Balancer => "the balancer of the upstream cannot be followed",
+        }
+    }
+}
+
+/// The body of an answer about a fault.
+#[derive(serde::Serialize)]
+struct Error {
+    error: &'static str,
+}
+
+/// Returns the header of an answer.
+pub(super) fn head(content_type: &'static str, length: Option<usize>) -> Head<'static> {
+    Head {
+        status: 200,
+        content_type,
+        length,
+        fields: &FIELDS,
+    }
+}
+
+/// Answers that something is wrong. Returns what the handler of the content has to return.
+pub(super) fn refuse<'r>(request: Request<'r>, fault: Fault) -> ngx_int_t {
+    let mut body = Pieces::new(request.pool());
+    json::write(
+        &Error {
+            error: fault.text(),
+        },
+        &mut body,
+    );
+    body.put(b"\n");
+    let [first, second] = FIELDS;
+    let allow = match fault {
+        Fault::Method(allowed) => Some(("Allow", allowed)),
+        _ => None,
+    };
+    let fields = [first, second, allow.unwrap_or(first)];
+    let head = Head {
+        status: fault.status(),
+        content_type: JSON,
+        length: None,
+        fields: fields
+            .get(..if allow.is_some() { 3 } else { 2 })
+            .unwrap_or(&FIELDS),
+    };
+    send(request, head, body)
+}
+
+/// Answers with the page.
+pub(super) fn page(request: Request<'_>) -> ngx_int_t {
+    const PAGE: &str = include_str!("page.html");
+    const POLICY: (&str, &str) = (
+        "Content-Security-Policy",
+        env!("SESSION_STICKY_PAGE_POLICY"),
+    );
+    let mut body = Pieces::new(request.pool());
+    body.put(PAGE.as_bytes());
+    let [first, second] = FIELDS;
+    let head = Head {
+        status: 200,
+        content_type: HTML,
+        length: None,
+        fields: &[first, second, POLICY],
+    };
+    send(request, head, body)
+}
+
+/// Answers with a JSON value.
+pub(super) fn value(request: Request<'_>, value: &impl serde::Serialize) -> ngx_int_t {
+    let mut body = Pieces::new(request.pool());
+    json::write(value, &mut body);
+    body.put(b"\n");
+    send(request, head(JSON, None), body)
+}
+
+fn send<'r>(request: Request<'r>, head: Head<'_>, mut body: Pieces<'r>) -> ngx_int_t {
+    if body.lacks_memory() {
+        return Status::NGX_ERROR.into();
+    }
+    let length = Some(body.length());
+    match request.send_header(&Head { length, ..head }) {
+        Err(rc) => rc,
+        Ok(()) if request.wants_header_only() => Status::NGX_OK.into(),
+        Ok(()) => body.send(request, true),
+    }
+}

@@ -1,0 +1,39 @@
+//! Text from outside: names, ids and addresses may be any bytes. In an answer, which is UTF-8, U+FFFD stands for those that
+//! are none, as `String::from_utf8_lossy` has it.
+
+use core::fmt::{self, Display, Formatter};
+
+use serde::{Serialize, Serializer};
+
+/// Such a text.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a>(pub(super) &'a [u8]);
+
+impl Text<'_> {
+    /// Shows the parts of the text in order.
+    pub(super) fn chunks(self, mut show: impl FnMut(&str)) {
+        for chunk in self.0.utf8_chunks() {
+            show(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                show("\u{fffd}");
+            }
+        }
+    }
+}
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        self.chunks(|text| result = result.and_then(|()| f.write_str(text)));
+        result
+    }
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match core::str::from_utf8(self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => serializer.collect_str(self),
+        }
+    }
+}
