@@ -11,6 +11,8 @@ APPLICATION = "route=session-of-the-application; Path=/; HttpOnly"
 # with room for 100,000 sessions, in nginx's own zone too
 LEARNED = "create=$upstream_cookie_route lookup=$cookie_route zone=sessions:32m"
 
+STATUS = "location /status/ { session_sticky_status; }"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -20,6 +22,8 @@ class Case:
     #: of the client: none, id, stamps, prefix; learned: the ID of a session that the application has begun
     cookie: str
     base: str | None = None
+    #: what else stands in the server block
+    server: str = ""
     #: does the upstream server set the cookie itself?
     sets: bool = False
     #: does the answer to the client set the cookie?
@@ -49,6 +53,8 @@ CASES = [
         bound=True,
     ),
     Case("first-visit", "session_sticky;", "none", "base", answer_sets=True),
+    Case("counted", "session_sticky;", "id", "base-id", server=STATUS, bound=True),
+    Case("counted-first", "session_sticky;", "none", "base", server=STATUS, answer_sets=True),
     Case(
         "prefix",
         "session_sticky mode=prefix;",
@@ -93,6 +99,8 @@ TITLES = {
     "indirect": "indirect and hidden, carried",
     "renewed": "maxidle and maxlife, carried, stamps renewed",
     "first-visit": "first visit, cookie set",
+    "counted": "carried, and requests are counted",
+    "counted-first": "first visit, and requests are counted",
     "prefix": "prefix, carried, the backend sets the cookie",
     "rewrite": "rewrite, carried, the backend sets the cookie",
     "route": "mode=route, the cookie of the application names the server",

@@ -167,10 +167,11 @@ LAYOUTS = (0, 1, 2, 3, 5, 8, 13)
 class Proxy:
     """How one nginx is configured to pass requests on; `layout` lays its heap out differently."""
 
-    def __init__(self, nginx, modules=(), upstream="", zone=False, count=2, pool="16k", layout=0):
+    def __init__(self, nginx, modules=(), upstream="", server="", zone=False, count=2, pool="16k", layout=0):
         self.nginx = nginx
         self.modules = tuple(modules)
         self.upstream = upstream
+        self.server = server
         self.zone = zone
         self.count = count
         self.pool = pool
@@ -180,7 +181,7 @@ class Proxy:
     def of(cls, case, nginx, module, **options):
         """What a case is about; one without an upstream of its own has no module."""
         modules = [module] if module and case.upstream is not None else []
-        return cls(nginx, modules, case.upstream or "", **options)
+        return cls(nginx, modules, case.upstream or "", case.server, **options)
 
     def conf(self, scratch, backend_port, address, keepalive=64, more=""):
         """One worker without a master, kept-alive connections on both sides."""
@@ -200,8 +201,8 @@ class Proxy:
             + f"upstream u {{ {self.upstream} {zone}\n{lines}\n"
             + f"keepalive {keepalive}; keepalive_requests 100000000; }}\n"
             + f"server {{ listen {address[0]}:{address[1]}; location / {{ proxy_http_version 1.1; "
-            + 'proxy_set_header Connection ""; proxy_pass http://u; } }\n'
-            + f"{more}}}\n",
+            + 'proxy_set_header Connection ""; proxy_pass http://u; } '
+            + f"{self.server} }}\n{more}}}\n",
         )
 
     def command(self, scratch, conf):

@@ -10,7 +10,7 @@ use super::respond::act;
 use crate::log::debug;
 use crate::nginx::header_filters::HeaderFilters;
 use crate::nginx::request::Request;
-use crate::upstream::counting::{count_all, counts};
+use crate::upstream::counting::{count_all, count_settled, counts};
 use crate::upstream::visit::Visit;
 
 /// The filters after this one.
@@ -33,7 +33,9 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             "session_sticky: header filter, settled:{settled:?}"
         );
         if settled != Settled::Yes {
-            return if counts(visit) {
+            return if settled == Settled::Counted && count_settled(visit) {
+                NEXT.call(request)
+            } else if counts(visit) {
                 act_and_count(request, visit, settled)
             } else {
                 act_only(request, visit, settled)
@@ -47,12 +49,7 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 /// registers.
 #[inline(never)]
 fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) -> ngx_int_t {
-    let done = if settled == Settled::UnlessSet {
-        act_if_set(request, visit)
-    } else {
-        act_for_each(request, visit)
-    };
-    if done.is_err() {
+    if act_unless_settled(request, visit, settled).is_err() {
         return Status::NGX_ERROR.into();
     }
     NEXT.call(request)
@@ -61,16 +58,25 @@ fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) ->
 /// [`act_only`], and counts the request.
 #[inline(never)]
 fn act_and_count<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) -> ngx_int_t {
-    let done = match settled {
-        Settled::Yes | Settled::Counted => Ok(()),
-        Settled::UnlessSet => act_if_set(request, visit),
-        Settled::No => act_for_each(request, visit),
-    };
+    let done = act_unless_settled(request, visit, settled);
     count_all(request, visit);
     if done.is_err() {
         return Status::NGX_ERROR.into();
     }
     NEXT.call(request)
+}
+
+#[inline(always)]
+fn act_unless_settled<'r>(
+    request: Request<'r>,
+    visit: &'r Visit<'r>,
+    settled: Settled,
+) -> Result<(), OutOfMemory> {
+    if settled == Settled::UnlessSet {
+        act_if_set(request, visit)
+    } else {
+        act_for_each(request, visit)
+    }
 }
 
 /// Does what the response calls for if it sets a cookie.

@@ -38,7 +38,7 @@ pub(super) fn count(
         count.add_group(upstream, backups, generation, primaries)?;
     }
     let own = count.own.finish()?;
-    let slots = match count.unplaced {
+    let tallies = match count.unplaced {
         Some(unplaced) => unplaced.place(conf, upstream, &own)?,
         None => Vec::new(),
     };
@@ -46,7 +46,7 @@ pub(super) fn count(
         counted: generation,
         shape,
         own,
-        slots,
+        tallies,
         accepted: finish_all(count.accepted)?,
         ..Servers::default()
     })

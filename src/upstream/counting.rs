@@ -3,11 +3,11 @@
 
 use core::iter::once;
 
-use session_cookie::counters::{Count, Group, SlotId, Table};
+use session_cookie::counters::{Count, Group, SlotId};
 use session_cookie::status::Status;
 use session_cookie::verdict::{Choice, Verdict};
 
-use super::known::slot_of;
+use super::known::tally;
 use super::visit::{now, Served, Visit};
 use crate::conf::UpstreamConf;
 use crate::nginx::counter_zone::{worker, CounterZone};
@@ -20,59 +20,78 @@ pub(crate) fn counts(visit: &Visit<'_>) -> bool {
     visit.conf.counters.get().is_some()
 }
 
+/// Counts a request whose session is known to need nothing: its server, which it has named, has served it. `false`: it is
+/// to be looked at.
+#[inline(always)]
+pub(crate) fn count_settled(visit: &Visit<'_>) -> bool {
+    let (Served::Cookie, Some(named)) = (&visit.served, &visit.named) else {
+        return false;
+    };
+    let Some(line) = tally(visit.conf, visit.edition, named.this).line else {
+        return false;
+    };
+    if !visit.counted.replace(true) {
+        line.count(Count::Settled);
+    }
+    true
+}
+
 /// Counts a request whose response has passed, at each of the upstreams on its way.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn count_all<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
     if request.upstream_states().len() > 1 {
-        once(newest).chain(Visit::earlier(request)).for_each(count);
+        count_each(request, newest);
     } else {
         count(newest);
     }
 }
 
+#[cold]
+#[inline(never)]
+fn count_each<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
+    once(newest).chain(Visit::earlier(request)).for_each(count);
+}
+
 /// Counts a request, unless it was counted or is not to be.
 #[inline(always)]
 pub(super) fn count(visit: &Visit<'_>) {
-    let Some(table) = visit.conf.counters.get().and_then(|zone| zone.table()) else {
-        return;
-    };
-    if visit.counted.replace(true) {
+    if !counts(visit) || visit.counted.replace(true) {
         return;
     }
-    match (&visit.served, visit.reading.verdict, visit.has_set()) {
-        (Served::Cookie, Verdict::Valid, Some(false)) => {
-            if let Some(named) = visit.named.filter(|named| !named.member.draining) {
-                if let Some(slot) = slot_of(visit.conf, visit.edition, named.this) {
-                    return table.add(slot, worker(), Count::Settled);
-                }
-            }
+    if visit.reading.verdict == Verdict::None
+        && visit.choice == Choice::Balance
+        && visit.has_set() == Some(true)
+        && !visit.conf.is_foreign.get()
+    {
+        let server = visit.served_by;
+        let line = server.and_then(|server| tally(visit.conf, visit.edition, server).line);
+        if let Some(line) = line {
+            return line.count(Count::Opened);
         }
-        (Served::Md5(_) | Served::Other(_), Verdict::None, Some(true)) => {
-            if visit.choice == Choice::Balance && !visit.conf.is_foreign.get() {
-                if let Some(slot) = slot_of(visit.conf, visit.edition, visit.served_by) {
-                    return table.add(slot, worker(), Count::Opened);
-                }
-            }
-        }
-        _ => (),
     }
-    count_unusual(visit, table);
+    count_unusual(visit);
 }
 
 /// [`count`], where a request does not take one of the two usual ways.
 #[cold]
 #[inline(never)]
-fn count_unusual(visit: &Visit<'_>, table: Table<'_>) {
+fn count_unusual(visit: &Visit<'_>) {
+    let Some(table) = visit.conf.counters.get().and_then(|zone| zone.table()) else {
+        return;
+    };
     if visit.conf.is_foreign.get() {
         return count_off(visit.conf, visit.upstream);
     }
     let (status, verdict) = (visit.status(), visit.reading.verdict);
     let named = visit.named.as_ref();
-    let slot_of_named = |server| slot_of(visit.conf, visit.edition, server);
-    let own = named.and_then(|named| slot_of_named(named.first));
+    let slot = |server| {
+        let slot = tally(visit.conf, visit.edition, server).slot;
+        (slot != SlotId::NONE).then_some(slot)
+    };
+    let own = named.and_then(|named| slot(named.first));
     let served = match visit.served {
-        Served::Cookie => named.and_then(|named| slot_of_named(named.this)),
-        _ => slot_of(visit.conf, visit.edition, visit.served_by),
+        Served::Cookie => named.and_then(|named| slot(named.this)),
+        _ => visit.served_by.and_then(slot),
     };
     let served = served.or_else(|| slot_by_address(visit));
     let (server, count) = match status {

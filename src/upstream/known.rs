@@ -3,12 +3,11 @@
 use core::cell::{Cell, Ref};
 
 use ngx::ffi::{ngx_time, ngx_uint_t};
-use session_cookie::counters::SlotId;
 use session_cookie::id::MD5_HEX;
 use session_cookie::roster::{EntryId, Member, Roster};
 
 use super::count;
-use super::servers::{Edition, Servers};
+use super::servers::{Edition, Servers, Tally};
 use crate::conf::UpstreamConf;
 use crate::nginx::peers::Peer;
 use crate::nginx::server_names::{Shape, Uncounted, WATCHED};
@@ -114,7 +113,7 @@ fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Op
 /// What is known of the id of a server.
 pub(super) enum KnownId {
     /// It is as long as most are.
-    Md5([u8; MD5_HEX]),
+    Md5([u8; MD5_HEX], EntryId),
     /// The servers have to be looked at.
     Other,
 }
@@ -134,11 +133,12 @@ unsafe impl Question<Servers> for IdOf {
     #[inline(always)]
     fn answer(self, known: &Servers) -> KnownId {
         let is_known = known.are_known_of(self.generation, self.shape);
-        let id = known.own.id(self.peer).filter(|_| is_known);
-        match id.and_then(|id| id.try_into().ok()) {
-            Some(id) => KnownId::Md5(id),
-            None => KnownId::Other,
+        if let Some((id, entry)) = known.own.id_and_entry(self.peer).filter(|_| is_known) {
+            if let Ok(id) = id.try_into() {
+                return KnownId::Md5(id, entry);
+            }
         }
+        KnownId::Other
     }
 }
 
@@ -162,49 +162,30 @@ pub(super) fn id_of(
 }
 
 /// Where the requests of a server are counted, if these are the servers.
-struct SlotOf<S> {
+struct TallyOf {
     edition: Edition,
-    server: S,
+    server: EntryId,
 }
 
-/// What tells a server from others of its edition.
-pub(super) trait Place {
-    fn of(self, roster: &Roster<Peer>) -> Option<EntryId>;
-}
-
-impl Place for EntryId {
-    #[inline(always)]
-    fn of(self, _: &Roster<Peer>) -> Option<EntryId> {
-        Some(self)
-    }
-}
-
-impl Place for Peer {
-    #[inline(always)]
-    fn of(self, roster: &Roster<Peer>) -> Option<EntryId> {
-        roster.entry(self)
-    }
-}
-
-// SAFETY: a roster is searched, which reaches no cell of a worker.
+// SAFETY: numbers are compared and looked up, which reaches no cell of a worker.
 #[allow(unsafe_code)]
-unsafe impl<S: Place> Question<Servers> for SlotOf<S> {
-    type Answer = Option<SlotId>;
+unsafe impl Question<Servers> for TallyOf {
+    type Answer = Tally;
 
     #[inline(always)]
-    fn answer(self, known: &Servers) -> Option<SlotId> {
-        if known.edition != self.edition {
-            return None;
+    fn answer(self, known: &Servers) -> Tally {
+        match known.tallies.get(self.server.index()) {
+            Some(tally) if known.edition == self.edition => *tally,
+            _ => Tally::NONE,
         }
-        known.slot(self.server.of(&known.own)?)
     }
 }
 
-/// Returns where the requests of a server of this edition are counted; `None`: it is known no more.
+/// Returns where the requests of a server of this edition are counted.
 #[inline(always)]
-pub(super) fn slot_of(conf: &UpstreamConf, edition: Edition, server: impl Place) -> Option<SlotId> {
-    let slot = conf.servers.ask(SlotOf { edition, server }).flatten();
-    slot.filter(|slot| *slot != SlotId::NONE)
+pub(super) fn tally(conf: &UpstreamConf, edition: Edition, server: EntryId) -> Tally {
+    let question = TallyOf { edition, server };
+    conf.servers.ask(question).unwrap_or(Tally::NONE)
 }
 
 /// Returns which count the servers are of that were asked for last.

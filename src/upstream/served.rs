@@ -1,12 +1,12 @@
 //! The server that serves a request, and what is noted of it.
 
+use session_cookie::action::Settled;
 use session_cookie::memory::OutOfMemory;
 
 use super::known::{edition, id_of, KnownId};
 use super::servers::{Edition, IdScheme};
 use super::visit::{Served, Visit};
 use crate::nginx::peer_connection::PeerConnection;
-use crate::nginx::peers::Peer;
 
 /// Notes the server that was chosen by the cookie.
 #[inline(always)]
@@ -32,6 +32,8 @@ fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
         let _ = note_served(visit);
     }
     if named.member.draining {
+        // The request is looked at when it is counted.
+        visit.settled = Settled::No;
         grant_try(visit, pc);
     }
 }
@@ -57,10 +59,10 @@ pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let known =
         current.map(|current| id_of(visit.conf, visit.upstream, data.generation(), current));
     match known {
-        Some(KnownId::Md5(id)) => {
+        Some(KnownId::Md5(id, entry)) => {
             visit.edition = edition;
             visit.served = Served::Md5(id);
-            visit.served_by = current.unwrap_or(Peer::NONE);
+            visit.served_by = Some(entry);
             Ok(())
         }
         _ => {
@@ -80,10 +82,10 @@ fn note_other(visit: &mut Visit<'_>) {
     };
     visit.edition = servers.edition();
     let current = visit.inner.round_robin().current();
-    let Some(id) = current.and_then(|current| servers.own.id(current)) else {
+    let Some((id, entry)) = current.and_then(|current| servers.own.id_and_entry(current)) else {
         return;
     };
-    visit.served_by = current.unwrap_or(Peer::NONE);
+    visit.served_by = Some(entry);
     visit.served = match id.try_into() {
         Ok(id) => Served::Md5(id),
         Err(_) => match visit.request.pool().copy(id) {

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use ngx::ffi::{ngx_uint_t, time_t};
-use session_cookie::counters::SlotId;
+use session_cookie::counters::{Line, SlotId};
 use session_cookie::roster::{EntryId, Member, Roster};
 
 use crate::nginx::peers::Peer;
@@ -38,7 +38,7 @@ pub(crate) struct Servers {
     /// By their ids in each of the schemes that `accept=` lists.
     pub(super) accepted: Vec<Roster<Peer>>,
     /// Where the requests of each are counted, in the order of `own`; empty where they are not.
-    pub(super) slots: Vec<SlotId>,
+    pub(super) tallies: Vec<Tally>,
     /// When a request last asked for them, in an upstream that is watched.
     pub(super) asked: Cell<time_t>,
 }
@@ -53,10 +53,26 @@ impl Default for Servers {
             edition: Edition::NONE,
             own: Roster::default(),
             accepted: Vec::new(),
-            slots: Vec::new(),
+            tallies: Vec::new(),
             asked: Cell::new(0),
         }
     }
+}
+
+/// Where the requests of a server are counted.
+#[derive(Clone, Copy)]
+pub(super) struct Tally {
+    pub(super) slot: SlotId,
+    /// Where this worker counts them.
+    pub(super) line: Option<&'static Line>,
+}
+
+impl Tally {
+    /// Nowhere.
+    pub(super) const NONE: Self = Tally {
+        slot: SlotId::NONE,
+        line: None,
+    };
 }
 
 /// A scheme of ids: that of the policy, or the accepted one of this number.
@@ -82,12 +98,6 @@ impl Servers {
     #[inline(always)]
     pub(crate) fn edition(&self) -> Edition {
         self.edition
-    }
-
-    /// Returns where the requests of a server are counted, of these in the scheme of the policy.
-    #[inline(always)]
-    pub(super) fn slot(&self, server: EntryId) -> Option<SlotId> {
-        self.slots.get(server.index()).copied()
     }
 
     /// Returns the servers by their ids in this scheme.

@@ -2,13 +2,14 @@
 //! counted.
 
 use ngx::ffi::ngx_time;
-use session_cookie::counters::{Group, Key, SlotId};
+use session_cookie::counters::{Group, Key};
 use session_cookie::memory::{self, OutOfMemory};
 use session_cookie::roster::Roster;
 
+use super::servers::Tally;
 use crate::conf::UpstreamConf;
 use crate::log::error;
-use crate::nginx::counter_zone::CounterZone;
+use crate::nginx::counter_zone::{worker, CounterZone};
 use crate::nginx::log::Log;
 use crate::nginx::peers::Peer;
 use crate::nginx::server_names::{each_of_all, Uncounted};
@@ -52,9 +53,9 @@ impl Unplaced {
         conf: &UpstreamConf,
         upstream: Upstream<'_>,
         roster: &Roster<Peer>,
-    ) -> Result<Vec<SlotId>, OutOfMemory> {
+    ) -> Result<Vec<Tally>, OutOfMemory> {
         let zone = self.zone;
-        let mut slots = memory::collect(roster.members().map(|_| SlotId::NONE))?;
+        let mut tallies = memory::collect(roster.members().map(|_| Tally::NONE))?;
         let keys = memory::collect(self.keys.iter().map(|(_, key)| *key))?;
         let (mut peers, mut placed) = (self.keys.iter(), 0usize);
         let mut place = || {
@@ -65,9 +66,12 @@ impl Unplaced {
             let left = keys.get(placed..).unwrap_or_default();
             let number = zone.register(group, left, |slot| {
                 let server = peers.next().and_then(|(peer, _)| roster.entry(*peer));
-                let place = server.and_then(|server| slots.get_mut(server.index()));
+                let place = server.and_then(|server| tallies.get_mut(server.index()));
                 if let Some(place) = place {
-                    *place = slot;
+                    *place = Tally {
+                        slot,
+                        line: zone.table().and_then(|table| table.line(slot, worker())),
+                    };
                 }
             });
             placed = placed.saturating_add(number);
@@ -81,7 +85,7 @@ impl Unplaced {
         if !is_done {
             tell(zone, conf, upstream);
         }
-        Ok(slots)
+        Ok(tallies)
     }
 }
 

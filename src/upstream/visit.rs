@@ -58,8 +58,8 @@ pub(crate) struct Visit<'r> {
     pub(super) failure: Option<(Failure, EntryId)>,
     /// The server in use.
     pub(super) served: Served<'r>,
-    /// Which server that is, where it is not that of the cookie. It may be gone: it is only looked up in its edition.
-    pub(super) served_by: Peer,
+    /// Which server that is in its edition, where it is not that of the cookie.
+    pub(super) served_by: Option<EntryId>,
     /// Whether it is known that responses need nothing, as long as the cookie chooses.
     pub(super) settled: Settled,
     /// Whether the server has responded. Known when it is freed.
@@ -201,7 +201,7 @@ impl<'r> Visit<'r> {
             tried_backups: 0,
             failure: None,
             served: Served::Unknown,
-            served_by: Peer::NONE,
+            served_by: None,
             settled: Settled::No,
             has_response: false,
             header_sent: Cell::new(false),

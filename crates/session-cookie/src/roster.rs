@@ -291,7 +291,14 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     /// Returns the id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
-        Some(text(&self.ids, entry(&self.entries, self.entry(peer)?)?))
+        self.id_and_entry(peer).map(|(id, _)| id)
+    }
+
+    /// Returns the id and the number of this server.
+    #[inline]
+    pub fn id_and_entry(&self, peer: P) -> Option<(&[u8], EntryId)> {
+        let number = self.entry(peer)?;
+        Some((text(&self.ids, entry(&self.entries, number)?), number))
     }
 
     /// Returns the number of this server.

@@ -4,7 +4,8 @@
 //! carries none and gets one. Each has a counter of its own with the server, so that it is one addition, not three;
 //! the sums of an upstream take them apart again.
 
-use super::slot::COUNTERS;
+/// How many counters a line has.
+pub(super) const COUNTERS: usize = 8;
 
 /// A counter of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

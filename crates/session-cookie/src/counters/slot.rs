@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::counts::{Count, COUNTERS};
 use super::leaving::Buckets;
 use crate::key::Key;
 use crate::word::Word;
@@ -89,9 +90,6 @@ impl Slot {
     }
 }
 
-/// How many counters a line has.
-pub(super) const COUNTERS: usize = 8;
-
 /// What one worker has counted.
 #[derive(Default)]
 #[repr(C, align(64))]
@@ -100,6 +98,12 @@ pub struct Line([AtomicU64; COUNTERS]);
 const _: () = assert!(size_of::<Line>() == 64);
 
 impl Line {
+    /// Counts a request.
+    #[inline(always)]
+    pub fn count(&self, count: Count) {
+        self.add(count as usize, 1);
+    }
+
     #[inline(always)]
     pub(super) fn add(&self, counter: usize, number: u64) {
         if let Some(counter) = self.0.get(counter) {

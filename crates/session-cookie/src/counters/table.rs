@@ -2,10 +2,10 @@
 
 use core::sync::atomic::AtomicU32;
 
-use super::counts::{sum, Count, Counters, ServerCounts};
+use super::counts::{sum, Count, Counters, ServerCounts, COUNTERS};
 use super::group::Group;
 use super::leaving::Leaving;
-use super::slot::{Header, Line, Slot, SlotId, COUNTERS, END};
+use super::slot::{Header, Line, Slot, SlotId, END};
 use crate::key::{Key, Secret};
 use crate::word::{then, Word};
 
@@ -71,17 +71,20 @@ impl<'z> Table<'z> {
         self.header.incomplete.set(1);
     }
 
+    /// Returns the line in which a worker counts the requests of a server; it needs no lock.
+    pub fn line(&self, slot: SlotId, worker: usize) -> Option<&'z Line> {
+        let workers = 1usize.wrapping_shl(self.shift).wrapping_sub(1);
+        let first = slot.index().wrapping_shl(self.shift);
+        self.lines.get(first | worker & workers)
+    }
+
     /// Counts a request; it needs no lock.
-    #[inline(always)]
     pub fn add(&self, slot: SlotId, worker: usize, count: Count) {
         self.add_at(slot, worker, count as usize);
     }
 
-    #[inline(always)]
     pub(super) fn add_at(&self, slot: SlotId, worker: usize, counter: usize) {
-        let workers = 1usize.wrapping_shl(self.shift).wrapping_sub(1);
-        let first = slot.index().wrapping_shl(self.shift);
-        if let Some(line) = self.lines.get(first | worker & workers) {
+        if let Some(line) = self.line(slot, worker) {
             line.add(counter, 1);
         }
     }

@@ -1,7 +1,7 @@
 //! Copying what was counted into a table of another size.
 
-use super::counts::{sum, Counters};
-use super::slot::{Slot, SlotId, COUNTERS};
+use super::counts::{sum, Counters, COUNTERS};
+use super::slot::{Slot, SlotId};
 use super::table::Table;
 use crate::word::Word;
 
