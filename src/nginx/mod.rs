@@ -2,6 +2,7 @@
 //! callback, which makes the handles.
 
 pub(crate) mod all_upstreams;
+pub(crate) mod body;
 pub(crate) mod chain;
 pub(crate) mod complex_value;
 pub(crate) mod conf;
