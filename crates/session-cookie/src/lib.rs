@@ -7,8 +7,8 @@
 //! 3. it looks up the server of the id ([`roster`], [`id`]), under the rules of the configuration ([`policy`]);
 //! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
 //!
-//! [`learned`] is a table of sessions whose servers are known without a cookie of ours, and [`counters`] of what requests
-//! did, both in memory that processes share.
+//! [`learned`] is a table of sessions whose servers are known without a cookie of ours, [`counters`] of what requests
+//! did, and [`control`] of what an operator has said of servers, all in memory that processes share.
 //! [`endpoint`] reads what is asked of the page that shows how sessions stand.
 //! [`mod@unreachable`] keeps what is known of servers that do not accept connections, and [`bytes`] has the grammar of all
 //! these texts.
@@ -41,6 +41,7 @@ extern crate alloc;
 
 pub mod action;
 pub mod bytes;
+pub mod control;
 pub mod cookie;
 pub mod counters;
 pub mod endpoint;
