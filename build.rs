@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 /// Version from which on a cfg is set, its name, and the reason that it exists.
 const VERSIONS: &[(u64, &str)] = &[
+    // rr_peers_t has `tries`: servers that are down count for none
+    (1_019_006, "nginx_peers_tries"),
     // headers_in.cookie is a linked list, ngx_table_elt_t has `next`
     (1_023_000, "nginx_header_chains"),
     // rr_peer_t has `refs` and `zombie`, rr_peers_t has `config`: servers come and go at run time
@@ -48,6 +50,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-check-cfg=cfg(nginx_drain)");
     if version >= 1_029_006 && defines_any(&["NGX_HTTP_UPSTREAM_STICKY"])? {
         println!("cargo::rustc-cfg=nginx_drain");
+    }
+
+    // ngx_http_access_module has rules for these addresses
+    println!("cargo::rustc-check-cfg=cfg(nginx_inet6)");
+    if defines_any(&["NGX_HAVE_INET6"])? {
+        println!("cargo::rustc-cfg=nginx_inet6");
+    }
+    println!("cargo::rustc-check-cfg=cfg(nginx_unix_domain)");
+    if defines_any(&["NGX_HAVE_UNIX_DOMAIN"])? {
+        println!("cargo::rustc-cfg=nginx_unix_domain");
     }
 
     // nginx_upstream_check_module is compiled in, and rr_peer_t has a `check_index`; Tengine likewise

@@ -16,8 +16,10 @@ use session_cookie::policy::Policy;
 use session_cookie::set_cookie::Template;
 use session_cookie::unreachable::Unreachable;
 
+use crate::control::applied::Applied;
 use crate::nginx::chain::{InitPeer, InitUpstream};
 use crate::nginx::complex_value::ComplexValue;
+use crate::nginx::control_zone::ControlZone;
 use crate::nginx::counter_zone::CounterZone;
 use crate::nginx::exchange::Trial;
 use crate::nginx::own_module::own_module;
@@ -43,6 +45,8 @@ pub(crate) struct MainConf {
     pub(crate) hides: bool,
     /// Whether any location has `sticky_no_fallback`.
     pub(crate) no_fallback: bool,
+    /// Where it stands what was said of servers, if any location has `session_sticky_control on`.
+    pub(crate) control: Option<ControlZone>,
     /// Whether any location has `session_sticky_status`.
     pub(crate) counts: bool,
     /// The variables that show cookies.
@@ -218,6 +222,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) watched: Cell<bool>,
     /// Where its requests are counted, if they are.
     pub(crate) counters: Cell<Option<CounterZone>>,
+    /// What was said of its servers at run time, as far as this worker has applied it.
+    pub(crate) control: Applied,
     /// The servers as this worker knows them. This and what follows changes while requests are served.
     pub(crate) servers: WorkerCell<Servers>,
     /// Which count they are of.
@@ -293,6 +299,8 @@ pub(crate) struct LocationConf {
     pub(crate) silent: bool,
     /// `session_sticky_status`, in this location.
     pub(crate) shows_status: bool,
+    /// `session_sticky_control`, in the location or further out; `None`: nowhere.
+    pub(crate) control: Option<bool>,
 }
 
 impl HttpModule for Sticky {

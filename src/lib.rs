@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 mod conf;
+mod control;
 mod counters;
 mod directives;
 mod filters;

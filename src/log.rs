@@ -16,6 +16,14 @@ macro_rules! log_warn {
     };
 }
 
+/// Writes a line of the level `notice`.
+macro_rules! log_notice {
+    ($log:expr, $($line:tt)+) => {
+        $crate::nginx::log::HasLog::log(&$log)
+            .write(ngx::ffi::NGX_LOG_NOTICE, format_args!($($line)+))
+    };
+}
+
 /// Writes a line of the level `info`.
 macro_rules! log_info {
     ($log:expr, $($line:tt)+) => {
@@ -36,4 +44,7 @@ macro_rules! log_debug {
     };
 }
 
-pub(crate) use {log_debug as debug, log_error as error, log_info as info, log_warn as warn};
+pub(crate) use {
+    log_debug as debug, log_error as error, log_info as info, log_notice as notice,
+    log_warn as warn,
+};

@@ -88,6 +88,7 @@ fn merge(
     if outer.shows_status {
         cf.handle_limited_content(endpoint::handler);
     }
+    location.control = location.control.or(outer.control);
     location.hides = hide_cookie::rules(cf, &location.hide_upstreams)?;
     reach::note(cf, main, &location.hide_upstreams)?;
     main.hides |= !location.hides.is_empty();
@@ -102,6 +103,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
     // SAFETY: nginx calls this once in the http block, before the same function of the upstream module, and the handle is
     // not used after the call.
     let cf = unsafe { Conf::new(cf) };
+    let control = cf.main_conf::<Sticky>().and_then(|main| main.control);
     for upstream in cf.upstreams() {
         let conf = upstream.conf::<Sticky>();
         let Some((conf, sticky)) = conf.and_then(|conf| Some((conf, conf.sticky.as_ref()?))) else {
@@ -126,6 +128,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
             ));
         }
         shared_ids::check(cf, upstream);
+        conf.control.zone.set(control);
         chain::install(upstream, conf);
     }
     for upstream in cf.upstreams() {

@@ -6,6 +6,7 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 
 use super::parameters::{Case, Ignored, Legal, Parameter, TOKEN};
+use crate::control::state_file::MOST_PATH;
 use crate::nginx::session_zone::NoZone;
 use crate::nginx::{string, Printable};
 
@@ -69,6 +70,14 @@ pub(super) enum Error<'c> {
     },
     #[error("zone \"{}\" {error}", Printable(.name))]
     Zone { name: &'c [u8], error: NoZone<'c> },
+    #[error("invalid parameter \"{}\" in \"session_sticky_control\" directive, it must be \"on\", \"on state=file\" or \"off\"", Printable(.0))]
+    Control(&'c [u8]),
+    #[error("invalid value \"{}\" of parameter \"state\" in \"session_sticky_control\" directive, it must be a path of at most {MOST_PATH} bytes", Printable(.0))]
+    StateFile(&'c [u8]),
+    #[error("\"state={}\" in \"session_sticky_control\" directive is another file than \"{}\" before, it must be one", Printable(.0), Printable(.1))]
+    OtherStateFile(&'c [u8], &'c [u8]),
+    #[error("\"session_sticky_control\" could not get memory to share")]
+    NoControl,
     #[error("invalid number of arguments in \"{0}\" directive")]
     Count(&'static str),
     #[error("invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"", Printable(.word), Printable(.directive))]
@@ -116,6 +125,8 @@ pub(super) enum Warning<'c> {
         address: &'c [u8],
         what: &'static str,
     },
+    #[error("\"session_sticky_control\" lets anybody drain servers by location \"{}\", which has neither \"allow\" nor \"deny\"", Printable(.0))]
+    OpenControl(&'c [u8]),
     #[error("\"{0}\" with {1}")]
     With(&'static str, Oddity<'c>),
 }

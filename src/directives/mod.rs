@@ -9,6 +9,7 @@ mod parser;
 pub(crate) mod reach;
 pub(crate) mod server;
 mod session_sticky;
+pub(crate) mod session_sticky_control;
 pub(crate) mod shared_ids;
 mod source;
 mod sticky;
@@ -24,9 +25,9 @@ use core::ptr;
 #[cfg(not(nginx_implicit_keepalive))]
 use ngx::ffi::NGX_CONF_TAKE1;
 use ngx::ffi::{
-    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_HTTP_LOC_CONF,
-    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET,
-    NGX_HTTP_UPS_CONF,
+    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_CONF_TAKE12,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF,
+    NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
 };
 use ngx::ngx_string;
 
@@ -91,6 +92,12 @@ pub(crate) static mut COMMANDS: [ngx_command_t; 8] = [
         NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
         NGX_HTTP_SRV_CONF_OFFSET,
         session_sticky::session_sticky,
+    ),
+    command(
+        ngx_string!("session_sticky_control"),
+        NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        session_sticky_control::session_sticky_control,
     ),
     command(
         ngx_string!("sticky_cookie_insert"),

@@ -7,7 +7,7 @@ use core::ptr;
 
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
-    ngx_array_push, ngx_command_t, ngx_conf_t, ngx_http_add_variable,
+    ngx_array_push, ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_http_add_variable,
     ngx_http_compile_complex_value, ngx_http_compile_complex_value_t, ngx_http_complex_value_t,
     ngx_http_conf_ctx_t, ngx_http_get_variable_index, ngx_http_handler_pt,
     ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_request_t, ngx_http_upstream_conf_t,
@@ -287,6 +287,41 @@ impl<'c> Conf<'c> {
         location.is_some_and(|location| location.handler.is_some())
     }
 
+    /// Returns the name of the location being merged.
+    pub(crate) fn location_name(self) -> &'c [u8] {
+        // SAFETY: `cf` is live, and the configuration of the core module is in the cycle's pool, like the name.
+        unsafe {
+            let location = NgxHttpCoreModule::location_conf(&*self.cf);
+            location.map_or(&[], |location| bytes(location.name))
+        }
+    }
+
+    /// Returns whether the location being merged has `allow` or `deny`, of itself or from further out.
+    pub(crate) fn has_access_rules(self) -> bool {
+        let Some(module) = self.module(c"ngx_http_access_module") else {
+            return false;
+        };
+        // SAFETY: `ctx` is a context of the http block, which has a place for each module's configuration of a location. That
+        // of this module consists of pointers to its rules: of IPv4, of IPv6 and of unix sockets.
+        unsafe {
+            let context = (*self.cf).ctx.cast::<ngx_http_conf_ctx_t>();
+            let conf =
+                (*(*context).loc_conf.add(module.ctx_index)).cast::<[*const c_void; RULES]>();
+            conf.as_ref()
+                .is_some_and(|rules| rules.iter().any(|rules| !rules.is_null()))
+        }
+    }
+
+    /// Returns a path as nginx opens it, from its prefix on where it is relative; `None`: memory is short.
+    pub(crate) fn full_path(self, path: &'c [u8]) -> Option<&'c [u8]> {
+        let mut path = string(path);
+        // SAFETY: `cf` is live, and nginx puts the text into the cycle's pool.
+        unsafe {
+            let rc = ngx_conf_full_name((*self.cf).cycle, &raw mut path, 0);
+            (rc == 0).then(|| bytes(path))
+        }
+    }
+
     /// Returns what tells the `server` block that is being merged from others.
     pub(crate) fn server_block(self) -> usize {
         // SAFETY: `ctx` is a context of the http block; the address is only compared.
@@ -338,6 +373,9 @@ impl<'c> Conf<'c> {
         }
     }
 }
+
+/// How many lists of rules `ngx_http_access_module` has (`src/http/modules/ngx_http_access_module.c`).
+const RULES: usize = 1 + cfg!(nginx_inet6) as usize + cfg!(nginx_unix_domain) as usize;
 
 /// What to do with a word of a directive.
 pub(crate) enum Edit {

@@ -7,6 +7,7 @@ pub(crate) mod chain;
 pub(crate) mod complex_value;
 pub(crate) mod conf;
 pub(crate) mod content_handler;
+pub(crate) mod control_zone;
 pub(crate) mod cookies;
 pub(crate) mod counter_zone;
 pub(crate) mod exchange;
@@ -25,6 +26,7 @@ pub(crate) mod request_line;
 pub(crate) mod response;
 pub(crate) mod resumption;
 pub(crate) mod round_robin;
+pub(crate) mod server_control;
 pub(crate) mod server_names;
 pub(crate) mod session_zone;
 pub(crate) mod set_cookies;
@@ -34,6 +36,7 @@ pub(crate) mod upstream;
 pub(crate) mod variable;
 pub(crate) mod variables;
 pub(crate) mod worker_cell;
+pub(crate) mod worker_user;
 
 use ngx::ffi::ngx_str_t;
 

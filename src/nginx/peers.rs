@@ -3,7 +3,7 @@
 
 use core::fmt::{self, Display, Formatter};
 use core::marker::PhantomData;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use ngx::ffi::{
     ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t, ngx_int_t, ngx_time, ngx_uint_t,
@@ -48,6 +48,22 @@ const DRAINING: ngx_uint_t = 8;
 
 /// That bit, where nginx has it.
 const DRAINING_OF_NGINX: ngx_uint_t = if cfg!(nginx_drain) { DRAINING } else { 0 };
+/// A bit of `down` for a server that was said to drain, and one for a server that was said to be down, at run time. nginx has
+/// no use for either, and only asks whether `down` is 0: what the configuration says stays apart.
+const DRAINED: ngx_uint_t = 0x100;
+const TAKEN_DOWN: ngx_uint_t = 0x200;
+const CONTROLLED: ngx_uint_t = DRAINED | TAKEN_DOWN;
+
+/// What was said of a server at run time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Control {
+    /// Nothing.
+    None,
+    /// It keeps its sessions, and gets no new ones.
+    Drain,
+    /// It gets nothing.
+    Down,
+}
 
 impl<'c> Upstream<'c> {
     /// Returns the primary servers of an upstream whose balancer is based on round robin.
@@ -149,6 +165,54 @@ impl<'c> Peers<'c> {
         generation.unwrap_or_default()
     }
 
+    /// Returns the generation of the servers, which may be changing.
+    #[inline(always)]
+    pub(crate) fn generation_now(self) -> ngx_uint_t {
+        // SAFETY: the group is live; `config` is null, or points into the zone, where other workers write a word.
+        #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+        let generation = unsafe {
+            (*self.as_ptr())
+                .config
+                .as_ref()
+                .map(|config| ptr::from_ref(config).read_volatile())
+        };
+        #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
+        let generation = None;
+        generation.unwrap_or_default()
+    }
+
+    /// Says something of a server of the group at run time. nginx counts the tries of a request by the servers that are not
+    /// `down`. Returns whether the server is draining because of it; `None`: the configuration says what it is.
+    ///
+    /// # Safety
+    ///
+    /// The server is in this group, which is locked for writing.
+    pub(super) unsafe fn control(self, peer: Peer, control: Control) -> Option<bool> {
+        // SAFETY: the server is in the group, which nobody else reads or writes, as the caller vouches.
+        unsafe {
+            let place = &raw mut (*peer.as_ptr()).down;
+            let before = *place;
+            let configured = before & !CONTROLLED;
+            let now = match control {
+                // To what the configuration says draining adds nothing.
+                Control::Drain if configured == 0 => DRAINED,
+                Control::Drain | Control::None => configured,
+                Control::Down => configured | TAKEN_DOWN,
+            };
+            *place = now;
+            #[cfg(nginx_peers_tries)]
+            {
+                let tries = &raw mut (*self.as_ptr()).tries;
+                match (before == 0, now == 0) {
+                    (true, false) => *tries = (*tries).saturating_sub(1),
+                    (false, true) => *tries = (*tries).saturating_add(1),
+                    _ => {}
+                }
+            }
+            (configured == 0).then_some(now == DRAINED)
+        }
+    }
+
     /// Returns whether the upstream has one server only: nginx then looks at no failures.
     #[inline(always)]
     pub(crate) fn is_single(self) -> bool {
@@ -179,6 +243,8 @@ impl Drop for Locked<'_> {
 pub(crate) enum Reason {
     /// The configuration says `down`, or what stands for it.
     Down,
+    /// It was said to be down at run time.
+    TakenDown,
     /// An active check of nginx_upstream_check_module has marked it down.
     #[cfg(nginx_upstream_check)]
     CheckFailed,
@@ -192,12 +258,28 @@ impl Display for Reason {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Down => f.write_str("down"),
+            Reason::TakenDown => f.write_str("down by session_sticky_control"),
             #[cfg(nginx_upstream_check)]
             Reason::CheckFailed => f.write_str("active check failed"),
             Reason::MaxFails(until) => write!(f, "max_fails until {}", Clock(*until)),
             Reason::MaxConns => f.write_str("max_conns"),
         }
     }
+}
+
+/// Returns why a server whose `down` is not 0 may not even keep its sessions.
+#[cold]
+#[inline(never)]
+fn reason_of_down(down: ngx_uint_t, member: &Member<Peer>) -> Option<Reason> {
+    if down & TAKEN_DOWN != 0 {
+        return Some(Reason::TakenDown);
+    }
+    let is_down = if cfg!(nginx_drain) {
+        down & !(DRAINING | CONTROLLED) != 0
+    } else {
+        down & !CONTROLLED != 0 && !member.draining
+    };
+    is_down.then_some(Reason::Down)
 }
 
 /// Which failures count against a server.
@@ -220,13 +302,11 @@ impl Peers<'_> {
     pub(super) unsafe fn reason(self, member: &Member<Peer>, failures: Failures) -> Option<Reason> {
         // SAFETY: the member is a server of the group now, as the caller vouches, and the lock keeps it there.
         let peer = unsafe { &*member.peer.as_ptr() };
-        let is_down = if cfg!(nginx_drain) {
-            peer.down & !DRAINING != 0
-        } else {
-            peer.down != 0 && !member.draining
-        };
-        if is_down {
-            return Some(Reason::Down);
+        // Nearly every server.
+        if peer.down != 0 {
+            if let Some(reason) = reason_of_down(peer.down, member) {
+                return Some(reason);
+            }
         }
         // SAFETY: the server is in this group, which is locked, as the caller vouches.
         unsafe { self.reason_beside_down(member.peer, failures) }
@@ -272,7 +352,12 @@ impl Peers<'_> {
                 weight: server.weight,
                 connections: server.conns,
                 max_connections: server.max_conns,
-                down: server.down & !DRAINING_OF_NGINX != 0,
+                down: server.down & !(DRAINING_OF_NGINX | CONTROLLED) != 0,
+                control: match server.down & CONTROLLED {
+                    0 => Control::None,
+                    DRAINED => Control::Drain,
+                    _ => Control::Down,
+                },
                 reason: self.reason_beside_down(peer, Failures::Counted),
             }
         }
@@ -288,6 +373,8 @@ pub(crate) struct Look {
     pub(crate) max_connections: ngx_uint_t,
     /// Whether the balancers take it for down. Before nginx has `drain`, that is also said of a server that drains.
     pub(crate) down: bool,
+    /// What was said of it at run time.
+    pub(crate) control: Control,
     /// Why else they would not choose it.
     pub(crate) reason: Option<Reason>,
 }
@@ -403,7 +490,7 @@ pub(super) unsafe fn names_of<'a>(peer: Peer) -> Names<'a> {
             name: bytes((*peer).name),
             address: core::slice::from_raw_parts((*peer).sockaddr.cast(), (*peer).socklen as usize),
             route,
-            draining: cfg!(nginx_drain) && (*peer).down & DRAINING != 0,
+            draining: (*peer).down & DRAINING_OF_NGINX != 0,
             resolved,
         }
     }

@@ -42,6 +42,12 @@ impl Shape {
     }
 }
 
+impl Default for Shape {
+    fn default() -> Self {
+        Shape::NONE
+    }
+}
+
 /// What names one server.
 pub(crate) struct Known<'a> {
     pub(crate) peer: Peer,

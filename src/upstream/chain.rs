@@ -5,9 +5,9 @@ use session_cookie::action::{settled_unstamped, Settled};
 use session_cookie::memory::OutOfMemory;
 use session_cookie::set_cookie::{ByVariables, Template};
 
-use super::balancer::init_peer;
+use super::controlled::init_peer_of;
 use super::known::forget;
-use super::{proof, ERROR, OK};
+use super::{ERROR, OK};
 use crate::conf::{Sticky, UpstreamConf};
 use crate::nginx::conf::Conf;
 use crate::nginx::upstream::Upstream;
@@ -77,13 +77,12 @@ fn stand_before_requests(
     conf: &UpstreamConf,
 ) -> Result<(), OutOfMemory> {
     let init = upstream.init_peer();
-    if !init.is(init_peer) && !init.is(proof::init_peer) {
+    if ![true, false]
+        .map(|is_round_robin| init.is(init_peer_of(conf, is_round_robin)))
+        .contains(&true)
+    {
         conf.chain.init_peer.set(init);
-        upstream.set_init_peer(if init.is_round_robin() {
-            init_peer
-        } else {
-            proof::init_peer
-        });
+        upstream.set_init_peer(init_peer_of(conf, init.is_round_robin()));
     }
     let sticky = conf.sticky.as_ref();
     let Some(sticky) = sticky.filter(|sticky| sticky.template.get().is_none()) else {

@@ -11,7 +11,7 @@ use session_cookie::session::may_stand_in_id;
 use super::servers::Servers;
 use super::slots::Unplaced;
 use crate::conf::{ServerConf, UpstreamConf};
-use crate::nginx::peers::{Peer, Peers};
+use crate::nginx::peers::{Control, Peer, Peers};
 use crate::nginx::server_names::{each, Known, Shape, Uncounted};
 use crate::nginx::upstream::Upstream;
 
@@ -87,8 +87,8 @@ impl<'a> ServerIds<'a> {
         self.server(known, place).id(self.policy.hash)
     }
 
-    /// Returns whether a server keeps its sessions and gets no new ones.
-    pub(crate) fn is_draining(&self, known: &Known<'_>) -> bool {
+    /// Returns whether the configuration says of a server that it keeps its sessions and gets no new ones.
+    pub(crate) fn drains(&self, known: &Known<'_>) -> bool {
         known.draining || line_of(self.conf, known).is_some_and(|line| line.draining)
     }
 
@@ -195,7 +195,9 @@ struct Server<'a> {
 impl<'a> Server<'a> {
     /// Returns whether it keeps its sessions and gets no new ones.
     fn is_draining(&self) -> bool {
-        self.known.draining || self.line.is_some_and(|line| line.draining)
+        self.known.look.control == Control::Drain
+            || self.known.draining
+            || self.line.is_some_and(|line| line.draining)
     }
 
     /// Returns what the cookie names it by.

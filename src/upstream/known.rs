@@ -197,6 +197,7 @@ pub(super) fn edition(conf: &UpstreamConf) -> Edition {
 /// Forgets the servers of an upstream, which are about to be made anew: nothing of what is known of them may be asked any
 /// more.
 pub(super) fn forget(conf: &UpstreamConf) {
+    conf.control.forget();
     if let Some(mut known) = conf.servers.write() {
         *known = Servers {
             edition: known.edition,

@@ -8,6 +8,7 @@ mod backups;
 mod balancer;
 mod bind;
 pub(crate) mod chain;
+mod controlled;
 pub(crate) mod count;
 pub(crate) mod counting;
 mod exposed;

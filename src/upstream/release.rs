@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::source::learn_at_end;
 use super::strict;
 use super::visit::{now, EarlierVisit, Visit};
+use crate::control::apply::refresh;
 use crate::log::debug;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::pool::Placed;
@@ -123,6 +124,10 @@ fn free_unusual<'r>(
     }
     visit.has_response = !failed && visit.exchange.has_response();
     visit.inner.free(pc, state);
+    if failed && visit.conf.control.is_wanted() {
+        // Another server is got next, which may have been drained since this one was.
+        refresh(visit.upstream, visit.conf);
+    }
     (failed || (visit.has_response && !visit.is_header_sent())).then_some(visit.request)
 }
 

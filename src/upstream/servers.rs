@@ -100,6 +100,25 @@ impl Servers {
         self.edition
     }
 
+    /// Notes whether a server drains. Returns whether that is another thing than before: then
+    /// [`put_draining_last`](Self::put_draining_last) is due.
+    pub(crate) fn set_draining(&mut self, peer: Peer, draining: bool) -> bool {
+        let mut has_changed = false;
+        for roster in self.rosters() {
+            has_changed |= roster.set_draining(peer, draining);
+        }
+        has_changed
+    }
+
+    /// Puts servers that drain behind others of the same id.
+    pub(crate) fn put_draining_last(&mut self) {
+        self.rosters().for_each(Roster::put_draining_last);
+    }
+
+    fn rosters(&mut self) -> impl Iterator<Item = &mut Roster<Peer>> {
+        self.accepted.iter_mut().chain([&mut self.own])
+    }
+
     /// Returns the servers by their ids in this scheme.
     #[inline]
     pub(crate) fn by(&self, scheme: IdScheme) -> Option<&Roster<Peer>> {

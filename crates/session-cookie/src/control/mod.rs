@@ -12,7 +12,7 @@ mod table;
 mod tests;
 
 pub use change::{Change, Nonsense, Target};
-pub use slot::{Entry, Slot, MAX_NAMES};
+pub use slot::{Entry, Said, Slot, MAX_NAMES};
 pub use table::{Full, Header, Table};
 
 /// What a server is besides what the configuration says.

@@ -44,6 +44,24 @@ pub struct Entry<'a> {
     pub over: Override,
 }
 
+/// A copy of what was said of a server.
+pub struct Said {
+    pub(super) names: Names,
+    pub(super) over: Override,
+}
+
+impl Said {
+    /// Returns what was said.
+    pub fn entry(&self) -> Entry<'_> {
+        let nothing = Entry {
+            upstream: &[],
+            address: &[],
+            over: self.over,
+        };
+        self.names.entry(self.over).unwrap_or(nothing)
+    }
+}
+
 /// A copy of the names in a slot.
 pub(super) struct Names {
     bytes: [[u8; size_of::<u64>()]; WORDS],

@@ -11,7 +11,7 @@
 
 use core::sync::atomic::AtomicU64;
 
-use super::slot::{Entry, Slot};
+use super::slot::{Entry, Said, Slot};
 use super::Override;
 use crate::word::{then, Word};
 
@@ -149,23 +149,25 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Does what is due now, and shows each server of which something has ended.
-    pub fn end(self, now: u64, mut show: impl FnMut(Entry<'_>)) {
-        let is_due = |slot: &&Slot| slot.over().is_some_and(|over| over.is_over(now));
-        if !self.slots.iter().any(|slot| is_due(&slot)) {
-            // What the next end was said to be is not.
+    /// Ends what is due now, of one server, which is returned; `None`: nothing is.
+    pub fn end_one(self, now: u64) -> Option<Said> {
+        let due = self.slots.iter().find_map(|slot| {
+            let over = slot.over().filter(|over| over.is_over(now))?;
+            Some((slot, over))
+        });
+        let Some((slot, over)) = due else {
+            // What was said to be the next end may be none.
             self.set_next_end();
-            return;
-        }
+            return None;
+        };
+        let said = Said {
+            names: slot.names(),
+            over,
+        };
         self.begin();
-        for slot in self.slots.iter().filter(is_due) {
-            let Some(over) = slot.over() else { continue };
-            if let Some(entry) = slot.names().entry(over) {
-                show(entry);
-            }
-            slot.set_over(over.after());
-        }
+        slot.set_over(over.after());
         self.finish();
+        Some(said)
     }
 
     /// Returns whether a text of this generation is newer than what was saved last.

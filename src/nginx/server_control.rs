@@ -1,0 +1,50 @@
+//! What was said of servers at run time, written into the lists in which nginx's balancers keep them.
+
+use ngx::ffi::ngx_uint_t;
+
+use super::peers::{after, Address, Control, Peer, Peers};
+use super::server_names::Shape;
+use super::upstream::Upstream;
+
+/// How many servers are written in one go.
+const SLICE: usize = 512;
+
+/// The servers are others than those that were to be written.
+pub(crate) struct Changed;
+
+/// Writes of each server of a group what `control_of` says of its address, and shows each: whether it drains because of that;
+/// `None`: the configuration says what it is. Returns the shape of the list.
+///
+/// The group is locked for some at a time. What the next ones continue from is still in the list as long as generation and
+/// shape are the same, and is not read before they are compared.
+pub(crate) fn control(
+    upstream: Upstream<'_>,
+    peers: Peers<'_>,
+    generation: ngx_uint_t,
+    control_of: impl Fn(&[u8]) -> Control,
+    mut show: impl FnMut(Peer, Option<bool>),
+) -> Result<Shape, Changed> {
+    let primary = upstream.primary().ok_or(Changed)?;
+    let mut shape = Shape::NONE;
+    let mut last: Option<Peer> = None;
+    loop {
+        let _locked = peers.lock();
+        let now = Shape::of(peers);
+        if primary.generation() != generation || (last.is_some() && now != shape) {
+            return Err(Changed);
+        }
+        shape = now;
+        for _ in 0..SLICE {
+            // SAFETY: the group is locked; generation and shape say that the last server is still in it, and `after` finds one
+            // of the group.
+            unsafe {
+                let Some(peer) = after(peers, last) else {
+                    return Ok(shape);
+                };
+                let address = Address::of(peer);
+                show(peer, peers.control(peer, control_of(address.as_bytes())));
+                last = Some(peer);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Where servers can be controlled at run time: before a request is prepared, what was said of them is applied.
+
+use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
+
+use super::{balancer, proof};
+use crate::conf::{Sticky, UpstreamConf};
+use crate::control::apply::refresh;
+use crate::nginx::chain::InitPeerFn;
+use crate::nginx::upstream::Upstream;
+
+/// Returns what prepares a request, by whether the balancer is round robin itself.
+pub(super) fn init_peer_of(conf: &UpstreamConf, is_round_robin: bool) -> InitPeerFn {
+    match (conf.control.is_wanted(), is_round_robin) {
+        (false, true) => balancer::init_peer,
+        (false, false) => proof::init_peer,
+        (true, true) => init_peer,
+        (true, false) => init_proven_peer,
+    }
+}
+
+/// Prepares a request whose balancer is round robin.
+#[allow(unsafe_code)]
+unsafe extern "C" fn init_peer(
+    r: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this in place of `balancer::init_peer`, and as it calls that.
+    unsafe { with_control(us, || balancer::init_peer(r, us)) }
+}
+
+/// Prepares a request with another balancer.
+#[allow(unsafe_code)]
+unsafe extern "C" fn init_proven_peer(
+    r: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this in place of `proof::init_peer`, and as it calls that.
+    unsafe { with_control(us, || proof::init_peer(r, us)) }
+}
+
+/// Applies what was said of the servers, and once more where others came while the request was prepared: it has not got one
+/// yet, and must not get a new one of which something was said.
+///
+/// # Safety
+///
+/// `us` is an upstream of a request that is being prepared, which the module stands before.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn with_control(
+    us: *mut ngx_http_upstream_srv_conf_t,
+    prepare: impl FnOnce() -> ngx_int_t,
+) -> ngx_int_t {
+    // SAFETY: the caller vouches for the upstream.
+    let upstream = unsafe { Upstream::of_request(us) };
+    let conf = upstream.conf_in_use::<Sticky>();
+    refresh(upstream, conf);
+    let rc = prepare();
+    if cfg!(nginx_peer_refs) {
+        refresh(upstream, conf);
+    }
+    rc
+}
