@@ -11,7 +11,7 @@ use session_cookie::policy::Fallback;
 
 use crate::conf::{LocationConf, MainConf, Sticky, UpstreamConf};
 use crate::counters;
-use crate::directives::{hide_cookie, reach, server, shared_ids};
+use crate::directives::{hide_cookie, reach, server, session_sticky_control, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::{string, Printable};
@@ -89,6 +89,10 @@ fn merge(
         cf.handle_limited_content(endpoint::handler);
     }
     location.control = location.control.or(outer.control);
+    if location.control == Some(true) {
+        let (is_shown, is_limited) = (location.shows_status, outer.shows_status);
+        session_sticky_control::check_access(cf, is_shown, is_limited);
+    }
     location.hides = hide_cookie::rules(cf, &location.hide_upstreams)?;
     reach::note(cf, main, &location.hide_upstreams)?;
     main.hides |= !location.hides.is_empty();

@@ -31,5 +31,6 @@ impl Applied {
     /// Forgets what was applied: the servers are about to be made anew.
     pub(crate) fn forget(&self) {
         self.generation.set(0);
+        self.table.set(None);
     }
 }

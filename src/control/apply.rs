@@ -41,7 +41,7 @@ fn is_applied(upstream: Upstream<'_>, conf: &UpstreamConf) -> bool {
 
 /// Returns the second since the epoch.
 #[inline(always)]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     u64::try_from(ngx_time()).unwrap_or_default()
 }
 
@@ -51,6 +51,10 @@ fn apply(upstream: Upstream<'_>, conf: &UpstreamConf) {
     let (Some(zone), Some(primary)) = (conf.control.zone.get(), upstream.primary()) else {
         return;
     };
+    // What another balancer keeps is none of nginx's lists.
+    if !conf.is_proven.get() && !upstream.has_round_robin_peers() {
+        return;
+    }
     end_what_is_due(zone);
     conf.control.table.set(zone.table());
     for _ in 0..ATTEMPTS {

@@ -6,5 +6,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod apply;
+pub(crate) mod guard;
+pub(crate) mod patch;
 pub(crate) mod start;
 pub(crate) mod state_file;

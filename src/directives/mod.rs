@@ -86,7 +86,7 @@ const STICKY: ngx_command_t = command(
 const ANY_LEVEL: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's own directives.
-pub(crate) static mut COMMANDS: [ngx_command_t; 8] = [
+pub(crate) static mut COMMANDS: [ngx_command_t; 9] = [
     command(
         ngx_string!("session_sticky"),
         NGX_HTTP_UPS_CONF | NGX_CONF_ANY,

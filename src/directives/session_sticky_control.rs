@@ -86,9 +86,11 @@ fn keep_in(
     }
 }
 
-/// Warns where servers can be controlled by anybody: the location that makes the page is being merged.
-pub(crate) fn warn_of_access(cf: Conf<'_>) {
-    if !cf.has_access_rules() {
+/// Warns where anybody can control servers, by the location being merged. `is_shown`: it makes the page. `is_limited`: the one
+/// around it does, and where it stands for the methods that a `limit_except` is about, it makes the page for these.
+pub(crate) fn check_access(cf: Conf<'_>, is_shown: bool, is_limited: bool) {
+    let handles = (is_shown && !cf.limits_patch()) || (is_limited && cf.is_limit_except());
+    if handles && !cf.has_access_rules() {
         cf.warn_of_block(Warning::OpenControl(cf.location_name()));
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod request_line;
 pub(crate) mod response;
 pub(crate) mod resumption;
 pub(crate) mod round_robin;
+pub(crate) mod sender;
 pub(crate) mod server_control;
 pub(crate) mod server_names;
 pub(crate) mod session_zone;

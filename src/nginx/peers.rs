@@ -490,7 +490,7 @@ pub(super) unsafe fn names_of<'a>(peer: Peer) -> Names<'a> {
             name: bytes((*peer).name),
             address: core::slice::from_raw_parts((*peer).sockaddr.cast(), (*peer).socklen as usize),
             route,
-            draining: (*peer).down & DRAINING_OF_NGINX != 0,
+            draining: cfg!(nginx_drain) && (*peer).down & DRAINING != 0,
             resolved,
         }
     }

@@ -242,8 +242,12 @@ pub(super) fn write_server(server: &ShownServer<'_>, out: &mut impl Sink) {
     json::write(&server, out);
 }
 
-fn control_of(_: &ShownServer<'_>) -> Option<Control> {
-    None
+fn control_of(server: &ShownServer<'_>) -> Option<Control> {
+    let said = server.said()?;
+    Some(Control {
+        state: said.state.as_str(),
+        until: said.until,
+    })
 }
 
 #[derive(Serialize)]

@@ -13,6 +13,8 @@ use super::listing::{Listing, Selection, ShownUpstream};
 use super::reply::{self, Fault};
 use super::stream::{self, Content};
 use crate::conf::{LocationConf, Sticky};
+use crate::control::guard::{self, Forbidden};
+use crate::control::patch::patch;
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::request::Request;
 use crate::nginx::request_line::Method;
@@ -67,9 +69,36 @@ fn answer(request: Request<'_>) -> ngx_int_t {
     };
     match (request.method(), resource) {
         (Method::Get | Method::Head, _) => discarded(request, |_| asked.get()),
+        (Method::Patch, Resource::Server { upstream, server }) if is_controlled(request) => {
+            match asked.patch(upstream, server) {
+                Ok(rc) => rc,
+                Err(Unanswered::Refused(fault)) => {
+                    discarded(request, |request| reply::refuse(request, fault))
+                }
+                Err(Unanswered::OutOfMemory) => Code::NGX_ERROR.into(),
+            }
+        }
+        (_, Resource::Server { .. }) if is_controlled(request) => discarded(request, |request| {
+            reply::refuse(request, Fault::Method("GET, HEAD, PATCH"))
+        }),
         _ => discarded(request, |request| {
             reply::refuse(request, Fault::Method("GET, HEAD"))
         }),
+    }
+}
+
+/// Returns whether servers can be controlled by the location.
+fn is_controlled(request: Request<'_>) -> bool {
+    request.location().conf::<Sticky>().control == Some(true)
+}
+
+impl From<Forbidden> for Unanswered {
+    fn from(forbidden: Forbidden) -> Self {
+        Unanswered::Refused(match forbidden {
+            Forbidden::Host => Fault::ForeignHost,
+            Forbidden::Site => Fault::ForeignSite,
+            Forbidden::ContentType => Fault::NotJson,
+        })
     }
 }
 
@@ -112,6 +141,13 @@ impl<'r> Asked<'r> {
         }
     }
 
+    /// Says something of a server.
+    fn patch(self, upstream: &'r [u8], server: &'r [u8]) -> Result<ngx_int_t, Unanswered> {
+        guard::check(self.request)?;
+        let upstream = self.upstream(upstream)?;
+        Ok(patch(self.request, upstream, self.name(server)?))
+    }
+
     /// Returns what the answer consists of; `None`: of the page.
     fn content(self) -> Result<Option<Content<'r>>, Unanswered> {
         let selection = match self.resource {
@@ -134,7 +170,10 @@ impl<'r> Asked<'r> {
         };
         Ok(match format {
             Format::Page => None,
-            Format::Json => Some(Content::Json(Document::new(listing()?, false))),
+            Format::Json => Some(Content::Json(Document::new(
+                listing()?,
+                is_controlled(self.request),
+            ))),
             Format::Prometheus => Some(Content::Prometheus(Exposition::new(listing()?))),
         })
     }

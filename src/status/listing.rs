@@ -1,13 +1,15 @@
 //! Sticky upstreams and their servers in order, a slice at a time.
 
 use session_cookie::bytes::Sink;
+use session_cookie::control::Override;
 use session_cookie::id::Id;
 use session_cookie::memory::OutOfMemory;
 
 use crate::conf::{Sticky, StickyUpstream, UpstreamConf};
+use crate::control::apply::{refresh, said_of};
 use crate::counters::Counters;
 use crate::nginx::all_upstreams::Upstreams;
-use crate::nginx::peers::{Look, Peers, Reason};
+use crate::nginx::peers::{Control, Look, Peers, Reason};
 use crate::nginx::request::Request;
 use crate::nginx::server_names::{Known, Uncounted, Walk};
 use crate::nginx::upstream::Upstream;
@@ -100,6 +102,8 @@ pub(super) struct ShownServer<'a> {
     /// Its place in its group.
     index: usize,
     draining: bool,
+    /// Whether the configuration says so.
+    drains: bool,
 }
 
 /// What becomes of requests to a server.
@@ -162,7 +166,7 @@ impl<'a> ShownServer<'a> {
 
     /// Returns what the configuration says of it.
     pub(super) fn configured(&self) -> &'static str {
-        match (self.draining, self.look().down) {
+        match (self.drains, self.look().down) {
             (true, _) => "drain",
             (false, true) => "down",
             (false, false) => "up",
@@ -172,9 +176,10 @@ impl<'a> ShownServer<'a> {
     /// Returns its state, and the second up to which it is unavailable.
     pub(super) fn state(&self) -> (State, Option<i64>) {
         match self.look().reason {
+            _ if self.look().control == Control::Down => (State::Down, None),
             _ if self.draining => (State::Draining, None),
             _ if self.look().down => (State::Down, None),
-            None | Some(Reason::Down) => (State::Up, None),
+            None | Some(Reason::Down | Reason::TakenDown) => (State::Up, None),
             #[cfg(nginx_upstream_check)]
             Some(Reason::CheckFailed) => (State::Unavailable, None),
             Some(Reason::MaxFails(until)) => (State::Unavailable, Some(until)),
@@ -195,6 +200,16 @@ impl<'a> ShownServer<'a> {
         let of = &self.of.shown;
         let counters = of.counters.filter(|_| self.draining)?;
         Some(counters.leaving(of.upstream, self.address(), now()))
+    }
+
+    /// Returns what was said of it at run time. Nothing is of most servers, which need no look at the table for it.
+    pub(super) fn said(&self) -> Option<Override> {
+        let of = &self.of.shown;
+        let look = self.look();
+        if look.control == Control::None && !look.down && !self.drains {
+            return None;
+        }
+        said_of(of.conf, of.upstream, self.address())
     }
 
     /// Returns the name of its upstream.
@@ -347,7 +362,8 @@ impl<'r> Listing<'r> {
                 of,
                 known: &known,
                 index,
-                draining: of.ids.is_draining(&known),
+                draining: of.ids.drains(&known) || known.look.control == Control::Drain,
+                drains: of.ids.drains(&known),
             };
             if let Selection::Server(_, name) = self.selection {
                 if !server.is_called(name) {
@@ -382,6 +398,10 @@ impl<'r> Listing<'r> {
 
     /// Begins with the primary servers of an upstream.
     fn begin(&mut self, shown: ShownUpstream<'r>) -> Result<Place<'r>, OutOfMemory> {
+        if shown.conf.control.is_wanted() {
+            // No request may have come to the upstream in this worker since something was said.
+            refresh(shown.upstream, shown.conf);
+        }
         self.walk.begin(0);
         if let Some(peers) = shown.peers(false) {
             self.walk.catch_up(shown.upstream, peers);

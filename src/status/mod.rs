@@ -3,6 +3,7 @@
 //! [`endpoint`] makes the content of a location. [`listing`] goes along upstreams and their servers, a slice at a time, and
 //! [`document`] and [`exposition`] write what it meets. [`stream`] sends it, and goes on when others had their turn.
 
+pub(crate) mod answer;
 mod document;
 pub(crate) mod endpoint;
 mod exposition;

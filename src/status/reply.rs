@@ -21,7 +21,7 @@ const FIELDS: [(&str, &str); 2] = [
 
 /// What is wrong with a request.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     NoResource,
     NoUpstream,
     NoServer,
@@ -33,6 +33,15 @@ pub(super) enum Fault {
     TooLong,
     ContentType,
     Balancer,
+    /// Of a request that changes something.
+    NotJson,
+    ForeignHost,
+    ForeignSite,
+    Nonsense,
+    Configured,
+    Changing,
+    Full,
+    Unsaved,
 }
 
 impl Fault {
@@ -40,10 +49,14 @@ impl Fault {
         match self {
             Fault::NoResource | Fault::NoUpstream | Fault::NoServer => 404,
             Fault::Method(_) => 405,
-            Fault::Encoding | Fault::Format | Fault::NoValue => 400,
+            Fault::Encoding | Fault::Format | Fault::NoValue | Fault::Nonsense => 400,
+            Fault::ForeignHost | Fault::ForeignSite => 403,
             Fault::TooLong => 413,
-            Fault::ContentType => 415,
-            Fault::Balancer => 409,
+            Fault::ContentType | Fault::NotJson => 415,
+            Fault::Balancer | Fault::Configured => 409,
+            Fault::Unsaved => 500,
+            Fault::Changing => 503,
+            Fault::Full => 507,
         }
     }
 
@@ -56,11 +69,26 @@ impl Fault {
             Fault::Encoding => "a percent sign needs two hexadecimal digits behind it",
             Fault::Format => "format must be html, json or prometheus",
             Fault::NoValue => "there is no value",
-            Fault::TooLong => "the value is too long",
+            Fault::TooLong => "the body is too long",
             Fault::ContentType => {
                 "the body must be application/x-www-form-urlencoded or text/plain"
             }
             Fault::Balancer => "the balancer of the upstream cannot be followed",
+            Fault::NotJson => "the body must be application/json",
+            Fault::ForeignHost => {
+                "the host must be a server_name of the server, localhost or an address"
+            }
+            Fault::ForeignSite => "the request is one of another site",
+            Fault::Nonsense => {
+                "the body must be {\"state\":\"up\"}, {\"state\":\"drain\"} or {\"state\":\"down\"}, the last two \
+                 also with \"for\" and a time such as \"30m\", or {\"drain\":true} or {\"drain\":false}"
+            }
+            Fault::Configured => "the configuration says that the server is down or drains",
+            Fault::Changing => "the servers of the upstream are changing",
+            Fault::Full => "there is no room to say something of another server",
+            Fault::Unsaved => {
+                "the change is in force, but could not be saved: it ends with nginx, the error log says why"
+            }
         }
     }
 }
@@ -82,7 +110,7 @@ pub(super) fn head(content_type: &'static str, length: Option<usize>) -> Head<'s
 }
 
 /// Answers that something is wrong. Returns what the handler of the content has to return.
-pub(super) fn refuse<'r>(request: Request<'r>, fault: Fault) -> ngx_int_t {
+pub(crate) fn refuse<'r>(request: Request<'r>, fault: Fault) -> ngx_int_t {
     let mut body = Pieces::new(request.pool());
     json::write(
         &Error {

@@ -29,6 +29,8 @@ pub(crate) enum SlotKind {
     View,
     /// A visit to a sticky upstream.
     Visit,
+    /// A change that waits for the body of its request.
+    Change,
     /// The index of those that are older.
     Index,
 }

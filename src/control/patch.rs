@@ -1,0 +1,233 @@
+//! A request that says something of servers at run time: `PATCH` of a server, or of all that share an id.
+
+use ngx::core::Status;
+use ngx::ffi::ngx_int_t;
+use session_cookie::control::{Change, Nonsense, Override, State, Target};
+use session_cookie::memory::{self, OutOfMemory};
+
+use super::apply::{now, refresh};
+use super::state_file;
+use crate::conf::{Sticky, UpstreamConf};
+use crate::log::notice;
+use crate::nginx::body::{Body, WithBody};
+use crate::nginx::conf::seconds;
+use crate::nginx::pool::{PoolSlot, SlotKind};
+use crate::nginx::request::Request;
+use crate::nginx::server_names::{each_of_all, Known, Uncounted};
+use crate::nginx::upstream::Upstream;
+use crate::nginx::{string, Printable};
+use crate::status::answer::{self, Fault};
+use crate::upstream::count::ServerIds;
+
+/// The latest second in which something may end: JSON has no greater numbers for all its readers.
+const LATEST: u64 = 1 << 53;
+
+/// How often servers are looked for while nginx changes them.
+const ATTEMPTS: usize = 4;
+
+/// What a request asks for, until its body was read.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    request: Request<'r>,
+    upstream: Upstream<'r>,
+    server: &'r [u8],
+}
+
+// SAFETY: no other type has `SlotKind::Change`.
+#[allow(unsafe_code)]
+unsafe impl<'r> PoolSlot<'r> for Asked<'r> {
+    const KIND: SlotKind = SlotKind::Change;
+
+    fn key(&self) -> usize {
+        self.request.address()
+    }
+}
+
+/// Changes what was said of a server of a sticky upstream, or of those that share this id, when the body is there. Returns what the
+/// handler of the content has to return.
+pub(crate) fn patch<'r>(
+    request: Request<'r>,
+    upstream: Upstream<'r>,
+    server: &'r [u8],
+) -> ngx_int_t {
+    let asked = Asked {
+        request,
+        upstream,
+        server,
+    };
+    match request.pool().keep(asked) {
+        Some(_) => request.read_body::<Patch>(),
+        None => Status::NGX_ERROR.into(),
+    }
+}
+
+struct Patch;
+
+impl WithBody for Patch {
+    const MOST: usize = 1024;
+
+    fn go_on(request: Request<'_>, body: Body<'_>) -> ngx_int_t {
+        let asked = request.pool().newest::<Asked>(request.address());
+        let (Some(asked), Ok(())) = (asked, request.discard_body()) else {
+            return Status::NGX_ERROR.into();
+        };
+        match asked.change(body) {
+            Ok(()) => answer::server(request, asked.upstream, asked.server),
+            Err(Unchanged::Refused(fault)) => answer::refuse(request, fault),
+            Err(Unchanged::OutOfMemory) => Status::NGX_ERROR.into(),
+        }
+    }
+}
+
+/// Why nothing has changed.
+enum Unchanged {
+    Refused(Fault),
+    OutOfMemory,
+}
+
+impl From<Fault> for Unchanged {
+    fn from(fault: Fault) -> Self {
+        Unchanged::Refused(fault)
+    }
+}
+
+impl From<OutOfMemory> for Unchanged {
+    fn from(_: OutOfMemory) -> Self {
+        Unchanged::OutOfMemory
+    }
+}
+
+impl From<Nonsense> for Unchanged {
+    fn from(_: Nonsense) -> Self {
+        Unchanged::Refused(Fault::Nonsense)
+    }
+}
+
+impl Asked<'_> {
+    fn change(&self, body: Body<'_>) -> Result<(), Unchanged> {
+        let body = match body {
+            Body::Whole(body) => body,
+            Body::TooLong => return Err(Fault::TooLong.into()),
+            Body::Unreadable => return Err(Unchanged::OutOfMemory),
+        };
+        let change = Change::read(body)?;
+        let over = over_of(&change)?;
+        let conf = self.upstream.conf_in_use::<Sticky>();
+        if conf.is_foreign.get() || !self.upstream.has_round_robin_peers() {
+            return Err(Fault::Balancer.into());
+        }
+        let servers = find(self.upstream, conf, self.server)?;
+        if servers.is_empty() {
+            return Err(Fault::NoServer.into());
+        }
+        if servers
+            .iter()
+            .any(|server| !server.may_become(change.target))
+        {
+            return Err(Fault::Configured.into());
+        }
+        let zone = conf.control.zone.get().ok_or(Fault::Full)?;
+        let addresses = servers.iter().map(|server| &*server.address);
+        let changed = zone.with(|table| table.change(self.upstream.host(), addresses, over));
+        match changed {
+            Some(Ok(true)) => {}
+            // It was said before.
+            Some(Ok(false)) => return Ok(()),
+            Some(Err(_)) | None => return Err(Fault::Full.into()),
+        }
+        for server in &servers {
+            self.tell(&server.address, change);
+        }
+        refresh(self.upstream, conf);
+        state_file::save(zone).map_err(|_| Fault::Unsaved.into())
+    }
+
+    /// Tells in the log what was said of a server, and by whom.
+    fn tell(&self, address: &[u8], change: Change<'_>) {
+        let duration = change.duration.unwrap_or_default();
+        notice!(
+            self.request,
+            "session_sticky: server {} of upstream \"{}\" is {}{}{}, by user \"{}\"",
+            Printable(address),
+            string(self.upstream.host()),
+            match change.target {
+                Target::Up => "up",
+                Target::Drain => "draining",
+                Target::Down => "down",
+            },
+            if duration.is_empty() { "" } else { " for " },
+            Printable(duration),
+            Printable(self.request.user())
+        );
+    }
+}
+
+/// Returns what is to be said of servers.
+fn over_of(change: &Change<'_>) -> Result<Option<Override>, Nonsense> {
+    let state = match change.target {
+        Target::Up => return Ok(None),
+        Target::Drain => State::Drain,
+        Target::Down => State::Down,
+    };
+    let until = change.duration.map(end_of).transpose()?;
+    Ok(Some(Override { state, until }))
+}
+
+/// Returns the second in which a time is over that begins now.
+fn end_of(duration: &[u8]) -> Result<u64, Nonsense> {
+    let seconds = seconds(duration).filter(|seconds| *seconds != 0);
+    let end = seconds.and_then(|seconds| now().checked_add(seconds));
+    end.filter(|end| *end <= LATEST).ok_or(Nonsense)
+}
+
+/// A server that is asked for.
+struct Server {
+    address: Box<[u8]>,
+    /// What the configuration says of it: `down`, or `drain`.
+    down: bool,
+    drains: bool,
+}
+
+impl Server {
+    /// Returns whether it can be that: what the configuration says cannot be lifted.
+    fn may_become(&self, target: Target) -> bool {
+        match target {
+            Target::Up => !self.down && !self.drains,
+            Target::Drain => !self.down || self.drains,
+            Target::Down => true,
+        }
+    }
+}
+
+/// Returns the servers of an upstream that have this id, or this address.
+fn find(
+    upstream: Upstream<'_>,
+    conf: &UpstreamConf,
+    name: &[u8],
+) -> Result<Vec<Server>, Unchanged> {
+    let policy = conf.policy().ok_or(Fault::NoUpstream)?;
+    let ids = ServerIds::of(upstream, conf, policy)?;
+    for _ in 0..ATTEMPTS {
+        let mut servers = Vec::new();
+        let mut place = 0usize;
+        let mut add = |known: Known<'_>| {
+            let is_called = known.name == name || *ids.id(&known, place) == *name;
+            place = place.saturating_add(1);
+            if !is_called {
+                return Ok(());
+            }
+            let server = Server {
+                address: memory::boxed(known.name)?,
+                down: known.look.down,
+                drains: ids.drains(&known),
+            };
+            memory::push(&mut servers, server)
+        };
+        match each_of_all(upstream, &mut add) {
+            Ok(()) => return Ok(servers),
+            Err(Uncounted::Changed) => {}
+            Err(Uncounted::OutOfMemory) => return Err(Unchanged::OutOfMemory),
+        }
+    }
+    Err(Fault::Changing.into())
+}

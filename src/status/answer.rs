@@ -1,0 +1,23 @@
+//! Answers to what changes something.
+
+use ngx::core::Status as Code;
+use ngx::ffi::ngx_int_t;
+
+use super::document::Document;
+use super::listing::{Listing, Selection};
+pub(crate) use super::reply::{refuse, Fault};
+use super::stream::{self, Content};
+use crate::nginx::request::Request;
+use crate::nginx::upstream::Upstream;
+
+/// Answers with the servers of an upstream that have this id, or this address.
+pub(crate) fn server<'r>(
+    request: Request<'r>,
+    upstream: Upstream<'r>,
+    server: &'r [u8],
+) -> ngx_int_t {
+    match Listing::new(request, Selection::Server(upstream, server)) {
+        Ok(listing) => stream::begin(request, Content::Json(Document::new(listing, true))),
+        Err(_) => Code::NGX_ERROR.into(),
+    }
+}
