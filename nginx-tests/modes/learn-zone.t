@@ -5,7 +5,7 @@
 # Sections of this file's own:
 #   learn     the parameters of "session_sticky mode=learn create= lookup=" in upstream "u"
 
-use Sticky qw(Upstreams Visits);
+use Sticky qw(Running Upstreams Visits);
 use Time::HiRes qw(sleep time);
 
 our $rounds = $ENV{TEST_NGINX_USE_VALGRIND} ? 2 : 8;
@@ -16,26 +16,6 @@ sub session { my ($id) = @_; return body(visit("/u/?sid=$id", undef, 1983)) }
 sub lost { my ($server) = @_; return grep { session($_) ne $server->{$_} } sort keys %$server }
 # Sessions whose servers are no matter of chance: each is asked for several times.
 sub known { my ($server) = @_; return grep { my $id = $_; !grep { session($id) ne $server->{$id} } 1 .. 4 } sort keys %$server }
-
-# nginx reads this configuration at the next reload.
-sub configure {
-    my ($from, $to) = @_;
-    my $path = $Test::Nginx::Util::ConfFile;
-    open my $in, '<', $path or die "cannot read $path: $!\n";
-    my $text = do { local $/; readline $in };
-    close $in;
-    $text =~ s/$from/$to/ or die "no $from in $path\n";
-    open my $out, '>', $path or die "cannot write $path: $!\n";
-    print $out $text;
-    close $out or die "cannot write $path: $!\n";
-}
-
-sub master { open my $file, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n"; chomp(my $pid = readline $file); return $pid }
-sub log_lines {
-    my ($pattern) = @_;
-    open my $log, '<', $Test::Nginx::Util::ErrLogFile or die "cannot read the log: $!\n";
-    return grep { /$pattern/ } readline $log;
-}
 
 client_sections();
 upstream_sections('add_header X-Session $arg_id;');

@@ -1,0 +1,53 @@
+# Servers are drained and taken down while nginx runs, by PATCH of /status on port 1983 (lib/Upstreams.pm).
+#
+#   $control                   a location of that kind, for "locations"
+#   patch(UPSTREAM, SERVER, BODY, FIELDS)    asks for it, and returns the response. SERVER is a letter (lib/Servers.pm), or
+#                              what stands in the path; FIELDS are names and values in place of the usual ones, undef: none
+#   now(UPSTREAM, SERVER, WORD)              a test: that it is done. WORD is up, drain or down
+#   shown(UPSTREAM, SERVER)    what is shown of the first server of this name, a hash; undef: nothing
+#   encoded(TEXT)              as it stands in a path
+
+package Control;
+
+use strict;
+use warnings;
+
+use Client;
+use Exporter 'import';
+use JSON::PP ();
+use Servers;
+
+our @EXPORT = qw($control patch now shown encoded);
+
+our $control = 'location /status { session_sticky_status; session_sticky_control on; allow 127.0.0.1; deny all; }';
+
+sub encoded { my ($text) = @_; return $text =~ s/([^A-Za-z0-9.:~_-])/sprintf '%%%02X', ord $1/ger }
+
+sub path { my ($upstream, $server) = @_; return "/status/upstreams/$upstream/servers/" . named($server) }
+sub named { my ($server) = @_; return exists $port{$server} ? "127.0.0.1:$port{$server}" : $server }
+
+sub patch {
+    my ($upstream, $server, $body, %more) = @_;
+    my %fields = (Host => 'localhost', 'Content-Type' => 'application/json', 'Content-Length' => length $body,
+                  Connection => 'close', %more);
+    my $method = delete $fields{method} // 'PATCH';
+    my $fields = join '', map { "$_: $fields{$_}\r\n" } grep { defined $fields{$_} } sort keys %fields;
+    return response(say_to_nginx("$method " . path($upstream, $server) . " HTTP/1.1\r\n$fields\r\n$body", 1983));
+}
+
+sub now ($$$) {
+    my ($upstream, $server, $word) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $response = patch($upstream, $server, qq[{"state":"$word"}]);
+    return equals(status($response), '200', "$server of $upstream: $word") || print map { "# $_\n" } split /\n/, $response;
+}
+
+sub shown {
+    my ($upstream, $server) = @_;
+    my $response = response(say_to_nginx('GET ' . path($upstream, $server)
+        . " HTTP/1.0\r\nHost: localhost\r\n\r\n", 1983));
+    return if status($response) ne '200';
+    return JSON::PP::decode_json(body($response))->{upstreams}[0]{servers}[0];
+}
+
+1;

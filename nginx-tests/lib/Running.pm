@@ -1,0 +1,71 @@
+# The nginx of a block while it runs: another configuration, a restart, its workers, its log.
+#
+#   configure(PATTERN, TEXT)   nginx reads this at the next reload or start; every match becomes TEXT
+#   tested()                   what nginx -t says of the configuration
+#   restart()                  ends nginx and starts it again; true when it serves
+#   master()                   the process
+#   children()                 its workers
+#   log_lines(PATTERN)         lines of its log
+
+package Running;
+
+use strict;
+use warnings;
+
+use Client;
+use Exporter 'import';
+use IO::Socket::INET;
+use Test::Nginx::Util ();
+use Time::HiRes 'sleep';
+
+our @EXPORT = qw(configure tested restart master children log_lines);
+
+sub read_configuration {
+    my $path = $Test::Nginx::Util::ConfFile;
+    open my $in, '<', $path or die "cannot read $path: $!\n";
+    local $/;
+    return readline $in;
+}
+
+sub configure {
+    my ($from, $to) = @_;
+    my $path = $Test::Nginx::Util::ConfFile;
+    my $text = read_configuration();
+    $text =~ s/$from/$to/g or die "no $from in $path\n";
+    open my $out, '>', $path or die "cannot write $path: $!\n";
+    print $out $text;
+    close $out or die "cannot write $path: $!\n";
+    return;
+}
+
+sub tested {
+    return `$ENV{TEST_NGINX_BINARY} -t -e stderr -c $Test::Nginx::Util::ConfFile -p $Test::Nginx::Util::ServRoot 2>&1`;
+}
+
+sub master {
+    open my $file, '<', $Test::Nginx::Util::PidFile or die "no pid file: $!\n";
+    chomp(my $pid = readline $file);
+    return $pid;
+}
+
+sub children { my $master = master(); return split ' ', Visits::workers_of($master) }
+
+sub restart {
+    my $master = master();
+    kill QUIT => $master;
+    soon(sub { !kill 0 => $master }) or return 0;
+    my @log = (-e => $Test::Nginx::Util::ErrLogFile);
+    system($ENV{TEST_NGINX_BINARY}, @log, -c => $Test::Nginx::Util::ConfFile, -p => "$Test::Nginx::Util::ServRoot/") == 0
+        or return 0;
+    return soon(sub {
+        IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => Test::Nginx::Util::server_port());
+    });
+}
+
+sub log_lines {
+    my ($pattern) = @_;
+    open my $log, '<', $Test::Nginx::Util::ErrLogFile or die "cannot read the log: $!\n";
+    return grep { /$pattern/ } readline $log;
+}
+
+1;
