@@ -22,6 +22,8 @@ BUDGET = Path(__file__).with_name("budget.txt")
 SLACK = 0.03
 # what a measurement is repeatable to
 NOISE = 10
+# layouts of the heap, an odd number
+LAYOUTS = 3
 # what is explained
 MOST = 20
 
@@ -53,17 +55,23 @@ class Measured:
         self.known = {}
 
     def get(self, name, count, zone):
+        """The median over some layouts of the heap: from where malloc takes the block of a request's pool is luck."""
         key = (name, count, zone)
         if key not in self.known:
-            self.known[key] = measure(
-                by_name()[name],
-                self.nginx,
-                self.module,
-                self.nginx,
-                count=count,
-                zone=zone,
-                env=BASELINE,
-            )
+            all_of_them = [
+                measure(
+                    by_name()[name],
+                    self.nginx,
+                    self.module,
+                    self.nginx,
+                    count=count,
+                    zone=zone,
+                    env=BASELINE,
+                    layout=layout,
+                )
+                for layout in range(LAYOUTS)
+            ]
+            self.known[key] = sorted(all_of_them, key=lambda one: one.total)[LAYOUTS // 2]
         return self.known[key]
 
     def with_base(self, name, count, zone):

@@ -7,6 +7,7 @@ use session_cookie::memory::OutOfMemory;
 
 use super::chain;
 use super::respond::act;
+use crate::conf::Sticky;
 use crate::log::debug;
 use crate::nginx::header_filters::HeaderFilters;
 use crate::nginx::request::Request;
@@ -25,31 +26,43 @@ pub(crate) fn install() {
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a header filter with a request that is live at least until the filter returns.
     let request = unsafe { Request::new(r) };
-    if let Some(visit) = Visit::of(request) {
-        visit.note_header();
-        let settled = visit.settled();
-        debug!(
-            request,
-            "session_sticky: header filter, settled:{settled:?}"
-        );
-        if settled != Settled::Yes {
-            return if settled == Settled::Counted && count_settled(visit) {
-                NEXT.call(request)
-            } else if counts(visit) {
-                act_and_count(request, visit, settled)
-            } else {
-                act_only(request, visit, settled)
-            };
-        }
+    match request.context::<Sticky>() {
+        Some(visit) => pass(request, visit),
+        None => pass_without_context(request),
     }
-    NEXT.call(request)
+}
+
+/// Passes a response of which a redirect inside nginx may have cleared the contexts. Apart, so that others take no registers.
+#[inline(never)]
+fn pass_without_context(request: Request<'_>) -> ngx_int_t {
+    match Visit::of(request) {
+        Some(visit) => pass(request, visit),
+        None => NEXT.call(request),
+    }
+}
+
+#[inline(always)]
+fn pass<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
+    visit.note_header();
+    let settled = visit.settled();
+    debug!(
+        request,
+        "session_sticky: header filter, settled:{settled:?}"
+    );
+    if settled == Settled::Yes {
+        NEXT.call(request)
+    } else if counts(visit) {
+        pass_counted(request, visit)
+    } else {
+        act_only(request, visit)
+    }
 }
 
 /// Does what the response calls for, before the other filters are called. Apart, so that what mostly happens takes no
 /// registers.
 #[inline(never)]
-fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) -> ngx_int_t {
-    if act_unless_settled(request, visit, settled).is_err() {
+fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
+    if act_unless_settled(request, visit).is_err() {
         return Status::NGX_ERROR.into();
     }
     NEXT.call(request)
@@ -57,8 +70,17 @@ fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) ->
 
 /// [`act_only`], and counts the request.
 #[inline(never)]
-fn act_and_count<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settled) -> ngx_int_t {
-    let done = act_unless_settled(request, visit, settled);
+fn pass_counted<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
+    if visit.settled() == Settled::Counted && count_settled(visit) {
+        NEXT.call(request)
+    } else {
+        act_and_count(request, visit)
+    }
+}
+
+#[inline(never)]
+fn act_and_count<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
+    let done = act_unless_settled(request, visit);
     count_all(request, visit);
     if done.is_err() {
         return Status::NGX_ERROR.into();
@@ -67,12 +89,8 @@ fn act_and_count<'r>(request: Request<'r>, visit: &'r Visit<'r>, settled: Settle
 }
 
 #[inline(always)]
-fn act_unless_settled<'r>(
-    request: Request<'r>,
-    visit: &'r Visit<'r>,
-    settled: Settled,
-) -> Result<(), OutOfMemory> {
-    if settled == Settled::UnlessSet {
+fn act_unless_settled<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    if visit.settled() == Settled::UnlessSet {
         act_if_set(request, visit)
     } else {
         act_for_each(request, visit)

@@ -36,13 +36,14 @@ pub(crate) fn count_settled(visit: &Visit<'_>) -> bool {
     true
 }
 
-/// Counts a request whose response has passed, at each of the upstreams on its way.
+/// Counts a request whose response has passed, at each of the upstreams on its way. It is to be [counted](counts) at the
+/// newest.
 #[inline(always)]
 pub(crate) fn count_all<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
     if request.upstream_states().len() > 1 {
         count_each(request, newest);
     } else {
-        count(newest);
+        count_once(newest);
     }
 }
 
@@ -53,9 +54,16 @@ fn count_each<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
 }
 
 /// Counts a request, unless it was counted or is not to be.
-#[inline(always)]
 pub(super) fn count(visit: &Visit<'_>) {
-    if !counts(visit) || visit.counted.replace(true) {
+    if counts(visit) {
+        count_once(visit);
+    }
+}
+
+/// Counts a request, unless it was counted.
+#[inline(always)]
+fn count_once(visit: &Visit<'_>) {
+    if visit.counted.replace(true) {
         return;
     }
     if visit.reading.verdict == Verdict::None

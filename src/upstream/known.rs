@@ -3,7 +3,6 @@
 use core::cell::{Cell, Ref};
 
 use ngx::ffi::{ngx_time, ngx_uint_t};
-use session_cookie::id::MD5_HEX;
 use session_cookie::roster::{EntryId, Member, Roster};
 
 use super::count;
@@ -108,57 +107,6 @@ fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Op
     let first = roster.find(id)?;
     member.set(*roster.member(first)?);
     Some(first)
-}
-
-/// What is known of the id of a server.
-pub(super) enum KnownId {
-    /// It is as long as most are.
-    Md5([u8; MD5_HEX], EntryId),
-    /// The servers have to be looked at.
-    Other,
-}
-
-/// Which id a server has, if these are the servers.
-struct IdOf {
-    generation: ngx_uint_t,
-    shape: Shape,
-    peer: Peer,
-}
-
-// SAFETY: a roster is searched, which reaches no cell of a worker.
-#[allow(unsafe_code)]
-unsafe impl Question<Servers> for IdOf {
-    type Answer = KnownId;
-
-    #[inline(always)]
-    fn answer(self, known: &Servers) -> KnownId {
-        let is_known = known.are_known_of(self.generation, self.shape);
-        if let Some((id, entry)) = known.own.id_and_entry(self.peer).filter(|_| is_known) {
-            if let Ok(id) = id.try_into() {
-                return KnownId::Md5(id, entry);
-            }
-        }
-        KnownId::Other
-    }
-}
-
-/// Returns the id of a server of this generation.
-#[inline(always)]
-pub(super) fn id_of(
-    conf: &UpstreamConf,
-    upstream: Upstream<'_>,
-    generation: ngx_uint_t,
-    peer: Peer,
-) -> KnownId {
-    let Some(primary) = upstream.primary() else {
-        return KnownId::Other;
-    };
-    let question = IdOf {
-        generation,
-        shape: Shape::of(primary),
-        peer,
-    };
-    conf.servers.ask(question).unwrap_or(KnownId::Other)
 }
 
 /// Where the requests of a server are counted, if these are the servers.

@@ -1,12 +1,17 @@
 //! The server that serves a request, and what is noted of it.
 
+use ngx::ffi::ngx_uint_t;
 use session_cookie::action::Settled;
 use session_cookie::memory::OutOfMemory;
+use session_cookie::roster::EntryId;
 
-use super::known::{edition, id_of, KnownId};
-use super::servers::{Edition, IdScheme};
+use super::known::edition;
+use super::servers::{Edition, IdScheme, Servers};
 use super::visit::{Served, Visit};
 use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::peers::Peer;
+use crate::nginx::server_names::Shape;
+use crate::nginx::worker_cell::Question;
 
 /// Notes the server that was chosen by the cookie.
 #[inline(always)]
@@ -55,20 +60,52 @@ pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let data = visit.inner.round_robin();
     let edition = edition(visit.conf);
     let is_same = visit.edition == Edition::NONE || visit.edition == edition;
-    let current = data.current().filter(|_| is_same);
-    let known =
-        current.map(|current| id_of(visit.conf, visit.upstream, data.generation(), current));
-    match known {
-        Some(KnownId::Md5(id, entry)) => {
+    if let (Some(peer), Some(primary), true) = (data.current(), visit.upstream.primary(), is_same) {
+        let question = NoteId {
+            generation: data.generation(),
+            shape: Shape::of(primary),
+            peer,
+            served: &mut visit.served,
+            served_by: &mut visit.served_by,
+        };
+        if visit.conf.servers.ask(question) == Some(true) {
             visit.edition = edition;
-            visit.served = Served::Md5(id);
-            visit.served_by = Some(entry);
-            Ok(())
+            return Ok(());
         }
-        _ => {
-            note_other(visit);
-            visit.check_memory()
+    }
+    note_other(visit);
+    visit.check_memory()
+}
+
+/// Notes which id a server has, if these are the servers, and if it is as long as most are.
+struct NoteId<'a, 'r> {
+    generation: ngx_uint_t,
+    shape: Shape,
+    peer: Peer,
+    /// Where id and server are noted.
+    served: &'a mut Served<'r>,
+    served_by: &'a mut Option<EntryId>,
+}
+
+// SAFETY: a roster is searched, which reaches no cell of a worker.
+#[allow(unsafe_code)]
+unsafe impl Question<Servers> for NoteId<'_, '_> {
+    type Answer = bool;
+
+    #[inline(always)]
+    fn answer(self, known: &Servers) -> bool {
+        if !known.are_known_of(self.generation, self.shape) {
+            return false;
         }
+        let Some(entry) = known.own.entry(self.peer) else {
+            return false;
+        };
+        let Some(Ok(id)) = known.own.id_of(entry).map(TryInto::try_into) else {
+            return false;
+        };
+        *self.served = Served::Md5(id);
+        *self.served_by = Some(entry);
+        true
     }
 }
 
@@ -82,10 +119,11 @@ fn note_other(visit: &mut Visit<'_>) {
     };
     visit.edition = servers.edition();
     let current = visit.inner.round_robin().current();
-    let Some((id, entry)) = current.and_then(|current| servers.own.id_and_entry(current)) else {
+    let Some(entry) = current.and_then(|current| servers.own.entry(current)) else {
         return;
     };
     visit.served_by = Some(entry);
+    let id = servers.own.id_of(entry).unwrap_or_default();
     visit.served = match id.try_into() {
         Ok(id) => Served::Md5(id),
         Err(_) => match visit.request.pool().copy(id) {

@@ -356,14 +356,13 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     /// Returns the id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
-        self.id_and_entry(peer).map(|(id, _)| id)
+        self.id_of(self.entry(peer)?)
     }
 
-    /// Returns the id and the number of this server.
+    /// Returns the id of the server with this number.
     #[inline]
-    pub fn id_and_entry(&self, peer: P) -> Option<(&[u8], EntryId)> {
-        let number = self.entry(peer)?;
-        Some((text(&self.ids, entry(&self.entries, number)?), number))
+    pub fn id_of(&self, number: EntryId) -> Option<&[u8]> {
+        Some(text(&self.ids, entry(&self.entries, number)?))
     }
 
     /// Returns the number of this server.
