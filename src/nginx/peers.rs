@@ -239,7 +239,7 @@ impl Drop for Locked<'_> {
 }
 
 /// Why nginx's own balancers would not choose a server.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Reason {
     /// The configuration says `down`, or what stands for it.
     Down,
@@ -337,6 +337,50 @@ impl Peers<'_> {
             return Some(Reason::MaxFails(until));
         }
         (peer.max_conns != 0 && peer.conns >= peer.max_conns).then_some(Reason::MaxConns)
+    }
+
+    /// Returns the generation of the servers at this moment.
+    pub(crate) fn generation_now(self) -> ngx_uint_t {
+        let _locked = self.lock_for_reading();
+        self.generation()
+    }
+
+    /// Does something with a server of this generation, which is locked for reading meanwhile; `None`: it may be gone. It is
+    /// asked of the primary servers.
+    fn with<T>(
+        self,
+        member: &Member<Peer>,
+        generation: ngx_uint_t,
+        work: impl FnOnce(Peers<'_>) -> T,
+    ) -> Option<T> {
+        let peers = self.group_of(member)?;
+        let _locked = peers.lock_for_reading();
+        (self.generation() == generation).then(|| work(peers))
+    }
+
+    /// Returns why nginx's own balancers could not choose a server of this generation; `None`: it may be gone.
+    pub(crate) fn reason_of(
+        self,
+        member: &Member<Peer>,
+        generation: ngx_uint_t,
+        failures: Failures,
+    ) -> Option<Option<Reason>> {
+        self.with(member, generation, |peers| {
+            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            unsafe { peers.reason(member, failures) }
+        })
+    }
+
+    /// Returns the address of a server of this generation; `None`: it may be gone.
+    pub(crate) fn address_of(
+        self,
+        member: &Member<Peer>,
+        generation: ngx_uint_t,
+    ) -> Option<Address> {
+        self.with(member, generation, |_| {
+            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            unsafe { Address::of(member.peer) }
+        })
     }
 
     /// Returns what a server is like now.

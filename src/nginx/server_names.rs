@@ -2,6 +2,7 @@
 
 use ngx::ffi::{ngx_time, ngx_uint_t, time_t};
 use session_cookie::memory::{self, OutOfMemory};
+use session_cookie::roster::Member;
 
 use super::peers::{after, line_of, names_of, Look, Peer, Peers};
 use super::upstream::Upstream;
@@ -285,6 +286,34 @@ impl Walk {
             }
         }
         self.ended = next.is_none();
+    }
+
+    /// Copies one server of a generation, and nothing else; `false`: it may be gone.
+    pub(crate) fn look_at(
+        &mut self,
+        upstream: Upstream<'_>,
+        member: &Member<Peer>,
+        generation: ngx_uint_t,
+    ) -> Result<bool, OutOfMemory> {
+        let Some(primary) = upstream.primary() else {
+            return Ok(false);
+        };
+        let Some(peers) = primary.group_of(member) else {
+            return Ok(false);
+        };
+        // A second time where memory is to be reserved first.
+        for _ in 0..2 {
+            self.slice.clear()?;
+            let _locked = peers.lock_for_reading();
+            if primary.generation() != generation {
+                break;
+            }
+            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            if unsafe { self.slice.copy(primary, peers, member.peer) } {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Continues with the servers as they are now: behind as many as were passed, whichever these are.

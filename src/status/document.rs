@@ -93,7 +93,7 @@ impl Show for Commas {
 
     fn server(&mut self, server: &ShownServer<'_>, out: &mut impl Sink) -> Result<(), OutOfMemory> {
         comma(&mut self.server, out);
-        write_server(server, out);
+        tell(server, |server| json::write(server, out));
         Ok(())
     }
 
@@ -161,8 +161,9 @@ impl<'a> Upstream<'a> {
     }
 }
 
+/// What is told of a server.
 #[derive(Serialize)]
-struct Server<'a> {
+pub(super) struct Server<'a> {
     id: Text<'a>,
     address: Text<'a>,
     line: Text<'a>,
@@ -201,8 +202,8 @@ struct Leaving {
     last: Option<u64>,
 }
 
-/// Writes a server.
-pub(super) fn write_server(server: &ShownServer<'_>, out: &mut impl Sink) {
+/// Does something with what is told of a server.
+pub(super) fn tell<T>(server: &ShownServer<'_>, work: impl FnOnce(&Server<'_>) -> T) -> T {
     let look = server.look();
     let (state, until) = server.state();
     let ServerCounts {
@@ -214,7 +215,7 @@ pub(super) fn write_server(server: &ShownServer<'_>, out: &mut impl Sink) {
         moved_away,
     } = server.counts();
     let limit = look.max_connections as u64;
-    let server = Server {
+    work(&Server {
         id: Text(&server.id()),
         address: Text(server.address()),
         line: Text(server.line()),
@@ -238,8 +239,7 @@ pub(super) fn write_server(server: &ShownServer<'_>, out: &mut impl Sink) {
             last_minute: leaving.last_minute,
             last: leaving.last,
         }),
-    };
-    json::write(&server, out);
+    })
 }
 
 fn control_of(server: &ShownServer<'_>) -> Option<Control> {

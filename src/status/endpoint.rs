@@ -5,9 +5,11 @@ use core::ffi::{c_char, c_void};
 use ngx::core::Status as Code;
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_request_t, ngx_int_t};
 use ngx::http::HttpModuleMainConf;
-use session_cookie::endpoint::{decode, parameter, Format, Plus, Resource, Undecodable};
+use session_cookie::bytes::trim;
+use session_cookie::endpoint::{decode, parameter, Format, Resource, Undecodable};
 
 use super::document::Document;
+use super::explain;
 use super::exposition::Exposition;
 use super::listing::{Listing, Selection, ShownUpstream};
 use super::reply::{self, Fault};
@@ -15,6 +17,7 @@ use super::stream::{self, Content};
 use crate::conf::{LocationConf, Sticky};
 use crate::control::guard::{self, Forbidden};
 use crate::control::patch::patch;
+use crate::nginx::body::{Body, WithBody};
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::request::Request;
 use crate::nginx::request_line::Method;
@@ -54,20 +57,10 @@ pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
 }
 
 fn answer(request: Request<'_>) -> ngx_int_t {
-    // A subrequest has no request line of its own, and nginx has decoded its path already.
-    let (path, plus) = match request.target() {
-        Some(target) => (target, true),
-        None => (request.path(), false),
-    };
-    let Some(resource) = Resource::of(path) else {
+    let Some(asked) = Asked::of(request) else {
         return discarded(request, |request| reply::refuse(request, Fault::NoResource));
     };
-    let asked = Asked {
-        request,
-        resource,
-        is_encoded: plus,
-    };
-    match (request.method(), resource) {
+    match (request.method(), asked.resource) {
         (Method::Get | Method::Head, _) => discarded(request, |_| asked.get()),
         (Method::Patch, Resource::Server { upstream, server }) if is_controlled(request) => {
             match asked.patch(upstream, server) {
@@ -80,6 +73,15 @@ fn answer(request: Request<'_>) -> ngx_int_t {
         }
         (_, Resource::Server { .. }) if is_controlled(request) => discarded(request, |request| {
             reply::refuse(request, Fault::Method("GET, HEAD, PATCH"))
+        }),
+        (Method::Post, Resource::Explain(_)) if explain::Body::of(request).is_some() => {
+            request.read_body::<Posted>()
+        }
+        (Method::Post, Resource::Explain(_)) => discarded(request, |request| {
+            reply::refuse(request, Fault::ContentType)
+        }),
+        (_, Resource::Explain(_)) => discarded(request, |request| {
+            reply::refuse(request, Fault::Method("GET, HEAD, POST"))
         }),
         _ => discarded(request, |request| {
             reply::refuse(request, Fault::Method("GET, HEAD"))
@@ -98,6 +100,29 @@ impl From<Forbidden> for Unanswered {
             Forbidden::Host => Fault::ForeignHost,
             Forbidden::Site => Fault::ForeignSite,
             Forbidden::ContentType => Fault::NotJson,
+        })
+    }
+}
+
+/// What goes on with a value that was sent in a body, so that it stays out of access logs.
+struct Posted;
+
+impl WithBody for Posted {
+    /// Browsers keep cookies of 4 kB.
+    const MOST: usize = 8192;
+
+    fn go_on(request: Request<'_>, body: Body<'_>) -> ngx_int_t {
+        let text = match body {
+            Body::Whole(text) => text,
+            Body::TooLong => return reply::refuse(request, Fault::TooLong),
+            Body::Unreadable => return Code::NGX_ERROR.into(),
+        };
+        let Some(asked) = Asked::of(request) else {
+            return reply::refuse(request, Fault::NoResource);
+        };
+        asked.answered(match explain::Body::of(request) {
+            Some(explain::Body::Form) => asked.explain_parameter(text),
+            _ => asked.explain(trim(text)),
         })
     }
 }
@@ -132,10 +157,34 @@ impl From<Fault> for Unanswered {
 }
 
 impl<'r> Asked<'r> {
+    /// Returns what a request asks for; `None`: there is no such resource.
+    fn of(request: Request<'r>) -> Option<Self> {
+        // A subrequest has no request line of its own, and nginx has decoded its path already.
+        let (path, is_encoded) = match request.target() {
+            Some(target) => (target, true),
+            None => (request.path(), false),
+        };
+        Some(Asked {
+            request,
+            resource: Resource::of(path)?,
+            is_encoded,
+        })
+    }
+
     fn get(self) -> ngx_int_t {
-        match self.content() {
-            Ok(Some(content)) => stream::begin(self.request, content),
-            Ok(None) => reply::page(self.request),
+        if let Resource::Explain(_) = self.resource {
+            return self.answered(self.explain_parameter(self.request.query()));
+        }
+        self.answered(self.content().map(|content| match content {
+            Some(content) => stream::begin(self.request, content),
+            None => reply::page(self.request),
+        }))
+    }
+
+    /// Answers also where that is not what was asked for.
+    fn answered(self, answer: Result<ngx_int_t, Unanswered>) -> ngx_int_t {
+        match answer {
+            Ok(rc) => rc,
             Err(Unanswered::Refused(fault)) => reply::refuse(self.request, fault),
             Err(Unanswered::OutOfMemory) => Code::NGX_ERROR.into(),
         }
@@ -148,6 +197,22 @@ impl<'r> Asked<'r> {
         Ok(patch(self.request, upstream, self.name(server)?))
     }
 
+    /// Explains the value that a parameter of a query or a form tells.
+    fn explain_parameter(self, parameters: &'r [u8]) -> Result<ngx_int_t, Unanswered> {
+        let value = parameter(parameters, b"value").ok_or(Fault::NoValue)?;
+        self.explain(self.decoded(value)?)
+    }
+
+    /// Explains a value.
+    fn explain(self, value: &'r [u8]) -> Result<ngx_int_t, Unanswered> {
+        let Resource::Explain(name) = self.resource else {
+            return Err(Fault::NoResource.into());
+        };
+        let shown = ShownUpstream::of(self.upstream(name)?);
+        let shown = shown.ok_or(Unanswered::Refused(Fault::NoUpstream))?;
+        Ok(explain::answer(self.request, shown, value))
+    }
+
     /// Returns what the answer consists of; `None`: of the page.
     fn content(self) -> Result<Option<Content<'r>>, Unanswered> {
         let selection = match self.resource {
@@ -158,7 +223,7 @@ impl<'r> Asked<'r> {
             Resource::Server { upstream, server } => {
                 Selection::Server(self.upstream(upstream)?, self.name(server)?)
             }
-            Resource::Explain(_) => return Err(Fault::NoValue.into()),
+            Resource::Explain(_) => return Err(Fault::NoResource.into()),
         };
         let format = match self.resource {
             Resource::Root => self.format()?,
@@ -193,12 +258,18 @@ impl<'r> Asked<'r> {
         (upstream.filter(is_sticky)).ok_or(Unanswered::Refused(Fault::NoUpstream))
     }
 
-    /// Returns a name as it is, decoded once.
+    /// Returns a name as it is.
     fn name(self, name: &'r [u8]) -> Result<&'r [u8], Unanswered> {
-        if !self.is_encoded {
-            return Ok(name);
+        if self.is_encoded {
+            self.decoded(name)
+        } else {
+            Ok(name)
         }
-        match decode(name, Plus::Plus) {
+    }
+
+    /// Returns a text as it is, decoded once.
+    fn decoded(self, text: &'r [u8]) -> Result<&'r [u8], Unanswered> {
+        match decode(text) {
             Ok(decoded) => {
                 let kept = self.request.pool().copy(&decoded);
                 kept.ok_or(Unanswered::OutOfMemory)

@@ -1,17 +1,19 @@
 //! Sticky upstreams and their servers in order, a slice at a time.
 
+use ngx::ffi::ngx_uint_t;
 use session_cookie::bytes::Sink;
 use session_cookie::control::Override;
 use session_cookie::id::Id;
 use session_cookie::memory::OutOfMemory;
+use session_cookie::roster::Member;
 
 use crate::conf::{Sticky, StickyUpstream, UpstreamConf};
 use crate::control::apply::{refresh, said_of};
 use crate::counters::Counters;
 use crate::nginx::all_upstreams::Upstreams;
-use crate::nginx::peers::{Control, Look, Peers, Reason};
+use crate::nginx::peers::{Control, Look, Peer, Peers, Reason};
 use crate::nginx::request::Request;
-use crate::nginx::server_names::{Known, Uncounted, Walk};
+use crate::nginx::server_names::{Known, Shape, Uncounted, Walk};
 use crate::nginx::upstream::Upstream;
 use crate::upstream::count::ServerIds;
 use crate::upstream::visit::now;
@@ -82,11 +84,15 @@ impl<'r> ShownUpstream<'r> {
         })
     }
 
+    /// Returns whether its balancer is based on round robin, as far as is known.
+    pub(super) fn has_peers(&self) -> bool {
+        !self.conf.is_foreign.get()
+            && (self.conf.is_proven.get() || self.upstream.has_round_robin_peers())
+    }
+
     /// Returns its servers, primaries or backups, if its balancer is based on round robin.
     fn peers(&self, backup: bool) -> Option<Peers<'r>> {
-        let is_known = !self.conf.is_foreign.get()
-            && (self.conf.is_proven.get() || self.upstream.has_round_robin_peers());
-        let primary = self.upstream.primary().filter(|_| is_known)?;
+        let primary = self.upstream.primary().filter(|_| self.has_peers())?;
         if backup {
             primary.next()
         } else {
@@ -413,4 +419,34 @@ impl<'r> Listing<'r> {
             before: 0,
         })
     }
+}
+
+/// Shows one server of an upstream, if it is still there.
+pub(super) fn show_member<T>(
+    shown: ShownUpstream<'_>,
+    member: &Member<Peer>,
+    generation: ngx_uint_t,
+    show: impl FnOnce(Option<&ShownServer<'_>>) -> T,
+) -> Result<T, OutOfMemory> {
+    let mut walk = Walk::new(1)?;
+    let primaries = shown
+        .peers(false)
+        .map_or(0, |primary| Shape::of(primary).number);
+    let of = Place {
+        shown,
+        ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
+        backup: member.backup,
+        before: if member.backup { primaries } else { 0 },
+    };
+    if !walk.look_at(shown.upstream, member, generation)? {
+        return Ok(show(None));
+    }
+    let known = walk.servers().next();
+    let server = known.as_ref().map(|known| ShownServer {
+        of: &of,
+        known,
+        index: usize::try_from(member.index).unwrap_or_default(),
+        draining: of.ids.is_draining(known),
+    });
+    Ok(show(server.as_ref()))
 }

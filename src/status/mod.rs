@@ -2,10 +2,12 @@
 //!
 //! [`endpoint`] makes the content of a location. [`listing`] goes along upstreams and their servers, a slice at a time, and
 //! [`document`] and [`exposition`] write what it meets. [`stream`] sends it, and goes on when others had their turn.
+//! [`explain`] answers what would become of a session.
 
 pub(crate) mod answer;
 mod document;
 pub(crate) mod endpoint;
+mod explain;
 mod exposition;
 mod json;
 mod line;

@@ -84,7 +84,7 @@ impl Fault {
                  also with \"for\" and a time such as \"30m\", or {\"drain\":true} or {\"drain\":false}"
             }
             Fault::Configured => "the configuration says that the server is down or drains",
-            Fault::Changing => "the servers of the upstream are changing",
+            Fault::Changing => "the servers of the upstream are changing, ask again",
             Fault::Full => "there is no room to say something of another server",
             Fault::Unsaved => {
                 "the change is in force, but could not be saved: it ends with nginx, the error log says why"

@@ -1,6 +1,6 @@
 //! From the cookie of a request to the servers that it names, and what the log says of it.
 
-use core::cell::Cell;
+use core::cell::{Cell, Ref};
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::action::settled;
@@ -10,13 +10,14 @@ use session_cookie::roster::{EntryId, Member};
 use session_cookie::verdict::{judged_values, Choice, Judge, Lookup, Reading, Verdict};
 
 use super::exposed;
-use super::known::{edition, find};
-use super::servers::IdScheme;
+use super::known::{edition, find, servers};
+use super::servers::{Edition, IdScheme, Servers};
 use super::visit::{now, Candidate, Visit};
 use crate::conf::UpstreamConf;
 use crate::log::info;
 use crate::nginx::cookies::{SinglePair, View};
 use crate::nginx::peers::Peer;
+use crate::nginx::pool::Pool;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 
@@ -182,8 +183,7 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
         }
         // If none names a server, the first says what became of the cookie.
         if number == 0 {
-            let find = |id: &[u8]| accepted_server(visit, id);
-            judge(policy, find).read_accepted(value, true, &mut first);
+            Reader::of(visit).tell(value, &mut first);
         }
     }
     visit.reading = first;
@@ -194,7 +194,8 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
 /// is as a whole.
 fn read_other_routes(visit: &mut Visit<'_>) -> bool {
     let mut reading = visit.reading;
-    let Some(named) = read_accepted(visit, visit.reading.session.id, &mut reading) else {
+    let Some(named) = Reader::of(visit).read_accepted(visit.reading.session.id, &mut reading)
+    else {
         return false;
     };
     follow(visit, reading, named);
@@ -215,44 +216,103 @@ pub(super) fn read_one<'r>(
     value: &'r [u8],
     reading: &mut Reading<'r>,
 ) -> Option<Candidate> {
-    let policy = visit.policy();
-    let member = Cell::new(NOBODY);
-    let own = judge(policy, ServerLookup::of(visit, &member));
-    let found = own.read_value(value, reading).or_else(|| {
-        let delimiter = policy.transfer.as_ref()?;
-        own.read_transferred(value, delimiter, reading)
-    });
-    if let Some((first, member)) = found.map(|first| (first, member.get())) {
-        return Some(Candidate::first(IdScheme::Own, first, member));
-    }
-    read_accepted(visit, value, reading)
+    Reader::of(visit).read_one(value, reading)
 }
 
-/// Judges one value in the schemes that are accepted.
-fn read_accepted<'r>(
-    visit: &Visit<'r>,
-    value: &'r [u8],
-    reading: &mut Reading<'r>,
-) -> Option<Candidate> {
-    let policy = visit.policy();
-    if policy.accept.is_empty() {
-        return None;
-    }
-    let find = |id: &[u8]| accepted_server(visit, id);
-    let (named, own) = judge(policy, find).read_accepted(value, false, reading)?;
-    reading.session.id = own;
-    Some(named)
+/// What it takes to judge a value.
+pub(super) struct Reader<'a, 'r> {
+    pub(super) conf: &'r UpstreamConf,
+    pub(super) policy: &'r Policy,
+    pub(super) upstream: Upstream<'r>,
+    pub(super) generation: ngx_uint_t,
+    /// Which count of the servers was met, if one was.
+    pub(super) edition: Edition,
+    pub(super) pool: Pool<'r>,
+    /// Whether memory was short.
+    pub(super) lacks_memory: &'a Cell<bool>,
 }
 
-/// Returns the servers that an id names in an accepted scheme, and the id of the first in that of the policy.
-fn accepted_server<'r>(visit: &Visit<'r>, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
-    let servers = visit.servers()?;
-    let (scheme, first, member) = servers.find_accepted(id)?;
-    let own = visit.request.pool().copy(servers.own.id(member.peer)?);
-    if own.is_none() {
-        visit.lacks_memory.set(true);
+impl<'a, 'r> Reader<'a, 'r> {
+    fn of(visit: &'a Visit<'r>) -> Self {
+        Reader {
+            conf: visit.conf,
+            policy: visit.policy(),
+            upstream: visit.upstream,
+            generation: visit.inner.round_robin().generation(),
+            edition: visit.edition,
+            pool: visit.request.pool(),
+            lacks_memory: &visit.lacks_memory,
+        }
     }
-    Some((Candidate::first(scheme, first, *member), own?))
+
+    /// Returns the servers, unless they have changed since some were met.
+    pub(super) fn servers(&self) -> Option<Ref<'r, Servers>> {
+        let servers = servers(self.conf, self.upstream, self.generation, self.lacks_memory)?;
+        let is_same = self.edition == Edition::NONE || self.edition == servers.edition();
+        is_same.then_some(servers)
+    }
+
+    /// Judges one value, in the scheme of the policy and in those that are accepted.
+    pub(super) fn read_one(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
+        let member = Cell::new(NOBODY);
+        let own = judge(self.policy, self.lookup(&member));
+        let found = own.read_value(value, reading).or_else(|| {
+            let delimiter = self.policy.transfer.as_ref()?;
+            own.read_transferred(value, delimiter, reading)
+        });
+        if let Some((first, member)) = found.map(|first| (first, member.get())) {
+            return Some(Candidate::first(IdScheme::Own, first, member));
+        }
+        self.read_accepted(value, reading)
+    }
+
+    /// Judges an ID that stands in no cookie, in the same schemes.
+    pub(super) fn read_id(&self, id: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
+        let member = Cell::new(NOBODY);
+        let found = judge(self.policy, self.lookup(&member)).read_id(id, reading);
+        match found {
+            Some(first) => Some(Candidate::first(IdScheme::Own, first, member.get())),
+            None => self.read_accepted(reading.session.id, reading),
+        }
+    }
+
+    /// Lets the reading tell what became of a value that names no server in any scheme.
+    pub(super) fn tell(&self, value: &'r [u8], reading: &mut Reading<'r>) {
+        let find = |id: &[u8]| self.accepted_server(id);
+        judge(self.policy, find).read_accepted(value, true, reading);
+    }
+
+    fn lookup(&self, member: &'a Cell<Member<Peer>>) -> ServerLookup<'a, 'r> {
+        ServerLookup {
+            conf: self.conf,
+            upstream: self.upstream,
+            generation: self.generation,
+            member,
+            lacks_memory: self.lacks_memory,
+        }
+    }
+
+    /// Judges one value in the schemes that are accepted.
+    fn read_accepted(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
+        if self.policy.accept.is_empty() {
+            return None;
+        }
+        let find = |id: &[u8]| self.accepted_server(id);
+        let (named, own) = judge(self.policy, find).read_accepted(value, false, reading)?;
+        reading.session.id = own;
+        Some(named)
+    }
+
+    /// Returns the servers that an id names in an accepted scheme, and the id of the first in that of the policy.
+    fn accepted_server(&self, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
+        let servers = self.servers()?;
+        let (scheme, first, member) = servers.find_accepted(id)?;
+        let own = self.pool.copy(servers.own.id(member.peer)?);
+        if own.is_none() {
+            self.lacks_memory.set(true);
+        }
+        Some((Candidate::first(scheme, first, *member), own?))
+    }
 }
 
 #[cold]

@@ -50,6 +50,19 @@ pub enum Digest {
     HmacSha1,
 }
 
+impl Digest {
+    /// Returns the word for it in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Digest::Raw => "raw",
+            Digest::Md5 => "md5",
+            Digest::Sha1 => "sha1",
+            Digest::HmacMd5 => "hmac-md5",
+            Digest::HmacSha1 => "hmac-sha1",
+        }
+    }
+}
+
 /// The id of a server: a part of its configuration, or a short text made of one. It needs no memory of its own.
 #[derive(Debug)]
 pub struct Id<'a>(Text<'a>);

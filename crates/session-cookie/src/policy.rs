@@ -54,6 +54,20 @@ pub enum Hash {
     Given,
 }
 
+impl Hash {
+    /// Returns the word for it in `accept=`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hash::Md5 => "md5",
+            Hash::Sha1 => "sha1",
+            Hash::Plain => "plain",
+            Hash::Index => "index",
+            Hash::Line(digest) => digest.as_str(),
+            Hash::Given => "nginx",
+        }
+    }
+}
+
 /// The behaviour where the server that the cookie names is not available.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Fallback {
@@ -166,6 +180,18 @@ pub enum Accepted {
     Nginx,
     /// HAProxy's values: the configured id of a server, alone or with dates.
     Haproxy,
+}
+
+impl Accepted {
+    /// Returns the word for it in `accept=`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Accepted::Id(hash) => hash.as_str(),
+            Accepted::Address(digest) => digest.as_str(),
+            Accepted::Nginx => "nginx",
+            Accepted::Haproxy => "haproxy",
+        }
+    }
 }
 
 /// The style in which the attributes of a cookie are written. User agents take both alike.

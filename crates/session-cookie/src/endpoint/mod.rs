@@ -6,5 +6,5 @@ mod percent;
 mod resource;
 
 pub use format::Format;
-pub use percent::{decode, parameter, Plus, Undecodable};
+pub use percent::{decode, parameter, Undecodable};
 pub use resource::Resource;

@@ -4,15 +4,6 @@ use alloc::boxed::Box;
 
 use crate::memory::{push, with_capacity, OutOfMemory};
 
-/// The meaning of a plus sign.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Plus {
-    /// Itself, as in a path.
-    Plus,
-    /// A space, as in a query and in a form.
-    Space,
-}
-
 /// Why a text could not be decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Undecodable {
@@ -28,19 +19,20 @@ impl From<OutOfMemory> for Undecodable {
     }
 }
 
-/// Decodes a text, once.
+/// Decodes a text, once. A plus sign is itself, also in a query and in a form: what is asked about is the value of a cookie,
+/// in which there are no spaces.
 ///
 /// # Errors
 ///
 /// It is malformed, or memory is short.
 ///
 /// ```
-/// use session_cookie::endpoint::{decode, Plus, Undecodable};
+/// use session_cookie::endpoint::{decode, Undecodable};
 ///
-/// assert_eq!(decode(b"unix:%2Frun%2Fa+b", Plus::Plus).as_deref(), Ok(&b"unix:/run/a+b"[..]));
-/// assert_eq!(decode(b"100%", Plus::Plus), Err(Undecodable::Malformed));
+/// assert_eq!(decode(b"unix:%2Frun%2Fa+b").as_deref(), Ok(&b"unix:/run/a+b"[..]));
+/// assert_eq!(decode(b"100%"), Err(Undecodable::Malformed));
 /// ```
-pub fn decode(text: &[u8], plus: Plus) -> Result<Box<[u8]>, Undecodable> {
+pub fn decode(text: &[u8]) -> Result<Box<[u8]>, Undecodable> {
     let mut decoded = with_capacity(text.len())?;
     let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {
@@ -51,7 +43,6 @@ pub fn decode(text: &[u8], plus: Plus) -> Result<Box<[u8]>, Undecodable> {
                 rest = after;
                 byte_of(*digits).ok_or(Undecodable::Malformed)?
             }
-            b'+' if plus == Plus::Space => b' ',
             byte => *byte,
         };
         push(&mut decoded, byte)?;
@@ -81,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_text_is_decoded_once() {
-        let decoded = |text: &str| decode(text.as_bytes(), Plus::Plus).map(<[u8]>::into_vec);
+        let decoded = |text: &str| decode(text.as_bytes()).map(<[u8]>::into_vec);
         assert_eq!(decoded("a%2525+%c3%A9"), Ok(b"a%25+\xc3\xa9".to_vec()));
         assert_eq!(decoded(""), Ok(Vec::new()));
         for malformed in ["%", "%1", "a%g0", "%0g", "%%41", "% 1", "%+1", "%-1"] {
@@ -91,8 +82,6 @@ mod tests {
                 "{malformed}"
             );
         }
-        let form = decode(b"a+b%2Bc", Plus::Space);
-        assert_eq!(form.as_deref(), Ok(&b"a b+c"[..]));
     }
 
     #[test]
@@ -115,15 +104,13 @@ mod tests {
                 }
                 encoded
             });
-            for plus in [Plus::Plus, Plus::Space] {
-                let decoded = decode(encoded.as_bytes(), plus);
-                prop_assert_eq!(decoded.as_deref(), Ok(&text[..]));
-            }
+            let decoded = decode(encoded.as_bytes());
+            prop_assert_eq!(decoded.as_deref(), Ok(&text[..]));
         }
 
         #[test]
         fn any_bytes_may_be_given(text: Vec<u8>, name: Vec<u8>) {
-            if let Ok(decoded) = decode(&text, Plus::Space) {
+            if let Ok(decoded) = decode(&text) {
                 prop_assert!(decoded.len() <= text.len());
             }
             parameter(&text, &name);

@@ -1,0 +1,100 @@
+//! `explain`: what would become of a session with this value.
+
+use ngx::core::Status as Code;
+use ngx::ffi::ngx_int_t;
+use serde::Serialize;
+use session_cookie::bytes::trim;
+use session_cookie::memory::OutOfMemory;
+
+use super::document::{self, Server, VERSION};
+use super::listing::{show_member, ShownUpstream};
+use super::reply::{self, Fault};
+use super::text::Text;
+use crate::nginx::request::Request;
+use crate::upstream::explain::{explain, Explained};
+
+/// The answer.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    version: u32,
+    upstream: Text<'a>,
+    value: Text<'a>,
+    verdict: &'static str,
+    scheme: Option<&'static str>,
+    server: Option<&'a Server<'a>>,
+    first_seen: Option<u64>,
+    last_seen: Option<u64>,
+    would: &'static str,
+}
+
+/// The type of a body.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Body {
+    Form,
+    Text,
+}
+
+impl Body {
+    /// Returns the type that a request tells, if it is one of these.
+    pub(super) fn of(request: Request<'_>) -> Option<Self> {
+        let field = request.fields(b"content-type").next()?;
+        let name = trim(field.split(|byte| *byte == b';').next()?);
+        if name.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+            Some(Body::Form)
+        } else if name.eq_ignore_ascii_case(b"text/plain") {
+            Some(Body::Text)
+        } else {
+            None
+        }
+    }
+}
+
+/// Answers what would become of a session. Returns what the handler of the content has to return.
+pub(super) fn answer<'r>(
+    request: Request<'r>,
+    shown: ShownUpstream<'r>,
+    value: &'r [u8],
+) -> ngx_int_t {
+    if !shown.has_peers() {
+        return reply::refuse(request, Fault::Balancer);
+    }
+    match explain(request, shown.upstream, shown.conf, shown.sticky, value) {
+        Ok(Some(explained)) => match tell(request, shown, value, &explained) {
+            Ok(rc) => rc,
+            Err(OutOfMemory) => Code::NGX_ERROR.into(),
+        },
+        Ok(None) => reply::refuse(request, Fault::Changing),
+        Err(OutOfMemory) => Code::NGX_ERROR.into(),
+    }
+}
+
+fn tell<'r>(
+    request: Request<'r>,
+    shown: ShownUpstream<'r>,
+    value: &'r [u8],
+    explained: &Explained<'r>,
+) -> Result<ngx_int_t, OutOfMemory> {
+    let own = shown.sticky.policy.hash.as_str();
+    let stamps = explained.reading.session.stamps;
+    let answer = |server: Option<&Server<'_>>| {
+        let explanation = Explanation {
+            version: VERSION,
+            upstream: Text(shown.upstream.host()),
+            value: Text(value),
+            verdict: explained.reading.verdict.as_str(),
+            scheme: (explained.scheme).map(|scheme| scheme.map_or(own, |scheme| scheme.as_str())),
+            server,
+            first_seen: stamps.map(|stamps| stamps.first_seen),
+            last_seen: stamps.map(|stamps| stamps.last_seen),
+            would: explained.would.as_str(),
+        };
+        reply::value(request, &explanation)
+    };
+    let Some(member) = &explained.member else {
+        return Ok(answer(None));
+    };
+    show_member(shown, member, explained.generation, |server| match server {
+        Some(server) => document::tell(server, |server| answer(Some(server))),
+        None => reply::refuse(request, Fault::Changing),
+    })
+}

@@ -1,0 +1,203 @@
+//! What would become of a session, without a request of it: nothing is taken, marked or logged.
+
+use core::cell::Cell;
+
+use ngx::ffi::ngx_uint_t;
+use session_cookie::memory::OutOfMemory;
+use session_cookie::policy::{Accepted, Fallback};
+use session_cookie::roster::{Member, Roster};
+use session_cookie::status::{status, Status};
+use session_cookie::verdict::{choose, Choice, Reading, Verdict};
+
+use super::lookup::Reader;
+use super::servers::{Edition, IdScheme};
+use super::visit::{now, Candidate};
+use crate::conf::{StickyUpstream, UpstreamConf};
+use crate::nginx::exchange::Trial;
+use crate::nginx::peers::{Failures, Peer, Peers};
+use crate::nginx::request::Request;
+use crate::nginx::time::milliseconds;
+use crate::nginx::upstream::Upstream;
+
+/// What would become of a session.
+pub(crate) struct Explained<'r> {
+    pub(crate) reading: Reading<'r>,
+    /// The scheme in which it names a server; `Some(None)`: that of the policy.
+    pub(crate) scheme: Option<Option<Accepted>>,
+    /// The server that would serve it or, where none does that it names, the first of these.
+    pub(crate) member: Option<Member<Peer>>,
+    /// In which generation of the servers.
+    pub(crate) generation: ngx_uint_t,
+    pub(crate) would: Status,
+}
+
+/// A session that is explained.
+struct Explanation<'a, 'r> {
+    reader: Reader<'a, 'r>,
+    primary: Peers<'r>,
+    is_strict: bool,
+}
+
+/// Explains what would become of a session with this value: that of a cookie, a route, or the ID of a learned session.
+/// `None`: the servers cannot be told, since they are changing.
+pub(crate) fn explain<'r>(
+    request: Request<'r>,
+    upstream: Upstream<'r>,
+    conf: &'r UpstreamConf,
+    sticky: &'r StickyUpstream,
+    value: &'r [u8],
+) -> Result<Option<Explained<'r>>, OutOfMemory> {
+    let lacks_memory = Cell::new(false);
+    let Some(primary) = upstream.primary() else {
+        return Ok(None);
+    };
+    let explanation = Explanation {
+        reader: Reader {
+            conf,
+            policy: &sticky.policy,
+            upstream,
+            generation: primary.generation_now(),
+            edition: Edition::NONE,
+            pool: request.pool(),
+            lacks_memory: &lacks_memory,
+        },
+        primary,
+        is_strict: sticky.policy.fallback != Fallback::On,
+    };
+    let mut reading = Reading::NONE;
+    let named = explanation.read(sticky, value, &mut reading)?;
+    let explained = explanation.judge(reading, named);
+    if lacks_memory.get() {
+        return Err(OutOfMemory);
+    }
+    Ok(explained)
+}
+
+impl<'r> Explanation<'_, 'r> {
+    /// Reads the value as a request to the upstream has it read.
+    fn read(
+        &self,
+        sticky: &'r StickyUpstream,
+        value: &'r [u8],
+        reading: &mut Reading<'r>,
+    ) -> Result<Option<Candidate>, OutOfMemory> {
+        let Some(source) = sticky.source else {
+            let named = self.reader.read_one(value, reading);
+            if named.is_none() && self.reader.policy.reads_other_schemes() {
+                self.reader.tell(value, reading);
+            }
+            return Ok(named);
+        };
+        if value.is_empty() {
+            return Ok(None);
+        }
+        let Some(learn) = &source.learn else {
+            return Ok(self.reader.read_id(value, reading));
+        };
+        let key = learn.zone.key(value);
+        let Some(server) = learn.zone.find(key, milliseconds(), learn.timeout) else {
+            return Ok(None);
+        };
+        let id = (self.reader.pool.copy(server.as_bytes())).ok_or(OutOfMemory)?;
+        Ok(self.reader.read_id(id, reading))
+    }
+
+    /// Tells what would become of a session that names these servers.
+    fn judge(&self, mut reading: Reading<'r>, named: Option<Candidate>) -> Option<Explained<'r>> {
+        let policy = self.reader.policy;
+        let Some(named) = named else {
+            return Some(Explained {
+                would: self.without_server(reading.verdict),
+                reading,
+                scheme: None,
+                member: None,
+                generation: self.reader.generation,
+            });
+        };
+        let servers = self.reader.servers()?;
+        let roster = servers.by(named.scheme)?;
+        let bound = self.available(roster, named);
+        let leads_elsewhere =
+            bound.is_some_and(|member| self.is_left_to_balancer(&servers.own, &member));
+        let would = match bound {
+            Some(_) if leads_elsewhere => status(
+                Choice::Balance,
+                reading.verdict,
+                policy,
+                false,
+                policy.silent,
+            ),
+            Some(_) => Status::Bound,
+            None => {
+                reading.verdict = Verdict::Down;
+                self.without_server(Verdict::Down)
+            }
+        };
+        Some(Explained {
+            reading,
+            scheme: Some(match named.scheme {
+                IdScheme::Own => None,
+                IdScheme::Accepted(number) => policy.accept.get(usize::from(number)).copied(),
+            }),
+            member: Some(bound.unwrap_or(named.member)),
+            generation: self.reader.generation,
+            would,
+        })
+    }
+
+    /// Tells what becomes of a session whose server is not to be had.
+    fn without_server(&self, verdict: Verdict) -> Status {
+        let policy = self.reader.policy;
+        let choice = choose(verdict, policy, policy.fallback, policy.silent);
+        status(choice, verdict, policy, false, policy.silent)
+    }
+
+    /// Returns the first of the servers with an id that would be chosen.
+    fn available(&self, roster: &Roster<Peer>, named: Candidate) -> Option<Member<Peer>> {
+        // A strict session does without a server only where that accepts no connections, but prefers others to one that
+        // failed.
+        let failures: &[Failures] = if self.is_strict {
+            &[Failures::Counted, Failures::Ignored]
+        } else {
+            &[Failures::Counted]
+        };
+        failures.iter().find_map(|failures| {
+            let entries = core::iter::successors(Some(named.first), |entry| roster.next(*entry));
+            let mut servers = entries.filter_map(|entry| roster.member(entry));
+            let is_chosen = |member: &&Member<Peer>| {
+                self.is_available(member, *failures) && !self.is_refused(member)
+            };
+            servers.find(is_chosen).copied()
+        })
+    }
+
+    fn is_available(&self, member: &Member<Peer>, failures: Failures) -> bool {
+        let generation = self.reader.generation;
+        (self.primary).reason_of(member, generation, failures) == Some(None)
+    }
+
+    /// Returns whether a strict session would do without the server, since that accepts no connections.
+    fn is_refused(&self, member: &Member<Peer>) -> bool {
+        if !self.is_strict {
+            return false;
+        }
+        let address = (self.primary).address_of(member, self.reader.generation);
+        address.is_some_and(|address| {
+            let until = (self.reader.conf).unreachable(|servers| {
+                servers.refused_until(address.as_bytes(), now(), Trial::is_connected)
+            });
+            until.flatten().is_some()
+        })
+    }
+
+    /// Returns whether the session is left to the balancer, although its server may be had: as nginx leads none to a backup
+    /// while a primary server is available.
+    fn is_left_to_balancer(&self, all: &Roster<Peer>, member: &Member<Peer>) -> bool {
+        self.reader.policy.as_nginx
+            && member.backup
+            && !self.is_strict
+            && (all.in_order_of([b"", b""])).any(|other| {
+                !other.backup && !other.draining && self.is_available(other, Failures::Counted)
+            })
+    }
+}
