@@ -5,7 +5,6 @@ use core::ffi::{c_char, c_void};
 use ngx::core::Status as Code;
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_request_t, ngx_int_t};
 use ngx::http::HttpModuleMainConf;
-use session_cookie::bytes::trim;
 use session_cookie::endpoint::{decode, parameter, Format, Resource, Undecodable};
 
 use super::document::Document;
@@ -122,7 +121,7 @@ impl WithBody for Posted {
         };
         asked.answered(match explain::Body::of(request) {
             Some(explain::Body::Form) => asked.explain_parameter(text),
-            _ => asked.explain(trim(text)),
+            _ => asked.explain(text.trim_ascii()),
         })
     }
 }

@@ -1,0 +1,88 @@
+# Asking session_sticky_status.
+#
+#   reply_to(PATH, METHOD, FIELD, ...)   the response over HTTP/1.1, from the server of the block; fields as "Name: value"
+#   sent(PATH, TYPE, BODY)             the same for a POST
+#   document(PATH)                     the JSON document of a path
+#   parsed(RESPONSE)                   that of a response, or what is wrong with it
+#   upstream(NAME), server_at(NAME, ADDRESS)   of the document at /status
+#   is_json(TEXT, WHAT)                a test: all of it is one JSON value, in UTF-8
+#   servers_of(NUMBER)                 so many "server" lines, each with an address of its own
+
+package Status;
+
+use strict;
+use warnings;
+
+use Client;
+use Exporter 'import';
+use JSON::PP ();
+
+our @EXPORT = qw(reply_to sent document parsed upstream server_at is_json servers_of);
+
+sub reply_to {
+    my ($path, $method, @fields) = @_;
+    $method //= 'GET';
+    my $socket = say_to_nginx(join "\r\n", "$method $path HTTP/1.1", 'Host: localhost', 'Connection: close', @fields, '', '');
+    return unchunked(response($socket));
+}
+
+sub sent {
+    my ($path, $type, $body) = @_;
+    my $length = length $body;
+    my $socket = say_to_nginx("POST $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: $type\r\n"
+                              . "Content-Length: $length\r\n\r\n$body");
+    return unchunked(response($socket));
+}
+
+# A response without its chunks; one whose last chunk is missing is cut off.
+sub unchunked {
+    my ($response) = @_;
+    my ($head, $rest) = split /\r\n\r\n/, $response, 2;
+    return $response if $head !~ /^Transfer-Encoding: chunked\r?$/m;
+    my ($body, $at, $ended) = ('', 0, 0);
+    while ($rest =~ /\G([0-9a-f]+)\r\n/gc) {
+        my $length = hex $1;
+        $ended = 1, last if $length == 0;
+        $at = pos $rest;
+        $body .= substr $rest, $at, $length;
+        pos($rest) = $at + $length + 2;
+    }
+    return "$head\r\n\r\n" . ($ended ? $body : "cut off: $body");
+}
+
+sub parsed {
+    my ($response) = @_;
+    my $value = eval { JSON::PP->new->utf8->allow_nonref(0)->decode(body($response)) };
+    return $value // {error => "no JSON: $@"};
+}
+
+sub document {
+    my ($path) = @_;
+    return parsed(reply_to($path));
+}
+
+sub upstream {
+    my ($name) = @_;
+    my ($upstream) = grep { $_->{name} eq $name } @{document('/status?format=json')->{upstreams}};
+    return $upstream;
+}
+
+sub server_at {
+    my ($name, $address) = @_;
+    my ($server) = grep { $_->{address} eq $address } @{(upstream($name) // {})->{servers}};
+    return $server // {};
+}
+
+sub is_json {
+    my ($text, $what) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $value = eval { JSON::PP->new->utf8->decode($text) };
+    return holds(defined $value, "$what is JSON" . ($@ ? ": $@" : ''));
+}
+
+sub servers_of {
+    my ($number) = @_;
+    return CORE::join '', map { my $high = int $_ / 250; my $low = $_ % 250 + 1; "server 127.1.$high.$low:1;\n" } 0 .. $number - 1;
+}
+
+1;
