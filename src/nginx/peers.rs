@@ -339,12 +339,6 @@ impl Peers<'_> {
         (peer.max_conns != 0 && peer.conns >= peer.max_conns).then_some(Reason::MaxConns)
     }
 
-    /// Returns the generation of the servers at this moment.
-    pub(crate) fn generation_now(self) -> ngx_uint_t {
-        let _locked = self.lock_for_reading();
-        self.generation()
-    }
-
     /// Does something with a server of this generation, which is locked for reading meanwhile; `None`: it may be gone. It is
     /// asked of the primary servers.
     fn with<T>(

@@ -10,6 +10,7 @@ use super::document::{self, Server, VERSION};
 use super::listing::{show_member, ShownUpstream};
 use super::reply::{self, Fault};
 use super::text::Text;
+use crate::control::apply::refresh;
 use crate::nginx::request::Request;
 use crate::upstream::explain::{explain, Explained};
 
@@ -58,6 +59,7 @@ pub(super) fn answer<'r>(
     if !shown.has_peers() {
         return reply::refuse(request, Fault::Balancer);
     }
+    refresh(shown.upstream, shown.conf);
     match explain(request, shown.upstream, shown.conf, shown.sticky, value) {
         Ok(Some(explained)) => match tell(request, shown, value, &explained) {
             Ok(rc) => rc,

@@ -143,6 +143,17 @@ impl State {
 }
 
 impl<'a> ShownServer<'a> {
+    fn new(of: &'a Place<'a>, known: &'a Known<'a>, index: usize) -> Self {
+        let drains = of.ids.drains(known);
+        ShownServer {
+            of,
+            known,
+            index,
+            draining: drains || known.look.control == Control::Drain,
+            drains,
+        }
+    }
+
     /// Returns what its cookies name it by.
     pub(super) fn id(&self) -> Id<'a> {
         let place = self.of.before.saturating_add(self.index);
@@ -364,13 +375,7 @@ impl<'r> Listing<'r> {
             return Ok(());
         };
         for (index, known) in (before..).zip(self.walk.servers()) {
-            let server = ShownServer {
-                of,
-                known: &known,
-                index,
-                draining: of.ids.drains(&known) || known.look.control == Control::Drain,
-                drains: of.ids.drains(&known),
-            };
+            let server = ShownServer::new(of, &known, index);
             if let Selection::Server(_, name) = self.selection {
                 if !server.is_called(name) {
                     continue;
@@ -442,11 +447,7 @@ pub(super) fn show_member<T>(
         return Ok(show(None));
     }
     let known = walk.servers().next();
-    let server = known.as_ref().map(|known| ShownServer {
-        of: &of,
-        known,
-        index: usize::try_from(member.index).unwrap_or_default(),
-        draining: of.ids.is_draining(known),
-    });
+    let index = usize::try_from(member.index).unwrap_or_default();
+    let server = (known.as_ref()).map(|known| ShownServer::new(&of, known, index));
     Ok(show(server.as_ref()))
 }
