@@ -23,6 +23,7 @@ use crate::nginx::control_zone::ControlZone;
 use crate::nginx::counter_zone::CounterZone;
 use crate::nginx::exchange::Trial;
 use crate::nginx::own_module::own_module;
+use crate::nginx::sender::ServerNames;
 use crate::nginx::session_zone::SessionZone;
 use crate::nginx::upstream::{Place, Upstream};
 use crate::nginx::variable::Variable;
@@ -301,6 +302,8 @@ pub(crate) struct LocationConf {
     pub(crate) shows_status: bool,
     /// `session_sticky_control`, in the location or further out; `None`: nowhere.
     pub(crate) control: Option<bool>,
+    /// The names of its `server` block, where servers can be controlled.
+    pub(crate) server_names: ServerNames<'static>,
 }
 
 impl HttpModule for Sticky {

@@ -90,6 +90,7 @@ fn merge(
     }
     location.control = location.control.or(outer.control);
     if location.control == Some(true) {
+        location.server_names = cf.server_names()?;
         let (is_shown, is_limited) = (location.shows_status, outer.shows_status);
         session_sticky_control::check_access(cf, is_shown, is_limited);
     }

@@ -4,6 +4,7 @@ use session_cookie::control::guard::{
     is_address_or_localhost, is_json, is_own_origin, is_own_site,
 };
 
+use crate::conf::Sticky;
 use crate::nginx::request::Request;
 
 /// Why a request must not change anything.
@@ -18,7 +19,8 @@ pub(crate) enum Forbidden {
 
 /// Looks whether a request may change something.
 pub(crate) fn check(request: Request<'_>) -> Result<(), Forbidden> {
-    if !is_address_or_localhost(request.host()) && !request.is_to_server_name() {
+    let location = request.location().conf::<Sticky>();
+    if !is_address_or_localhost(request.host()) && !location.server_names.have_host_of(request) {
         return Err(Forbidden::Host);
     }
     let is_own = (request.fields(b"origin")).all(|origin| is_of_request(request, origin))
