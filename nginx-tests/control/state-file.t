@@ -185,21 +185,35 @@ qr/\[error\] .*session_sticky: "\/proc\/1\/state" could not be written/
 
 === nginx -t warns of a folder that the user of workers cannot write, and of one that is not there
 --- client
-my $closed = File::Temp->newdir;
-chmod 0755, $closed;
-chmod 0755, $folder;
-# Workers of these tests are root's, unless nobody is.
+# Whoever is not root has no choice as whom workers run.
+return if $>;
+my $gid = (getpwnam 'nobody')[3];
+my $group = getgrgid $gid;
 configure(qr/^user .*;/m, '') if Running::read_configuration() =~ /^user /m;
-configure(qr/\Aevents|^events/m, "user nobody;\nevents");
+configure(qr/^events/m, "user nobody $group;\nevents");
+chmod 0755, $folder;
 my $said = tested();
 holds($said =~ /\[warn\] .*"session_sticky_control" will not be able to write "[^"]*\/state": its folder cannot be written by user "nobody"/,
     'the folder') or print "# $said";
 holds($said =~ /test is successful/, 'it loads');
+chown 0, $gid, "$folder";
+holds(tested() =~ /will not be able/, 'nor can its group');
+chmod 0775, $folder;
+holds(tested() !~ /will not be able/, 'the group can write there');
+chown 0, 0, "$folder";
+holds(tested() =~ /will not be able/, 'but no other');
 chmod 0777, $folder;
 holds(tested() !~ /will not be able/, 'anybody can write there');
+chmod 01777, $folder;
+now('u', 'A', 'drain');
+holds(tested() =~ /will not be able/, 'but for a file of another that nobody else may replace');
+chmod 0777, $folder;
 configure(qr/state=\S+\/state/, "state=$folder/none/state");
 $said = tested();
 holds($said =~ /\[warn\] .*will not be able to write "[^"]*\/none\/state": its folder: No such file/, 'no folder') or print "# $said";
+--- no_error_log
+[alert]
+[crit]
 
 
 

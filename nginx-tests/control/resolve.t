@@ -1,0 +1,115 @@
+# session_sticky_control and servers whose addresses come and go at run time ("server NAME resolve", nginx 1.27.3 and newer): what
+# was said of an address holds whenever it comes.
+#
+# Whatever 127.0.0.x:1985 is asked, it answers with its address. nginx has three workers.
+
+use Sticky qw(Resolver Upstreams Visits Running Control);
+use Digest::MD5 'md5_hex';
+
+our $dns = Resolver->new(1990);
+our @names = map { s/\W+/_/gr } map { "r_$_" } 0 .. $#balancers;
+our %id_of = map { $_ => md5_hex("127.0.0.$_:1985") } 2 .. 4;
+
+my $zones = 0;
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $number = 0;
+    my $upstreams = $block->upstreams // CORE::join '', map {
+        my $name = $names[$number++];
+        "upstream $name { $_ server app.test:1985 resolve; session_sticky; ZONE; }\n"
+    } @balancers;
+    $upstreams =~ s/\bZONE\b/'zone control_' . $zones++ . ' 128k'/ge;
+    $block->set_value(http_config => <<"_EOC_" . entrance($upstreams, $control));
+resolver 127.0.0.1:1990 valid=1s ipv6=off;
+resolver_timeout 1s;
+server { listen 1985; location / { return 200 "\$server_addr"; } }
+_EOC_
+    $block->set_value(workers => 3);
+    $block->set_value(client => $block->client . '; $dns->knows();');
+    $block->set_value(skip_nginx => '5: < 1.27.3');
+});
+
+# Waits until every worker has these addresses, and no others.
+sub settled {
+    my ($name, @addresses) = @_;
+    my $wanted = join ' | ', map { "127.0.0.$_" } @addresses;
+    my $has = soon(sub {
+        my $response = response(say_to_nginx("GET /status/upstreams/$name HTTP/1.0\r\nHost: localhost\r\n\r\n", 1983));
+        my $said = eval { JSON::PP::decode_json(body($response)) } or return 0;
+        my @has = sort map { $_->{address} =~ s/:1985//r } @{$said->{upstreams}[0]{servers}};
+        return join(' | ', @has) eq $wanted;
+    });
+    return holds($has, "$name has $wanted");
+}
+
+master_on();
+worker_connections(256);
+run_tests();
+
+__DATA__
+
+=== an address that drains: its sessions stay, while others come and go, and when it comes back
+--- client
+$dns->knows('app.test A 127.0.0.2 127.0.0.3');
+settled($_, 2, 3) for @names;
+for my $name (@names) {
+    now($name, '127.0.0.2:1985', 'drain');
+    equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: its sessions stay");
+    equals(bodies(everywhere("/$name/")), '127.0.0.3', "$name: first visits go to the other");
+}
+$dns->knows('app.test A 127.0.0.2 127.0.0.4');
+settled($_, 2, 4) for @names;
+for my $name (@names) {
+    equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: another came, the sessions stay");
+    equals(bodies(everywhere("/$name/")), '127.0.0.4', "$name: and first visits go to that");
+}
+$dns->knows('app.test A 127.0.0.4');
+settled($_, 4) for @names;
+$dns->knows('app.test A 127.0.0.2 127.0.0.4');
+settled($_, 2, 4) for @names;
+for my $name (@names) {
+    equals(bodies(everywhere("/$name/")), '127.0.0.4', "$name: back again, it drains as before");
+    equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: and has its sessions");
+    now($name, '127.0.0.2:1985', 'up');
+}
+
+
+
+=== an address that is down stays down when it comes back; an address that never was is not known
+--- upstreams
+upstream u { ZONE; server app.test:1985 resolve; session_sticky; }
+--- client
+$dns->knows('app.test A 127.0.0.2 127.0.0.3');
+settled('u', 2, 3);
+equals(status(patch('u', '127.0.0.4:1985', '{"state":"down"}')), '404', 'no such address now');
+now('u', '127.0.0.2:1985', 'down');
+equals(bodies(everywhere('/u/', "route=$id_of{2}")), '127.0.0.3', 'its sessions move');
+for (1 .. 3) {
+    $dns->knows('app.test A 127.0.0.3');
+    settled('u', 3);
+    $dns->knows('app.test A 127.0.0.2 127.0.0.3');
+    settled('u', 2, 3);
+    equals(bodies(everywhere('/u/')), '127.0.0.3', 'nobody goes there');
+}
+now('u', '127.0.0.2:1985', 'up');
+holds(bodies(everywhere('/u/')) =~ /127\.0\.0\.2/, 'until it is up');
+
+
+
+=== a server that drains and goes takes no try of others with it
+--- upstreams
+upstream u { ZONE; server app.test:1985 resolve; session_sticky; }
+--- client
+$dns->knows('app.test A 127.0.0.2 127.0.0.3');
+settled('u', 2, 3);
+for (1 .. 3) {
+    now('u', '127.0.0.2:1985', 'drain');
+    $dns->knows('app.test A 127.0.0.3');
+    settled('u', 3);
+    equals(bodies(everywhere('/u/')), '127.0.0.3', 'one is left');
+    $dns->knows('app.test A 127.0.0.2 127.0.0.3');
+    settled('u', 2, 3);
+    now('u', '127.0.0.2:1985', 'up');
+}
