@@ -1,5 +1,7 @@
 //! The servers of one upstream by id, and their ids by server. Both look-ups take constant time.
 
+mod draining;
+
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
 use core::num::NonZeroU32;
@@ -289,71 +291,6 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         choices.chain(&self.entries).map(|entry| &entry.member)
     }
 
-    /// Notes whether a server keeps its sessions and gets no new ones. Returns whether that is another thing than before;
-    /// then [`put_draining_last`](Self::put_draining_last) is due.
-    pub fn set_draining(&mut self, peer: P, draining: bool) -> bool {
-        let Roster {
-            entries, by_peer, ..
-        } = self;
-        let mut has_changed = false;
-        // One that has several ids has several entries.
-        for number in by_peer.iter_hash(hash_peer(peer)) {
-            if let Some(entry) = entry_mut(entries, *number) {
-                if entry.member.peer == peer && entry.member.draining != draining {
-                    entry.member.draining = draining;
-                    has_changed = true;
-                }
-            }
-        }
-        has_changed
-    }
-
-    /// Puts the servers that share an id in order anew: those that drain come last, otherwise as they were added.
-    pub fn put_draining_last(&mut self) {
-        for entry in &mut self.entries {
-            (entry.next, entry.last) = (None, None);
-        }
-        for draining in [false, true] {
-            for at in 0..self.entries.len() {
-                self.link(at, draining);
-            }
-        }
-    }
-
-    /// Puts an entry at the end of the chain of its id, if it drains or does not, as is said. A chain begins with the first
-    /// that comes: until then its head, which may be any of its entries, has no last one.
-    fn link(&mut self, at: usize, draining: bool) {
-        let number = u32::try_from(at.saturating_add(1)).and_then(NonZeroU32::try_from);
-        let Ok(number) = number.map(EntryId) else {
-            return;
-        };
-        let Roster {
-            entries,
-            ids,
-            by_id,
-            ..
-        } = self;
-        let Some(this) = entry(entries, number).filter(|entry| entry.member.draining == draining)
-        else {
-            return;
-        };
-        let id = text(ids, this);
-        let is_it =
-            |head: &EntryId| entry(entries, *head).is_some_and(|entry| text(ids, entry) == id);
-        let Some(head) = by_id.find_mut(hash_id(id), is_it) else {
-            return;
-        };
-        let has_begun = entry(entries, *head).is_some_and(|entry| entry.last.is_some());
-        if has_begun {
-            append(entries, *head, number);
-        } else {
-            *head = number;
-            if let Some(entry) = entry_mut(entries, number) {
-                entry.last = Some(number);
-            }
-        }
-    }
-
     /// Returns the id of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
         self.id_of(self.entry(peer)?)
@@ -408,10 +345,9 @@ fn append<P>(entries: &mut [Entry<P>], first: EntryId, new: EntryId) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
     use proptest::prelude::*;
 
-    fn member(peer: u32) -> Member<u32> {
+    pub(super) fn member(peer: u32) -> Member<u32> {
         Member {
             peer,
             index: peer,
@@ -420,7 +356,7 @@ mod tests {
         }
     }
 
-    fn peers(roster: &Roster<u32>, id: &str) -> Vec<u32> {
+    pub(super) fn peers(roster: &Roster<u32>, id: &str) -> Vec<u32> {
         core::iter::successors(roster.find(id.as_bytes()), |named| roster.next(*named))
             .map(|named| roster.member(named).unwrap().peer)
             .collect()
@@ -466,27 +402,6 @@ mod tests {
     }
 
     #[test]
-    fn those_that_drain_come_last() {
-        let mut roster = Roster::default();
-        for (id, peer) in [("a", 1), ("b", 2), ("a", 3), ("a", 4)] {
-            roster.insert(id.as_bytes(), member(peer)).unwrap();
-        }
-        let mut drain = |peer, draining| {
-            let has_changed = roster.set_draining(peer, draining);
-            roster.put_draining_last();
-            (has_changed, peers(&roster, "a"), peers(&roster, "b"))
-        };
-        assert_eq!(drain(1, true), (true, vec![3, 4, 1], vec![2]));
-        assert_eq!(drain(1, true), (false, vec![3, 4, 1], vec![2]));
-        assert_eq!(drain(2, true), (true, vec![3, 4, 1], vec![2]));
-        assert_eq!(drain(4, true), (true, vec![3, 1, 4], vec![2]));
-        assert_eq!(drain(3, true), (true, vec![1, 3, 4], vec![2]));
-        assert_eq!(drain(3, false), (true, vec![3, 1, 4], vec![2]));
-        assert_eq!(drain(1, false), (true, vec![1, 3, 4], vec![2]));
-        assert_eq!(drain(5, true), (false, vec![1, 3, 4], vec![2]));
-    }
-
-    #[test]
     fn an_unknown_id_has_no_servers() {
         let roster = Roster::<u32>::default();
         assert_eq!(roster.find(b""), None);
@@ -495,44 +410,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn marks_put_servers_in_the_order_in_which_they_would_be_added(
-            servers in proptest::collection::vec(("[a-c]{0,2}", any::<bool>()), 0..64),
-            more in any::<bool>(),
-        ) {
-            let mut marked = Roster::default();
-            for (peer, (id, _)) in (0..).zip(&servers) {
-                marked.insert(id.as_bytes(), member(peer)).unwrap();
-                if more {
-                    // a second id of the same server
-                    marked.insert(b"d", member(peer)).unwrap();
-                }
-            }
-            for (peer, (_, draining)) in (0..).zip(&servers) {
-                marked.set_draining(peer, !draining);
-                marked.put_draining_last();
-                prop_assert_eq!(marked.set_draining(peer, *draining), true);
-            }
-            marked.put_draining_last();
-            let mut added = Roster::default();
-            for wanted in [false, true] {
-                for (peer, (id, draining)) in (0..).zip(&servers) {
-                    if *draining == wanted {
-                        added.insert(id.as_bytes(), member(peer)).unwrap();
-                        if more {
-                            added.insert(b"d", member(peer)).unwrap();
-                        }
-                    }
-                }
-            }
-            for id in servers.iter().map(|(id, _)| id.as_str()).chain(["d"]) {
-                prop_assert_eq!(peers(&marked, id), peers(&added, id));
-            }
-            for (peer, (id, _)) in (0..).zip(&servers) {
-                prop_assert!(more || marked.id(peer) == Some(id.as_bytes()));
-            }
-        }
-
         #[test]
         fn every_server_is_found_by_its_id_and_its_id_by_it(ids in proptest::collection::vec("[a-c]{0,3}", 0..64)) {
             let mut roster = Roster::default();
