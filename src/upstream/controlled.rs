@@ -25,7 +25,13 @@ unsafe extern "C" fn init_peer(
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
     // SAFETY: nginx calls this in place of `balancer::init_peer`, and as it calls that.
-    unsafe { with_control(us, || balancer::init_peer(r, us)) }
+    unsafe {
+        let upstream = Upstream::of_request(us);
+        apply(upstream);
+        let rc = balancer::init_peer(r, us);
+        apply_to_new(upstream);
+        rc
+    }
 }
 
 /// Prepares a request with another balancer.
@@ -35,28 +41,26 @@ unsafe extern "C" fn init_proven_peer(
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
     // SAFETY: nginx calls this in place of `proof::init_peer`, and as it calls that.
-    unsafe { with_control(us, || proof::init_peer(r, us)) }
+    unsafe {
+        let upstream = Upstream::of_request(us);
+        apply(upstream);
+        let rc = proof::init_peer(r, us);
+        apply_to_new(upstream);
+        rc
+    }
 }
 
-/// Applies what was said of the servers, and once more where others came while the request was prepared: it has not got one
-/// yet, and must not get a new one of which something was said.
-///
-/// # Safety
-///
-/// `us` is an upstream of a request that is being prepared, which the module stands before.
+/// Applies what was said of the servers.
 #[inline(always)]
-#[allow(unsafe_code)]
-unsafe fn with_control(
-    us: *mut ngx_http_upstream_srv_conf_t,
-    prepare: impl FnOnce() -> ngx_int_t,
-) -> ngx_int_t {
-    // SAFETY: the caller vouches for the upstream.
-    let upstream = unsafe { Upstream::of_request(us) };
-    let conf = upstream.conf_in_use::<Sticky>();
-    refresh(upstream, conf);
-    let rc = prepare();
+fn apply(upstream: Upstream<'_>) {
+    refresh(upstream, upstream.conf_in_use::<Sticky>());
+}
+
+/// Applies it where another worker has brought new servers while the request was prepared: it has not got one yet, and must not
+/// get a new one of which something was said.
+#[inline(always)]
+fn apply_to_new(upstream: Upstream<'_>) {
     if cfg!(nginx_peer_refs) {
-        refresh(upstream, conf);
+        apply(upstream);
     }
-    rc
 }
