@@ -8,18 +8,17 @@ use core::slice;
 
 use ngx::core::Status;
 use ngx::ffi::{ngx_cycle_t, ngx_int_t, ngx_shm_zone_t, NGX_LOG_EMERG};
+use ngx::http::{HttpModule, NgxHttpCoreModule};
 use ngx::ngx_log_error;
 use session_cookie::control::{Header, Slot, Table};
 
 use super::conf::Conf;
 use super::log::Log;
-use super::shared_zone::{self, take_all, Locking};
+use super::shared_zone::{self, take_all, take_over, Locking};
 use super::worker_user::WorkerUser;
 
+/// Whoever changes what is in the memory changes this as well: another file of the module may take it over.
 const NAME: &[u8] = b"session_sticky_control";
-
-/// What tells the zone from those of other uses: its address.
-static TAG: u8 = 0;
 
 /// The servers that there is room for.
 pub(crate) const SERVERS: usize = 1024;
@@ -56,7 +55,8 @@ struct ZoneData<'c> {
 impl ControlZone {
     /// Adds the zone to the configuration; `None`: it could not be added.
     pub(crate) fn add(cf: Conf<'_>, prepare: Prepare) -> Option<Self> {
-        let tag = ptr::from_ref(&TAG).cast_mut().cast();
+        // An address in nginx itself, which no zone of nginx's has: a reload with another file of the module keeps the zone.
+        let tag = ptr::from_ref(NgxHttpCoreModule::module()).cast_mut().cast();
         let zone = shared_zone::add(cf, NAME, SIZE, tag, Some(init))?;
         // SAFETY: `cf` is live, and has a cycle.
         let cycle = unsafe { (*cf.as_ptr()).cycle };
@@ -107,22 +107,27 @@ impl ControlZone {
     }
 }
 
-/// Makes the table of the zone, or takes over that of the cycle before. nginx calls it when it has the memory.
+/// Makes the table of the zone, or takes over that of the cycle before, of which nothing is known but its memory. nginx calls it when it has the memory.
 unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx calls this for the zone of `ControlZone::add`, whose data is set and whose memory is there; `old` is the
-    // data of the zone of the same name, size and tag in the cycle before, if there was one. The zone has a log.
-    let (handle, shm, data, old, log) = unsafe {
+    // SAFETY: nginx calls this for the zone of `ControlZone::add`, whose data is set and whose memory is there. The zone has a
+    // log.
+    let (handle, shm, data, log) = unsafe {
         (
             ControlZone(NonNull::new_unchecked(zone)),
             &(*zone).shm,
             &*(*zone).data.cast::<ZoneData>(),
-            old.cast::<ZoneData>().as_ref(),
             Log::new((*zone).shm.log),
         )
     };
-    let before = old.and_then(|old| old.table.get().copied());
-    // SAFETY: nginx has made a slab pool of the zone's memory, in which nothing was allocated if there is no table.
-    let table = before.or_else(|| unsafe { make_table(&*zone) });
+    let is_new = if old.is_null() { IsNew::Yes } else { IsNew::No };
+    // SAFETY: nginx has made a slab pool of the zone's memory, in which nothing was allocated if there is no zone of the same
+    // name, size and tag in the cycle before; else it has handed that over.
+    let table = unsafe {
+        match is_new {
+            IsNew::Yes => make_table(&*zone),
+            IsNew::No => take_over(&*zone, |memory| table_at(memory)),
+        }
+    };
     let Some(table) = table else {
         ngx_log_error!(
             NGX_LOG_EMERG,
@@ -133,11 +138,6 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         return Status::NGX_ERROR.into();
     };
     data.table.get_or_init(|| table);
-    let is_new = if before.is_none() {
-        IsNew::Yes
-    } else {
-        IsNew::No
-    };
     (data.prepare)(handle, is_new, log);
     Status::NGX_OK.into()
 }
@@ -148,19 +148,29 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
 ///
 /// nginx has made a slab pool of the zone's memory, in which nothing was allocated; it lives as long as what knows the table.
 unsafe fn make_table(zone: &ngx_shm_zone_t) -> Option<Locking<Table<'static>>> {
-    // SAFETY: the memory is new and aligned to a page, as the caller vouches, and `take_all` gives all of it. Both parts have
-    // room in it and consist of atomics, for which any content is legal, and to which other processes write as such.
+    // SAFETY: the memory is new and aligned to a page, as the caller vouches, and `take_all` gives all of it.
     let locking = unsafe {
         take_all(zone, |memory, size| {
-            let slots = memory.add(size_of::<Header>()).cast::<Slot>();
-            (size >= BYTES).then(|| {
-                Table::new(
-                    memory.cast::<Header>().as_ref(),
-                    slice::from_raw_parts(slots.as_ptr(), SERVERS),
-                )
-            })
+            (size >= BYTES).then(|| table_at(memory))
         })?
     };
     locking.table.clear();
     Some(locking)
+}
+
+/// Returns the table in this memory.
+///
+/// # Safety
+///
+/// The memory has [`BYTES`] at least, aligned to 64, lives for good, and is used for nothing else.
+unsafe fn table_at(memory: NonNull<u8>) -> Table<'static> {
+    // SAFETY: both parts have room in the memory, as the caller vouches, and consist of atomics, for which any content is legal,
+    // and to which other processes write as such.
+    unsafe {
+        let slots = memory.add(size_of::<Header>()).cast::<Slot>();
+        Table::new(
+            memory.cast::<Header>().as_ref(),
+            slice::from_raw_parts(slots.as_ptr(), SERVERS),
+        )
+    }
 }

@@ -90,7 +90,27 @@ pub(super) unsafe fn take_all<T>(
         let size = (*pool).pfree.saturating_mul(ngx_pagesize);
         (&raw mut (*pool).mutex, ngx_slab_alloc(pool, size), size)
     };
-    let table = make(NonNull::new(memory)?.cast(), size)?;
+    let memory = NonNull::new(memory)?.cast();
+    let table = make(memory, size)?;
+    // SAFETY: the pool is there, and has a place for what whoever takes the zone over has to know.
+    unsafe { (*pool).data = memory.as_ptr().cast() };
+    Some(Locking { mutex, table })
+}
+
+/// Takes over a zone, all of whose memory was taken by [`take_all`] in the cycle before, maybe by the module in another file:
+/// nothing but what is in the memory is known. `make` makes a table of its address.
+///
+/// # Safety
+///
+/// nginx has handed the zone over to this cycle. What `make` keeps of the memory is kept as long as the zone.
+pub(super) unsafe fn take_over<T>(
+    zone: &ngx_shm_zone_t,
+    make: impl FnOnce(NonNull<u8>) -> T,
+) -> Option<Locking<T>> {
+    let pool: *mut ngx_slab_pool_t = zone.shm.addr.cast();
+    // SAFETY: the pool is there, as the caller vouches.
+    let (mutex, memory) = unsafe { (&raw mut (*pool).mutex, (*pool).data) };
+    let table = make(NonNull::new(memory)?.cast());
     Some(Locking { mutex, table })
 }
 
