@@ -242,6 +242,26 @@ holds(bodies(everywhere("/$_/")) =~ /A/, "$_: up") for qw(u z);
 
 
 
+=== of a server that is gone nothing but that can be taken back, by its address
+--- upstreams
+upstream u { session_sticky; server A:; server B:; server C:; }
+--- client
+now('u', 'A', 'drain');
+now('u', 'B', 'down');
+configure(qr/server 127\.0\.0\.1:1985; server 127\.0\.0\.1:1986;/, '');
+holds(reload(), 'a reload without both');
+equals(status(patch('u', 'A', '{"state":"down"}')), '404', 'it cannot be taken down');
+my $response = patch('u', 'A', '{"drain":false}');
+equals(status($response), '200', 'it can be up');
+equals(CORE::join(' ', map { $_->{address} } @{JSON::PP::decode_json(body($response))->{upstreams}[0]{servers}}), '127.0.0.1:1987',
+    'the upstream is shown');
+equals(status(patch('u', 'A', '{"drain":false}')), '404', 'once');
+configure(qr/server 127\.0\.0\.1:1987;/, 'server 127.0.0.1:1985; server 127.0.0.1:1986;');
+holds(reload(), 'a reload with both');
+equals(bodies(everywhere('/u/')), 'A', 'A is up, B is still down');
+
+
+
 === a reload that says down, or drain, is obeyed as well
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }

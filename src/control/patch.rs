@@ -11,6 +11,7 @@ use crate::conf::{Sticky, UpstreamConf};
 use crate::log::notice;
 use crate::nginx::body::{Body, WithBody};
 use crate::nginx::conf::seconds;
+use crate::nginx::control_zone::ControlZone;
 use crate::nginx::pool::{PoolSlot, SlotKind};
 use crate::nginx::request::Request;
 use crate::nginx::server_names::{each_of_all, Known, Uncounted};
@@ -72,11 +73,19 @@ impl WithBody for Patch {
             return Status::NGX_ERROR.into();
         };
         match asked.change(body) {
-            Ok(()) => answer::server(request, asked.upstream, asked.server),
+            Ok(Changed::Servers) => answer::server(request, asked.upstream, asked.server),
+            Ok(Changed::Gone) => answer::upstream(request, asked.upstream),
             Err(Unchanged::Refused(fault)) => answer::refuse(request, fault),
             Err(Unchanged::OutOfMemory) => Status::NGX_ERROR.into(),
         }
     }
+}
+
+/// Of what something was said.
+enum Changed {
+    Servers,
+    /// Of a server that is gone: nothing is said of it any more.
+    Gone,
 }
 
 /// Why nothing has changed.
@@ -104,7 +113,7 @@ impl From<Nonsense> for Unchanged {
 }
 
 impl Asked<'_> {
-    fn change(&self, body: Body<'_>) -> Result<(), Unchanged> {
+    fn change(&self, body: Body<'_>) -> Result<Changed, Unchanged> {
         let body = match body {
             Body::Whole(body) => body,
             Body::TooLong => return Err(Fault::TooLong.into()),
@@ -117,8 +126,9 @@ impl Asked<'_> {
             return Err(Fault::Balancer.into());
         }
         let servers = find(self.upstream, conf, self.server)?;
+        let zone = conf.control.zone.get().ok_or(Fault::Full)?;
         if servers.is_empty() {
-            return Err(Fault::NoServer.into());
+            return self.forget(zone, change);
         }
         if servers
             .iter()
@@ -126,20 +136,36 @@ impl Asked<'_> {
         {
             return Err(Fault::Configured.into());
         }
-        let zone = conf.control.zone.get().ok_or(Fault::Full)?;
         let addresses = servers.iter().map(|server| &*server.address);
         let changed = zone.with(|table| table.change(self.upstream.host(), addresses, over));
         match changed {
             Some(Ok(true)) => {}
             // It was said before.
-            Some(Ok(false)) => return Ok(()),
+            Some(Ok(false)) => return Ok(Changed::Servers),
             Some(Err(_)) | None => return Err(Fault::Full.into()),
         }
         for server in &servers {
             self.tell(&server.address, change);
         }
         refresh(self.upstream, conf);
-        state_file::save(zone).map_err(|_| Fault::Unsaved.into())
+        state_file::save(zone).map_err(|_| Fault::Unsaved)?;
+        Ok(Changed::Servers)
+    }
+
+    /// Takes back what was said of a server that is gone, by its address; it might come back.
+    fn forget(&self, zone: ControlZone, change: Change<'_>) -> Result<Changed, Unchanged> {
+        if change.target != Target::Up {
+            return Err(Fault::NoServer.into());
+        }
+        let address = self.server;
+        let changed =
+            zone.with(|table| table.change(self.upstream.host(), [address].into_iter(), None));
+        if changed != Some(Ok(true)) {
+            return Err(Fault::NoServer.into());
+        }
+        self.tell(address, change);
+        state_file::save(zone).map_err(|_| Fault::Unsaved)?;
+        Ok(Changed::Gone)
     }
 
     /// Tells in the log what was said of a server, and by whom.

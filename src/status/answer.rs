@@ -16,7 +16,16 @@ pub(crate) fn server<'r>(
     upstream: Upstream<'r>,
     server: &'r [u8],
 ) -> ngx_int_t {
-    match Listing::new(request, Selection::Server(upstream, server)) {
+    document(request, Selection::Server(upstream, server))
+}
+
+/// Answers with an upstream and its servers.
+pub(crate) fn upstream<'r>(request: Request<'r>, upstream: Upstream<'r>) -> ngx_int_t {
+    document(request, Selection::Upstream(upstream))
+}
+
+fn document<'r>(request: Request<'r>, selection: Selection<'r>) -> ngx_int_t {
+    match Listing::new(request, selection) {
         Ok(listing) => stream::begin(request, Content::Json(Document::new(listing, true))),
         Err(_) => Code::NGX_ERROR.into(),
     }
