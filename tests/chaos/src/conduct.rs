@@ -18,6 +18,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::backend::{Backend, Ledger};
 use crate::client::{self, Clients, Outcome};
+use crate::control::Wish;
 use crate::counters::Counters;
 use crate::history::Handover;
 use crate::judge::{Judge, Tally};
@@ -28,7 +29,7 @@ use crate::options::{Fault, Options};
 use crate::plan::{plan, Action, Phases, Signal};
 use crate::report::{Report, Rule};
 use crate::resolver::Resolver;
-use crate::topology::{Membership, Setting, Topology};
+use crate::topology::{Membership, ServerId, Setting, Topology};
 use crate::world::World;
 
 const WORKERS: usize = 4;
@@ -128,6 +129,7 @@ struct Counts {
     terminated: usize,
     left_configuration: u64,
     left_dns: u64,
+    drained: u64,
 }
 
 struct Run {
@@ -296,9 +298,32 @@ impl Run {
             Action::Reload => self.reload().await?,
             Action::Resize => self.resize_zones(),
             Action::ReplaceModule => self.replace_module()?,
+            Action::Drain(server) => {
+                if self.ask_to_drain(server, true).await? {
+                    self.counts.drained += 1;
+                }
+            }
+            Action::Undrain(server) => {
+                self.ask_to_drain(server, false).await?;
+            }
             Action::Signal(signal) => self.end_a_worker(signal).await?,
         }
         Ok(())
+    }
+
+    async fn ask_to_drain(&self, server: ServerId, drain: bool) -> Result<bool, Failure> {
+        let world = &self.world;
+        let port = self.setting.ports.nginx;
+        // Nothing of session_sticky is in the configuration.
+        if self.setting.fault == Fault::NoSticky {
+            return Ok(false);
+        }
+        let drain = Wish {
+            server,
+            drain,
+            is_told: self.setting.fault != Fault::StaleDrain,
+        };
+        world.drains.ask(&world.topology, port, drain).await
     }
 
     async fn reload(&mut self) -> Result<(), Failure> {
@@ -481,6 +506,7 @@ impl Run {
         );
         report.fact("left the configuration", counts.left_configuration);
         report.fact("left DNS", counts.left_dns);
+        report.fact("drained through nginx", counts.drained);
         report.fact("this program stood still", self.world.stalls());
         if let Some((first, last)) = self.master.first().zip(self.master.last()) {
             report.fact("master, first reload", first);

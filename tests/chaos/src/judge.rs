@@ -228,6 +228,7 @@ impl Judge {
                 self.report.violation(Rule::Gone, words);
             }
             self.report.checked(Rule::Gone);
+            self.drained_get_sessions_only(outcome, visit);
             let hides = self.world.topology.upstreams[outcome.upstream].hides();
             if hides {
                 self.report.checked(Rule::Hidden);
@@ -237,6 +238,30 @@ impl Judge {
                 self.report.violation(Rule::Hidden, words);
             }
         }
+    }
+
+    /// A server that nginx was asked to drain has its sessions, and no others, whoever serves the request.
+    fn drained_get_sessions_only(&mut self, outcome: &Outcome, visit: &Visit) {
+        let (start, end) = (outcome.start, outcome.end);
+        if !self.world.drains.surely(visit.server, start, end) {
+            return;
+        }
+        self.report.checked(Rule::Drained);
+        if self.may_be_own(outcome).contains(&visit.server) {
+            self.report
+                .explained(Rule::Drained, "a session of the server that drains");
+        } else {
+            let server = self.name(visit.server);
+            let words = format!("{server} drains, by PATCH, and got the request");
+            let words = self.words(outcome, &words);
+            self.report.violation(Rule::Drained, words);
+        }
+    }
+
+    /// May nginx have drained a server, of whose sessions this is none, during the request?
+    fn may_be_drained(&self, outcome: &Outcome, server: ServerId) -> bool {
+        (self.world.drains).perhaps(server, outcome.start, outcome.end)
+            && self.named(outcome) != Some(server)
     }
 
     /// Is a server of a name among the addresses that nginx may have in use: in any, and in all of them?
@@ -450,6 +475,7 @@ impl Judge {
         }
         let is_down = |&server: &ServerId| {
             !self.is_known(outcome, answer, server).1
+                || self.may_be_drained(outcome, server)
                 || self.failed_here(answer, server)
                 || self.known_as_failed(outcome, answer, server)
                 || self.was_injured(server, outcome)

@@ -12,6 +12,7 @@
 mod backend;
 mod client;
 mod conduct;
+mod control;
 mod counters;
 mod history;
 mod judge;

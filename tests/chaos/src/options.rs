@@ -11,7 +11,8 @@ pub(crate) const USAGE: &str = "usage: chaos --nginx FILE --module FILE [options
   --probe FILE              the test module that tells the counters of servers
   --fault no-sticky         cookies are set that nobody follows: sessions must be found to move
   --fault stale-dns         the resolver tells what was: requests must be found on servers that are gone
-  --fault stale-config      the configuration keeps servers that have left it: the same";
+  --fault stale-config      the configuration keeps servers that have left it: the same
+  --fault stale-drain       nginx is not asked to drain servers: first visits must be found there";
 
 /// What this program does wrong on purpose, to prove that it would notice.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -20,6 +21,7 @@ pub(crate) enum Fault {
     NoSticky,
     StaleDns,
     StaleConfig,
+    StaleDrain,
 }
 
 pub(crate) struct Options {
@@ -67,6 +69,7 @@ impl Options {
                         "no-sticky" => Fault::NoSticky,
                         "stale-dns" => Fault::StaleDns,
                         "stale-config" => Fault::StaleConfig,
+                        "stale-drain" => Fault::StaleDrain,
                         _ => return Err(format!("no fault {value}")),
                     }
                 }

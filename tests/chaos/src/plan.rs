@@ -28,6 +28,9 @@ pub(crate) enum Action {
     Resize,
     /// Puts another file in the place of the module, as an upgrade of a package does.
     ReplaceModule,
+    /// Asks nginx to drain a server, and to do so no longer.
+    Drain(ServerId),
+    Undrain(ServerId),
     /// To some worker.
     Signal(Signal),
 }
@@ -63,6 +66,9 @@ const RESIZES: (u64, u64) = (3_000, 9_000);
 /// Longer than sessions take to expire: a new file loses those that were learned.
 const REPLACEMENTS: (u64, u64) = (8_000, 14_000);
 const SIGNALS: (u64, u64) = (2_000, 5_000);
+const DRAINS: (u64, u64) = (200, 800);
+/// Longer than the judge's grace for workers that do not know yet.
+const DRAINED: (u64, u64) = (1_500, 8_000);
 
 /// When what happens.
 pub(crate) struct Phases {
@@ -92,6 +98,7 @@ pub(crate) fn plan(seed: u64, topology: &Topology, phases: Phases) -> Vec<Step> 
     planner.injuries();
     planner.absences();
     planner.trouble_for_nginx();
+    planner.drains();
     let mut steps = planner.steps;
     steps.sort_by_key(|step| step.at);
     steps
@@ -184,6 +191,23 @@ impl Planner<'_> {
                     self.add(at, Action::Leave(server));
                     self.add(until, Action::Join(server));
                 }
+            }
+        }
+    }
+
+    /// Through nginx itself, one server of an upstream at a time.
+    fn drains(&mut self) {
+        let (topology, end) = (self.topology, self.phases.end);
+        let mut busy_until: HashMap<&str, Duration> = HashMap::new();
+        for at in self.times(DRAINS, end) {
+            let upstream = topology.upstreams.choose(&mut self.rng).expect("upstreams");
+            let server = *upstream.servers.choose(&mut self.rng).expect("servers");
+            let until = (at + self.between(DRAINED)).min(end);
+            let busy = busy_until.entry(upstream.name()).or_default();
+            if *busy < at {
+                *busy = until;
+                self.add(at, Action::Drain(server));
+                self.add(until, Action::Undrain(server));
             }
         }
     }

@@ -12,6 +12,7 @@ pub(crate) enum Rule {
     Stays,
     Learned,
     Gone,
+    Drained,
     Cookie,
     Stamps,
     Hidden,
@@ -24,13 +25,14 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 15] = [
+    pub(crate) const ALL: [Rule; 16] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
         Rule::Stays,
         Rule::Learned,
         Rule::Gone,
+        Rule::Drained,
         Rule::Cookie,
         Rule::Stamps,
         Rule::Hidden,
@@ -52,6 +54,7 @@ impl fmt::Display for Rule {
             Rule::Stays => "no session moved while its server was available and known",
             Rule::Learned => "the same of sessions that nginx has learned",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
+            Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
             Rule::Stamps => "sessions keep their beginning, and end in time",
             Rule::Hidden => "no server saw an id that is hidden from it",

@@ -533,6 +533,12 @@ http {{
 ",
             setting.listen, setting.extra,
         );
+        if setting.sticky {
+            text.push_str(
+                "        location /status { access_log off; session_sticky_status; \
+                 session_sticky_control on state=control; allow 127.0.0.1; deny all; }\n",
+            );
+        }
         for upstream in &self.upstreams {
             let name = upstream.name();
             let connection = if upstream.has_keepalive() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::backend::{lock, Backend, Ledger};
+use crate::control::Drains;
 use crate::history::History;
 use crate::resolver::{line_of, Resolver};
 use crate::topology::{Topology, SERVER_TIMEOUT};
@@ -18,6 +19,7 @@ pub(crate) struct World {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) history: History,
+    pub(crate) drains: Drains,
     pub(crate) begin: Instant,
     stalls: Mutex<Vec<(Instant, Instant)>>,
 }
@@ -35,6 +37,7 @@ impl World {
             ledger,
             resolver,
             history: History::default(),
+            drains: Drains::default(),
             begin: Instant::now(),
             stalls: Mutex::default(),
         }
