@@ -11,6 +11,9 @@ APPLICATION = "route=session-of-the-application; Path=/; HttpOnly"
 # with room for 100,000 sessions, in nginx's own zone too
 LEARNED = "create=$upstream_cookie_route lookup=$cookie_route zone=sessions:32m"
 
+STATUS = "session_sticky_status;"
+CONTROL = f"{STATUS} session_sticky_control on; allow 127.0.0.1; deny all;"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -20,8 +23,8 @@ class Case:
     #: of the client: none, id, stamps, prefix; learned: the ID of a session that the application has begun
     cookie: str
     base: str | None = None
-    #: are requests counted?
-    counts: bool = False
+    #: what stands in a server block of its own
+    endpoint: str = ""
     #: does the upstream server set the cookie itself?
     sets: bool = False
     #: does the answer to the client set the cookie?
@@ -51,8 +54,10 @@ CASES = [
         bound=True,
     ),
     Case("first-visit", "session_sticky;", "none", "base", answer_sets=True),
-    Case("counted", "session_sticky;", "id", "base-id", counts=True, bound=True),
-    Case("counted-first", "session_sticky;", "none", "base", counts=True, answer_sets=True),
+    Case("counted", "session_sticky;", "id", "base-id", endpoint=STATUS, bound=True),
+    Case("counted-first", "session_sticky;", "none", "base", endpoint=STATUS, answer_sets=True),
+    Case("controlled", "session_sticky;", "id", "base-id", endpoint=CONTROL, bound=True),
+    Case("controlled-first", "session_sticky;", "none", "base", endpoint=CONTROL, answer_sets=True),
     Case(
         "prefix",
         "session_sticky mode=prefix;",
@@ -99,6 +104,8 @@ TITLES = {
     "first-visit": "first visit, cookie set",
     "counted": "carried, and requests are counted",
     "counted-first": "first visit, and requests are counted",
+    "controlled": "carried, and servers can be controlled",
+    "controlled-first": "first visit, and servers can be controlled",
     "prefix": "prefix, carried, the backend sets the cookie",
     "rewrite": "rewrite, carried, the backend sets the cookie",
     "route": "mode=route, the cookie of the application names the server",

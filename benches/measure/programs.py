@@ -167,11 +167,11 @@ LAYOUTS = (0, 1, 2, 3, 5, 8, 13)
 class Proxy:
     """How one nginx is configured to pass requests on; `layout` lays its heap out differently."""
 
-    def __init__(self, nginx, modules=(), upstream="", counts=False, zone=False, count=2, pool="16k", layout=0):
+    def __init__(self, nginx, modules=(), upstream="", endpoint="", zone=False, count=2, pool="16k", layout=0):
         self.nginx = nginx
         self.modules = tuple(modules)
         self.upstream = upstream
-        self.counts = counts
+        self.endpoint = endpoint
         self.zone = zone
         self.count = count
         self.pool = pool
@@ -181,7 +181,7 @@ class Proxy:
     def of(cls, case, nginx, module, **options):
         """What a case is about; one without an upstream of its own has no module."""
         modules = [module] if module and case.upstream is not None else []
-        return cls(nginx, modules, case.upstream or "", case.counts, **options)
+        return cls(nginx, modules, case.upstream or "", case.endpoint, **options)
 
     def conf(self, scratch, backend_port, address, keepalive=64, more=""):
         """One worker without a master, kept-alive connections on both sides."""
@@ -190,7 +190,7 @@ class Proxy:
         zone = f"zone u {max(256, self.count * 2)}k;" if self.zone else ""
         pool = f"request_pool_size {self.pool};" if self.pool else ""
         # where no request is measured, which would have one location more to choose from
-        status = f"server {{ listen unix:{scratch.path}/status; session_sticky_status; }}\n" if self.counts else ""
+        endpoint = f"server {{ listen unix:{scratch.path}/status; {self.endpoint} }}\n" if self.endpoint else ""
         lines = "\n".join(f"server {address};" for address in servers(self.count, backend_port))
         return scratch.file(
             "proxy.conf",
@@ -204,7 +204,7 @@ class Proxy:
             + f"keepalive {keepalive}; keepalive_requests 100000000; }}\n"
             + f"server {{ listen {address[0]}:{address[1]}; location / {{ proxy_http_version 1.1; "
             + 'proxy_set_header Connection ""; proxy_pass http://u; } '
-            + f"}}\n{status}{more}}}\n",
+            + f"}}\n{endpoint}{more}}}\n",
         )
 
     def command(self, scratch, conf):

@@ -39,6 +39,14 @@ fn is_applied(upstream: Upstream<'_>, conf: &UpstreamConf) -> bool {
         && Shape::of(primary) == applied.shape.get()
 }
 
+/// Returns whether the servers are others than those of which it was applied.
+#[inline(always)]
+pub(crate) fn has_new_servers(upstream: Upstream<'_>, conf: &UpstreamConf) -> bool {
+    let applied = &conf.control;
+    let primary = upstream.primary().filter(|_| applied.table.get().is_some());
+    primary.is_some_and(|primary| primary.generation_now() != applied.servers.get())
+}
+
 /// Returns the second since the epoch.
 #[inline(always)]
 pub(super) fn now() -> u64 {

@@ -4,7 +4,7 @@ use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 
 use super::{balancer, proof};
 use crate::conf::{Sticky, UpstreamConf};
-use crate::control::apply::refresh;
+use crate::control::apply::{has_new_servers, refresh};
 use crate::nginx::chain::InitPeerFn;
 use crate::nginx::upstream::Upstream;
 
@@ -60,7 +60,7 @@ fn apply(upstream: Upstream<'_>) {
 /// get a new one of which something was said.
 #[inline(always)]
 fn apply_to_new(upstream: Upstream<'_>) {
-    if cfg!(nginx_peer_refs) {
+    if cfg!(nginx_peer_refs) && has_new_servers(upstream, upstream.conf_in_use::<Sticky>()) {
         apply(upstream);
     }
 }
