@@ -3,7 +3,7 @@
 
 use core::fmt::{self, Display, Formatter};
 use core::marker::PhantomData;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use ngx::ffi::{
     ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t, ngx_int_t, ngx_time, ngx_uint_t,
@@ -174,7 +174,7 @@ impl<'c> Peers<'c> {
             (*self.as_ptr())
                 .config
                 .as_ref()
-                .map(|config| ptr::from_ref(config).read_volatile())
+                .map(|config| core::ptr::from_ref(config).read_volatile())
         };
         #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
         let generation = None;
