@@ -3,14 +3,18 @@
 #
 #   NGINX_BINARY  empty: objs/nginx
 #   BROWSER       only the files with one of these words in their name, such as cookies
-#   SCREENSHOTS   a folder for the pictures of the demo, before and after a failover; empty: none are kept
+#   SCREENSHOTS   a folder for pictures: the demo before and after a failover, the page of session_sticky_status; empty:
+#                 none are kept
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
 need_packages "to test" chromium chromium-driver openssl iproute2 util-linux python3 python3-venv
 need_python target/browser tests/browser/requirements.txt "to test"
+need_npm target/axe tests/browser "to test"
 
+AXE=$(pwd)/target/axe/node_modules/axe-core/axe.min.js
+export AXE
 export SCREENSHOTS="${SCREENSHOTS:-}"
 # shellcheck disable=SC2086 # a list of words
 exec sh build/lab.sh target/browser/bin/python -B tests/browser/run.py ${BROWSER:-}

@@ -317,6 +317,20 @@ need_python() {
     cp "$2" "$1/requirements.txt"
 }
 
+# need_npm FOLDER WANTED WHY: puts into FOLDER the packages of package-lock.json in the folder WANTED, each by its hash.
+# The lock names no registry: they come from the one that npm is set to. Scripts of theirs are not run.
+need_npm() {
+    ! cmp -s "$2/package-lock.json" "$1/installed" || return 0
+    # Not Debian's where there is another already.
+    command -v npm >/dev/null || need_packages "$3" npm
+    say "-- installing, $3: $(sed -n 's/^ *"\([^"]*\)": "\([0-9][0-9.]*\)".*/\1 \2/p' "$2/package.json")"
+    rm -rf "$1"
+    mkdir -p "$1"
+    cp "$2/package.json" "$2/package-lock.json" "$1"
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+    cp "$2/package-lock.json" "$1/installed"
+}
+
 # need_nightly WHAT: fails in words unless there is the toolchain that WHAT needs
 need_nightly() {
     cargo +nightly --version >/dev/null 2>&1 ||
