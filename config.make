@@ -2,7 +2,7 @@
 # header of nginx has changed.
 # shellcheck shell=sh disable=SC2086,SC2154 # the variables are nginx's
 
-sticky_sources=$(find $ngx_addon_dir/src $ngx_addon_dir/crates/session-cookie/src -name '*.rs' | tr '\n' ' ')
+sticky_sources=$(find $ngx_addon_dir/src $ngx_addon_dir/crates/session-cookie/src \( -name '*.rs' -o -name '*.html' \) | tr '\n' ' ')
 sticky_sources="$sticky_sources $ngx_addon_dir/crates/session-cookie/Cargo.toml \
     $ngx_addon_dir/build.rs $ngx_addon_dir/Cargo.lock $ngx_addon_dir/Cargo.toml"
 
