@@ -50,6 +50,8 @@ pub(crate) struct MainConf {
     pub(crate) control: Option<ControlZone>,
     /// Whether any location has `session_sticky_status`.
     pub(crate) counts: bool,
+    /// Where requests are counted, if they are.
+    pub(crate) counters: Cell<Option<CounterZone>>,
     /// The variables that show cookies.
     pub(crate) cookie_variables: CookieVariables,
 }

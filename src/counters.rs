@@ -3,7 +3,7 @@
 use session_cookie::counters::{Leaving, ServerCounts, SlotId, UpstreamCounts};
 use session_cookie::memory::{self, OutOfMemory};
 
-use crate::conf::{Sticky, UpstreamConf};
+use crate::conf::{MainConf, Sticky, UpstreamConf};
 use crate::nginx::conf::Conf;
 use crate::nginx::counter_zone::CounterZone;
 use crate::nginx::upstream::Upstream;
@@ -20,9 +20,10 @@ const GRANULE: usize = 1024;
 
 /// Makes room for the counters of all sticky upstreams, if requests are counted. All directives were read.
 pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
-    if !cf.main_conf::<Sticky>().is_some_and(|main| main.counts) {
+    let main = cf.main_conf::<Sticky>().filter(|main| main.counts);
+    let Some(main) = main else {
         return Ok(());
-    }
+    };
     let is_sticky = |upstream: &Upstream<'_>| {
         let conf = upstream.conf::<Sticky>();
         conf.is_some_and(|conf| conf.sticky.is_some())
@@ -41,6 +42,7 @@ pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
         .ok_or(OutOfMemory)?
         .max(GRANULE);
     let zone = CounterZone::add(cf, slots, upstreams).ok_or(OutOfMemory)?;
+    main.counters.set(Some(zone));
     for conf in upstreams
         .iter()
         .filter_map(|upstream| upstream.conf::<Sticky>())
@@ -55,6 +57,12 @@ pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
 pub(crate) struct Counters(CounterZone);
 
 impl Counters {
+    /// Returns those of a configuration, if requests are counted.
+    pub(crate) fn of_all(main: &MainConf) -> Option<Self> {
+        let zone = main.counters.get()?;
+        zone.table().is_some().then_some(Counters(zone))
+    }
+
     /// Returns those in which the requests of an upstream are counted, if they are.
     pub(crate) fn of(conf: &UpstreamConf) -> Option<Self> {
         let zone = conf.counters.get()?;
@@ -76,6 +84,13 @@ impl Counters {
     pub(crate) fn leaving(&self, upstream: Upstream<'_>, address: &[u8], now: u64) -> Leaving {
         let slot = self.slot(upstream, address);
         (self.0.table()).map_or(Leaving::NONE, |table| table.leaving(slot, now))
+    }
+
+    /// Notes that a server begins to drain.
+    pub(crate) fn begin_leaving(&self, upstream: Upstream<'_>, address: &[u8]) {
+        if let Some(table) = self.0.table() {
+            table.begin_leaving(self.slot(upstream, address));
+        }
     }
 
     /// Returns what was counted of an upstream.

@@ -8,6 +8,7 @@ use session_cookie::memory::{self, OutOfMemory};
 use super::apply::{now, refresh};
 use super::state_file;
 use crate::conf::{Sticky, UpstreamConf};
+use crate::counters::Counters;
 use crate::log::notice;
 use crate::nginx::body::{Body, WithBody};
 use crate::nginx::conf::seconds;
@@ -136,6 +137,7 @@ impl Asked<'_> {
         {
             return Err(Fault::Configured.into());
         }
+        let begins = change.target == Target::Drain && !self.is_draining(zone, &servers);
         let addresses = servers.iter().map(|server| &*server.address);
         let changed = zone.with(|table| table.change(self.upstream.host(), addresses, over));
         match changed {
@@ -146,10 +148,24 @@ impl Asked<'_> {
         }
         for server in &servers {
             self.tell(&server.address, change);
+            if let Some(counters) = Counters::of(conf).filter(|_| begins) {
+                counters.begin_leaving(self.upstream, &server.address);
+            }
         }
         refresh(self.upstream, conf);
         state_file::save(zone).map_err(|_| Fault::Unsaved)?;
         Ok(Changed::Servers)
+    }
+
+    /// Returns whether one of the servers drains already: then it is known for how long what its sessions do was noted.
+    fn is_draining(&self, zone: ControlZone, servers: &[Server]) -> bool {
+        let is_said = |server: &Server| {
+            let said = zone.table()?.find(self.upstream.host(), &server.address)?;
+            Some(said.state == State::Drain)
+        };
+        servers
+            .iter()
+            .any(|server| server.drains || is_said(server) == Some(true))
     }
 
     /// Takes back what was said of a server that is gone, by its address; it might come back.

@@ -254,6 +254,7 @@ pub(super) trait Show {
 /// A way along upstreams and servers.
 pub(super) struct Listing<'r> {
     upstreams: Upstreams<'r>,
+    counters: Option<Counters>,
     selection: Selection<'r>,
     reach: Reach,
     /// The number of the next upstream.
@@ -279,6 +280,7 @@ impl<'r> Listing<'r> {
     pub(super) fn new(request: Request<'r>, selection: Selection<'r>) -> Result<Self, OutOfMemory> {
         Ok(Listing {
             upstreams: request.upstreams(),
+            counters: request.main_conf::<Sticky>().and_then(Counters::of_all),
             selection,
             reach: Reach::Servers,
             next: 0,
@@ -290,13 +292,12 @@ impl<'r> Listing<'r> {
 
     /// Returns what is told of all counters, which are in one place.
     pub(super) fn totals(&self) -> Totals {
-        let mut upstreams = (0..).map_while(|number| self.upstreams.get(number));
-        let counters = upstreams.find_map(|upstream| ShownUpstream::of(upstream?)?.counters);
-        counters.map_or_else(Totals::default, |counters| Totals {
-            since: counters.since(),
-            bytes: counters.bytes(),
-            complete: counters.is_complete(),
-        })
+        self.counters
+            .map_or_else(Totals::default, |counters| Totals {
+                since: counters.since(),
+                bytes: counters.bytes(),
+                complete: counters.is_complete(),
+            })
     }
 
     /// Begins anew.

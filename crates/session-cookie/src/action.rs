@@ -222,7 +222,7 @@ mod tests {
                             ..valid(id, stamps)
                         };
                         let sets = match settled(settled_unstamped(&policy), &reading) {
-                            Settled::Yes => true,
+                            Settled::Yes | Settled::Counted => true,
                             Settled::UnlessSet => false,
                             Settled::No => continue,
                         };

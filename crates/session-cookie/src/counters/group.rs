@@ -3,42 +3,28 @@
 use super::counts::{
     sum, ActionCounts, Counters, RequestCounts, ServerCounts, UpstreamCounts, VerdictCounts,
 };
-use super::slot::{Slot, SlotId, END};
+use super::slot::{Group, Slot, SlotId, END};
 use super::table::Table;
 use crate::key::Key;
 use crate::status::{ActionTaken, Status};
 use crate::verdict::Verdict;
 use crate::word::Word;
 
-/// The slots of an upstream.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Group {
-    /// Requests by what became of their session; the list of servers begins here.
-    pub(super) requests: SlotId,
-    pub(super) verdicts: SlotId,
-    pub(super) actions: SlotId,
-}
-
-impl Group {
-    /// That of an upstream which is not counted.
-    pub const NONE: Self = Group {
-        requests: SlotId::NONE,
-        verdicts: SlotId::NONE,
-        actions: SlotId::NONE,
-    };
-
-    /// Returns the keys of its parts.
-    pub fn keys(key: Key) -> [Key; 3] {
-        let Key([first, second]) = key;
-        [0, 1, 2].map(|part| Key([first, second ^ part]))
-    }
-}
-
 impl Table<'_> {
     /// Registers an upstream, unless it is there already; `None`: there is no room. `now` is in seconds.
     pub fn register_group(&self, key: Key, now: u32) -> Option<Group> {
         let [requests, verdicts, actions] =
             Group::keys(key).map(|key| self.register_at(key, END, now));
+        Some(Group {
+            requests: requests?,
+            verdicts: verdicts?,
+            actions: actions?,
+        })
+    }
+
+    /// Returns the slots of a group, if all are there.
+    pub fn find_group(&self, key: Key) -> Option<Group> {
+        let [requests, verdicts, actions] = Group::keys(key).map(|key| self.find(key));
         Some(Group {
             requests: requests?,
             verdicts: verdicts?,

@@ -47,8 +47,7 @@ mod transfer;
 
 pub use crate::key::{Key, Secret};
 pub use counts::{ActionCounts, Count, RequestCounts, ServerCounts, UpstreamCounts, VerdictCounts};
-pub use group::Group;
 pub use layout::Layout;
 pub use leaving::Leaving;
-pub use slot::{Header, Line, Slot, SlotId};
+pub use slot::{Group, Header, Line, Slot, SlotId};
 pub use table::Table;

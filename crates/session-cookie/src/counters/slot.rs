@@ -47,6 +47,30 @@ impl SlotId {
     }
 }
 
+/// The slots of an upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Group {
+    /// Requests by what became of their session; the list of servers begins here.
+    pub(super) requests: SlotId,
+    pub(super) verdicts: SlotId,
+    pub(super) actions: SlotId,
+}
+
+impl Group {
+    /// That of an upstream which is not counted.
+    pub const NONE: Self = Group {
+        requests: SlotId::NONE,
+        verdicts: SlotId::NONE,
+        actions: SlotId::NONE,
+    };
+
+    /// Returns the keys of its parts.
+    pub fn keys(key: Key) -> [Key; 3] {
+        let Key([first, second]) = key;
+        [0, 1, 2].map(|part| Key([first, second ^ part]))
+    }
+}
+
 /// The end of a chain and of a list.
 pub(super) const END: u32 = 0;
 

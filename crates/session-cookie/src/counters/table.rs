@@ -3,9 +3,8 @@
 use core::sync::atomic::AtomicU32;
 
 use super::counts::{sum, Count, Counters, ServerCounts, COUNTERS};
-use super::group::Group;
 use super::leaving::Leaving;
-use super::slot::{Header, Line, Slot, SlotId, END};
+use super::slot::{Group, Header, Line, Slot, SlotId, END};
 use crate::key::{Key, Secret};
 use crate::word::{then, Word};
 
@@ -122,6 +121,13 @@ impl<'z> Table<'z> {
         }
     }
 
+    /// Notes that a server begins to drain: nothing is known of what it still has.
+    pub fn begin_leaving(&self, slot: SlotId) {
+        if let Some(slot) = self.slot(slot) {
+            slot.leaving.clear();
+        }
+    }
+
     /// Returns the requests of the sessions that a draining server still has; it needs no lock.
     pub fn leaving(&self, slot: SlotId, now: u64) -> Leaving {
         self.slot(slot)
@@ -133,16 +139,6 @@ impl<'z> Table<'z> {
         let head = self.bucket(key)?.get();
         let mut chain = self.walk(head, |slot| slot.next.get());
         chain.find(|(_, slot)| slot.key() == key).map(|(id, _)| id)
-    }
-
-    /// Returns the slots of a group, if all are there.
-    pub fn find_group(&self, key: Key) -> Option<Group> {
-        let [requests, verdicts, actions] = Group::keys(key).map(|key| self.find(key));
-        Some(Group {
-            requests: requests?,
-            verdicts: verdicts?,
-            actions: actions?,
-        })
     }
 
     /// Registers a server of a group, unless it is there already; `None`: there is no room. `now` is in seconds.

@@ -73,7 +73,7 @@ fn check(table: &Table<'_>) {
 }
 
 #[test]
-fn each_count_is_that_of_its_server_and_of_its_upstream() {
+fn each_count_is_that_of_its_server() {
     let memory = Memory::new(16, 3);
     let table = memory.table();
     let one = table.register_group(upstream(1), 1).unwrap();
@@ -82,56 +82,30 @@ fn each_count_is_that_of_its_server_and_of_its_upstream() {
     let b = table.register(server(1, 2), one, 1).unwrap();
     let other = table.register(server(2, 1), two, 1).unwrap();
     check(&table);
-    assert_eq!(table.register(server(1, 1), one, 2), Some(a));
-    assert_eq!(table.find_group(upstream(2)), Some(two));
-    assert_eq!(table.find_group(upstream(3)), None);
 
     for worker in 0..9 {
         table.add(a, worker, Count::Settled);
-        table.add(b, worker, Count::Opened);
+        table.line(b, worker).unwrap().count(Count::Opened);
     }
-    for count in [
+    let counts = [
         Count::New,
         Count::Bound,
         Count::Moved,
         Count::Lent,
         Count::Refused,
         Count::Away,
-    ] {
-        table.add(a, 1, count);
+    ];
+    for (times, count) in counts.into_iter().enumerate() {
+        (0..=times).for_each(|_| table.add(a, 1, count));
     }
-    for verdict in [
-        Verdict::None,
-        Verdict::Accepted,
-        Verdict::Expired,
-        Verdict::Old,
-        Verdict::Unknown,
-        Verdict::Down,
-        Verdict::Invalid,
-    ] {
-        table.add_verdict(one, 5, verdict, ActionTaken::Updated);
-    }
-    table.add_verdict(one, 5, Verdict::None, ActionTaken::Rewritten);
-    table.add_verdict(one, 5, Verdict::None, ActionTaken::Prefixed);
-    for status in [
-        Status::New,
-        Status::Bound,
-        Status::Moved,
-        Status::Lent,
-        Status::Refused,
-    ] {
-        table.add_without_server(one, 0, status);
-    }
-    table.add_off(one, 2);
     table.add(SlotId::NONE, 0, Count::Bound);
-
     let counted = ServerCounts {
         new: 1,
-        bound: 10,
-        moved: 1,
-        lent: 1,
-        refused: 1,
-        moved_away: 1,
+        bound: 9 + 2,
+        moved: 3,
+        lent: 4,
+        refused: 5,
+        moved_away: 6,
     };
     assert_eq!(table.server(a), counted);
     assert_eq!(
@@ -144,48 +118,105 @@ fn each_count_is_that_of_its_server_and_of_its_upstream() {
     assert_eq!(table.server(other), ServerCounts::default());
     assert_eq!(table.upstream(two), UpstreamCounts::default());
     let counts = table.upstream(one);
-    let without_server = RequestCounts {
-        new: 1,
-        bound: 1,
-        moved: 1,
-        lent: 1,
-        refused: 1,
-        off: 1,
-    };
-    assert_eq!(counts.without_server, without_server);
-    let requests = RequestCounts {
-        new: 11,
-        bound: 11,
-        moved: 2,
-        lent: 2,
-        refused: 2,
-        off: 1,
-    };
-    assert_eq!(counts.requests, requests);
-    let VerdictCounts {
-        none,
-        valid,
-        expired,
-        old,
-        unknown,
-        down,
-        invalid,
-    } = counts.verdicts;
     assert_eq!(
-        [none, valid, expired, old, unknown, down, invalid],
-        [12, 10, 1, 1, 1, 1, 1]
+        counts.requests,
+        RequestCounts {
+            new: 10,
+            bound: 11,
+            moved: 3,
+            lent: 4,
+            refused: 5,
+            off: 0
+        }
     );
-    let ActionCounts {
-        none,
-        inserted,
-        updated,
-        rewritten,
-        prefixed,
-    } = counts.actions;
+    assert_eq!((counts.verdicts.valid, counts.verdicts.none), (9, 9));
+    assert_eq!((counts.actions.none, counts.actions.inserted), (9, 9));
+}
+
+#[test]
+fn requests_without_a_server_are_those_of_their_upstream() {
+    let memory = Memory::new(16, 3);
+    let table = memory.table();
+    let group = table.register_group(upstream(1), 1).unwrap();
+    let statuses = [
+        Status::New,
+        Status::Bound,
+        Status::Moved,
+        Status::Lent,
+        Status::Refused,
+    ];
+    for (times, status) in statuses.into_iter().enumerate() {
+        (0..=times).for_each(|_| table.add_without_server(group, 0, status));
+    }
+    table.add_off(group, 2);
+    let counts = table.upstream(group);
+    assert_eq!(counts.requests, counts.without_server);
     assert_eq!(
-        [none, inserted, updated, rewritten, prefixed],
-        [9, 9, 7, 1, 1]
+        counts.requests,
+        RequestCounts {
+            new: 1,
+            bound: 2,
+            moved: 3,
+            lent: 4,
+            refused: 5,
+            off: 1
+        }
     );
+}
+
+#[test]
+fn each_verdict_and_each_action_has_a_counter() {
+    let memory = Memory::new(16, 3);
+    let table = memory.table();
+    let group = table.register_group(upstream(1), 1).unwrap();
+    let verdicts = [
+        Verdict::None,
+        Verdict::Accepted,
+        Verdict::Expired,
+        Verdict::Old,
+        Verdict::Unknown,
+        Verdict::Down,
+        Verdict::Invalid,
+    ];
+    for (times, verdict) in verdicts.into_iter().enumerate() {
+        (0..=times).for_each(|_| table.add_verdict(group, 5, verdict, ActionTaken::Updated));
+    }
+    table.add_verdict(group, 5, Verdict::None, ActionTaken::Rewritten);
+    table.add_verdict(group, 5, Verdict::None, ActionTaken::Prefixed);
+    let UpstreamCounts {
+        verdicts, actions, ..
+    } = table.upstream(group);
+    let expected = VerdictCounts {
+        none: 3,
+        valid: 2,
+        expired: 3,
+        old: 4,
+        unknown: 5,
+        down: 6,
+        invalid: 7,
+    };
+    assert_eq!(verdicts, expected);
+    let expected = ActionCounts {
+        none: 0,
+        inserted: 0,
+        updated: 28,
+        rewritten: 1,
+        prefixed: 1,
+    };
+    assert_eq!(actions, expected);
+}
+
+#[test]
+fn what_was_registered_is_found() {
+    let memory = Memory::new(16, 3);
+    let table = memory.table();
+    let group = table.register_group(upstream(1), 1).unwrap();
+    let slot = table.register(server(1, 1), group, 1);
+    assert_eq!(table.register(server(1, 1), group, 2), slot);
+    assert_eq!(table.find(server(1, 1)), slot);
+    assert_eq!(table.find(server(1, 2)), None);
+    assert_eq!(table.find_group(upstream(1)), Some(group));
+    assert_eq!(table.find_group(upstream(2)), None);
 }
 
 #[test]
@@ -207,6 +238,8 @@ fn workers_lose_nothing() {
     assert_eq!(table.server(slot).bound, 200_000);
     assert_eq!(table.leaving(slot, 101).last_minute, 200_000);
     assert_eq!(table.leaving(slot, 101).last, Some(100));
+    table.begin_leaving(slot);
+    assert_eq!(table.leaving(slot, 101), Leaving::NONE);
 }
 
 #[test]
