@@ -7,6 +7,7 @@ pub(crate) mod chain;
 pub(crate) mod complex_value;
 pub(crate) mod conf;
 pub(crate) mod content_handler;
+pub(crate) mod control_bits;
 pub(crate) mod control_zone;
 pub(crate) mod cookies;
 pub(crate) mod counter_zone;

@@ -11,6 +11,7 @@ use ngx::ffi::{
 };
 use session_cookie::roster::Member;
 
+use super::control_bits::{Control, CONTROLLED};
 use super::time::Clock;
 use super::upstream::Upstream;
 use super::{bytes, Printable};
@@ -48,23 +49,6 @@ const DRAINING: ngx_uint_t = 8;
 
 /// That bit, where nginx has it.
 const DRAINING_OF_NGINX: ngx_uint_t = if cfg!(nginx_drain) { DRAINING } else { 0 };
-/// A bit of `down` for a server that was said to drain, and one for a server that was said to be down, at run time. nginx has
-/// no use for either, and only asks whether `down` is 0: what the configuration says stays apart.
-const DRAINED: ngx_uint_t = 0x100;
-const TAKEN_DOWN: ngx_uint_t = 0x200;
-const CONTROLLED: ngx_uint_t = DRAINED | TAKEN_DOWN;
-
-/// What was said of a server at run time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Control {
-    /// Nothing.
-    None,
-    /// It keeps its sessions, and gets no new ones.
-    Drain,
-    /// It gets nothing.
-    Down,
-}
-
 impl<'c> Upstream<'c> {
     /// Returns the primary servers of an upstream whose balancer is based on round robin.
     #[inline(always)]
@@ -181,38 +165,6 @@ impl<'c> Peers<'c> {
         generation.unwrap_or_default()
     }
 
-    /// Says something of a server of the group at run time. nginx counts the tries of a request by the servers that are not
-    /// `down`. Returns whether the server is draining because of it; `None`: the configuration says what it is.
-    ///
-    /// # Safety
-    ///
-    /// The server is in this group, which is locked for writing.
-    pub(super) unsafe fn control(self, peer: Peer, control: Control) -> Option<bool> {
-        // SAFETY: the server is in the group, which nobody else reads or writes, as the caller vouches.
-        unsafe {
-            let place = &raw mut (*peer.as_ptr()).down;
-            let before = *place;
-            let configured = before & !CONTROLLED;
-            let now = match control {
-                // To what the configuration says draining adds nothing.
-                Control::Drain if configured == 0 => DRAINED,
-                Control::Drain | Control::None => configured,
-                Control::Down => configured | TAKEN_DOWN,
-            };
-            *place = now;
-            #[cfg(nginx_peers_tries)]
-            {
-                let tries = &raw mut (*self.as_ptr()).tries;
-                match (before == 0, now == 0) {
-                    (true, false) => *tries = (*tries).saturating_sub(1),
-                    (false, true) => *tries = (*tries).saturating_add(1),
-                    _ => {}
-                }
-            }
-            (configured == 0).then_some(now == DRAINED)
-        }
-    }
-
     /// Returns whether the upstream has one server only: nginx then looks at no failures.
     #[inline(always)]
     pub(crate) fn is_single(self) -> bool {
@@ -271,7 +223,7 @@ impl Display for Reason {
 #[cold]
 #[inline(never)]
 fn reason_of_down(down: ngx_uint_t, member: &Member<Peer>) -> Option<Reason> {
-    if down & TAKEN_DOWN != 0 {
+    if Control::of(down) == Control::Down {
         return Some(Reason::TakenDown);
     }
     let is_down = if cfg!(nginx_drain) {
@@ -391,11 +343,7 @@ impl Peers<'_> {
                 connections: server.conns,
                 max_connections: server.max_conns,
                 down: server.down & !(DRAINING_OF_NGINX | CONTROLLED) != 0,
-                control: match server.down & CONTROLLED {
-                    0 => Control::None,
-                    DRAINED => Control::Drain,
-                    _ => Control::Down,
-                },
+                control: Control::of(server.down),
                 reason: self.reason_beside_down(peer, Failures::Counted),
             }
         }

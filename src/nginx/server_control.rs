@@ -2,7 +2,8 @@
 
 use ngx::ffi::ngx_uint_t;
 
-use super::peers::{after, Address, Control, Peer, Peers};
+use super::control_bits::{Control, CONTROLLED};
+use super::peers::{after, Address, Peer, Peers};
 use super::server_names::Shape;
 use super::upstream::Upstream;
 
@@ -45,6 +46,35 @@ pub(crate) fn control(
                 show(peer, peers.control(peer, control_of(address.as_bytes())));
                 last = Some(peer);
             }
+        }
+    }
+}
+
+impl Peers<'_> {
+    /// Says something of a server of the group at run time. nginx counts the tries of a request by the servers that are not
+    /// `down`. Returns whether the server is draining because of it; `None`: the configuration says what it is.
+    ///
+    /// # Safety
+    ///
+    /// The server is in this group, which is locked for writing.
+    unsafe fn control(self, peer: Peer, control: Control) -> Option<bool> {
+        // SAFETY: the server is in the group, which nobody else reads or writes, as the caller vouches.
+        unsafe {
+            let place = &raw mut (*peer.as_ptr()).down;
+            let before = *place;
+            let configured = before & !CONTROLLED;
+            let now = control.with(configured);
+            *place = now;
+            #[cfg(nginx_peers_tries)]
+            {
+                let tries = &raw mut (*self.as_ptr()).tries;
+                match (before == 0, now == 0) {
+                    (true, false) => *tries = (*tries).saturating_sub(1),
+                    (false, true) => *tries = (*tries).saturating_add(1),
+                    _ => {}
+                }
+            }
+            (configured == 0).then_some(control == Control::Drain)
         }
     }
 }

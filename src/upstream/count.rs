@@ -11,7 +11,8 @@ use session_cookie::session::may_stand_in_id;
 use super::servers::Servers;
 use super::slots::Unplaced;
 use crate::conf::{ServerConf, UpstreamConf};
-use crate::nginx::peers::{Control, Peer, Peers};
+use crate::nginx::control_bits::Control;
+use crate::nginx::peers::{Peer, Peers};
 use crate::nginx::server_names::{each, Known, Shape, Uncounted};
 use crate::nginx::upstream::Upstream;
 

@@ -1,0 +1,41 @@
+//! What was said of a server at run time, in the `down` that nginx keeps of it.
+
+use ngx::ffi::ngx_uint_t;
+
+/// A bit of `down` for a server that was said to drain, and one for a server that was said to be down, at run time. nginx has
+/// no use for either, and only asks whether `down` is 0: what the configuration says stays apart.
+const DRAINED: ngx_uint_t = 0x100;
+const TAKEN_DOWN: ngx_uint_t = 0x200;
+pub(super) const CONTROLLED: ngx_uint_t = DRAINED | TAKEN_DOWN;
+
+/// What was said of a server at run time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Control {
+    /// Nothing.
+    None,
+    /// It keeps its sessions, and gets no new ones.
+    Drain,
+    /// It gets nothing.
+    Down,
+}
+
+impl Control {
+    /// Returns what was said of a server with this `down`.
+    pub(super) fn of(down: ngx_uint_t) -> Self {
+        match down & CONTROLLED {
+            0 => Control::None,
+            DRAINED => Control::Drain,
+            _ => Control::Down,
+        }
+    }
+
+    /// Returns the `down` of a server of which this is said, and the configuration says `configured`.
+    pub(super) fn with(self, configured: ngx_uint_t) -> ngx_uint_t {
+        match self {
+            // To what the configuration says draining adds nothing.
+            Control::Drain if configured == 0 => DRAINED,
+            Control::Drain | Control::None => configured,
+            Control::Down => configured | TAKEN_DOWN,
+        }
+    }
+}
