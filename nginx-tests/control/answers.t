@@ -1,6 +1,9 @@
 # session_sticky_control: what a PATCH is answered, and what it does. Each answer is one of JSON, with the fields that all of
 # session_sticky_status has.
 
+# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
+
 use Sticky qw(Upstreams Visits Running Control);
 
 client_sections();

@@ -1,6 +1,9 @@
 # session_sticky_control as an attacker would try it: pages of other sites in the operator's browser, names that lead here (DNS
 # rebinding), bodies and names with anything in them.
 
+# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
+
 use Sticky qw(Upstreams Visits Running Control);
 
 client_sections();

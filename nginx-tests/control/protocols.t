@@ -1,6 +1,9 @@
 # session_sticky_control over HTTP/2 and HTTP/3: bodies, and the page's own origin, where the host is no field. Every block is run
 # with each that this nginx has: HTTP/2 in clear, HTTP/2 over TLS, HTTP/3.
 
+# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
+
 use Sticky qw(Certificates Multiplex Nginx Running);
 
 our $certificate = certificate();

@@ -3,6 +3,9 @@
 #
 # Whatever 127.0.0.x:1985 is asked, it answers with its address. nginx has three workers.
 
+# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
+
 use Sticky qw(Resolver Upstreams Visits Running Control);
 use Digest::MD5 'md5_hex';
 

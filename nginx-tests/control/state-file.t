@@ -5,6 +5,9 @@
 # Sections of this file's own:
 #   file    what is in FOLDER/state before nginx starts
 
+# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
+
 use Sticky qw(Upstreams Visits Running Control);
 use Fcntl ':mode';
 use File::Temp;

@@ -4,6 +4,9 @@
 # A, B and C answer with their name; D is dead. VARIANTS stands for one upstream of its rest for each balancer, without a zone and
 # with one.
 
+# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
+
 use Sticky qw(Upstreams Visits Running Control);
 
 client_sections();

@@ -17,6 +17,7 @@ use Exporter 'import';
 use IO::Socket::INET;
 use Test::Nginx::Util ();
 use Time::HiRes 'sleep';
+use Visits ();
 
 our @EXPORT = qw(configure tested restart master children log_lines);
 
@@ -51,6 +52,8 @@ sub master {
 sub children { my $master = master(); return split ' ', Visits::workers_of($master) }
 
 sub restart {
+    # There nginx is no daemon, but a child of the test.
+    return Visits::reload() if $ENV{TEST_NGINX_USE_VALGRIND};
     my $master = master();
     kill QUIT => $master;
     soon(sub { !kill 0 => $master }) or return 0;
