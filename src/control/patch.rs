@@ -160,12 +160,10 @@ impl Asked<'_> {
     /// Returns whether one of the servers drains already: then it is known for how long what its sessions do was noted.
     fn is_draining(&self, zone: ControlZone, servers: &[Server]) -> bool {
         let is_said = |server: &Server| {
-            let said = zone.table()?.find(self.upstream.host(), &server.address)?;
-            Some(said.state == State::Drain)
+            let said = zone.with(|table| table.find(self.upstream.host(), &server.address));
+            (said.flatten()).is_some_and(|said| said.state == State::Drain)
         };
-        servers
-            .iter()
-            .any(|server| server.drains || is_said(server) == Some(true))
+        (servers.iter()).any(|server| server.drains || is_said(server))
     }
 
     /// Takes back what was said of a server that is gone, by its address; it might come back.

@@ -20,6 +20,7 @@ use super::bytes;
 use super::conf::Conf;
 
 /// What is in the memory of a zone, and its lock.
+#[allow(clippy::disallowed_methods)] // a copy allocates nothing
 #[derive(Clone, Copy)]
 pub(super) struct Locking<T> {
     mutex: *mut ngx_shmtx_t,

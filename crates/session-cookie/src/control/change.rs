@@ -98,15 +98,18 @@ fn target(word: &[u8]) -> Result<Target, Nonsense> {
 struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
+    fn skip_white_space(&mut self) {
+        while let Some((b' ' | b'\t' | b'\n' | b'\r', rest)) = self.0.split_first() {
+            self.0 = rest;
+        }
+    }
+
     /// Takes the next byte that is no white space.
     fn next(&mut self) -> Option<u8> {
-        loop {
-            let (first, rest) = self.0.split_first()?;
-            self.0 = rest;
-            if !matches!(first, b' ' | b'\t' | b'\n' | b'\r') {
-                return Some(*first);
-            }
-        }
+        self.skip_white_space();
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Nonsense> {
@@ -136,16 +139,13 @@ impl<'a> Text<'a> {
     }
 
     fn value(&mut self) -> Result<Value<'a>, Nonsense> {
-        let before = self.0;
-        let word: &[u8] = match self.next() {
-            Some(b't') => b"rue",
-            Some(b'f') => b"alse",
-            _ => {
-                self.0 = before;
-                return self.string().map(Value::Text);
+        self.skip_white_space();
+        for (word, flag) in [(&b"true"[..], true), (b"false", false)] {
+            if let Some(rest) = self.0.strip_prefix(word) {
+                self.0 = rest;
+                return Ok(Value::Flag(flag));
             }
-        };
-        self.0 = self.0.strip_prefix(word).ok_or(Nonsense)?;
-        Ok(Value::Flag(word == b"rue"))
+        }
+        self.string().map(Value::Text)
     }
 }

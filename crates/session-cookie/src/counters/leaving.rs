@@ -42,10 +42,10 @@ impl Buckets {
     pub(super) fn note(&self, now: u64) {
         self.last.fetch_max(now, Ordering::Relaxed);
         let span = now / SPAN;
-        let Some(bucket) = usize::try_from(span % BUCKETS as u64)
-            .ok()
-            .and_then(|at| self.counts.get(at))
-        else {
+        let place = span
+            .checked_rem(BUCKETS as u64)
+            .and_then(|at| usize::try_from(at).ok());
+        let Some(bucket) = place.and_then(|at| self.counts.get(at)) else {
             return;
         };
         // It cannot fail: each count has a successor.

@@ -48,7 +48,7 @@ fn bodies_that_are_not() {
         r#"{"drain":1}"#,
         r#"{"drain":null}"#,
         r#"{"drain":truetrue}"#,
-        r#"{"drain":tru}"#,
+        r#"{"drain":t}"#,
         r#"{"drain":TRUE}"#,
         r#"{"drain":true,}"#,
         r#"{,"drain":true}"#,

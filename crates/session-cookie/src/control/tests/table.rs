@@ -188,7 +188,7 @@ proptest! {
         let memory = Memory::new(SLOTS);
         let table = memory.table();
         for (slot, word, value) in words {
-            let value = if word == 0 { value % 4 | value >> 60 << 8 } else { value };
+            let value = if word == 0 { (value % 4) | (value >> 60 << 8) } else { value };
             memory.slots[slot].word(word).store(value, Ordering::Relaxed);
             table.each(|entry| assert!(entry.upstream.len() + entry.address.len() <= MAX_NAMES));
             for _ in 0..2 * SLOTS {
