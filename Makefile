@@ -32,9 +32,10 @@ CHAOS_SEED =
 # How long test-memory has allocations fail.
 MEMORY_SECONDS = 60
 
-# Which published-tests and browser-tests, and where pictures are kept.
+# Which published-tests, browser-tests and monitoring-tests, and where pictures are kept.
 PUBLISHED =
 BROWSER =
+MONITORING =
 SCREENSHOTS =
 
 # What bench and budget do.
@@ -57,10 +58,10 @@ NGINX_SOURCES =
 
 export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES
 export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
-	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER SCREENSHOTS
+	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx \
-	check-static chaos soak test-memory published-tests browser-tests patched-tests \
+	check-static chaos soak test-memory published-tests browser-tests monitoring-tests patched-tests \
 	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean
 .NOTPARALLEL:
 
@@ -97,11 +98,13 @@ test-deps: deps
 	@sh build/test-deps.sh
 
 #: make test                 every test: of the build, the crates', nginx-tests on both versions of nginx, a minute each of
-#:                             chaos and of allocations that fail, what requests cost, and what hostile ones do
+#:                             chaos and of allocations that fail, what is monitored, what requests cost, and what hostile
+#:                             ones do
 test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY=
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY='$(DISTRIBUTION_NGINX)'
 	@$(MAKE) --no-print-directory chaos NGINX_BINARY= CHAOS_SEED=1
+	@$(MAKE) --no-print-directory monitoring-tests NGINX_BINARY=
 	@$(MAKE) --no-print-directory test-memory NGINX_BINARY=
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
@@ -159,11 +162,17 @@ soak: chaos
 #: make browser-tests        chromium in front of nginx: tests/browser
 #:      BROWSER='demo'          only these files
 #:      SCREENSHOTS=DIR         keep the pictures there
+#: make monitoring-tests     what session_sticky_status answers: by its JSON Schema, by a real Prometheus, and what it
+#:                             costs: tests/monitoring
+#:      MONITORING='cost'       only these files
 published-tests: build
 	@sh build/published.sh
 
 browser-tests: build
 	@sh build/browser.sh
+
+monitoring-tests: build
+	@sh build/monitoring.sh
 
 #: make tengine-tests        Tengine's own tests of session_sticky, from a checkout of Tengine
 #:      TENGINE_TESTS=DIR        that checkout; with NGINX_BINARY=FILE for another nginx

@@ -2,11 +2,13 @@
 #
 #   reply_to(PATH, METHOD, FIELD, ...)   the response over HTTP/1.1, from the server of the block; fields as "Name: value"
 #   sent(PATH, TYPE, BODY)             the same for a POST
+#   whole(CONNECTION, PAUSE)           all that comes until nginx closes, with so many seconds between two pieces
+#   unchunked(RESPONSE)                a response without its chunks
 #   document(PATH)                     the JSON document of a path
 #   parsed(RESPONSE)                   that of a response, or what is wrong with it
 #   upstream(NAME), server_at(NAME, ADDRESS)   of the document at /status
 #   is_json(TEXT, WHAT)                a test: all of it is one JSON value, in UTF-8
-#   servers_of(NUMBER)                 so many "server" lines, each with an address of its own
+#   servers_of(NUMBER)                 an "include" of so many "server" lines, each with an address of its own
 
 package Status;
 
@@ -15,15 +17,18 @@ use warnings;
 
 use Client;
 use Exporter 'import';
+use File::Temp;
+use IO::Select;
 use JSON::PP ();
+use Time::HiRes 'sleep';
 
-our @EXPORT = qw(reply_to sent document parsed upstream server_at is_json servers_of);
+our @EXPORT = qw(reply_to sent whole unchunked document parsed upstream server_at is_json servers_of);
 
 sub reply_to {
     my ($path, $method, @fields) = @_;
     $method //= 'GET';
     my $socket = say_to_nginx(join "\r\n", "$method $path HTTP/1.1", 'Host: localhost', 'Connection: close', @fields, '', '');
-    return unchunked(response($socket));
+    return unchunked(whole($socket));
 }
 
 sub sent {
@@ -31,7 +36,18 @@ sub sent {
     my $length = length $body;
     my $socket = say_to_nginx("POST $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: $type\r\n"
                               . "Content-Length: $length\r\n\r\n$body");
-    return unchunked(response($socket));
+    return unchunked(whole($socket));
+}
+
+# response() looks at all of a text for each piece of it.
+sub whole {
+    my ($socket, $pause) = @_;
+    my ($text, $piece) = '';
+    while (IO::Select->new($socket)->can_read(patience()) && sysread $socket, $piece, 200_000) {
+        $text .= $piece;
+        sleep $pause if $pause;
+    }
+    return $text;
 }
 
 # A response without its chunks; one whose last chunk is missing is cut off.
@@ -80,9 +96,16 @@ sub is_json {
     return holds(defined $value, "$what is JSON" . ($@ ? ": $@" : ''));
 }
 
+our @files;
+
 sub servers_of {
     my ($number) = @_;
-    return CORE::join '', map { my $high = int $_ / 250; my $low = $_ % 250 + 1; "server 127.1.$high.$low:1;\n" } 0 .. $number - 1;
+    # Test::Nginx takes minutes for a long configuration.
+    my $file = File::Temp->new;
+    print $file map { my $high = int $_ / 250; my $low = $_ % 250 + 1; "server 127.1.$high.$low:1;\n" } 0 .. $number - 1;
+    close $file;
+    push @files, $file;
+    return "include $file;";
 }
 
 1;

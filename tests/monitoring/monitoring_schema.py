@@ -1,0 +1,81 @@
+"""docs/status.schema.json describes what session_sticky_status answers."""
+
+import json
+import urllib.parse
+from pathlib import Path
+
+import jsonschema
+from lab import curl, equal, md5
+
+SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs/status.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+HTTP = """
+upstream app    { server 127.0.0.1:7001 weight=2 max_conns=5; server 127.0.0.1:7002 backup; server 127.0.0.1:7009 down; session_sticky maxidle=1h; }
+upstream drains { server 127.0.0.1:7001; server 127.0.0.1:7002 drain; session_sticky cookie=drains hash=plain accept=md5,haproxy; }
+upstream fails  { server 127.0.0.1:7008 max_fails=1 fail_timeout=60s; server 127.0.0.1:7001; session_sticky cookie=fails; }
+upstream prefix { server 127.0.0.1:7001; session_sticky cookie=app mode=prefix; }
+upstream route  { server 127.0.0.1:7001 route=a; session_sticky mode=route lookup=$arg_route; }
+upstream learn  { server 127.0.0.1:7001; session_sticky mode=learn lookup=$arg_id create=$upstream_http_x zone=learned:64k; }
+upstream "odd \u00e9\\"" { server "unix:/tmp/\u00e9\\""; session_sticky cookie=odd; }
+server {
+    listen 127.0.0.1:7000;
+    location /status { session_sticky_status; }
+    location ~ ^/(app|drains|fails|prefix)/ { proxy_pass http://$1; }
+}
+server { listen 127.0.0.1:7001; listen 127.0.0.1:7002; return 200 "ok"; }
+"""
+
+
+def value_of(path, *options):
+    response = curl(f"http://127.0.0.1:7000{path}", *options)
+    value = json.loads(response.body)
+    errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(value)]
+    equal(errors, [], f"what the schema says of {path}")
+    return value
+
+
+def test_documents(lab):
+    """every answer is what the schema says, whatever the servers do"""
+    lab.nginx(HTTP)
+    for path, cookie in [("/app/", ""), ("/drains/", "drains=127.0.0.1:7002"), ("/fails/", f"fails={md5('127.0.0.1:7008')}"), ("/prefix/", "")]:
+        curl(f"http://127.0.0.1:7000{path}", "--cookie", cookie)
+    whole = value_of("/status?format=json")
+    servers = {(upstream["name"], server["address"]): server for upstream in whole["upstreams"] for server in upstream["servers"]}
+    equal(servers["drains", "127.0.0.1:7002"]["leaving"]["last_minute"], 1, "requests of a draining server")
+    equal(servers["fails", "127.0.0.1:7008"]["state"], "unavailable", "a server that failed")
+    equal({server["state"] for server in servers.values()}, {"up", "draining", "down", "unavailable"}, "states")
+    equal({upstream["mode"] for upstream in whole["upstreams"]}, {"insert", "prefix", "route", "learn"}, "modes")
+    for upstream in whole["upstreams"]:
+        if "\ufffd" not in upstream["name"]:
+            name = urllib.parse.quote(upstream["name"], safe="")
+            equal(value_of(f"/status/upstreams/{name}")["upstreams"][0]["name"], upstream["name"], "one upstream")
+
+
+def test_explanations(lab):
+    """explanations and errors are what the schema says"""
+    lab.nginx(HTTP)
+    address = "127.0.0.1:7001"
+    for upstream, value, would in [
+        ("app", md5(address), "bound"),
+        ("app", f"{md5(address)}|1|1", "new"),
+        ("app", md5("127.0.0.1:7009"), "moved"),
+        ("drains", "127.0.0.1:7002", "bound"),
+        ("drains", md5(address), "bound"),
+        ("prefix", f"{md5('127.0.0.1:7009')}~x", "lent"),
+        ("route", "a", "bound"),
+        ("learn", "unheard of", "new"),
+        ("app", "\xff\"\\", "new"),
+    ]:
+        said = value_of(f"/status/upstreams/{upstream}/explain?value={urllib.parse.quote(value)}")
+        equal(said["would"], would, f"{upstream} {value}")
+    for path in ["/status?format=xml", "/status/upstreams/nobody", "/status/upstreams/app/servers/nobody", "/status/upstreams/app/explain"]:
+        assert "error" in value_of(path), path
+    assert "error" in value_of("/status", "--request", "DELETE")
+
+
+def test_schema(_):
+    """the schema is one itself, and refuses what is none of its answers"""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    for wrong in [{}, {"version": 2}, {"error": ""}, [], {"error": "x", "more": 1}]:
+        assert not VALIDATOR.is_valid(wrong), wrong
