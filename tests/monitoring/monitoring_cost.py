@@ -37,7 +37,10 @@ def test_cost(lab):
         env={"LD_PRELOAD": str(library), "SLICES": str(lab.slices)},
     )
     told = []
-    for path, size, most in [("/status?format=json", 5_000_000, MOST), ("/status?format=prometheus", 10_000_000, 4 * MOST)]:
+    for path, size, most in [
+        ("/status?format=json", 5_000_000, MOST),
+        ("/status?format=prometheus", 10_000_000, 4 * MOST),
+    ]:
         total, longest = measured(lab, path, size)
         told.append(f"{path} {total:.1f} ms, {longest:.2f} ms at most in one go")
         assert total < most and longest < LONGEST, told

@@ -11,12 +11,28 @@ SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs/status.schema.j
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 HTTP = """
-upstream app    { server 127.0.0.1:7001 weight=2 max_conns=5; server 127.0.0.1:7002 backup; server 127.0.0.1:7009 down; session_sticky maxidle=1h; }
-upstream drains { server 127.0.0.1:7001; server 127.0.0.1:7002 drain; session_sticky cookie=drains hash=plain accept=md5,haproxy; }
-upstream fails  { server 127.0.0.1:7008 max_fails=1 fail_timeout=60s; server 127.0.0.1:7001; session_sticky cookie=fails; }
+upstream app {
+    server 127.0.0.1:7001 weight=2 max_conns=5;
+    server 127.0.0.1:7002 backup;
+    server 127.0.0.1:7009 down;
+    session_sticky maxidle=1h;
+}
+upstream drains {
+    server 127.0.0.1:7001;
+    server 127.0.0.1:7002 drain;
+    session_sticky cookie=drains hash=plain accept=md5,haproxy;
+}
+upstream fails {
+    server 127.0.0.1:7008 max_fails=1 fail_timeout=60s;
+    server 127.0.0.1:7001;
+    session_sticky cookie=fails;
+}
 upstream prefix { server 127.0.0.1:7001; session_sticky cookie=app mode=prefix; }
 upstream route  { server 127.0.0.1:7001 route=a; session_sticky mode=route lookup=$arg_route; }
-upstream learn  { server 127.0.0.1:7001; session_sticky mode=learn lookup=$arg_id create=$upstream_http_x zone=learned:64k; }
+upstream learn {
+    server 127.0.0.1:7001;
+    session_sticky mode=learn lookup=$arg_id create=$upstream_http_x zone=learned:64k;
+}
 upstream "odd \u00e9\\"" { server "unix:/tmp/\u00e9\\""; session_sticky cookie=odd; }
 server {
     listen 127.0.0.1:7000;
@@ -38,10 +54,19 @@ def value_of(path, *options):
 def test_documents(lab):
     """every answer is what the schema says, whatever the servers do"""
     lab.nginx(HTTP)
-    for path, cookie in [("/app/", ""), ("/drains/", "drains=127.0.0.1:7002"), ("/fails/", f"fails={md5('127.0.0.1:7008')}"), ("/prefix/", "")]:
+    cookies = {
+        "/app/": "",
+        "/drains/": "drains=127.0.0.1:7002",
+        "/fails/": f"fails={md5('127.0.0.1:7008')}",
+        "/prefix/": "",
+    }
+    for path, cookie in cookies.items():
         curl(f"http://127.0.0.1:7000{path}", "--cookie", cookie)
     whole = value_of("/status?format=json")
-    servers = {(upstream["name"], server["address"]): server for upstream in whole["upstreams"] for server in upstream["servers"]}
+    upstreams = whole["upstreams"]
+    servers = {
+        (upstream["name"], server["address"]): server for upstream in upstreams for server in upstream["servers"]
+    }
     equal(servers["drains", "127.0.0.1:7002"]["leaving"]["last_minute"], 1, "requests of a draining server")
     equal(servers["fails", "127.0.0.1:7008"]["state"], "unavailable", "a server that failed")
     equal({server["state"] for server in servers.values()}, {"up", "draining", "down", "unavailable"}, "states")
@@ -65,12 +90,13 @@ def test_explanations(lab):
         ("prefix", f"{md5('127.0.0.1:7009')}~x", "lent"),
         ("route", "a", "bound"),
         ("learn", "unheard of", "new"),
-        ("app", "\xff\"\\", "new"),
+        ("app", '\xff"\\', "new"),
     ]:
         said = value_of(f"/status/upstreams/{upstream}/explain?value={urllib.parse.quote(value)}")
         equal(said["would"], would, f"{upstream} {value}")
-    for path in ["/status?format=xml", "/status/upstreams/nobody", "/status/upstreams/app/servers/nobody", "/status/upstreams/app/explain"]:
-        assert "error" in value_of(path), path
+    wrong = ["?format=xml", "/upstreams/nobody", "/upstreams/app/servers/nobody", "/upstreams/app/explain"]
+    for path in wrong:
+        assert "error" in value_of(f"/status{path}"), path
     assert "error" in value_of("/status", "--request", "DELETE")
 
 
