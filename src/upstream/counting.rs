@@ -1,5 +1,11 @@
 //! Counting what became of requests, for `session_sticky_status`: each once, when the header of its response is sent, or
 //! when it ends without one.
+//!
+//! What is counted is what the variables say in the log, but for the server. A request counts with the one that it was sent
+//! to last, also where that has not answered, and `$session_sticky_server` is empty; a refused one with the server that has
+//! the session; and one for which no server was left, or none but the one that its session was to leave, with none. A
+//! request that nginx hands on inside (X-Accel-Redirect, an intercepted error) counts at each sticky upstream on its way, of
+//! which the log has the last.
 
 use core::iter::once;
 
@@ -11,6 +17,7 @@ use super::known::tally;
 use super::visit::{now, Served, Visit};
 use crate::conf::UpstreamConf;
 use crate::nginx::counter_zone::{worker, CounterZone};
+use crate::nginx::pool::Placed;
 use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 
@@ -98,6 +105,8 @@ fn count_unusual(visit: &Visit<'_>) {
     };
     let own = named.and_then(|named| slot(named.first));
     let served = match visit.served {
+        // It was given up, and no other was found.
+        Served::Cookie if verdict == Verdict::Down => None,
         Served::Cookie => named.and_then(|named| slot(named.this)),
         _ => visit.served_by.and_then(slot),
     };
@@ -125,6 +134,23 @@ fn count_unusual(visit: &Visit<'_>) {
             table.note_leaving(server, now());
         }
         _ => (),
+    }
+}
+
+/// Counts a visit when its request ends, unless it was counted by then: it may end without a header.
+struct AtEnd<'r>(Placed<'r, Visit<'r>>);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        count(self.0.get());
+    }
+}
+
+/// Lets a visit be counted at the end of its request, at the latest. Where memory is short, it may not be counted.
+#[inline(always)]
+pub(super) fn count_at_end<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>) {
+    if counts(visit.get()) {
+        let _ = request.pool().place_dropped(|| AtEnd(visit));
     }
 }
 

@@ -6,7 +6,7 @@ use ngx::ffi::{ngx_peer_connection_t, ngx_uint_t, NGX_PEER_FAILED, NGX_PEER_NEXT
 use session_cookie::unreachable::Tolerance;
 use session_cookie::verdict::Choice;
 
-use super::counting::count;
+use super::counting::{count, count_at_end};
 use super::failure::Failure;
 use super::source::learn_at_end;
 use super::strict;
@@ -128,6 +128,9 @@ fn free_unusual<'r>(
         // Another server is got next, which may have been drained since this one was.
         refresh(visit.upstream, visit.conf);
     }
+    if !failed && !visit.has_response {
+        count(visit);
+    }
     (failed || (visit.has_response && !visit.is_header_sent())).then_some(visit.request)
 }
 
@@ -150,6 +153,7 @@ pub(super) fn keep_visit<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>)
     );
     // Freeing a server cannot fail: where memory is short, the response sets no cookie.
     pool.keep(EarlierVisit(visit));
+    count_at_end(request, visit);
 }
 
 /// Returns whether nginx has something against the server.
