@@ -205,14 +205,14 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
     };
     if let Some(old) = old {
         if let Some(counters) = old.counters.get() {
-            data.counters.get_or_init(|| *counters);
+            register_groups(data.upstreams, data.counters.get_or_init(|| *counters));
         }
         return Status::NGX_OK.into();
     }
     // SAFETY: nginx has made a slab pool of the zone's memory, in which nothing was allocated.
     match unsafe { make_table(zone, data.layout) } {
         Some(counters) => {
-            data.counters.get_or_init(|| counters);
+            register_groups(data.upstreams, data.counters.get_or_init(|| counters));
             Status::NGX_OK.into()
         }
         None => {
@@ -224,6 +224,17 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             );
             Status::NGX_ERROR.into()
         }
+    }
+}
+
+/// Registers the upstreams, before the addresses of names can take all room: the requests of each are counted, whatever
+/// becomes of its servers.
+fn register_groups(upstreams: &[Upstream<'_>], counters: &Locking<Table<'static>>) {
+    let secret = counters.table.secret();
+    for upstream in upstreams {
+        let key = Key::new(&secret, upstream.host());
+        // There is no room if another cycle's servers have taken it. A worker tries again.
+        let _ = counters.lock().register_group(key, now());
     }
 }
 
