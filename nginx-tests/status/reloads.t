@@ -1,0 +1,282 @@
+# What session_sticky_status has counted stays: over reloads, with servers and addresses that come and go, where there is no
+# room for all, and when workers are killed. And it is exact, however many workers there are.
+#
+# Port 1996 answers on every address of 127.0.0.0/8 with that; app.test is what $dns says (lib/Resolver.pm).
+
+use Sticky qw(Running Upstreams Visits Counted Resolver);
+use POSIX ();
+use Time::HiRes qw(sleep time);
+
+our $dns = Resolver->new(1990);
+our $slow = $ENV{TEST_NGINX_USE_VALGRIND} ? 1 : 0;
+
+client_sections();
+counted_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    $block->set_value(more => <<"_EOC_");
+server { listen 1996; location / { return 200 "\$server_addr"; } }
+resolver 127.0.0.1:1990 valid=1s ipv6=off;
+resolver_timeout 1s;
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+_EOC_
+    $block->set_value(workers => 4);
+    $block->set_value(client => $block->client . '; $dns->knows();');
+});
+master_on();
+worker_connections(1024);
+
+# What was counted of a server, or undef if it is not shown.
+sub of {
+    my ($upstream, $address, $status) = @_;
+    my ($server) = grep { $_->{address} eq ($line{$address} // $address) } @{counted($upstream)->{servers}};
+    return $server && $server->{requests}{$status};
+}
+
+# So many visits of this session, one after the other.
+sub visits { my ($number, $path, $cookie) = @_; visit($path, $cookie, 1983) for 1 .. $number; return }
+
+# So many requests, a hundred on each connection; what each connection has got is read when all have asked.
+sub flood {
+    my ($number, $path, $cookie) = @_;
+    my $text = "GET $path HTTP/1.1\r\nHost: localhost\r\n" . ($cookie ? "Cookie: $cookie\r\n" : '');
+    my $answers = 0;
+    while ($number > 0) {
+        my $requests = $number < 100 ? $number : 100;
+        $number -= $requests;
+        my $socket = say_to_nginx("$text\r\n" x ($requests - 1) . "${text}Connection: close\r\n\r\n", 1983);
+        $answers += () = response($socket) =~ m{HTTP/1\.1 200 }g;
+    }
+    return $answers;
+}
+
+# Many servers that are down, as text of an upstream.
+sub many { my ($number) = @_; return CORE::join '', map { 'server 127.2.' . int($_ / 200) . '.' . ($_ % 200 + 1) . ':1 down;' } 1 .. $number }
+
+# Asks until an upstream has been at this address, or until it has not.
+sub knows {
+    my ($upstream, $address, $is_known) = @_;
+    return eventually(sub { defined of($upstream, $address, 'new') == $is_known }, "$upstream: $address " . ($is_known ? 'is there' : 'is gone'));
+}
+
+run_tests();
+
+__DATA__
+
+=== 20,000 requests by four workers, each counted once
+--- upstreams
+upstream u { session_sticky; server A: max_fails=0; server B: max_fails=0; server D: down; keepalive 16; }
+--- client
+my $number = $slow ? 100 : 5_000;
+my %asked = (A => "route=$id{A}", B => "route=$id{B}", moved => "route=$id{D}", new => undef);
+my $begin = counted('u')->{requests};
+equals(flood($number, '/u/', $asked{$_}), $number, "$_: all are answered") for sort keys %asked;
+my $counted = counted('u');
+equals($counted->{requests}{bound}, $begin->{bound} + 2 * $number, 'bound');
+equals($counted->{requests}{$_}, $begin->{$_} + $number, $_) for qw(new moved);
+equals(of('u', $_, 'bound'), $number, "bound at $_") for qw(A B);
+equals(of('u', 'A', $_) + of('u', 'B', $_), $number, "$_, at A and at B") for qw(new moved);
+my ($d) = grep { $_->{address} eq $line{D} } @{$counted->{servers}};
+equals($d->{moved_away}, $number, 'moved away');
+equals($counted->{verdicts}{valid} + $counted->{verdicts}{none} + $counted->{verdicts}{down}, 4 * $number, 'verdicts');
+equals($counted->{actions}{none} + $counted->{actions}{inserted}, 4 * $number, 'actions');
+wants(CORE::join ' | ', ('u bound/valid/none A') x $number, ('u bound/valid/none B') x $number);
+wants("u new/none/inserted $_->[0]") for map { my $name = $_; map { [$name] } 1 .. of('u', $name, 'new') } qw(A B);
+wants("u moved/down/inserted $_->[0], away D") for map { my $name = $_; map { [$name] } 1 .. of('u', $name, 'moved') } qw(A B);
+
+
+
+=== a reload: servers that stay, go, and come back
+--- upstreams
+upstream u { session_sticky; server A:; server B:; server D: down; }
+upstream drains { session_sticky; server A:; server B: drain; }
+--- client
+my $since = counted()->{since};
+counts('/u/', "route=$id{A}", 'u bound/valid/none A') for 1 .. 3;
+counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 2;
+counts('/drains/', "route=$id{B}", 'drains bound/valid/none B');
+my $leaving = counted('drains')->{servers}[1]{leaving};
+holds(reload(), 'a reload');
+as_wanted('nothing has changed');
+equals(counted()->{since}, $since, 'since when');
+is_deeply(counted('drains')->{servers}[1]{leaving}, $leaving, 'sessions that leave');
+
+configure(qr/server $line{A};/, "server $line{A}; server $line{C};");
+holds(reload(), 'a reload with one more');
+as_wanted('nothing has changed');
+counts('/u/', "route=$id{C}", 'u bound/valid/none C');
+
+configure(qr/(upstream u .*) server $line{B};/, 'upstream u { session_sticky; server 127.0.0.1:1985;');
+holds(reload(), 'a reload without B');
+equals(of('u', 'B', 'bound'), undef, 'B is not shown');
+equals(of('u', 'A', 'bound'), 3, 'A has what it had');
+equals(counted('u')->{requests}{bound}, 6, 'as has the upstream');
+counts('/u/', "route=$id{A}", 'u bound/valid/none A');
+
+configure(qr/(upstream u \{) session_sticky; server $line{A};/, "upstream u { session_sticky; server $line{A}; server $line{B}; server $line{C};");
+holds(reload(), 'a reload with B and C');
+equals(of('u', 'B', 'bound'), 2, 'B has what it had');
+equals(of('u', 'C', 'bound'), 1, 'C as well');
+as_wanted('nothing has changed');
+equals(counted()->{since}, $since, 'since when');
+
+
+
+=== a reload with a zone of another size, larger and smaller
+--- upstreams
+upstream u { session_sticky; server A:; server B:; server D: down; }
+upstream drains { session_sticky; server A:; server B: drain; }
+--- client
+counts('/u/', "route=$id{A}", 'u bound/valid/none A') for 1 .. 3;
+counts('/u/', "route=$id{D}", 'u moved/down/inserted A, away D');
+counts('/drains/', "route=$id{B}", 'drains bound/valid/none B') for 1 .. 2;
+my ($since, $bytes) = (counted()->{since}, counted()->{counters}{bytes});
+my $leaving = counted('drains')->{servers}[1]{leaving};
+configure(qr/(?=server $line{D} down)/, many(3000));
+for my $size ('larger', 'as large', 'smaller') {
+    configure(qr/(?:server 127\.2\.\d+\.\d+:1 down;)+/, '') if $size eq 'smaller';
+    holds(reload(), "$size: a reload");
+    my $now = counted();
+    holds($size eq 'smaller' ? $now->{counters}{bytes} == $bytes : $now->{counters}{bytes} > 2 * $bytes, "$size: $now->{counters}{bytes} bytes");
+    holds($now->{counters}{complete}, "$size: complete");
+    equals($now->{since}, $since, "$size: since when");
+    is_deeply(counted('drains')->{servers}[1]{leaving}, $leaving, "$size: sessions that leave");
+    as_wanted("$size: all is kept");
+    counts('/u/', "route=$id{B}", 'u bound/valid/none B');
+    counts('/u/', undef, 'u new/none/inserted A');
+}
+
+
+
+=== a request that ends in an old worker is counted
+--- upstreams
+upstream u { session_sticky hash=plain; server 127.0.0.1:1991; server 127.0.0.1:1992 down; }
+--- client
+$line{held} = '127.0.0.1:1991';
+my $server = serve(1991);
+my $asked = ask('/u/', "route=$line{held}", 1983);
+my $held = taken($server);
+holds(reload(), 'a reload');
+as_wanted('it is still being served');
+answer($held, 'done');
+equals(body(response($asked)), 'done', 'it is answered');
+wants('u bound/valid/none held');
+
+
+
+=== addresses of a name come and go
+--- upstreams
+upstream r { zone resolved 1m; session_sticky hash=plain; server app.test:1996 resolve; server 127.0.0.9:1996; }
+--- since: 1.27.3
+--- client
+$dns->knows('app.test A 127.0.0.2 127.0.0.3');
+knows('r', '127.0.0.2:1996', 1);
+counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 2, 3, 2, 9;
+$dns->knows('app.test A 127.0.0.3 127.0.0.4');
+knows('r', '127.0.0.2:1996', 0);
+knows('r', '127.0.0.4:1996', 1);
+equals(counted('r')->{requests}{bound}, 4, 'the upstream has what it had');
+equals(of('r', '127.0.0.3:1996', 'bound'), 1, 'as has the one that stays');
+counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 4, 3;
+visits(8, '/r/', 'route=127.0.0.2:1996');
+equals(counted('r')->{requests}{new}, 8, 'sessions of one that is gone');
+holds(reload(), 'a reload');
+$dns->knows('app.test A 127.0.0.2 127.0.0.3 127.0.0.4');
+knows('r', '127.0.0.2:1996', 1);
+equals(of('r', '127.0.0.2:1996', 'bound'), 2, 'one that comes back has what it had');
+equals(of('r', '127.0.0.4:1996', 'bound'), 1, 'and the others');
+counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 2, 4;
+begin_anew();
+
+
+
+=== workers that are killed take nothing with them
+--- upstreams
+upstream u { session_sticky; server A: max_fails=0; server B: max_fails=0; keepalive 16; }
+--- may_warn
+exited on signal 9
+--- no_error_log
+[crit]
+[emerg]
+--- client
+my $until = time + ($slow ? 20 : 6);
+my @loads = map {
+    my $cookie = $_;
+    my $pid = fork // die "cannot fork: $!\n";
+    if (!$pid) {
+        while (time < $until) { eval { flood(100, '/u/', $cookie) } }
+        POSIX::_exit(0);
+    }
+    $pid;
+} "route=$id{A}", "route=$id{B}", undef;
+my ($last, $kills, $looks, $falls) = ({}, 0, 0, 0);
+while (time < $until) {
+    my @workers = children();
+    kill KILL => $workers[rand @workers] and $kills++;
+    sleep 0.3;
+    my $now = eval { counted('u') } // next;
+    $looks++;
+    for my $kind (qw(requests verdicts actions)) {
+        $falls += grep { $now->{$kind}{$_} < ($last->{$kind}{$_} // 0) } keys %{$now->{$kind}};
+    }
+    $last = $now;
+}
+waitpid $_, 0 for @loads;
+holds($kills > 3 && $looks > 3, "$kills were killed, and $looks times counted");
+equals($falls, 0, 'no number became less');
+eventually(sub { children() == 4 }, 'four serve');
+my $before = counted('u');
+my $sum = 0;
+$sum += $before->{requests}{$_} for qw(new bound);
+holds($sum > 100, "$sum requests");
+equals(flood(200, '/u/', "route=$id{A}"), 200, 'nothing hangs');
+equals(counted('u')->{requests}{bound}, $before->{requests}{bound} + 200, 'and each is counted');
+begin_anew();
+
+
+
+=== no room for all addresses: one error a worker, and requests go on; there is room again when they are gone
+--- upstreams
+upstream r {
+    zone many 8m; session_sticky hash=plain; server 127.0.0.9:1996;
+    server a.test:1996 resolve; server b.test:1996 resolve; server c.test:1996 resolve; server d.test:1996 resolve; server e.test:1996 resolve;
+}
+upstream other { session_sticky; server A:; }
+--- since: 1.27.3
+--- error_log
+there is no room to count the requests of all servers of upstream "r"
+--- client
+my @names = qw(a b c d e);
+$dns->knows(map { my $name = $_; "$name.test A " . CORE::join ' ', map { '127.' . ord($name) . ".0.$_" } 1 .. 250 } @names);
+my $count = sub { scalar @{counted('r')->{servers}} };
+eventually(sub { $count->() == 1251 }, 'all addresses are there');
+my $began = time;
+everywhere('/r/', 'route=127.0.0.9:1996');
+my $told = sub { scalar log_lines(qr/\[error\].* there is no room to count the requests of all servers of upstream "r"/) };
+eventually(sub { $told->() == 4 }, 'each worker tells it');
+holds(!counted()->{counters}{complete}, 'counting is not complete');
+my $before = counted('r')->{requests}{bound};
+my $bound = 0;
+for my $address (map { my $name = $_; map { '127.' . ord($name) . ".0.$_:1996" } 1, 250 } @names) {
+    my $response = visit('/r/', "route=$address", 1983);
+    $bound++ if body($response) eq $address =~ s/:.*//r && set($response) eq '';
+}
+equals($bound, 10, 'each address has its sessions');
+equals(counted('r')->{requests}{bound}, $before + 10, 'the upstream counts them all');
+visits(3, '/other/', "route=$id{A}");
+equals(counted('other')->{requests}{bound}, 3, 'another upstream counts');
+equals($told->(), 4, 'it is told once');
+
+# What nobody has wanted for a minute is given back.
+sleep 1 while time < $began + 63;
+$dns->knows('a.test A 127.99.0.1 127.99.0.2', map { "$_.test A 127.99.1." . ord $_ } @names[1 .. 4]);
+eventually(sub { $count->() == 7 }, 'the addresses are gone');
+everywhere('/r/', 'route=127.0.0.9:1996');
+my $all = counted('r')->{requests}{bound};
+holds($all >= $before + 10, 'the upstream has what was counted of them');
+visits(20, '/r/', 'route=127.99.0.2:1996');
+equals(of('r', '127.99.0.2:1996', 'bound'), 20, 'a new one has room');
+equals(counted('r')->{requests}{bound}, $all + 20, 'as has the upstream');
+equals($told->(), 4, 'nothing more is told');
+begin_anew();
