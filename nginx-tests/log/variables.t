@@ -3,11 +3,18 @@
 # Each block logs into logs/sessions.log, a line a request: "STATUS VERDICT ACTION ID SERVER FIRST_SEEN", a name for an ID
 # and for an address, and - for what is empty. The same stands in X-Session, where the response comes through "add_header".
 
-use Sticky qw(Upstreams Visits);
+use Sticky qw(Upstreams Visits Certificates FaultyServers Multiplex Nginx);
 
 my $format = '$uri: $session_sticky_status/$session_sticky_verdict/$session_sticky_action/$session_sticky_id/'
              . '$session_sticky_server/$session_sticky_first_seen';
 (my $header = $format) =~ s/^\S+ //;
+
+our $faulty = FaultyServers->new(1991);
+$line{W} = '127.0.0.1:1991';
+$line{G} = '127.0.0.1:1993';
+$id{$_} = Digest::MD5::md5_hex($line{$_}) for qw(W G);
+our %listens = (h2c => 1981, h2 => 1982, has('http_v3_module') ? (h3 => 1982) : ());
+our $certificate = certificate();
 
 client_sections();
 upstream_sections(<<'_EOC_');
@@ -27,7 +34,22 @@ log_subrequest on;
 location = /file { return 200 "file"; }
 location /nothing { return 200 "nothing"; }
 _EOC_
-    $block->set_value(upstreams => "log_format sessions '$format';\n" . $block->upstreams);
+    my $upstreams = "log_format sessions '$format';\n" . $block->upstreams;
+    if (defined $block->multiplexed) {
+        my $listens = listens_http2('127.0.0.1:1981', '127.0.0.1:1982 ssl') . (has('http_v3_module') ? ' listen 127.0.0.1:1982 quic;' : '');
+        $upstreams .= <<"_EOC_";
+server {
+    $listens
+    ssl_certificate $certificate.pem;
+    ssl_certificate_key $certificate.key;
+    add_header X-Session "$header" always;
+    access_log $log sessions;
+    @{[$block->multiplexed]}
+}
+server { @{[listens_http2('127.0.0.1:1993')]} location / { default_type application/grpc; return 200 ""; } }
+_EOC_
+    }
+    $block->set_value(upstreams => $upstreams);
 });
 
 # A text with names in place of IDs, addresses and times.
@@ -41,9 +63,15 @@ sub named {
 # What the lines in the log say of a request and its subrequests, of which there are so many, and its response.
 sub lines {
     my ($path, $cookie, $number) = @_;
+    return lines_of(sub { visit($path, $cookie, 1983) }, $number);
+}
+
+# The same of what SUB does, which returns the response.
+sub lines_of {
+    my ($sub, $number) = @_;
     my $name = Test::Nginx::Util::server_root() . '/logs/sessions.log';
     my $before = -s $name // 0;
-    my $response = visit($path, $cookie, 1983);
+    my $response = $sub->();
     my @lines;
     soon(sub {
         open my $file, '<', $name or return 0;
@@ -227,3 +255,96 @@ for my $path ('/own/', '/like/') {
 says('/plain/', undef, '-/-/-/-/-/-');
 --- no_error_log
 [alert]
+
+
+
+=== HTTP/2, HTTP/3 and gRPC
+--- upstreams
+upstream u { session_sticky; server A:; server D: down; }
+upstream limits { session_sticky cookie=limits maxidle=1h; server A:; server D: down; }
+upstream strict { session_sticky cookie=strict fallback=off; server A:; server D: down; }
+upstream g { session_sticky; server 127.0.0.1:1993; server D: down; }
+--- multiplexed
+location /u { proxy_pass http://u; }
+location /limits { proxy_pass http://limits; }
+location /strict { proxy_pass http://strict; }
+location /g { grpc_pass grpc://g; }
+location /nothing { return 200 "nothing"; }
+--- client
+my @wanted = (
+    ['/u', undef, 'new/none/inserted/A/A/-'],
+    ['/u', "route=$id{A}", 'bound/valid/none/A/A/-'],
+    ['/u', "route=$id{D}", 'moved/down/inserted/A/A/-'],
+    ['/u', 'route=nobody', 'new/unknown/inserted/A/A/-'],
+    ['/limits', "limits=$id{A}|" . (time - 9) . '|' . (time - 100), 'bound/valid/updated/A/A/TIME'],
+    ['/strict', "strict=$id{D}", 'refused/down/none/-/-/-'],
+    ['/g', undef, 'new/none/inserted/G/G/-'],
+    ['/g', "route=$id{G}", 'bound/valid/none/G/G/-'],
+    ['/g', "route=$id{D}", 'moved/down/inserted/G/G/-'],
+    ['/nothing', "route=$id{A}", '-/-/-/-/-/-'],
+);
+for my $protocol (sort keys %listens) {
+    my $client = Multiplex->new($protocol, $listens{$protocol});
+    my $number = 0;
+    for (@wanted) {
+        my ($path, $cookie, $wanted) = @$_;
+        my ($lines, $answer) = lines_of(sub {
+            $client->ask(++$number, $path, defined $cookie ? [$cookie] : []);
+            return $client->answer($number);
+        });
+        my ($told) = map { $_->[1] } grep { lc $_->[0] eq 'x-session' } @{$answer->{fields}};
+        my $what = "$protocol: $path " . named($cookie // '-');
+        equals(join(' | ', @$lines), "$path: $wanted", "$what: the log");
+        equals(named($told // ''), $wanted, "$what: the response");
+    }
+    $client->leave;
+}
+--- no_error_log
+[alert]
+
+
+
+=== WebSocket
+--- upstreams
+upstream w { session_sticky; server 127.0.0.1:1991; server D: down; }
+--- locations
+location = /socket {
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection upgrade;
+    proxy_pass http://w;
+}
+--- client
+my %wanted = ('' => 'new/none/inserted/W/W/-', "Cookie: route=$id{W}\r\n" => 'bound/valid/none/W/W/-',
+              "Cookie: route=$id{D}\r\n" => 'moved/down/inserted/W/W/-');
+my $number = 0;
+for my $cookie (sort keys %wanted) {
+    my ($lines, $response) = lines_of(sub {
+        my $socket = say_to_nginx("GET /socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                  . 'X-Id: ' . ++$number . "\r\nX-Plan: upgrade\r\n$cookie\r\n", 1983);
+        my $header = read_until($socket, qr/\r\n\r\n/);
+        print $socket 'bye';
+        response($socket);
+        return $header;
+    });
+    equals(status($response), '101', 'a conversation');
+    equals(named(head('X-Session', $response)), $wanted{$cookie}, "the response $wanted{$cookie}");
+    equals(join(' | ', @$lines), "/socket: $wanted{$cookie}", "the log $wanted{$cookie}");
+}
+
+
+
+=== post_action: the line is about what was asked last
+--- upstreams
+upstream u { session_sticky; server A:; server B:; }
+upstream after { session_sticky cookie=after; server C:; server D: down; }
+upstream plain { server A:; }
+--- locations
+location /main { proxy_pass http://u/; post_action /after; }
+location /nobody { return 200 "x"; post_action /after; }
+location /once { proxy_pass http://u/; post_action /plain/; }
+location = /after { proxy_pass http://after/; }
+--- client
+equals((lines('/main', "route=$id{B}; after=$id{C}"))[0][0], '/after: bound/valid/none/C/C/-', 'after a bound request');
+equals((lines('/main', "route=$id{B}"))[0][0], '/after: new/none/none/C/C/-', 'nothing can be set any more');
+equals((lines('/main', "after=$id{D}"))[0][0], '/after: moved/down/none/C/C/-', 'nor changed');
