@@ -78,7 +78,10 @@ location /renewed { proxy_pass http://learned/renewed; }
 location /handed-on { proxy_pass http://learned/redirect; }
 location /whose { proxy_pass http://learned/whose; }
 location /quiet { sticky_hide_cookie; proxy_pass http://cookie; }
+location /status { session_sticky_status; }
 location /logged {
+    add_header X-Session "$session_sticky_status $session_sticky_id" always;
+    add_header X-Served "$session_sticky_server $session_sticky_first_seen" always;
     add_header X-Cookie "$http_cookie $cookie_i $cookie_u $cookie_v $cookie_w $cookie_x $cookie_y" always;
     proxy_pass http://indirect;
 }
@@ -185,6 +188,12 @@ REQUESTS = [
     ("/location", "route=nobody"),
     ("/quiet", None),
     ("/logged", "x=1; i=a; y=2"),
+    ("/status", None),
+    ("/status?format=json", None),
+    ("/status?format=prometheus", None),
+    ("/status/upstreams/index", None),
+    ("/status/upstreams/index/servers/127.0.0.1%3A8081", None),
+    ("/status/upstreams/nobody", None),
     ("/routed?to=a", None),
     ("/routed", "x=1; to=b"),
     ("/routed", "to=nobody"),
@@ -199,6 +208,8 @@ REQUESTS = [
     ("/learnt", None),
     ("/learnt", "t=other"),
 ]
+# Where each response is another.
+CHANGING = "/status"
 # The learned session whose server a reload may not change: that is the body of the response.
 KEPT = ("/whose", "s=session")
 
@@ -247,6 +258,7 @@ def small(directives, location=""):
 
 CONFIGURATIONS = {
     "all directives": HTTP,
+    "all directives, and nothing counts": HTTP.replace("session_sticky_status;", ""),
     **{f"a warning: {name}": small(text) for name, text in WARNED.items()},
     "a warning: cookies of one name": small(f"server {B}; session_sticky;"),
     "a warning: an id that nothing reads": small(f"server {B} id=b; session_sticky cookie=x;"),

@@ -376,7 +376,9 @@ class Server:
             return "closed"
         head, _, body = response.decode().partition("\r\n\r\n")
         names = re.findall(r"(?m)^Set-Cookie: ([^=]*)", head)
-        return f"{head.split()[1]} {body if head.split()[1] == '200' else ''} {' '.join(names)}"
+        status = head.split()[1]
+        told = body if status == "200" and not path.startswith(configurations.CHANGING) else ""
+        return f"{status} {told} {' '.join(names)}"
 
 
 def quickly(condition, seconds=LIMIT):
