@@ -1,6 +1,6 @@
 //! What an operator has said of servers while nginx runs: that one gets no new sessions any more, or nothing at all.
 //!
-//! [`Table`] holds it in memory that the workers share, [`file`] as a text that outlives them. [`Change::read`] reads what a
+//! [`Table`] holds it in memory that the workers share, [`mod@file`] as a text that outlives them. [`Change::read`] reads what a
 //! request asks for, and [`guard`] tells whether it is one that the operator meant to send.
 
 mod change;
