@@ -128,7 +128,7 @@ for my $element (qw(script style)) {
     holds(index($policy, "$element-src 'sha256-$hash='") >= 0, "the hash of the $element");
 }
 my $markup = body($page) =~ s{<script>.*</script>}{}sr;
-holds($markup !~ m{\b(?:src|href)\s*=\s*["']?(?!#|data:|\?format=)}i, 'nothing is loaded');
+holds($markup !~ m{\b(?:src|href)\s*=\s*["']?+(?!#|data:|\?format=)}i, 'nothing is loaded');
 
 
 
