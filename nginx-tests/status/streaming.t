@@ -3,7 +3,7 @@
 #
 # A worker with such answers serves others meanwhile: /quick is asked while they are being sent.
 
-use Sticky qw(Certificates Multiplex Nginx Resolver Status);
+use Sticky qw(Certificates Multiplex Nginx Resolver Running Status);
 
 use Compress::Zlib ();
 use IPC::Open2;
@@ -158,6 +158,18 @@ my $text = body(reply_to('/status?format=prometheus'));
 my @lines = grep { /^session_sticky_server_weight/ } split /\n/, $text;
 equals(scalar @lines, $number, 'a line each');
 holds($text !~ /^cut off/ && $text =~ /\n\z/, 'to its end');
+
+
+
+=== a worker that is told to end sends what it has begun
+--- client
+my $socket = say_to_nginx("GET /status?format=json HTTP/1.0\r\n\r\n");
+sysread $socket, my $text, 1000;
+kill QUIT => children();
+is_whole(body($text . whole($socket)), 'the answer');
+--- no_error_log
+[alert]
+[crit]
 
 
 

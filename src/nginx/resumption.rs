@@ -3,11 +3,16 @@
 use core::cell::UnsafeCell;
 
 use ngx::ffi::{
-    ngx_delete_posted_event, ngx_event_t, ngx_http_log_ctx_t, ngx_http_request_t,
-    ngx_http_run_posted_requests, ngx_post_event, ngx_posted_next_events,
+    ngx_add_timer, ngx_del_timer, ngx_delete_posted_event, ngx_event_t, ngx_http_log_ctx_t,
+    ngx_http_request_t, ngx_http_run_posted_requests, ngx_msec_t, ngx_post_event,
+    ngx_posted_next_events,
 };
 
 use super::request::Request;
+
+/// A worker that is about to end does so when no timer is left, whatever is posted. So there is one until the event has
+/// happened, which is long before this time is over.
+const TIME: ngx_msec_t = 60_000;
 
 /// What goes on then.
 pub(crate) trait Resume {
@@ -43,18 +48,31 @@ impl<'r> Resumption<'r> {
             (*event).handler = Some(happen::<H>);
             (*event).log = (*(*r).connection).log;
             ngx_post_event(event, &raw mut ngx_posted_next_events);
+            ngx_add_timer(event, TIME);
         }
     }
 }
 
 impl Drop for Resumption<'_> {
     fn drop(&mut self) {
-        // SAFETY: the event is in a queue if it was posted and has not happened.
-        unsafe {
-            let event = self.event.get();
-            if (*event).posted() != 0 {
-                ngx_delete_posted_event(event);
-            }
+        // SAFETY: the event stays where it is until this returns.
+        unsafe { take_out(self.event.get()) };
+    }
+}
+
+/// Takes an event out of the queue and out of the timers, as far as it is there.
+///
+/// # Safety
+///
+/// The event is one of a [`Resumption`], which lives.
+unsafe fn take_out(event: *mut ngx_event_t) {
+    // SAFETY: the event lives, as the caller vouches; its bits tell where nginx has linked it.
+    unsafe {
+        if (*event).posted() != 0 {
+            ngx_delete_posted_event(event);
+        }
+        if (*event).timer_set() != 0 {
+            ngx_del_timer(event);
         }
     }
 }
@@ -64,6 +82,7 @@ unsafe extern "C" fn happen<H: Resume>(event: *mut ngx_event_t) {
     // SAFETY: nginx calls this for an event that was posted and not dropped, so its request is live, and has a connection, which
     // stays where it is when the request has ended. The log of the connection of a request has the context of one.
     unsafe {
+        take_out(event);
         let r = (*event).data.cast::<ngx_http_request_t>();
         let connection = (*r).connection;
         let context = (*(*connection).log).data.cast::<ngx_http_log_ctx_t>();
