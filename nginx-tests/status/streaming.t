@@ -34,6 +34,7 @@ upstream many { $upstream session_sticky maxidle=1h; }
 server {
     listen 127.0.0.1:1989;
     default_type text/html;
+    location /metrics { return 200 '[<!--# include virtual="/status?format=prometheus" -->]'; }
     location / { return 200 '[<!--# include virtual="/status?format=json" -->,<!--# include virtual="/quick" -->,<!--# include virtual="/gzip?format=json" -->]'; }
 }
 server { $listen listen 127.0.0.1:1983 sndbuf=32k; $locations }
@@ -170,6 +171,22 @@ is_whole(body($text . whole($socket)), 'the answer');
 --- no_error_log
 [alert]
 [crit]
+
+
+
+=== metrics that a page includes, whose last piece is empty
+--- servers: 3
+--- config
+location = /with-metrics { ssi on; proxy_pass http://127.0.0.1:1989/metrics; }
+--- client
+for my $version ('1.0', '1.1') {
+    my $page = body(unchunked(whole(say_to_nginx("GET /with-metrics HTTP/$version\r\nHost: a\r\nConnection: close\r\n\r\n"))));
+    holds($page =~ /^\[# HELP .* gauge\n\]$/s, "HTTP/$version: all of them");
+}
+--- no_error_log
+[alert]
+[crit]
+[error]
 
 
 

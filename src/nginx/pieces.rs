@@ -72,8 +72,10 @@ impl<'r> Pieces<'r> {
                 let buf = &mut *(*self.last).buf;
                 buf.set_last_buf(u32::from(request.is_main()));
                 buf.set_last_in_chain(1);
-                // Filters take a buffer without memory for a mark.
-                buf.set_temporary(u32::from(buf.pos != buf.last));
+                // Filters take a buffer without memory for a mark, which that of a subrequest is only if it says so.
+                let is_empty = buf.pos == buf.last;
+                buf.set_temporary(u32::from(!is_empty));
+                buf.set_sync(u32::from(is_empty && !request.is_main()));
             }
         }
         let written = self.written;
