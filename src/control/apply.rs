@@ -1,7 +1,7 @@
 //! What was said of servers is applied in each worker: when a request begins, before its balancer is prepared.
 
 use ngx::ffi::ngx_time;
-use session_cookie::control::{Override, State};
+use session_cookie::control::{Override, State, Table};
 use session_cookie::memory::{self, OutOfMemory};
 
 use super::state_file;
@@ -127,6 +127,10 @@ fn apply_to(
     }
     if has_changed {
         known.put_draining_last();
+    }
+    // Another worker may have written what was said since. What this one has written after that must not stay.
+    if zone.table().map(Table::generation) != Some(said.generation) {
+        return Err(Failed::Changed);
     }
     conf.control.generation.set(said.generation);
     conf.control.servers.set(generation);
