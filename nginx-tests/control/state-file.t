@@ -186,6 +186,26 @@ qr/\[error\] .*session_sticky: "\/proc\/1\/state" could not be written/
 
 
 
+=== a change that could not be saved is, when it is asked for once more
+--- client
+mkdir "$folder/state" or die;
+my $drain = sub { return status(patch('u', 'A', '{"state":"drain"}')) };
+equals($drain->(), '500', 'it cannot be saved');
+equals($drain->(), '500', 'it still cannot');
+rmdir "$folder/state" or die;
+equals($drain->(), '200', 'it can');
+equals(entries(), 'drain 0 u 127.0.0.1:1985', 'and was');
+my $at = (stat "$folder/state")[1];
+equals($drain->(), '200', 'once more');
+equals((stat "$folder/state")[1], $at, 'the file has it already');
+unlink "$folder/state";
+equals(status(patch('u', 'B', '{"state":"up"}')), '200', 'nothing is said');
+equals(state_file(), 'none', 'and nothing is to be saved');
+--- error_log
+could not be written
+
+
+
 === nginx -t warns of a folder that the user of workers cannot write, and of one that is not there
 --- client
 # Whoever is not root has no choice as whom workers run.

@@ -142,8 +142,11 @@ impl Asked<'_> {
         let changed = zone.with(|table| table.change(self.upstream.host(), addresses, over));
         match changed {
             Some(Ok(true)) => {}
-            // It was said before.
-            Some(Ok(false)) => return Ok(Changed::Servers),
+            // It was said before, but may not have been saved.
+            Some(Ok(false)) => {
+                state_file::save_unsaved(zone).map_err(|_| Fault::Unsaved)?;
+                return Ok(Changed::Servers);
+            }
             Some(Err(_)) | None => return Err(Fault::Full.into()),
         }
         for server in &servers {

@@ -64,6 +64,14 @@ pub(crate) fn save(zone: ControlZone) -> Result<(), Failure> {
     })
 }
 
+/// Saves what is said in a zone, unless all of it was.
+pub(crate) fn save_unsaved(zone: ControlZone) -> Result<(), Failure> {
+    match zone.with(|table| table.is_unsaved(table.generation())) {
+        Some(true) => save(zone),
+        _ => Ok(()),
+    }
+}
+
 fn write(zone: ControlZone, path: &[u8]) -> Result<(), Failure> {
     let (text, generation) = text_of(zone)?;
     let own = number_of_process();

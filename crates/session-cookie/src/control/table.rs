@@ -47,7 +47,8 @@ impl<'z> Table<'z> {
     pub fn clear(self) {
         self.slots.iter().for_each(|slot| slot.set_over(None));
         self.header.next_end.set(u64::MAX);
-        self.header.saved.set(0);
+        // There is nothing to save.
+        self.header.saved.set(FIRST);
         self.header.generation.set(FIRST);
     }
 
