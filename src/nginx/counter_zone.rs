@@ -143,7 +143,11 @@ impl CounterZone {
             let mut found = [SlotId::NONE; SLICE];
             let locked = counters.lock();
             for (found, key) in found.iter_mut().zip(keys) {
-                *found = locked.register(*key, group, now()).unwrap_or(SlotId::NONE);
+                // Where there is no room for one, all slots were looked at.
+                let Some(slot) = locked.register(*key, group, now()) else {
+                    break;
+                };
+                *found = slot;
             }
             drop(locked);
             for slot in found.into_iter().take(keys.len()) {
