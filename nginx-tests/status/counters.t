@@ -82,7 +82,7 @@ __DATA__
 --- upstreams
 upstream u      { session_sticky; server A:; server D: down; }
 upstream limits { session_sticky maxidle=1h; server A:; server D: down; }
-upstream life   { session_sticky maxlife=10; server A:; }
+upstream life   { session_sticky maxlife=1h; server A:; }
 upstream lends  { session_sticky rebind=off; server A:; server D: down; }
 upstream strict { session_sticky fallback=off; server A:; server D: down; }
 upstream known  { session_sticky fallback=unknown; server A:; server D: down; }
@@ -380,7 +380,10 @@ for my $upstream (qw(u strict)) {
     counts_of(sub { planned("/$upstream/", 'keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: a connection to keep");
     counts_of(sub { planned("/$upstream/", 'keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: and to use again");
     counts_of(sub { planned("/$upstream/", 'empty keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: and to be closed");
+    # None is left when nginx ends.
+    counts_of(sub { planned("/$upstream/", 'ok', $cookie) }, "$upstream bound/valid/none one", "$upstream: and not to keep");
 }
+counts_of(sub { planned('/u/', 'keep', $cookie) }, 'u bound/valid/none one', 'a connection to keep');
 counts_of(sub { planned('/u/', 'empty empty ok', $cookie) }, 'u moved/down/inserted two, away one', 'and closed again');
 
 
