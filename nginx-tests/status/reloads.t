@@ -97,6 +97,7 @@ counts('/u/', "route=$id{A}", 'u bound/valid/none A') for 1 .. 3;
 counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 2;
 counts('/drains/', "route=$id{B}", 'drains bound/valid/none B');
 my $leaving = counted('drains')->{servers}[1]{leaving};
+equals($leaving->{last_minute}, 1, 'a session that leaves');
 holds(reload(), 'a reload');
 as_wanted('nothing has changed');
 equals(counted()->{since}, $since, 'since when');
@@ -133,6 +134,7 @@ counts('/u/', "route=$id{D}", 'u moved/down/inserted A, away D');
 counts('/drains/', "route=$id{B}", 'drains bound/valid/none B') for 1 .. 2;
 my ($since, $bytes) = (counted()->{since}, counted()->{counters}{bytes});
 my $leaving = counted('drains')->{servers}[1]{leaving};
+equals($leaving->{last_minute}, 2, 'sessions that leave');
 configure(qr/(?=server $line{D} down)/, many(3000));
 for my $size ('larger', 'as large', 'smaller') {
     configure(qr/(?:server 127\.2\.\d+\.\d+:1 down;)+/, '') if $size eq 'smaller';
@@ -168,14 +170,23 @@ wants('u bound/valid/none held');
 === addresses of a name come and go
 --- upstreams
 upstream r { zone resolved 1m; session_sticky hash=plain; server app.test:1996 resolve; server 127.0.0.9:1996; }
+upstream held { zone held 1m; session_sticky hash=plain; server app.test:1991 resolve; server 127.0.0.9:1991 down; }
 --- since: 1.27.3
 --- client
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 knows('r', '127.0.0.2:1996', 1);
+knows('held', '127.0.0.2:1991', 1);
+my $server = serve(1991, '127.0.0.2');
+my $asked = ask('/held/', 'route=127.0.0.2:1991', 1983);
+my $held = taken($server);
 counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 2, 3, 2, 9;
 $dns->knows('app.test A 127.0.0.3 127.0.0.4');
 knows('r', '127.0.0.2:1996', 0);
 knows('r', '127.0.0.4:1996', 1);
+everywhere('/held/');
+answer($held, 'done');
+response($asked);
+equals(counted('held')->{requests}{bound}, 1, 'a request that ends with an address that is gone');
 equals(counted('r')->{requests}{bound}, 4, 'the upstream has what it had');
 equals(of('r', '127.0.0.3:1996', 'bound'), 1, 'as has the one that stays');
 counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 4, 3;
@@ -186,6 +197,8 @@ $dns->knows('app.test A 127.0.0.2 127.0.0.3 127.0.0.4');
 knows('r', '127.0.0.2:1996', 1);
 equals(of('r', '127.0.0.2:1996', 'bound'), 2, 'one that comes back has what it had');
 equals(of('r', '127.0.0.4:1996', 'bound'), 1, 'and the others');
+knows('held', '127.0.0.2:1991', 1);
+equals(of('held', '127.0.0.2:1991', 'bound'), 1, 'the last as well');
 counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 2, 4;
 begin_anew();
 
