@@ -93,6 +93,19 @@ equals(entries(), "drain 0 u 127.0.0.1:1985\ndrain 0 u 127.0.0.1:1986", 'both ar
 
 
 
+=== a reload that names another file: that has what is in memory with the next request
+--- client
+now('u', 'A', 'drain');
+my $before = state_file();
+configure(qr/state=\S+;/, "state=$folder/other;");
+holds(reload(), 'a reload');
+visit('/u/', undef, 1983);
+rename "$folder/other", "$folder/state" or print "no other file\n";
+equals(state_file(), $before, 'the other file');
+equals(others(), '', 'nothing is beside it');
+
+
+
 === many changes at a time: the file has the last state, and nothing is left beside it
 --- client
 my @asked;

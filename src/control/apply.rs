@@ -65,6 +65,10 @@ fn apply(upstream: Upstream<'_>, conf: &UpstreamConf) {
         return;
     }
     end_what_is_due(zone);
+    if zone.state_file().is_some() {
+        // What cannot be saved is told in the log.
+        let _ = state_file::save_unsaved(zone);
+    }
     conf.control.table.set(zone.table());
     for _ in 0..ATTEMPTS {
         match apply_to(upstream, primary, conf, zone) {

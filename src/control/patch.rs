@@ -2,7 +2,7 @@
 
 use ngx::core::Status;
 use ngx::ffi::ngx_int_t;
-use session_cookie::control::{Change, Nonsense, Override, State, Target};
+use session_cookie::control::{Change, Nonsense, Override, State, Table, Target};
 use session_cookie::memory::{self, OutOfMemory};
 
 use super::apply::{now, refresh};
@@ -131,9 +131,9 @@ impl Asked<'_> {
         if servers.is_empty() {
             return self.forget(zone, change);
         }
-        if servers
+        if !servers
             .iter()
-            .any(|server| !server.may_become(change.target))
+            .all(|server| self.may_become(zone, server, change.target))
         {
             return Err(Fault::Configured.into());
         }
@@ -163,10 +163,25 @@ impl Asked<'_> {
     /// Returns whether one of the servers drains already: then it is known for how long what its sessions do was noted.
     fn is_draining(&self, zone: ControlZone, servers: &[Server]) -> bool {
         let is_said = |server: &Server| {
-            let said = zone.with(|table| table.find(self.upstream.host(), &server.address));
-            (said.flatten()).is_some_and(|said| said.state == State::Drain)
+            let said = self.said_of(zone, server);
+            said.is_some_and(|said| said.state == State::Drain)
         };
         (servers.iter()).any(|server| server.drains || is_said(server))
+    }
+
+    /// Returns what was said of a server.
+    fn said_of(&self, zone: ControlZone, server: &Server) -> Option<Override> {
+        let find = |table: Table<'_>| table.find(self.upstream.host(), &server.address);
+        zone.with(find).flatten()
+    }
+
+    /// Returns whether a server can be that: what the configuration says cannot be lifted, but what was said can be taken back.
+    fn may_become(&self, zone: ControlZone, server: &Server, target: Target) -> bool {
+        match target {
+            Target::Up => !server.down && !server.drains || self.said_of(zone, server).is_some(),
+            Target::Drain => !server.down || server.drains,
+            Target::Down => true,
+        }
     }
 
     /// Takes back what was said of a server that is gone, by its address; it might come back.
@@ -229,17 +244,6 @@ struct Server {
     /// What the configuration says of it: `down`, or `drain`.
     down: bool,
     drains: bool,
-}
-
-impl Server {
-    /// Returns whether it can be that: what the configuration says cannot be lifted.
-    fn may_become(&self, target: Target) -> bool {
-        match target {
-            Target::Up => !self.down && !self.drains,
-            Target::Drain => !self.down || self.drains,
-            Target::Down => true,
-        }
-    }
 }
 
 /// Returns the servers of an upstream that have this id, or this address.

@@ -1,5 +1,7 @@
 //! What happens with `session_sticky_control` when nginx has read a configuration.
 
+use session_cookie::control::Table;
+
 use super::state_file;
 use crate::log::warn;
 use crate::nginx::control_zone::{ControlZone, IsNew};
@@ -19,7 +21,11 @@ pub(crate) fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
             Printable(path)
         );
     }
-    if is_new == IsNew::Yes {
-        state_file::restore(zone, path, log);
+    match is_new {
+        IsNew::Yes => state_file::restore(zone, path, log),
+        // The file may be another than before: the first worker that applies what is said writes it.
+        IsNew::No => {
+            zone.with(Table::forget_saved);
+        }
     }
 }

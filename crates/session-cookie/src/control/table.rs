@@ -182,6 +182,11 @@ impl<'z> Table<'z> {
         self.header.saved.set(generation);
     }
 
+    /// Notes that what is said was not saved where it is to be saved from now on.
+    pub fn forget_saved(self) {
+        self.header.saved.set(self.generation().wrapping_sub(1));
+    }
+
     fn begin(self) {
         self.header.generation.set(self.generation() | 1);
         then();
