@@ -152,6 +152,23 @@ for my $case (["Host: evil.test\r\nContent-Length: 14\r\n\r\n{\"drain\":true}", 
 
 
 
+=== a request in a body, as any page can send one, is none
+--- client
+my $patch = "PATCH /status/upstreams/u/servers/127.0.0.1:1985 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    . "Content-Length: 14\r\n\r\n{\"drain\":true}\r\n";
+for my $case (['POST /status/upstreams/u/explain', 'text/plain', 413], ['POST /status/upstreams/u/explain', 'application/json', 415],
+              ['POST /status/upstreams/nobody/explain', 'text/plain', 413], ['PATCH /status/upstreams/u/servers/A', 'application/json', 413],
+              ['POST /status/upstreams/u', 'text/plain', 405], ['GET /status?format=json', 'text/plain', 200]) {
+    my ($line, $type, $status) = @$case;
+    my $body = $patch . 'x' x 9000;
+    my $responses = response(say_to_nginx("$line HTTP/1.1\r\nHost: localhost\r\nContent-Type: $type\r\nContent-Length: " . length($body)
+        . "\r\n\r\n${body}GET /status/upstreams/nobody HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 1983));
+    equals(join(' ', $responses =~ /^HTTP\/1\.1 (\d+)/mg), "$status 404", "$line with $type");
+    equals(shown('u', 'A')->{state}, 'up', "$line with $type changes nothing");
+}
+
+
+
 === ids and addresses with anything in them
 --- upstreams
 upstream u { server unix:/tmp/a%2Fb/c.sock; server unix:/tmp/a/b/c.sock; server A: id=a/b%2Fc; server B: id=a; session_sticky hash=plain; }

@@ -37,10 +37,14 @@ impl<'r> Request<'r> {
     /// returns.
     ///
     /// nginx reads up to `client_max_body_size`, asks a client that waits to be asked (`Expect: 100-continue`), and ends the
-    /// request of one that vanishes or is too slow. A body whose length is told and too much is not waited for.
+    /// request of one that vanishes or is too slow. A body whose length is told and too much is not waited for, but it is read:
+    /// nginx takes what it leaves behind for the next request of the connection.
     pub(crate) fn read_body<H: WithBody>(self) -> ngx_int_t {
         if self.declared_length() > H::MOST as u64 {
-            return H::go_on(self, Body::TooLong);
+            return match self.discard_body() {
+                Ok(()) => H::go_on(self, Body::TooLong),
+                Err(rc) => rc,
+            };
         }
         // SAFETY: the request is live, and nginx calls the handler once at the most, for this request.
         let rc = unsafe { ngx_http_read_client_request_body(self.as_ptr(), Some(on_body::<H>)) };
