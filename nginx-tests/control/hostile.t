@@ -169,6 +169,30 @@ for my $case (['POST /status/upstreams/u/explain', 'text/plain', 413], ['POST /s
 
 
 
+=== a location for one upstream is about no other
+--- upstreams
+upstream u { server A:; session_sticky; }
+upstream v { server A:; session_sticky cookie=v; }
+upstream upstreams { server A:; session_sticky cookie=w; }
+--- more
+server { listen 1982; location /status/upstreams/u/ { session_sticky_status; session_sticky_control on; allow 127.0.0.1; deny all; } }
+--- client
+my $patched = sub {
+    my ($path) = @_;
+    return status(response(say_to_nginx("PATCH $path HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 14\r\n"
+        . "Connection: close\r\n\r\n{\"drain\":true}", 1982)));
+};
+equals($patched->('/status/upstreams/u/servers/127.0.0.1:1985'), '200', 'its own');
+for my $path ('/status/upstreams/u', '/status/upstreams%2Fu', '/status%2fupstreams%2fu', '/%73tatus/%75pstreams/u', '//status/./upstreams//u',
+              '/status/upstreams/v/..%2fu', '/status/upstreams/u/upstreams/u', '/status/upstreams/v/servers/127.0.0.1:1985/../../../u') {
+    equals($patched->("$path/upstreams/v/servers/127.0.0.1:1985"), '404', $path);
+}
+equals(shown('v', 'A')->{state}, 'up', 'the other is up');
+now('upstreams', 'A', 'drain');
+equals(shown('upstreams', 'A')->{state}, 'draining', 'one whose name is upstreams');
+
+
+
 === ids and addresses with anything in them
 --- upstreams
 upstream u { server unix:/tmp/a%2Fb/c.sock; server unix:/tmp/a/b/c.sock; server A: id=a/b%2Fc; server B: id=a; session_sticky hash=plain; }

@@ -30,8 +30,9 @@ const UPSTREAMS: &[u8] = b"/upstreams/";
 impl<'a> Resource<'a> {
     /// Returns the resource of a request target, whose query is left out; `None`: there is no such resource.
     ///
-    /// The path of the location is not known, as it may be given by a regular expression. So the last `/upstreams/` counts,
-    /// and the location itself is meant where there is none.
+    /// The path of the location is not known, as it may be given by a regular expression. So the first `/upstreams/` counts,
+    /// and the location itself is meant where there is none. nginx finds locations, and what may be done in them, by the decoded
+    /// path: where that has one before, no name behind the other is meant.
     ///
     /// ```
     /// use session_cookie::endpoint::Resource;
@@ -44,14 +45,18 @@ impl<'a> Resource<'a> {
     pub fn of(target: &'a [u8]) -> Option<Self> {
         let path = memchr::memchr2(b'?', b'#', target).and_then(|end| target.get(..end));
         let path = path.unwrap_or(target);
-        let Some(start) = memmem::rfind(path, UPSTREAMS) else {
+        let Some(start) = memmem::find(path, UPSTREAMS) else {
             return Some(if path.ends_with(b"/upstreams") {
                 Resource::Upstreams
             } else {
                 Resource::Root
             });
         };
-        let names = path.get(start.saturating_add(UPSTREAMS.len())..)?;
+        let (location, names) = path.split_at_checked(start)?;
+        if hides_upstreams(location) {
+            return None;
+        }
+        let names = names.get(UPSTREAMS.len()..)?;
         let names = names.strip_suffix(b"/").unwrap_or(names);
         let mut names = names.split(|byte| *byte == b'/');
         let mut next = || names.next();
@@ -68,6 +73,31 @@ impl<'a> Resource<'a> {
         };
         Some(resource)
     }
+}
+
+/// Returns whether a text is one with [`UPSTREAMS`] in it when it is decoded.
+fn hides_upstreams(text: &[u8]) -> bool {
+    memchr::memchr(b'%', text).is_some()
+        && (0..text.len()).any(|start| {
+            let mut rest = text.get(start..).unwrap_or_default();
+            UPSTREAMS
+                .iter()
+                .all(|byte| take_decoded(&mut rest) == Some(*byte))
+        })
+}
+
+/// Takes a byte, which may be percent-encoded.
+fn take_decoded(text: &mut &[u8]) -> Option<u8> {
+    let (first, rest) = text.split_first()?;
+    let digit = |byte: &u8| u8::try_from(char::from(*byte).to_digit(16)?).ok();
+    if let (b'%', [high, low, behind @ ..]) = (first, rest) {
+        if let (Some(high), Some(low)) = (digit(high), digit(low)) {
+            *text = behind;
+            return Some(high << 4 | low);
+        }
+    }
+    *text = rest;
+    Some(*first)
 }
 
 #[cfg(test)]
@@ -125,9 +155,32 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_several_counts() {
-        let path = "/upstreams/upstreams/x/upstreams/a";
-        assert_eq!(of(path), Some(Resource::Upstream(b"a")));
+    fn the_first_of_several_counts() {
+        let none = [
+            "/s/upstreams/a/upstreams/b",
+            "/s/upstreams/a/upstreams/b/servers/c",
+            "/s/upstreams%2Fa/upstreams/b",
+            "/s%2fupstreams%2fa/upstreams/b",
+            "/s/%75pstream%73/a/upstreams/b",
+        ];
+        for path in none {
+            assert_eq!(of(path), None, "{path}");
+        }
+        for path in [
+            "/s%2Fup%zz/upstreams/a",
+            "/s%2/upstreams/a",
+            "/%/upstreams/a",
+        ] {
+            assert_eq!(of(path), Some(Resource::Upstream(b"a")), "{path}");
+        }
+        let server = Resource::Server {
+            upstream: b"a",
+            server: b"unix:%2Fupstreams%2Fb",
+        };
+        assert_eq!(
+            of("/s/upstreams/a/servers/unix:%2Fupstreams%2Fb"),
+            Some(server)
+        );
         assert_eq!(of("/upstreams"), Some(Resource::Upstreams));
         assert_eq!(of("/myupstreams/a"), Some(Resource::Root));
         assert_eq!(of(""), Some(Resource::Root));
