@@ -173,11 +173,12 @@ now('u', 'B', 'drain');
 equals(shown('u', 'B')->{state}, 'draining', 'and drain again');
 equals(bodies(everywhere('/u/', "route=$id{B}")), 'B', 'with its sessions');
 equals(bodies(everywhere('/u/')), 'C', 'and without new ones');
-for my $name (qw(A B)) {
-    now('u', $name, 'up');
-    equals(shown('u', $name)->{control}, undef, "what was said of $name is taken back");
-    refused(patch('u', $name, '{"state":"up"}'), '409', 'the configuration says');
-}
+now('u', 'A', 'up');
+now('u', 'B', 'up');
+equals(shown('u', $_)->{control}, undef, "what was said of $_ is taken back") for qw(A B);
+equals(shown('u', 'A')->{state}, 'down', 'A is down');
+equals(shown('u', 'B')->{state}, 'draining', 'B drains');
+refused(patch('u', $_, '{"state":"up"}'), '409', 'the configuration says') for qw(A B);
 
 
 

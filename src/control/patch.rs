@@ -2,7 +2,7 @@
 
 use ngx::core::Status;
 use ngx::ffi::ngx_int_t;
-use session_cookie::control::{Change, Nonsense, Override, State, Table, Target};
+use session_cookie::control::{Change, Nonsense, Override, State, Target};
 use session_cookie::memory::{self, OutOfMemory};
 
 use super::apply::{now, refresh};
@@ -131,10 +131,11 @@ impl Asked<'_> {
         if servers.is_empty() {
             return self.forget(zone, change);
         }
-        if !servers
-            .iter()
-            .all(|server| self.may_become(zone, server, change.target))
-        {
+        let may_change = |server: &Server| {
+            let takes_back = change.target == Target::Up && self.said(zone, server).is_some();
+            takes_back || server.may_become(change.target)
+        };
+        if !servers.iter().all(may_change) {
             return Err(Fault::Configured.into());
         }
         let begins = change.target == Target::Drain && !self.is_draining(zone, &servers);
@@ -150,7 +151,7 @@ impl Asked<'_> {
             Some(Err(_)) | None => return Err(Fault::Full.into()),
         }
         for server in &servers {
-            self.tell(&server.address, change);
+            self.tell(&server.address, server.word_for(change.target), change);
             if let Some(counters) = Counters::of(conf).filter(|_| begins) {
                 counters.begin_leaving(self.upstream, &server.address);
             }
@@ -163,25 +164,15 @@ impl Asked<'_> {
     /// Returns whether one of the servers drains already: then it is known for how long what its sessions do was noted.
     fn is_draining(&self, zone: ControlZone, servers: &[Server]) -> bool {
         let is_said = |server: &Server| {
-            let said = self.said_of(zone, server);
-            said.is_some_and(|said| said.state == State::Drain)
+            (self.said(zone, server)).is_some_and(|said| said.state == State::Drain)
         };
         (servers.iter()).any(|server| server.drains || is_said(server))
     }
 
     /// Returns what was said of a server.
-    fn said_of(&self, zone: ControlZone, server: &Server) -> Option<Override> {
-        let find = |table: Table<'_>| table.find(self.upstream.host(), &server.address);
-        zone.with(find).flatten()
-    }
-
-    /// Returns whether a server can be that: what the configuration says cannot be lifted, but what was said can be taken back.
-    fn may_become(&self, zone: ControlZone, server: &Server, target: Target) -> bool {
-        match target {
-            Target::Up => !server.down && !server.drains || self.said_of(zone, server).is_some(),
-            Target::Drain => !server.down || server.drains,
-            Target::Down => true,
-        }
+    fn said(&self, zone: ControlZone, server: &Server) -> Option<Override> {
+        zone.with(|table| table.find(self.upstream.host(), &server.address))
+            .flatten()
     }
 
     /// Takes back what was said of a server that is gone, by its address; it might come back.
@@ -195,24 +186,20 @@ impl Asked<'_> {
         if changed != Some(Ok(true)) {
             return Err(Fault::NoServer.into());
         }
-        self.tell(address, change);
+        self.tell(address, "up", change);
         state_file::save(zone).map_err(|_| Fault::Unsaved)?;
         Ok(Changed::Gone)
     }
 
-    /// Tells in the log what was said of a server, and by whom.
-    fn tell(&self, address: &[u8], change: Change<'_>) {
+    /// Tells in the log what a server is now, and by whom.
+    fn tell(&self, address: &[u8], word: &str, change: Change<'_>) {
         let duration = change.duration.unwrap_or_default();
         notice!(
             self.request,
             "session_sticky: server {} of upstream \"{}\" is {}{}{}, by user \"{}\"",
             Printable(address),
             string(self.upstream.host()),
-            match change.target {
-                Target::Up => "up",
-                Target::Drain => "draining",
-                Target::Down => "down",
-            },
+            word,
             if duration.is_empty() { "" } else { " for " },
             Printable(duration),
             Printable(self.request.user())
@@ -244,6 +231,28 @@ struct Server {
     /// What the configuration says of it: `down`, or `drain`.
     down: bool,
     drains: bool,
+}
+
+impl Server {
+    /// Returns what it is when it was said to be that.
+    fn word_for(&self, target: Target) -> &'static str {
+        match target {
+            Target::Down => "down",
+            Target::Drain => "draining",
+            Target::Up if self.drains => "draining, as the configuration says",
+            Target::Up if self.down => "down, as the configuration says",
+            Target::Up => "up",
+        }
+    }
+
+    /// Returns whether it can be that: what the configuration says cannot be lifted.
+    fn may_become(&self, target: Target) -> bool {
+        match target {
+            Target::Up => !self.down && !self.drains,
+            Target::Drain => !self.down || self.drains,
+            Target::Down => true,
+        }
+    }
 }
 
 /// Returns the servers of an upstream that have this id, or this address.
