@@ -4,6 +4,7 @@
 # FOLDER is a folder of this file's own, in which workers may write; A, B and C answer with their name.
 # Sections of this file's own:
 #   file    what is in FOLDER/state before nginx starts
+#   pipe    it is a pipe
 
 # What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
@@ -11,6 +12,7 @@ BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 use Sticky qw(Upstreams Visits Running Control);
 use Fcntl ':mode';
 use File::Temp;
+use POSIX ();
 
 our $folder = File::Temp->newdir;
 chmod 0777, $folder;
@@ -34,6 +36,7 @@ add_block_preprocessor(sub {
         print $file $block->file =~ s/\\n\z//r;
         close $file or die "cannot write: $!\n";
     }
+    POSIX::mkfifo("$folder/state", 0600) or die "cannot make a pipe: $!\n" if defined $block->pipe;
     $block->set_value(upstreams => "upstream u { server A:; server B:; server C:; session_sticky; }\n")
         if !defined $block->upstreams;
     my $state = $block->state // "state=$folder/state";
@@ -167,6 +170,16 @@ root:x:0:0:root:/root:/bin/sh
 equals(bodies(everywhere('/u/')), 'A | B | C', 'all are up');
 --- error_log
 line 1 is damaged
+
+
+
+=== a pipe, for which nobody waits
+--- pipe
+--- client
+now('u', 'A', 'drain');
+holds(-f "$folder/state", 'the next change writes a file');
+--- error_log eval
+qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, nothing of what it says of servers holds: it is no file/
 
 
 

@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     Memory(#[from] OutOfMemory),
     #[error("line {0} is damaged")]
     Damaged(usize),
+    #[error("it is no file")]
+    NoFile,
     #[error("it has more servers than there is room for")]
     Full,
 }
@@ -187,8 +189,16 @@ pub(crate) fn restore(zone: ControlZone, path: &[u8], log: Log<'_>) {
 }
 
 fn read_into(zone: ControlZone, path: &[u8]) -> Result<(), Failure> {
-    let mut file = File::open(path_of(path))?;
-    let length = file.metadata()?.len().min(MOST_FILE);
+    // The folder is that of workers: nobody who may write there is to have nginx wait for a pipe.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path_of(path))?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(Failure::NoFile);
+    }
+    let length = about.len().min(MOST_FILE);
     let length = usize::try_from(length).unwrap_or_default();
     let mut text = memory::with_capacity(length)?;
     let mut block = [0; 4096];
