@@ -212,7 +212,7 @@ class Make(unittest.TestCase):
         assert_sticks(self, self.dir, Built.dynamic, objs / f"{MODULE}.so")
         self.assertEqual(self.make(), [], "nothing has changed")
 
-        for changed in ("src/lib.rs", "crates/session-cookie/src/roster.rs", "Cargo.lock"):
+        for changed in ("src/lib.rs", "crates/session-cookie/src/policy.rs", "src/status/page.html", "Cargo.lock"):
             with self.subTest(changed):
                 (self.sticky / changed).touch()
                 self.assertEqual(self.make(), [build])
