@@ -1,13 +1,13 @@
 //! What was said of servers is applied in each worker: when a request begins, before its balancer is prepared.
 
 use ngx::ffi::ngx_time;
-use session_cookie::control::{Override, State, Table};
-use session_cookie::memory::{self, OutOfMemory};
+use session_cookie::control::Table;
+use session_cookie::memory::OutOfMemory;
 
+use super::said::Said;
 use super::state_file;
 use crate::conf::UpstreamConf;
 use crate::log::{error, notice};
-use crate::nginx::control_bits::Control;
 use crate::nginx::control_zone::ControlZone;
 use crate::nginx::log::Log;
 use crate::nginx::peers::Peers;
@@ -110,7 +110,7 @@ fn apply_to(
     conf: &UpstreamConf,
     zone: ControlZone,
 ) -> Result<(), Failed> {
-    let said = Said::of(upstream, zone)?;
+    let said = Said::of(upstream, zone)?.ok_or(Failed::Changed)?;
     let generation = primary.generation_now();
     let mut known = conf.servers.write().ok_or(Failed::Changed)?;
     let mut has_changed = false;
@@ -142,60 +142,6 @@ fn apply_to(
     Ok(())
 }
 
-/// What was said of the servers of an upstream, in the order of their addresses.
-struct Said {
-    generation: u64,
-    /// Where each address ends in `text`, and what was said.
-    servers: Vec<(AddressText, Control)>,
-}
-
-/// An address, as a text with zeros behind it: what is longer has no room in a table beside the name of an upstream.
-type AddressText = [u8; 128];
-
-fn text_of(address: &[u8]) -> AddressText {
-    let mut text = [0; 128];
-    text.iter_mut()
-        .zip(address)
-        .for_each(|(place, byte)| *place = *byte);
-    text
-}
-
-impl Said {
-    /// Returns what was said of the servers of an upstream. Memory is at hand before the table is locked.
-    fn of(upstream: Upstream<'_>, zone: ControlZone) -> Result<Self, Failed> {
-        let number = zone.with(|table| table.len()).unwrap_or_default();
-        let mut servers = memory::with_capacity(number)?;
-        let generation = zone.with(|table| {
-            table.each(|entry| {
-                if entry.upstream == upstream.host() && servers.len() < servers.capacity() {
-                    let control = match entry.over.state {
-                        State::Drain => Control::Drain,
-                        State::Down => Control::Down,
-                    };
-                    // Within the capacity: nothing is allocated.
-                    let _ = memory::push(&mut servers, (text_of(entry.address), control));
-                }
-            });
-            (table.len() <= number).then(|| table.generation())
-        });
-        servers.sort_unstable_by_key(|(address, _)| *address);
-        Ok(Said {
-            generation: generation.flatten().ok_or(Failed::Changed)?,
-            servers,
-        })
-    }
-
-    fn control_of(&self, address: &[u8]) -> Control {
-        if self.servers.is_empty() {
-            return Control::None;
-        }
-        let text = text_of(address);
-        let found = self.servers.binary_search_by(|(other, _)| other.cmp(&text));
-        let said = found.ok().and_then(|at| self.servers.get(at));
-        said.map_or(Control::None, |(_, control)| *control)
-    }
-}
-
 /// Ends what is due now. The worker in which a request comes by first does it for all.
 fn end_what_is_due(zone: ControlZone) {
     let now = now();
@@ -219,15 +165,4 @@ fn end_what_is_due(zone: ControlZone) {
         // What cannot be saved is told in the log.
         let _ = state_file::save(zone);
     }
-}
-
-/// Returns what was said of a server.
-pub(crate) fn said_of(
-    conf: &UpstreamConf,
-    upstream: Upstream<'_>,
-    address: &[u8],
-) -> Option<Override> {
-    let zone = conf.control.zone.get()?;
-    zone.with(|table| table.find(upstream.host(), address))
-        .flatten()
 }

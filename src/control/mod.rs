@@ -8,5 +8,6 @@ pub(crate) mod applied;
 pub(crate) mod apply;
 pub(crate) mod guard;
 pub(crate) mod patch;
+pub(crate) mod said;
 pub(crate) mod start;
 pub(crate) mod state_file;

@@ -8,7 +8,8 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::roster::Member;
 
 use crate::conf::{Sticky, StickyUpstream, UpstreamConf};
-use crate::control::apply::{refresh, said_of};
+use crate::control::apply::refresh;
+use crate::control::said::Said;
 use crate::counters::Counters;
 use crate::nginx::all_upstreams::Upstreams;
 use crate::nginx::control_bits::Control;
@@ -220,14 +221,9 @@ impl<'a> ShownServer<'a> {
         Some(counters.leaving(of.upstream, self.address(), now()))
     }
 
-    /// Returns what was said of it at run time. Nothing is of most servers, which need no look at the table for it.
+    /// Returns what was said of it at run time.
     pub(super) fn said(&self) -> Option<Override> {
-        let of = &self.of.shown;
-        let look = self.look();
-        if look.control == Control::None && !look.down && !self.drains {
-            return None;
-        }
-        said_of(of.conf, of.upstream, self.address())
+        self.of.said.over_of(self.address())
     }
 
     /// Returns the name of its upstream.
@@ -270,6 +266,8 @@ pub(super) struct Listing<'r> {
 /// A group of servers that is being listed.
 struct Place<'r> {
     shown: ShownUpstream<'r>,
+    /// What was said of its servers when it was begun.
+    said: Said,
     ids: ServerIds<'r>,
     backup: bool,
     /// How many servers are in the group before.
@@ -421,6 +419,7 @@ impl<'r> Listing<'r> {
         }
         Ok(Place {
             shown,
+            said: Said::of_shown(shown.upstream, shown.conf)?,
             ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
             backup: false,
             before: 0,
@@ -441,6 +440,7 @@ pub(super) fn show_member<T>(
         .map_or(0, |primary| Shape::of(primary).number);
     let of = Place {
         shown,
+        said: Said::of_shown(shown.upstream, shown.conf)?,
         ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
         backup: member.backup,
         before: if member.backup { primaries } else { 0 },
