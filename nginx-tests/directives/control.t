@@ -110,7 +110,7 @@ location /c { session_sticky_control on; }
 --- config
 location /status { session_sticky_status; session_sticky_control on; }
 --- warn
-"session_sticky_control" lets anybody drain servers by location "/status", which has neither "allow" nor "deny"
+"session_sticky_control" lets whoever reaches location "/status" drain servers, as it has neither "allow" nor "deny"
 
 
 
@@ -119,7 +119,7 @@ location /status { session_sticky_status; session_sticky_control on; }
 session_sticky_control on;
 location /status { session_sticky_status; }
 --- warn
-by location "/status"
+reaches location "/status"
 
 
 
@@ -152,7 +152,7 @@ location /a { session_sticky_status; session_sticky_control on; limit_except GET
 --- config
 location /a { session_sticky_status; session_sticky_control on; limit_except GET { auth_basic off; } }
 --- warn
-by location "/a"
+reaches location "/a"
 
 
 
@@ -160,4 +160,4 @@ by location "/a"
 --- config
 location /a { session_sticky_status; session_sticky_control on; limit_except GET PATCH { deny all; } }
 --- warn
-by location "/a"
+reaches location "/a"

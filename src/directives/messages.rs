@@ -125,7 +125,7 @@ pub(super) enum Warning<'c> {
         address: &'c [u8],
         what: &'static str,
     },
-    #[error("\"session_sticky_control\" lets anybody drain servers by location \"{}\", which has neither \"allow\" nor \"deny\"", Printable(.0))]
+    #[error("\"session_sticky_control\" lets whoever reaches location \"{}\" drain servers, as it has neither \"allow\" nor \"deny\"", Printable(.0))]
     OpenControl(&'c [u8]),
     #[error("\"{0}\" with {1}")]
     With(&'static str, Oddity<'c>),
