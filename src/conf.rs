@@ -277,6 +277,8 @@ pub(crate) struct Chain {
     pub(crate) init_upstream: Cell<InitUpstream>,
     /// What prepares a request inside.
     pub(crate) init_peer: Cell<InitPeer>,
+    /// Whether Lua of ngx_lua chooses, or may choose, for each request.
+    pub(crate) has_lua: bool,
     /// Where `keepalive` was read: the module stands between it and the balancer.
     #[cfg(not(nginx_implicit_keepalive))]
     pub(crate) keepalive: Option<Keepalive>,

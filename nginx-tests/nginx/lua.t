@@ -31,6 +31,8 @@ BEGIN {
 
 use Sticky;
 
+$ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
+
 my @modules = split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
 $Test::Nginx::Util::LoadModules = '';
 
@@ -108,6 +110,40 @@ location / { proxy_pass http://lua; }
 route=ID_B -> C, sees "route=ID_B", sets nothing
 --- error_log
 upstream "lua" is not based on round robin, sessions do not stick
+--- no_error_log
+[crit]
+[alert]
+
+
+
+=== balancer_by_lua that chooses for some requests, or refuses some: no cookie gets a client around it
+--- http_config
+upstream some {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 down;
+    balancer_by_lua_block { if ngx.var.arg_lua then require("ngx.balancer").set_current_peer("127.0.0.1", 1987) end }
+    session_sticky;
+}
+upstream refuses {
+    session_sticky;
+    balancer_by_lua_file $TEST_NGINX_HTML_DIR/refuses.lua;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986;
+}
+--- config
+location / { proxy_pass http://some; }
+location /refuses { proxy_pass http://refuses; }
+--- user_files
+>>> refuses.lua
+if ngx.var.arg_no then error("no") end
+--- visits
+route=ID_A -> A, sees "route=ID_A", sets nothing
+/t?lua=1 route=ID_A -> C /t?lua=1, sees "route=ID_A", sets nothing
+/refuses route=ID_B -> [AB] /refuses, sets nothing
+/refuses?no=1 route=ID_B -> 500, sets nothing
+--- may_warn
+is not based on round robin, sessions do not stick
+failed to run balancer_by_lua
 --- no_error_log
 [crit]
 [alert]

@@ -1,5 +1,6 @@
 //! Configuration text into policies.
 
+mod balancer_by_lua;
 pub(crate) mod hide_cookie;
 #[cfg(not(nginx_implicit_keepalive))]
 mod keepalive;
@@ -22,12 +23,10 @@ mod warnings;
 
 use core::ptr;
 
-#[cfg(not(nginx_implicit_keepalive))]
-use ngx::ffi::NGX_CONF_TAKE1;
 use ngx::ffi::{
-    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_NOARGS, NGX_CONF_TAKE12,
-    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF,
-    NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
+    ngx_command_t, ngx_str_t, NGX_CONF_1MORE, NGX_CONF_ANY, NGX_CONF_BLOCK, NGX_CONF_NOARGS,
+    NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
+    NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_HTTP_SRV_CONF_OFFSET, NGX_HTTP_UPS_CONF,
 };
 use ngx::ngx_string;
 
@@ -52,9 +51,11 @@ const fn command(name: ngx_str_t, kind: u32, conf: usize, set: Handler) -> ngx_c
 
 /// Directives that nginx has too: those of this module are found first, and hand over.
 #[cfg(not(nginx_implicit_keepalive))]
-pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 4] = [
+pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 6] = [
     SERVER,
     STICKY,
+    LUA_BLOCK,
+    LUA_FILE,
     command(
         ngx_string!("keepalive"),
         NGX_HTTP_UPS_CONF | NGX_CONF_TAKE1,
@@ -66,8 +67,8 @@ pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 4] = [
 
 /// Directives that nginx has too: those of this module are found first, and hand over.
 #[cfg(nginx_implicit_keepalive)]
-pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 3] =
-    [SERVER, STICKY, ngx_command_t::empty()];
+pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 5] =
+    [SERVER, STICKY, LUA_BLOCK, LUA_FILE, ngx_command_t::empty()];
 
 const SERVER: ngx_command_t = command(
     ngx_string!("server"),
@@ -81,6 +82,20 @@ const STICKY: ngx_command_t = command(
     NGX_HTTP_UPS_CONF | NGX_CONF_ANY,
     NGX_HTTP_SRV_CONF_OFFSET,
     sticky::sticky,
+);
+
+const LUA_BLOCK: ngx_command_t = command(
+    ngx_string!("balancer_by_lua_block"),
+    NGX_HTTP_UPS_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS,
+    NGX_HTTP_SRV_CONF_OFFSET,
+    balancer_by_lua::balancer_by_lua,
+);
+
+const LUA_FILE: ngx_command_t = command(
+    ngx_string!("balancer_by_lua_file"),
+    NGX_HTTP_UPS_CONF | NGX_CONF_TAKE1,
+    NGX_HTTP_SRV_CONF_OFFSET,
+    balancer_by_lua::balancer_by_lua,
 );
 
 const ANY_LEVEL: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;

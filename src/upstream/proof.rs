@@ -2,7 +2,8 @@
 //!
 //! This is known when such a balancer has chosen for the first time in a worker. Until then no cookie is followed: the
 //! balancer may route requests as it likes, as `balancer_by_lua_block` does, and a cookie must not get a client around
-//! it. So before the first cookie is followed the balancer is asked for a server, which it gets back unused.
+//! it. So before the first cookie is followed the balancer is asked for a server, which it gets back unused. Of
+//! `balancer_by_lua_block` one answer tells nothing about the next request: no cookie is followed where it is read.
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 use session_cookie::verdict::Choice;
@@ -34,13 +35,20 @@ pub(super) unsafe extern "C" fn init_peer(
             Exchange::in_use(r),
         )
     };
+    let conf = upstream.conf_in_use::<Sticky>();
+    if conf.chain.has_lua {
+        if !conf.is_foreign.get() {
+            stand_aside(conf, upstream, request.log());
+        }
+        count_off(conf, upstream);
+        return conf.chain.init_peer.get().call(request, upstream);
+    }
     let before = request.context::<Sticky>();
     let rc = prepare(request, upstream, exchange);
-    match upstream.conf::<Sticky>() {
-        Some(conf) if rc == OK && !conf.is_proven.get() && follows_cookie(request, before) => {
-            prove(request, upstream, exchange, conf, before)
-        }
-        _ => rc,
+    if rc == OK && !conf.is_proven.get() && follows_cookie(request, before) {
+        prove(request, upstream, exchange, conf, before)
+    } else {
+        rc
     }
 }
 

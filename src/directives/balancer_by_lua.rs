@@ -1,0 +1,31 @@
+//! `balancer_by_lua_block` and `balancer_by_lua_file` of ngx_lua: read by that module, and noted.
+//!
+//! Lua decides about each request: it may choose a server, leave the choice to round robin, or refuse the request. What it
+//! did with one says nothing about the next, so no cookie is followed in such an upstream.
+
+use core::ffi::{c_char, c_void};
+
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use ngx::http::HttpModuleServerConf;
+
+use crate::conf::Sticky;
+use crate::nginx::conf::{self, Conf};
+use crate::nginx::Printable;
+
+#[allow(unsafe_code)]
+pub(crate) unsafe extern "C" fn balancer_by_lua(
+    cf: *mut ngx_conf_t,
+    _: *mut ngx_command_t,
+    _: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    let (cf, upstream) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
+    let (Some(upstream), Some(name)) = (upstream, cf.words().first()) else {
+        return conf::ERROR;
+    };
+    let Some(module) = cf.module(c"ngx_http_lua_module") else {
+        return cf.refuse(format_args!("unknown directive \"{}\"", Printable(name)));
+    };
+    upstream.chain.has_lua = true;
+    cf.hand_over(module, name).unwrap_or(conf::ERROR)
+}
