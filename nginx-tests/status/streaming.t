@@ -238,9 +238,10 @@ resolver 127.0.0.1:1990 valid=1s ipv6=off;
 --- client
 my @all = map { '127.0.' . int($_ / 250) . '.' . ($_ % 250 + 1) } 1 .. 200;
 my ($answers, $changed, $count, %seen) = (0, 0, 0);
-my $end = time + 15;
+# Whether an answer meets a change is luck, on a slow machine too.
+my ($end, $last) = (time + 15, time + 75);
 $dns->knows("app.test A @all[0 .. 99]");
-while (time < $end) {
+while (time < $end || !$changed && time < $last) {
     my ($from, $number) = (int rand 50, 80 + int rand 70);
     $dns->knows("app.test A @all[$from .. $from + $number]") if $answers % 2;
     my $text = whole(narrow("GET /status?format=json HTTP/1.0\r\n\r\n"), 0.01);
@@ -258,4 +259,4 @@ while (time < $end) {
 }
 holds($answers > 3, "$answers answers");
 holds($changed, "$changed of them while the servers changed");
---- timeout: 40
+--- timeout: 100
