@@ -249,6 +249,14 @@ impl UpstreamConf {
         self.sticky.as_ref().map(|sticky| &sticky.policy)
     }
 
+    /// Returns whether the balancer of the upstream, of which this is the configuration, is based on round robin, as far as this
+    /// worker knows: what another one keeps is none of nginx's lists.
+    pub(crate) fn has_peers(&self, upstream: Upstream<'_>) -> bool {
+        !self.chain.has_lua
+            && !self.is_foreign.get()
+            && (self.is_proven.get() || upstream.has_round_robin_peers())
+    }
+
     /// Does something with the servers to which this worker could not connect.
     #[inline(always)]
     pub(crate) fn unreachable<T>(

@@ -1,6 +1,5 @@
 //! What was said of servers is applied in each worker: when a request begins, before its balancer is prepared.
 
-use ngx::ffi::ngx_time;
 use session_cookie::control::Table;
 use session_cookie::memory::OutOfMemory;
 
@@ -13,6 +12,7 @@ use crate::nginx::log::Log;
 use crate::nginx::peers::Peers;
 use crate::nginx::server_control::{control, Changed};
 use crate::nginx::server_names::Shape;
+use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 
@@ -48,20 +48,13 @@ pub(crate) fn has_new_servers(upstream: Upstream<'_>, conf: &UpstreamConf) -> bo
     primary.is_some_and(|primary| primary.generation_now() != applied.servers.get())
 }
 
-/// Returns the second since the epoch.
-#[inline(always)]
-pub(super) fn now() -> u64 {
-    u64::try_from(ngx_time()).unwrap_or_default()
-}
-
 #[cold]
 #[inline(never)]
 fn apply(upstream: Upstream<'_>, conf: &UpstreamConf) {
     let (Some(zone), Some(primary)) = (conf.control.zone.get(), upstream.primary()) else {
         return;
     };
-    // What another balancer keeps is none of nginx's lists.
-    if !conf.is_proven.get() && !upstream.has_round_robin_peers() {
+    if !conf.has_peers(upstream) {
         return;
     }
     end_what_is_due(zone);

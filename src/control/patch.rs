@@ -5,7 +5,7 @@ use ngx::ffi::ngx_int_t;
 use session_cookie::control::{Change, Nonsense, Override, State, Target};
 use session_cookie::memory::{self, OutOfMemory};
 
-use super::apply::{now, refresh};
+use super::apply::refresh;
 use super::state_file;
 use crate::conf::{Sticky, UpstreamConf};
 use crate::counters::Counters;
@@ -16,6 +16,7 @@ use crate::nginx::control_zone::ControlZone;
 use crate::nginx::pool::{PoolSlot, SlotKind};
 use crate::nginx::request::Request;
 use crate::nginx::server_names::{each_of_all, Known, Uncounted};
+use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 use crate::status::answer::{self, Fault};
@@ -123,7 +124,7 @@ impl Asked<'_> {
         let change = Change::read(body)?;
         let over = over_of(&change)?;
         let conf = self.upstream.conf_in_use::<Sticky>();
-        if conf.is_foreign.get() || !self.upstream.has_round_robin_peers() {
+        if !conf.has_peers(self.upstream) {
             return Err(Fault::Balancer.into());
         }
         let servers = find(self.upstream, conf, self.server)?;

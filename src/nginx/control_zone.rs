@@ -107,7 +107,8 @@ impl ControlZone {
     }
 }
 
-/// Makes the table of the zone, or takes over that of the cycle before, of which nothing is known but its memory. nginx calls it when it has the memory.
+/// Makes the table of the zone, or takes over that of the cycle before, of which nothing is known but its memory. nginx calls it
+/// when it has the memory.
 unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
     // SAFETY: nginx calls this for the zone of `ControlZone::add`, whose data is set and whose memory is there. The zone has a
     // log.

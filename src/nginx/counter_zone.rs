@@ -8,13 +8,14 @@ use core::sync::atomic::AtomicU32;
 
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_int_t, ngx_ncpu, ngx_pagesize, ngx_shm_zone_t, ngx_time, ngx_worker, time_t, NGX_LOG_EMERG,
+    ngx_int_t, ngx_ncpu, ngx_pagesize, ngx_shm_zone_t, ngx_worker, time_t, NGX_LOG_EMERG,
 };
 use ngx::ngx_log_error;
 use session_cookie::counters::{Group, Header, Key, Layout, Line, Secret, Slot, SlotId, Table};
 
 use super::conf::Conf;
 use super::shared_zone::{self, data_before, new_secret, take_all, Locking};
+use super::time;
 use super::upstream::Upstream;
 
 const NAME: &[u8] = b"session_sticky_status";
@@ -193,7 +194,7 @@ pub(crate) fn worker() -> usize {
 
 /// Returns the second, in as many bits as a slot has for it.
 fn now() -> u32 {
-    u32::try_from(ngx_time()).unwrap_or(u32::MAX)
+    u32::try_from(time::now()).unwrap_or(u32::MAX)
 }
 
 /// Makes the table of the zone, or takes over that of the cycle before. nginx calls it when it has the memory.

@@ -277,7 +277,7 @@ impl Walk {
     ///
     /// The server is one of the group `peers` of `primary`, if there is one, and the group stays locked until this returns.
     unsafe fn copy(&mut self, primary: Peers<'_>, peers: Peers<'_>, mut next: Option<Peer>) {
-        // SAFETY: the group is locked, as the caller vouches, and so each server behind one of the list is in it.
+        // SAFETY: the group is locked, as the caller vouches, so the server that follows one of its list is in the list too.
         unsafe {
             while let Some(peer) = next.filter(|peer| self.slice.copy(primary, peers, *peer)) {
                 self.last = next;

@@ -3,9 +3,16 @@
 use core::fmt::{self, Display};
 
 use ngx::ffi::{
-    ngx_current_msec, ngx_http_cookie_time, ngx_http_time, ngx_localtime, ngx_tm_t, time_t,
+    ngx_current_msec, ngx_http_cookie_time, ngx_http_time, ngx_localtime, ngx_time, ngx_tm_t,
+    time_t,
 };
 use session_cookie::set_cookie::DATE;
+
+/// Returns the seconds since the epoch.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    u64::try_from(ngx_time()).unwrap_or_default()
+}
 
 /// Returns the milliseconds of nginx's monotonic clock, which all its processes share.
 #[inline]

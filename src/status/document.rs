@@ -9,7 +9,7 @@ use session_cookie::policy::Mode;
 use super::json;
 use super::listing::{Listing, Show, ShownServer, ShownUpstream, Totals};
 use super::text::Text;
-use crate::upstream::visit::now;
+use crate::nginx::time::now;
 use session_cookie::counters::{ActionCounts, RequestCounts, ServerCounts, VerdictCounts};
 
 /// The version of the document.

@@ -16,9 +16,9 @@ use crate::nginx::control_bits::Control;
 use crate::nginx::peers::{Look, Peer, Peers, Reason};
 use crate::nginx::request::Request;
 use crate::nginx::server_names::{Known, Shape, Uncounted, Walk};
+use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 use crate::upstream::count::ServerIds;
-use crate::upstream::visit::now;
 use session_cookie::counters::{Leaving, ServerCounts, UpstreamCounts};
 
 /// How many servers are looked at in one go: some 50 kB of JSON, and less than a millisecond.
@@ -88,8 +88,7 @@ impl<'r> ShownUpstream<'r> {
 
     /// Returns whether its balancer is based on round robin, as far as is known.
     pub(super) fn has_peers(&self) -> bool {
-        !self.conf.is_foreign.get()
-            && (self.conf.is_proven.get() || self.upstream.has_round_robin_peers())
+        self.conf.has_peers(self.upstream)
     }
 
     /// Returns its servers, primaries or backups, if its balancer is based on round robin.

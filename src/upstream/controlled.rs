@@ -25,13 +25,7 @@ unsafe extern "C" fn init_peer(
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
     // SAFETY: nginx calls this in place of `balancer::init_peer`, and as it calls that.
-    unsafe {
-        let upstream = Upstream::of_request(us);
-        apply(upstream);
-        let rc = balancer::init_peer(r, us);
-        apply_to_new(upstream);
-        rc
-    }
+    unsafe { apply_around(Upstream::of_request(us), || balancer::init_peer(r, us)) }
 }
 
 /// Prepares a request with another balancer.
@@ -41,26 +35,18 @@ unsafe extern "C" fn init_proven_peer(
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
     // SAFETY: nginx calls this in place of `proof::init_peer`, and as it calls that.
-    unsafe {
-        let upstream = Upstream::of_request(us);
-        apply(upstream);
-        let rc = proof::init_peer(r, us);
-        apply_to_new(upstream);
-        rc
-    }
+    unsafe { apply_around(Upstream::of_request(us), || proof::init_peer(r, us)) }
 }
 
-/// Applies what was said of the servers.
+/// Applies what was said of the servers before a request is prepared. Once more after that, where another worker has brought
+/// new servers meanwhile: the request has not got one yet, and must not get a new one of which something was said.
 #[inline(always)]
-fn apply(upstream: Upstream<'_>) {
-    refresh(upstream, upstream.conf_in_use::<Sticky>());
-}
-
-/// Applies it where another worker has brought new servers while the request was prepared: it has not got one yet, and must not
-/// get a new one of which something was said.
-#[inline(always)]
-fn apply_to_new(upstream: Upstream<'_>) {
-    if cfg!(nginx_peer_refs) && has_new_servers(upstream, upstream.conf_in_use::<Sticky>()) {
-        apply(upstream);
+fn apply_around(upstream: Upstream<'_>, prepare: impl FnOnce() -> ngx_int_t) -> ngx_int_t {
+    let conf = upstream.conf_in_use::<Sticky>();
+    refresh(upstream, conf);
+    let rc = prepare();
+    if cfg!(nginx_peer_refs) && has_new_servers(upstream, conf) {
+        refresh(upstream, conf);
     }
+    rc
 }

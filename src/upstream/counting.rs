@@ -14,11 +14,12 @@ use session_cookie::status::Status;
 use session_cookie::verdict::{Choice, Verdict};
 
 use super::known::tally;
-use super::visit::{now, Served, Visit};
+use super::visit::{Served, Visit};
 use crate::conf::UpstreamConf;
 use crate::nginx::counter_zone::{worker, CounterZone};
 use crate::nginx::pool::Placed;
 use crate::nginx::request::Request;
+use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 
 /// Returns whether requests of this upstream are counted.

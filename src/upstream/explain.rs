@@ -11,12 +11,13 @@ use session_cookie::verdict::{choose, Choice, Reading, Verdict};
 
 use super::lookup::Reader;
 use super::servers::{Edition, IdScheme};
-use super::visit::{now, Candidate};
+use super::visit::Candidate;
 use crate::conf::{StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Trial;
 use crate::nginx::peers::{Failures, Peer, Peers};
 use crate::nginx::request::Request;
 use crate::nginx::time::milliseconds;
+use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 
 /// What would become of a session.

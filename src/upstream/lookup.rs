@@ -12,12 +12,13 @@ use session_cookie::verdict::{judged_values, Choice, Judge, Lookup, Reading, Ver
 use super::exposed;
 use super::known::{edition, find, servers};
 use super::servers::{Edition, IdScheme, Servers};
-use super::visit::{now, Candidate, Visit};
+use super::visit::{Candidate, Visit};
 use crate::conf::UpstreamConf;
 use crate::log::info;
 use crate::nginx::cookies::{SinglePair, View};
 use crate::nginx::peers::Peer;
 use crate::nginx::pool::Pool;
+use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 

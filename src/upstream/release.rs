@@ -10,12 +10,13 @@ use super::counting::{count, count_at_end};
 use super::failure::Failure;
 use super::source::learn_at_end;
 use super::strict;
-use super::visit::{now, EarlierVisit, Visit};
+use super::visit::{EarlierVisit, Visit};
 use crate::control::apply::refresh;
 use crate::log::debug;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::pool::Placed;
 use crate::nginx::request::Request;
+use crate::nginx::time::now;
 use crate::nginx::OrNone;
 
 /// Frees a server.

@@ -95,8 +95,7 @@ fn sweep(zone: CounterZone) -> Result<(), OutOfMemory> {
     let mut wanted = Vec::new();
     for upstream in zone.upstreams().iter().copied() {
         memory::append(&mut wanted, &Group::keys(zone.group_key(upstream)))?;
-        // What another balancer keeps is none of nginx's lists.
-        if !has_peers(upstream) {
+        if !upstream.conf_in_use::<Sticky>().has_peers(upstream) {
             continue;
         }
         let all = each_of_all(upstream, |known| {
@@ -112,12 +111,6 @@ fn sweep(zone: CounterZone) -> Result<(), OutOfMemory> {
     wanted.sort_unstable();
     zone.sweep(&wanted, KEPT);
     Ok(())
-}
-
-/// Returns whether the balancer of an upstream is based on round robin, as far as is known.
-fn has_peers(upstream: Upstream<'_>) -> bool {
-    let conf = upstream.conf_in_use::<Sticky>();
-    !conf.is_foreign.get() && (conf.is_proven.get() || upstream.has_round_robin_peers())
 }
 
 /// Tells that some servers are not counted.

@@ -8,10 +8,11 @@ use session_cookie::learned::{Learned, ServerId};
 use session_cookie::memory::OutOfMemory;
 
 use super::lookup::name_server;
-use super::visit::{now, LookedUp, Visit};
+use super::visit::{LookedUp, Visit};
 use crate::conf::{Learn, Source};
 use crate::log::{debug, warn};
 use crate::nginx::time::milliseconds;
+use crate::nginx::time::now;
 use crate::nginx::variable::first_value;
 use crate::nginx::{string, Printable};
 

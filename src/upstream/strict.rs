@@ -9,10 +9,11 @@ use ngx::ffi::ngx_uint_t;
 use session_cookie::roster::{EntryId, Member, Roster};
 
 use super::served::note_bound;
-use super::visit::{now, Candidate, Visit};
+use super::visit::{Candidate, Visit};
 use crate::nginx::exchange::Trial;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::{Failures, Peer};
+use crate::nginx::time::now;
 
 /// Chooses a server that the cookie names and that was not chosen before: the first that nginx's balancers would
 /// choose, else the first that accepts connections. The balancer was not asked yet.

@@ -2,7 +2,6 @@
 
 use core::cell::{Cell, Ref};
 
-use ngx::ffi::ngx_time;
 use session_cookie::action::Settled;
 use session_cookie::id::MD5_HEX;
 use session_cookie::learned::{Key, ServerId};
@@ -428,9 +427,4 @@ impl<'r> Visit<'r> {
             self.policy().fallback
         }
     }
-}
-
-/// Returns the seconds since the epoch.
-pub(crate) fn now() -> u64 {
-    u64::try_from(ngx_time()).unwrap_or_default()
 }
