@@ -146,7 +146,7 @@ equals(bodies(everywhere('/u/', "route=$id{A}")), 'A', 'A is up');
 now('u', 'B', 'drain');
 equals(entries(), 'drain 0 u 127.0.0.1:1986', 'the next change writes a new one');
 --- error_log eval
-qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, nothing of what it says of servers holds: line 3 is damaged/
+qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, no state of a server is restored: line 3 is damaged/
 
 
 
@@ -179,7 +179,7 @@ line 1 is damaged
 now('u', 'A', 'drain');
 holds(-f "$folder/state", 'the next change writes a file');
 --- error_log eval
-qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, nothing of what it says of servers holds: it is no file/
+qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, no state of a server is restored: it is no file/
 
 
 

@@ -70,7 +70,7 @@ fn apply(upstream: Upstream<'_>, conf: &UpstreamConf) {
             Err(Failed::OutOfMemory) => {
                 error!(
                     Log::of_cycle(),
-                    "session_sticky: out of memory, what was said of the servers of upstream \"{}\" is not applied",
+                    "session_sticky: out of memory, the states set for servers of upstream \"{}\" are not applied",
                     string(upstream.host())
                 );
                 return;

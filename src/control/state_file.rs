@@ -182,7 +182,7 @@ pub(crate) fn restore(zone: ControlZone, path: &[u8], log: Log<'_>) {
         Err(Failure::File(error)) if error.kind() == ErrorKind::NotFound => {}
         Err(failure) => error!(
             log,
-            "session_sticky: \"{}\" is ignored, nothing of what it says of servers holds: {failure}",
+            "session_sticky: \"{}\" is ignored, no state of a server is restored: {failure}",
             Printable(path)
         ),
     }
