@@ -164,7 +164,7 @@ fn insert(input: &Input, id: &[u8]) {
         expires: input.expires.then_some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
         domain: (input.domain_varies == Some(true)).then_some(b".example.com"),
         path: (input.path_varies == Some(true) && is_path(&path)).then_some(&path[..]),
-        tls: flag(2),
+        secure: flag(2),
         same_site: flag(5).then_some(SameSite::Strict),
     };
     let by_variables = ByVariables {

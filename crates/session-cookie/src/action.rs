@@ -18,6 +18,8 @@ pub enum Action<'a> {
     Prefix(&'a [u8]),
     /// Remembers that the session belongs to the server with this id.
     Learn(&'a [u8]),
+    /// Leaves the `Set-Cookie` of the upstream server alone, and adds none.
+    Preserve,
 }
 
 /// Decides on the action of a response that came from the server with the id `served`.
@@ -50,6 +52,7 @@ pub fn respond<'a>(
         Mode::Prefix => Action::Prefix(owner.id()),
         Mode::Learn => Action::Learn(owner.id()),
         Mode::Route => Action::None,
+        Mode::Insert | Mode::Repeat if policy.preserve && sets() => Action::Preserve,
         Mode::Insert | Mode::Repeat => {
             let stamps = stamps(policy, reading, owner, now);
             let replaces = || policy.replaces() && sets();
@@ -82,25 +85,42 @@ pub enum Settled {
     No,
 }
 
-/// Returns what is known of the response when a cookie was read; `unstamped` is [`settled_unstamped`] of its policy.
-#[inline]
-pub fn settled(unstamped: Settled, reading: &Reading) -> Settled {
-    if reading.verdict == Verdict::Valid && reading.session.stamps.is_none() {
-        unstamped
-    } else {
-        Settled::No
-    }
+/// What is known of a response before there is a request, if its session goes on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Foreknown {
+    /// Where its cookie has no stamps.
+    pub unstamped: Settled,
+    /// Where its stamps are fresh.
+    pub fresh: Settled,
 }
 
-/// Returns what is known before there is a request of the response in a session that goes on and whose cookie has no
-/// stamps.
-pub fn settled_unstamped(policy: &Policy) -> Settled {
-    if !policy.is_quiet() {
-        Settled::No
-    } else if policy.replaces() {
-        Settled::UnlessSet
-    } else {
-        Settled::Yes
+impl Foreknown {
+    /// Returns what is known under a policy; `quiet` is what there is to do where the response needs nothing.
+    pub fn new(policy: &Policy, quiet: Settled) -> Self {
+        let quiet = if policy.replaces() || policy.preserve {
+            Settled::UnlessSet
+        } else {
+            quiet
+        };
+        let when = |is_quiet| if is_quiet { quiet } else { Settled::No };
+        Foreknown {
+            unstamped: when(policy.is_quiet()),
+            fresh: when(policy.mode == Mode::Insert && policy.limits.any() && policy.refresh != 0),
+        }
+    }
+
+    /// Returns what is known of the response when a cookie was read; `clock` tells the seconds since the epoch.
+    #[inline]
+    pub fn settled(&self, policy: &Policy, reading: &Reading, clock: impl Fn() -> u64) -> Settled {
+        match (reading.verdict, reading.session.stamps) {
+            (Verdict::Valid, None) => self.unstamped,
+            (Verdict::Valid, Some(stamps))
+                if self.fresh != Settled::No && policy.is_fresh(stamps, clock()) =>
+            {
+                self.fresh
+            }
+            _ => Settled::No,
+        }
     }
 }
 
@@ -150,14 +170,17 @@ fn stamps(policy: &Policy, reading: &Reading, owner: Owner, now: u64) -> Option<
     if !policy.limits.any() {
         return None;
     }
-    let first_seen = match reading.session.stamps {
-        Some(stamps) if !matches!(owner, Owner::New(_)) => stamps.first_seen,
-        _ => now,
-    };
-    Some(Stamps {
-        last_seen: now,
-        first_seen,
-    })
+    match (reading.session.stamps, owner) {
+        (Some(stamps), Owner::Kept(_)) if policy.is_fresh(stamps, now) => Some(stamps),
+        (Some(stamps), Owner::Kept(_) | Owner::Upgraded(_)) => Some(Stamps {
+            last_seen: now,
+            first_seen: stamps.first_seen,
+        }),
+        _ => Some(Stamps {
+            last_seen: now,
+            first_seen: now,
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -221,7 +244,11 @@ mod tests {
                             verdict,
                             ..valid(id, stamps)
                         };
-                        let sets = match settled(settled_unstamped(&policy), &reading) {
+                        let sets = match Foreknown::new(&policy, Settled::Yes).settled(
+                            &policy,
+                            &reading,
+                            || NOW,
+                        ) {
                             Settled::Yes | Settled::Counted => true,
                             Settled::UnlessSet => false,
                             Settled::No => continue,

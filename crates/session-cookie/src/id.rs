@@ -3,20 +3,21 @@
 use core::ops::Deref;
 
 use arrayvec::ArrayVec;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest as _, Md5};
 use sha1::Sha1;
 
 use crate::bytes::{find, Sink, USUAL_LENGTH};
+use crate::keys::{Keys, ID, IDS};
 
 /// The length of [`md5_hex`].
 pub const MD5_HEX: usize = 32;
 
 // It is where searches look first.
-const _: () = assert!(MD5_HEX == USUAL_LENGTH);
+const _: () = assert!(MD5_HEX == USUAL_LENGTH && ID == USUAL_LENGTH);
 
-/// The length of the longest digest, SHA-1, in hexadecimal.
-const LONGEST: usize = 40;
+/// The length of the longest text that is made: the ids of a server by two keys.
+const LONGEST: usize = IDS;
 
 /// Returns the MD5 of a server's name, as nginx prints its address, in lower-case hexadecimal.
 ///
@@ -77,6 +78,16 @@ impl Id<'_> {
     /// Returns the [`md5_hex`] of a server's name.
     pub fn md5(name: &[u8]) -> Self {
         Id::short(&md5_hex(name))
+    }
+
+    /// Returns the id of an address by each of the keys that write.
+    pub fn by_keys(keys: &Keys, address: &[u8]) -> Self {
+        Id::short(&keys.own_id(address))
+    }
+
+    /// Returns the id of an address by the key of this number.
+    pub fn by_key(keys: &Keys, number: usize, address: &[u8]) -> Self {
+        Id::short(&keys.id(number, address))
     }
 
     /// Returns a number in decimal.

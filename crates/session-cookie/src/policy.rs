@@ -4,7 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::cookie::{HiddenPart, HideRule, Name};
+use crate::keys::{Keys, Signer};
 use crate::memory::{self, OutOfMemory};
+use crate::session::Stamps;
 
 pub use crate::id::Digest;
 
@@ -52,6 +54,8 @@ pub enum Hash {
     Line(Digest),
     /// The id that is configured for the server, else the MD5 of its address: that of nginx's own `sticky`.
     Given,
+    /// An HMAC of the server's address with a key of the policy, in hexadecimal.
+    Hmac,
 }
 
 impl Hash {
@@ -64,6 +68,7 @@ impl Hash {
             Hash::Index => "index",
             Hash::Line(digest) => digest.as_str(),
             Hash::Given => "nginx",
+            Hash::Hmac => "hmac",
         }
     }
 }
@@ -128,6 +133,8 @@ pub enum Secure {
     On,
     /// It is set where the request came over TLS.
     Auto,
+    /// It is set where a variable says so.
+    Variable,
 }
 
 /// The `SameSite` attribute (RFC 6265bis, section 4.1.2.7).
@@ -173,6 +180,8 @@ impl SameSite {
 pub enum Accepted {
     /// Ids of this scheme.
     Id(Hash),
+    /// HMACs of a server's address with the key of this number.
+    Key(usize),
     /// Digests of a server's address as the system keeps it, a `struct sockaddr`: ids of nginx-sticky-module-ng's
     /// releases, up to 1.2.6.
     Address(Digest),
@@ -187,6 +196,7 @@ impl Accepted {
     pub fn as_str(self) -> &'static str {
         match self {
             Accepted::Id(hash) => hash.as_str(),
+            Accepted::Key(_) => Hash::Hmac.as_str(),
             Accepted::Address(digest) => digest.as_str(),
             Accepted::Nginx => "nginx",
             Accepted::Haproxy => "haproxy",
@@ -232,6 +242,12 @@ pub struct Policy {
     pub accept: Vec<Accepted>,
     /// The key of [`Digest::HmacMd5`] and [`Digest::HmacSha1`].
     pub hmac_key: Box<[u8]>,
+    /// The keys of [`Hash::Hmac`] and [`Accepted::Key`].
+    pub keys: Keys,
+    /// What signs values with stamps, if they are signed.
+    pub signer: Option<Signer>,
+    /// Whether values without a signature are accepted where they are signed.
+    pub accepts_unsigned: bool,
     /// The text behind the id after which the application's own value of the cookie follows, if it does.
     pub transfer: Option<Box<[u8]>>,
     /// The behaviour where the server that the cookie names is not available.
@@ -240,6 +256,8 @@ pub struct Policy {
     pub rebind: Rebind,
     /// The limits of the life of a session.
     pub limits: Limits,
+    /// The age, in seconds, from which on stamps are renewed.
+    pub refresh: u64,
     /// The `Domain` attribute, where no variable tells it.
     pub domain: Option<Box<[u8]>>,
     /// The `Path` attribute, where no variable tells it; an empty one is left out.
@@ -260,6 +278,12 @@ pub struct Policy {
     pub style: Style,
     /// Whether the cookie is never set, because clients have it from elsewhere.
     pub silent: bool,
+    /// Whether only the response to a POST sets it.
+    pub post_only: bool,
+    /// Whether shared caches are told not to store a response that sets it.
+    pub no_cache: bool,
+    /// Whether the upstream server may set a cookie of the name itself, above all to end the session.
+    pub preserve: bool,
     /// Whether a session is led no further than by nginx's own `sticky`: to a backup only where no primary server is
     /// available, and to whichever server the balancer chooses while its own is away.
     pub as_nginx: bool,
@@ -279,10 +303,14 @@ impl Policy {
             hash: Hash::default(),
             accept: Vec::new(),
             hmac_key: Box::default(),
+            keys: Keys::default(),
+            signer: None,
+            accepts_unsigned: false,
             transfer: None,
             fallback: Fallback::default(),
             rebind: Rebind::default(),
             limits: Limits::default(),
+            refresh: 0,
             domain: None,
             path: memory::boxed(b"/")?,
             max_age: None,
@@ -293,6 +321,9 @@ impl Policy {
             attributes: Vec::new(),
             style: Style::default(),
             silent: false,
+            post_only: false,
+            no_cache: false,
+            preserve: false,
             as_nginx: false,
         })
     }
@@ -311,6 +342,12 @@ impl Policy {
     #[inline]
     pub fn has_cookie(&self) -> bool {
         !matches!(self.mode, Mode::Route | Mode::Learn)
+    }
+
+    /// Returns whether stamps are not renewed yet. Stamps of the future, which another clock has set, are renewed.
+    #[inline]
+    pub fn is_fresh(&self, stamps: Stamps, now: u64) -> bool {
+        now.wrapping_sub(stamps.last_seen) < self.refresh
     }
 
     /// Returns the part of the cookie that is hidden from upstream servers.
@@ -339,7 +376,7 @@ impl Policy {
     /// Returns whether a value may be of another scheme than that of the policy.
     #[inline]
     pub fn reads_other_schemes(&self) -> bool {
-        !self.accept.is_empty() || self.transfer.is_some()
+        !self.accept.is_empty() || self.transfer.is_some() || self.hash == Hash::Hmac
     }
 
     /// Returns whether a value of an accepted scheme may be no cookie of the policy at all where it is read as one.
@@ -349,6 +386,6 @@ impl Policy {
 
     /// Returns whether the inserted cookie takes the place of one of that name from the upstream server.
     pub fn replaces(&self) -> bool {
-        self.mode == Mode::Repeat || self.visibility == Visibility::Indirect
+        !self.preserve && (self.mode == Mode::Repeat || self.visibility == Visibility::Indirect)
     }
 }

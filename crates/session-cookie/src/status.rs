@@ -16,6 +16,8 @@ pub enum Status {
     Lent,
     /// The server of the session could not be had, and no other may serve it.
     Refused,
+    /// The session was not looked at: persistence is switched off for the request.
+    Off,
 }
 
 impl Status {
@@ -27,6 +29,7 @@ impl Status {
             Status::Moved => "moved",
             Status::Lent => "lent",
             Status::Refused => "refused",
+            Status::Off => "off",
         }
     }
 }
@@ -44,6 +47,10 @@ pub enum ActionTaken {
     Rewritten,
     /// It has put an id before the value of the server's cookie.
     Prefixed,
+    /// It has left a cookie of the name alone that the server has set.
+    Preserved,
+    /// It has left the server alone, which has ended the session.
+    Deleted,
 }
 
 impl ActionTaken {
@@ -55,6 +62,8 @@ impl ActionTaken {
             ActionTaken::Updated => "updated",
             ActionTaken::Rewritten => "rewritten",
             ActionTaken::Prefixed => "prefixed",
+            ActionTaken::Preserved => "preserved",
+            ActionTaken::Deleted => "deleted",
         }
     }
 }
@@ -81,6 +90,7 @@ pub fn status(
     is_silent: bool,
 ) -> Status {
     match choice {
+        _ if verdict == Verdict::Unused => return Status::Off,
         Choice::Refuse => return Status::Refused,
         _ if is_own => return Status::Bound,
         Choice::Lend => return Status::Lent,

@@ -120,7 +120,7 @@ proptest! {
             expires: max_age.is_some().then(|| DATES[date].as_bytes()),
             domain: varying_domain.as_deref().map(str::as_bytes),
             path: varying_path.as_deref().map(str::as_bytes),
-            tls,
+            secure: tls,
             same_site: varying_same_site,
         };
 

@@ -56,6 +56,8 @@ pub struct VerdictCounts {
     pub unknown: u64,
     pub down: u64,
     pub invalid: u64,
+    pub forged: u64,
+    pub unused: u64,
 }
 
 /// The requests by what their response did for the session.
@@ -67,6 +69,8 @@ pub struct ActionCounts {
     pub updated: u64,
     pub rewritten: u64,
     pub prefixed: u64,
+    pub preserved: u64,
+    pub deleted: u64,
 }
 
 /// What was counted of a server.
@@ -144,8 +148,9 @@ impl RequestCounts {
 }
 
 impl VerdictCounts {
-    pub(super) fn of(counters: Counters) -> Self {
-        let [none, valid, expired, old, unknown, down, invalid, _] = counters;
+    /// `off` requests have not been looked at.
+    pub(super) fn of(counters: Counters, off: u64) -> Self {
+        let [none, valid, expired, old, unknown, down, invalid, forged] = counters;
         VerdictCounts {
             none,
             valid,
@@ -154,6 +159,8 @@ impl VerdictCounts {
             unknown,
             down,
             invalid,
+            forged,
+            unused: off,
         }
     }
 
@@ -164,14 +171,17 @@ impl VerdictCounts {
 }
 
 impl ActionCounts {
-    pub(super) fn of(counters: Counters) -> Self {
-        let [none, inserted, updated, rewritten, prefixed, ..] = counters;
+    /// `off` requests had nothing done for a session.
+    pub(super) fn of(counters: Counters, off: u64) -> Self {
+        let [none, inserted, updated, rewritten, prefixed, preserved, deleted, _] = counters;
         ActionCounts {
-            none,
+            none: none.wrapping_add(off),
             inserted,
             updated,
             rewritten,
             prefixed,
+            preserved,
+            deleted,
         }
     }
 

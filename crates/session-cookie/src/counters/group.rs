@@ -46,13 +46,14 @@ impl Table<'_> {
             Status::Moved => 2,
             Status::Lent => 3,
             Status::Refused => 4,
+            Status::Off => OFF,
         };
         self.add_at(group.requests, worker, counter);
     }
 
     /// Counts a request whose session is not looked at.
     pub fn add_off(&self, group: Group, worker: usize) {
-        self.add_at(group.requests, worker, 5);
+        self.add_at(group.requests, worker, OFF);
     }
 
     /// Returns what was counted of an upstream.
@@ -70,11 +71,12 @@ impl Table<'_> {
             verdicts = sum(verdicts, VerdictCounts::of_server(counters));
             actions = sum(actions, ActionCounts::of_server(counters));
         }
+        let requests = RequestCounts::of(requests);
         UpstreamCounts {
-            requests: RequestCounts::of(requests),
+            requests,
             without_server: RequestCounts::of(without_server),
-            verdicts: VerdictCounts::of(verdicts),
-            actions: ActionCounts::of(actions),
+            verdicts: VerdictCounts::of(verdicts, requests.off),
+            actions: ActionCounts::of(actions, requests.off),
         }
     }
 
@@ -102,6 +104,9 @@ impl Table<'_> {
     }
 }
 
+/// The counter of requests whose session is not looked at: their verdict and action are always the same.
+const OFF: usize = 5;
+
 fn verdict_counter(verdict: Verdict) -> usize {
     match verdict {
         Verdict::None => 0,
@@ -111,6 +116,9 @@ fn verdict_counter(verdict: Verdict) -> usize {
         Verdict::Unknown => 4,
         Verdict::Down => 5,
         Verdict::Invalid => 6,
+        Verdict::Forged => 7,
+        // It is counted as off.
+        Verdict::Unused => usize::MAX,
     }
 }
 
@@ -121,5 +129,7 @@ fn action_counter(action: ActionTaken) -> usize {
         ActionTaken::Updated => 2,
         ActionTaken::Rewritten => 3,
         ActionTaken::Prefixed => 4,
+        ActionTaken::Preserved => 5,
+        ActionTaken::Deleted => 6,
     }
 }

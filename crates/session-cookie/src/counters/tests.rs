@@ -177,31 +177,44 @@ fn each_verdict_and_each_action_has_a_counter() {
         Verdict::Unknown,
         Verdict::Down,
         Verdict::Invalid,
+        Verdict::Forged,
     ];
     for (times, verdict) in verdicts.into_iter().enumerate() {
         (0..=times).for_each(|_| table.add_verdict(group, 5, verdict, ActionTaken::Updated));
     }
-    table.add_verdict(group, 5, Verdict::None, ActionTaken::Rewritten);
-    table.add_verdict(group, 5, Verdict::None, ActionTaken::Prefixed);
+    for action in [
+        ActionTaken::Rewritten,
+        ActionTaken::Prefixed,
+        ActionTaken::Preserved,
+        ActionTaken::Deleted,
+    ] {
+        table.add_verdict(group, 5, Verdict::None, action);
+    }
+    table.add_off(group, 5);
+    table.add_off(group, 6);
     let UpstreamCounts {
         verdicts, actions, ..
     } = table.upstream(group);
     let expected = VerdictCounts {
-        none: 3,
+        none: 5,
         valid: 2,
         expired: 3,
         old: 4,
         unknown: 5,
         down: 6,
         invalid: 7,
+        forged: 8,
+        unused: 2,
     };
     assert_eq!(verdicts, expected);
     let expected = ActionCounts {
-        none: 0,
+        none: 2,
         inserted: 0,
-        updated: 28,
+        updated: 36,
         rewritten: 1,
         prefixed: 1,
+        preserved: 1,
+        deleted: 1,
     };
     assert_eq!(actions, expected);
 }

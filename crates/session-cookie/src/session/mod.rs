@@ -4,6 +4,7 @@
 //! d349ca31adc862f4d7e6faa19e516d6d                              no limits
 //! d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041        id|last seen|first seen
 //! d349ca31adc862f4d7e6faa19e516d6d~value of the application     prefix mode
+//! d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041|MDEyMzQ1Njc4OWFiY2RlZg    signed
 //! ```
 //!
 //! ```
@@ -29,6 +30,7 @@ use crate::bytes::{
     contains, decimal, find, leading_decimal, ten_digits, to_ten_digits, unquote, Sink, DECIMAL,
 };
 use crate::id::{split_prefix, MD5_HEX, PREFIX_END};
+use crate::keys::{Signed, Signer};
 use crate::policy::Mode;
 
 /// The times of the use of a session, in seconds since the epoch.
@@ -80,9 +82,19 @@ pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
             not_empty(Session { id, stamps: None })
         }
         Mode::Insert | Mode::Repeat | Mode::Rewrite | Mode::Route | Mode::Learn => {
-            not_empty(stamped(unquote(value)).ok_or(Undecodable::Malformed)?)
+            let value = unquote(value);
+            not_empty(
+                stamped(value)
+                    .or_else(|| signed(value))
+                    .ok_or(Undecodable::Malformed)?,
+            )
         }
     }
+}
+
+/// Returns the session of a value whose signature counts for nothing, as no values are signed any more.
+fn signed(value: &[u8]) -> Option<Session<'_>> {
+    stamped(Signed::parse(value)?.text).filter(|session| session.stamps.is_some())
 }
 
 fn not_empty(session: Session) -> Result<Session, Undecodable> {
@@ -188,6 +200,13 @@ pub fn encode(session: &Session, out: &mut impl Sink) {
             None => out.put(&any_stamps_text(stamps)),
         }
     }
+}
+
+/// Writes the value of a cookie in insert mode, and its signature.
+pub fn encode_signed(session: &Session, signer: &Signer, out: &mut impl Sink) {
+    encode(session, out);
+    let stamps = session.stamps.map(any_stamps_text).unwrap_or_default();
+    signer.sign(&[session.id, &stamps], out);
 }
 
 /// Returns the text of any stamps. It is made apart, so that nearly always nothing but the copies of what is put

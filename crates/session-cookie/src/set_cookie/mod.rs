@@ -2,7 +2,7 @@
 
 mod template;
 
-use crate::bytes::{find, trim_end, trim_start};
+use crate::bytes::{find, trim, trim_end, trim_start, unquote};
 use crate::cookie::Name;
 use crate::id::PREFIX_END;
 
@@ -46,6 +46,43 @@ pub fn parse<'a>(field: &'a [u8], name: &Name) -> Option<Parts<'a>> {
 /// Returns whether a field sets the cookie of exactly this name.
 pub fn sets(field: &[u8], name: &Name) -> bool {
     name.value_of(field).is_some()
+}
+
+/// Returns whether a field deletes the cookie of exactly this name, or leaves nothing of its value: by an empty value, by
+/// `Max-Age` or, where that is not there, by `Expires` (RFC 6265, section 5.3, point 3).
+///
+/// `now` is in seconds since the epoch, as are the dates that `date` reads.
+pub fn deletes(field: &[u8], name: &Name, now: u64, date: impl Fn(&[u8]) -> Option<u64>) -> bool {
+    let Some(parts) = parse(field, name) else {
+        return false;
+    };
+    if unquote(parts.value).is_empty() {
+        return true;
+    }
+    let (mut max_age, mut expires) = (None, None);
+    for attribute in parts.after.split(|byte| *byte == b';') {
+        let mut halves = attribute.splitn(2, |byte| *byte == b'=').map(trim);
+        let (Some(attribute), Some(value)) = (halves.next(), halves.next()) else {
+            continue;
+        };
+        // Of several the last one counts, if user agents can read it.
+        if attribute.eq_ignore_ascii_case(b"max-age") {
+            max_age = is_spent(value).or(max_age);
+        } else if attribute.eq_ignore_ascii_case(b"expires") {
+            expires = date(value).map(|at| at <= now).or(expires);
+        }
+    }
+    max_age.or(expires).unwrap_or(false)
+}
+
+/// Returns whether a `Max-Age` is over at once (RFC 6265, section 5.2.2); `None`: it is no number.
+fn is_spent(value: &[u8]) -> Option<bool> {
+    let (is_negative, digits) = match value {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| is_negative || digits.iter().all(|digit| *digit == b'0'))
 }
 
 /// Returns a field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.
@@ -134,6 +171,41 @@ mod tests {
         assert_eq!(prefixed("s=; Max-Age=0"), "s=ID~; Max-Age=0");
         assert_eq!(rewritten("s=  ; a"), "s=ID  ; a");
         assert_eq!(rewritten(" s =v=w"), " s =ID");
+    }
+
+    #[test]
+    fn a_cookie_is_deleted_by_its_value_or_by_its_attributes() {
+        let name = Name::new(b"s").unwrap();
+        // A date is as many seconds as it says.
+        let date = |text: &[u8]| core::str::from_utf8(text).ok()?.parse().ok();
+        let deletes = |field: &str| deletes(field.as_bytes(), &name, 100, date);
+        for field in [
+            "s=",
+            "s=; Path=/",
+            "s=\"\"",
+            "s=v; Max-Age=0",
+            "s=v; Path=/; max-age = -1 ",
+            "s=v; MAX-AGE=00",
+            "s=v; Expires=100",
+            "s=v; Expires=9; Max-Age=x",
+            "s=v; Max-Age=5; Max-Age=0",
+        ] {
+            assert!(deletes(field), "{field}");
+        }
+        for field in [
+            "s=v",
+            "s=v; Max-Age=1",
+            "s=v; Max-Age=",
+            "s=v; Max-Age=-",
+            "s=v; Max-Age",
+            "s=v; Expires=101",
+            "s=v; Expires=x",
+            "s=v; Expires=9; Max-Age=5",
+            "s=v; X-Max-Age=0",
+            "t=; Max-Age=0",
+        ] {
+            assert!(!deletes(field), "{field}");
+        }
     }
 
     proptest! {

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use crate::bytes::{Sink, DECIMAL};
+use crate::keys::{Signer, SIGNATURES};
 use crate::memory::{self, OutOfMemory};
 use crate::policy::{Policy, SameSite, Secure, Style};
-use crate::session::{encode, encoded_len, Session};
+use crate::session::{encode, encode_signed, encoded_len, Session};
 
 /// The most bytes of [`Varying::expires`].
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
@@ -64,8 +65,8 @@ pub struct Varying<'a> {
     pub domain: Option<&'a [u8]>,
     /// The `Path` attribute, where variables tell it.
     pub path: Option<&'a [u8]>,
-    /// Whether the request came over TLS.
-    pub tls: bool,
+    /// The `Secure` attribute, where the request or a variable tells it.
+    pub secure: bool,
     /// The `SameSite` attribute, where a variable tells it.
     pub same_site: Option<SameSite>,
 }
@@ -80,8 +81,8 @@ enum Attribute {
     Domain(&'static [u8]),
     /// The text before the path.
     Path(&'static [u8]),
-    /// The text where the request came over TLS.
-    Tls(&'static [u8]),
+    /// The text where the cookie is for TLS only.
+    Secure(&'static [u8]),
     /// The text before the word.
     SameSite(&'static [u8], fn(SameSite) -> &'static [u8]),
 }
@@ -92,7 +93,7 @@ impl Attribute {
         match self {
             Attribute::Text(text) => text.len(),
             Attribute::Expires(name) => name.len().saturating_add(DATE),
-            Attribute::Domain(name) | Attribute::Path(name) | Attribute::Tls(name) => name.len(),
+            Attribute::Domain(name) | Attribute::Path(name) | Attribute::Secure(name) => name.len(),
             Attribute::SameSite(name, _) => name.len().saturating_add(WORD),
         }
     }
@@ -118,8 +119,8 @@ impl Attribute {
                     out.put(path);
                 }
             }
-            Attribute::Tls(name) => {
-                if varying.tls {
+            Attribute::Secure(name) => {
+                if varying.secure {
                     out.put(name);
                 }
             }
@@ -170,6 +171,11 @@ impl Template {
         !self.others.is_empty()
     }
 
+    /// Returns the most bytes of the field with a signature.
+    pub fn max_len_signed(&self, session: &Session, varying: &Varying) -> usize {
+        (self.max_len(session, varying)).saturating_add(SIGNATURES)
+    }
+
     /// Returns the most bytes of the field.
     #[inline]
     pub fn max_len(&self, session: &Session, varying: &Varying) -> usize {
@@ -183,6 +189,13 @@ impl Template {
     pub fn write(&self, session: &Session, out: &mut impl Sink) {
         out.put(&self.start);
         encode(session, out);
+        out.put(&self.attributes);
+    }
+
+    /// Writes what [`write`](Self::write) does, with a signature behind the value.
+    pub fn write_signed(&self, session: &Session, signer: &Signer, out: &mut impl Sink) {
+        out.put(&self.start);
+        encode_signed(session, signer, out);
         out.put(&self.attributes);
     }
 
@@ -222,7 +235,7 @@ impl Attributes {
         match secure {
             Secure::Off => Ok(()),
             Secure::On => self.text(name, b""),
-            Secure::Auto => self.add(Attribute::Tls(name)),
+            Secure::Auto | Secure::Variable => self.add(Attribute::Secure(name)),
         }
     }
 
@@ -380,7 +393,7 @@ mod tests {
             expires: Some(b"Thu, 31 Dec 2037 23:55:55 GMT"),
             domain: None,
             path: None,
-            tls: true,
+            secure: true,
             same_site: Some(SameSite::Strict),
         };
         let all = "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; \
@@ -395,7 +408,7 @@ mod tests {
         policy.secure = Secure::On;
         policy.same_site = Some(SameSite::Strict);
         let varying = Varying {
-            tls: false,
+            secure: false,
             same_site: None,
             ..varying
         };
@@ -416,7 +429,7 @@ mod tests {
             expires: Some(b"Thu, 31-Dec-37 23:55:55 GMT"),
             domain: Some(b".example.com"),
             path: Some(b"/a"),
-            tls: true,
+            secure: true,
             same_site: Some(SameSite::Lax),
         };
         let all =

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::{judged_values, Judge, Lookup, Reading, Verdict};
 use crate::policy::{Accepted, Policy};
-use crate::session::{decode, haproxy, Session};
+use crate::session::{haproxy, Session};
 
 /// The most places in a value where its id could end.
 const MOST_ENDS: usize = 64;
@@ -44,11 +44,13 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     where
         L: Lookup<N>,
     {
-        let own = decode(value, self.policy.mode).ok();
-        let haproxys = (self.policy.accept)
-            .contains(&Accepted::Haproxy)
-            .then(|| haproxy::decode(value))
-            .flatten();
+        if reading.verdict == Verdict::Forged {
+            return None;
+        }
+        let own = self.session(value);
+        let accepts_haproxys = (self.policy.accept).contains(&Accepted::Haproxy)
+            && (self.policy.signer.is_none() || self.policy.accepts_unsigned);
+        let haproxys = accepts_haproxys.then(|| haproxy::decode(value)).flatten();
         [own, haproxys].into_iter().flatten().find_map(|session| {
             let found = self.servers.look_up(session.id);
             let verdict = match self.age(session.stamps) {

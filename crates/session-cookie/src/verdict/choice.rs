@@ -36,9 +36,12 @@ impl Choice {
 pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: bool) -> Choice {
     let is_refused = match verdict {
         Verdict::Valid | Verdict::Accepted => return Choice::Bind,
-        Verdict::None | Verdict::Expired | Verdict::Old | Verdict::Invalid => {
-            return Choice::Balance
-        }
+        Verdict::None
+        | Verdict::Expired
+        | Verdict::Old
+        | Verdict::Invalid
+        | Verdict::Forged
+        | Verdict::Unused => return Choice::Balance,
         Verdict::Unknown => fallback == Fallback::Off,
         Verdict::Down => fallback != Fallback::On,
     };
@@ -67,11 +70,13 @@ pub(crate) fn learns_of_other(verdict: Verdict, policy: &Policy, is_silent: bool
 mod tests {
     use super::*;
 
-    const ABSENT: [Verdict; 4] = [
+    const ABSENT: [Verdict; 6] = [
         Verdict::None,
         Verdict::Expired,
         Verdict::Old,
         Verdict::Invalid,
+        Verdict::Forged,
+        Verdict::Unused,
     ];
 
     fn policies() -> impl Iterator<Item = Policy> {

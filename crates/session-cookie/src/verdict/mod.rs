@@ -5,6 +5,7 @@
 
 mod accepted;
 mod choice;
+mod signed;
 
 pub(crate) use choice::learns_of_other;
 pub use choice::{choose, Choice};
@@ -32,6 +33,10 @@ pub enum Verdict {
     Down,
     /// It is malformed, or stamped in the future.
     Invalid,
+    /// Its signature is wrong, or missing.
+    Forged,
+    /// It was not looked at: persistence is switched off for the request.
+    Unused,
 }
 
 impl Verdict {
@@ -45,6 +50,8 @@ impl Verdict {
             Verdict::Unknown => "unknown",
             Verdict::Down => "down",
             Verdict::Invalid => "invalid",
+            Verdict::Forged => "forged",
+            Verdict::Unused => "unused",
         }
     }
 }
@@ -212,6 +219,9 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     where
         L: Lookup<N>,
     {
+        if let Some(signer) = &self.policy.signer {
+            return self.judge_signed(value, signer, reading);
+        }
         match decode_usual(value, self.policy.mode) {
             Some(session) => self.weigh(session, reading),
             None => self.judge_any(value, reading),

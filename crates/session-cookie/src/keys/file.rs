@@ -1,0 +1,159 @@
+//! The text of a key file: a key a line, the newest first; empty lines and lines that begin with `#` count for nothing.
+
+use hmac::Mac;
+use subtle::ConstantTimeEq;
+
+use super::Keys;
+use crate::memory::OutOfMemory;
+
+/// The fewest bytes of a key.
+pub const LEAST_KEY: usize = 16;
+
+/// The most keys of a file: a request whose cookie is forged costs a signature with each.
+pub const MOST_KEYS: usize = 8;
+
+/// What was read of a key file.
+#[derive(Debug)]
+pub struct Read {
+    /// The keys.
+    pub keys: Keys,
+    /// The line of a key that an earlier line has as well, if there is one: it counts for nothing.
+    pub repeated: Option<usize>,
+}
+
+/// The reason for which a key file cannot be used. It tells nothing of the keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unusable {
+    /// What is wrong with a line, which has this number from 1 on.
+    #[error("line {0}: {1}")]
+    Line(usize, Fault),
+    /// There is no key.
+    #[error("it has no key")]
+    Empty,
+    /// Memory is short.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// The key is too short.
+    #[error("a key must have {LEAST_KEY} bytes at least")]
+    Short,
+    /// There are too many keys.
+    #[error("there must be no more than {MOST_KEYS} keys")]
+    Many,
+}
+
+impl Keys {
+    /// Reads the text of a key file. White space around a key does not belong to it.
+    ///
+    /// # Errors
+    ///
+    /// The text has no keys, or what is no key, or memory is short.
+    ///
+    /// ```
+    /// use session_cookie::keys::{Fault, Keys, Unusable};
+    ///
+    /// let read = Keys::read(b"# since May\nqIVs0Vb0e8kq3lV2\n\n# before\n7uUwGUEx4cRT4bYH\n")?;
+    /// assert_eq!(read.keys.len(), 2);
+    /// assert_eq!(Keys::read(b"secret\n").unwrap_err(), Unusable::Line(1, Fault::Short));
+    /// # Ok::<(), Unusable>(())
+    /// ```
+    pub fn read(text: &[u8]) -> Result<Read, Unusable> {
+        let mut keys = Keys::default();
+        let mut repeated = None;
+        let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let lines = (1usize..).zip(lines);
+        for (number, key) in lines.filter(|(_, line)| !matches!(line, [] | [b'#', ..])) {
+            if key.len() < LEAST_KEY {
+                return Err(Unusable::Line(number, Fault::Short));
+            }
+            let known = keys.len();
+            keys.push(key)?;
+            if keys.repeats_last() {
+                keys.0.truncate(known);
+                repeated = repeated.or(Some(number));
+            } else if keys.len() > MOST_KEYS {
+                return Err(Unusable::Line(number, Fault::Many));
+            }
+        }
+        if keys.is_empty() {
+            return Err(Unusable::Empty);
+        }
+        Ok(Read { keys, repeated })
+    }
+
+    /// Returns whether the last key is one of the others as well.
+    fn repeats_last(&self) -> bool {
+        let Some((last, others)) = self.0.split_last() else {
+            return false;
+        };
+        #[allow(clippy::disallowed_methods)] // a copy allocates nothing
+        let mac = |key: &hmac::Hmac<_>| key.clone().finalize().into_bytes();
+        let last = mac(last);
+        others.iter().any(|other| mac(other).ct_eq(&last).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<(usize, Option<usize>), Unusable> {
+        Keys::read(text.as_bytes()).map(|read| (read.keys.len(), read.repeated))
+    }
+
+    #[test]
+    fn a_key_a_line() {
+        assert_eq!(read("0123456789abcdef"), Ok((1, None)));
+        let text = "# new\r\n  0123456789abcdef \r\n\n\t# old\nfedcba9876543210\n";
+        assert_eq!(read(text), Ok((2, None)));
+        assert_eq!(read("0123456789abcdef#"), Ok((1, None)));
+    }
+
+    #[test]
+    fn white_space_belongs_to_no_key() {
+        let id = |text: &[u8]| Keys::read(text).unwrap().keys.id(0, b"a");
+        assert_eq!(id(b" 0123456789 abcdef\t\r\n"), id(b"0123456789 abcdef"));
+    }
+
+    #[test]
+    fn what_is_no_key_file() {
+        for empty in ["", "\n", "# 0123456789abcdef", " \r\n"] {
+            assert_eq!(read(empty), Err(Unusable::Empty));
+        }
+        let short = "0123456789abcdef\n0123456789abcde\n";
+        assert_eq!(read(short), Err(Unusable::Line(2, Fault::Short)));
+        let many: String = (0..=MOST_KEYS)
+            .map(|n| alloc::format!("#\nkey number {n:09}\n"))
+            .collect();
+        let last = 2 * (MOST_KEYS + 1);
+        assert_eq!(read(&many), Err(Unusable::Line(last, Fault::Many)));
+    }
+
+    #[test]
+    fn a_key_that_is_repeated_counts_once() {
+        let text = "0123456789abcdef\nfedcba9876543210\n0123456789abcdef\n";
+        assert_eq!(read(text), Ok((2, Some(3))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_error_shows_a_key(key in "[a-z]{12,15}") {
+            let unusable = Keys::read(key.as_bytes()).unwrap_err();
+            let told = alloc::format!("{unusable} {unusable:?}");
+            prop_assert!(!told.contains(&key));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: alloc::vec::Vec<u8>) {
+            if let Ok(read) = Keys::read(&text) {
+                prop_assert!((1..=MOST_KEYS).contains(&read.keys.len()));
+            }
+        }
+    }
+}

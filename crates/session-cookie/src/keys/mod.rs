@@ -1,0 +1,171 @@
+//! Keys: ids of servers that tell nothing ([`Keys`]), and signatures that no client can make ([`Signer`]).
+//!
+//! A key file has several keys while one takes the place of another. Proxies do not get the new file at the same moment,
+//! so that what a cookie says is said with the first two keys, and read with all: a proxy whose file has any of these keys
+//! understands it. Where a line is added on top on one proxy after the other, and the old one removed in the same way, no
+//! session is lost in between.
+//!
+//! Keys, and what is made of them, are wiped from memory when they are dropped, and [`Debug`] does not show them.
+
+mod file;
+mod signer;
+
+use core::fmt::{self, Debug, Formatter};
+
+use alloc::vec::Vec;
+
+use arrayvec::ArrayVec;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::bytes::Sink;
+use crate::memory::{self, OutOfMemory};
+
+pub use file::{Fault, Read, Unusable, LEAST_KEY, MOST_KEYS};
+pub(crate) use signer::SIGNATURES;
+pub use signer::{Signed, Signer};
+
+/// How many of the keys say what a cookie says.
+const WRITING: usize = 2;
+
+/// How many bytes of a MAC are used: 128 bits (RFC 2104, section 5).
+const TRUNCATED: usize = 16;
+
+/// The length of an id by one key, in hexadecimal.
+pub const ID: usize = 2 * TRUNCATED;
+
+/// The length of an id by the keys that write.
+pub(crate) const IDS: usize = WRITING * (ID + 1) - 1;
+
+/// What parts the ids, or the signatures, of two keys.
+const BETWEEN: u8 = b'.';
+
+/// The keys of a file, the newest first.
+#[derive(Default)]
+pub struct Keys(Vec<Hmac<Sha256>>);
+
+impl Debug for Keys {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} keys", self.len())
+    }
+}
+
+impl Keys {
+    /// Adds a key of any length behind the others.
+    fn push(&mut self, key: &[u8]) -> Result<(), OutOfMemory> {
+        match Hmac::new_from_slice(key) {
+            Ok(mac) => memory::push(&mut self.0, mac),
+            // HMAC takes keys of any length.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the id of a server by the key of this number: the HMAC-SHA-256 of its address (RFC 2104), the first 128 bits,
+    /// in lower-case hexadecimal. It is empty if there is no such key.
+    ///
+    /// ```
+    /// use session_cookie::keys::Keys;
+    ///
+    /// // printf %s 192.0.2.1:80 | openssl dgst -sha256 -hmac 'a key for examples'
+    /// let keys = Keys::read(b"a key for examples\n")?.keys;
+    /// assert_eq!(keys.id(0, b"192.0.2.1:80").as_slice(), b"8d42d8703ee2637cf64c1a3d82f1b196");
+    /// # Ok::<(), session_cookie::keys::Unusable>(())
+    /// ```
+    pub fn id(&self, number: usize, address: &[u8]) -> ArrayVec<u8, ID> {
+        let mut id = ArrayVec::new();
+        if let Some(key) = self.0.get(number) {
+            id.put(&hex(&mac(key, &[address])));
+        }
+        id
+    }
+
+    /// Returns the id that a cookie has of a server: by each of the keys that write.
+    pub(crate) fn own_id(&self, address: &[u8]) -> ArrayVec<u8, IDS> {
+        let mut ids = ArrayVec::new();
+        for (number, key) in self.0.iter().take(WRITING).enumerate() {
+            if number != 0 {
+                ids.put(&[BETWEEN]);
+            }
+            ids.put(&hex(&mac(key, &[address])));
+        }
+        ids
+    }
+}
+
+/// Returns the ids by single keys in an id that a proxy with several has made.
+pub fn ids_in(id: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = match id.len() {
+        IDS => id.split_at_checked(ID),
+        _ => None,
+    };
+    let parts = parts.and_then(|(first, rest)| Some([first, rest.strip_prefix(&[BETWEEN])?]));
+    parts.into_iter().flatten()
+}
+
+/// Returns the truncated MAC of a text in pieces.
+fn mac(key: &Hmac<Sha256>, text: &[&[u8]]) -> [u8; TRUNCATED] {
+    #[allow(clippy::disallowed_methods)] // a copy allocates nothing
+    let mut mac = key.clone();
+    text.iter().for_each(|piece| mac.update(piece));
+    let mac = mac.finalize().into_bytes();
+    let mut truncated = [0; TRUNCATED];
+    for (byte, full) in truncated.iter_mut().zip(mac) {
+        *byte = full;
+    }
+    truncated
+}
+
+fn hex(mac: &[u8; TRUNCATED]) -> [u8; ID] {
+    let mut text = [0; ID];
+    // It is twice as long.
+    let _ = base16ct::lower::encode(mac, &mut text);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4231, section 4.3.
+    const JEFE: &[u8] = b"5bdcc146bf60754e6a042426089575c7";
+
+    #[test]
+    fn ids_are_hmacs() {
+        let mut keys = Keys::default();
+        keys.push(b"Jefe").unwrap();
+        let address = b"what do ya want for nothing?";
+        assert_eq!(keys.id(0, address).as_slice(), JEFE);
+        assert_eq!(keys.own_id(address).as_slice(), JEFE);
+        assert_eq!(keys.id(1, address).as_slice(), b"");
+    }
+
+    #[test]
+    fn two_keys_write_and_no_more() {
+        let keys = Keys::read(b"the first of three\nthe second of three\nthe third of three\n");
+        let keys = keys.unwrap().keys;
+        let own = keys.own_id(b"192.0.2.1:80");
+        assert_eq!(own.len(), IDS);
+        let parts: Vec<_> = ids_in(&own).collect();
+        let single = [0, 1].map(|number| keys.id(number, b"192.0.2.1:80"));
+        assert_eq!(parts, single.each_ref().map(ArrayVec::as_slice));
+    }
+
+    #[test]
+    fn other_ids_have_no_parts() {
+        let dot = [[b'a'; ID].as_slice(), b".", &[b'b'; ID]].concat();
+        assert_eq!(ids_in(&dot).count(), 2);
+        for other in [&dot[1..], &dot[..ID], b"", b".", &[b'a'; IDS]] {
+            assert_eq!(ids_in(other).count(), 0);
+        }
+    }
+}
