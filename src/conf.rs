@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use ngx::ffi::ngx_module_t;
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf};
 use rustc_hash::FxBuildHasher;
-use session_cookie::action::Settled;
+use session_cookie::action::Foreknown;
 use session_cookie::cookie::HideRule;
 use session_cookie::counters::Group;
 use session_cookie::learned::Timeout;
@@ -143,12 +143,16 @@ pub(crate) struct StickyUpstream {
     pub(crate) path: Option<ComplexValue>,
     /// `samesite=` with a variable.
     pub(crate) same_site: Option<ComplexValue>,
+    /// `secure=` with a variable.
+    pub(crate) secure: Option<ComplexValue>,
+    /// `if=`: persistence is switched off for a request for which it is empty or `0`.
+    pub(crate) condition: Option<ComplexValue>,
     /// The cookie, made ready when all of this was read. This and what follows is written when all directives were read.
     pub(crate) template: OnceCell<Template>,
     /// Whether something of the cookie is hidden from the servers.
     pub(crate) hides: Cell<bool>,
     /// What is known ahead of sessions that go on.
-    pub(crate) settled: Cell<Settled>,
+    pub(crate) foreknown: Cell<Foreknown>,
     /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
     pub(crate) may_be_strict: Cell<bool>,
 }

@@ -256,6 +256,10 @@ pub(super) struct Parsed<'c> {
     pub(super) path: Option<&'c [u8]>,
     /// `samesite=` with a variable.
     pub(super) same_site: Option<&'c [u8]>,
+    /// `secure=` with a variable.
+    pub(super) secure: Option<&'c [u8]>,
+    /// `if=`
+    pub(super) condition: Option<&'c [u8]>,
     /// What tells the server of a session without a cookie.
     pub(super) source: SourceWords<'c>,
     given: Vec<Given<'c>>,
@@ -292,6 +296,8 @@ impl<'c> Parsed<'c> {
             domain: None,
             path: None,
             same_site: None,
+            secure: None,
+            condition: None,
             source: SourceWords::default(),
             given: with_capacity(parameters)?,
         })

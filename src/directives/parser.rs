@@ -4,7 +4,6 @@
 use core::cell::{Cell, OnceCell};
 use core::ffi::c_char;
 
-use session_cookie::action::Settled;
 use session_cookie::cookie::Name;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy, Style};
@@ -241,11 +240,13 @@ impl Directive {
             domain: compile("domain", parsed.domain)?,
             path: compile("path", parsed.path)?,
             same_site: compile("samesite", parsed.same_site)?,
+            secure: compile("secure", parsed.secure)?,
+            condition: compile("if", parsed.condition)?,
             directive: self.name,
             policy: parsed.policy,
             template: OnceCell::new(),
             hides: Cell::new(false),
-            settled: Cell::new(Settled::No),
+            foreknown: Cell::default(),
             may_be_strict: Cell::new(false),
         });
         Ok(())

@@ -187,6 +187,7 @@ fn id<'c>(
         Hash::Md5 | Hash::Given => Id::md5(name),
         Hash::Sha1 => Id::of_address(name, Digest::Sha1, &[]),
         Hash::Index => Id::number(index as u64),
+        Hash::Hmac => Id::by_keys(&policy.keys, name),
         Hash::Line(digest) => Id::of_address(line.name, digest, &policy.hmac_key),
     }
 }

@@ -34,7 +34,7 @@ fn without_secure<'p>(policy: &Policy, what: &'static str) -> Option<Oddity<'p>>
     match policy.secure {
         Secure::On => None,
         Secure::Off => Some(Oddity::Insecure(what)),
-        Secure::Auto => Some(Oddity::InsecureAtTimes(what)),
+        Secure::Auto | Secure::Variable => Some(Oddity::InsecureAtTimes(what)),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn varying<'a>(
         expires,
         domain: DOMAIN.of(request, policy, sticky.domain)?,
         path: PATH.of(request, policy, sticky.path)?,
-        tls: request.is_tls(),
+        secure: is_secure(request, sticky.secure)?,
         same_site: same_site(request, sticky.same_site)?,
     })
 }
@@ -99,6 +99,14 @@ impl Checked {
             );
         }
         Ok(None)
+    }
+}
+
+/// `Secure` where the request tells it, or a variable: for TLS that has ended in front of nginx.
+fn is_secure(request: Request<'_>, compiled: Option<ComplexValue>) -> Result<bool, OutOfMemory> {
+    match compiled {
+        Some(compiled) => compiled.is_true(request),
+        None => Ok(request.is_tls()),
     }
 }
 

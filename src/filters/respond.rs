@@ -40,7 +40,7 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
         name(&action)
     );
     match action {
-        Action::None | Action::Learn(_) => Ok(()),
+        Action::None | Action::Learn(_) | Action::Preserve => Ok(()),
         Action::Insert(session) => insert(request, visit, session, now),
         Action::Rewrite(id) => edit(request, visit, |field| {
             set_cookie::rewrite(field, &policy.cookie, id)
@@ -59,6 +59,7 @@ fn name(action: &Action<'_>) -> &'static str {
         Action::Rewrite(_) => "the server's cookie is rewritten",
         Action::Prefix(_) => "the server's cookie gets a prefix",
         Action::Learn(_) => "the session is learned",
+        Action::Preserve => "the server's cookie is left alone",
     }
 }
 

@@ -34,6 +34,12 @@ impl ComplexValue {
         unsafe { bytes(self.0.as_ref().value) }
     }
 
+    /// Returns whether the text is neither empty nor `0` for a request, as nginx's own directives ask with `if=`.
+    pub(crate) fn is_true(self, request: Request<'_>) -> Result<bool, OutOfMemory> {
+        let value = self.evaluate(request)?;
+        Ok(!matches!(value, b"" | b"0"))
+    }
+
     /// Returns what the text is for a request. Evaluating fails where memory is short, and nginx fails the request then.
     pub(crate) fn evaluate<'r>(self, request: Request<'r>) -> Result<&'r [u8], OutOfMemory> {
         let mut value = ngx_str_t::empty();

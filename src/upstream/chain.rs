@@ -1,7 +1,7 @@
 //! The place of the module between the balancer of an upstream and nginx.
 
 use ngx::ffi::{ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
-use session_cookie::action::{settled_unstamped, Settled};
+use session_cookie::action::{Foreknown, Settled};
 use session_cookie::memory::OutOfMemory;
 use session_cookie::set_cookie::{ByVariables, Template};
 
@@ -100,11 +100,11 @@ fn stand_before_requests(
         .and_then(|source| source.learn.as_ref())
         .is_some_and(|learn| learn.after_header);
     if !learns_from_header {
-        let settled = match settled_unstamped(policy) {
-            Settled::Yes if conf.counters.get().is_some() => Settled::Counted,
-            settled => settled,
+        let quiet = match conf.counters.get() {
+            Some(_) => Settled::Counted,
+            None => Settled::Yes,
         };
-        sticky.settled.set(settled);
+        sticky.foreknown.set(Foreknown::new(policy, quiet));
     }
     sticky.hides.set(policy.hidden_part().is_some());
     conf.watched

@@ -3,6 +3,7 @@
 use ngx::ffi::ngx_uint_t;
 use session_cookie::bytes::is_cookie_value;
 use session_cookie::id::Id;
+use session_cookie::keys::Keys;
 use session_cookie::memory::{self, OutOfMemory};
 use session_cookie::policy::{Accepted, Digest, Hash, Policy};
 use session_cookie::roster::{Member, Roster};
@@ -100,6 +101,7 @@ impl<'a> ServerIds<'a> {
             place,
             is_one_of_several: known.resolved || self.of_several.binary_search(&known.line).is_ok(),
             key: &self.policy.hmac_key,
+            keys: &self.policy.keys,
         }
     }
 }
@@ -191,6 +193,7 @@ struct Server<'a> {
     /// Whether its line means several servers, now or from time to time.
     is_one_of_several: bool,
     key: &'a [u8],
+    keys: &'a Keys,
 }
 
 impl<'a> Server<'a> {
@@ -212,6 +215,7 @@ impl<'a> Server<'a> {
                 .map_or_else(|| Id::md5(name), Id::from),
             Hash::Given => (self.given_id()).map_or_else(|| Id::md5(name), Id::from),
             Hash::Index => Id::number(self.place as u64),
+            Hash::Hmac => Id::by_keys(self.keys, name),
             // Those of one line must not share an id.
             Hash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
             Hash::Line(digest) => self.digest(self.known.line.0, digest),
@@ -228,6 +232,7 @@ impl<'a> Server<'a> {
                 [Some(self.digest(line, digest)), other]
             }
             Accepted::Id(hash) => [Some(self.id(hash)), None],
+            Accepted::Key(number) => [Some(Id::by_key(self.keys, number, self.known.name)), None],
             Accepted::Address(digest) => {
                 let id = Id::of_address(self.known.address, digest, self.key);
                 [Some(id), None]

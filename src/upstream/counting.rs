@@ -118,6 +118,7 @@ fn count_unusual(visit: &Visit<'_>) {
         Status::Moved => (served, Count::Moved),
         Status::Lent => (served, Count::Lent),
         Status::Refused => (own, Count::Refused),
+        Status::Off => return count_off(visit.conf, visit.upstream),
     };
     if let Some(group) = group(visit.conf, visit.upstream) {
         if server.is_none() {

@@ -3,7 +3,6 @@
 use core::cell::{Cell, Ref};
 
 use ngx::ffi::ngx_uint_t;
-use session_cookie::action::settled;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
@@ -110,7 +109,7 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     };
     if let Some((first, member)) = found.map(|first| (first, member.get())) {
         if request.upstream_states().is_empty() {
-            visit.settled = settled(sticky.settled.get(), &visit.reading);
+            visit.settled = (sticky.foreknown.get()).settled(policy, &visit.reading, now);
         }
         visit.edition = edition(conf);
         visit.named = Some(Candidate::first(IdScheme::Own, first, member));
@@ -133,7 +132,7 @@ pub(super) fn name_server<'r>(visit: &mut Visit<'r>, id: &'r [u8]) -> Result<(),
     };
     // Another upstream may have a cookie to set, if it handed its response on.
     if visit.request.upstream_states().is_empty() {
-        visit.settled = settled(visit.sticky.settled.get(), &visit.reading);
+        visit.settled = (visit.sticky.foreknown.get()).settled(policy, &visit.reading, now);
     }
     visit.edition = edition(visit.conf);
     visit.named = Some(Candidate::first(IdScheme::Own, first, member.get()));

@@ -1,7 +1,6 @@
 //! Several cookies of one name, as browsers send them for several paths or domains: where the server of the first
 //! that names one cannot be had, the next that names one that can is followed.
 
-use session_cookie::action::settled;
 use session_cookie::verdict::{judged_values, Reading};
 
 use super::bind;
@@ -10,6 +9,7 @@ use super::lookup::read_one;
 use super::visit::Visit;
 use crate::nginx::cookies::View;
 use crate::nginx::peer_connection::PeerConnection;
+use crate::nginx::time::now;
 
 /// Chooses a server by another cookie of the name. `false`: none names one that can be had, and the visit is as it was.
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
@@ -34,7 +34,8 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         if bind_out_of_line(visit, pc) {
             visit.values_seen = number;
             if visit.is_first_try(1) {
-                visit.settled = settled(visit.sticky.settled.get(), &visit.reading);
+                let foreknown = visit.sticky.foreknown.get();
+                visit.settled = foreknown.settled(visit.policy(), &visit.reading, now);
             }
             return true;
         }
