@@ -1,5 +1,6 @@
 //! The `Set-Cookie` field of a response (RFC 6265, section 4.1): editing that of an upstream server, writing one of the policy.
 
+mod date;
 mod template;
 
 use crate::bytes::{find, trim, trim_end, trim_start, unquote};
@@ -51,8 +52,17 @@ pub fn sets(field: &[u8], name: &Name) -> bool {
 /// Returns whether a field deletes the cookie of exactly this name, or leaves nothing of its value: by an empty value, by
 /// `Max-Age` or, where that is not there, by `Expires` (RFC 6265, section 5.3, point 3).
 ///
-/// `now` is in seconds since the epoch, as are the dates that `date` reads.
-pub fn deletes(field: &[u8], name: &Name, now: u64, date: impl Fn(&[u8]) -> Option<u64>) -> bool {
+/// `now` is in seconds since the epoch.
+///
+/// ```
+/// use session_cookie::cookie::Name;
+/// use session_cookie::set_cookie::deletes;
+///
+/// let field = b"s=deleted; Expires=Thu, 01-Jan-1970 00:00:00 GMT; Path=/";
+/// assert!(deletes(field, &Name::new(b"s")?, 1_600_000_000));
+/// # Ok::<(), session_cookie::memory::OutOfMemory>(())
+/// ```
+pub fn deletes(field: &[u8], name: &Name, now: u64) -> bool {
     let Some(parts) = parse(field, name) else {
         return false;
     };
@@ -69,7 +79,7 @@ pub fn deletes(field: &[u8], name: &Name, now: u64, date: impl Fn(&[u8]) -> Opti
         if attribute.eq_ignore_ascii_case(b"max-age") {
             max_age = is_spent(value).or(max_age);
         } else if attribute.eq_ignore_ascii_case(b"expires") {
-            expires = date(value).map(|at| at <= now).or(expires);
+            expires = date::read(value).map(|at| at <= now).or(expires);
         }
     }
     max_age.or(expires).unwrap_or(false)
@@ -176,9 +186,7 @@ mod tests {
     #[test]
     fn a_cookie_is_deleted_by_its_value_or_by_its_attributes() {
         let name = Name::new(b"s").unwrap();
-        // A date is as many seconds as it says.
-        let date = |text: &[u8]| core::str::from_utf8(text).ok()?.parse().ok();
-        let deletes = |field: &str| deletes(field.as_bytes(), &name, 100, date);
+        let deletes = |field: &str| deletes(field.as_bytes(), &name, 100);
         for field in [
             "s=",
             "s=; Path=/",
@@ -186,8 +194,8 @@ mod tests {
             "s=v; Max-Age=0",
             "s=v; Path=/; max-age = -1 ",
             "s=v; MAX-AGE=00",
-            "s=v; Expires=100",
-            "s=v; Expires=9; Max-Age=x",
+            "s=v; Expires=1 Jan 1970 00:01:40",
+            "s=v; Expires=1 Jan 1970 00:00:09; Max-Age=x",
             "s=v; Max-Age=5; Max-Age=0",
         ] {
             assert!(deletes(field), "{field}");
@@ -198,9 +206,9 @@ mod tests {
             "s=v; Max-Age=",
             "s=v; Max-Age=-",
             "s=v; Max-Age",
-            "s=v; Expires=101",
+            "s=v; Expires=1 Jan 1970 00:01:41",
             "s=v; Expires=x",
-            "s=v; Expires=9; Max-Age=5",
+            "s=v; Expires=1 Jan 1970 00:00:09; Max-Age=5",
             "s=v; X-Max-Age=0",
             "t=; Max-Age=0",
         ] {
