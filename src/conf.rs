@@ -137,6 +137,11 @@ pub(crate) struct StickyUpstream {
     pub(crate) directive: &'static str,
     /// What tells the server of a session; `None`: the cookie.
     pub(crate) source: Option<&'static Source>,
+    /// What is read of a request.
+    pub(crate) reads: Reads,
+    /// Whether there is more to do than most upstreams ask for where the cookie is inserted: it carries the application's own
+    /// value or a signature, some responses must not set it, or they must not be shared.
+    pub(crate) has_extras: bool,
     /// `domain=` with a variable.
     pub(crate) domain: Option<ComplexValue>,
     /// `path=` with a variable.
@@ -168,6 +173,17 @@ impl StickyUpstream {
             }) => Subject::Zone(learn.zone.name()),
         }
     }
+}
+
+/// What is read of a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Reads {
+    /// The cookie.
+    Cookie,
+    /// What tells the server of a session in its place.
+    Source(&'static Source),
+    /// First whether that is to be read, or whether the response may set the cookie.
+    Switches,
 }
 
 /// What names servers, as a line in the log shows it.

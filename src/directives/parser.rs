@@ -12,7 +12,7 @@ use super::messages::{Error, Nothing, Oddity, Warning};
 use super::parameters::{cookie, Fault, Ignored, Parameter, Parsed};
 use super::source::{self, lookup};
 use super::warnings;
-use crate::conf::{StickyUpstream, UpstreamConf};
+use crate::conf::{Reads, StickyUpstream, UpstreamConf};
 use crate::nginx::conf::{self, Conf, Words};
 
 /// A directive.
@@ -235,8 +235,15 @@ impl Directive {
                 .map(|value| cf.compile(value).ok_or_else(|| error(value)))
                 .transpose()
         };
+        let source = source::make(cf, self.name, &parsed)?;
         conf.sticky = Some(StickyUpstream {
-            source: source::make(cf, self.name, &parsed)?,
+            reads: match source {
+                _ if parsed.condition.is_some() || parsed.policy.post_only => Reads::Switches,
+                Some(source) => Reads::Source(source),
+                None => Reads::Cookie,
+            },
+            source,
+            has_extras: parsed.policy.has_extras(),
             domain: compile("domain", parsed.domain)?,
             path: compile("path", parsed.path)?,
             same_site: compile("samesite", parsed.same_site)?,

@@ -2,6 +2,8 @@
 
 use ngx::ffi::ngx_time;
 use session_cookie::action::{respond, Action};
+use session_cookie::cache_control;
+use session_cookie::keys::Signer;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Policy;
 use session_cookie::session::Session;
@@ -13,7 +15,7 @@ use crate::log::{debug, warn};
 use crate::nginx::cookies::View;
 use crate::nginx::pool::Text;
 use crate::nginx::request::Request;
-use crate::nginx::set_cookies::SetCookie;
+use crate::nginx::response_fields::{CacheControl, Field, SetCookie};
 use crate::nginx::{string, Printable};
 use crate::upstream::source::learn_from_header;
 use crate::upstream::visit::Visit;
@@ -40,14 +42,21 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
         name(&action)
     );
     match action {
-        Action::None | Action::Learn(_) | Action::Preserve => Ok(()),
-        Action::Insert(session) => insert(request, visit, session, now),
-        Action::Rewrite(id) => edit(request, visit, |field| {
+        Action::None | Action::Learn(_) => Ok(()),
+        Action::Insert(session) if visit.sticky.has_extras => {
+            insert_with_extras(request, visit, session, now)
+        }
+        Action::Insert(session) => insert::<false>(request, visit, session, now),
+        Action::Rewrite(id) => edit(request, visit, now, |field| {
             set_cookie::rewrite(field, &policy.cookie, id)
         }),
-        Action::Prefix(id) => edit(request, visit, |field| {
+        Action::Prefix(id) => edit(request, visit, now, |field| {
             set_cookie::prefix(field, &policy.cookie, id)
         }),
+        Action::Preserve => {
+            preserve(request, visit, now);
+            Ok(())
+        }
     }
 }
 
@@ -67,7 +76,7 @@ fn name(action: &Action<'_>) -> &'static str {
 fn own<'a, 'r: 'a>(
     request: Request<'r>,
     policy: &'a Policy,
-) -> impl Iterator<Item = SetCookie<'r>> + 'a {
+) -> impl Iterator<Item = Field<'r>> + 'a {
     let cookie = &policy.cookie;
     (request.set_cookies()).filter(move |field| set_cookie::sets(field.value(), cookie))
 }
@@ -77,10 +86,16 @@ fn own<'a, 'r: 'a>(
 fn edit<'r, const N: usize>(
     request: Request<'r>,
     visit: &Visit<'r>,
+    now: u64,
     edited: impl Fn(&'r [u8]) -> Option<[&'r [u8]; N]>,
 ) -> Result<(), OutOfMemory> {
+    let policy = visit.policy();
     for field in request.set_cookies() {
         if let Some(pieces) = edited(field.value()) {
+            if policy.preserve && set_cookie::deletes(field.value(), &policy.cookie, now) {
+                visit.note_preserved(true);
+                continue;
+            }
             field.set(request.pool().join(pieces).ok_or(OutOfMemory)?);
             visit.note_edited();
             debug!(
@@ -88,9 +103,37 @@ fn edit<'r, const N: usize>(
                 "session_sticky: edited \"{}\"",
                 Printable(field.value())
             );
+            if policy.no_cache {
+                forbid_sharing(request)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Leaves the fields alone in which the server sets the cookie itself, and notes whether they end the session.
+#[cold]
+#[inline(never)]
+fn preserve(request: Request<'_>, visit: &Visit<'_>, now: u64) {
+    let policy = visit.policy();
+    let ends = |field: Field<'_>| set_cookie::deletes(field.value(), &policy.cookie, now);
+    // Of several, user agents follow the last.
+    visit.note_preserved(own(request, policy).last().is_some_and(ends));
+}
+
+/// Tells shared caches not to store the response, unless it does.
+#[cold]
+#[inline(never)]
+fn forbid_sharing(request: Request<'_>) -> Result<(), OutOfMemory> {
+    let fields = || request.response_fields::<CacheControl>();
+    if fields().any(|field| cache_control::forbids_sharing(field.value())) {
+        return Ok(());
+    }
+    let length = cache_control::private_len(fields().map(|field| field.value().len()));
+    let mut text = request.pool().text(length).ok_or(OutOfMemory)?;
+    cache_control::write_private(fields().map(Field::value), &mut text);
+    fields().for_each(Field::remove);
+    request.add_response_field::<CacheControl>(text.into_bytes())
 }
 
 /// Returns the id with the application's own value of the cookie behind it: what the server sets now, else
@@ -120,9 +163,21 @@ fn transfer<'r>(
     request.pool().join(parts).ok_or(OutOfMemory)
 }
 
-/// Adds a field of the module's own, in place of those that the server must not set.
+/// [`insert`] where a parameter asks for more than most do. Apart, so that others take no registers.
+#[inline(never)]
+fn insert_with_extras<'r>(
+    request: Request<'r>,
+    visit: &'r Visit<'r>,
+    session: Session<'r>,
+    now: u64,
+) -> Result<(), OutOfMemory> {
+    insert::<true>(request, visit, session, now)
+}
+
+/// Adds a field of the module's own, in place of those that the server must not set. `EXTRAS`: the upstream
+/// [has extras](StickyUpstream::has_extras).
 #[inline(always)]
-fn insert<'r>(
+fn insert<'r, const EXTRAS: bool>(
     request: Request<'r>,
     visit: &'r Visit<'r>,
     session: Session<'r>,
@@ -133,13 +188,18 @@ fn insert<'r>(
         return Ok(());
     };
     let id = match &policy.transfer {
-        Some(delimiter) => transfer(request, visit, delimiter, session.id)?,
-        None => session.id,
+        Some(delimiter) if EXTRAS => transfer(request, visit, delimiter, session.id)?,
+        _ => session.id,
     };
     if policy.replaces() {
         remove_own(request, policy);
     }
-    if policy.silent || visit.location().silent {
+    let is_silent = if EXTRAS {
+        visit.is_silent()
+    } else {
+        policy.silent || visit.location().silent
+    };
+    if is_silent {
         return Ok(());
     }
     // Those that this one replaces are gone.
@@ -148,26 +208,25 @@ fn insert<'r>(
     }
     // Made where it is handed over: one session for both would live in memory.
     let stamps = session.stamps;
+    let signer = policy.signer.as_ref().filter(|_| EXTRAS);
     let field = if template.varies() {
         varying_field(request, sticky, template, Session { id, stamps }, now)?
     } else {
-        field(
-            request,
-            template,
-            Session { id, stamps },
-            &Varying::default(),
-        )?
-        .into_bytes()
+        let session = Session { id, stamps };
+        field(request, template, session, signer, &Varying::default())?.into_bytes()
     };
     debug!(request, "session_sticky: set \"{}\"", Printable(field));
     visit.note_set(now);
-    request.add_set_cookie(field)
+    if EXTRAS && policy.no_cache {
+        forbid_sharing(request)?;
+    }
+    request.add_response_field::<SetCookie>(field)
 }
 
 /// Takes the fields out in which the server sets the cookie.
 #[inline(never)]
 pub(super) fn remove_own(request: Request<'_>, policy: &Policy) {
-    own(request, policy).for_each(SetCookie::remove);
+    own(request, policy).for_each(Field::remove);
 }
 
 /// Warns, once a worker and upstream, of a server that sets a cookie of the same name: the client keeps one of
@@ -198,11 +257,18 @@ fn field<'r>(
     request: Request<'r>,
     template: &Template,
     session: Session<'_>,
+    signer: Option<&Signer>,
     varying: &Varying,
 ) -> Result<Text<'r>, OutOfMemory> {
-    let length = template.max_len(&session, varying);
+    let length = match signer {
+        Some(_) => template.max_len_signed(&session, varying),
+        None => template.max_len(&session, varying),
+    };
     let mut out = request.pool().text(length).ok_or(OutOfMemory)?;
-    template.write(&session, &mut out);
+    match signer {
+        Some(signer) => template.write_signed(&session, signer, &mut out),
+        None => template.write(&session, &mut out),
+    }
     Ok(out)
 }
 
@@ -217,7 +283,8 @@ fn varying_field<'r>(
 ) -> Result<&'r [u8], OutOfMemory> {
     let mut date = [0; DATE];
     let varying = attributes::varying(request, sticky, now, &mut date)?;
-    let mut out = field(request, template, session, &varying)?;
+    let signer = sticky.policy.signer.as_ref();
+    let mut out = field(request, template, session, signer, &varying)?;
     template.write_rest(&varying, &mut out);
     Ok(out.into_bytes())
 }

@@ -17,8 +17,8 @@ use super::release::{free, free_and_learn, keep_visit};
 use super::served::note_served;
 use super::unavailable::Unavailable;
 use super::visit::Visit;
-use super::{backups, lend, other_values, source, BUSY, DONE, ERROR, OK};
-use crate::conf::Sticky;
+use super::{backups, lend, other_values, source, switches, BUSY, DONE, ERROR, OK};
+use crate::conf::{Reads, Sticky};
 use crate::log::{debug, error, info};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::{Inner, Outer};
@@ -88,10 +88,10 @@ pub(super) fn prepare<'r>(
     let Some(visit) = request.pool().place(visit) else {
         return ERROR;
     };
-    let (read, outer) = match &sticky.source {
-        None => (read_cookie(visit), &OUTER),
-        Some(source) if source.learn.is_none() => (source::read(visit, source), &OUTER),
-        Some(source) => (source::read(visit, source), &LEARNING),
+    let read = match sticky.reads {
+        Reads::Cookie => read_cookie(visit),
+        Reads::Source(source) => source::read(visit, source),
+        Reads::Switches => switches::read(visit),
     };
     if read.is_err() {
         return fail(visit);
@@ -112,6 +112,10 @@ pub(super) fn prepare<'r>(
         Inner::wrap_sessions(pc, &OUTER);
     }
     let visit = NonNull::from(visit);
+    let outer = match sticky.source {
+        Some(source) if source.learn.is_some() => &LEARNING,
+        _ => &OUTER,
+    };
     Inner::wrap(pc, outer, visit);
     request.set_context::<Sticky>(Some(visit));
     OK
@@ -234,7 +238,7 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
 
     debug!(pc, "session_sticky: left to the balancer, rc:{rc}");
     if rc == OK || rc == DONE {
-        if note_served(visit).is_err() {
+        if !visit.is_off() && note_served(visit).is_err() {
             return fail(visit);
         }
         if visit.inner.round_robin().current().is_none() {

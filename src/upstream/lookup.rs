@@ -294,9 +294,6 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// Judges one value in the schemes that are accepted.
     fn read_accepted(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
-        if self.policy.accept.is_empty() {
-            return None;
-        }
         let find = |id: &[u8]| self.accepted_server(id);
         let (named, own) = judge(self.policy, find).read_accepted(value, false, reading)?;
         reading.session.id = own;
@@ -306,7 +303,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// Returns the servers that an id names in an accepted scheme, and the id of the first in that of the policy.
     fn accepted_server(&self, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
         let servers = self.servers()?;
-        let (scheme, first, member) = servers.find_accepted(id)?;
+        let (scheme, first, member) = servers.find_accepted(id, self.policy)?;
         let own = self.pool.copy(servers.own.id(member.peer)?);
         if own.is_none() {
             self.lacks_memory.set(true);

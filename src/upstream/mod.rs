@@ -26,6 +26,7 @@ pub(crate) mod servers;
 mod slots;
 pub(crate) mod source;
 mod strict;
+mod switches;
 mod unavailable;
 pub(crate) mod visit;
 

@@ -4,6 +4,8 @@ use core::cell::Cell;
 
 use ngx::ffi::{ngx_uint_t, time_t};
 use session_cookie::counters::{Line, SlotId};
+use session_cookie::keys::ids_in;
+use session_cookie::policy::{Accepted, Hash, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
 
 use crate::nginx::peers::Peer;
@@ -128,11 +130,31 @@ impl Servers {
         }
     }
 
-    /// Returns the servers that an id in any accepted scheme names: the scheme that is listed first wins.
-    pub(crate) fn find_accepted(&self, id: &[u8]) -> Option<(IdScheme, EntryId, &Member<Peer>)> {
-        (0..).zip(&self.accepted).find_map(|(number, roster)| {
-            let first = roster.find(id)?;
-            Some((IdScheme::Accepted(number), first, roster.member(first)?))
-        })
+    /// Returns the servers that an id in any accepted scheme names: the scheme that is listed first wins. An id by two keys,
+    /// which a proxy has made whose key file is another one, names those that either does.
+    pub(crate) fn find_accepted(&self, id: &[u8], policy: &Policy) -> Option<Found<'_>> {
+        let find = |(number, roster)| find(IdScheme::Accepted(number), roster, id);
+        let found = (0..).zip(&self.accepted).find_map(find);
+        found.or_else(|| ids_in(id).find_map(|id| self.find_by_key(id, policy)))
     }
+
+    /// Returns the servers that an id by a single key names.
+    fn find_by_key(&self, id: &[u8], policy: &Policy) -> Option<Found<'_>> {
+        let own = (policy.hash == Hash::Hmac).then_some((IdScheme::Own, &self.own));
+        let accepted = (0..).zip(policy.accept.iter().zip(&self.accepted));
+        let by_key = accepted
+            .filter(|(_, (scheme, _))| matches!(scheme, Accepted::Key(_)))
+            .map(|(number, (_, roster))| (IdScheme::Accepted(number), roster));
+        own.into_iter()
+            .chain(by_key)
+            .find_map(|(scheme, roster)| find(scheme, roster, id))
+    }
+}
+
+/// The scheme in which an id names servers, and the first of them.
+pub(crate) type Found<'s> = (IdScheme, EntryId, &'s Member<Peer>);
+
+fn find<'s>(scheme: IdScheme, roster: &'s Roster<Peer>, id: &[u8]) -> Option<Found<'s>> {
+    let first = roster.find(id)?;
+    Some((scheme, first, roster.member(first)?))
 }

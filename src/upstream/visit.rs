@@ -22,8 +22,10 @@ use crate::nginx::pool::{Placed, PoolSlot, SlotKind};
 use crate::nginx::request::{HttpModuleContext, Location, Request};
 use crate::nginx::upstream::Upstream;
 
-/// What [`Visit::acted`] is where a cookie of the server was edited. No clock shows it.
+/// What [`Visit::acted`] is where a cookie of the server was edited, or left alone. No clock shows it.
 const EDITED: u64 = u64::MAX;
+const PRESERVED: u64 = u64::MAX - 1;
+const DELETED: u64 = u64::MAX - 2;
 
 /// A request to a sticky upstream. Lives in the request's pool.
 #[allow(clippy::disallowed_methods)] // what it holds is `Copy`, or a `Cell` of that
@@ -67,8 +69,10 @@ pub(crate) struct Visit<'r> {
     /// misplaces the bits of a request.)
     header_sent: Cell<bool>,
     /// What the response has done for the session: set its cookie in this second, edited a cookie of the server
-    /// ([`EDITED`]), or nothing (0).
+    /// ([`EDITED`]), left one alone that is the application's to set ([`PRESERVED`], [`DELETED`]), or nothing (0).
     acted: Cell<u64>,
+    /// Whether its response does not set the cookie, although others of the upstream do.
+    pub(super) is_silent: bool,
     /// Whether what became of the request was counted.
     pub(super) counted: Cell<bool>,
     /// How many servers the request had tried when it left the upstream with a response; 0 if it did not.
@@ -205,6 +209,7 @@ impl<'r> Visit<'r> {
             has_response: false,
             header_sent: Cell::new(false),
             acted: Cell::new(0),
+            is_silent: false,
             counted: Cell::new(false),
             tries: Cell::new(0),
             lacks_memory: Cell::new(false),
@@ -233,6 +238,17 @@ impl<'r> Visit<'r> {
         (request.pool().kept::<EarlierVisit>(request.address())).map(|earlier| earlier.0.get())
     }
 
+    /// Returns whether persistence is switched off for the request.
+    pub(super) fn is_off(&self) -> bool {
+        self.reading.verdict == Verdict::Unused
+    }
+
+    /// Returns whether the response to the request never sets the cookie.
+    #[inline(always)]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_silent || self.policy().silent || self.location().silent
+    }
+
     /// Returns what the location says that passed the request.
     pub(crate) fn location(&self) -> &'r LocationConf {
         self.location.conf::<Sticky>()
@@ -254,6 +270,11 @@ impl<'r> Visit<'r> {
         self.acted.set(EDITED);
     }
 
+    /// Notes that a cookie of the server was left alone, and whether it ends the session.
+    pub(crate) fn note_preserved(&self, ends: bool) {
+        self.acted.set(if ends { DELETED } else { PRESERVED });
+    }
+
     /// Notes that the request leaves the upstream with its response, and may go on elsewhere.
     pub(super) fn note_left(&self) {
         self.tries.set(self.request.upstream_states().len());
@@ -272,7 +293,7 @@ impl<'r> Visit<'r> {
 
     /// Returns the id of the server that responded; `None`: what is sent is nginx's own.
     pub(crate) fn responded_by(&self) -> Option<&[u8]> {
-        if !self.has_response && !self.is_responding() {
+        if !self.has_responded() {
             return None;
         }
         let id = match &self.served {
@@ -286,8 +307,16 @@ impl<'r> Visit<'r> {
 
     /// Returns the address of the server that responded.
     pub(crate) fn responding_address(&self) -> Option<&'r [u8]> {
+        if self.is_off() {
+            return self.has_responded().then(|| self.last_address())?;
+        }
         self.responded_by()?;
         self.last_address()
+    }
+
+    /// Returns whether the server in use, or the last one, has responded.
+    fn has_responded(&self) -> bool {
+        self.has_response || self.is_responding()
     }
 
     /// Returns the address of the server that was tried last.
@@ -310,8 +339,13 @@ impl<'r> Visit<'r> {
             Served::Md5(served) => names_server && served == id,
             Served::Other(served) => names_server && *served == id,
         };
-        let is_silent = self.policy().silent || self.location().silent;
-        status(self.choice, verdict, self.policy(), is_own, is_silent)
+        status(
+            self.choice,
+            verdict,
+            self.policy(),
+            is_own,
+            self.is_silent(),
+        )
     }
 
     /// Returns what the response has done for the session.
@@ -320,17 +354,19 @@ impl<'r> Visit<'r> {
             (0, _) => ActionTaken::None,
             (EDITED, Mode::Prefix) => ActionTaken::Prefixed,
             (EDITED, _) => ActionTaken::Rewritten,
+            (PRESERVED, _) => ActionTaken::Preserved,
+            (DELETED, _) => ActionTaken::Deleted,
             _ if self.is_new() => ActionTaken::Inserted,
             _ => ActionTaken::Updated,
         }
     }
 
     /// Returns whether its response has set the cookie of the session, or nothing was to be done (`false`); `None`: it has
-    /// edited a cookie of the server.
+    /// edited a cookie of the server, or left one alone.
     #[inline(always)]
     pub(super) fn has_set(&self) -> Option<bool> {
         match self.acted.get() {
-            EDITED => None,
+            DELETED.. => None,
             set => Some(set != 0),
         }
     }
@@ -339,7 +375,7 @@ impl<'r> Visit<'r> {
     pub(crate) fn first_seen(&self) -> Option<u64> {
         match (self.acted.get(), self.reading.session.stamps) {
             _ if !self.policy().limits.any() => None,
-            (0 | EDITED, stamps) => {
+            (0 | DELETED.., stamps) => {
                 let goes_on = matches!(self.status(), Status::Bound | Status::Lent);
                 stamps.filter(|_| goes_on).map(|stamps| stamps.first_seen)
             }
@@ -412,9 +448,8 @@ impl<'r> Visit<'r> {
     #[cold]
     #[inline(never)]
     pub(super) fn choose(&self) -> Choice {
-        let (verdict, location) = (self.reading.verdict, self.location());
-        let is_silent = self.policy().silent || location.silent;
-        choose(verdict, self.policy(), self.fallback(), is_silent)
+        let verdict = self.reading.verdict;
+        choose(verdict, self.policy(), self.fallback(), self.is_silent())
     }
 
     /// Returns what happens when the server that the cookie names cannot be had: the location may be stricter.

@@ -5,7 +5,8 @@
 //! 1. it reads a `Cookie` field, and hides a pair of it from the upstream server ([`cookie`]);
 //! 2. it decodes the value ([`session`]) and judges it ([`verdict`]);
 //! 3. it looks up the server of the id ([`roster`], [`id`]), under the rules of the configuration ([`policy`]);
-//! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]).
+//! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]); [`cache_control`] keeps
+//!    that from shared caches.
 //!
 //! [`learned`] is a table of sessions whose servers are known without a cookie of ours, [`counters`] of what requests
 //! did, and [`control`] of what an operator has said of servers, all in memory that processes share.
@@ -42,6 +43,7 @@ extern crate alloc;
 
 pub mod action;
 pub mod bytes;
+pub mod cache_control;
 pub mod control;
 pub mod cookie;
 pub mod counters;

@@ -384,6 +384,11 @@ impl Policy {
         self.mode == Mode::Prefix && !self.accept.is_empty()
     }
 
+    /// Returns whether there is more to do than most policies ask for where the cookie is inserted.
+    pub fn has_extras(&self) -> bool {
+        self.transfer.is_some() || self.signer.is_some() || self.post_only || self.no_cache
+    }
+
     /// Returns whether the inserted cookie takes the place of one of that name from the upstream server.
     pub fn replaces(&self) -> bool {
         !self.preserve && (self.mode == Mode::Repeat || self.visibility == Visibility::Indirect)

@@ -1,4 +1,4 @@
-//! The `Set-Cookie` fields of a response.
+//! The fields of a response of which there may be several: `Set-Cookie` and `Cache-Control`.
 
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
@@ -10,13 +10,28 @@ use super::exchange::Exchange;
 use super::request::Request;
 use super::{bytes, string};
 
-const SET_COOKIE: &[u8] = b"Set-Cookie";
+/// The name of a field. A type, so that the search for it is made for the name.
+pub(crate) trait Name {
+    const NAME: &'static [u8];
+}
 
-/// A `Set-Cookie` field of a request that lives for `'r`.
+pub(crate) struct SetCookie;
+
+impl Name for SetCookie {
+    const NAME: &'static [u8] = b"Set-Cookie";
+}
+
+pub(crate) struct CacheControl;
+
+impl Name for CacheControl {
+    const NAME: &'static [u8] = b"Cache-Control";
+}
+
+/// A field of a response to a request that lives for `'r`.
 #[derive(Clone, Copy)]
-pub(crate) struct SetCookie<'r>(NonNull<ngx_table_elt_t>, PhantomData<&'r [u8]>);
+pub(crate) struct Field<'r>(NonNull<ngx_table_elt_t>, PhantomData<&'r [u8]>);
 
-impl<'r> SetCookie<'r> {
+impl<'r> Field<'r> {
     fn field(self) -> ngx_table_elt_t {
         // SAFETY: fields of a response live as long as its request.
         unsafe { self.0.read() }
@@ -65,9 +80,15 @@ impl<'r> SetCookie<'r> {
 impl<'r> Request<'r> {
     /// Returns all `Set-Cookie` fields of the response. The list does not grow while it is read.
     #[inline(always)]
-    pub(crate) fn set_cookies(self) -> SetCookies<'r> {
+    pub(crate) fn set_cookies(self) -> Fields<'r, SetCookie> {
+        self.response_fields()
+    }
+
+    /// Returns all fields of a name in the response. The list does not grow while it is read.
+    #[inline(always)]
+    pub(crate) fn response_fields<N: Name>(self) -> Fields<'r, N> {
         // SAFETY: the request is live.
-        SetCookies::of(unsafe { &raw const (*self.as_ptr()).headers_out.headers.part })
+        Fields::of(unsafe { &raw const (*self.as_ptr()).headers_out.headers.part })
     }
 
     /// Returns whether the response sets any cookie.
@@ -76,44 +97,45 @@ impl<'r> Request<'r> {
         self.set_cookies().next().is_some()
     }
 
-    /// Adds a `Set-Cookie` field to the response, whose header was not sent.
-    pub(crate) fn add_set_cookie(self, value: &'r [u8]) -> Result<(), OutOfMemory> {
+    /// Adds a field to the response, whose header was not sent. nginx does not know of it as one of those that it keeps beside
+    /// the list, so that no module that comes later replaces it.
+    pub(crate) fn add_response_field<N: Name>(self, value: &'r [u8]) -> Result<(), OutOfMemory> {
         // SAFETY: the list of a live request.
         let field = unsafe { ngx_list_push(&raw mut (*self.as_ptr()).headers_out.headers) };
         let field = NonNull::new(field.cast()).ok_or(OutOfMemory)?;
-        let set_cookie = ngx_table_elt_t {
+        let added = ngx_table_elt_t {
             hash: 1,
-            key: string(SET_COOKIE),
+            key: string(N::NAME),
             value: string(value),
             lowcase_key: ptr::null_mut(),
             #[cfg(nginx_header_chains)]
             next: ptr::null_mut(),
         };
         // SAFETY: the new element is written whole.
-        unsafe { field.write(set_cookie) };
+        unsafe { field.write(added) };
         Ok(())
     }
 }
 
 impl<'r> Exchange<'r> {
     /// Returns all `Set-Cookie` fields that the upstream server has sent.
-    fn set_cookies(self) -> SetCookies<'r> {
+    fn set_cookies(self) -> Fields<'r, SetCookie> {
         // SAFETY: the exchange lives as long as its request, and has read a response, whose list does not grow any more.
-        SetCookies::of(unsafe { &raw const (*self.as_ptr()).headers_in.headers.part })
+        Fields::of(unsafe { &raw const (*self.as_ptr()).headers_in.headers.part })
     }
 }
 
-/// See [`Request::set_cookies`].
-pub(crate) struct SetCookies<'r> {
+/// See [`Request::response_fields`].
+pub(crate) struct Fields<'r, N> {
     part: *const ngx_list_part_t,
     at: usize,
-    request: PhantomData<&'r ()>,
+    request: PhantomData<(&'r (), N)>,
 }
 
-impl SetCookies<'_> {
+impl<N> Fields<'_, N> {
     #[inline(always)]
     fn of(part: *const ngx_list_part_t) -> Self {
-        SetCookies {
+        Fields {
             part,
             at: 0,
             request: PhantomData,
@@ -121,11 +143,11 @@ impl SetCookies<'_> {
     }
 }
 
-impl<'r> Iterator for SetCookies<'r> {
-    type Item = SetCookie<'r>;
+impl<'r, N: Name> Iterator for Fields<'r, N> {
+    type Item = Field<'r>;
 
     #[inline(always)]
-    fn next(&mut self) -> Option<SetCookie<'r>> {
+    fn next(&mut self) -> Option<Field<'r>> {
         // SAFETY: the list of a live request: parts linked to null, each with `nelts` elements.
         unsafe {
             while let Some(part) = self.part.as_ref() {
@@ -133,8 +155,8 @@ impl<'r> Iterator for SetCookies<'r> {
                 while self.at < part.nelts {
                     let field = fields.add(self.at);
                     self.at = self.at.saturating_add(1);
-                    if is_set_cookie(&*field) {
-                        return NonNull::new(field).map(|field| SetCookie(field, PhantomData));
+                    if is_named::<N>(&*field) {
+                        return NonNull::new(field).map(|field| Field(field, PhantomData));
                     }
                 }
                 self.part = part.next;
@@ -145,20 +167,20 @@ impl<'r> Iterator for SetCookies<'r> {
     }
 }
 
-/// Returns whether a field is a `Set-Cookie` field that was not removed.
+/// Returns whether a field has this name and was not removed.
 #[inline(always)]
-fn is_set_cookie(field: &ngx_table_elt_t) -> bool {
-    if field.key.len != SET_COOKIE.len() || field.hash == 0 {
+fn is_named<N: Name>(field: &ngx_table_elt_t) -> bool {
+    if field.key.len != N::NAME.len() || field.hash == 0 {
         return false;
     }
     // SAFETY: the key of a live field has `len` letters at `data`, and its length was compared.
-    let key = unsafe { core::slice::from_raw_parts(field.key.data, SET_COOKIE.len()) };
-    key == SET_COOKIE || is_set_cookie_in_other_case(key)
+    let key = unsafe { core::slice::from_raw_parts(field.key.data, N::NAME.len()) };
+    key == N::NAME || is_in_other_case(key, N::NAME)
 }
 
 /// Hardly anybody writes it like this.
 #[cold]
 #[inline(never)]
-fn is_set_cookie_in_other_case(key: &[u8]) -> bool {
-    key.eq_ignore_ascii_case(SET_COOKIE)
+fn is_in_other_case(key: &[u8], name: &[u8]) -> bool {
+    key.eq_ignore_ascii_case(name)
 }

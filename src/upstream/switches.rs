@@ -1,0 +1,27 @@
+//! Where `if=` and `postonly` tell of each request whether persistence is used.
+
+use session_cookie::memory::OutOfMemory;
+use session_cookie::verdict::Verdict;
+
+use super::lookup::read_cookie;
+use super::source;
+use super::visit::Visit;
+use crate::nginx::request_line::Method;
+
+/// Reads what names servers, unless persistence is switched off for the request.
+#[inline(never)]
+pub(super) fn read(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
+    let (request, sticky) = (visit.request, visit.sticky);
+    if let Some(condition) = sticky.condition {
+        if !condition.is_true(request)? {
+            visit.reading.verdict = Verdict::Unused;
+            return Ok(());
+        }
+    }
+    // A redirect inside nginx will change the method.
+    visit.is_silent = sticky.policy.post_only && request.method() != Method::Post;
+    match sticky.source {
+        Some(source) => source::read(visit, source),
+        None => read_cookie(visit),
+    }
+}
