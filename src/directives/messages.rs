@@ -5,6 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 
+use super::key_file::Unusable;
 use super::parameters::{Case, Ignored, Legal, Parameter, TOKEN};
 use crate::control::state_file::MOST_PATH;
 use crate::nginx::session_zone::NoZone;
@@ -78,6 +79,14 @@ pub(super) enum Error<'c> {
     OtherStateFile(&'c [u8], &'c [u8]),
     #[error("\"session_sticky_control\" could not get memory to share")]
     NoControl,
+    #[error("\"{directive}\" could not use key_file \"{}\": {why}", Printable(.path))]
+    KeyFile {
+        directive: &'static str,
+        path: &'c [u8],
+        why: Unusable,
+    },
+    #[error("\"{0}\" with \"refresh=\" needs a \"maxidle=\" that is longer")]
+    Refresh(&'static str),
     #[error("invalid number of arguments in \"{0}\" directive")]
     Count(&'static str),
     #[error("invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"", Printable(.word), Printable(.directive))]
@@ -145,6 +154,16 @@ pub(super) enum Oddity<'c> {
     Insecure(&'static str),
     #[error("{0} needs \"secure\", with \"secure=auto\" browsers refuse the cookie on requests without TLS")]
     InsecureAtTimes(&'static str),
+    #[error("{0} needs \"secure\", browsers refuse the cookie where the variable of \"secure=\" leaves it out")]
+    InsecureByVariable(&'static str),
+    #[error("a cookie \"{}\" needs \"secure\", browsers refuse it where the variable of \"secure=\" leaves it out", Printable(.0))]
+    PrefixByVariable(&'c [u8]),
+    #[error("\"if={}\", which has no variable: it is the same for each request", Printable(.0))]
+    Constant(&'c [u8]),
+    #[error("key_file \"{}\", which every user may read", Printable(.0))]
+    OpenKeyFile(&'c [u8]),
+    #[error("key_file \"{}\", where line {line} repeats a key: it counts once", Printable(.path))]
+    RepeatedKey { path: &'c [u8], line: usize },
     #[error("\"path={}\", which is taken literally: it takes no variables in this directive", Printable(.0))]
     LiteralPath(&'c [u8]),
     #[error("\"path={}\" needs a leading slash, browsers take the folder of the request without it", Printable(.0))]

@@ -4,6 +4,7 @@ mod balancer_by_lua;
 pub(crate) mod hide_cookie;
 #[cfg(not(nginx_implicit_keepalive))]
 mod keepalive;
+mod key_file;
 mod messages;
 mod parameters;
 mod parser;

@@ -260,6 +260,8 @@ pub(super) struct Parsed<'c> {
     pub(super) secure: Option<&'c [u8]>,
     /// `if=`
     pub(super) condition: Option<&'c [u8]>,
+    /// `key_file=`
+    pub(super) key_file: Option<&'c [u8]>,
     /// What tells the server of a session without a cookie.
     pub(super) source: SourceWords<'c>,
     given: Vec<Given<'c>>,
@@ -298,6 +300,7 @@ impl<'c> Parsed<'c> {
             same_site: None,
             secure: None,
             condition: None,
+            key_file: None,
             source: SourceWords::default(),
             given: with_capacity(parameters)?,
         })
@@ -318,11 +321,17 @@ impl<'c> Parsed<'c> {
         }
     }
 
-    /// Returns whether a parameter was given, with this value if there is one.
+    /// Returns whether a parameter was given, with this value or in a list with it if there is one.
     pub(super) fn has(&self, name: &str, value: Option<&str>) -> bool {
-        let is_it = |given: &Given<'_>| {
-            given.name == name && value.is_none_or(|value| given.value == Some(value.as_bytes()))
+        let lists = |given: &Given<'_>, value: &str| {
+            let mut values = given
+                .value
+                .iter()
+                .flat_map(|given| given.split(|byte| *byte == b','));
+            values.any(|given| given == value.as_bytes())
         };
+        let is_it =
+            |given: &Given<'_>| given.name == name && value.is_none_or(|value| lists(given, value));
         self.given.iter().any(is_it)
     }
 
@@ -391,7 +400,7 @@ pub(super) const SECURE: Parameter = Parameter::flag("secure", secure).attribute
 
 /// Sets the attribute `Secure` in each case.
 pub(super) fn secure(parsed: &mut Parsed<'_>) {
-    parsed.policy.secure = Secure::On;
+    (parsed.policy.secure, parsed.secure) = (Secure::On, None);
 }
 
 pub(super) const HTTP_ONLY: Parameter =
@@ -411,6 +420,10 @@ pub(super) const SAME_SITE: Parameter = Parameter::value(
     },
 )
 .attribute();
+
+/// Of what the upstream server sets itself.
+pub(super) const PRESERVE: Parameter =
+    Parameter::flag("preserve", |parsed| parsed.policy.preserve = true).ignored(&[OF_COOKIE]);
 
 pub(super) const HMAC_KEY: Parameter = Parameter::value("hmac_key", "a text", |parsed, value| {
     if value.is_empty() {

@@ -8,6 +8,7 @@ use session_cookie::cookie::Name;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy, Style};
 
+use super::key_file;
 use super::messages::{Error, Nothing, Oddity, Warning};
 use super::parameters::{cookie, Fault, Ignored, Parameter, Parsed};
 use super::source::{self, lookup};
@@ -90,6 +91,9 @@ impl Directive {
         }
         for word in words.iter() {
             self.take(cf, &mut parsed, word)?;
+        }
+        if let Some(path) = parsed.key_file {
+            parsed.policy.keys = key_file::read(cf, self.name, path)?;
         }
         (self.finish)(&mut parsed)?;
         parsed.policy.cookie = Name::new(parsed.cookie)?;
@@ -184,6 +188,9 @@ impl Directive {
             warn(Oddity::NoMaxAge);
         }
         warnings::of_policy(&parsed.policy, warn);
+        if let Some(oddity) = parsed.condition.and_then(warnings::of_condition) {
+            warn(oddity);
+        }
         for (parameter, ignored) in self.ignored(parsed) {
             let mode = parsed.policy.mode;
             warn(Oddity::Ignored(Nothing {

@@ -9,7 +9,7 @@ use session_cookie::policy::{Accepted, Digest, Fallback, Hash, Mode, Style};
 use super::messages::Error;
 use super::parameters::{
     attribute_value, cookie, time, Case, Fault, Ignored, Parameter, Parsed, Word, DOMAIN, HMAC_KEY,
-    HTTP_ONLY, PATH, SECURE, TOKEN,
+    HTTP_ONLY, PATH, PRESERVE, SECURE, TOKEN,
 };
 use super::parser::{Directive, Leading};
 use crate::conf::LocationConf;
@@ -40,6 +40,7 @@ pub(super) static DIRECTIVE: Directive = Directive {
             .ignored(DELIMITER_IGNORED),
         SECURE,
         HTTP_ONLY,
+        PRESERVE,
     ],
     finish,
 };

@@ -23,6 +23,9 @@ fn of_attributes<'p>(policy: &'p Policy, mut warn: impl FnMut(Oddity<'p>)) {
     if policy.partitioned {
         without_secure(policy, "\"partitioned\"").map(&mut warn);
     }
+    if policy.secure == Secure::Variable && has_prefix(&policy.cookie) {
+        warn(Oddity::PrefixByVariable(&policy.cookie));
+    }
     of_path(&policy.path).map(&mut warn);
     if policy.max_age == Some(0) {
         warn(Oddity::Expired);
@@ -34,8 +37,14 @@ fn without_secure<'p>(policy: &Policy, what: &'static str) -> Option<Oddity<'p>>
     match policy.secure {
         Secure::On => None,
         Secure::Off => Some(Oddity::Insecure(what)),
-        Secure::Auto | Secure::Variable => Some(Oddity::InsecureAtTimes(what)),
+        Secure::Auto => Some(Oddity::InsecureAtTimes(what)),
+        Secure::Variable => Some(Oddity::InsecureByVariable(what)),
     }
+}
+
+/// Looks at `if=`.
+pub(super) fn of_condition(condition: &[u8]) -> Option<Oddity<'_>> {
+    (!condition.contains(&b'$')).then_some(Oddity::Constant(condition))
 }
 
 fn of_path(path: &[u8]) -> Option<Oddity<'_>> {
@@ -45,20 +54,29 @@ fn of_path(path: &[u8]) -> Option<Oddity<'_>> {
     (!path.is_empty() && !is_path(path)).then_some(Oddity::RelativePath(path))
 }
 
+const SECURE_PREFIX: &[u8] = b"__Secure-";
+
+const HOST_PREFIX: &[u8] = b"__Host-";
+
+fn begins(name: &[u8], prefix: &[u8]) -> bool {
+    let start = name.get(..prefix.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Returns whether a name is one with which browsers want `Secure`.
+fn has_prefix(name: &[u8]) -> bool {
+    begins(name, SECURE_PREFIX) || begins(name, HOST_PREFIX)
+}
+
 /// Returns what browsers want of a name with a prefix (RFC 6265bis, section 4.1.3), if it is not there; they compare the
 /// prefix in any case. `is_varying`: variables say the domain or the path.
 pub(super) fn missing_of_prefix(policy: &Policy, is_varying: bool) -> Option<&'static str> {
-    let begins = |prefix: &[u8]| {
-        let start = policy.cookie.get(..prefix.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
-    let is_host = policy.secure == Secure::On
-        && policy.domain.is_none()
-        && !is_varying
-        && *policy.path == *b"/";
-    if begins(b"__Secure-") && policy.secure != Secure::On {
+    // Where a variable says so, it is not known yet.
+    let may_be_secure = matches!(policy.secure, Secure::On | Secure::Variable);
+    let is_host = may_be_secure && policy.domain.is_none() && !is_varying && *policy.path == *b"/";
+    if begins(&policy.cookie, SECURE_PREFIX) && !may_be_secure {
         Some("\"secure\": browsers refuse such a cookie without it")
-    } else if begins(b"__Host-") && !is_host {
+    } else if begins(&policy.cookie, HOST_PREFIX) && !is_host {
         Some("\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise")
     } else {
         None

@@ -322,6 +322,18 @@ impl<'c> Conf<'c> {
         }
     }
 
+    /// Returns a path as nginx opens it, from the folder of the configuration on where it is relative; `None`: memory is
+    /// short.
+    pub(crate) fn path_beside(self, path: &'c [u8]) -> Option<&'c CStr> {
+        let mut path = string(path);
+        // SAFETY: `cf` is live. nginx ends words of a directive with a zero byte, and the text that it puts into the cycle's
+        // pool.
+        unsafe {
+            let rc = ngx_conf_full_name((*self.cf).cycle, &raw mut path, 1);
+            (rc == 0).then(|| CStr::from_ptr(path.data.cast::<c_char>()))
+        }
+    }
+
     /// Returns what tells the `server` block that is being merged from others.
     pub(crate) fn server_block(self) -> usize {
         // SAFETY: `ctx` is a context of the http block; the address is only compared.

@@ -15,6 +15,7 @@ pub(crate) mod exchange;
 pub(crate) mod header_filters;
 pub(crate) mod inner;
 pub(crate) mod log;
+pub(crate) mod open;
 pub(crate) mod own_module;
 pub(crate) mod own_variable;
 pub(crate) mod peer_connection;
