@@ -46,6 +46,8 @@ pub(crate) struct MainConf {
     pub(crate) hides: bool,
     /// Whether any location has `sticky_no_fallback`.
     pub(crate) no_fallback: bool,
+    /// Whether any location has `sticky_hide_cookie`.
+    pub(crate) silent: bool,
     /// Where it stands what was said of servers, if any location has `session_sticky_control on`.
     pub(crate) control: Option<ControlZone>,
     /// Whether any location has `session_sticky_status`.
@@ -139,8 +141,7 @@ pub(crate) struct StickyUpstream {
     pub(crate) source: Option<&'static Source>,
     /// What is read of a request.
     pub(crate) reads: Reads,
-    /// Whether there is more to do than most upstreams ask for where the cookie is inserted: it carries the application's own
-    /// value or a signature, some responses must not set it, or they must not be shared.
+    /// Whether the policy has [extras](Policy::has_extras).
     pub(crate) has_extras: bool,
     /// `domain=` with a variable.
     pub(crate) domain: Option<ComplexValue>,
@@ -158,6 +159,8 @@ pub(crate) struct StickyUpstream {
     pub(crate) hides: Cell<bool>,
     /// What is known ahead of sessions that go on.
     pub(crate) foreknown: Cell<Foreknown>,
+    /// Whether the cookie may not be set, by the policy or by a location.
+    pub(crate) may_be_silent: Cell<bool>,
     /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
     pub(crate) may_be_strict: Cell<bool>,
 }

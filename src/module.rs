@@ -98,6 +98,7 @@ fn merge(
     reach::note(cf, main, &location.hide_upstreams)?;
     main.hides |= !location.hides.is_empty();
     main.no_fallback |= location.no_fallback;
+    main.silent |= location.silent;
     Ok(())
 }
 
@@ -171,7 +172,10 @@ fn finish(cf: Conf<'_>, main: &mut MainConf) -> Result<(), OutOfMemory> {
     for upstream in cf.upstreams() {
         let conf = upstream.conf::<Sticky>();
         if let Some(sticky) = conf.and_then(|conf| conf.sticky.as_ref()) {
-            let is_strict = sticky.policy.fallback != Fallback::On;
+            let policy = &sticky.policy;
+            let is_silent = policy.silent || policy.post_only || main.silent;
+            sticky.may_be_silent.set(is_silent);
+            let is_strict = policy.fallback != Fallback::On;
             sticky.may_be_strict.set(is_strict || main.no_fallback);
             for variable in sticky.source.iter().flat_map(|source| source.variables()) {
                 cf.complete_variable(variable);

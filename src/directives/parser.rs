@@ -261,6 +261,7 @@ impl Directive {
             template: OnceCell::new(),
             hides: Cell::new(false),
             foreknown: Cell::default(),
+            may_be_silent: Cell::new(false),
             may_be_strict: Cell::new(false),
         });
         Ok(())

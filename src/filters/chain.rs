@@ -59,7 +59,7 @@ pub(super) fn act_for_all<'r>(
             .for_each(|field| others.push((field, field.take_out())));
         let done = match policy.mode {
             Mode::Insert | Mode::Repeat if is_taken => {
-                if policy.replaces() {
+                if policy.replaces() && !policy.preserve {
                     remove_own(request, policy);
                 }
                 Ok(())

@@ -1,7 +1,6 @@
 //! What one visit does to the response: the cookie is added, or that of the server is edited.
 
-use ngx::ffi::ngx_time;
-use session_cookie::action::{respond, Action};
+use session_cookie::action::{respond, respond_plainly, Action};
 use session_cookie::cache_control;
 use session_cookie::keys::Signer;
 use session_cookie::memory::OutOfMemory;
@@ -16,6 +15,7 @@ use crate::nginx::cookies::View;
 use crate::nginx::pool::Text;
 use crate::nginx::request::Request;
 use crate::nginx::response_fields::{CacheControl, Field, SetCookie};
+use crate::nginx::time::now;
 use crate::nginx::{string, Printable};
 use crate::upstream::source::learn_from_header;
 use crate::upstream::visit::Visit;
@@ -23,6 +23,25 @@ use crate::upstream::visit::Visit;
 /// Does for the session what the server's response calls for.
 #[inline(never)]
 pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    if visit.sticky.has_extras {
+        act_with_extras(request, visit)
+    } else {
+        act_as::<false>(request, visit)
+    }
+}
+
+/// [`act`] where more is to do than most upstreams ask for. Apart, so that others take no registers.
+#[inline(never)]
+fn act_with_extras<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    act_as::<true>(request, visit)
+}
+
+/// [`act`]; `EXTRAS`: the policy has [extras](Policy::has_extras).
+#[inline(always)]
+fn act_as<'r, const EXTRAS: bool>(
+    request: Request<'r>,
+    visit: &'r Visit<'r>,
+) -> Result<(), OutOfMemory> {
     let Some(served) = visit.responded_by() else {
         return visit.check_memory();
     };
@@ -33,8 +52,12 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
         return Ok(());
     }
     let sets = || own(request, policy).next().is_some();
-    let now = u64::try_from(ngx_time()).unwrap_or_default();
-    let action = respond(policy, &visit.reading, served, sets, now);
+    let now = now();
+    let action = if EXTRAS {
+        respond(policy, &visit.reading, served, sets, now)
+    } else {
+        respond_plainly(policy, &visit.reading, served, sets, now)
+    };
     debug!(
         request,
         "session_sticky: server \"{}\" responded: {}",
@@ -43,14 +66,11 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
     );
     match action {
         Action::None | Action::Learn(_) => Ok(()),
-        Action::Insert(session) if visit.sticky.has_extras => {
-            insert_with_extras(request, visit, session, now)
-        }
-        Action::Insert(session) => insert::<false>(request, visit, session, now),
-        Action::Rewrite(id) => edit(request, visit, now, |field| {
+        Action::Insert(session) => insert::<EXTRAS>(request, visit, session, now),
+        Action::Rewrite(id) => edit::<EXTRAS, _>(request, visit, now, |field| {
             set_cookie::rewrite(field, &policy.cookie, id)
         }),
-        Action::Prefix(id) => edit(request, visit, now, |field| {
+        Action::Prefix(id) => edit::<EXTRAS, _>(request, visit, now, |field| {
             set_cookie::prefix(field, &policy.cookie, id)
         }),
         Action::Preserve => {
@@ -83,7 +103,7 @@ fn own<'a, 'r: 'a>(
 
 /// Edits the fields in which the server sets the cookie: those of which `edited` gives pieces.
 #[inline(always)]
-fn edit<'r, const N: usize>(
+fn edit<'r, const EXTRAS: bool, const N: usize>(
     request: Request<'r>,
     visit: &Visit<'r>,
     now: u64,
@@ -92,7 +112,8 @@ fn edit<'r, const N: usize>(
     let policy = visit.policy();
     for field in request.set_cookies() {
         if let Some(pieces) = edited(field.value()) {
-            if policy.preserve && set_cookie::deletes(field.value(), &policy.cookie, now) {
+            if EXTRAS && policy.preserve && set_cookie::deletes(field.value(), &policy.cookie, now)
+            {
                 visit.note_preserved(true);
                 continue;
             }
@@ -103,7 +124,7 @@ fn edit<'r, const N: usize>(
                 "session_sticky: edited \"{}\"",
                 Printable(field.value())
             );
-            if policy.no_cache {
+            if EXTRAS && policy.no_cache {
                 forbid_sharing(request)?;
             }
         }
@@ -163,19 +184,7 @@ fn transfer<'r>(
     request.pool().join(parts).ok_or(OutOfMemory)
 }
 
-/// [`insert`] where a parameter asks for more than most do. Apart, so that others take no registers.
-#[inline(never)]
-fn insert_with_extras<'r>(
-    request: Request<'r>,
-    visit: &'r Visit<'r>,
-    session: Session<'r>,
-    now: u64,
-) -> Result<(), OutOfMemory> {
-    insert::<true>(request, visit, session, now)
-}
-
-/// Adds a field of the module's own, in place of those that the server must not set. `EXTRAS`: the upstream
-/// [has extras](StickyUpstream::has_extras).
+/// Adds a field of the module's own, in place of those that the server must not set.
 #[inline(always)]
 fn insert<'r, const EXTRAS: bool>(
     request: Request<'r>,
@@ -194,12 +203,7 @@ fn insert<'r, const EXTRAS: bool>(
     if policy.replaces() {
         remove_own(request, policy);
     }
-    let is_silent = if EXTRAS {
-        visit.is_silent()
-    } else {
-        policy.silent || visit.location().silent
-    };
-    if is_silent {
+    if sticky.may_be_silent.get() && visit.is_silent() {
         return Ok(());
     }
     // Those that this one replaces are gone.

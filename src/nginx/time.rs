@@ -11,7 +11,8 @@ use session_cookie::set_cookie::DATE;
 /// Returns the seconds since the epoch.
 #[inline(always)]
 pub(crate) fn now() -> u64 {
-    u64::try_from(ngx_time()).unwrap_or_default()
+    // nginx runs behind the epoch.
+    ngx_time() as u64
 }
 
 /// Returns the milliseconds of nginx's monotonic clock, which all its processes share.

@@ -18,7 +18,7 @@ use super::served::note_served;
 use super::unavailable::Unavailable;
 use super::visit::Visit;
 use super::{backups, lend, other_values, source, switches, BUSY, DONE, ERROR, OK};
-use crate::conf::{Reads, Sticky};
+use crate::conf::{Reads, Source, Sticky};
 use crate::log::{debug, error, info};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::{Inner, Outer};
@@ -45,6 +45,22 @@ const LEARNING: Outer = Outer {
     free: free_and_learn,
     ..OUTER
 };
+
+/// The same where persistence is switched off for the request.
+const OFF: Outer = Outer {
+    get: get_without_session,
+    ..OUTER
+};
+
+/// Returns what nginx calls where sessions have no cookie of the module.
+#[inline(always)]
+fn outer_of(source: &Source) -> &'static Outer {
+    if source.learn.is_some() {
+        &LEARNING
+    } else {
+        &OUTER
+    }
+}
 
 /// Prepares a request: the balancer first, then the cookie.
 #[allow(unsafe_code)]
@@ -88,10 +104,14 @@ pub(super) fn prepare<'r>(
     let Some(visit) = request.pool().place(visit) else {
         return ERROR;
     };
-    let read = match sticky.reads {
-        Reads::Cookie => read_cookie(visit),
-        Reads::Source(source) => source::read(visit, source),
-        Reads::Switches => switches::read(visit),
+    let (read, outer) = match sticky.reads {
+        Reads::Cookie => (read_cookie(visit), &OUTER),
+        Reads::Source(source) => (source::read(visit, source), outer_of(source)),
+        Reads::Switches => match switches::read(visit) {
+            Ok(true) => (Ok(()), sticky.source.map_or(&OUTER, outer_of)),
+            Ok(false) => (Ok(()), &OFF),
+            Err(error) => (Err(error), &OFF),
+        },
     };
     if read.is_err() {
         return fail(visit);
@@ -112,10 +132,6 @@ pub(super) fn prepare<'r>(
         Inner::wrap_sessions(pc, &OUTER);
     }
     let visit = NonNull::from(visit);
-    let outer = match sticky.source {
-        Some(source) if source.learn.is_some() => &LEARNING,
-        _ => &OUTER,
-    };
     Inner::wrap(pc, outer, visit);
     request.set_context::<Sticky>(Some(visit));
     OK
@@ -150,6 +166,25 @@ pub(super) unsafe extern "C" fn get(
         Choice::Refuse => refuse(visit, pc),
         Choice::Bind | Choice::Balance | Choice::Lend => balance(visit, pc),
     };
+    if rc == BUSY {
+        keep_visit(visit.request, kept);
+    }
+    rc
+}
+
+/// Gets a server where persistence is switched off for the request.
+#[allow(unsafe_code)]
+unsafe extern "C" fn get_without_session(
+    pc: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this in place of `get`, and as it calls that.
+    let (visit, kept, pc) = unsafe {
+        let visit = data.cast::<Visit>();
+        (&mut *visit, Placed::new(visit), PeerConnection::new(pc))
+    };
+    visit.has_response = false;
+    let rc = visit.inner.get(pc);
     if rc == BUSY {
         keep_visit(visit.request, kept);
     }
@@ -238,7 +273,7 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
 
     debug!(pc, "session_sticky: left to the balancer, rc:{rc}");
     if rc == OK || rc == DONE {
-        if !visit.is_off() && note_served(visit).is_err() {
+        if note_served(visit).is_err() {
             return fail(visit);
         }
         if visit.inner.round_robin().current().is_none() {

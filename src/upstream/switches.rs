@@ -8,14 +8,14 @@ use super::source;
 use super::visit::Visit;
 use crate::nginx::request_line::Method;
 
-/// Reads what names servers, unless persistence is switched off for the request.
+/// Reads what names servers, unless persistence is switched off for the request (`false`).
 #[inline(never)]
-pub(super) fn read(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
+pub(super) fn read(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
     let (request, sticky) = (visit.request, visit.sticky);
     if let Some(condition) = sticky.condition {
         if !condition.is_true(request)? {
             visit.reading.verdict = Verdict::Unused;
-            return Ok(());
+            return Ok(false);
         }
     }
     // A redirect inside nginx will change the method.
@@ -23,5 +23,6 @@ pub(super) fn read(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     match sticky.source {
         Some(source) => source::read(visit, source),
         None => read_cookie(visit),
-    }
+    }?;
+    Ok(true)
 }

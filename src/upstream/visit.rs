@@ -244,7 +244,7 @@ impl<'r> Visit<'r> {
     }
 
     /// Returns whether the response to the request never sets the cookie.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn is_silent(&self) -> bool {
         self.is_silent || self.policy().silent || self.location().silent
     }
@@ -296,11 +296,14 @@ impl<'r> Visit<'r> {
         if !self.has_responded() {
             return None;
         }
+        // Not a jump by a table, as the first of these is what nearly all are.
+        if matches!(self.served, Served::Cookie) {
+            return Some(self.reading.session.id);
+        }
         let id = match &self.served {
-            Served::Unknown => return None,
-            Served::Cookie => self.reading.session.id,
             Served::Md5(id) => id,
-            Served::Other(id) => id,
+            Served::Other(id) => *id,
+            Served::Cookie | Served::Unknown => return None,
         };
         (!id.is_empty()).then_some(id)
     }

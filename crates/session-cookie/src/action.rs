@@ -46,15 +46,38 @@ pub fn respond<'a>(
     sets: impl Fn() -> bool,
     now: u64,
 ) -> Action<'a> {
+    respond_as::<true>(policy, reading, served, sets, now)
+}
+
+/// Decides as [`respond`] does under a policy without [extras](Policy::has_extras), which it does not look for.
+#[inline]
+pub fn respond_plainly<'a>(
+    policy: &Policy,
+    reading: &Reading<'a>,
+    served: &'a [u8],
+    sets: impl Fn() -> bool,
+    now: u64,
+) -> Action<'a> {
+    respond_as::<false>(policy, reading, served, sets, now)
+}
+
+#[inline(always)]
+fn respond_as<'a, const EXTRAS: bool>(
+    policy: &Policy,
+    reading: &Reading<'a>,
+    served: &'a [u8],
+    sets: impl Fn() -> bool,
+    now: u64,
+) -> Action<'a> {
     let owner = owner(policy, reading, served);
     match policy.mode {
         Mode::Rewrite => Action::Rewrite(owner.id()),
         Mode::Prefix => Action::Prefix(owner.id()),
         Mode::Learn => Action::Learn(owner.id()),
         Mode::Route => Action::None,
-        Mode::Insert | Mode::Repeat if policy.preserve && sets() => Action::Preserve,
+        Mode::Insert | Mode::Repeat if EXTRAS && policy.preserve && sets() => Action::Preserve,
         Mode::Insert | Mode::Repeat => {
-            let stamps = stamps(policy, reading, owner, now);
+            let stamps = stamps::<EXTRAS>(policy, reading, owner, now);
             let replaces = || policy.replaces() && sets();
             if owner.is_kept()
                 && reading.session.stamps == stamps
@@ -166,21 +189,26 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
 
 /// Returns the stamps of the session from now on: a session begins when its cookie is new.
 #[inline]
-fn stamps(policy: &Policy, reading: &Reading, owner: Owner, now: u64) -> Option<Stamps> {
+fn stamps<const EXTRAS: bool>(
+    policy: &Policy,
+    reading: &Reading,
+    owner: Owner,
+    now: u64,
+) -> Option<Stamps> {
     if !policy.limits.any() {
         return None;
     }
-    match (reading.session.stamps, owner) {
-        (Some(stamps), Owner::Kept(_)) if policy.is_fresh(stamps, now) => Some(stamps),
-        (Some(stamps), Owner::Kept(_) | Owner::Upgraded(_)) => Some(Stamps {
-            last_seen: now,
-            first_seen: stamps.first_seen,
-        }),
-        _ => Some(Stamps {
-            last_seen: now,
-            first_seen: now,
-        }),
-    }
+    let first_seen = match reading.session.stamps {
+        Some(stamps) if EXTRAS && owner.is_kept() && policy.is_fresh(stamps, now) => {
+            return Some(stamps)
+        }
+        Some(stamps) if !matches!(owner, Owner::New(_)) => stamps.first_seen,
+        _ => now,
+    };
+    Some(Stamps {
+        last_seen: now,
+        first_seen,
+    })
 }
 
 #[cfg(test)]

@@ -88,6 +88,20 @@ pub fn boxed<T: Copy>(elements: &[T]) -> Result<Box<[T]>, OutOfMemory> {
     Ok(copy.into_boxed_slice())
 }
 
+/// Makes a slice of a vector.
+///
+/// # Errors
+///
+/// It has more capacity than elements, and memory is short.
+pub fn into_boxed<T>(elements: Vec<T>) -> Result<Box<[T]>, OutOfMemory> {
+    if elements.capacity() == elements.len() {
+        return Ok(elements.into_boxed_slice());
+    }
+    let mut exact = with_capacity(elements.len())?;
+    exact.extend(elements);
+    Ok(exact.into_boxed_slice())
+}
+
 /// Joins slices to one.
 ///
 /// # Errors

@@ -384,13 +384,19 @@ impl Policy {
         self.mode == Mode::Prefix && !self.accept.is_empty()
     }
 
-    /// Returns whether there is more to do than most policies ask for where the cookie is inserted.
+    /// Returns whether there is more to do than most policies ask for when a server responds.
     pub fn has_extras(&self) -> bool {
-        self.transfer.is_some() || self.signer.is_some() || self.post_only || self.no_cache
+        self.transfer.is_some()
+            || self.signer.is_some()
+            || self.refresh != 0
+            || self.preserve
+            || self.post_only
+            || self.no_cache
     }
 
-    /// Returns whether the inserted cookie takes the place of one of that name from the upstream server.
+    /// Returns whether the inserted cookie takes the place of one of that name from the upstream server, unless that is
+    /// [preserved](Self::preserve).
     pub fn replaces(&self) -> bool {
-        !self.preserve && (self.mode == Mode::Repeat || self.visibility == Visibility::Indirect)
+        self.mode == Mode::Repeat || self.visibility == Visibility::Indirect
     }
 }

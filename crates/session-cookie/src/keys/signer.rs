@@ -10,7 +10,7 @@
 
 use core::fmt::{self, Debug, Formatter};
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
 use arrayvec::ArrayVec;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -34,7 +34,7 @@ pub(crate) const SIGNATURES: usize = WRITING * (1 + SIGNATURE);
 const PURPOSE: &[u8] = b"\0signature of cookie ";
 
 /// What signs the values of one cookie.
-pub struct Signer(Vec<Hmac<Sha256>>);
+pub struct Signer(Box<[Hmac<Sha256>]>);
 
 impl Debug for Signer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -99,7 +99,7 @@ impl Keys {
                 memory::push(&mut keys, mac)?;
             }
         }
-        Ok(Signer(keys))
+        memory::into_boxed(keys).map(Signer)
     }
 }
 
