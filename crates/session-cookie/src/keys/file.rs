@@ -1,10 +1,10 @@
 //! The text of a key file: a key a line, the newest first; empty lines and lines that begin with `#` count for nothing.
 
-use hmac::Mac;
 use subtle::ConstantTimeEq;
 
+use super::hmac::{wipe_stack, Key};
 use super::Keys;
-use crate::memory::OutOfMemory;
+use crate::memory::{self, OutOfMemory};
 
 /// The fewest bytes of a key.
 pub const LEAST_KEY: usize = 16;
@@ -62,7 +62,15 @@ impl Keys {
     /// # Ok::<(), Unusable>(())
     /// ```
     pub fn read(text: &[u8]) -> Result<Read, Unusable> {
-        let mut keys = Keys::default();
+        let read = Keys::read_lines(text);
+        wipe_stack();
+        read
+    }
+
+    #[inline(never)]
+    fn read_lines(text: &[u8]) -> Result<Read, Unusable> {
+        // Where a vector grows, it leaves what it had behind.
+        let mut keys = Keys(memory::with_capacity(MOST_KEYS)?);
         let mut repeated = None;
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let lines = (1usize..).zip(lines);
@@ -70,13 +78,15 @@ impl Keys {
             if key.len() < LEAST_KEY {
                 return Err(Unusable::Line(number, Fault::Short));
             }
-            let known = keys.len();
-            keys.push(key)?;
-            if keys.repeats_last() {
-                keys.0.truncate(known);
+            let Some(key) = Key::new(key) else {
+                continue;
+            };
+            if keys.has(&key) {
                 repeated = repeated.or(Some(number));
-            } else if keys.len() > MOST_KEYS {
+            } else if keys.len() == MOST_KEYS {
                 return Err(Unusable::Line(number, Fault::Many));
+            } else {
+                memory::push(&mut keys.0, key)?;
             }
         }
         if keys.is_empty() {
@@ -85,15 +95,11 @@ impl Keys {
         Ok(Read { keys, repeated })
     }
 
-    /// Returns whether the last key is one of the others as well.
-    fn repeats_last(&self) -> bool {
-        let Some((last, others)) = self.0.split_last() else {
-            return false;
-        };
-        #[allow(clippy::disallowed_methods)] // a copy allocates nothing
-        let mac = |key: &hmac::Hmac<_>| key.clone().finalize().into_bytes();
-        let last = mac(last);
-        others.iter().any(|other| mac(other).ct_eq(&last).into())
+    /// Returns whether a key is one of these.
+    fn has(&self, key: &Key) -> bool {
+        let mac = key.mac(&[]);
+        let is_same = |other: &Key| other.mac(&[]).ct_eq(&mac).into();
+        self.0.iter().any(is_same)
     }
 }
 

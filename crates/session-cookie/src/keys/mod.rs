@@ -8,6 +8,7 @@
 //! Keys, and what is made of them, are wiped from memory when they are dropped, and [`Debug`] does not show them.
 
 mod file;
+mod hmac;
 mod signer;
 
 use core::fmt::{self, Debug, Formatter};
@@ -15,11 +16,9 @@ use core::fmt::{self, Debug, Formatter};
 use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 
+use self::hmac::{Key, TRUNCATED};
 use crate::bytes::Sink;
-use crate::memory::{self, OutOfMemory};
 
 pub use file::{Fault, Read, Unusable, LEAST_KEY, MOST_KEYS};
 pub(crate) use signer::SIGNATURES;
@@ -27,9 +26,6 @@ pub use signer::{Signed, Signer};
 
 /// How many of the keys say what a cookie says.
 const WRITING: usize = 2;
-
-/// How many bytes of a MAC are used: 128 bits (RFC 2104, section 5).
-const TRUNCATED: usize = 16;
 
 /// The length of an id by one key, in hexadecimal.
 pub const ID: usize = 2 * TRUNCATED;
@@ -42,7 +38,7 @@ const BETWEEN: u8 = b'.';
 
 /// The keys of a file, the newest first.
 #[derive(Default)]
-pub struct Keys(Vec<Hmac<Sha256>>);
+pub struct Keys(Vec<Key>);
 
 impl Debug for Keys {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -51,15 +47,6 @@ impl Debug for Keys {
 }
 
 impl Keys {
-    /// Adds a key of any length behind the others.
-    fn push(&mut self, key: &[u8]) -> Result<(), OutOfMemory> {
-        match Hmac::new_from_slice(key) {
-            Ok(mac) => memory::push(&mut self.0, mac),
-            // HMAC takes keys of any length.
-            Err(_) => Ok(()),
-        }
-    }
-
     /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -84,7 +71,7 @@ impl Keys {
     pub fn id(&self, number: usize, address: &[u8]) -> ArrayVec<u8, ID> {
         let mut id = ArrayVec::new();
         if let Some(key) = self.0.get(number) {
-            id.put(&hex(&mac(key, &[address])));
+            id.put(&hex(&key.mac(&[address])));
         }
         id
     }
@@ -96,7 +83,7 @@ impl Keys {
             if number != 0 {
                 ids.put(&[BETWEEN]);
             }
-            ids.put(&hex(&mac(key, &[address])));
+            ids.put(&hex(&key.mac(&[address])));
         }
         ids
     }
@@ -110,19 +97,6 @@ pub fn ids_in(id: &[u8]) -> impl Iterator<Item = &[u8]> {
     };
     let parts = parts.and_then(|(first, rest)| Some([first, rest.strip_prefix(&[BETWEEN])?]));
     parts.into_iter().flatten()
-}
-
-/// Returns the truncated MAC of a text in pieces.
-fn mac(key: &Hmac<Sha256>, text: &[&[u8]]) -> [u8; TRUNCATED] {
-    #[allow(clippy::disallowed_methods)] // a copy allocates nothing
-    let mut mac = key.clone();
-    text.iter().for_each(|piece| mac.update(piece));
-    let mac = mac.finalize().into_bytes();
-    let mut truncated = [0; TRUNCATED];
-    for (byte, full) in truncated.iter_mut().zip(mac) {
-        *byte = full;
-    }
-    truncated
 }
 
 fn hex(mac: &[u8; TRUNCATED]) -> [u8; ID] {
@@ -141,8 +115,7 @@ mod tests {
 
     #[test]
     fn ids_are_hmacs() {
-        let mut keys = Keys::default();
-        keys.push(b"Jefe").unwrap();
+        let keys = Keys(alloc::vec![Key::new(b"Jefe").unwrap()]);
         let address = b"what do ya want for nothing?";
         assert_eq!(keys.id(0, address).as_slice(), JEFE);
         assert_eq!(keys.own_id(address).as_slice(), JEFE);

@@ -14,11 +14,10 @@ use alloc::boxed::Box;
 
 use arrayvec::ArrayVec;
 use base64ct::{Base64UrlUnpadded, Encoding};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use super::{mac, Keys, BETWEEN, TRUNCATED, WRITING};
+use super::hmac::{wipe_stack, Key, TRUNCATED};
+use super::{Keys, BETWEEN, WRITING};
 use crate::bytes::Sink;
 use crate::memory::{self, OutOfMemory};
 use crate::session::STAMP;
@@ -34,7 +33,7 @@ pub(crate) const SIGNATURES: usize = WRITING * (1 + SIGNATURE);
 const PURPOSE: &[u8] = b"\0signature of cookie ";
 
 /// What signs the values of one cookie.
-pub struct Signer(Box<[Hmac<Sha256>]>);
+pub struct Signer(Box<[Key]>);
 
 impl Debug for Signer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -88,18 +87,20 @@ impl Keys {
     ///
     /// Memory is short.
     pub fn signer(&self, cookie: &[u8]) -> Result<Signer, OutOfMemory> {
+        let keys = self.derive(cookie);
+        wipe_stack();
+        keys.map(Signer)
+    }
+
+    #[inline(never)]
+    fn derive(&self, cookie: &[u8]) -> Result<Box<[Key]>, OutOfMemory> {
         let mut keys = memory::with_capacity(self.len())?;
         for key in &self.0 {
-            #[allow(clippy::disallowed_methods)] // a copy allocates nothing
-            let derived = key.clone().chain_update(PURPOSE).chain_update(cookie);
-            let derived =
-                zeroize::Zeroizing::new(<[u8; 32]>::from(derived.finalize().into_bytes()));
-            // HMAC takes keys of any length.
-            if let Ok(mac) = Hmac::new_from_slice(derived.as_slice()) {
-                memory::push(&mut keys, mac)?;
+            if let Some(derived) = key.derive(&[PURPOSE, cookie]) {
+                memory::push(&mut keys, derived)?;
             }
         }
-        memory::into_boxed(keys).map(Signer)
+        memory::into_boxed(keys)
     }
 }
 
@@ -127,9 +128,9 @@ impl Signer {
 }
 
 /// Returns the signature of a text in pieces by one key.
-fn signature(key: &Hmac<Sha256>, text: &[&[u8]]) -> ArrayVec<u8, SIGNATURE> {
+fn signature(key: &Key, text: &[&[u8]]) -> ArrayVec<u8, SIGNATURE> {
     let mut digits = [0; SIGNATURE];
     // It is as long as it takes.
-    let _ = Base64UrlUnpadded::encode(&mac(key, text), &mut digits);
+    let _ = Base64UrlUnpadded::encode(&key.mac(text), &mut digits);
     digits.into()
 }
