@@ -113,7 +113,7 @@ fn use_keys(keys: &Keys, signer: &Signer) {
     };
     let mut value = Buffer::with_capacity(200).unwrap();
     encode_signed(&session, signer, &mut value);
-    black_box(signer.verifies(&Signed::parse(value.as_bytes()).unwrap()));
+    black_box(signer.verify(&Signed::parse(value.as_bytes()).unwrap()));
 }
 
 /// Returns what a process has in memory that it can write to.

@@ -22,7 +22,7 @@ use crate::bytes::Sink;
 
 pub use file::{Fault, Read, Unusable, LEAST_KEY, MOST_KEYS};
 pub(crate) use signer::SIGNATURES;
-pub use signer::{Signed, Signer};
+pub use signer::{Signature, Signed, Signer};
 
 /// How many of the keys say what a cookie says.
 const WRITING: usize = 2;

@@ -12,7 +12,6 @@ use core::fmt::{self, Debug, Formatter};
 
 use alloc::boxed::Box;
 
-use arrayvec::ArrayVec;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -32,6 +31,9 @@ pub(crate) const SIGNATURES: usize = WRITING * (1 + SIGNATURE);
 /// made of with the same key.
 const PURPOSE: &[u8] = b"\0signature of cookie ";
 
+/// The signature by one key.
+type Text = [u8; SIGNATURE];
+
 /// What signs the values of one cookie.
 pub struct Signer(Box<[Key]>);
 
@@ -41,43 +43,47 @@ impl Debug for Signer {
     }
 }
 
+/// What a [`Signer`] finds of the signature of a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signature {
+    /// It is as the signer makes it.
+    Current,
+    /// It is right, but by other keys than those that sign now.
+    Old,
+    /// It is wrong.
+    Wrong,
+}
+
 /// A value in its two parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Signed<'a> {
     /// What is signed.
     pub text: &'a [u8],
-    /// The signatures by one key, or by two with a dot between them.
-    pub signatures: &'a [u8],
+    /// The signature by one key.
+    first: &'a Text,
+    /// The signature by another, with a dot between them.
+    second: Option<&'a Text>,
 }
 
 impl<'a> Signed<'a> {
-    /// Splits a value before its signature, if it has what may be one: nothing that can be a stamp is as long.
+    /// Splits a value before its signature, by the place of that: nothing that is written as a stamp is as long.
     #[inline]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        const ONE: usize = 1 + SIGNATURE;
-        const TWO: usize = ONE + ONE;
-        let lengths = [ONE, TWO].into_iter();
-        lengths
-            .filter_map(|length| value.split_at_checked(value.len().checked_sub(length)?))
-            .find_map(|(text, rest)| {
-                let signatures = rest.strip_prefix(&[STAMP])?;
-                is_signature(signatures).then_some(Signed { text, signatures })
-            })
+        let (before, last) = value.split_last_chunk()?;
+        let (text, first, second) = match before {
+            [text @ .., STAMP] => (text, last, None),
+            [before @ .., BETWEEN] => match before.split_last_chunk()? {
+                ([text @ .., STAMP], first) => (text, first, Some(last)),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Signed {
+            text,
+            first,
+            second,
+        })
     }
-
-    /// Returns the signatures by single keys.
-    fn each(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.signatures.split(|byte| *byte == BETWEEN)
-    }
-}
-
-/// Returns whether a text looks like signatures.
-fn is_signature(text: &[u8]) -> bool {
-    text.split(|byte| *byte == BETWEEN).all(|one| {
-        let mut bytes = one.iter();
-        one.len() == SIGNATURE
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    })
 }
 
 impl Keys {
@@ -113,24 +119,47 @@ impl Signer {
         }
     }
 
-    /// Returns whether any of the keys has made any of the signatures. The time that it takes for wrong ones tells nothing of
-    /// right ones.
-    pub fn verifies(&self, signed: &Signed<'_>) -> bool {
-        self.0.iter().any(|key| {
-            let expected = signature(key, &[signed.text]);
+    /// Tells whether any of the keys has made the signature, or one of two. The time that it takes for a wrong one tells nothing
+    /// of the right one.
+    pub fn verify(&self, signed: &Signed<'_>) -> Signature {
+        // Two keys write, if there are two.
+        let is_whole = signed.second.is_some() == (self.0.len() >= WRITING);
+        for (number, key) in self.0.iter().enumerate() {
             // The texts are compared: several stand for one MAC, as the last digit has bits to spare.
-            let is_right = signed.each().fold(Choice::from(0), |is_right, given| {
-                is_right | expected.as_slice().ct_eq(given)
-            });
-            is_right.into()
-        })
+            let expected = signature(key, &[signed.text]);
+            let is_first = equals(&expected, signed.first);
+            let is_second =
+                (signed.second).map_or(Choice::from(0), |given| equals(&expected, given));
+            if (is_first | is_second).into() {
+                let is_current = number == 0 && is_whole && is_first.into();
+                return if is_current {
+                    Signature::Current
+                } else {
+                    Signature::Old
+                };
+            }
+        }
+        Signature::Wrong
     }
 }
 
+/// Compares two signatures, in two words that share a few bytes. It takes the same time wherever they differ.
+fn equals(one: &Text, other: &Text) -> Choice {
+    let start = |text: &Text| {
+        text.first_chunk()
+            .map_or(0, |bytes| u128::from_ne_bytes(*bytes))
+    };
+    let end = |text: &Text| {
+        text.last_chunk()
+            .map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+    };
+    start(one).ct_eq(&start(other)) & end(one).ct_eq(&end(other))
+}
+
 /// Returns the signature of a text in pieces by one key.
-fn signature(key: &Key, text: &[&[u8]]) -> ArrayVec<u8, SIGNATURE> {
+fn signature(key: &Key, text: &[&[u8]]) -> Text {
     let mut digits = [0; SIGNATURE];
     // It is as long as it takes.
     let _ = Base64UrlUnpadded::encode(&key.mac(text), &mut digits);
-    digits.into()
+    digits
 }

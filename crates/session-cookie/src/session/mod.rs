@@ -202,11 +202,15 @@ pub fn encode(session: &Session, out: &mut impl Sink) {
     }
 }
 
-/// Writes the value of a cookie in insert mode, and its signature.
+/// Writes the value of a cookie in insert mode, and its signature, which an id without stamps does not have.
 pub fn encode_signed(session: &Session, signer: &Signer, out: &mut impl Sink) {
     encode(session, out);
-    let stamps = session.stamps.map(any_stamps_text).unwrap_or_default();
-    signer.sign(&[session.id, &stamps], out);
+    if let Some(stamps) = session.stamps {
+        match stamps_text(stamps) {
+            Some(text) => signer.sign(&[session.id, &text], out),
+            None => signer.sign(&[session.id, &any_stamps_text(stamps)], out),
+        }
+    }
 }
 
 /// Returns the text of any stamps. It is made apart, so that nearly always nothing but the copies of what is put

@@ -2,7 +2,7 @@
 
 use super::{Judge, Lookup, Reading, Verdict};
 use crate::bytes::unquote;
-use crate::keys::{Signed, Signer};
+use crate::keys::{Signature, Signed, Signer};
 use crate::session::{decode, decode_usual, Session};
 
 /// What a value is where values are signed.
@@ -18,7 +18,7 @@ enum Opened<'a> {
 fn open<'a>(value: &'a [u8], signer: &Signer) -> Opened<'a> {
     let value = unquote(value);
     match Signed::parse(value) {
-        Some(signed) if signer.verifies(&signed) => Opened::Signed(signed.text),
+        Some(signed) if signer.verify(&signed) != Signature::Wrong => Opened::Signed(signed.text),
         Some(signed) => Opened::Forged(signed.text),
         None => Opened::Unsigned(value),
     }
