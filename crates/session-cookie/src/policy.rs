@@ -244,9 +244,9 @@ pub struct Policy {
     pub hmac_key: Box<[u8]>,
     /// The keys of [`Hash::Hmac`] and [`Accepted::Key`].
     pub keys: Keys,
-    /// What signs values with stamps, if they are signed.
+    /// What signs values, if they are signed. Only sessions with limits are, in a cookie that the proxy adds.
     pub signer: Option<Signer>,
-    /// Whether values without a signature are accepted where they are signed.
+    /// Whether values without a signature are accepted where values are signed.
     pub accepts_unsigned: bool,
     /// The text behind the id after which the application's own value of the cookie follows, if it does.
     pub transfer: Option<Box<[u8]>>,

@@ -2,8 +2,9 @@
 //!
 //! A key file has several keys while one takes the place of another. Proxies do not get the new file at the same moment,
 //! so that what a cookie says is said with the first two keys, and read with all: a proxy whose file has any of these keys
-//! understands it. Where a line is added on top on one proxy after the other, and the old one removed in the same way, no
-//! session is lost in between.
+//! understands it. What other keys say is said anew with the next response, however fresh it is. So where a line is added on
+//! top on one proxy after the other, and the old one removed in the same way, no session is lost of a client that comes by in
+//! between.
 //!
 //! Keys, and what is made of them, are wiped from memory when they are dropped, and [`Debug`] does not show them.
 
@@ -32,6 +33,9 @@ pub const ID: usize = 2 * TRUNCATED;
 
 /// The length of an id by the keys that write.
 pub(crate) const IDS: usize = WRITING * (ID + 1) - 1;
+
+/// The longest id in a value that is signed.
+pub const LONGEST_ID: usize = 200;
 
 /// What parts the ids, or the signatures, of two keys.
 const BETWEEN: u8 = b'.';

@@ -83,18 +83,20 @@ pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
         }
         Mode::Insert | Mode::Repeat | Mode::Rewrite | Mode::Route | Mode::Learn => {
             let value = unquote(value);
-            not_empty(
-                stamped(value)
-                    .or_else(|| signed(value))
-                    .ok_or(Undecodable::Malformed)?,
-            )
+            decode_text(value).or_else(|why| signed(value).ok_or(why))
         }
     }
 }
 
+/// Decodes a value without quotes and without a signature.
+pub(crate) fn decode_text(text: &[u8]) -> Result<Session<'_>, Undecodable> {
+    not_empty(stamped(text).ok_or(Undecodable::Malformed)?)
+}
+
 /// Returns the session of a value whose signature counts for nothing, as no values are signed any more.
 fn signed(value: &[u8]) -> Option<Session<'_>> {
-    stamped(Signed::parse(value)?.text).filter(|session| session.stamps.is_some())
+    let session = decode_text(Signed::parse(value)?.text).ok();
+    session.filter(|session| session.stamps.is_some())
 }
 
 fn not_empty(session: Session) -> Result<Session, Undecodable> {
@@ -227,7 +229,7 @@ fn any_stamps_text(stamps: Stamps) -> ArrayVec<u8, ANY_STAMPS> {
 }
 
 /// The length of two stamps of any number of digits, each after its mark.
-const ANY_STAMPS: usize = 2 * (1 + DECIMAL);
+pub(crate) const ANY_STAMPS: usize = 2 * (1 + DECIMAL);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::{judged_values, Judge, Lookup, Reading, Verdict};
 use crate::policy::{Accepted, Policy};
-use crate::session::{haproxy, Session};
+use crate::session::{decode, haproxy, Session};
 
 /// The most places in a value where its id could end.
 const MOST_ENDS: usize = 64;
@@ -33,8 +33,8 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
             })
     }
 
-    /// Judges a single value by the schemes that are accepted. If it names no server of the upstream, the reading is
-    /// only written where `tells` is set.
+    /// Judges a single value by the schemes that are accepted, after it was judged in that of the policy, which has written
+    /// the reading. If it names no server of the upstream, the reading is only written where `tells` is set.
     pub fn read_accepted<'a, N>(
         &self,
         value: &'a [u8],
@@ -44,12 +44,15 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     where
         L: Lookup<N>,
     {
-        if reading.verdict == Verdict::Forged {
-            return None;
-        }
-        let own = self.session(value);
+        let is_signed = self.policy.signer.is_some();
+        let own = match reading.verdict {
+            Verdict::Forged => return None,
+            // Its signature is not verified again.
+            _ if is_signed => Some(reading.session).filter(|session| !session.id.is_empty()),
+            _ => decode(value, self.policy.mode).ok(),
+        };
         let accepts_haproxys = (self.policy.accept).contains(&Accepted::Haproxy)
-            && (self.policy.signer.is_none() || self.policy.accepts_unsigned);
+            && (!is_signed || self.policy.accepts_unsigned);
         let haproxys = accepts_haproxys.then(|| haproxy::decode(value)).flatten();
         [own, haproxys].into_iter().flatten().find_map(|session| {
             let found = self.servers.look_up(session.id);

@@ -2,27 +2,12 @@
 
 use super::{Judge, Lookup, Reading, Verdict};
 use crate::bytes::unquote;
-use crate::keys::{Signature, Signed, Signer};
-use crate::session::{decode, decode_usual, Session};
+use crate::keys::{Signature, Signed, Signer, LONGEST_ID};
+use crate::session::{decode_text, decode_usual, ANY_STAMPS};
 
-/// What a value is where values are signed.
-enum Opened<'a> {
-    /// A text that is signed.
-    Signed(&'a [u8]),
-    /// A text without a signature.
-    Unsigned(&'a [u8]),
-    /// A text whose signature is wrong.
-    Forged(&'a [u8]),
-}
-
-fn open<'a>(value: &'a [u8], signer: &Signer) -> Opened<'a> {
-    let value = unquote(value);
-    match Signed::parse(value) {
-        Some(signed) if signer.verify(&signed) != Signature::Wrong => Opened::Signed(signed.text),
-        Some(signed) => Opened::Forged(signed.text),
-        None => Opened::Unsigned(value),
-    }
-}
+/// The longest text that may be signed. What it costs to verify a signature depends on the length of its text, which a
+/// client chooses.
+const LONGEST_TEXT: usize = LONGEST_ID + ANY_STAMPS;
 
 impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     /// Judges a single value where values are signed.
@@ -36,47 +21,43 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     where
         L: Lookup<N>,
     {
-        let mode = self.policy.mode;
-        let (text, verdict) = match open(value, signer) {
-            Opened::Signed(text) => match decode_usual(text, mode) {
-                Some(session) => return self.weigh(session, reading),
-                None => (text, Verdict::Valid),
-            },
-            Opened::Unsigned(text) if self.policy.accepts_unsigned => (text, Verdict::Accepted),
-            Opened::Unsigned(text) | Opened::Forged(text) => (text, Verdict::Forged),
-        };
-        let session = match decode(text, mode) {
+        let value = unquote(value);
+        let signed = Signed::parse(value);
+        let text = signed.map_or(value, |signed| signed.text);
+        let verdict = self.verdict_on(signed.as_ref(), signer);
+        let decoded = decode_usual(text, self.policy.mode).map_or_else(|| decode_text(text), Ok);
+        let session = match decoded {
             Ok(session) => session,
             Err(why) => {
                 *reading = Reading::undecodable(why);
                 return None;
             }
         };
-        if verdict == Verdict::Forged {
-            *reading = Reading { verdict, session };
+        // An id alone is never signed.
+        let is_forged = verdict == Verdict::Forged || signed.is_some() && session.stamps.is_none();
+        if is_forged {
+            *reading = Reading {
+                verdict: Verdict::Forged,
+                session,
+            };
             return None;
         }
-        let found = self.weigh(session, reading);
-        if found.is_some() {
-            reading.verdict = verdict;
-        }
-        found
+        let found = self.weigh(session, reading)?;
+        reading.verdict = verdict;
+        Some(found)
     }
 
-    /// Returns the session of a value that counts: where values are signed, of one with a right signature, or of any if
-    /// those without are accepted.
-    pub(super) fn session<'a>(&self, value: &'a [u8]) -> Option<Session<'a>> {
-        let text = match self
-            .policy
-            .signer
-            .as_ref()
-            .map(|signer| open(value, signer))
-        {
-            None => value,
-            Some(Opened::Signed(text)) => text,
-            Some(Opened::Unsigned(text)) if self.policy.accepts_unsigned => text,
-            Some(Opened::Unsigned(_) | Opened::Forged(_)) => return None,
-        };
-        decode(text, self.policy.mode).ok()
+    /// Returns the verdict on the signature of a value: valid, accepted or forged.
+    #[inline(always)]
+    fn verdict_on(&self, signed: Option<&Signed<'_>>, signer: &Signer) -> Verdict {
+        match signed {
+            None if self.policy.accepts_unsigned => Verdict::Accepted,
+            Some(signed) if signed.text.len() <= LONGEST_TEXT => match signer.verify(signed) {
+                Signature::Current => Verdict::Valid,
+                Signature::Old => Verdict::Accepted,
+                Signature::Wrong => Verdict::Forged,
+            },
+            _ => Verdict::Forged,
+        }
     }
 }
