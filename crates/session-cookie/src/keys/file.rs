@@ -41,6 +41,9 @@ pub enum Fault {
     /// The key is too short.
     #[error("a key must have {LEAST_KEY} bytes at least")]
     Short,
+    /// It is no text, or a line around a certificate or a key of TLS.
+    #[error("this is no key, but of a file of another kind")]
+    Foreign,
     /// There are too many keys.
     #[error("there must be no more than {MOST_KEYS} keys")]
     Many,
@@ -72,9 +75,14 @@ impl Keys {
         // Where a vector grows, it leaves what it had behind.
         let mut keys = Keys(memory::with_capacity(MOST_KEYS)?);
         let mut repeated = None;
+        // Some editors mark a text as UTF-8. The mark would make a key of a comment.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let lines = (1usize..).zip(lines);
         for (number, key) in lines.filter(|(_, line)| !matches!(line, [] | [b'#', ..])) {
+            if is_foreign(key) {
+                return Err(Unusable::Line(number, Fault::Foreign));
+            }
             if key.len() < LEAST_KEY {
                 return Err(Unusable::Line(number, Fault::Short));
             }
@@ -101,6 +109,12 @@ impl Keys {
         let is_same = |other: &Key| other.mac(&[]).ct_eq(&mac).into();
         self.0.iter().any(is_same)
     }
+}
+
+/// Returns whether a line belongs to another kind of file, of which everybody may know some lines: with control characters,
+/// as in UTF-16 and in what is no text; or the first or last line of PEM (RFC 7468).
+fn is_foreign(line: &[u8]) -> bool {
+    line.starts_with(b"-----") || line.iter().any(u8::is_ascii_control)
 }
 
 #[cfg(test)]
@@ -139,6 +153,27 @@ mod tests {
             .collect();
         let last = 2 * (MOST_KEYS + 1);
         assert_eq!(read(&many), Err(Unusable::Line(last, Fault::Many)));
+    }
+
+    #[test]
+    fn files_of_other_kinds_have_no_keys() {
+        let pem = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIGlVmYQaXRfWdCvlxFNYyQb\n";
+        let utf_16 = "\0#\0 \0n\0e\0w\0 \0k\0e\0y\0\n";
+        for (text, line) in [
+            (pem, 1),
+            ("0123456789abcdef\n0123456789\x1babcdef", 2),
+            (utf_16, 1),
+        ] {
+            assert_eq!(read(text), Err(Unusable::Line(line, Fault::Foreign)));
+        }
+    }
+
+    #[test]
+    fn the_mark_of_an_editor_belongs_to_no_line() {
+        let text = "\u{feff}# the first of them\n0123456789abcdef\n";
+        assert_eq!(read(text), Ok((1, None)));
+        let id = |text: &str| Keys::read(text.as_bytes()).unwrap().keys.id(0, b"a");
+        assert_eq!(id("\u{feff}0123456789abcdef"), id("0123456789abcdef"));
     }
 
     #[test]
