@@ -103,10 +103,10 @@ fn number(token: &[u8], least: usize, most: usize) -> Option<u64> {
 
 /// Reads the name of a month, of which three letters count.
 fn month(token: &[u8]) -> Option<u64> {
-    let name = token.first_chunk::<3>()?.to_ascii_lowercase();
+    let name = token.first_chunk::<3>()?;
     (1..)
         .zip(MONTHS)
-        .find_map(|(number, month)| (name == *month).then_some(number))
+        .find_map(|(number, month)| name.eq_ignore_ascii_case(month).then_some(number))
 }
 
 #[cfg(test)]
