@@ -11,6 +11,7 @@ use session_cookie::roster::{Member, Roster};
 use session_cookie::session::{decode, encode, Session, Stamps};
 use session_cookie::set_cookie::{prefix, rewrite, ByVariables, Template};
 
+mod keys;
 mod learned;
 
 const ID: &str = "d349ca31adc862f4d7e6faa19e516d6d";
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Subject> {
     value(&mut subjects);
     set_cookie(&mut subjects);
     roster(&mut subjects);
+    keys::add_all(&mut subjects);
     learned::learned(&mut subjects);
     subjects
 }
