@@ -2,8 +2,9 @@
 //! does not understand, unless both have the same servers.
 
 use session_cookie::id::{Digest, Id};
+use session_cookie::keys::Keys;
 use session_cookie::memory::{push, OutOfMemory};
-use session_cookie::policy::{Hash, Mode, Policy};
+use session_cookie::policy::{Accepted, Hash, Mode, Policy};
 
 use crate::conf::{policy_of, MainConf, Reached, Sticky, UpstreamConf};
 use crate::nginx::complex_value::ComplexValue;
@@ -54,10 +55,10 @@ pub(crate) fn check(cf: Conf<'_>, main: &MainConf) -> Result<(), OutOfMemory> {
             let Some(cookie) = Cookie::of(*upstream) else {
                 continue;
             };
-            if let Some(other) = first_that_differs(*upstream, &cookie, before)? {
+            if let Some((other, how)) = first_that_differs(*upstream, &cookie, before)? {
                 if !told.contains(upstream) {
                     push(&mut told, *upstream)?;
-                    warn(cf, &cookie, *upstream, other);
+                    warn(cf, &cookie, *upstream, other, how);
                 }
             }
         }
@@ -65,26 +66,50 @@ pub(crate) fn check(cf: Conf<'_>, main: &MainConf) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Returns the first of `others` that has the same cookie and other servers.
+/// Returns the first of `others` that has the same cookie and does not understand it, and how it differs.
 fn first_that_differs<'c>(
     upstream: Upstream<'c>,
     cookie: &Cookie<'_>,
     others: &[Upstream<'c>],
-) -> Result<Option<Upstream<'c>>, OutOfMemory> {
+) -> Result<Option<(Upstream<'c>, &'static str)>, OutOfMemory> {
     // Comparing servers is worth while only then.
     let is_same = |other: &&Upstream<'c>| Cookie::of(**other).is_some_and(|other| other == *cookie);
     for other in others.iter().filter(is_same) {
-        if Servers::of(upstream)?.differ_from(&Servers::of(*other)?) {
-            return Ok(Some(*other));
-        }
+        let how = if Servers::of(upstream)?.differ_from(&Servers::of(*other)?) {
+            "has other servers or ids"
+        } else if !read_each_other(upstream, *other) {
+            "signs it otherwise"
+        } else {
+            continue;
+        };
+        return Ok(Some((*other, how)));
     }
     Ok(None)
 }
 
-fn warn(cf: Conf<'_>, cookie: &Cookie<'_>, upstream: Upstream<'_>, other: Upstream<'_>) {
+/// Returns whether two upstreams take each other's values for signed as theirs are.
+fn read_each_other(one: Upstream<'_>, other: Upstream<'_>) -> bool {
+    let (Some(one), Some(other)) = (policy_of(one), policy_of(other)) else {
+        return true;
+    };
+    let reads = |policy: &Policy, other: &Policy| match (&policy.signer, &other.signer) {
+        (None, _) => true,
+        (Some(_), None) => policy.accepts_unsigned,
+        (Some(_), Some(_)) => policy.keys.understand(&other.keys),
+    };
+    reads(one, other) && reads(other, one)
+}
+
+fn warn(
+    cf: Conf<'_>,
+    cookie: &Cookie<'_>,
+    upstream: Upstream<'_>,
+    other: Upstream<'_>,
+    how: &'static str,
+) {
     cf.warn_of_block(format_args!(
-        "cookie \"{}\" of upstream \"{}\" is also that of upstream \"{}\", which has other servers or ids and is reached \
-         from the same \"server\" block, a client that visits both loses its session each time: give the cookies \
+        "cookie \"{}\" of upstream \"{}\" is also that of upstream \"{}\", which {how} and is reached from the same \
+         \"server\" block, a client that visits both loses its session each time: give the cookies \
          different names or paths in {}",
         Printable(cookie.name),
         string(upstream.host()),
@@ -135,7 +160,10 @@ impl<'c> Cookie<'c> {
 /// The servers of an upstream, as far as they are known when the configuration is read.
 #[derive(Default)]
 struct Servers<'c> {
+    /// Whether another form of ids is accepted.
     accepts: bool,
+    /// The keys, if ids are made with them.
+    keys: Option<&'c Keys>,
     addresses: Set<'c>,
     ids: Set<'c>,
 }
@@ -144,8 +172,13 @@ impl<'c> Servers<'c> {
     /// Returns whether they do not understand each other's cookies. One cookie over two ports, of servers with the same
     /// ids, is on purpose. So is one whose other form each understands.
     fn differ_from(&self, other: &Self) -> bool {
-        let understood = self.accepts && other.accepts && self.addresses == other.addresses;
-        self.ids != other.ids && !understood
+        let by_keys = match (self.keys, other.keys) {
+            (Some(own), Some(keys)) => own.understand(keys) && keys.understand(own),
+            _ => false,
+        };
+        let by_forms = self.accepts && other.accepts;
+        let is_understood = self.addresses == other.addresses && (by_keys || by_forms);
+        self.ids != other.ids && !is_understood
     }
 
     /// Returns those of an upstream.
@@ -157,7 +190,10 @@ impl<'c> Servers<'c> {
         let Some(policy) = conf.policy() else {
             return Ok(all);
         };
-        all.accepts = !policy.accept.is_empty();
+        let is_by_keys = policy.hash == Hash::Hmac;
+        let is_other = |form: &Accepted| !(is_by_keys && matches!(form, Accepted::Key(_)));
+        all.accepts = policy.accept.iter().any(is_other);
+        all.keys = is_by_keys.then_some(&policy.keys);
         for (index, line) in upstream.lines().enumerate() {
             for name in names(&line) {
                 push(&mut all.addresses.0, Id::from(name))?;

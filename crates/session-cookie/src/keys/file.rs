@@ -3,7 +3,7 @@
 use subtle::ConstantTimeEq;
 
 use super::hmac::{wipe_stack, Key};
-use super::Keys;
+use super::{Keys, WRITING};
 use crate::memory::{self, OutOfMemory};
 
 /// The fewest bytes of a key.
@@ -109,6 +109,12 @@ impl Keys {
         let is_same = |other: &Key| other.mac(&[]).ct_eq(&mac).into();
         self.0.iter().any(is_same)
     }
+
+    /// Returns whether what a proxy with `other` keys says in a cookie is understood with these.
+    pub fn understand(&self, other: &Keys) -> bool {
+        let mut writing = other.0.iter().take(WRITING);
+        writing.any(|key| self.has(key))
+    }
 }
 
 /// Returns whether a line belongs to another kind of file, of which everybody may know some lines: with control characters,
@@ -180,6 +186,24 @@ mod tests {
     fn a_key_that_is_repeated_counts_once() {
         let text = "0123456789abcdef\nfedcba9876543210\n0123456789abcdef\n";
         assert_eq!(read(text), Ok((2, Some(3))));
+    }
+
+    #[test]
+    fn keys_understand_what_is_written_with_one_of_them() {
+        let [a, b, c] = [
+            "the first of three",
+            "the second of three",
+            "the third of three",
+        ];
+        let keys = |lines: &[&str]| Keys::read(lines.join("\n").as_bytes()).unwrap().keys;
+        let understand = |own: &[&str], other: &[&str]| keys(own).understand(&keys(other));
+        assert!(understand(&[a], &[a]));
+        assert!(understand(&[b], &[a, b]));
+        assert!(understand(&[a, b, c], &[c]));
+        assert!(!understand(&[c], &[a, b, c]));
+        assert!(!understand(&[a, b], &[c]));
+        assert!(!Keys::default().understand(&keys(&[a])));
+        assert!(!keys(&[a]).understand(&Keys::default()));
     }
 
     proptest! {
