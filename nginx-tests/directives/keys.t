@@ -1,0 +1,509 @@
+# key_file=, hash=hmac, sign and accept=: what loads, and what nginx says of a file that it cannot use.
+#
+# KEYS is the path of a key file, LINK a symbolic link to it, RELATIVE its path from the folder of the configuration on, FOLDER
+# a folder, PIPE a pipe, NOTHING what is not there. ONE_A is the id of server A by the key $one.
+# Sections of this file's own:
+#   keys      what is in KEYS; without it the key $one
+#   mode      the mode of KEYS; without it 0600
+#   upstream  what stands in "upstream u" after its servers A and B
+#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
+#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
+
+use Sticky qw(Keys Running Verdicts Visits);
+use File::Spec;
+use POSIX ();
+
+our $one = 'the key by the name of one';
+our $two = 'the key by the name of two';
+
+my $backends = servers('', qw(A B));
+my %path = map { $_ => "$keys/" . lc } qw(KEYS LINK FOLDER PIPE NOTHING);
+$path{RELATIVE} = File::Spec->abs2rel($path{KEYS}, "$Test::Nginx::Util::ServRoot/conf");
+symlink $path{KEYS}, $path{LINK};
+mkdir $path{FOLDER};
+POSIX::mkfifo($path{PIPE}, 0600) or bail_out("cannot make a pipe: $!");
+my $names = join '|', keys %path;
+my %by = (ONE => $one, TWO => $two);
+
+# What stands in KEYS from now on; undef: it is not there.
+sub write_keys {
+    my ($text, $mode) = @_;
+    unlink $path{KEYS};
+    return if !defined $text;
+    open my $file, '>:raw', $path{KEYS} or die "cannot write $path{KEYS}: $!\n";
+    print $file $text;
+    close $file or die "cannot write $path{KEYS}: $!\n";
+    chmod $mode // 0600, $path{KEYS};
+    return;
+}
+
+# Text with paths and ids.
+sub told {
+    my ($text) = @_;
+    return $text =~ s/\b(ONE|TWO)_([AB])\b/key_id($by{$1}, $2)/ger =~ s/\b($names)\b/$path{$1}/gr;
+}
+
+# What nginx -t says, on stdout, on stderr and in its log, of the parameters of the directive; run by this command.
+sub verdict {
+    my ($parameters, @as) = @_;
+    my $dir = File::Temp->newdir;
+    chmod 0777, $dir;
+    mkdir "$dir/logs";
+    my $modules = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
+    open my $file, '>', "$dir/nginx.conf" or return "nginx.conf: $!";
+    print $file "$modules error_log stderr debug; events {} http { upstream u { server 127.0.0.1:1985;\n"
+                . 'session_sticky ' . told($parameters) . "; } }\n";
+    close $file;
+    return scalar `@as $ENV{TEST_NGINX_BINARY} -t -e stderr -p $dir -c nginx.conf 2>&1`;
+}
+
+client_sections();
+verdict_sections(qr/session_sticky/);
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    write_keys($block->keys // "$one\n", oct($block->mode // '600'));
+    $block->set_value(upstream => 'session_sticky hash=hmac key_file=KEYS;') if !defined $block->upstream;
+    for my $section (qw(emerg warn response_headers response_headers_like more_headers)) {
+        my $text = $block->$section;
+        next if !defined $text;
+        $block->set_value($section, ref $text ? [map { told($_) } @$text] : told($text));
+    }
+    $block->set_value(config => 'location /t { proxy_pass http://u; }');
+    fill($block, "${backends}upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; " . told($block->upstream) . '}');
+});
+master_on();
+run_tests();
+
+__DATA__
+
+=== hash=hmac: an id is made with the key
+--- visits
+-> A, sets "route=ONE_A; Path=/"
+route=ONE_B -> B, sets nothing
+route=ID_B -> [AB], sets like "route=\w{32}; Path=/"
+--- no_error_log eval
+qr/\[(?:warn|error|crit|alert|emerg)\]/
+
+
+
+=== a key is a line, without the white space around it; comments and empty lines count for nothing
+--- keys eval
+"# the newest\r\n\r\n \t the key by the name of one \r\n#the key by the name of two\n   # indented\n"
+--- visits
+-> A, sets "route=ONE_A; Path=/"
+
+
+
+=== the last line needs no end
+--- keys eval
+'the key by the name of one'
+--- visits
+-> A, sets "route=ONE_A; Path=/"
+
+
+
+=== the newest two of several keys write
+--- keys
+the key by the name of two
+the key by the name of one
+the key by the name of three
+--- visits
+-> A, sets "route=TWO_A.ONE_A; Path=/"
+route=ONE_B -> B, sets "route=TWO_B.ONE_B; Path=/"
+
+
+
+=== a key of 16 bytes, and eight keys
+--- keys
+0123456789abcde1
+0123456789abcde2
+0123456789abcde3
+0123456789abcde4
+0123456789abcde5
+0123456789abcde6
+0123456789abcde7
+0123456789abcde8
+
+
+
+=== a relative path begins at the folder of the configuration
+--- upstream
+    session_sticky hash=hmac key_file=RELATIVE;
+--- visits
+-> A, sets "route=ONE_A; Path=/"
+
+
+
+=== a symbolic link is followed
+--- upstream
+    session_sticky hash=hmac key_file=LINK;
+--- visits
+-> A, sets "route=ONE_A; Path=/"
+
+
+
+=== a file as long as may be
+--- keys eval
+"$::one\n" . '#' x (65536 - 1 - length $::one)
+--- visits
+-> A, sets "route=ONE_A; Path=/"
+
+
+
+=== sign and accept=hmac take their keys from there as well
+--- upstream
+    session_sticky maxidle=1h sign accept=hmac key_file=KEYS;
+--- visits
+-> A, sets like "route=ID_A\|\d{10}\|\d{10}\|[\w-]{22}; Path=/"
+
+
+
+=== accept=hmac in mode=route
+--- upstream
+    session_sticky mode=route lookup=$arg_to accept=hmac key_file=KEYS;
+--- init
+$block->set_value(request => 'GET /t?to=' . ::key_id($::one, 'B'));
+--- response_body_like: ^B
+
+
+
+=== no such file
+--- upstream
+    session_sticky hash=hmac key_file=NOTHING;
+--- emerg
+"session_sticky" could not use key_file "NOTHING": No such file or directory
+
+
+
+=== a folder
+--- upstream
+    session_sticky hash=hmac key_file=FOLDER;
+--- emerg
+"session_sticky" could not use key_file "FOLDER": it is no regular file
+
+
+
+=== a pipe, to which nobody writes
+--- upstream
+    session_sticky hash=hmac key_file=PIPE;
+--- emerg
+"session_sticky" could not use key_file "PIPE": it is no regular file
+
+
+
+=== a device that never ends
+--- upstream
+    session_sticky hash=hmac key_file=/dev/zero;
+--- emerg
+"session_sticky" could not use key_file "/dev/zero": it is no regular file
+
+
+
+=== an empty file
+--- keys eval
+''
+--- emerg
+"session_sticky" could not use key_file "KEYS": it has no key
+
+
+
+=== a file of comments
+--- keys
+# the key by the name of one
+
+--- emerg
+"session_sticky" could not use key_file "KEYS": it has no key
+
+
+
+=== a key that is too short
+--- keys
+# new
+the key by the name of one
+
+0123456789abcde
+--- emerg
+"session_sticky" could not use key_file "KEYS": line 4: a key must have 16 bytes at least
+
+
+
+=== a key whose white space would make it long enough
+--- keys eval
+"    0123456789abcde   \t\r\n"
+--- emerg
+"session_sticky" could not use key_file "KEYS": line 1: a key must have 16 bytes at least
+
+
+
+=== more than eight keys
+--- keys
+0123456789abcde1
+0123456789abcde2
+0123456789abcde3
+0123456789abcde4
+0123456789abcde5
+0123456789abcde6
+0123456789abcde7
+# the last of them
+0123456789abcde8
+0123456789abcde9
+--- emerg
+"session_sticky" could not use key_file "KEYS": line 10: there must be no more than 8 keys
+
+
+
+=== a file that is too long
+--- keys eval
+"$::one\n" . '#' x (65536 - length $::one)
+--- emerg
+"session_sticky" could not use key_file "KEYS": it is longer than 64 kB
+
+
+
+=== no path
+--- upstream
+    session_sticky hash=hmac key_file=;
+--- emerg
+invalid value "" of parameter "key_file" in "session_sticky" directive, it must be a path
+
+
+
+=== hash=hmac without key_file
+--- upstream
+    session_sticky hash=hmac;
+--- emerg
+"session_sticky" with hash=hmac needs "key_file="
+
+
+
+=== accept=hmac without key_file
+--- upstream
+    session_sticky accept=md5,hmac;
+--- emerg
+"session_sticky" with accept=hmac needs "key_file="
+
+
+
+=== sign without key_file
+--- upstream
+    session_sticky sign maxidle=1h;
+--- emerg
+"session_sticky" with sign needs "key_file="
+
+
+
+=== a file that every user may read: [warn]
+--- mode: 644
+--- warn
+"session_sticky" with key_file "KEYS", which every user may read
+
+
+
+=== a file that its group may read is silent
+--- mode: 640
+
+
+
+=== a key that is repeated counts once: [warn]
+--- keys
+the key by the name of one
+# again
+the key by the name of one
+--- warn
+"session_sticky" with key_file "KEYS", where line 3 repeats a key: it counts once
+--- response_headers
+Set-Cookie: route=ONE_A; Path=/
+
+
+
+=== a repeated key is none of eight
+--- keys
+0123456789abcde1
+0123456789abcde2
+0123456789abcde3
+0123456789abcde4
+0123456789abcde5
+0123456789abcde6
+0123456789abcde7
+0123456789abcde8
+0123456789abcde1
+--- warn
+where line 9 repeats a key
+
+
+
+=== key_file that nothing reads: [warn]
+--- upstream
+    session_sticky key_file=KEYS;
+--- warn
+"session_sticky" with key_file= only means something with hash=hmac, accept=hmac or sign
+
+
+
+=== key_file that nothing reads is checked all the same
+--- keys
+short
+--- upstream
+    session_sticky key_file=KEYS;
+--- emerg
+line 1: a key must have 16 bytes at least
+
+
+
+=== key_file given twice loads with a [warn]; the last one counts
+--- upstream
+    session_sticky hash=hmac key_file=NOTHING key_file=KEYS;
+--- warn
+duplicate parameter "key_file" in "session_sticky" directive, the last one counts
+--- response_headers
+Set-Cookie: route=ONE_A; Path=/
+
+
+
+=== sign without stamps means nothing: [warn]
+--- upstream
+    session_sticky hash=hmac sign key_file=KEYS;
+--- warn
+"session_sticky" with sign only means something with maxidle= or maxlife=: without stamps hash=hmac is all that is needed
+--- response_headers
+Set-Cookie: route=ONE_A; Path=/
+
+
+
+=== sign in mode=prefix means nothing: [warn]
+--- upstream
+    session_sticky mode=prefix hash=hmac sign key_file=KEYS;
+--- warn
+"session_sticky" with mode=prefix ignores sign: the cookie carries no stamps
+
+
+
+=== sign in mode=rewrite means nothing: [warn]
+--- upstream
+    session_sticky mode=rewrite hash=hmac sign key_file=KEYS;
+--- warn
+"session_sticky" with mode=rewrite ignores sign: the cookie carries no stamps
+
+
+
+=== sign in mode=route means nothing: [warn]
+--- upstream
+    session_sticky mode=route lookup=$arg_to accept=hmac sign key_file=KEYS;
+--- warn
+"session_sticky" with mode=route ignores sign: it has no cookie
+
+
+
+=== hash=hmac in mode=route means nothing: [warn]
+--- upstream
+    session_sticky mode=route lookup=$arg_to hash=hmac accept=hmac key_file=KEYS;
+--- warn
+"session_sticky" with mode=route ignores hash=
+
+
+
+=== accept=unsigned without sign means nothing: [warn]
+--- upstream
+    session_sticky accept=md5,unsigned;
+--- warn
+"session_sticky" with accept=unsigned only means something with sign
+
+
+
+=== accept=unsigned with sign is silent, and so are ids of earlier policies without it
+--- upstream
+    session_sticky maxidle=1h sign key_file=KEYS accept=unsigned,haproxy;
+    session_sticky maxidle=1h sign key_file=KEYS accept=md5,plain;
+--- may_warn
+duplicate "session_sticky" directive
+--- no_error_log eval
+qr/(?:only means|ignores)/
+
+
+
+=== accept= of a system that signs nothing, with sign, needs accept=unsigned: [warn]
+--- upstream
+    session_sticky maxlife=1h sign key_file=KEYS accept=md5,haproxy;
+--- warn
+"session_sticky" with accept=haproxy only means something with accept=unsigned where values are signed
+
+
+
+=== id= with hash=hmac: [warn]
+--- upstream
+    server 127.0.0.1:1987 id=c;
+    session_sticky hash=hmac key_file=KEYS;
+--- warn
+parameter "id" of the "server" directive does nothing in upstream "u"
+
+
+
+=== a reload with a file that cannot be used is refused, and what was read before goes on; a good one is read
+--- client
+my $refused = qr/\[emerg\].*could not use key_file/;
+my $goes_on = sub {
+    my ($what) = @_;
+    my $response = visit('/t', 'route=' . key_id($one, 'B'));
+    holds(body($response) =~ /^B/, "a session $what");
+    equals(set($response), '', "it goes on $what");
+    holds(bound(visit('/t')) =~ /^(??{ key_id($one, 'A') . '|' . key_id($one, 'B') })$/, "a first visit $what");
+};
+$goes_on->('at first');
+my @workers = children();
+for my $bad ('short', '', undef) {
+    my $number = log_lines($refused);
+    write_keys($bad);
+    kill HUP => master();
+    eventually(sub { log_lines($refused) > $number }, 'a reload is refused');
+    equals(join(' ', children()), "@workers", 'its workers go on');
+    $goes_on->('after a reload that was refused');
+}
+write_keys("$two\n");
+holds(reload(), 'a reload');
+holds(body(visit('/t', 'route=' . key_id($two, 'B'))) =~ /^B/, 'a session by the new key');
+--- error_log eval
+qr/could not use key_file/
+--- no_error_log
+[alert]
+[crit]
+
+
+
+=== a file that the system does not let nginx read
+--- mode: 000
+--- upstream
+    session_sticky;
+--- client
+# Root may read it all the same, unless it has given that up.
+my @as = $> ? () : ('setpriv', '--bounding-set=-dac_override,-dac_read_search');
+my $said = verdict('hash=hmac key_file=KEYS', @as);
+holds($said =~ /\[emerg\] .*could not use key_file "\S+": Permission denied/, 'is told') or print $said;
+
+
+
+=== no key is shown, whatever is wrong with the file or with the directive
+--- client
+my @hidden = ('5ecretT00Short', map { "5ecretKeyThatIsLongEnough$_" } 1 .. 9);
+my ($short, @long) = @hidden;
+my @cases = (
+    ['hash=hmac key_file=KEYS', $short],
+    ['hash=hmac key_file=KEYS', "$long[0]\n$short\n$long[1]\n"],
+    ['hash=hmac key_file=KEYS', join "\n", @long],
+    ['hash=hmac key_file=KEYS', "$long[0]\n" x 2],
+    ['hash=hmac key_file=KEYS', "$long[0]\n" x 4096],
+    ['hash=hmac key_file=KEYS', "\0$short"],
+    ['key_file=KEYS', $long[0]],
+    ['sign key_file=KEYS', $long[0]],
+    ['hash=hmac key_file=KEYS maxidle=1 refresh=2', $long[0]],
+    ['hash=hmac key_file=KEYS no_such', $long[0]],
+    ['hash=hmac key_file=KEYS; session_sticky hash=hmac key_file=KEYS cookie=b', $long[0]],
+    ['hash=hmac key_file=KEYS; sticky', $long[0]],
+    ['hash=hmac sign maxidle=1h key_file=KEYS', "$long[0]\n$long[1]\n"],
+);
+for my $case (@cases) {
+    my ($parameters, $text) = @$case;
+    write_keys($text, 0644);
+    my $said = verdict($parameters);
+    holds($said =~ /\[(?:emerg|warn)\].*session_sticky/, "$parameters: something is said") or print $said;
+    holds($said !~ /5ecret/, "$parameters: but no key") or print $said;
+}

@@ -1,0 +1,339 @@
+# if=, refresh=, nocache, preserve, postonly and secure=$variable: what loads, and what nginx says to a mistake.
+#
+# Sections of this file's own:
+#   upstream  what stands in "upstream u" after its servers A and B
+#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
+#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
+
+use Sticky qw(Verdicts);
+
+verdict_sections(qr/sticky/);
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $upstream = '';
+    $upstream = "upstream u {\nserver 127.0.0.1:1985;\nserver 127.0.0.1:1986;\n" . $block->upstream . "}\n"
+        if defined $block->upstream;
+    $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
+    fill($block, servers('', qw(A B)) . $upstream);
+});
+run_tests();
+
+__DATA__
+
+=== all at once are silent, in any order
+--- upstream
+    session_sticky postonly preserve secure=$arg_secure nocache refresh=6m if=$arg_sticky maxidle=1h;
+
+
+
+=== if= by a text with variables, in each mode
+--- http_config
+upstream insert  { server 127.0.0.1:1985; session_sticky if=$arg_a$arg_b; }
+upstream rewrite { server 127.0.0.1:1985; session_sticky mode=rewrite if=a$arg_b; }
+upstream prefix  { server 127.0.0.1:1985; session_sticky mode=prefix if=$arg_b; }
+upstream route   { server 127.0.0.1:1985; session_sticky mode=route lookup=$arg_to if=$arg_b; }
+upstream learn   { server 127.0.0.1:1985; session_sticky mode=learn lookup=$arg_to create=$arg_to zone=z:1m if=$arg_b; }
+--- config
+location /t { return 200; }
+
+
+
+=== if= without a variable: [warn]
+--- upstream
+    session_sticky if=sticky;
+--- warn
+"session_sticky" with "if=sticky", which has no variable: it is the same for each request
+
+
+
+=== if= without a value: [warn]
+--- upstream
+    session_sticky if=;
+--- warn
+"session_sticky" with "if=", which has no variable: it is the same for each request
+
+
+
+=== if= by a variable that there is not
+--- upstream
+    session_sticky if=$no_such_variable;
+--- emerg
+unknown "no_such_variable" variable
+
+
+
+=== if= needs a value
+--- upstream
+    session_sticky if;
+--- emerg
+invalid parameter "if" in "session_sticky" directive
+if=
+
+
+
+=== refresh= of a policy with maxlife= alone is silent
+--- upstream
+    session_sticky maxlife=8h refresh=1d;
+
+
+
+=== refresh=0 renews stamps each time: silent
+--- upstream
+    session_sticky maxidle=0 refresh=0;
+
+
+
+=== refresh= a second shorter than maxidle= is silent
+--- upstream
+    session_sticky maxidle=60 refresh=59;
+
+
+
+=== refresh= as long as maxidle=
+--- upstream
+    session_sticky maxidle=60 refresh=1m;
+--- emerg
+"session_sticky" with "refresh=" needs a "maxidle=" that is longer
+
+
+
+=== refresh= longer than maxidle=, which comes behind it
+--- upstream
+    session_sticky refresh=2m maxlife=1h maxidle=60;
+--- emerg
+"session_sticky" with "refresh=" needs a "maxidle=" that is longer
+
+
+
+=== refresh= that is no time
+--- upstream
+    session_sticky maxidle=60 refresh=often;
+--- emerg
+invalid value "often" of parameter "refresh" in "session_sticky" directive, it must be a time in seconds
+
+
+
+=== refresh= without stamps means nothing: [warn]
+--- upstream
+    session_sticky refresh=60;
+--- warn
+"session_sticky" with refresh= only means something with maxidle= or maxlife=
+
+
+
+=== refresh= in mode=rewrite means nothing: [warn]
+--- upstream
+    session_sticky mode=rewrite refresh=60;
+--- warn
+"session_sticky" with mode=rewrite ignores refresh=: the cookie carries no stamps
+
+
+
+=== refresh= in mode=prefix means nothing: [warn]
+--- upstream
+    session_sticky mode=prefix refresh=60;
+--- warn
+"session_sticky" with mode=prefix ignores refresh=: the cookie carries no stamps
+
+
+
+=== refresh= in mode=route means nothing: [warn]
+--- upstream
+    session_sticky mode=route lookup=$arg_to refresh=60;
+--- warn
+"session_sticky" with mode=route ignores refresh=: it has no cookie
+
+
+
+=== refresh= in a mode where the stamps mean nothing either is no error
+--- upstream
+    session_sticky mode=prefix maxidle=60 refresh=60;
+--- may_warn
+mode=prefix ignores
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== nocache and preserve in mode=rewrite and mode=prefix are silent
+--- http_config
+upstream rewrite { server 127.0.0.1:1985; session_sticky mode=rewrite nocache preserve; }
+upstream prefix  { server 127.0.0.1:1985; session_sticky mode=prefix nocache preserve; }
+--- config
+location /t { return 200; }
+
+
+
+=== nocache in mode=route means nothing: [warn]
+--- upstream
+    session_sticky mode=route lookup=$arg_to nocache;
+--- warn
+"session_sticky" with mode=route ignores nocache: it has no cookie
+
+
+
+=== preserve in mode=learn means nothing: [warn]
+--- upstream
+    session_sticky mode=learn lookup=$arg_to create=$arg_to zone=z:1m preserve;
+--- warn
+"session_sticky" with mode=learn ignores preserve: it has no cookie
+
+
+
+=== preserve of nginx-sticky-module-ng's "sticky" is silent
+--- upstream
+    sticky preserve;
+
+
+
+=== sticky takes none of the others
+--- upstream
+    sticky name=a nocache;
+--- emerg
+invalid parameter "nocache" in "sticky" directive
+preserve
+
+
+
+=== postonly in mode=rewrite means nothing: [warn]
+--- upstream
+    session_sticky mode=rewrite postonly;
+--- warn
+"session_sticky" with mode=rewrite ignores postonly: the application sets the cookie
+
+
+
+=== postonly in mode=prefix means nothing: [warn]
+--- upstream
+    session_sticky mode=prefix postonly;
+--- warn
+"session_sticky" with mode=prefix ignores postonly: the application sets the cookie
+
+
+
+=== postonly in mode=route means nothing: [warn]
+--- upstream
+    session_sticky mode=route lookup=$arg_to postonly;
+--- warn
+"session_sticky" with mode=route ignores postonly: it has no cookie
+
+
+
+=== nocache takes no value
+--- upstream
+    session_sticky nocache=yes;
+--- emerg
+invalid parameter "nocache=yes" in "session_sticky" directive
+
+
+
+=== preserve takes no value
+--- upstream
+    session_sticky preserve=yes;
+--- emerg
+invalid parameter "preserve=yes" in "session_sticky" directive
+
+
+
+=== postonly takes no value
+--- upstream
+    session_sticky postonly=yes;
+--- emerg
+invalid parameter "postonly=yes" in "session_sticky" directive
+
+
+
+=== secure= by a text with variables
+--- upstream
+    session_sticky secure=$arg_a$arg_b;
+--- visits
+/t?a=1 -> A, sets "route=ID_A; Path=/; Secure"
+/t?a=0 -> B, sets "route=ID_B; Path=/"
+/t -> A, sets "route=ID_A; Path=/"
+/t?b=0&a=0 -> B, sets "route=ID_B; Path=/; Secure"
+
+
+
+=== secure= given several times: the last one counts
+--- http_config
+upstream flag { server 127.0.0.1:1985; session_sticky secure=$arg_a secure=auto secure; }
+upstream auto { server 127.0.0.1:1985; session_sticky secure secure=$arg_a secure=auto; }
+upstream text { server 127.0.0.1:1985; session_sticky secure secure=auto secure=$arg_a; }
+--- config
+location /flag { proxy_pass http://flag; }
+location /auto { proxy_pass http://auto; }
+location /text { proxy_pass http://text; }
+--- visits
+/flag -> A, sets "route=ID_A; Path=/; Secure"
+/auto?a=1 -> A, sets "route=ID_A; Path=/"
+/text -> A, sets "route=ID_A; Path=/"
+/text?a=1 -> A, sets "route=ID_A; Path=/; Secure"
+--- may_warn
+duplicate parameter "secure"
+--- no_error_log eval
+qr/\[(?:error|crit|alert|emerg)\]/
+
+
+
+=== secure= by a variable that there is not
+--- upstream
+    session_sticky secure=$no_such_variable;
+--- emerg
+unknown "no_such_variable" variable
+
+
+
+=== secure= by a text without variables
+--- upstream
+    session_sticky secure=on;
+--- emerg
+invalid value "on" of parameter "secure" in "session_sticky" directive
+"auto" or text with variables, or the parameter must stand without a value
+
+
+
+=== samesite=none with secure= by a variable: [warn]
+--- upstream
+    session_sticky samesite=none secure=$arg_a;
+--- warn
+"session_sticky" with "samesite=none" needs "secure", browsers refuse the cookie where the variable of "secure=" leaves it out
+
+
+
+=== partitioned with secure= by a variable: [warn]
+--- upstream
+    session_sticky partitioned secure=$arg_a;
+--- warn
+"session_sticky" with "partitioned" needs "secure", browsers refuse the cookie where the variable of "secure=" leaves it out
+
+
+
+=== a __Secure- name with secure= by a variable: [warn]
+--- upstream
+    session_sticky cookie=__Secure-route secure=$arg_a;
+--- warn
+"session_sticky" with a cookie "__Secure-route" needs "secure", browsers refuse it where the variable of "secure=" leaves it out
+
+
+
+=== a __Host- name with secure= by a variable: [warn]
+--- upstream
+    session_sticky cookie=__host-route secure=$arg_a;
+--- warn
+"session_sticky" with a cookie "__host-route" needs "secure", browsers refuse it where the variable of "secure=" leaves it out
+
+
+
+=== a __Host- name with secure= by a variable needs path=/ all the same
+--- upstream
+    session_sticky cookie=__Host-route path=/app secure=$arg_a;
+--- emerg
+"session_sticky" with cookie="__Host-route" needs "secure", "path=/" and no "domain="
+
+
+
+=== secure= by a variable in mode=prefix means nothing: [warn]
+--- upstream
+    session_sticky mode=prefix cookie=__Host-route secure=$arg_a;
+--- warn
+"session_sticky" with secure only means something in mode=insert
