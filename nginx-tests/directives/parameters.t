@@ -4,7 +4,7 @@
 # lists all names, that of a value lists its words. A default is what makes no difference when it is written out, and its
 # other values do.
 
-use Sticky qw(Nginx Upstreams Visits);
+use Sticky qw(Keys Nginx Upstreams Visits);
 use File::Temp 'tempdir';
 
 our $manual = do {
@@ -71,8 +71,9 @@ sub defaults {
     return split ' ', $text // '';
 }
 
-# What a mode needs besides.
+# What a value needs besides.
 our %needs = (
+    'hash=hmac' => 'key_file=' . key_file('one', $key[1]),
     'mode=route' => 'lookup=$arg_to',
     'mode=learn' => 'lookup=$arg_session create=$arg_session zone=learned:64k',
 );

@@ -4,13 +4,15 @@
 #   upstream  what stands in "upstream u" after its two servers
 #   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
 #   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
-# ID_A and ID_B stand for the ids of the two servers.
+# ID_A and ID_B stand for the ids of the two servers, KEYS for a file with the key $key[0].
 
-use Sticky qw(Certificates Verdicts);
+use Sticky qw(Certificates Keys Verdicts);
 use POSIX qw(strftime setlocale LC_TIME);
 
 our $servers = "    server 127.0.0.1:1985;\n    server 127.0.0.1:1986;\n";
 our $backends = servers('location / { return 200 "NAME cookie=[$http_cookie]\n"; }' . "\n", qw(A B));
+
+my $key_file = key_file('keys', $key[0]);
 
 # A certificate for the blocks that speak TLS.
 our $tls = certificate();
@@ -28,8 +30,8 @@ add_block_preprocessor(sub {
     my ($block) = @_;
 
     if (defined $block->upstream) {
-        $block->set_value(http_config => "$backends\nupstream u {\n$servers" . $block->upstream . "}\n"
-                                         . ($block->http_config // ''));
+        my $upstream = "upstream u {\n$servers" . ($block->upstream =~ s/\bKEYS\b/$key_file/r) . "}\n";
+        $block->set_value(http_config => "$backends\n$upstream" . ($block->http_config // ''));
     }
 
     $block->set_value(config => 'location /t { proxy_pass http://u; }') if !defined $block->config;
@@ -55,10 +57,11 @@ route=nobody -> says like "^[AB] cookie=\[route=nobody\]$", sets like "route=\w{
 === every parameter at once: the attributes stand in their order
 --- upstream
     session_sticky cookie=sid domain=www.xxx.com path=/app maxage=3600 mode=insert option=indirect maxidle=10m
-                   maxlife=1h fallback=off hash=plain secure httponly samesite=lax partitioned attr=Priority=High;
+                   maxlife=1h refresh=1m fallback=off hash=hmac sign key_file=KEYS secure httponly samesite=lax partitioned
+                   attr=Priority=High if=$uri nocache preserve;
 --- init
 $block->set_value(raw_response_headers_like =>
-    '\r\nSet-Cookie: sid=127\.0\.0\.1:1985\|(\d+)\|\1; Domain=www\.xxx\.com; Path=/app; Max-Age=3600; Expires='
+    '\r\nSet-Cookie: sid=' . ::key_id($::key[0], 'A') . '\|(\d+)\|\1\|[\w-]{22}; Domain=www\.xxx\.com; Path=/app; Max-Age=3600; Expires='
     . ::expires(3600) . '; Secure; HttpOnly; SameSite=Lax; Partitioned; Priority=High\r\n');
 --- raw_response_headers_like: set by init
 --- response_body
@@ -648,6 +651,7 @@ hash
 md55
 md5
 plain
+hmac
 
 
 

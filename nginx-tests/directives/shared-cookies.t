@@ -1,12 +1,18 @@
 # What nginx -t says of upstreams that one "server" block reaches with the same cookie, and of ids that nothing reads.
 #
 #   warn    nginx starts with exactly one [warn] line that has each line given here in it
+# KEYS is the folder of three key files: "one" and "two" have a key each, "both" has both.
 
-use Sticky qw(Verdicts);
+use Sticky qw(Keys Verdicts);
+
+key_file('one', $key[1]);
+key_file('two', $key[2]);
+key_file('both', @key[1, 2]);
 
 verdict_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
+    $block->set_value(http_config => $block->http_config =~ s/\bKEYS\b/$keys/gr);
     $block->set_value(config => ($block->config // '') . 'location = /t { return 200; }');
 });
 run_tests();
@@ -141,6 +147,88 @@ session_sticky_hide_cookie upstream=a upstream=b;
 --- config
 location /a { proxy_pass http://a; }
 location /files { }
+
+
+
+=== the same servers by ids of other keys: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/one; }
+upstream b { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/two; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a", which has other servers or ids
+
+
+
+=== other servers by ids of the same key: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/both; }
+upstream b { server 127.0.0.1:1986; session_sticky hash=hmac key_file=KEYS/one; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a", which has other servers or ids
+
+
+
+=== the same servers by ids of several keys, or by MD5, of which one does not understand the other's: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/both; }
+upstream b { server 127.0.0.1:1985; session_sticky accept=hmac key_file=KEYS/both; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a", which has other servers or ids
+
+
+
+=== the same servers with values that are signed by other keys: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS/one; }
+upstream b { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS/two accept=unsigned; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a", which signs it otherwise
+
+
+
+=== the same servers with values that one signs: [warn]
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky maxidle=1h; }
+upstream b { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS/two; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+--- warn
+cookie "route" of upstream "b" is also that of upstream "a", which signs it otherwise
+
+
+
+=== the same servers with keys that understand each other: silent
+--- http_config
+upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/one; }
+upstream b { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/both; }
+upstream c { server 127.0.0.1:1985; session_sticky cookie=c hash=hmac key_file=KEYS/both accept=md5; }
+upstream d { server 127.0.0.1:1985; session_sticky cookie=c accept=hmac key_file=KEYS/both; }
+upstream e { server 127.0.0.1:1985; session_sticky cookie=e maxidle=1h sign key_file=KEYS/one; }
+upstream f { server 127.0.0.1:1985; session_sticky cookie=e maxlife=1h sign key_file=KEYS/both; }
+upstream g { server 127.0.0.1:1985; session_sticky cookie=g maxidle=1h sign key_file=KEYS/one accept=unsigned; }
+upstream h { server 127.0.0.1:1985; session_sticky cookie=g maxidle=1h; }
+--- config
+location /a { proxy_pass http://a; }
+location /b { proxy_pass http://b; }
+location /c { proxy_pass http://c; }
+location /d { proxy_pass http://d; }
+location /e { proxy_pass http://e; }
+location /f { proxy_pass http://f; }
+location /g { proxy_pass http://g; }
+location /h { proxy_pass http://h; }
 
 
 
