@@ -111,7 +111,7 @@ sub numbers_of {
     my ($name, $status, $verdict, $action, $server, $away) =
         $text =~ m{^\+?(\S+) (\w+)(?:/(\w+)/(\w+) (\S+)(?:, away (\S+))?)?\z} or die "what is \"$text\"?\n";
     my @numbers = "$name requests.$status";
-    push @numbers, "$name verdicts.$verdict", "$name actions.$action" if defined $verdict;
+    push @numbers, "$name verdicts." . ($verdict // 'unused'), "$name actions." . ($action // 'none');
     push @numbers, "$name $1.$status" if defined $server && $server =~ /^([^-?][^?]*)/;
     push @numbers, "$name $away.away" if defined $away;
     return @numbers;

@@ -271,6 +271,8 @@ struct Verdicts {
     unknown: u64,
     down: u64,
     invalid: u64,
+    forged: u64,
+    unused: u64,
 }
 
 #[derive(Serialize)]
@@ -281,4 +283,6 @@ struct Actions {
     updated: u64,
     rewritten: u64,
     prefixed: u64,
+    preserved: u64,
+    deleted: u64,
 }

@@ -304,7 +304,7 @@ fn of_server_requests(counts: &ServerCounts) -> [(&'static str, u64); 5] {
     ]
 }
 
-fn of_verdicts(counts: &VerdictCounts) -> [(&'static str, u64); 7] {
+fn of_verdicts(counts: &VerdictCounts) -> [(&'static str, u64); 9] {
     [
         ("none", counts.none),
         ("valid", counts.valid),
@@ -313,15 +313,19 @@ fn of_verdicts(counts: &VerdictCounts) -> [(&'static str, u64); 7] {
         ("unknown", counts.unknown),
         ("down", counts.down),
         ("invalid", counts.invalid),
+        ("forged", counts.forged),
+        ("unused", counts.unused),
     ]
 }
 
-fn of_actions(counts: &ActionCounts) -> [(&'static str, u64); 5] {
+fn of_actions(counts: &ActionCounts) -> [(&'static str, u64); 7] {
     [
         ("none", counts.none),
         ("inserted", counts.inserted),
         ("updated", counts.updated),
         ("rewritten", counts.rewritten),
         ("prefixed", counts.prefixed),
+        ("preserved", counts.preserved),
+        ("deleted", counts.deleted),
     ]
 }

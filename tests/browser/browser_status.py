@@ -64,7 +64,7 @@ def test_all_well(lab):
     figures = page.figures()
     requests = {"bound": "4", "first visits": "2", "moved": "0", "lent": "0", "refused": "0", "off": "0"}
     equal(figures["Requests"], requests, "requests")
-    verdicts = dict.fromkeys(("expired", "old", "down", "invalid"), "0")
+    verdicts = dict.fromkeys(("expired", "old", "down", "invalid", "forged", "unused"), "0")
     equal(figures["Verdicts"], {"valid": "4", "none": "1", "unknown": "1", **verdicts}, "verdicts")
     equal((figures["Actions"]["none"], figures["Actions"]["inserted"]), ("4", "2"), "actions")
     row = page.row(home)
