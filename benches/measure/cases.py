@@ -11,6 +11,8 @@ APPLICATION = "route=session-of-the-application; Path=/; HttpOnly"
 # with room for 100,000 sessions, in nginx's own zone too
 LEARNED = "create=$upstream_cookie_route lookup=$cookie_route zone=sessions:32m"
 
+KEYS = "key_file=keys"
+
 STATUS = "session_sticky_status;"
 CONTROL = f"{STATUS} session_sticky_control on; allow 127.0.0.1; deny all;"
 
@@ -20,7 +22,7 @@ class Case:
     name: str
     #: what stands in the upstream; None: the module is not even loaded
     upstream: str | None
-    #: of the client: none, id, stamps, prefix; learned: the ID of a session that the application has begun
+    #: of the client: none, id, keyed, stamps, signed, prefix; learned: the ID of a session that the application has begun
     cookie: str
     base: str | None = None
     #: what stands in a server block of its own
@@ -40,6 +42,7 @@ CASES = [
     Case("base", None, "none"),
     Case("base-id", None, "id"),
     Case("base-stamps", None, "stamps"),
+    Case("base-signed", None, "signed"),
     Case("base-sets", None, "id", sets=True, answer_sets=True),
     Case("base-sets-prefix", None, "prefix", sets=True, answer_sets=True),
     Case("unused", "", "id", "base-id"),
@@ -51,6 +54,23 @@ CASES = [
         "stamps",
         "base-stamps",
         answer_sets=True,
+        bound=True,
+    ),
+    Case("keyed", f"session_sticky hash=hmac {KEYS};", "keyed", "base-id", bound=True),
+    Case("fresh", "session_sticky maxidle=1h maxlife=1d refresh=6m;", "stamps", "base-stamps", bound=True),
+    Case(
+        "signed",
+        f"session_sticky maxidle=1h maxlife=1d sign {KEYS};",
+        "signed",
+        "base-signed",
+        answer_sets=True,
+        bound=True,
+    ),
+    Case(
+        "signed-fresh",
+        f"session_sticky maxidle=1h maxlife=1d refresh=6m sign {KEYS};",
+        "signed",
+        "base-signed",
         bound=True,
     ),
     Case("first-visit", "session_sticky;", "none", "base", answer_sets=True),
@@ -95,12 +115,17 @@ TITLES = {
     "base": "round robin, no such cookie",
     "base-id": "round robin, a cookie as long",
     "base-stamps": "round robin, a cookie as long as with stamps",
+    "base-signed": "round robin, a cookie as long as with stamps and a signature",
     "base-sets": "round robin, the backend sets the cookie",
     "base-sets-prefix": "round robin, the backend sets the cookie, longer request",
     "unused": "module loaded, not used",
     "carried": "insert, cookie carried",
     "indirect": "indirect and hidden, carried",
     "renewed": "maxidle and maxlife, carried, stamps renewed",
+    "keyed": "hash=hmac, cookie carried",
+    "fresh": "refresh, carried, stamps are fresh",
+    "signed": "sign, carried, stamps renewed",
+    "signed-fresh": "sign and refresh, carried, stamps are fresh",
     "first-visit": "first visit, cookie set",
     "counted": "carried, and requests are counted",
     "counted-first": "first visit, and requests are counted",

@@ -1,11 +1,13 @@
 """A client with one kept-alive connection, and the cookies that it sends."""
 
+import base64
 import hashlib
+import hmac
 import re
 import socket
 import time
 
-from .programs import die, servers
+from .programs import KEY, die, servers
 
 REQUEST = (
     b"GET /index.html HTTP/1.1\r\nHost: example.test\r\nUser-Agent: measure/1.0\r\nAccept: */*\r\n"
@@ -22,19 +24,39 @@ def md5_id(server):
     return hashlib.md5(server.encode()).hexdigest()
 
 
+def mac(key, text):
+    return hmac.digest(key, text.encode(), "sha256")
+
+
+def keyed_id(server):
+    """What hash=hmac calls the server."""
+    return mac(KEY.encode(), server)[:16].hex()
+
+
+def signed(text):
+    """What `sign` makes of a value with stamps, of the cookie `route`."""
+    derived = mac(KEY.encode(), "\0signature of cookie route")
+    signature = base64.urlsafe_b64encode(mac(derived, text)[:16]).decode().rstrip("=")
+    return f"{text}|{signature}"
+
+
 def cookie_value(kind, place, count, port):
     """The value of the cookie `route`, or None for a client that has none."""
     if kind == "none":
         return None
     if kind == "learned":
         return session(0)
-    name = md5_id(servers(count, port)[position(place, count)])
+    server = servers(count, port)[position(place, count)]
+    name = md5_id(server)
     if kind == "id":
         return name
-    if kind == "stamps":
+    if kind == "keyed":
+        return keyed_id(server)
+    if kind in ("stamps", "signed"):
         # seen before, so that the answer says it anew
         now = int(time.time())
-        return f"{name}|{now - 60}|{now - 600}"
+        text = f"{name}|{now - 60}|{now - 600}"
+        return signed(text) if kind == "signed" else text
     if kind == "prefix":
         return f"{name}~session-of-the-application"
     return die(f"no such cookie: {kind}")

@@ -159,6 +159,9 @@ class Backend:
         self.running.stop()
 
 
+# The key of ids and signatures: no secret, as everything here stays on this machine.
+KEY = "a key for measurements"
+
 # Whether nginx's malloc finds the blocks of a request's pool in holes that the configuration left, or splits
 # something for each of them, differs by 300 instructions, with as little as another map: so many of them.
 LAYOUTS = (0, 1, 2, 3, 5, 8, 13)
@@ -189,6 +192,7 @@ class Proxy:
         # about 1,100 bytes a server
         zone = f"zone u {max(256, self.count * 2)}k;" if self.zone else ""
         pool = f"request_pool_size {self.pool};" if self.pool else ""
+        scratch.file("keys", f"{KEY}\n")
         # where no request is measured, which would have one location more to choose from
         endpoint = f"server {{ listen unix:{scratch.path}/status; {self.endpoint} }}\n" if self.endpoint else ""
         lines = "\n".join(f"server {address};" for address in servers(self.count, backend_port))
