@@ -124,9 +124,9 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
                 upstream.declared_at()
             ));
         }
-        if let Some(id) = server::unlearnable_id(conf) {
+        if let Some((id, most, why)) = server::overlong_id(conf) {
             return cf.refuse_block(format_args!(
-                "\"id={}\" is longer than 32 characters, which \"{}\" cannot remember, in upstream \"{}\" in {}",
+                "\"id={}\" is longer than {most} characters, which \"{}\" {why}, in upstream \"{}\" in {}",
                 Printable(id),
                 sticky.directive,
                 string(upstream.host()),

@@ -292,6 +292,22 @@ invalid value "" of parameter "key_file" in "session_sticky" directive, it must 
 
 
 
+=== id= of 201 characters where it is signed
+--- upstream
+    server 127.0.0.1:1989 id=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa;
+    session_sticky hash=plain sign maxidle=1h key_file=KEYS;
+--- emerg
+is longer than 200 characters, which "session_sticky" cannot sign, in upstream "u" in
+
+
+
+=== id= of 200 characters where it is signed
+--- upstream
+    server 127.0.0.1:1989 down id=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa;
+    session_sticky hash=plain sign maxidle=1h key_file=KEYS;
+
+
+
 === a file that every user may read: [warn]
 --- mode: 644
 --- warn

@@ -7,9 +7,10 @@ use core::ffi::{c_char, c_void};
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::{HttpModule, HttpModuleServerConf, NgxHttpUpstreamModule};
 use session_cookie::bytes::is_cookie_value;
+use session_cookie::keys::LONGEST_ID;
 use session_cookie::learned::MAX_ID;
 use session_cookie::memory::OutOfMemory;
-use session_cookie::policy::{Mode, Policy};
+use session_cookie::policy::{Hash, Mode, Policy};
 use session_cookie::session::may_stand_in_id;
 
 use super::messages::{Error, Warning};
@@ -173,13 +174,19 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
     ));
 }
 
-/// Returns an `id=` that no table of sessions can hold, if the upstream has such a table.
-pub(crate) fn unlearnable_id(conf: &UpstreamConf) -> Option<&'static [u8]> {
-    let learns = conf
-        .policy()
-        .is_some_and(|policy| policy.mode == Mode::Learn);
+/// Returns an `id=` that is longer than sessions of the upstream can have it, how long it may be, and why.
+pub(crate) fn overlong_id(conf: &UpstreamConf) -> Option<(&'static [u8], usize, &'static str)> {
+    let policy = conf.policy()?;
+    let (most, why) = if policy.mode == Mode::Learn {
+        (MAX_ID, "cannot remember")
+    } else if policy.signer.is_some() && policy.hash == Hash::Plain {
+        (LONGEST_ID, "cannot sign")
+    } else {
+        return None;
+    };
     let mut ids = conf.server_confs.ids();
-    ids.find(|id| learns && id.len() > MAX_ID)
+    let id = ids.find(|id| id.len() > most)?;
+    Some((id, most, why))
 }
 
 /// Returns whether the upstream has nginx's own `sticky` (1.29.6 and newer).
