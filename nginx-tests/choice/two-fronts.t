@@ -4,13 +4,11 @@
 #   route     the same, as the application names the server
 #   learned   each front has a zone of its own: where the session is unknown, a hash of its ID leads both to the same server
 #
-# The second front is another nginx of the same binary, with the same upstreams, on port 1982; it is started by the first
-# block and stops with the file. A, B and C answer with their name; /begin begins the session of the argument id.
+# The second front (lib/Fronts.pm) has the same upstreams. A, B and C answer with their name; /begin begins the session of
+# the argument id.
 
-use Sticky;
-use POSIX ();
+use Sticky qw(Fronts);
 
-our $fail = '';
 our $servers = servers(<<'_EOC_', qw(A B C));
 location / { return 200 "NAME"; }
 location /begin { add_header Set-Cookie "sid=$arg_id; Path=/"; return 200 "NAME"; }
@@ -32,41 +30,7 @@ _EOC_
 
 our $locations = join '', map { "location /$_/ { proxy_pass http://$_/; }\n" } qw(cookie routed counted hashed keyed);
 
-our %front = (first => 1984, second => 1982);
-
-# The second front: a master of its own, which ends with this file.
-my $second;
-sub start_second {
-    return if $second;
-    my $root = Test::Nginx::Util::server_root() . '/../second-front-' . $$;
-    mkdir $_ or die "cannot make $_: $!\n" for $root, "$root/logs";
-    my $modules = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
-    my $user = $> == 0 ? "user root;\n" : '';
-    open my $conf, '>', "$root/nginx.conf" or die "cannot write $root/nginx.conf: $!\n";
-    print $conf "$modules${user}worker_processes 2;\npid $root/nginx.pid;\nerror_log $root/logs/error.log info;\nevents {}\nhttp {\n"
-        . join('', map { "${_}_temp_path $root/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi))
-        . "access_log off;\n" . front('second') . "server { listen 127.0.0.1:1982 reuseport;\n$locations}\n}\n";
-    close $conf or die "cannot write $root/nginx.conf: $!\n";
-    system($ENV{TEST_NGINX_BINARY}, '-e', "$root/logs/error.log", '-p', $root, '-c', "$root/nginx.conf") == 0
-        or die "the second nginx does not start\n";
-    # nginx writes it when it is in the background.
-    my $pid = soon(sub { open my $file, '<', "$root/nginx.pid" or return 0; return readline $file })
-        or die "the second nginx writes no $root/nginx.pid\n";
-    chomp($second = $pid);
-    return;
-}
-
-my $tests = $$;
-END {
-    if ($second && $$ == $tests) {
-        local $?;
-        kill TERM => $second;
-        soon(sub { !kill 0, $second });
-    }
-}
-
-# Where a request to this front goes.
-sub at { my ($front, $path, $cookie) = @_; return visit($path, $cookie, $front{$front}) }
+our $server = "server { listen 127.0.0.1:1982 reuseport;\n$locations}\n";
 
 client_sections();
 add_block_preprocessor(sub {
@@ -74,7 +38,7 @@ add_block_preprocessor(sub {
     fill($block, $servers . front('first'));
     $block->set_value(config => $locations);
     my $client = client_of($block);
-    $block->set_value(client => sub { start_second(); $client->() });
+    $block->set_value(client => sub { second_front(front('second') . $server); $client->() });
 });
 
 master_on();
@@ -99,7 +63,7 @@ for my $n (1 .. 6) {
 
 === a route: both fronts know the name
 --- client
-for my $front (sort keys %front) {
+for my $front (qw(first second)) {
     for (['a', 'A'], ['b', 'B'], ['c', 'C']) {
         my ($route, $server) = @$_;
         equals(body(at($front, "/routed/?route=$route")), $server, "the $front front: $route is $server") for 1 .. 3;

@@ -3,7 +3,7 @@
 #
 #   everywhere(PATH, COOKIE)   visits that were in every worker
 #   bodies(VISITS), tried(VISITS), cookies(VISITS): what they have in common, each value once
-#   reload()                   reloads nginx, and returns when new workers serve, and no others
+#   reload(MASTER)             reloads nginx, or that of another master, and returns when new workers serve, and no others
 
 package Visits;
 
@@ -54,8 +54,11 @@ sub is_shutting_down {
 }
 
 sub reload {
-    open my $file, '<', $Test::Nginx::Util::PidFile or return 0;
-    chomp(my $master = readline $file);
+    my ($master) = @_;
+    if (!defined $master) {
+        open my $file, '<', $Test::Nginx::Util::PidFile or return 0;
+        chomp($master = readline $file);
+    }
     my %before = map { $_ => 1 } split ' ', workers_of($master);
     kill HUP => $master or return 0;
     my $done = soon(sub {
