@@ -235,6 +235,16 @@ the key by the name of one
 
 
 
+=== the key of a certificate
+--- keys
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAA=
+-----END PRIVATE KEY-----
+--- emerg
+"session_sticky" could not use key_file "KEYS": line 1: this is no key, but of a file of another kind
+
+
+
 === more than eight keys
 --- keys
 0123456789abcde1
@@ -499,7 +509,7 @@ holds($said =~ /\[emerg\] .*could not use key_file "\S+": Permission denied/, 'i
 
 === no key is shown, whatever is wrong with the file or with the directive
 --- client
-my @hidden = ('5ecretT00Short', map { "5ecretKeyThatIsLongEnough$_" } 1 .. 9);
+my @hidden = ('hiddenTooShort', map { "hiddenKeyThatIsLongEnough$_" } 1 .. 9);
 my ($short, @long) = @hidden;
 my @cases = (
     ['hash=hmac key_file=KEYS', $short],
@@ -521,5 +531,5 @@ for my $case (@cases) {
     write_keys($text, 0644);
     my $said = verdict($parameters);
     holds($said =~ /\[(?:emerg|warn)\].*session_sticky/, "$parameters: something is said") or print $said;
-    holds($said !~ /5ecret/, "$parameters: but no key") or print $said;
+    holds($said !~ /hidden/, "$parameters: but no key") or print $said;
 }

@@ -1,15 +1,14 @@
 //! `key_file=`: the keys of ids and signatures.
 
+use core::ffi::CStr;
 use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt;
 
 use session_cookie::keys::{self, Keys};
 use session_cookie::memory::{append, with_capacity, OutOfMemory};
 use zeroize::Zeroizing;
 
-use super::messages::{Error, Oddity, Warning};
-use crate::nginx::conf::Conf;
 use crate::nginx::open;
 
 /// The longest file that is read.
@@ -17,6 +16,13 @@ const MOST_FILE: usize = 1 << 16;
 
 /// The permission of everyone to read a file.
 const READ_BY_OTHERS: u32 = 0o4;
+
+/// What was read of a file.
+pub(super) struct Read {
+    pub(super) keys: keys::Read,
+    /// Whether every user of the system may read it.
+    pub(super) is_open: bool,
+}
 
 /// The reason for which a file could not be used. It shows nothing of a key.
 #[derive(Debug, thiserror::Error)]
@@ -33,30 +39,13 @@ pub(super) enum Unusable {
     OutOfMemory(#[from] OutOfMemory),
 }
 
-/// Reads the file at a path, which begins at the folder of the configuration where it is relative.
-pub(super) fn read<'c>(
-    cf: Conf<'c>,
-    directive: &'static str,
-    path: &'c [u8],
-) -> Result<Keys, Error<'c>> {
-    let path = cf.path_beside(path).ok_or(OutOfMemory)?;
-    let shown = path.to_bytes();
-    let refuse = |why| Error::KeyFile {
-        directive,
-        path: shown,
-        why,
-    };
-    let file = open::without_waiting(path).map_err(|error| refuse(error.into()))?;
-    let (text, about) = text_of(file).map_err(refuse)?;
-    let read = Keys::read(&text).map_err(|unusable| refuse(unusable.into()))?;
-    let warn = |oddity| cf.warn(Warning::With(directive, oddity));
-    if about.permissions().mode() & READ_BY_OTHERS != 0 {
-        warn(Oddity::OpenKeyFile(shown));
-    }
-    if let Some(line) = read.repeated {
-        warn(Oddity::RepeatedKey { path: shown, line });
-    }
-    Ok(read.keys)
+/// Reads a file.
+pub(super) fn read(path: &CStr) -> Result<Read, Unusable> {
+    let (text, about) = text_of(open::without_waiting(path)?)?;
+    Ok(Read {
+        keys: Keys::read(&text)?,
+        is_open: about.permissions().mode() & READ_BY_OTHERS != 0,
+    })
 }
 
 /// Returns the text of a file, in memory that is wiped and was never moved.

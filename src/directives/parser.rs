@@ -5,6 +5,7 @@ use core::cell::{Cell, OnceCell};
 use core::ffi::c_char;
 
 use session_cookie::cookie::Name;
+use session_cookie::keys::Keys;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy, Style};
 
@@ -93,7 +94,7 @@ impl Directive {
             self.take(cf, &mut parsed, word)?;
         }
         if let Some(path) = parsed.key_file {
-            parsed.policy.keys = key_file::read(cf, self.name, path)?;
+            parsed.policy.keys = self.read_keys(cf, path)?;
         }
         (self.finish)(&mut parsed)?;
         parsed.policy.cookie = Name::new(parsed.cookie)?;
@@ -162,6 +163,25 @@ impl Directive {
             cf.warn(Warning::DoubledParameter { directive, name });
         }
         Ok(())
+    }
+
+    /// Reads the file at a path, which begins at the folder of the configuration where it is relative.
+    fn read_keys<'c>(&'static self, cf: Conf<'c>, path: &'c [u8]) -> Result<Keys, Error<'c>> {
+        let file = cf.path_beside(path).ok_or(OutOfMemory)?;
+        let path = file.to_bytes();
+        let read = key_file::read(file).map_err(|why| Error::KeyFile {
+            directive: self.name,
+            path,
+            why,
+        })?;
+        let warn = |oddity| cf.warn(Warning::With(self.name, oddity));
+        if read.is_open {
+            warn(Oddity::OpenKeyFile(path));
+        }
+        if let Some(line) = read.keys.repeated {
+            warn(Oddity::RepeatedKey { path, line });
+        }
+        Ok(read.keys.keys)
     }
 
     /// Looks at what was read as a whole.
