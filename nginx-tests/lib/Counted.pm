@@ -21,6 +21,7 @@
 #   u new/none/none -                no server
 #   u moved/down/inserted A, away D  it also counts as one of a session of D that went away
 #   own off                          a balancer that is not followed
+#   u off/unused/none A              persistence is off for the request, which counts with no server
 #   +u ...                           the log has no line of it: the request went on to another upstream
 
 package Counted;
@@ -112,7 +113,7 @@ sub numbers_of {
         $text =~ m{^\+?(\S+) (\w+)(?:/(\w+)/(\w+) (\S+)(?:, away (\S+))?)?\z} or die "what is \"$text\"?\n";
     my @numbers = "$name requests.$status";
     push @numbers, "$name verdicts." . ($verdict // 'unused'), "$name actions." . ($action // 'none');
-    push @numbers, "$name $1.$status" if defined $server && $server =~ /^([^-?][^?]*)/;
+    push @numbers, "$name $1.$status" if defined $server && $status ne 'off' && $server =~ /^([^-?][^?]*)/;
     push @numbers, "$name $away.away" if defined $away;
     return @numbers;
 }

@@ -5,17 +5,19 @@
 # answered; a refused one with the server that has the session; and one that nginx hands on inside counts at each of the
 # upstreams on its way, of which the log has the last.
 
-use Sticky qw(Upstreams Counted FaultyServers Caches Nginx Multiplex Certificates);
+use Sticky qw(Upstreams Counted FaultyServers Caches Nginx Multiplex Certificates Keys);
 
 our $faulty = FaultyServers->new(1991, 1992);
 @port{qw(one two)} = (1991, 1992);
 $line{$_} = "127.0.0.1:$port{$_}", $id{$_} = id($_) for qw(one two);
 our $certificate = certificate();
+our $key_file = key_file('keys', $key[0]);
 
 client_sections();
 counted_sections(<<'_EOC_');
 default_type text/html;
 location /sets { add_header Set-Cookie "route=own"; return 200 "NAME"; }
+location /deletes { add_header Set-Cookie "route=; Max-Age=0"; return 200 "NAME"; }
 location /to-file { add_header X-Accel-Redirect /file; return 200 "NAME"; }
 location /to-other { add_header X-Accel-Redirect /other/; return 200 "NAME"; }
 location /to-u { add_header X-Accel-Redirect /u/; return 200 "NAME"; }
@@ -29,6 +31,7 @@ location /kept { return 200 'NAME <!--#include virtual="/other/" set="x" --><!--
 _EOC_
 add_block_preprocessor(sub {
     my ($block) = @_;
+    $block->set_value(upstreams => $block->upstreams =~ s/\bKEYS\b/$key_file/gr) if defined $block->upstreams;
     return if !defined $block->locations;
     if (defined $block->multiplexed) {
         my $listens = listens_http2('127.0.0.1:1981', '127.0.0.1:1982 ssl') . (has('http_v3_module') ? ' listen 127.0.0.1:1982 quic;' : '');
@@ -87,6 +90,8 @@ upstream lends  { session_sticky rebind=off; server A:; server D: down; }
 upstream strict { session_sticky fallback=off; server A:; server D: down; }
 upstream known  { session_sticky fallback=unknown; server A:; server D: down; }
 upstream plain  { server A:; }
+upstream signed { session_sticky sign maxidle=1h key_file=KEYS; server A:; }
+upstream off    { session_sticky if=$arg_sticks; server A:; }
 --- client
 counts('/u/', undef, 'u new/none/inserted A');
 counts('/u/', "route=$id{A}", 'u bound/valid/none A') for 1 .. 3;
@@ -106,6 +111,10 @@ counts('/strict/', 'route=nobody', 'strict refused/unknown/none -');
 counts('/strict/', "route=$id{A}", 'strict bound/valid/none A');
 counts('/known/', 'route=nobody', 'known new/unknown/inserted A');
 counts('/known/', "route=$id{D}", 'known refused/down/none D?');
+counts('/signed/', 'route=' . signed('route', "$id{A}|" . ($now - 9) . "|$now", $key[0]), 'signed bound/valid/updated A');
+counts('/signed/', 'route=' . signed('route', "$id{A}|$now|$now", $key[1]), 'signed new/forged/inserted A') for 1 .. 2;
+counts('/off/', "route=$id{A}", 'off off/unused/none A') for 1 .. 3;
+counts('/off/?sticks=1', "route=$id{A}", 'off bound/valid/none A');
 counts('/plain/', "route=$id{A}", '');
 counts('/nothing', "route=$id{A}", '');
 --- no_error_log
@@ -126,6 +135,8 @@ upstream shared  { session_sticky hash=plain; server A: id=s; server B: id=s; se
 upstream backup  { session_sticky; server D: down; server B: backup; }
 upstream least   { least_conn; session_sticky; server A:; server D: down; keepalive 4; }
 upstream twice   { session_sticky; server A:; server A: backup; server D: down; }
+upstream keeps   { session_sticky preserve option=indirect; server A:; }
+upstream ends    { session_sticky preserve mode=prefix; server A:; }
 --- client
 counts('/indirect/', undef, 'indirect new/none/inserted A');
 counts('/indirect/', "route=$id{A}", 'indirect bound/valid/none A');
@@ -137,6 +148,10 @@ counts('/rewrite/', "route=$id{D}", 'rewrite lent/down/none A, away D');
 counts('/rewrite/sets', "route=$id{D}", 'rewrite lent/down/rewritten A, away D');
 counts('/prefix/sets', "route=$id{A}~v", 'prefix bound/valid/prefixed A');
 counts('/prefix/sets', undef, 'prefix new/none/prefixed A');
+counts('/keeps/sets', undef, 'keeps new/none/preserved A');
+counts('/keeps/deletes', "route=$id{A}", 'keeps bound/valid/deleted A');
+counts('/ends/sets', "route=$id{A}~v", 'ends bound/valid/prefixed A');
+counts('/ends/deletes', "route=$id{A}~v", 'ends bound/valid/deleted A');
 counts('/prefix/', "route=$id{A}~v", 'prefix bound/valid/none A');
 counts('/route/', 'to=a', 'route bound/valid/none A');
 counts('/route/', 'to=d', 'route lent/down/none A, away D');

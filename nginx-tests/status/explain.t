@@ -1,14 +1,15 @@
 # explain: what would become of a session with this value, without a request of it. It takes nothing, and leaves no trace.
 
-use Sticky qw(Status);
+use Sticky qw(Keys Status);
 
 our %line = map { $_ => "127.0.0.1:$port{$_}" } keys %port;
 our $held = serve(1991);
+our $key_file = key_file('keys', @key[0, 1]);
 
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
-    my $upstreams = $block->upstreams =~ s/\bserver ([A-D])\b/server $line{$1}/gr;
+    my $upstreams = $block->upstreams =~ s/\bserver ([A-D])\b/server $line{$1}/gr =~ s/\bKEYS\b/$key_file/gr;
     my @names = $upstreams =~ /^upstream (\w+)/mg;
     fill($block, servers('location /begins { add_header X-Session s1; return 200 "NAME\n"; }', qw(A B C)) . $upstreams);
     $block->set_value(config => join "\n", 'location /status { session_sticky_status; }', ($block->config // ''),
@@ -97,6 +98,33 @@ says('u', '1', 'moved down index D');
 equals(explained('u', 'ID_A')->{server}{id}, 'web1', 'its own id');
 says('n', sha1_hex($line{A}), 'bound valid sha1 A');
 says('u', $line{D}, 'moved down plain D');
+
+
+
+=== ids and signatures by keys: what a value says, and nothing of a key
+--- upstreams
+upstream ids    { server A; server D down; session_sticky cookie=ids hash=hmac key_file=KEYS fallback=off; }
+upstream signed { server A; server D down; session_sticky cookie=signed hash=hmac sign key_file=KEYS maxidle=1h fallback=off; }
+upstream moves  { server A; session_sticky cookie=moves hash=hmac sign key_file=KEYS maxidle=1h accept=md5,unsigned; }
+--- client
+my ($now, @both) = (time, @key[0, 1]);
+says('ids', key_ids('A', @both), 'bound valid hmac A', 'ids');
+says('ids', key_id($key[1], 'A'), 'bound valid hmac A', 'ids');
+says('ids', key_id($key[2], 'A'), 'refused unknown - -', 'ids');
+my $text = key_ids('A', @both) . "|$now|$now";
+says('signed', signed('signed', $text, @both), 'bound valid hmac A', 'signed');
+says('signed', signed('signed', $text, $key[1]), 'bound valid hmac A', 'signed');
+says('signed', signed('signed', key_ids('D', @both) . "|$now|$now", $key[0]), 'refused down hmac D', 'signed');
+says('signed', $_, 'new forged - -', 'signed') for signed('signed', $text, $key[2]), signed('ids', $text, @both), $text;
+says('moves', 'ID_A', 'bound valid md5 A', 'moves');
+says('moves', $text, 'bound valid hmac A', 'moves');
+says('moves', signed('moves', $text, $key[2]), 'new forged - -', 'moves');
+my $whole = body(reply_to('/status?format=json')) . body(reply_to('/status?format=prometheus'));
+holds(index($whole, $_) < 0, 'no key is told') for @both;
+--- no_error_log
+[alert]
+[emerg]
+a key for these tests
 
 
 

@@ -33,14 +33,25 @@ upstream learn {
     server 127.0.0.1:7001;
     session_sticky mode=learn lookup=$arg_id create=$upstream_http_x zone=learned:64k;
 }
+upstream signed {
+    server 127.0.0.1:7001;
+    session_sticky cookie=signed hash=hmac sign maxidle=1h key_file=KEYS preserve if=$arg_sticks;
+}
 upstream "odd \u00e9\\"" { server "unix:/tmp/\u00e9\\""; session_sticky cookie=odd; }
 server {
     listen 127.0.0.1:7000;
     location /status { session_sticky_status; }
-    location ~ ^/(app|drains|fails|prefix)/ { proxy_pass http://$1; }
+    location ~ ^/(app|drains|fails|prefix|signed)/ { proxy_pass http://$1; }
 }
 server { listen 127.0.0.1:7001; listen 127.0.0.1:7002; return 200 "ok"; }
 """
+
+
+def start(lab):
+    keys = lab.root / "keys"
+    keys.write_text("a key for this test only\n")
+    keys.chmod(0o600)
+    lab.nginx(HTTP.replace("KEYS", str(keys)))
 
 
 def value_of(path, *options):
@@ -53,17 +64,22 @@ def value_of(path, *options):
 
 def test_documents(lab):
     """every answer is what the schema says, whatever the servers do"""
-    lab.nginx(HTTP)
+    start(lab)
     cookies = {
         "/app/": "",
         "/drains/": "drains=127.0.0.1:7002",
         "/fails/": f"fails={md5('127.0.0.1:7008')}",
         "/prefix/": "",
+        "/signed/": "",
+        "/signed/?sticks=1": "signed=nobody",
     }
     for path, cookie in cookies.items():
         curl(f"http://127.0.0.1:7000{path}", "--cookie", cookie)
     whole = value_of("/status?format=json")
     upstreams = whole["upstreams"]
+    counts = {upstream["name"]: upstream for upstream in upstreams}["signed"]
+    equal((counts["verdicts"]["unused"], counts["verdicts"]["forged"]), (1, 1), "verdicts of signed cookies")
+    equal((counts["requests"]["off"], counts["actions"]["none"]), (1, 1), "what is off")
     servers = {
         (upstream["name"], server["address"]): server for upstream in upstreams for server in upstream["servers"]
     }
@@ -79,7 +95,7 @@ def test_documents(lab):
 
 def test_explanations(lab):
     """explanations and errors are what the schema says"""
-    lab.nginx(HTTP)
+    start(lab)
     address = "127.0.0.1:7001"
     for upstream, value, would in [
         ("app", md5(address), "bound"),
@@ -90,6 +106,8 @@ def test_explanations(lab):
         ("prefix", f"{md5('127.0.0.1:7009')}~x", "lent"),
         ("route", "a", "bound"),
         ("learn", "unheard of", "new"),
+        ("signed", md5(address), "new"),
+        ("signed", curl("http://127.0.0.1:7000/signed/?sticks=1").cookie("signed"), "bound"),
         ("app", '\xff"\\', "new"),
     ]:
         said = value_of(f"/status/upstreams/{upstream}/explain?value={urllib.parse.quote(value)}")
