@@ -214,6 +214,7 @@ fn stamps<const EXTRAS: bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Keys;
     use crate::policy::{Limits, Visibility};
 
     const NOW: u64 = 1_600_000_000;
@@ -253,42 +254,86 @@ mod tests {
         }
     }
 
+    /// Policies by mode, visibility, limits, `refresh`, `preserve` and signatures.
+    fn policies() -> impl Iterator<Item = Policy> {
+        let keys = Keys::read(b"the key of a test").unwrap().keys;
+        let modes = [
+            Mode::Insert,
+            Mode::Repeat,
+            Mode::Rewrite,
+            Mode::Prefix,
+            Mode::Route,
+        ];
+        (0..1 << 5).flat_map(move |bits: u8| {
+            let bit = |number: u8| bits & 1 << number != 0;
+            modes.map(|mode| Policy {
+                mode,
+                visibility: if bit(0) {
+                    Visibility::Indirect
+                } else {
+                    Visibility::Direct
+                },
+                limits: if bit(1) {
+                    limited().limits
+                } else {
+                    Limits::default()
+                },
+                refresh: if bit(2) { 10 } else { 0 },
+                preserve: bit(3),
+                signer: bit(4).then(|| keys.signer(b"route").unwrap()),
+                ..Policy::new().unwrap()
+            })
+        })
+    }
+
     #[test]
     fn a_settled_session_needs_nothing_whatever_the_response_is() {
-        let id = b"a";
-        let verdicts = [Verdict::None, Verdict::Valid, Verdict::Accepted];
-        let modes = [Mode::Insert, Mode::Repeat, Mode::Rewrite, Mode::Prefix];
-        let mut known = alloc::vec::Vec::new();
-        for (verdict, mode) in verdicts.iter().flat_map(|v| modes.map(|mode| (*v, mode))) {
-            for visibility in [Visibility::Direct, Visibility::Indirect] {
-                for stamps in [None, Some((NOW - 9, NOW - 9))] {
-                    for policy in [Policy::new().unwrap(), limited()] {
-                        let policy = Policy {
-                            mode,
-                            visibility,
-                            ..policy
-                        };
-                        let reading = Reading {
-                            verdict,
-                            ..valid(id, stamps)
-                        };
-                        let sets = match Foreknown::new(&policy, Settled::Yes).settled(
-                            &policy,
-                            &reading,
-                            || NOW,
-                        ) {
-                            Settled::Yes | Settled::Counted => true,
-                            Settled::UnlessSet => false,
-                            Settled::No => continue,
-                        };
-                        known.push(visibility);
-                        let action = respond(&policy, &reading, id, || sets, NOW);
-                        assert_eq!(action, Action::None);
+        let verdicts = [
+            Verdict::None,
+            Verdict::Valid,
+            Verdict::Accepted,
+            Verdict::Forged,
+        ];
+        let ages =
+            [None, Some(9), Some(10), Some(11)].map(|age| age.map(|age| (NOW - age, NOW - 20)));
+        let future = Some((NOW + 1, NOW + 1));
+        let mut known = 0;
+        for policy in policies() {
+            let foreknown = Foreknown::new(&policy, Settled::Counted);
+            for verdict in verdicts {
+                for stamps in ages.into_iter().chain([future]) {
+                    let reading = Reading {
+                        verdict,
+                        ..valid(b"a", stamps)
+                    };
+                    let needs = |sets| respond(&policy, &reading, b"a", || sets, NOW);
+                    match foreknown.settled(&policy, &reading, || NOW) {
+                        Settled::Counted => {
+                            assert_eq!([false, true].map(needs), [Action::None; 2]);
+                        }
+                        Settled::UnlessSet => assert_eq!(needs(false), Action::None),
+                        Settled::Yes => unreachable!("there is a request to count"),
+                        Settled::No => continue,
                     }
+                    known += 1;
                 }
             }
         }
-        assert_eq!(known, [Visibility::Direct, Visibility::Indirect]);
+        // insert without limits, insert with fresh stamps, route
+        assert_eq!(known, 16 + 8 + 32);
+    }
+
+    #[test]
+    fn a_session_that_needs_nothing_is_foreknown() {
+        for policy in policies().filter(|policy| policy.mode == Mode::Insert) {
+            let foreknown = Foreknown::new(&policy, Settled::Yes);
+            for stamps in [None, Some((NOW - 9, NOW - 20))] {
+                let reading = valid(b"a", stamps);
+                let action = respond(&policy, &reading, b"a", || false, NOW);
+                let is_settled = foreknown.settled(&policy, &reading, || NOW) != Settled::No;
+                assert_eq!(is_settled, action == Action::None, "{policy:?} {stamps:?}");
+            }
+        }
     }
 
     #[test]
@@ -357,6 +402,31 @@ mod tests {
             respond(&limited(), &same, b"a", || false, NOW),
             Action::None
         );
+    }
+
+    #[test]
+    fn fresh_stamps_are_left_as_they_are() {
+        let policy = Policy {
+            refresh: 10,
+            ..limited()
+        };
+        let respond = |verdict, last_seen, served| {
+            let reading = Reading {
+                verdict,
+                ..valid(b"a", Some((last_seen, NOW - 20)))
+            };
+            inserted(respond(&policy, &reading, served, || false, NOW))
+        };
+        let renewed = Some((&b"a"[..], Some((NOW, NOW - 20))));
+        assert_eq!(respond(Verdict::Valid, NOW, b"a"), None);
+        assert_eq!(respond(Verdict::Valid, NOW - 9, b"a"), None);
+        assert_eq!(respond(Verdict::Valid, NOW - 10, b"a"), renewed);
+        // Another clock is ahead of ours.
+        assert_eq!(respond(Verdict::Valid, NOW + 1, b"a"), renewed);
+        assert_eq!(respond(Verdict::Accepted, NOW - 9, b"a"), renewed);
+        let moved = Some((&b"b"[..], Some((NOW, NOW))));
+        assert_eq!(respond(Verdict::Valid, NOW, b"b"), moved);
+        assert_eq!(respond(Verdict::Forged, NOW, b"b"), moved);
     }
 
     #[test]
@@ -440,6 +510,22 @@ mod tests {
             respond(&policy, &valid(b"a", None), b"a", || true, NOW),
             Action::None
         );
+    }
+
+    #[test]
+    fn a_cookie_of_the_application_is_preserved() {
+        for policy in policies().filter(|policy| policy.preserve) {
+            let is_ours = matches!(policy.mode, Mode::Insert | Mode::Repeat);
+            for reading in [
+                Reading::NONE,
+                valid(b"a", None),
+                valid(b"b", Some((NOW, NOW))),
+            ] {
+                let action = |sets| respond(&policy, &reading, b"a", || sets, NOW);
+                assert_eq!(action(true) == Action::Preserve, is_ours);
+                assert_ne!(action(false), Action::Preserve);
+            }
+        }
     }
 
     #[test]
