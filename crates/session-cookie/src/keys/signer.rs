@@ -163,3 +163,145 @@ fn signature(key: &Key, text: &[&[u8]]) -> Text {
     let _ = Base64UrlUnpadded::encode(&key.mac(text), &mut digits);
     digits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Buffer;
+    use crate::policy::Policy;
+    use proptest::prelude::*;
+
+    const TEXT: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556440041";
+    const NEW: &[u8] = b"p5k70pnK8x1NSB4vr71rDQ";
+    const OLD: &[u8] = b"4e8yaMMZhS8IOFoNIVj-lQ";
+
+    fn keys(text: &[u8]) -> Keys {
+        Keys::read(text).unwrap().keys
+    }
+
+    fn signed(key_file: &[u8]) -> Vec<u8> {
+        let mut out = Buffer::with_capacity(TEXT.len() + SIGNATURES).unwrap();
+        out.put(TEXT);
+        let signer = keys(key_file).signer(b"route").unwrap();
+        signer.sign(&[&TEXT[..40], &TEXT[40..]], &mut out);
+        out.as_bytes().to_vec()
+    }
+
+    fn verify(signatures: &[&[u8]], key_file: &[u8]) -> Signature {
+        let value = [TEXT, b"|", &signatures.join(&b"."[..])].concat();
+        let signer = keys(key_file).signer(b"route").unwrap();
+        signer.verify(&Signed::parse(&value).unwrap())
+    }
+
+    /// What other programs make of it: openssl dgst -sha256 -mac HMAC, twice.
+    #[test]
+    fn values_by_one_key_and_by_two() {
+        let one = [TEXT, b"|", NEW].concat();
+        assert_eq!(signed(b"a key for examples\n"), one);
+        let two = [&one, &b"."[..], OLD].concat();
+        let both = b"a key for examples\nanother key for examples\n";
+        assert_eq!(signed(both), two);
+        let three = b"a key for examples\nanother key for examples\na key for nothing\n";
+        assert_eq!(signed(three), two);
+    }
+
+    #[test]
+    fn a_signature_by_any_key_is_right_and_by_the_first_two_current() {
+        use Signature::{Current, Old, Wrong};
+        let new = b"a key for examples\n";
+        let both = b"a key for examples\nanother key for examples\n";
+        let three = b"a key for nothing\na key for examples\nanother key for examples\n";
+        let other = b"a key for nothing\n";
+        for (signatures, of_new, of_both, of_three, of_other) in [
+            (&[NEW][..], Current, Old, Old, Wrong),
+            (&[OLD], Wrong, Old, Old, Wrong),
+            (&[NEW, OLD], Old, Current, Old, Wrong),
+            (&[OLD, NEW], Old, Old, Old, Wrong),
+            (&[OLD, OLD], Wrong, Old, Old, Wrong),
+            (&[OLD, b"0000000000000000000000"], Wrong, Old, Old, Wrong),
+            (&[b"0000000000000000000000"], Wrong, Wrong, Wrong, Wrong),
+        ] {
+            assert_eq!(verify(signatures, new), of_new);
+            assert_eq!(verify(signatures, both), of_both);
+            assert_eq!(verify(signatures, three), of_three);
+            assert_eq!(verify(signatures, other), of_other);
+        }
+    }
+
+    #[test]
+    fn a_signature_is_told_by_its_place() {
+        let parse = |value: &str| {
+            let signed = Signed::parse(value.as_bytes())?;
+            Some((signed.text.len(), signed.second.is_some()))
+        };
+        let one = "0123456789012345678901";
+        for (value, parts) in [
+            (alloc::format!("a|1|1|{one}"), Some((5, false))),
+            (alloc::format!("|{one}"), Some((0, false))),
+            (alloc::format!("a|{one}|{one}"), Some((24, false))),
+            (alloc::format!("a|1|1|{one}.{one}"), Some((5, true))),
+            (alloc::format!("|{one}.{one}"), Some((0, true))),
+            (alloc::format!("a|{one}.{one}.{one}"), None),
+            (alloc::format!("a|0{one}"), None),
+            (alloc::format!("a|0{one}.{one}"), None),
+            (alloc::format!("a.{one}"), None),
+            (alloc::format!("{one}.{one}"), None),
+            (one.into(), None),
+            ("a|18446744073709551615|18446744073709551615".into(), None),
+            ("".into(), None),
+        ] {
+            assert_eq!(parse(&value), parts, "{value}");
+        }
+    }
+
+    #[test]
+    fn signatures_differ_wherever_they_do() {
+        let one: Text = core::array::from_fn(|at| at as u8);
+        assert!(bool::from(equals(&one, &one)));
+        for (at, bit) in (0..SIGNATURE).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut other = one;
+            other[at] ^= 1 << bit;
+            assert!(!bool::from(equals(&one, &other)), "byte {at}, bit {bit}");
+        }
+    }
+
+    #[test]
+    fn without_keys_nothing_is_right() {
+        let signer = Keys::default().signer(b"route").unwrap();
+        let value = [TEXT, b"|", NEW].concat();
+        let signed = Signed::parse(&value).unwrap();
+        assert_eq!(signer.verify(&signed), Signature::Wrong);
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let key = b"a key that nobody is to see";
+        let policy = Policy {
+            signer: Some(keys(key).signer(b"route").unwrap()),
+            keys: keys(key),
+            ..Policy::new().unwrap()
+        };
+        let shown = alloc::format!("{policy:?}");
+        assert!(
+            shown.contains("keys: 1 keys, signer: Some(1 keys)"),
+            "{shown}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_parted_or_not(value: Vec<u8>, signature in "[|.]?[|.0-9]{21,23}") {
+            for value in [&value[..], &[&value[..], signature.as_bytes()].concat()] {
+                let Some(signed) = Signed::parse(value) else {
+                    continue;
+                };
+                let mut joined = [signed.text, b"|", signed.first].concat();
+                if let Some(second) = signed.second {
+                    joined.extend(b".");
+                    joined.extend(second);
+                }
+                prop_assert_eq!(joined, value);
+            }
+        }
+    }
+}

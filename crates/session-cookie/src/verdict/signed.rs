@@ -61,3 +61,95 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{limited, NOW};
+    use super::*;
+    use crate::bytes::{Buffer, Sink};
+    use crate::keys::Keys;
+    use crate::policy::Policy;
+    use alloc::vec::Vec;
+
+    fn keys() -> Keys {
+        Keys::read(b"the key of a test").unwrap().keys
+    }
+
+    fn policy(accepts_unsigned: bool) -> Policy {
+        Policy {
+            signer: Some(keys().signer(b"route").unwrap()),
+            accepts_unsigned,
+            ..limited()
+        }
+    }
+
+    fn verdict(value: &[u8], policy: &Policy) -> Verdict {
+        let judge = Judge {
+            policy,
+            servers: |id: &[u8]| id.starts_with(b"a").then_some(()),
+            clock: || NOW,
+        };
+        let mut reading = Reading::NONE;
+        let found = judge.read_value(value, &mut reading);
+        let is_followed = matches!(reading.verdict, Verdict::Valid | Verdict::Accepted);
+        assert_eq!(found.is_some(), is_followed);
+        reading.verdict
+    }
+
+    /// Signs any text, as no cookie of ours is.
+    fn sign(text: &[u8]) -> Vec<u8> {
+        let mut out = Buffer::with_capacity(1_000).unwrap();
+        out.put(text);
+        policy(false).signer.unwrap().sign(&[text], &mut out);
+        out.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn only_what_is_read_as_it_is_written_counts() {
+        let text = b"a|1600000000|1600000000";
+        let value = sign(text);
+        for policy in [policy(false), policy(true)] {
+            let verdict = |value: &[u8]| verdict(value, &policy);
+            assert_eq!(verdict(&value), Verdict::Valid);
+            assert_eq!(
+                verdict(&[b"\"", &value[..], b"\""].concat()),
+                Verdict::Valid
+            );
+            // an id without stamps
+            assert_eq!(verdict(&sign(b"a")), Verdict::Forged);
+            // quotes in quotes, and in what is signed
+            let quoted = [b"\"\"", &value[..], b"\"\""].concat();
+            assert_eq!(verdict(&quoted), Verdict::Invalid);
+            let quotes_signed = sign(b"\"a|1600000000|1600000000\"");
+            assert_eq!(verdict(&quotes_signed), Verdict::Invalid);
+            // a signature of a signature
+            assert_eq!(verdict(&sign(&value)), Verdict::Invalid);
+            assert_eq!(
+                verdict(&sign(b"a|1|1600000000|1600000000")),
+                Verdict::Invalid
+            );
+            assert_eq!(verdict(&sign(b"|1600000000|1600000000")), Verdict::Invalid);
+        }
+    }
+
+    #[test]
+    fn stamps_of_any_length_count_where_they_are_signed() {
+        let verdict = |text: &[u8]| verdict(&sign(text), &policy(false));
+        assert_eq!(verdict(b"a|1600000000|01599999999"), Verdict::Valid);
+        assert_eq!(verdict(b"a|1600000000|999999999"), Verdict::Old);
+        assert_eq!(verdict(b"a|999999999|999999999"), Verdict::Expired);
+        assert_eq!(verdict(b"a|16000000000|1"), Verdict::Invalid);
+        assert_eq!(verdict(b"b|1600000000|1600000000"), Verdict::Unknown);
+    }
+
+    #[test]
+    fn no_text_is_verified_that_is_longer_than_any_of_a_cookie() {
+        let value = |id: usize| sign(&[&[b'a'; 300][..id], b"|1600000000|1600000000"].concat());
+        assert_eq!(verdict(&value(LONGEST_ID), &policy(false)), Verdict::Valid);
+        assert_eq!(
+            verdict(&value(LONGEST_TEXT - 21), &policy(false)),
+            Verdict::Forged
+        );
+        assert_eq!(verdict(&value(300), &policy(true)), Verdict::Forged);
+    }
+}
