@@ -8,6 +8,7 @@ use std::ptr::null_mut;
 
 use session_cookie::bytes::Buffer;
 use session_cookie::cookie::Name;
+use session_cookie::keys::{Keys, Unusable};
 use session_cookie::memory::{self, OutOfMemory};
 use session_cookie::policy::{Policy, SameSite, Secure, Style};
 use session_cookie::roster::{Member, Roster};
@@ -82,6 +83,20 @@ fn names_and_policies() {
     assert_eq!(fail_each(|| Name::new(b"route").map(drop)), 1);
     assert_eq!(fail_each(|| Policy::new().map(drop)), 2);
     assert_eq!(fail_each(|| Buffer::with_capacity(9).map(drop)), 1);
+}
+
+#[test]
+fn keys_and_what_signs_with_them() {
+    let text = b"the first key of them\nthe second key of them\nthe third key of them\n";
+    let read = || {
+        Keys::read(text).map(|read| read.keys).map_err(|why| {
+            assert_eq!(why, Unusable::OutOfMemory(OutOfMemory));
+            OutOfMemory
+        })
+    };
+    assert_eq!(fail_each(|| read().map(drop)), 1);
+    let keys = read().unwrap();
+    assert_eq!(fail_each(|| keys.signer(b"route").map(drop)), 1);
 }
 
 #[test]
