@@ -142,19 +142,26 @@ fn preserve(request: Request<'_>, visit: &Visit<'_>, now: u64) {
     visit.note_preserved(own(request, policy).last().is_some_and(ends));
 }
 
-/// Tells shared caches not to store the response, unless it does.
+/// Tells shared caches not to store the response, in a field of its own: `expires` comes later, and writes anew the one that
+/// nginx knows. There stays what browsers are told.
 #[cold]
 #[inline(never)]
 fn forbid_sharing(request: Request<'_>) -> Result<(), OutOfMemory> {
     let fields = || request.response_fields::<CacheControl>();
-    if fields().any(|field| cache_control::forbids_sharing(field.value())) {
-        return Ok(());
+    let length = cache_control::rest_len(fields().map(|field| field.value().len()));
+    let mut rest = request.pool().text(length).ok_or(OutOfMemory)?;
+    cache_control::write_rest(fields().map(Field::value), &mut rest);
+    let rest = rest.into_bytes();
+    fields().skip(1).for_each(Field::remove);
+    match fields().next() {
+        Some(first) if rest.is_empty() => {
+            first.remove();
+            request.forget_cache_control();
+        }
+        Some(first) => first.set(rest),
+        None => (),
     }
-    let length = cache_control::private_len(fields().map(|field| field.value().len()));
-    let mut text = request.pool().text(length).ok_or(OutOfMemory)?;
-    cache_control::write_private(fields().map(Field::value), &mut text);
-    fields().for_each(Field::remove);
-    request.add_response_field::<CacheControl>(text.into_bytes())
+    request.add_response_field::<CacheControl>(cache_control::PRIVATE)
 }
 
 /// Returns the id with the application's own value of the cookie behind it: what the server sets now, else

@@ -97,6 +97,22 @@ impl<'r> Request<'r> {
         self.set_cookies().next().is_some()
     }
 
+    /// Lets nginx know of no `Cache-Control` in the response: it would write into one that was taken out.
+    pub(crate) fn forget_cache_control(self) {
+        // SAFETY: the request is live, and no reference to its header is held.
+        let header = unsafe { &mut (*self.as_ptr()).headers_out };
+        #[cfg(nginx_header_chains)]
+        {
+            header.cache_control = ptr::null_mut();
+        }
+        #[cfg(not(nginx_header_chains))]
+        {
+            // As it is before there is one.
+            header.cache_control.elts = ptr::null_mut();
+            header.cache_control.nelts = 0;
+        }
+    }
+
     /// Adds a field to the response, whose header was not sent. nginx does not know of it as one of those that it keeps beside
     /// the list, so that no module that comes later replaces it.
     pub(crate) fn add_response_field<N: Name>(self, value: &'r [u8]) -> Result<(), OutOfMemory> {

@@ -3,52 +3,43 @@
 
 use crate::bytes::{trim, Sink};
 
-/// The directive that tells shared caches not to store a response.
-const PRIVATE: &[u8] = b"private";
+/// The field that tells shared caches not to store a response.
+pub const PRIVATE: &[u8] = b"private";
 
 const BETWEEN: &[u8] = b", ";
 
-/// Returns whether a field tells shared caches not to store the response: by `no-store`, or by `private` without names of
-/// fields, with which it would only be about these.
-pub fn forbids_sharing(field: &[u8]) -> bool {
-    directives(field).any(|directive| {
-        [PRIVATE, b"no-store"]
-            .iter()
-            .any(|one| directive.eq_ignore_ascii_case(one))
-    })
-}
-
-/// Returns the most bytes that [`write_private`] writes for fields of so many bytes each.
-pub fn private_len(fields: impl Iterator<Item = usize>) -> usize {
-    fields.fold(PRIVATE.len(), |sum, length| {
+/// Returns the most bytes that [`write_rest`] writes for fields of so many bytes each.
+pub fn rest_len(fields: impl Iterator<Item = usize>) -> usize {
+    fields.fold(0, |sum: usize, length| {
         sum.saturating_add(length).saturating_add(BETWEEN.len())
     })
 }
 
-/// Writes `private` and what else these fields say, without what is for shared caches only: so no browser keeps the response
-/// for longer than the upstream server has said.
+/// Writes what these fields say besides [`PRIVATE`] to a browser, which so keeps the response for no longer than the upstream
+/// server has said: what is for shared caches only is left out.
 ///
 /// ```
 /// use session_cookie::bytes::Buffer;
-/// use session_cookie::cache_control::write_private;
+/// use session_cookie::cache_control::write_rest;
 ///
 /// let mut field = Buffer::with_capacity(64)?;
-/// write_private([&b"public, max-age=600, s-maxage=3600"[..]].into_iter(), &mut field);
-/// assert_eq!(field.as_bytes(), b"private, max-age=600");
+/// write_rest([&b"public, max-age=600, s-maxage=3600"[..]].into_iter(), &mut field);
+/// assert_eq!(field.as_bytes(), b"max-age=600");
 /// # Ok::<(), session_cookie::memory::OutOfMemory>(())
 /// ```
-pub fn write_private<'a>(fields: impl Iterator<Item = &'a [u8]>, out: &mut impl Sink) {
-    out.put(PRIVATE);
-    for directive in fields
+pub fn write_rest<'a>(fields: impl Iterator<Item = &'a [u8]>, out: &mut impl Sink) {
+    let rest = fields
         .flat_map(directives)
-        .filter(|one| !is_for_shared(one))
-    {
-        out.put(BETWEEN);
+        .filter(|one| !is_for_shared(one));
+    let mut between: &[u8] = b"";
+    for directive in rest {
+        out.put(between);
         out.put(directive);
+        between = BETWEEN;
     }
 }
 
-/// Returns whether a directive is for shared caches only, or contradicts `private`.
+/// Returns whether a directive is for shared caches only, contradicts [`PRIVATE`], or says it.
 fn is_for_shared(directive: &[u8]) -> bool {
     let name = directive.split(|byte| *byte == b'=').next();
     let name = trim(name.unwrap_or_default());
@@ -81,59 +72,48 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    fn private(fields: &[&str]) -> String {
+    fn rest(fields: &[&str]) -> String {
         let fields = || fields.iter().map(|field| field.as_bytes());
-        let mut out = Buffer::with_capacity(private_len(fields().map(<[u8]>::len))).unwrap();
-        write_private(fields(), &mut out);
+        let mut out = Buffer::with_capacity(rest_len(fields().map(<[u8]>::len))).unwrap();
+        write_rest(fields(), &mut out);
         String::from_utf8(out.as_bytes().to_vec()).unwrap()
     }
 
     #[test]
-    fn what_forbids_sharing() {
-        for field in [
-            "private",
-            "No-Store",
-            "max-age=0 , PRIVATE",
-            "a=\"b\",no-store",
-        ] {
-            assert!(forbids_sharing(field.as_bytes()), "{field}");
-        }
-        for field in [
-            "",
-            "public",
-            "no-cache",
-            "private=\"Set-Cookie\"",
-            "x-private",
-            "a=\"b, private\"",
-            "a=\"\\\", no-store\"",
-        ] {
-            assert!(!forbids_sharing(field.as_bytes()), "{field}");
-        }
-    }
-
-    #[test]
     fn what_a_browser_is_told_stays() {
-        assert_eq!(private(&[]), "private");
-        assert_eq!(private(&["", " , "]), "private");
-        assert_eq!(private(&["Public,max-age=60"]), "private, max-age=60");
-        assert_eq!(
-            private(&["public", "s-maxage = 9, no-cache"]),
-            "private, no-cache"
-        );
-        assert_eq!(
-            private(&["private=\"a, b\", no-cache=\"c, d\", proxy-revalidate"]),
-            "private, no-cache=\"c, d\""
-        );
+        for (fields, left) in [
+            (&[][..], ""),
+            (&["", " , "], ""),
+            (&["public"], ""),
+            (&["Private, PUBLIC"], ""),
+            (&["Public,max-age=60"], "max-age=60"),
+            (&["public", "s-maxage = 9, no-cache"], "no-cache"),
+            (&["No-Store , private"], "No-Store"),
+            (
+                &["private=\"a, b\", no-cache=\"c, d\", proxy-revalidate"],
+                "no-cache=\"c, d\"",
+            ),
+            (&["a=\"b, private\",public"], "a=\"b, private\""),
+            (
+                &["a=\"\\\", public\"", "x-private"],
+                "a=\"\\\", public\", x-private",
+            ),
+        ] {
+            assert_eq!(rest(fields), left);
+        }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_forbids_sharing(fields: Vec<Vec<u8>>) {
-            let values = || fields.iter().map(Vec::as_slice);
-            let capacity = private_len(values().map(<[u8]>::len));
-            let mut out = Buffer::with_capacity(capacity).unwrap();
-            write_private(values(), &mut out);
-            prop_assert!(forbids_sharing(out.as_bytes()));
+        fn what_is_left_stays_when_it_is_read_again(field: Vec<u8>) {
+            let left = left_of(&field);
+            prop_assert_eq!(left_of(&left), left);
         }
+    }
+
+    fn left_of(field: &[u8]) -> Vec<u8> {
+        let mut out = Buffer::with_capacity(rest_len([field.len()].into_iter())).unwrap();
+        write_rest([field].into_iter(), &mut out);
+        out.as_bytes().to_vec()
     }
 }
