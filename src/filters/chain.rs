@@ -41,8 +41,9 @@ pub(super) fn act_for_all<'r>(
     let visits = || once(newest).chain(earlier()).filter(responded);
     for (at, visit) in visits().enumerate() {
         let policy = visit.policy();
-        let mut newer = visits().take(at).map(Visit::policy);
-        let is_taken = newer.any(|newer| newer.has_cookie() && *newer.cookie == *policy.cookie);
+        let is_taken = visits()
+            .take(at)
+            .any(|newer| *newer.policy().cookie == *policy.cookie && newer.claims_cookie());
 
         debug!(
             request,

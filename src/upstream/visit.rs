@@ -249,6 +249,12 @@ impl<'r> Visit<'r> {
         self.is_silent || self.policy().silent || self.location().silent
     }
 
+    /// Returns whether upstreams that the request has met before leave their cookie of the same name to this one. They do not
+    /// where X-Accel-Redirect has made GET of the POST that may set it, and no session was followed.
+    pub(crate) fn claims_cookie(&self) -> bool {
+        self.policy().has_cookie() && (!self.is_silent || self.status() == Status::Bound)
+    }
+
     /// Returns what the location says that passed the request.
     pub(crate) fn location(&self) -> &'r LocationConf {
         self.location.conf::<Sticky>()
