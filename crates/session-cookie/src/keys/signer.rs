@@ -167,6 +167,7 @@ fn signature(key: &Key, text: &[&[u8]]) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use crate::bytes::Buffer;
     use crate::policy::Policy;
     use proptest::prelude::*;
