@@ -11,7 +11,9 @@ const BETWEEN: &[u8] = b", ";
 /// Returns the most bytes that [`write_rest`] writes for fields of so many bytes each.
 pub fn rest_len(fields: impl Iterator<Item = usize>) -> usize {
     fields.fold(0, |sum: usize, length| {
-        sum.saturating_add(length).saturating_add(BETWEEN.len())
+        // Each comma may get a space.
+        let most = length.saturating_mul(BETWEEN.len());
+        sum.saturating_add(most).saturating_add(BETWEEN.len())
     })
 }
 
