@@ -6,10 +6,12 @@ use core::ptr;
 
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
+use session_cookie::set_cookie::sets;
 
 use super::respond::{act, remove_own};
 use crate::log::debug;
 use crate::nginx::request::Request;
+use crate::nginx::response_fields::Field;
 use crate::nginx::string;
 use crate::upstream::visit::Visit;
 
@@ -51,12 +53,16 @@ pub(super) fn act_for_all<'r>(
             string(visit.upstream.host())
         );
 
-        // Meanwhile the fields of the others are out of the response.
+        // Meanwhile the fields of the others are out of the response: all but those in whose way no cookie must come.
+        let is_in_sight = |field: Field<'_>| {
+            field.came_with(visit.exchange)
+                || (policy.yields() && sets(field.value(), &policy.cookie))
+        };
         let count = request.set_cookies().count();
         let mut others = request.pool().stack(count).ok_or(OutOfMemory)?;
         request
             .set_cookies()
-            .filter(|field| !field.came_with(visit.exchange))
+            .filter(|field| !is_in_sight(*field))
             .for_each(|field| others.push((field, field.take_out())));
         let done = match policy.mode {
             Mode::Insert | Mode::Repeat if is_taken => {

@@ -394,6 +394,11 @@ impl Policy {
             || self.no_cache
     }
 
+    /// Returns whether no cookie is inserted where the response sets one of that name.
+    pub fn yields(&self) -> bool {
+        self.preserve && matches!(self.mode, Mode::Insert | Mode::Repeat)
+    }
+
     /// Returns whether the inserted cookie takes the place of one of that name from the upstream server, unless that is
     /// [preserved](Self::preserve).
     pub fn replaces(&self) -> bool {
