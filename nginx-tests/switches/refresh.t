@@ -1,0 +1,177 @@
+# refresh=: stamps that are younger than this are not renewed, so that most responses of a session set nothing. How long a
+# session lives is counted from the stamps that its cookie has.
+#
+# /sets lets a server set the cookie "route" itself.
+
+use Sticky;
+
+our $servers = servers(<<'_EOC_', qw(A B));
+location / { return 200 "NAME cookie=[$http_cookie]\n"; }
+location /sets { add_header Set-Cookie "route=own-NAME"; return 200 "NAME\n"; }
+location /accel { add_header X-Accel-Redirect /elsewhere; return 200; }
+_EOC_
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $sticky = $block->sticky;
+    fill($block, $servers . (defined $sticky
+        ? "upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky $sticky; }\n" : ''));
+    $block->set_value(config => ($block->config // '') . "\nadd_header X-Said \"\$session_sticky_status/\$session_sticky_verdict/\$session_sticky_action/\$session_sticky_first_seen\" always;\n"
+        . 'location / { proxy_pass http://u; }');
+});
+
+visit_lines(answer => "NAME cookie=[SEEN]\n");
+run_tests();
+
+__DATA__
+
+=== maxidle: young stamps stay, those of that age are renewed
+--- sticky: maxidle=1h refresh=300
+--- visits
+route=ID_B|NOW|NOW -> B, sets nothing, X-Said like "bound/valid/none/NOW"
+route=ID_B|NOW-200|NOW-2000 -> B, sets nothing, X-Said like "bound/valid/none/NOW-2000"
+route=ID_B|NOW-300|NOW-2000 -> B, sets like "route=ID_B\|STAMP\|NOW-2000; Path=/", X-Said like "bound/valid/updated/NOW-2000"
+route=ID_B|NOW-3500|NOW-9000 -> B, sets like "route=ID_B\|STAMP\|NOW-9000; Path=/", X-Said like "bound/valid/updated/NOW-9000"
+
+
+
+=== maxidle: who came last with a stamp that was left alone ends so much earlier
+--- sticky: maxidle=1h refresh=5m
+--- visits
+route=ID_B|NOW-3601|NOW-4000 -> A, sets like "route=ID_A\|STAMP\|STAMP; Path=/", X-Said like "new/expired/inserted/STAMP"
+-> B, sets like "route=ID_B\|STAMP\|STAMP; Path=/", X-Said like "new/none/inserted/STAMP"
+
+
+
+=== maxlife: the same, and the end does not move
+--- sticky: maxlife=1h refresh=5m
+--- visits
+route=ID_B|NOW-200|NOW-3000 -> B, sets nothing, X-Said like "bound/valid/none/NOW-3000"
+route=ID_B|NOW-301|NOW-3000 -> B, sets like "route=ID_B\|STAMP\|NOW-3000; Path=/", X-Said like "bound/valid/updated/NOW-3000"
+route=ID_B|NOW-200|NOW-3601 -> A, sets like "route=ID_A\|STAMP\|STAMP; Path=/", X-Said like "new/old/inserted/STAMP"
+
+
+
+=== maxlife alone: refresh may be as long as that, and is over
+--- sticky: maxlife=1h refresh=2h
+--- visits
+route=ID_B|NOW-3500|NOW-3500 -> B, sets nothing
+route=ID_B|NOW-3601|NOW-3601 -> A, sets like "route=ID_A\|STAMP\|STAMP; Path=/"
+
+
+
+=== maxidle and maxlife
+--- sticky: maxidle=1h maxlife=1d refresh=10m
+--- visits
+route=ID_B|NOW-500|NOW-80000 -> B, sets nothing
+route=ID_B|NOW-600|NOW-80000 -> B, sets like "route=ID_B\|STAMP\|NOW-80000; Path=/"
+route=ID_B|NOW-3601|NOW-80000 -> A, sets like "route=ID_A\|STAMP\|STAMP; Path=/", X-Said like "new/expired/inserted/STAMP"
+route=ID_B|NOW-60|NOW-86401 -> B, sets like "route=ID_B\|STAMP\|STAMP; Path=/", X-Said like "new/old/inserted/STAMP"
+
+
+
+=== stamps of the future are renewed: this proxy's clock counts
+--- sticky: maxidle=1h refresh=10m
+--- visits
+route=ID_B|NOW+100|NOW-50 -> B, sets like "route=ID_B\|STAMP\|NOW-50; Path=/", X-Said like "bound/valid/updated/NOW-50"
+route=ID_B|NOW+100|NOW+100 -> B, sets like "route=ID_B\|STAMP\|NOW+100; Path=/"
+
+
+
+=== a cookie without stamps gets some
+--- sticky: maxidle=1h refresh=10m
+--- visits
+route=ID_B -> B, sets like "route=ID_B\|STAMP\|STAMP; Path=/"
+
+
+
+=== as far as a client's cookie lives by itself, it is set for as long from its last renewal on
+--- sticky: maxage=1h maxidle=1h refresh=10m
+--- visits
+route=ID_B|NOW-500|NOW-900 -> B, sets nothing
+route=ID_B|NOW-600|NOW-900 -> B, sets like "route=ID_B\|STAMP\|NOW-900; Path=/; Max-Age=3600; Expires=DATE+3600"
+
+
+
+=== a session that moves gets stamps of its own, however young its cookie is
+--- http_config
+upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 down; session_sticky hash=plain maxidle=1h refresh=10m; }
+--- visits
+route=127.0.0.1:1999|NOW-60|NOW-900 -> A, sets like "route=127.0.0.1:1985\|STAMP\|STAMP; Path=/", X-Said like "moved/down/inserted/STAMP"
+
+
+
+=== rebind=off: a session that is lent keeps young stamps, and old ones are renewed for its own server
+--- http_config
+upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 down; session_sticky hash=plain maxidle=1h refresh=10m rebind=off; }
+--- visits
+route=127.0.0.1:1999|NOW-60|NOW-900 -> A, sets nothing, X-Said like "lent/down/none/NOW-900"
+route=127.0.0.1:1999|NOW-600|NOW-900 -> A, sets like "route=127.0.0.1:1999\|STAMP\|NOW-900; Path=/", X-Said like "lent/down/updated/NOW-900"
+
+
+
+=== accept=: a cookie in another form is upgraded, however young it is
+--- sticky: maxidle=1h refresh=10m accept=plain
+--- visits
+route=127.0.0.1:1986|NOW-60|NOW-900 -> B, sets like "route=ID_B\|STAMP\|NOW-900; Path=/", X-Said like "bound/valid/updated/NOW-900"
+route=ID_B|NOW-60|NOW-900 -> B, sets nothing
+
+
+
+=== option=indirect: a server's own cookie of the name is replaced by the same, with the stamps that there are
+--- sticky: maxidle=1h refresh=10m option=indirect
+--- visits
+/sets route=ID_B|NOW-60|NOW-900 -> B, sets like "route=ID_B\|NOW-60\|NOW-900; Path=/"
+/sets route=ID_B|NOW-600|NOW-900 -> B, sets like "route=ID_B\|STAMP\|NOW-900; Path=/"
+route=ID_B|NOW-60|NOW-900 -> B, sees nothing, sets nothing
+
+
+
+=== a session that comes at each second is renewed each time it is so old, and goes on
+--- sticky: maxidle=5 refresh=2
+--- client
+my $value = bound(visit('/t'));
+my ($id, undef, $first) = split /\|/, $value;
+my ($renewed, $others) = (0, 0);
+for (1 .. 20) {
+    select undef, undef, undef, 0.5;
+    my $response = visit('/t', "route=$value");
+    my $new = bound($response);
+    $others++ if head('X-Said', $response) !~ m{^bound/valid/(none|updated)/$first$};
+    next if $new eq '';
+    $others++ if $new !~ /^\Q$id\E\|\d+\|$first$/;
+    my ($before, $after) = map { (split /\|/)[1] } $value, $new;
+    $others++ if $after - $before < 2;
+    $renewed++;
+    $value = $new;
+}
+equals($others, 0, 'it stays, and its stamps are renewed when they are two seconds old');
+holds($renewed >= 2 && $renewed <= 6, "of 20 responses few set the cookie: $renewed");
+
+
+
+=== sign: a value is signed anew when it is renewed, and not before
+--- sticky: maxidle=30 refresh=2 sign key_file=../html/key
+--- user_files
+>>> key
+0123456789abcdef0123456789abcdef
+--- may_warn
+which every user may read
+--- client
+my $value = bound(visit('/t'));
+holds($value =~ /^[0-9a-f]{32}\|\d+\|\d+\|[\w-]{22}$/, "a signed value: $value");
+equals(set(visit('/t', "route=$value")), '', 'it is young');
+my $renewed = soon(sub { bound(visit('/t', "route=$value")) });
+my ($old, $new) = map { [split /\|/] } $value, $renewed;
+holds($new->[1] >= $old->[1] + 2, 'renewed when it is so old');
+equals($new->[2], $old->[2], 'the session goes on');
+holds($new->[3] ne $old->[3], 'signed anew');
+equals(head('X-Said', visit('/t', "route=$renewed")), "bound/valid/none/$old->[2]", 'what it got is valid');
+
+
+
+=== 0 is none: stamps are renewed each second
+--- sticky: maxidle=1h refresh=0
+--- visits
+route=ID_B|NOW-2|NOW-900 -> B, sets like "route=ID_B\|STAMP\|NOW-900; Path=/"
