@@ -136,6 +136,10 @@ class Backend:
                 backend.seen.append((self.path, self.headers.get("Cookie")))
                 (answer or Handler.name_itself)(self)
 
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.do_GET()
+
             def name_itself(self):
                 self.reply(f"{backend.name}\n")
 
