@@ -84,6 +84,13 @@ impl<'a> Signed<'a> {
             second,
         })
     }
+
+    /// Returns whether the signature has digits of base64url only. A right one has: this tells where none is verified.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let mut digits = self.first.iter().chain(self.second.into_iter().flatten());
+        digits.all(is_digit)
+    }
 }
 
 impl Keys {

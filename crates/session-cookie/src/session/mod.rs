@@ -95,7 +95,8 @@ pub(crate) fn decode_text(text: &[u8]) -> Result<Session<'_>, Undecodable> {
 
 /// Returns the session of a value whose signature counts for nothing, as no values are signed any more.
 fn signed(value: &[u8]) -> Option<Session<'_>> {
-    let session = decode_text(Signed::parse(value)?.text).ok();
+    let signed = Signed::parse(value).filter(Signed::is_well_formed)?;
+    let session = decode_text(signed.text).ok();
     session.filter(|session| session.stamps.is_some())
 }
 
@@ -308,6 +309,13 @@ mod tests {
             "x|1|1556447041|1556447041",
             "x|155644704x|1556447041",
             "x|1556447041:1556447041",
+            "x|1|1|01234567890123456789-",
+            "x|1|1|01234567890123456789-+",
+            "x|1|1|0|23456789012345678901",
+            "x|1|1|0123456789012345678901,0123456789012345678901",
+            "x|1|1|0123456789012345678901.012345678901234567890.",
+            "x|0123456789012345678901",
+            "|1|1|0123456789012345678901",
         ] {
             assert_eq!(
                 decode(value.as_bytes(), Mode::Insert),
@@ -316,6 +324,24 @@ mod tests {
             );
         }
         assert_eq!(decode(b"~v", Mode::Prefix), Err(Undecodable::Malformed));
+    }
+
+    #[test]
+    fn a_signature_counts_for_nothing_where_none_is_looked_for() {
+        let session = Session {
+            id: b"x",
+            stamps: Some(Stamps {
+                last_seen: 2,
+                first_seen: 1,
+            }),
+        };
+        for value in [
+            &b"x|2|1|0123456789abcdefXYZ_-0"[..],
+            b"x|2|1|0123456789abcdefXYZ_-0.0123456789012345678901",
+            b"\"x|2|1|0123456789abcdefXYZ_-0\"",
+        ] {
+            assert_eq!(decode(value, Mode::Insert), Ok(session));
+        }
     }
 
     #[test]
