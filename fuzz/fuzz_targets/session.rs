@@ -4,35 +4,20 @@
 
 use libfuzzer_sys::fuzz_target;
 use session_cookie::policy::Mode;
-use session_cookie::session::{
-    decode, decode_usual, encode, encoded_len, Session, Stamps, Undecodable,
-};
-use session_cookie_fuzz::{number, text, written};
+use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Undecodable};
+use session_cookie_fuzz::{session, signed, text, unquoted, written};
 
-/// `ID` or `ID|LASTSEEN|FIRSTSEEN`, by a reading that is slow and plain.
+/// `ID` or `ID|LASTSEEN|FIRSTSEEN`, by a reading that is slow and plain; behind the latter may be a signature.
 fn expected(value: &[u8]) -> Result<Session<'_>, Undecodable> {
-    let quoted = value.len() > 1 && value.starts_with(b"\"") && value.ends_with(b"\"");
-    let value = if quoted {
-        &value[1..value.len() - 1]
-    } else {
-        value
+    let value = unquoted(value);
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    let without_signature = || {
+        let (text, signatures) = signed(value)?;
+        session(text)
+            .filter(|session| session.stamps.is_some() && signatures.concat().iter().all(is_digit))
     };
-    let parts: Vec<&[u8]> = value.split(|byte| *byte == b'|').collect();
-    let session = match parts[..] {
-        [id] => Some(Session { id, stamps: None }),
-        [id, last, first] => number(last)
-            .zip(number(first))
-            .map(|(last_seen, first_seen)| Session {
-                id,
-                stamps: Some(Stamps {
-                    last_seen,
-                    first_seen,
-                }),
-            }),
-        _ => None,
-    };
-    session
-        .filter(|session| !session.id.is_empty())
+    session(value)
+        .or_else(without_signature)
         .ok_or(Undecodable::Malformed)
 }
 

@@ -9,8 +9,10 @@ use session_cookie::bytes::{is_attribute_value, is_cookie_value, is_path, is_tok
 use session_cookie::cookie::{values, HiddenPart, HideRule, Name};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
-use session_cookie::set_cookie::{parse, prefix, rewrite, sets, ByVariables, Template, Varying};
-use session_cookie_fuzz::{parted, text, trimmed, written, NAMES};
+use session_cookie::set_cookie::{
+    deletes, parse, prefix, rewrite, sets, ByVariables, Template, Varying,
+};
+use session_cookie_fuzz::{parted, text, trimmed, unquoted, written, NAMES};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -80,6 +82,12 @@ fn edit(field: &[u8], id: &[u8]) {
     assert_eq!(parts.value, value);
     assert_eq!([parts.before, parts.value, parts.after].concat(), field);
 
+    match ends(field, unquoted(value)) {
+        Some(ends) => assert_eq!(deletes(field, ready, NOW), ends),
+        // by the date, which may be in any form
+        None => assert!(deletes(field, ready, u64::MAX) || !deletes(field, ready, 0)),
+    }
+
     // Only the value changes.
     let rewritten = rewrite(field, ready, id).expect("the name is the field's");
     let rewritten = rewritten.concat();
@@ -125,6 +133,28 @@ fn edit(field: &[u8], id: &[u8]) {
     }
 }
 
+/// Any time; no field has a date of it.
+const NOW: u64 = 1_600_000_000;
+
+/// Whether a field deletes its cookie, unless a date tells it.
+fn ends(field: &[u8], value: &[u8]) -> Option<bool> {
+    let attributes = field.split(|byte| *byte == b';').skip(1).filter_map(parted);
+    let named = |name: &'static [u8]| {
+        (attributes.clone()).filter(move |(other, _)| other.eq_ignore_ascii_case(name))
+    };
+    let max_ages = named(b"max-age").filter_map(|(_, value)| {
+        let digits = value.strip_prefix(b"-").unwrap_or(value);
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        let is_spent = digits.len() < value.len() || digits.iter().all(|digit| *digit == b'0');
+        is_number.then_some(is_spent)
+    });
+    match max_ages.last() {
+        _ if value.is_empty() => Some(true),
+        Some(is_spent) => Some(is_spent),
+        None => named(b"expires").next().is_none().then_some(false),
+    }
+}
+
 /// Checks that the field is this cookie with another value.
 fn assert_edited(field: &[u8], meant: &Cookie, value: Vec<u8>) {
     let mut meant = meant.clone();
@@ -144,7 +174,8 @@ fn insert(input: &Input, id: &[u8]) {
         domain: input.domain.and_then(legal),
         path: legal(input.path).unwrap_or(Box::from(*b"/")),
         max_age: input.max_age,
-        secure: [Secure::Off, Secure::On, Secure::Auto][usize::from(input.flags >> 4) % 3],
+        secure: [Secure::Off, Secure::On, Secure::Auto, Secure::Variable]
+            [usize::from(input.flags >> 4) % 4],
         http_only: flag(0),
         same_site: flag(3).then_some(SameSite::Lax),
         partitioned: flag(1),
@@ -192,7 +223,7 @@ fn insert(input: &Input, id: &[u8]) {
     let secure = match policy.secure {
         Secure::Off => false,
         Secure::On => true,
-        Secure::Auto => varying.tls,
+        Secure::Auto | Secure::Variable => varying.secure,
     };
     let same_site = if by_variables.same_site {
         varying.same_site
@@ -218,7 +249,7 @@ fn insert(input: &Input, id: &[u8]) {
     assert_eq!(
         template.varies(),
         policy.max_age.is_some()
-            || policy.secure == Secure::Auto
+            || matches!(policy.secure, Secure::Auto | Secure::Variable)
             || by_variables.domain
             || by_variables.path
             || by_variables.same_site

@@ -4,12 +4,13 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use session_cookie::action::{respond, settled, settled_unstamped, Action, Settled};
+use session_cookie::action::{respond, Action, Foreknown, Settled};
 use session_cookie::cookie::values;
+use session_cookie::keys::{Keys, LONGEST_ID};
 use session_cookie::policy::{Fallback, Limits, Mode, Policy, Rebind, Visibility};
-use session_cookie::session::{decode, encode, encoded_len, Undecodable};
+use session_cookie::session::{decode, encode, encode_signed, encoded_len, Session, Undecodable};
 use session_cookie::verdict::{choose, Choice, Judge, Reading, Verdict, CLOCK_TOLERANCE};
-use session_cookie_fuzz::{text, written};
+use session_cookie_fuzz::{session, signature, signed, text, unquoted, written};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -18,17 +19,85 @@ struct Input<'a> {
     max_idle: Option<u64>,
     max_life: Option<u64>,
     now: u64,
+    refresh: u64,
+    /// How many keys there are, if values are signed.
+    keys: u8,
     known: &'a [u8],
     fields: Vec<&'a [u8]>,
+    signed: Vec<Value>,
+}
+
+/// A value that is signed, with keys that are known or not.
+#[derive(Arbitrary, Debug)]
+struct Value {
+    stamps: (u64, u64),
+    keys: [u8; 2],
+    is_by_two: bool,
+    is_quoted: bool,
+}
+
+impl Value {
+    fn field(&self, id: &[u8], now: u64) -> Vec<u8> {
+        let [last, first] = [self.stamps.0, self.stamps.1].map(|ago| match ago {
+            // around now, or any time
+            0..0x8000_0000 => now.saturating_sub(ago % 4_096),
+            time => time,
+        });
+        let text = [id, format!("|{last}|{first}").as_bytes()].concat();
+        let by = |number: u8| signature(key(number % 5).as_bytes(), b"route", &text);
+        let [one, two] = self.keys.map(by);
+        let signatures = if self.is_by_two {
+            format!("{one}.{two}")
+        } else {
+            one
+        };
+        let value = [&text[..], b"|", signatures.as_bytes()].concat();
+        let quote: &[u8] = if self.is_quoted { b"\"" } else { b"" };
+        [b"route=", quote, &value, quote].concat()
+    }
+}
+
+fn key(number: u8) -> String {
+    format!("the key of number {number}")
 }
 
 /// The verdict on one value alone, by the words of the manual.
-fn expected(value: &[u8], policy: &Policy, known: &[u8], now: u64) -> Verdict {
-    let session = match decode(value, policy.mode) {
-        Ok(session) => session,
-        Err(Undecodable::Unmarked) => return Verdict::None,
-        Err(Undecodable::Malformed) => return Verdict::Invalid,
+fn expected(value: &[u8], policy: &Policy, keys: &[String], known: &[u8], now: u64) -> Verdict {
+    if keys.is_empty() {
+        return match decode(value, policy.mode) {
+            Ok(session) => expected_of(session, policy, known, now),
+            Err(Undecodable::Unmarked) => Verdict::None,
+            Err(Undecodable::Malformed) => Verdict::Invalid,
+        };
+    }
+    let value = unquoted(value);
+    let (text, signatures) = signed(value).unwrap_or((value, Vec::new()));
+    let Some(session) = session(text) else {
+        return Verdict::Invalid;
     };
+    let right: Vec<_> = keys
+        .iter()
+        .map(|key| signature(key.as_bytes(), b"route", text))
+        .collect();
+    let is_right = signatures
+        .iter()
+        .any(|given| right.iter().any(|right| right.as_bytes() == *given));
+    let is_accepted = match signatures[..] {
+        [] => policy.accepts_unsigned,
+        _ => is_right && session.stamps.is_some() && text.len() <= LONGEST_ID + 42,
+    };
+    if !is_accepted {
+        return Verdict::Forged;
+    }
+    let verdict = expected_of(session, policy, known, now);
+    let is_current = signatures.len() == keys.len().min(2) && signatures[0] == right[0].as_bytes();
+    match verdict {
+        Verdict::Valid if !is_current => Verdict::Accepted,
+        verdict => verdict,
+    }
+}
+
+fn expected_of(session: Session, policy: &Policy, known: &[u8], now: u64) -> Verdict {
     let Limits { max_idle, max_life } = policy.limits;
     if let (Some(stamps), true) = (session.stamps, max_idle.or(max_life).is_some()) {
         let age = |since: u64| i128::from(now) - i128::from(since);
@@ -53,8 +122,19 @@ fn expected(value: &[u8], policy: &Policy, known: &[u8], now: u64) -> Verdict {
 
 fuzz_target!(|input: Input| {
     let flag = |bit: u8| input.flags & (1 << bit) != 0;
+    let mode = [Mode::Insert, Mode::Rewrite, Mode::Prefix][usize::from(input.mode % 3)];
+    let limits = Limits {
+        max_idle: input.max_idle,
+        max_life: input.max_life,
+    };
+    // Only sessions with limits are signed, in a cookie of ours.
+    let keys: Vec<_> = match mode {
+        Mode::Insert if limits.any() => (0..input.keys % 4).map(key).collect(),
+        _ => Vec::new(),
+    };
     let policy = Policy {
-        mode: [Mode::Insert, Mode::Rewrite, Mode::Prefix][usize::from(input.mode % 3)],
+        mode,
+        limits,
         visibility: if flag(0) {
             Visibility::Indirect
         } else {
@@ -63,10 +143,12 @@ fuzz_target!(|input: Input| {
         fallback: [Fallback::On, Fallback::Off, Fallback::Unknown]
             [usize::from(flag(1)) + usize::from(flag(4))],
         rebind: if flag(5) { Rebind::Off } else { Rebind::On },
-        limits: Limits {
-            max_idle: input.max_idle,
-            max_life: input.max_life,
-        },
+        preserve: flag(6),
+        accepts_unsigned: flag(7),
+        refresh: input.refresh,
+        signer: Keys::read(keys.join("\n").as_bytes())
+            .ok()
+            .map(|read| read.keys.signer(b"route").unwrap()),
         ..Policy::new().unwrap()
     };
     let sets = flag(2);
@@ -81,14 +163,16 @@ fuzz_target!(|input: Input| {
         [1] => b"d349ca31adc862f4d7e6faa19e516d6d",
         known => known,
     };
-    let fields: Vec<_> = input.fields.iter().map(|seed| text(seed)).collect();
+    let mut fields: Vec<_> = input.fields.iter().map(|seed| text(seed)).collect();
+    fields.extend(input.signed.iter().map(|value| value.field(known, now)));
     let all = || {
         fields
             .iter()
             .flat_map(|field| values(field, &policy.cookie))
+            .take(MOST_VALUES)
     };
 
-    // The first valid value wins, else the first.
+    // The first value that is followed wins, else the first.
     let mut reading = Reading::NONE;
     let judge = Judge {
         policy: &policy,
@@ -97,25 +181,22 @@ fuzz_target!(|input: Input| {
     };
     let found = judge.read(fields.iter().map(Vec::as_slice), &mut reading);
     let verdicts: Vec<_> = all()
-        .map(|value| expected(value, &policy, known, now))
+        .map(|value| expected(value, &policy, &keys, known, now))
         .collect();
-    let verdict = if verdicts.contains(&Verdict::Valid) {
-        Verdict::Valid
-    } else {
-        verdicts.first().copied().unwrap_or(Verdict::None)
-    };
+    let followed = verdicts.iter().find(|verdict| is_followed(**verdict));
+    let verdict = *followed.or(verdicts.first()).unwrap_or(&Verdict::None);
     assert_eq!(reading.verdict, verdict);
-    assert_eq!(found.is_some(), verdict == Verdict::Valid);
+    assert_eq!(found.is_some(), is_followed(verdict));
 
     let choice = choose(verdict, &policy, policy.fallback, policy.silent);
-    assert_eq!(choice == Choice::Bind, verdict == Verdict::Valid);
+    assert_eq!(choice == Choice::Bind, is_followed(verdict));
     if choice == Choice::Refuse {
         assert_eq!(
             (policy.fallback, verdict),
             (Fallback::Off, Verdict::Unknown)
         );
     }
-    if verdict == Verdict::Valid {
+    if is_followed(verdict) {
         assert_eq!(reading.session.id, known);
     }
 
@@ -124,7 +205,7 @@ fuzz_target!(|input: Input| {
     }
 
     // The server failed meanwhile.
-    if verdict == Verdict::Valid {
+    if is_followed(verdict) {
         let down = Reading {
             verdict: Verdict::Down,
             ..reading
@@ -133,18 +214,34 @@ fuzz_target!(|input: Input| {
     }
 });
 
+/// How many values are judged, at the most.
+const MOST_VALUES: usize = 8;
+
+fn is_followed(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Valid | Verdict::Accepted)
+}
+
 fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u64) {
     let stays = reading.verdict == Verdict::Down && policy.rebind == Rebind::Off;
     let owner = if stays { reading.session.id } else { served };
     let known = matches!(reading.verdict, Verdict::Valid | Verdict::Down);
     let kept = stays || known && reading.session.id == served;
+    let goes_on = kept || reading.verdict == Verdict::Accepted;
+    // What is ahead of the clock is not fresh.
+    let age = (reading.session.stamps).and_then(|stamps| now.checked_sub(stamps.last_seen));
+    let is_fresh = age.is_some_and(|age| age < policy.refresh);
 
     let action = respond(policy, reading, served, || sets, now);
     if reading.session.id == served {
-        match settled(settled_unstamped(policy), reading) {
+        let settled = Foreknown::new(policy, Settled::Yes).settled(policy, reading, || now);
+        match settled {
             Settled::Yes => assert_eq!(action, Action::None),
             Settled::UnlessSet => assert!(sets || action == Action::None),
             Settled::No => {}
+            Settled::Counted => unreachable!("it is not asked for"),
+        }
+        if is_fresh && policy.limits.any() && reading.verdict == Verdict::Valid {
+            assert_eq!(settled != Settled::No, policy.mode == Mode::Insert);
         }
     }
     let session = match action {
@@ -153,24 +250,37 @@ fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool,
             return assert!(policy.mode == Mode::Rewrite && id == owner);
         }
         Action::Prefix(id) => return assert!(policy.mode == Mode::Prefix && id == owner),
+        Action::Preserve => {
+            return assert!(policy.preserve && sets && policy.mode == Mode::Insert);
+        }
+        Action::Learn(_) => unreachable!("no such mode"),
         Action::Insert(session) => session,
     };
     assert_eq!(policy.mode, Mode::Insert);
     assert_eq!(session.id, owner);
     assert_eq!(session.stamps.is_some(), policy.limits.any());
     if let Some(stamps) = session.stamps {
-        assert_eq!(stamps.last_seen, now);
-        if !kept {
-            assert_eq!(stamps.first_seen, now);
-        }
+        let before = reading.session.stamps.filter(|_| goes_on);
+        assert_eq!(
+            stamps.first_seen,
+            before.map_or(now, |before| before.first_seen)
+        );
+        let is_left = kept && is_fresh;
+        assert_eq!(stamps.last_seen == now || is_left, true);
+        assert!(!is_left || policy.replaces());
     }
 
     // The next request in the same second brings it back, and needs no action.
     let plain = |byte: &u8| byte.is_ascii_alphanumeric();
-    if owner.is_empty() || !owner.iter().all(plain) {
+    if owner.is_empty() || owner.len() > LONGEST_ID || !owner.iter().all(plain) {
         return;
     }
-    let value = written(encoded_len(&session), |out| encode(&session, out));
+    let value = match &policy.signer {
+        Some(signer) => written(encoded_len(&session) + 46, |out| {
+            encode_signed(&session, signer, out);
+        }),
+        None => written(encoded_len(&session), |out| encode(&session, out)),
+    };
     let judge = Judge {
         policy,
         servers: |id: &[u8]| (id == owner).then_some(()),

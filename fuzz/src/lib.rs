@@ -1,9 +1,12 @@
 //! What the fuzz targets share: text that looks like header fields, and reading it back the slow way.
 
+use hmac::{Hmac, KeyInit, Mac};
 use session_cookie::bytes::Sink;
+use session_cookie::session::{Session, Stamps};
+use sha2::Sha256;
 
 /// Words of the grammars, of which random bytes alone would make few.
-const WORDS: [&[u8]; 20] = [
+const WORDS: [&[u8]; 26] = [
     b"; ",
     b";",
     b"=",
@@ -24,6 +27,12 @@ const WORDS: [&[u8]; 20] = [
     b"; Path=/; HttpOnly",
     b"-1",
     b",",
+    b"\n",
+    b"the key of a fuzzer\n",
+    b"# a comment of a fuzzer\n",
+    b"|0123456789012345678901",
+    b"; Max-Age=",
+    b"; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
 ];
 
 /// Cookies' names, as a configuration may give them: tokens.
@@ -65,6 +74,13 @@ impl Sink for Text {
     }
 }
 
+impl Text {
+    /// Returns what was written.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
 /// Returns what `write` writes; it must need no more than `capacity`.
 pub fn written(capacity: usize, write: impl FnOnce(&mut Text)) -> Vec<u8> {
     let mut text = Text::default();
@@ -99,4 +115,71 @@ pub fn number(digits: &[u8]) -> Option<u64> {
         return None;
     }
     digits.parse().ok()
+}
+
+/// HMAC-SHA-256, as its authors have written it.
+pub fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("any key will do");
+    mac.chain_update(text).finalize().into_bytes().to_vec()
+}
+
+/// The signature of a text by one key, in a cookie of this name.
+pub fn signature(key: &[u8], name: &[u8], text: &[u8]) -> String {
+    let derived = hmac(key, &[b"\0signature of cookie ", name].concat());
+    base64url(&hmac(&derived, text)[..16])
+}
+
+/// Base64url without padding (RFC 4648, section 5), bit by bit.
+fn base64url(bytes: &[u8]) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = bytes
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let bits: Vec<_> = bits.collect();
+    let number = |group: &[u8]| (0..6).fold(0, |all, at| all << 1 | group.get(at).unwrap_or(&0));
+    bits.chunks(6)
+        .map(|group| char::from(digits[usize::from(number(group))]))
+        .collect()
+}
+
+/// Parts a value before what stands in the place of a signature: 22 bytes, or twice as many with a dot between.
+pub fn signed(value: &[u8]) -> Option<(&[u8], Vec<&[u8]>)> {
+    let place = |length: usize| {
+        let (text, rest) = value.split_at_checked(value.len().checked_sub(length)?)?;
+        Some((text, rest.strip_prefix(b"|")?))
+    };
+    if let Some((text, one)) = place(23) {
+        return Some((text, vec![one]));
+    }
+    let (text, two) = place(46)?;
+    (two[22] == b'.').then(|| (text, vec![&two[..22], &two[23..]]))
+}
+
+/// The session of `ID` or `ID|LASTSEEN|FIRSTSEEN`.
+pub fn session(text: &[u8]) -> Option<Session<'_>> {
+    let parts: Vec<&[u8]> = text.split(|byte| *byte == b'|').collect();
+    let session = match parts[..] {
+        [id] => Some(Session { id, stamps: None }),
+        [id, last, first] => number(last)
+            .zip(number(first))
+            .map(|(last_seen, first_seen)| Session {
+                id,
+                stamps: Some(Stamps {
+                    last_seen,
+                    first_seen,
+                }),
+            }),
+        _ => None,
+    };
+    session.filter(|session| !session.id.is_empty())
+}
+
+/// Takes off one pair of double quotes.
+pub fn unquoted(value: &[u8]) -> &[u8] {
+    let quoted = value.len() > 1 && value.starts_with(b"\"") && value.ends_with(b"\"");
+    if quoted {
+        &value[1..value.len() - 1]
+    } else {
+        value
+    }
 }
