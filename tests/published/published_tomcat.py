@@ -14,7 +14,7 @@ from lab import curl, equal, listens, md5, soon
 HERE = Path(__file__).resolve().parent
 CATALINA_HOME = "/usr/share/tomcat10"
 TOMCATS = {"tomcat1": "172.25.12.2:8080", "tomcat2": "172.25.12.3:8080"}
-FRONT = "http://172.25.12.1/test.jsp"
+FRONT = "http://172.25.12.1"
 
 SERVER_XML = """<Server port="-1">
   <Service name="Catalina">
@@ -43,7 +43,7 @@ NGINX = """
 
 
 class Tomcat:
-    """Debian's tomcat10 with one page, in a folder of its own."""
+    """Debian's tomcat10 with a page or two, in a folder of its own."""
 
     def __init__(self, lab, name, route=""):
         self.lab, self.name, self.where = lab, name, TOMCATS[name]
@@ -55,7 +55,8 @@ class Tomcat:
         (self.base / "conf/server.xml").write_text(text)
         # Of Debian's configuration only what declares the servlet of JSP.
         shutil.copy(f"{CATALINA_HOME}/skel/conf/web.xml", self.base / "conf/web.xml")
-        shutil.copy(HERE / "tomcat/test.jsp", self.base / "webapps/ROOT/")
+        for page in (HERE / "tomcat").glob("*.jsp"):
+            shutil.copy(page, self.base / "webapps/ROOT/")
         self.process = None
 
     def start(self):
@@ -100,8 +101,8 @@ class User:
         self.jar, self.name = lab.root / f"{name}.cookies", name
         self.jar.touch()
 
-    def visit(self, query=""):
-        response = curl(FRONT + query, "--cookie", str(self.jar), "--cookie-jar", str(self.jar))
+    def visit(self, query="", page="test.jsp"):
+        response = curl(f"{FRONT}/{page}{query}", "--cookie", str(self.jar), "--cookie-jar", str(self.jar))
         equal(response.status, 200, f"the status for {self.name}: {response.body}")
         response.page = dict(line.split("=", 1) for line in response.body.splitlines() if "=" in line)
         return response
@@ -184,6 +185,25 @@ def test_own_cookie_failover(lab):
     tomcats[first["server"]].start()
     page = user.visit().page
     equal((page["server"], page["visits"]), (away, "2"), "the visit after the first Tomcat came back")
+
+
+def test_logging_out(lab):
+    """the same with `preserve`: what Tomcat says of a cookie that is to go reaches the browser, and the next visit is a first"""
+    start_both(lab, "session_sticky cookie=JSESSIONID mode=prefix preserve;")
+    user = User(lab, "user")
+    homes = []
+    for name in ("once", "again"):
+        page = user.visit(f"?user={name}").page
+        equal((page["user"], page["visits"], page["cookies"]), (name, "1", ""), "the first visit")
+        equal([user.visit().page["visits"] for _ in range(3)], ["2", "3", "4"], "the visits that are counted")
+        left = user.visit(page="logout.jsp")
+        equal(left.page["server"], page["server"], "the server of the logout")
+        equal(len(left.all("Set-Cookie")), 1, "the number of cookies that it sets")
+        field = left.one("Set-Cookie")
+        assert re.fullmatch(r"JSESSIONID=; Max-Age=0; Expires=Thu, 01[ -]Jan[ -]1970 00:00:10 GMT; Path=/", field), field
+        assert "JSESSIONID" not in user.jar.read_text(), "the browser still has it"
+        homes.append(page["server"])
+    equal(set(homes), set(TOMCATS), "the servers of the two sessions, which the balancer chose in turn")
 
 
 def test_jvm_route_may_stay(lab):
