@@ -22,7 +22,8 @@ class Case:
     name: str
     #: what stands in the upstream; None: the module is not even loaded
     upstream: str | None
-    #: of the client: none, id, keyed, stamps, signed, prefix; learned: the ID of a session that the application has begun
+    #: of the client: none, id, keyed, stamps, signed, prefix; learned: the ID of a session that the application has
+    #: begun
     cookie: str
     base: str | None = None
     #: what stands in a server block of its own

@@ -4,7 +4,7 @@ import time
 from urllib.parse import urlsplit
 
 import pages
-from browser_cookies import FRONT, SERVERS, browse, certificate, in_frame, names_in, stays, visit_again, wanders
+from browser_cookies import FRONT, SERVERS, browse, certificate, in_frame, names_in, stays, wanders
 from lab import equal, md5
 
 # Where the nginx with the module is.
@@ -32,8 +32,8 @@ def answers(name):
 
 
 def start(lab, maps="", in_front="", **policies):
-    """Two servers, nginx with a location /NAME/ for each NAME=policy, and another nginx in front of it, for every name: there TLS
-    ends. Returns the servers."""
+    """Two servers, nginx with a location /NAME/ for each NAME=policy, and another nginx in front of it, for every
+    name: there TLS ends. Returns the servers."""
     servers = [lab.backend(name, where, answers(name)) for name, where in SERVERS.items()]
     certificate(lab)
     lines = " ".join(f"server {where};" for where in SERVERS.values())
@@ -88,7 +88,7 @@ def test_tls_in_front(lab):
 
 
 def test_http_after_https(lab):
-    """secure=$variable, a site on both: over http a browser neither sends the Secure cookie nor takes another in its place"""
+    """secure=$variable, a site on both: over http a browser neither sends the Secure cookie nor takes another"""
     start(lab, app="cookie=app secure=$tls")
     browser = browse(lab)
     stays(browser, "https://app.test/app/")
@@ -112,7 +112,7 @@ def test_host_prefix(lab):
 
 
 def test_third_party(lab):
-    """a frame in another site, with secure=$variable: its session needs samesite=none, and https on the way to the browser"""
+    """a frame in another site, with secure=$variable: it needs samesite=none, and https to the browser"""
     start(
         lab,
         apart="cookie=apart secure=$tls samesite=none partitioned",
@@ -122,9 +122,15 @@ def test_third_party(lab):
     browser = browse(lab)
     for name in ("apart", "shared"):
         homes = {site: {in_frame(browser, site, name) for _ in range(4)} for site in ("other.test", "third.test")}
-        equal([len(servers) for servers in homes.values()], [1, 1], f"the number of servers of the frame {name} in each site")
+        equal(
+            [len(servers) for servers in homes.values()],
+            [1, 1],
+            f"the number of servers of the frame {name} in each site",
+        )
     kept = [key[3] for key in browser.cookies() if key[0] == "apart"]
-    equal(sorted(kept), ["https://other.test", "https://third.test"], "the sites that the partitioned cookie is kept for")
+    equal(
+        sorted(kept), ["https://other.test", "https://third.test"], "the sites that the partitioned cookie is kept for"
+    )
     equal(browser.cookie("shared")["secure"], True, "the other")
     servers = {in_frame(browser, "other.test", "lax") for _ in range(4)}
     equal(servers, set(SERVERS), "the servers of the frame with samesite=lax")
@@ -166,7 +172,9 @@ def test_logging_out(lab):
             assert name not in names_in(browser.seen()), f"{name} is not sent"
     home = stays(browser, "http://app.test/without/")
     browser.open("http://app.test/without/logout")
-    equal(browser.cookie("without")["value"], md5(SERVERS[home]), "without preserve it is set anew in the same response")
+    equal(
+        browser.cookie("without")["value"], md5(SERVERS[home]), "without preserve it is set anew in the same response"
+    )
     equal(stays(browser, "http://app.test/without/"), home, "and the session goes on")
 
 
@@ -232,7 +240,10 @@ def test_refresh(lab):
         equal(browser.cookie(name)["value"] != values[name], is_renewed, f"{name} is renewed after two seconds")
 
 
-CACHE = "proxy_cache news; proxy_ignore_headers Set-Cookie; proxy_cache_key $request_uri; add_header X-Cache $upstream_cache_status;"
+CACHE = (
+    "proxy_cache news; proxy_ignore_headers Set-Cookie; proxy_cache_key $request_uri; "
+    "add_header X-Cache $upstream_cache_status;"
+)
 
 
 def test_a_cache_in_front(lab):
@@ -241,11 +252,15 @@ def test_a_cache_in_front(lab):
     one, two = browse(lab), browse(lab)
     for browser in (one, two):
         browser.open("http://app.test/kept/news")
-    assert one.cookie("kept")["value"] != two.cookie("kept")["value"], "both have one session, by chance or by the cache"
+    assert one.cookie("kept")["value"] != two.cookie("kept")["value"], (
+        "both have one session, by chance or by the cache"
+    )
     asked = sum(len(server.seen) for server in servers)
     again = [fetched(browser, "/kept/news") for browser in (one, two)]
     homes = [md5(SERVERS[name]) for name in again]
-    equal(homes, [browser.cookie("kept")["value"] for browser in (one, two)], "the pages of both, by the server of each")
+    equal(
+        homes, [browser.cookie("kept")["value"] for browser in (one, two)], "the pages of both, by the server of each"
+    )
     equal(sum(len(server.seen) for server in servers), asked, "the requests to the servers: the browsers had the pages")
 
     # What happens without it.

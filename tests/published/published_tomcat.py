@@ -188,7 +188,7 @@ def test_own_cookie_failover(lab):
 
 
 def test_logging_out(lab):
-    """the same with `preserve`: what Tomcat says of a cookie that is to go reaches the browser, and the next visit is a first"""
+    """the same with `preserve`: a cookie that Tomcat deletes goes from the browser, and the next visit is a first"""
     start_both(lab, "session_sticky cookie=JSESSIONID mode=prefix preserve;")
     user = User(lab, "user")
     homes = []
@@ -200,7 +200,9 @@ def test_logging_out(lab):
         equal(left.page["server"], page["server"], "the server of the logout")
         equal(len(left.all("Set-Cookie")), 1, "the number of cookies that it sets")
         field = left.one("Set-Cookie")
-        assert re.fullmatch(r"JSESSIONID=; Max-Age=0; Expires=Thu, 01[ -]Jan[ -]1970 00:00:10 GMT; Path=/", field), field
+        assert re.fullmatch(r"JSESSIONID=; Max-Age=0; Expires=Thu, 01[ -]Jan[ -]1970 00:00:10 GMT; Path=/", field), (
+            field
+        )
         assert "JSESSIONID" not in user.jar.read_text(), "the browser still has it"
         homes.append(page["server"])
     equal(set(homes), set(TOMCATS), "the servers of the two sessions, which the balancer chose in turn")
