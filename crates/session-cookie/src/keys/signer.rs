@@ -174,9 +174,9 @@ fn signature(key: &Key, text: &[&[u8]]) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use crate::bytes::Buffer;
     use crate::policy::Policy;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     const TEXT: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556440041";
