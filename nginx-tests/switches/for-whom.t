@@ -62,6 +62,21 @@ consent=none; route=ID_A -> B, sets nothing
 
 
 
+=== consent that was withdrawn: the cookie of ours can be deleted
+--- sticky: if=$consents
+--- http_config
+map $cookie_consent $consents { yes 1; default 0; }
+map "$consents:$cookie_route" $withdrawn { ~^0:. "route=; Path=/; Max-Age=0"; default ""; }
+--- config
+add_header Set-Cookie $withdrawn always;
+--- visits
+consent=yes -> A, sets "route=ID_A; Path=/"
+consent=yes; route=ID_A -> A, sets nothing
+consent=no; route=ID_A -> B, sets "route=; Path=/; Max-Age=0"
+consent=no -> A, sets nothing
+
+
+
 === consent that is said by the same request: a variable of it is there
 --- sticky: if=$http_x_consent
 --- visits

@@ -251,7 +251,7 @@ upstream u { server 127.0.0.1:1998 max_fails=0; server 127.0.0.1:1999 max_fails=
 --- visits
 route=nobody -> 502, sets nothing, X-Said "off/unused"
 --- error_log
-connect() failed (111: Connection refused) while connecting to upstream
+connect() failed (111: 
 --- no_error_log
 [alert]
 [crit]
@@ -275,6 +275,21 @@ route=ID_A|NOW-9|NOW-99 -> A, X-All "off/unused/none//127.0.0.1:1985/"
 --- visits
 route=ID_B -> A, sees nothing, sets nothing, X-Said "off/unused"
 route=ID_B -> B, sees nothing, sets nothing, X-Said "off/unused"
+
+
+
+=== where the upstream is a variable: what is to be hidden is hidden
+--- sticky: if=$arg_on option=indirect
+--- config
+location /hides { set $pool u; session_sticky_hide_cookie upstream=u; proxy_pass http://$pool; }
+location /shows { set $pool u; proxy_pass http://$pool; }
+--- visits
+/hides a=b; route=ID_B -> A, sees "a=b", sets nothing, X-Said "off/unused"
+/hides?on=1 a=b; route=ID_B -> B, sees "a=b", sets nothing, X-Said "bound/valid"
+/shows a=b; route=ID_B -> B, sees "a=b; route=ID_B", sets nothing, X-Said "off/unused"
+/shows?on=1 a=b; route=ID_B -> B, sees "a=b; route=ID_B", sets nothing, X-Said "bound/valid"
+--- may_warn
+session_sticky_hide_cookie
 
 
 

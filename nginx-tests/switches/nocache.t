@@ -223,6 +223,22 @@ HEAD /u/stored -> X-Cache "HIT", sets nothing, Cache-Control "public, max-age=60
 
 
 
+=== X-Accel-Redirect to what is stored: the response sets a cookie all the same, and says so
+--- config
+location /plain {
+    proxy_cache cached;
+    proxy_cache_key $uri;
+    proxy_ignore_headers Set-Cookie;
+    add_header X-Cache $upstream_cache_status;
+    proxy_pass http://without/;
+}
+--- visits
+/plain without=ID_B | X-CC: public, max-age=60 -> B, X-Cache "MISS", sets nothing, Cache-Control "public, max-age=60"
+/u/accel without=ID_B -> B, X-Cache "HIT", sets "route=ID_A; Path=/", Cache-Control "max-age=60, private"
+/u/accel route=ID_A -> B, X-Cache "HIT", sets nothing, Cache-Control "public, max-age=60"
+
+
+
 === a cache in front of it: what sets a cookie is not stored, though that cache ignores cookies
 --- config
 add_header X-Cache $upstream_cache_status always;
