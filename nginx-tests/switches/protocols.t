@@ -102,7 +102,7 @@ POST /uwsgi body "x" -> UB, sets "s=ID_UB; Path=/"
 /scgi -> SA, sets nothing
 POST /scgi body "x" -> SB, sets "s=ID_SB; Path=/"
 /grpc -> GA, sets nothing
-POST /grpc body "x" -> GB, sets "s=ID_GB; Path=/"
+POST /grpc -> GB, sets "s=ID_GB; Path=/"
 
 
 
