@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::control::Wish;
 use crate::counters::Counters;
 use crate::history::Handover;
 use crate::judge::{Judge, Tally};
+use crate::keys::{self, KeyId};
 use crate::log::LogJudge;
 use crate::memory::{self, Memory};
 use crate::nginx::{get, version, Failure, Nginx};
@@ -37,6 +40,8 @@ const WORKERS: usize = 4;
 const PROBE_LOCATION: &str = "location = /counters { access_log off; upstream_peers; }";
 /// The file that `load_module` names, in the folder of the run.
 const MODULE: &str = "session_sticky.so";
+/// The key file, beside the configuration, which is there only while nginx reads it.
+const KEYS: &str = "keys";
 /// Clients that start, and memory that fills for the first time.
 const WARM_UP: Duration = Duration::from_secs(4);
 /// Injuries without reloads, before the end.
@@ -130,6 +135,8 @@ struct Counts {
     left_configuration: u64,
     left_dns: u64,
     drained: u64,
+    new_keys: usize,
+    removed_keys: usize,
 }
 
 struct Run {
@@ -161,13 +168,17 @@ struct OwnedSetting {
     /// What becomes of learned sessions at the next reload, and the size of their zones from then on.
     handover: Handover,
     session_zone: usize,
+    /// The newest first.
+    keys: Vec<KeyId>,
 }
 
 impl Run {
     async fn start(options: &Options, folder: &Path) -> Result<Self, Failure> {
         let ports = Ports::find()?;
         let with_resolve = version(&options.nginx)? >= (1, 27, 3);
-        let topology = Arc::new(Topology::new(ports.servers, with_resolve));
+        // A key a second would be more than are planned.
+        let keys = options.seconds.as_secs() as KeyId;
+        let topology = Arc::new(Topology::new(ports.servers, with_resolve, keys));
         let ledger = Arc::new(Ledger::default());
         let resolver = Resolver::start(ports.resolver, options.fault == Fault::StaleDns)?;
         let mut backends = Vec::new();
@@ -195,10 +206,12 @@ impl Run {
             fault: options.fault,
             handover: Handover::Kept,
             session_zone: 0,
+            keys: vec![0],
         };
         tell_dns(&world, &members);
         write_configuration(folder, &world, &setting, &members)?;
         let nginx = Nginx::start(&options.nginx, folder, setting.ports.nginx).await?;
+        fs::remove_file(folder.join(KEYS))?;
         world.history.seen(0);
         until_servers_answer(&world.topology, setting.ports.nginx).await?;
 
@@ -296,6 +309,16 @@ impl Run {
                 tell_dns(&self.world, &self.members);
             }
             Action::Reload => self.reload().await?,
+            Action::AddKey => {
+                self.counts.new_keys += 1;
+                self.setting.keys.insert(0, self.counts.new_keys);
+                self.reload().await?;
+            }
+            Action::RemoveKey => {
+                self.counts.removed_keys += 1;
+                self.setting.keys.pop();
+                self.reload().await?;
+            }
             Action::Resize => self.resize_zones(),
             Action::ReplaceModule => self.replace_module()?,
             Action::Drain(server) => {
@@ -336,6 +359,8 @@ impl Run {
             self.report.violation(Rule::Reloads, error.to_string());
         }
         self.world.history.seen(generation);
+        // No worker that comes later may need it.
+        fs::remove_file(self.folder.join(KEYS))?;
         let mut memory = memory::of(self.nginx.master(), MODULE);
         // The channel to each worker that has not gone yet has two ends, both open here.
         let channels = 2 * self.nginx.workers().len();
@@ -507,6 +532,8 @@ impl Run {
         report.fact("left the configuration", counts.left_configuration);
         report.fact("left DNS", counts.left_dns);
         report.fact("drained through nginx", counts.drained);
+        let (new, removed) = (counts.new_keys, counts.removed_keys);
+        report.fact("keys", format!("{new} came, {removed} went"));
         report.fact("this program stood still", self.world.stalls());
         if let Some((first, last)) = self.master.first().zip(self.master.last()) {
             report.fact("master, first reload", first);
@@ -552,7 +579,13 @@ fn write_configuration(
     let mut members: Vec<Membership> = (0..members.len())
         .map(|server| topology.membership(server, members[server]))
         .collect();
-    let generation = world.history.begin(members.clone(), setting.handover);
+    let keys = setting.keys.clone();
+    let generation = (world.history).begin(members.clone(), setting.handover, keys);
+    let written = match setting.fault {
+        Fault::StaleKeys => &setting.keys[..1],
+        _ => &setting.keys,
+    };
+    write_keys(&folder.join(KEYS), written)?;
     if setting.fault == Fault::StaleConfig {
         members.fill(Membership::In);
     }
@@ -574,6 +607,18 @@ fn write_configuration(
     fs::write(&new, text)?;
     fs::rename(new, folder.join("nginx.conf"))?;
     Ok(generation)
+}
+
+/// Readable to its owner alone, or nginx would warn.
+fn write_keys(path: &Path, keys: &[KeyId]) -> Result<(), Failure> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(keys::file(keys).as_bytes())?;
+    Ok(())
 }
 
 /// The addresses of names are known only when a worker has asked for them.

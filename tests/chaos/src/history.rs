@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::backend::lock;
+use crate::keys::KeyId;
 use crate::topology::{Membership, ServerId};
 
 /// A worker that was ended by a signal, from before it was sent until it was seen gone.
@@ -28,6 +29,8 @@ pub(crate) enum Handover {
 struct Generation {
     members: Vec<Membership>,
     handover: Handover,
+    /// The newest first.
+    keys: Vec<KeyId>,
     /// When it was about to be written.
     begin: Instant,
     /// When it was first seen to answer.
@@ -42,11 +45,17 @@ pub(crate) struct History {
 
 impl History {
     /// The number of a new configuration with these servers.
-    pub(crate) fn begin(&self, members: Vec<Membership>, handover: Handover) -> usize {
+    pub(crate) fn begin(
+        &self,
+        members: Vec<Membership>,
+        handover: Handover,
+        keys: Vec<KeyId>,
+    ) -> usize {
         let mut generations = lock(&self.generations);
         generations.push(Generation {
             members,
             handover,
+            keys,
             begin: Instant::now(),
             seen: None,
         });
@@ -71,6 +80,13 @@ impl History {
         let generations = lock(&self.generations);
         let generation = generations.get(generation);
         generation.map_or(Membership::Out, |generation| generation.members[server])
+    }
+
+    /// The keys that a configuration was given, the newest first.
+    pub(crate) fn keys(&self, generation: usize) -> Vec<KeyId> {
+        let generations = lock(&self.generations);
+        let generation = generations.get(generation);
+        generation.map_or(Vec::new(), |generation| generation.keys.clone())
     }
 
     /// Do workers of one configuration know for sure what those of another had noted of a session until then?

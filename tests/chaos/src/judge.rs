@@ -603,6 +603,19 @@ impl Judge {
         Some((self.sessions).lives(&self.world.history, outcome, timeout))
     }
 
+    /// Does the configuration that answered understand the cookie?
+    fn is_understood(&self, outcome: &Outcome) -> bool {
+        let topology = &self.world.topology;
+        let (Some(value), Ended::Answered(answer)) = (&outcome.cookie, &outcome.ended) else {
+            return true;
+        };
+        if !topology.upstreams[outcome.upstream].has_keys() {
+            return true;
+        }
+        let keys = self.world.history.keys(answer.generation);
+        topology.made(outcome.upstream, value).is_understood(&keys)
+    }
+
     /// Does the session live, as far as clocks can tell?
     fn may_live(&self, outcome: &Outcome) -> bool {
         if let Some((_, perhaps)) = self.learned_lives(outcome) {
@@ -623,6 +636,9 @@ impl Judge {
         let Some(value) = &outcome.cookie else {
             return false;
         };
+        if !self.is_understood(outcome) {
+            return false;
+        }
         let Some((last, first)) = self.read(outcome.upstream, value).1 else {
             return true;
         };
@@ -649,10 +665,11 @@ impl Judge {
             self.report.violation(Rule::Cookie, words);
             return;
         };
-        let rule = if is_learned {
-            Rule::Learned
-        } else {
-            Rule::Stays
+        let has_keys = self.world.topology.upstreams[outcome.upstream].has_keys();
+        let rule = match (is_learned, has_keys) {
+            (true, _) => Rule::Learned,
+            (_, true) => Rule::Keyed,
+            _ => Rule::Stays,
         };
         self.report.checked(rule);
         if named == served {
@@ -660,7 +677,9 @@ impl Judge {
             return;
         }
         self.tally.moved += 1;
-        let reason = if !self.surely_lives(outcome) {
+        let reason = if !self.is_understood(outcome) {
+            "moved: its client had not come by while the keys changed"
+        } else if !self.surely_lives(outcome) {
             "moved: the session had ended"
         } else if self.failed_here(answer, named) {
             "moved: its server failed for this request"
@@ -724,7 +743,22 @@ impl Judge {
             let words = self.words(outcome, &words);
             self.report.violation(Rule::Cookie, words);
         }
+        if upstream.has_keys() {
+            self.cookie_is_by_keys(outcome, answer, value);
+        }
         self.stamps_are_right(outcome, answer, stamps);
+    }
+
+    /// By the two newest that nginx had.
+    fn cookie_is_by_keys(&mut self, outcome: &Outcome, answer: &Answer, value: &str) {
+        let keys = self.world.history.keys(answer.generation);
+        let made = self.world.topology.made(outcome.upstream, value);
+        self.report.checked(Rule::Keyed);
+        if !made.is_of(&keys) {
+            let words = format!("the cookie {value} was made by {made:?}, of the keys {keys:?}");
+            let words = self.words(outcome, &words);
+            self.report.violation(Rule::Keyed, words);
+        }
     }
 
     fn stamps_are_right(&mut self, outcome: &Outcome, answer: &Answer, after: Option<(u64, u64)>) {
@@ -745,7 +779,9 @@ impl Judge {
             }
             (Some((_, began)), Some((last, first))) => {
                 let stayed = answer.server == self.named(outcome);
-                is_now(last) && (first == began || !stayed || !self.surely_lives(outcome))
+                let is_fresh = before == after && last + upstream.refresh() + CLOCK >= end;
+                (is_now(last) || is_fresh)
+                    && (first == began || !stayed || !self.surely_lives(outcome))
             }
         };
         if !right {

@@ -16,6 +16,7 @@ mod control;
 mod counters;
 mod history;
 mod judge;
+mod keys;
 mod log;
 mod memory;
 mod nginx;

@@ -12,7 +12,8 @@ pub(crate) const USAGE: &str = "usage: chaos --nginx FILE --module FILE [options
   --fault no-sticky         cookies are set that nobody follows: sessions must be found to move
   --fault stale-dns         the resolver tells what was: requests must be found on servers that are gone
   --fault stale-config      the configuration keeps servers that have left it: the same
-  --fault stale-drain       nginx is not asked to drain servers: first visits must be found there";
+  --fault stale-drain       nginx is not asked to drain servers: first visits must be found there
+  --fault stale-keys        the key file lacks the keys before the last one: sessions must be found lost";
 
 /// What this program does wrong on purpose, to prove that it would notice.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -22,6 +23,7 @@ pub(crate) enum Fault {
     StaleDns,
     StaleConfig,
     StaleDrain,
+    StaleKeys,
 }
 
 pub(crate) struct Options {
@@ -70,6 +72,7 @@ impl Options {
                         "stale-dns" => Fault::StaleDns,
                         "stale-config" => Fault::StaleConfig,
                         "stale-drain" => Fault::StaleDrain,
+                        "stale-keys" => Fault::StaleKeys,
                         _ => return Err(format!("no fault {value}")),
                     }
                 }

@@ -26,6 +26,9 @@ pub(crate) enum Action {
     Reload,
     /// Gives the zones of learned sessions another size, at the next reload.
     Resize,
+    /// Another key comes, on top of the others, or the last one goes. A reload at once: nginx shall have each of these steps.
+    AddKey,
+    RemoveKey,
     /// Puts another file in the place of the module, as an upgrade of a package does.
     ReplaceModule,
     /// Asks nginx to drain a server, and to do so no longer.
@@ -70,6 +73,11 @@ const DRAINS: (u64, u64) = (200, 800);
 /// Longer than the judge's grace for workers that do not know yet.
 const DRAINED: (u64, u64) = (1_500, 8_000);
 
+/// Clients have to come by between two of them.
+const ROTATIONS: (u64, u64) = (1_500, 3_500);
+/// How many keys there are at a time.
+const MOST_KEYS: usize = 3;
+
 /// When what happens.
 pub(crate) struct Phases {
     /// Until then nothing is injured.
@@ -99,6 +107,7 @@ pub(crate) fn plan(seed: u64, topology: &Topology, phases: Phases) -> Vec<Step> 
     planner.absences();
     planner.trouble_for_nginx();
     planner.drains();
+    planner.rotations();
     let mut steps = planner.steps;
     steps.sort_by_key(|step| step.at);
     steps
@@ -208,6 +217,20 @@ impl Planner<'_> {
                 *busy = until;
                 self.add(at, Action::Drain(server));
                 self.add(until, Action::Undrain(server));
+            }
+        }
+    }
+
+    /// As an operator does it: a new key, then the old one goes. Sometimes another new one comes first.
+    fn rotations(&mut self) {
+        let mut keys = 1;
+        for at in self.times(ROTATIONS, self.phases.last_reload) {
+            if keys == 1 || keys < MOST_KEYS && self.rng.random_bool(0.3) {
+                keys += 1;
+                self.add(at, Action::AddKey);
+            } else {
+                keys -= 1;
+                self.add(at, Action::RemoveKey);
             }
         }
     }

@@ -11,6 +11,7 @@ pub(crate) enum Rule {
     Spared,
     Stays,
     Learned,
+    Keyed,
     Gone,
     Drained,
     Cookie,
@@ -25,12 +26,13 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 16] = [
+    pub(crate) const ALL: [Rule; 17] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
         Rule::Stays,
         Rule::Learned,
+        Rule::Keyed,
         Rule::Gone,
         Rule::Drained,
         Rule::Cookie,
@@ -53,6 +55,7 @@ impl fmt::Display for Rule {
             Rule::Spared => "no try of a server that nginx knew as failed, but by strict sessions",
             Rule::Stays => "no session moved while its server was available and known",
             Rule::Learned => "the same of sessions that nginx has learned",
+            Rule::Keyed => "the same of sessions by keys, which come and go",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",

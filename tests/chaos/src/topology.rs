@@ -1,5 +1,6 @@
 //! The upstreams under test, their servers, and the configuration that nginx gets of them.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use rustix::process::geteuid;
 
+use crate::keys::{self, KeyId, Made};
 use crate::resolver::line_of;
 
 /// `fail_timeout` of every server, with `max_fails=1`.
@@ -221,6 +223,51 @@ const RECIPES: &[Recipe] = &[
         dynamic: Dynamic::Configuration,
     },
     Recipe {
+        name: "keyed",
+        above: "zone keyed 256k;",
+        sticky: "hash=hmac",
+        below: "keepalive 8;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "signed",
+        above: "least_conn;",
+        sticky: "hash=hmac sign maxidle=6s maxlife=20s",
+        below: "",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "fresh",
+        above: "zone fresh 256k;",
+        sticky: "hash=plain sign maxidle=1800s refresh=180s",
+        below: "",
+        primaries: 5,
+        backups: 1,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "signedstrict",
+        above: "",
+        sticky: "sign maxlife=600s fallback=off option=indirect",
+        below: "zone signedstrict 256k;",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "keyedprefix",
+        above: "",
+        sticky: "hash=hmac mode=prefix",
+        below: "keepalive 8;",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Drain,
+    },
+    Recipe {
         name: "names",
         above: "zone names 256k;",
         sticky: "",
@@ -234,6 +281,15 @@ const RECIPES: &[Recipe] = &[
         above: "least_conn;",
         sticky: "option=indirect",
         below: "zone namesleast 256k;",
+        primaries: 6,
+        backups: 0,
+        dynamic: Dynamic::Dns,
+    },
+    Recipe {
+        name: "keyednames",
+        above: "zone keyednames 256k;",
+        sticky: "hash=hmac sign maxidle=600s",
+        below: "keepalive 8;",
         primaries: 6,
         backups: 0,
         dynamic: Dynamic::Dns,
@@ -322,12 +378,31 @@ impl Upstream {
         self.parameter("hash") == Some("plain")
     }
 
+    /// Are servers called by a key?
+    fn is_keyed(&self) -> bool {
+        self.parameter("hash") == Some("hmac")
+    }
+
+    fn signs(&self) -> bool {
+        self.recipe.sticky.split_whitespace().any(|w| w == "sign")
+    }
+
+    /// Is its cookie made by keys?
+    pub(crate) fn has_keys(&self) -> bool {
+        self.is_keyed() || self.signs()
+    }
+
     pub(crate) fn max_idle(&self) -> Option<u64> {
         seconds(self.parameter("maxidle")?)
     }
 
     pub(crate) fn max_life(&self) -> Option<u64> {
         seconds(self.parameter("maxlife")?)
+    }
+
+    /// How old stamps are before they are renewed.
+    pub(crate) fn refresh(&self) -> u64 {
+        self.parameter("refresh").and_then(seconds).unwrap_or(0)
     }
 
     /// How long a learned session is remembered that is not used.
@@ -344,10 +419,14 @@ impl Upstream {
                  zone=sessions_{name}:{zone};"
             )
         } else {
-            format!("session_sticky cookie={cookie} {sticky};")
+            let keys = if self.has_keys() { KEY_FILE } else { "" };
+            format!("session_sticky cookie={cookie} {sticky} {keys};")
         }
     }
 }
+
+/// Beside the configuration.
+const KEY_FILE: &str = "key_file=keys";
 
 fn seconds(text: &str) -> Option<u64> {
     text.strip_suffix('s')?.parse().ok()
@@ -357,7 +436,7 @@ pub(crate) struct Server {
     pub(crate) upstream: UpstreamId,
     pub(crate) address: SocketAddrV4,
     backup: bool,
-    /// What the cookie must name it by. Computed here, not asked of the module.
+    /// What the cookie must name it by, where it is not by a key. Computed here, not asked of the module.
     pub(crate) id: String,
 }
 
@@ -372,14 +451,20 @@ pub(crate) enum Membership {
 pub(crate) struct Topology {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) servers: Vec<Server>,
+    /// How many keys there will be.
+    keys: KeyId,
+    /// By the ids that each of them gives.
+    by_key: HashMap<String, (ServerId, KeyId)>,
 }
 
 impl Topology {
-    /// `port`: the one that all servers listen on, each on an address of its own.
-    pub(crate) fn new(port: u16, with_resolve: bool) -> Self {
+    /// `port`: the one that all servers listen on, each on an address of its own; `keys`: how many there will be.
+    pub(crate) fn new(port: u16, with_resolve: bool, keys: KeyId) -> Self {
         let mut topology = Topology {
             upstreams: Vec::new(),
             servers: Vec::new(),
+            keys,
+            by_key: HashMap::new(),
         };
         let recipes = RECIPES
             .iter()
@@ -392,7 +477,13 @@ impl Topology {
             for index in 0..recipe.primaries + recipe.backups {
                 let host = Ipv4Addr::new(127, 1, upstream as u8 + 1, index as u8 + 1);
                 let address = SocketAddrV4::new(host, port);
-                this.servers.push(topology.servers.len());
+                let server = topology.servers.len();
+                this.servers.push(server);
+                if this.is_keyed() {
+                    let id = |key| keys::id(key, &address.to_string());
+                    let ids = (0..keys).map(|key| (id(key), (server, key)));
+                    topology.by_key.extend(ids);
+                }
                 topology.servers.push(Server {
                     upstream,
                     address,
@@ -417,7 +508,38 @@ impl Topology {
 
     pub(crate) fn server_of_id(&self, upstream: UpstreamId, id: &str) -> Option<ServerId> {
         let servers = &self.upstreams[upstream].servers;
-        servers.iter().copied().find(|&s| self.servers[s].id == id)
+        if !self.upstreams[upstream].is_keyed() {
+            return servers.iter().copied().find(|&s| self.servers[s].id == id);
+        }
+        let (server, _) = self.by_keys(id)?;
+        servers.contains(&server).then_some(server)
+    }
+
+    /// The server that an id by keys names, and these keys.
+    fn by_keys(&self, id: &str) -> Option<(ServerId, Vec<KeyId>)> {
+        let parts = id.split('.').map(|part| self.by_key.get(part).copied());
+        let (servers, keys): (Vec<_>, Vec<_>) =
+            parts.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+        let server = *servers.first()?;
+        servers
+            .iter()
+            .all(|s| *s == server)
+            .then_some((server, keys))
+    }
+
+    /// By which keys the value of an upstream's cookie was made.
+    pub(crate) fn made(&self, upstream: UpstreamId, value: &str) -> Made {
+        let upstream = &self.upstreams[upstream];
+        let id = value.split(['|', '~']).next().unwrap_or_default();
+        let by_keys = || self.by_keys(id).map_or(Vec::new(), |(_, keys)| keys);
+        let signed_by = || {
+            let (text, signatures) = value.rsplit_once('|')?;
+            keys::signed_by(self.keys, &upstream.cookie(), text, signatures)
+        };
+        Made {
+            id: upstream.is_keyed().then(by_keys),
+            signatures: upstream.signs().then(|| signed_by().unwrap_or_default()),
+        }
     }
 
     /// Does DNS say whether this server takes part?
@@ -441,7 +563,7 @@ impl Topology {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
