@@ -17,6 +17,7 @@ use session_cookie::memory::{self, OutOfMemory};
 use crate::log::error;
 use crate::nginx::control_zone::{ControlZone, SERVERS};
 use crate::nginx::log::Log;
+use crate::nginx::system_error::SystemError;
 use crate::nginx::Printable;
 
 /// The longest path: the standard library allocates for none that is shorter, whose allocations may fail.
@@ -28,7 +29,7 @@ const MOST_FILE: u64 = 1 << 22;
 /// A file could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error(transparent)]
+    #[error("{}", SystemError(.0))]
     File(#[from] io::Error),
     #[error(transparent)]
     Memory(#[from] OutOfMemory),

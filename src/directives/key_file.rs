@@ -10,6 +10,7 @@ use session_cookie::memory::{append, with_capacity, OutOfMemory};
 use zeroize::Zeroizing;
 
 use crate::nginx::open;
+use crate::nginx::system_error::SystemError;
 
 /// The longest file that is read.
 const MOST_FILE: usize = 1 << 16;
@@ -27,7 +28,7 @@ pub(super) struct Read {
 /// The reason for which a file could not be used. It shows nothing of a key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    #[error(transparent)]
+    #[error("{}", SystemError(.0))]
     File(#[from] io::Error),
     #[error("it is no regular file")]
     NoFile,

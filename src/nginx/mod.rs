@@ -34,6 +34,7 @@ pub(crate) mod server_control;
 pub(crate) mod server_names;
 pub(crate) mod session_zone;
 mod shared_zone;
+pub(crate) mod system_error;
 pub(crate) mod time;
 pub(crate) mod upstream;
 pub(crate) mod variable;

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use ngx::ffi::{ngx_core_conf_t, ngx_core_module, ngx_cycle_t};
 
+use super::system_error::SystemError;
 use super::Printable;
 
 /// The user as whom the workers of a cycle run.
@@ -34,7 +35,7 @@ pub(crate) enum Unwritable<'c> {
 impl Display for Unwritable<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Unwritable::Folder(error) => write!(f, "its folder: {error}"),
+            Unwritable::Folder(error) => write!(f, "its folder: {}", SystemError(error)),
             Unwritable::NoFolder => f.write_str("its folder is none"),
             Unwritable::Forbidden(Some(user)) => write!(
                 f,
