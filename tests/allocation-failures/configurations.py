@@ -1,6 +1,11 @@
 """Configurations and requests that between them reach what the module allocates."""
 
+import base64
+import hmac
+import os
 import re
+import tempfile
+import time
 
 import lab
 
@@ -8,6 +13,39 @@ import lab
 A, B, GONE = "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8083"
 FRONT = "127.0.0.1:8080"
 MD5 = lab.md5(A)
+
+
+
+def key_file(*lines):
+    """A file of keys that only its owner may read, gone with this process."""
+    file = tempfile.NamedTemporaryFile("w", prefix="keys-")
+    file.write("".join(f"{line}\n" for line in lines))
+    file.flush()
+    return file
+
+
+KEY, OLD_KEY = "the key of these requests", "the key that was before it"
+ONE_KEY, TWO_KEYS, NO_KEY = key_file(KEY), key_file(KEY, "# before", OLD_KEY), key_file("short")
+KEY_TWICE = key_file(KEY, OLD_KEY, KEY)
+os.chmod(KEY_TWICE.name, 0o644)
+
+
+def mac(key, text):
+    return hmac.digest(key, text.encode(), "sha256")
+
+
+def key_id(address, *keys):
+    """What a server is called by keys."""
+    return ".".join(mac(key.encode(), address).hex()[:32] for key in keys)
+
+
+def signed(cookie, text, *keys):
+    """A value as a proxy with these keys signs it."""
+    macs = (mac(mac(key.encode(), f"\0signature of cookie {cookie}"), text) for key in keys)
+    return f"{text}|" + ".".join(base64.urlsafe_b64encode(one[:16]).decode().rstrip("=") for one in macs)
+
+
+NOW = int(time.time())
 
 # max_fails=0: a request that fails for want of memory must not count against a server.
 SERVERS = f"server {A} max_fails=0; server {B} max_fails=0;"
@@ -49,6 +87,16 @@ UPSTREAMS = {
         session_sticky mode=learn create=$upstream_cookie_s lookup=$arg_s lookup=$cookie_s zone=sessions:SIZE;""",
     "learnt": f"""zone learnt 128k; {SERVERS} keepalive 2;
         sticky learn create=$upstream_cookie_t lookup=$cookie_t zone=others:SIZE timeout=1h header;""",
+    "keys": f"""zone keys 128k; {SERVERS}
+        session_sticky cookie=a key_file={ONE_KEY.name} hash=hmac sign maxidle=10h refresh=1h nocache preserve
+                       accept=md5,haproxy,unsigned;""",
+    "two-keys": f"""{SERVERS}
+        session_sticky cookie=b key_file={TWO_KEYS.name} sign maxlife=10h postonly nocache secure=$arg_secure domain=$host;""",
+    "keyed-prefix": f"""{SERVERS} keepalive 2;
+        session_sticky mode=prefix cookie=s key_file={TWO_KEYS.name} hash=hmac accept=md5 nocache preserve;""",
+    "by-keys": f"{SERVERS} session_sticky cookie=g key_file={TWO_KEYS.name} accept=hmac option=indirect if=$arg_if preserve;",
+    "if": f"{SERVERS} session_sticky mode=rewrite cookie=s if=yes$arg_if nocache;",
+    "preserves": f"{SERVERS} sticky name=s preserve;",
     # names of two addresses each: nginx-tests/hosts
     "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
     "reserve": "server local.test:8081 max_fails=0; server pair.test:8082 backup; session_sticky cookie=q accept=sha1;",
@@ -78,6 +126,9 @@ location /renewed { proxy_pass http://learned/renewed; }
 location /handed-on { proxy_pass http://learned/redirect; }
 location /whose { proxy_pass http://learned/whose; }
 location /quiet { sticky_hide_cookie; proxy_pass http://cookie; }
+location /cached { proxy_pass http://keys/cached; }
+location /ends { proxy_pass http://keyed-prefix/ends; }
+location /both { proxy_pass http://by-keys/redirect-to-keys; }
 location /status { session_sticky_status; }
 location /logged {
     add_header X-Session "$session_sticky_status $session_sticky_id" always;
@@ -118,6 +169,9 @@ BEHIND = "".join(
             add_header X-Accel-Redirect /indirect;
             return 200;
         }}
+        location = /redirect-to-keys {{ add_header X-Accel-Redirect /keys; return 200; }}
+        location = /cached {{ add_header Cache-Control "public, s-maxage=60, max-age=60"; return 200 ok; }}
+        location = /ends {{ add_header Set-Cookie "s=; Max-Age=0"; return 200 ok; }}
         location = /unavailable {{ return 503; }}
         location = /renewed {{ add_header X-Server {port}; return 200 ok; }}
         location = /whose {{ add_header X-Server {port}; return 200 {port}; }}
@@ -127,7 +181,11 @@ BEHIND = "".join(
     for port in (8081, 8082)
 )
 
-# path, and the Cookie of the request; MD5 is what most cookies name A by
+BY_KEY, BY_KEYS = key_id(A, KEY), key_id(A, KEY, OLD_KEY)
+STAMPS = f"{NOW - 60}|{NOW - 600}"
+OLD_STAMPS = f"{NOW - 7200}|{NOW - 7200}"
+
+# path, the Cookie of the request, and its method if it is not GET; MD5 is what most cookies name A by
 BOUND = ("/indirect", "x=1; i=a; y=2")
 REQUESTS = [
     BOUND,
@@ -207,6 +265,24 @@ REQUESTS = [
     ("/handed-on", "s=session"),
     ("/learnt", None),
     ("/learnt", "t=other"),
+    ("/keys", None),
+    ("/keys", f"a={signed('a', f'{BY_KEY}|{STAMPS}', KEY)}"),
+    ("/keys", f"a={signed('a', f'{BY_KEY}|{OLD_STAMPS}', KEY)}"),
+    ("/keys", f"a={signed('a', f'{MD5}|{STAMPS}', KEY)}"),
+    ("/keys", f"a={BY_KEY}|{STAMPS}; x=1; a={signed('b', f'{BY_KEY}|{STAMPS}', KEY)}"),
+    ("/cached", None),
+    ("/two-keys?secure=1", f"b={signed('b', f'{MD5}|{OLD_STAMPS}', OLD_KEY)}", "POST"),
+    ("/two-keys", "b=nobody", "POST"),
+    ("/two-keys", "b=nobody"),
+    ("/keyed-prefix", f"s={BY_KEYS}~session"),
+    ("/keyed-prefix", f"s={key_id(A, OLD_KEY)}~session"),
+    ("/keyed-prefix", f"s={MD5}~session; s=x"),
+    ("/ends", f"s={BY_KEYS}~session"),
+    ("/by-keys?if=1", f"g={BY_KEYS}"),
+    ("/by-keys", f"g={BY_KEYS}"),
+    ("/both?if=1", f"g={BY_KEYS}; a=nobody"),
+    ("/if", f"s={MD5}"),
+    ("/preserves", f"s={MD5}"),
 ]
 # Where each response is another.
 CHANGING = "/status"
@@ -218,6 +294,10 @@ WARNED = {
     "means nothing": "session_sticky mode=rewrite maxage=1h domain=x.test path=/ httponly secure cookie=$x;",
     "twice": "session_sticky path=a domain=a domain=b partitioned samesite=none maxage=0 maxage=0;",
     "expires=0": "sticky_cookie_insert o expires=0;",
+    "keys that nothing reads": f"session_sticky key_file={ONE_KEY.name};",
+    "no stamps to sign": f"session_sticky key_file={ONE_KEY.name} sign refresh=1h;",
+    "nothing is unsigned": "session_sticky accept=unsigned;",
+    "a key twice, for all to read": f"session_sticky hash=hmac key_file={KEY_TWICE.name};",
     "of a cookie": "session_sticky mode=route lookup=$cookie_a cookie=a maxage=1h path=/ httponly;",
 }
 REFUSED = {
@@ -229,6 +309,10 @@ REFUSED = {
     "name with conditions": "session_sticky cookie=__Host-x domain=x.test;",
     "twice": "session_sticky; session_sticky;",
     "no key": "session_sticky accept=hmac-md5;",
+    "no key file": "session_sticky hash=hmac;",
+    "no such key file": "session_sticky hash=hmac key_file=/nowhere;",
+    "a short key": f"session_sticky hash=hmac key_file={NO_KEY.name};",
+    "refreshed when it is over": "session_sticky maxidle=1h refresh=1h;",
     "two modules' directives": "session_sticky; sticky transfer;",
     "no id": f"server {B} id=a|b; session_sticky;",
     "no lookup": "session_sticky mode=learn create=$cookie_a zone=z:64k;",

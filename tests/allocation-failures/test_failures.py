@@ -358,9 +358,9 @@ class Server:
         self.reload(0)
         return quickly(lambda: self.idle_worker() not in (None, old))
 
-    def ask(self, path, cookie):
+    def ask(self, path, cookie, method="GET"):
         """What a response is, its body and cookies, whose values may differ: or that there was none."""
-        request = f"GET {path} HTTP/1.0\r\nHost: example.com\r\n" + (f"Cookie: {cookie}\r\n" if cookie else "")
+        request = f"{method} {path} HTTP/1.0\r\nHost: example.com\r\n" + (f"Cookie: {cookie}\r\n" if cookie else "")
         response = b""
         try:
             with socket.create_connection(lab.endpoint(configurations.FRONT), LIMIT) as connection:
@@ -415,7 +415,7 @@ def requests(lab, share, worker):
             outcome = got
         elif not outcome and again != wanted[request]:
             outcome = f"then {again} instead of {wanted[request]}"
-        part = f"{request[0]} with the cookie {request[1]}"
+        part = f"{' '.join([*request[2:], request[0]])} with the cookie {request[1]}"
         findings.add(part, failure, outcome)
         if again == NO_RESPONSE:
             findings.add(part, failure, "no response to the next request")
