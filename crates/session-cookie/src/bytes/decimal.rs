@@ -51,21 +51,6 @@ pub fn leading_decimal(text: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
-/// Returns the number of ten digits, which seconds since the epoch have from 2001 to 2286.
-#[inline]
-pub fn ten_digits(digits: &[u8; 10]) -> Option<u64> {
-    let [tens, ones, rest @ ..] = digits;
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    if tens > 9 || ones > 9 {
-        return None;
-    }
-    let high = u64::from(tens.wrapping_mul(10).wrapping_add(ones));
-    Some(
-        high.wrapping_mul(100_000_000)
-            .wrapping_add(eight_digits(*rest)?),
-    )
-}
-
 /// Returns the ten digits of a number that has so many.
 #[inline(always)]
 pub fn to_ten_digits(number: u64) -> Option<[u8; 10]> {
@@ -161,16 +146,9 @@ mod tests {
         }
 
         #[test]
-        fn ten_digits_are_written_and_read(number in 1_000_000_000..10_000_000_000u64, other: [u8; 10]) {
+        fn ten_digits_are_written(number in 1_000_000_000..10_000_000_000u64) {
             let digits = to_ten_digits(number).unwrap();
             prop_assert_eq!(digits.to_vec(), alloc::format!("{number}").into_bytes());
-            prop_assert_eq!(ten_digits(&digits), Some(number));
-            prop_assert_eq!(ten_digits(&other), decimal(&other));
-            for at in 0..digits.len() {
-                let mut digits = digits;
-                digits[at] = other[at];
-                prop_assert_eq!(ten_digits(&digits), decimal(&digits));
-            }
         }
     }
 }

@@ -5,7 +5,7 @@ mod grammar;
 mod search;
 mod sink;
 
-pub use decimal::{decimal, leading_decimal, ten_digits, to_ten_digits, DECIMAL};
+pub use decimal::{decimal, leading_decimal, to_ten_digits, DECIMAL};
 pub use grammar::{
     is_attribute_value, is_cookie_value, is_domain, is_ows, is_path, is_token, trim, trim_end,
     trim_start, unquote,

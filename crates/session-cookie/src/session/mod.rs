@@ -23,11 +23,12 @@
 //! ```
 
 pub mod haproxy;
+mod stamps;
 
 use arrayvec::ArrayVec;
 
 use crate::bytes::{
-    contains, decimal, find, leading_decimal, ten_digits, to_ten_digits, unquote, Sink, DECIMAL,
+    contains, decimal, find, leading_decimal, to_ten_digits, unquote, Sink, DECIMAL,
 };
 use crate::id::{split_prefix, MD5_HEX, PREFIX_END};
 use crate::keys::{Signed, Signer};
@@ -117,29 +118,22 @@ pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
             Session { id, stamps: None }
         }
         Mode::Insert | Mode::Repeat | Mode::Rewrite | Mode::Route | Mode::Learn => {
-            as_written(value)?
+            let (id, stamps) = as_written(value)?;
+            Session {
+                id,
+                stamps: Some(stamps),
+            }
         }
     };
     (!session.id.is_empty()).then_some(session)
 }
 
-/// Decodes a value with stamps as [`encode`] writes it from 2001 to 2286.
+/// Splits a value with stamps as [`encode`] writes it from 2001 to 2286.
 #[inline(always)]
-fn as_written(value: &[u8]) -> Option<Session<'_>> {
-    let (id, [STAMP, stamps @ ..]) = value.split_last_chunk::<STAMPS>()? else {
-        return None;
-    };
-    let (last_seen, [STAMP, first_seen @ ..]) = stamps.split_first_chunk()? else {
-        return None;
-    };
-    let stamps = Stamps {
-        last_seen: ten_digits(last_seen)?,
-        first_seen: ten_digits(first_seen.try_into().ok()?)?,
-    };
-    (!contains(STAMP, id)).then_some(Session {
-        id,
-        stamps: Some(stamps),
-    })
+fn as_written(value: &[u8]) -> Option<(&[u8], Stamps)> {
+    let (id, text) = value.split_last_chunk()?;
+    let stamps = stamps::read(text)?;
+    (!contains(STAMP, id)).then_some((id, stamps))
 }
 
 fn stamped(value: &[u8]) -> Option<Session<'_>> {
