@@ -130,7 +130,7 @@ pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
 
 /// Splits a value with stamps as [`encode`] writes it from 2001 to 2286.
 #[inline(always)]
-fn as_written(value: &[u8]) -> Option<(&[u8], Stamps)> {
+pub(crate) fn as_written(value: &[u8]) -> Option<(&[u8], Stamps)> {
     let (id, text) = value.split_last_chunk()?;
     let stamps = stamps::read(text)?;
     (!contains(STAMP, id)).then_some((id, stamps))
@@ -158,6 +158,9 @@ fn stamped(value: &[u8]) -> Option<Session<'_>> {
 
 /// The length of two stamps of ten digits, each after its mark.
 const STAMPS: usize = 2 * (1 + 10);
+
+/// The length of nearly every value with stamps.
+pub(crate) const STAMPED: usize = MD5_HEX + STAMPS;
 
 /// Returns the text of stamps that have ten digits each.
 #[inline(always)]

@@ -12,7 +12,7 @@ pub use choice::{choose, Choice};
 
 use crate::cookie::values;
 use crate::policy::{Limits, Mode, Policy};
-use crate::session::{decode, decode_usual, Session, Stamps, Undecodable};
+use crate::session::{as_written, decode, decode_usual, Session, Stamps, Undecodable, STAMPED};
 
 /// The verdict on the cookie that a request carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,15 +166,56 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     where
         L: Lookup<N>,
     {
-        // Where none carries stamps, nearly every value is an id as it stands.
-        if self.policy.mode != Mode::Prefix && !self.policy.limits.any() {
-            if let Some(found) = self.servers.look_up(value) {
-                reading.verdict = Verdict::Valid;
-                reading.session.id = value;
-                return Some(found);
+        if self.policy.mode != Mode::Prefix {
+            // Where none carries stamps, nearly every value is an id as it stands.
+            let found = if self.policy.limits.any() {
+                self.read_stamped(value, reading)
+            } else {
+                self.read_whole(value, reading)
+            };
+            if found.is_some() {
+                return found;
             }
         }
         self.judge(value, reading)
+    }
+
+    /// Reads a value that is an id as it stands; [`judge`](Self::judge) tells what any other is.
+    #[inline(always)]
+    fn read_whole<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        let found = self.servers.look_up(value)?;
+        reading.verdict = Verdict::Valid;
+        reading.session.id = value;
+        Some(found)
+    }
+
+    /// Reads a value with stamps whose session goes on; [`judge`](Self::judge) tells what any other is, and writes the
+    /// reading anew.
+    #[inline(always)]
+    fn read_stamped<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
+        if self.policy.signer.is_some() {
+            return None;
+        }
+        // Most values have this length, and the compiler needs no calls for it.
+        let value: &[u8; STAMPED] = value.try_into().ok()?;
+        let (id, stamps) = as_written(value)?;
+        // Written before the look-up, which leaves no registers for it.
+        reading.session = Session {
+            id,
+            stamps: Some(stamps),
+        };
+        if age(stamps, self.policy.limits, (self.clock)()) != Verdict::Valid {
+            return None;
+        }
+        let found = self.servers.look_up(id)?;
+        reading.verdict = Verdict::Valid;
+        Some(found)
     }
 
     /// Judges an id, without stamps, that was split off its value already.
@@ -441,6 +482,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_value_of_the_usual_form_is_judged_as_any_other(
+            id in "[a-f0-9]{32}|[a|]{31,33}",
+            idle in -90_000..90_000_i64,
+            life in -90_000..90_000_i64,
+            max_idle in proptest::option::of(0..90_000_u64),
+            max_life in proptest::option::of(0..90_000_u64),
+        ) {
+            let policy = Policy {
+                limits: Limits { max_idle, max_life },
+                ..Policy::new().unwrap()
+            };
+            let value = stamped(idle, life).replacen('a', &id, 1);
+            let judge = Judge {
+                policy: &policy,
+                // Even an id that no server can have is found.
+                servers: |id: &[u8]| (id.len() <= 33 && id[0] < b'd').then_some(()),
+                clock: || NOW,
+            };
+            let (mut usual, mut any) = (Reading::NONE, Reading::NONE);
+            let found = judge.read_value(value.as_bytes(), &mut usual);
+            prop_assert_eq!(found, judge.judge_any(value.as_bytes(), &mut any));
+            prop_assert_eq!(usual, any);
+        }
+
         #[test]
         fn any_fields_get_a_verdict(fields: Vec<Vec<u8>>, now: u64) {
             let fields = fields.iter().map(Vec::as_slice);
