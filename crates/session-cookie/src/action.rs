@@ -423,6 +423,14 @@ mod tests {
         assert_eq!(respond(Verdict::Valid, NOW - 10, b"a"), renewed);
         // Another clock is ahead of ours.
         assert_eq!(respond(Verdict::Valid, NOW + 1, b"a"), renewed);
+        let for_ever = Policy {
+            refresh: u64::MAX,
+            ..limited()
+        };
+        assert!(!for_ever.is_fresh(
+            valid(b"a", Some((NOW + 1, NOW))).session.stamps.unwrap(),
+            NOW
+        ));
         assert_eq!(respond(Verdict::Accepted, NOW - 9, b"a"), renewed);
         let moved = Some((&b"b"[..], Some((NOW, NOW))));
         assert_eq!(respond(Verdict::Valid, NOW, b"b"), moved);

@@ -347,7 +347,8 @@ impl Policy {
     /// Returns whether stamps are not renewed yet. Stamps of the future, which another clock has set, are renewed.
     #[inline]
     pub fn is_fresh(&self, stamps: Stamps, now: u64) -> bool {
-        now.wrapping_sub(stamps.last_seen) < self.refresh
+        now.checked_sub(stamps.last_seen)
+            .is_some_and(|age| age < self.refresh)
     }
 
     /// Returns the part of the cookie that is hidden from upstream servers.
