@@ -6,11 +6,10 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::Name;
 use session_cookie::id::Id;
-use session_cookie::keys::{
-    ids_in, Fault, Keys, Signature, Signed, Signer, Unusable, ID, LEAST_KEY, LONGEST_ID, MOST_KEYS,
-};
+use session_cookie::keys::{ids_in, Fault, Keys, Signature, Signer, Unusable, ID, LEAST_KEY, LONGEST_ID, MOST_KEYS};
+use session_cookie::session::signed::Signed;
 use session_cookie::policy::{Limits, Mode, Policy};
-use session_cookie::session::{decode, encode_signed, Session, Stamps};
+use session_cookie::session::{decode, Session, Stamps};
 use session_cookie::verdict::{Judge, Reading, Verdict};
 use session_cookie_fuzz::{hmac, signature, signed, text, unquoted, Text, NAMES};
 
@@ -120,7 +119,7 @@ fuzz_target!(|input: Input| {
     let name = NAMES[usize::from(input.name) % NAMES.len()];
     let signer = read.keys.signer(name).unwrap();
     let mut value = Text::default();
-    encode_signed(&session, &signer, &mut value);
+    signer.encode(&session, &mut value);
     let value = value.into_bytes();
     let (last, first) = input.stamps;
     let signed_text = [&id, format!("|{last}|{first}").as_bytes()].concat();

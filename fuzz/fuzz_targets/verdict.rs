@@ -8,7 +8,7 @@ use session_cookie::action::{respond, Action, Foreknown, Settled};
 use session_cookie::cookie::values;
 use session_cookie::keys::{Keys, LONGEST_ID};
 use session_cookie::policy::{Fallback, Limits, Mode, Policy, Rebind, Visibility};
-use session_cookie::session::{decode, encode, encode_signed, encoded_len, Session, Undecodable};
+use session_cookie::session::{decode, encode, encoded_len, Session, Undecodable};
 use session_cookie::verdict::{choose, Choice, Judge, Reading, Verdict, CLOCK_TOLERANCE};
 use session_cookie_fuzz::{session, signature, signed, text, unquoted, written};
 
@@ -277,7 +277,7 @@ fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool,
     }
     let value = match &policy.signer {
         Some(signer) => written(encoded_len(&session) + 46, |out| {
-            encode_signed(&session, signer, out);
+            signer.encode(&session, out);
         }),
         None => written(encoded_len(&session), |out| encode(&session, out)),
     };

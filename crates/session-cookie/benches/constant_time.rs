@@ -24,8 +24,9 @@ use std::process::exit;
 use std::time::Instant;
 
 use session_cookie::bytes::Buffer;
-use session_cookie::keys::{Keys, Signature, Signed, Signer};
-use session_cookie::session::{encode_signed, Session, Stamps};
+use session_cookie::keys::{Keys, Signature, Signer};
+use session_cookie::session::signed::Signed;
+use session_cookie::session::{Session, Stamps};
 
 /// How long a signature by one key is.
 const DIGITS: usize = 22;
@@ -63,7 +64,7 @@ fn signer(number: usize) -> (Signer, Vec<u8>) {
         }),
     };
     let mut value = Buffer::with_capacity(200).unwrap();
-    encode_signed(&session, &signer, &mut value);
+    signer.encode(&session, &mut value);
     (signer, value.as_bytes().to_vec())
 }
 

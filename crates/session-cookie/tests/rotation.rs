@@ -14,7 +14,7 @@ use session_cookie::bytes::Buffer;
 use session_cookie::id::Id;
 use session_cookie::keys::{ids_in, Keys};
 use session_cookie::policy::{Accepted, Fallback, Hash, Limits, Policy};
-use session_cookie::session::{encode, encode_signed};
+use session_cookie::session::encode;
 use session_cookie::verdict::{choose, Choice, Judge, Reading};
 
 const NOW: u64 = 1_600_000_000;
@@ -137,7 +137,7 @@ impl Proxy {
         };
         let mut set = Buffer::with_capacity(1_000).unwrap();
         match &self.policy.signer {
-            Some(signer) => encode_signed(&session, signer, &mut set),
+            Some(signer) => signer.encode(&session, &mut set),
             None => encode(&session, &mut set),
         }
         (named, Some(set.as_bytes().to_vec()))

@@ -13,7 +13,7 @@ use session_cookie::bytes::Buffer;
 use session_cookie::cookie::Name;
 use session_cookie::keys::{Keys, LONGEST_ID};
 use session_cookie::policy::{Accepted, Fallback, Limits, Policy};
-use session_cookie::session::{decode, encode_signed, Session, Stamps};
+use session_cookie::session::{decode, Session, Stamps};
 use session_cookie::set_cookie::{parse, ByVariables, Template, Varying};
 use session_cookie::verdict::{choose, Choice, Judge, Reading, Verdict};
 
@@ -59,7 +59,7 @@ fn value(policy: &Policy, idle: u64, age: u64) -> Vec<u8> {
 
 fn signed(policy: &Policy, session: &Session) -> Vec<u8> {
     let mut value = Buffer::with_capacity(1_000).unwrap();
-    encode_signed(session, policy.signer.as_ref().unwrap(), &mut value);
+    policy.signer.as_ref().unwrap().encode(session, &mut value);
     value.as_bytes().to_vec()
 }
 

@@ -18,8 +18,9 @@ use std::process::{Child, Command, Stdio};
 
 use hmac::{Hmac, KeyInit, Mac};
 use session_cookie::bytes::Buffer;
-use session_cookie::keys::{Keys, Signed, Signer};
-use session_cookie::session::{encode_signed, Session, Stamps};
+use session_cookie::keys::{Keys, Signer};
+use session_cookie::session::signed::Signed;
+use session_cookie::session::{Session, Stamps};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -112,7 +113,7 @@ fn use_keys(keys: &Keys, signer: &Signer) {
         }),
     };
     let mut value = Buffer::with_capacity(200).unwrap();
-    encode_signed(&session, signer, &mut value);
+    signer.encode(&session, &mut value);
     black_box(signer.verify(&Signed::parse(value.as_bytes()).unwrap()));
 }
 

@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use session_cookie::action::{respond, Action};
 use session_cookie::bytes::Buffer;
-use session_cookie::keys::{Keys, Signed};
+use session_cookie::keys::Keys;
 use session_cookie::policy::{Limits, Policy};
-use session_cookie::session::{encode_signed, Session, Stamps};
+use session_cookie::session::signed::Signed;
+use session_cookie::session::{Session, Stamps};
 use session_cookie::set_cookie::{ByVariables, Template};
 use session_cookie::verdict::{Judge, Reading};
 
@@ -52,7 +53,7 @@ fn value(policy: &Policy) -> Vec<u8> {
     match &policy.signer {
         Some(signer) => {
             let mut value = Buffer::with_capacity(ROOM).unwrap();
-            encode_signed(&session, signer, &mut value);
+            signer.encode(&session, &mut value);
             value.as_bytes().to_vec()
         }
         None => STAMPED.as_bytes().to_vec(),

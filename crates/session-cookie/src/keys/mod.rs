@@ -20,10 +20,11 @@ use arrayvec::ArrayVec;
 
 use self::hmac::{Key, TRUNCATED};
 use crate::bytes::Sink;
+use crate::session::signed::BETWEEN;
 
 pub use file::{Fault, Read, Unusable, LEAST_KEY, MOST_KEYS};
 pub(crate) use signer::SIGNATURES;
-pub use signer::{Signature, Signed, Signer};
+pub use signer::{Signature, Signer};
 
 /// How many of the keys say what a cookie says.
 const WRITING: usize = 2;
@@ -36,9 +37,6 @@ pub(crate) const IDS: usize = WRITING * (ID + 1) - 1;
 
 /// The longest id in a value that is signed.
 pub const LONGEST_ID: usize = 200;
-
-/// What parts the ids, or the signatures, of two keys.
-const BETWEEN: u8 = b'.';
 
 /// The keys of a file, the newest first.
 #[derive(Default)]

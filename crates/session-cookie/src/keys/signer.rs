@@ -16,13 +16,14 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::hmac::{wipe_stack, Key, TRUNCATED};
-use super::{Keys, BETWEEN, WRITING};
+use super::{Keys, WRITING};
 use crate::bytes::Sink;
 use crate::memory::{self, OutOfMemory};
-use crate::session::STAMP;
+use crate::session::signed::{Signed, Text, BETWEEN, SIGNATURE};
+use crate::session::{any_stamps_text, encode, stamps_text, Session, STAMP};
 
-/// The length of the signature by one key, in base64url without padding (RFC 4648, section 5).
-const SIGNATURE: usize = (TRUNCATED * 8).div_ceil(6);
+// In base64url without padding (RFC 4648, section 5).
+const _: () = assert!(SIGNATURE == (TRUNCATED * 8).div_ceil(6));
 
 /// The most bytes that [`Signer::sign`] writes.
 pub(crate) const SIGNATURES: usize = WRITING * (1 + SIGNATURE);
@@ -30,9 +31,6 @@ pub(crate) const SIGNATURES: usize = WRITING * (1 + SIGNATURE);
 /// What the key of a cookie is derived from, before its name. No address of a server begins like this, which is what ids are
 /// made of with the same key.
 const PURPOSE: &[u8] = b"\0signature of cookie ";
-
-/// The signature by one key.
-type Text = [u8; SIGNATURE];
 
 /// What signs the values of one cookie.
 pub struct Signer(Box<[Key]>);
@@ -52,45 +50,6 @@ pub enum Signature {
     Old,
     /// It is wrong.
     Wrong,
-}
-
-/// A value in its two parts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Signed<'a> {
-    /// What is signed.
-    pub text: &'a [u8],
-    /// The signature by one key.
-    first: &'a Text,
-    /// The signature by another, with a dot between them.
-    second: Option<&'a Text>,
-}
-
-impl<'a> Signed<'a> {
-    /// Splits a value before its signature, by the place of that: nothing that is written as a stamp is as long.
-    #[inline]
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (before, last) = value.split_last_chunk()?;
-        let (text, first, second) = match before {
-            [text @ .., STAMP] => (text, last, None),
-            [before @ .., BETWEEN] => match before.split_last_chunk()? {
-                ([text @ .., STAMP], first) => (text, first, Some(last)),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        Some(Signed {
-            text,
-            first,
-            second,
-        })
-    }
-
-    /// Returns whether the signature has digits of base64url only. A right one has: this tells where none is verified.
-    pub(crate) fn is_well_formed(&self) -> bool {
-        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let mut digits = self.first.iter().chain(self.second.into_iter().flatten());
-        digits.all(is_digit)
-    }
 }
 
 impl Keys {
@@ -118,6 +77,33 @@ impl Keys {
 }
 
 impl Signer {
+    /// Writes the value of a cookie in insert mode, and its signature, which an id without stamps does not have.
+    ///
+    /// ```
+    /// use session_cookie::bytes::Buffer;
+    /// use session_cookie::keys::Keys;
+    /// use session_cookie::session::signed::Signed;
+    /// use session_cookie::session::{Session, Stamps};
+    ///
+    /// let signer = Keys::read(b"a key for examples")?.keys.signer(b"route")?;
+    /// let stamps = Stamps { last_seen: 1_556_447_041, first_seen: 1_556_440_041 };
+    /// let mut value = Buffer::with_capacity(80)?;
+    /// signer.encode(&Session { id: b"a", stamps: Some(stamps) }, &mut value);
+    /// let signed = Signed::parse(value.as_bytes());
+    /// assert_eq!(signed.map(|signed| signed.text), Some(&b"a|1556447041|1556440041"[..]));
+    /// # Ok::<(), session_cookie::keys::Unusable>(())
+    /// ```
+    pub fn encode(&self, session: &Session, out: &mut impl Sink) {
+        encode(session, out);
+        let Some(stamps) = session.stamps else {
+            return;
+        };
+        match stamps_text(stamps) {
+            Some(text) => self.sign(&[session.id, &text], out),
+            None => self.sign(&[session.id, &any_stamps_text(stamps)], out),
+        }
+    }
+
     /// Writes the signatures of a text in pieces, each behind its mark: by each of the keys that write.
     pub(crate) fn sign(&self, text: &[&[u8]], out: &mut impl Sink) {
         for (number, key) in self.0.iter().take(WRITING).enumerate() {

@@ -23,6 +23,7 @@
 //! ```
 
 pub mod haproxy;
+pub mod signed;
 mod stamps;
 
 use arrayvec::ArrayVec;
@@ -31,8 +32,8 @@ use crate::bytes::{
     contains, decimal, find, leading_decimal, to_ten_digits, unquote, Sink, DECIMAL,
 };
 use crate::id::{split_prefix, MD5_HEX, PREFIX_END};
-use crate::keys::{Signed, Signer};
 use crate::policy::Mode;
+use signed::Signed;
 
 /// The times of the use of a session, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,7 +85,7 @@ pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
         }
         Mode::Insert | Mode::Repeat | Mode::Rewrite | Mode::Route | Mode::Learn => {
             let value = unquote(value);
-            decode_text(value).or_else(|why| signed(value).ok_or(why))
+            decode_text(value).or_else(|why| without_signature(value).ok_or(why))
         }
     }
 }
@@ -95,7 +96,7 @@ pub(crate) fn decode_text(text: &[u8]) -> Result<Session<'_>, Undecodable> {
 }
 
 /// Returns the session of a value whose signature counts for nothing, as no values are signed any more.
-fn signed(value: &[u8]) -> Option<Session<'_>> {
+fn without_signature(value: &[u8]) -> Option<Session<'_>> {
     let signed = Signed::parse(value).filter(Signed::is_well_formed)?;
     let session = decode_text(signed.text).ok();
     session.filter(|session| session.stamps.is_some())
@@ -164,7 +165,7 @@ pub(crate) const STAMPED: usize = MD5_HEX + STAMPS;
 
 /// Returns the text of stamps that have ten digits each.
 #[inline(always)]
-fn stamps_text(stamps: Stamps) -> Option<[u8; STAMPS]> {
+pub(crate) fn stamps_text(stamps: Stamps) -> Option<[u8; STAMPS]> {
     let mut text = [STAMP; STAMPS];
     let (last_seen, first_seen) = text.split_at_mut(STAMPS / 2);
     *last_seen.last_chunk_mut()? = to_ten_digits(stamps.last_seen)?;
@@ -202,22 +203,11 @@ pub fn encode(session: &Session, out: &mut impl Sink) {
     }
 }
 
-/// Writes the value of a cookie in insert mode, and its signature, which an id without stamps does not have.
-pub fn encode_signed(session: &Session, signer: &Signer, out: &mut impl Sink) {
-    encode(session, out);
-    if let Some(stamps) = session.stamps {
-        match stamps_text(stamps) {
-            Some(text) => signer.sign(&[session.id, &text], out),
-            None => signer.sign(&[session.id, &any_stamps_text(stamps)], out),
-        }
-    }
-}
-
 /// Returns the text of any stamps. It is made apart, so that nearly always nothing but the copies of what is put
 /// needs the sink in memory.
 #[cold]
 #[inline(never)]
-fn any_stamps_text(stamps: Stamps) -> ArrayVec<u8, ANY_STAMPS> {
+pub(crate) fn any_stamps_text(stamps: Stamps) -> ArrayVec<u8, ANY_STAMPS> {
     let mut text = ArrayVec::new();
     for stamp in [stamps.last_seen, stamps.first_seen] {
         text.put(&[STAMP]);

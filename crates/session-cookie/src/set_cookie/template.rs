@@ -9,7 +9,7 @@ use crate::bytes::{Sink, DECIMAL};
 use crate::keys::{Signer, SIGNATURES};
 use crate::memory::{self, OutOfMemory};
 use crate::policy::{Policy, SameSite, Secure, Style};
-use crate::session::{encode, encode_signed, encoded_len, Session};
+use crate::session::{encode, encoded_len, Session};
 
 /// The most bytes of [`Varying::expires`].
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
@@ -195,7 +195,7 @@ impl Template {
     /// Writes what [`write`](Self::write) does, with a signature behind the value.
     pub fn write_signed(&self, session: &Session, signer: &Signer, out: &mut impl Sink) {
         out.put(&self.start);
-        encode_signed(session, signer, out);
+        signer.encode(session, out);
         out.put(&self.attributes);
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Judge, Lookup, Reading, Verdict};
 use crate::bytes::unquote;
-use crate::keys::{Signature, Signed, Signer, LONGEST_ID};
+use crate::keys::{Signature, Signer, LONGEST_ID};
+use crate::session::signed::Signed;
 use crate::session::{decode_text, decode_usual, ANY_STAMPS};
 
 /// The longest text that may be signed. What it costs to verify a signature depends on the length of its text, which a
