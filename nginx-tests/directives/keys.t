@@ -318,6 +318,21 @@ is longer than 200 characters, which "session_sticky" cannot sign, in upstream "
 
 
 
+=== a file that the group of its owner may write: [warn]
+--- mode: 660
+--- warn
+"session_sticky" with key_file "KEYS", which others than its owner may write
+
+
+
+=== a key with a comment behind it
+--- keys
+the key by the name of one # since May
+--- emerg
+line 1: a comment must have a line of its own
+
+
+
 === a file that every user may read: [warn]
 --- mode: 644
 --- warn

@@ -15,14 +15,15 @@ use crate::nginx::system_error::SystemError;
 /// The longest file that is read.
 const MOST_FILE: usize = 1 << 16;
 
-/// The permission of everyone to read a file.
+/// The permissions of a file that let everyone read it, and others than its owner write it.
 const READ_BY_OTHERS: u32 = 0o4;
+const WRITTEN_BY_OTHERS: u32 = 0o22;
 
 /// What was read of a file.
 pub(super) struct Read {
     pub(super) keys: keys::Read,
-    /// Whether every user of the system may read it.
-    pub(super) is_open: bool,
+    /// What others than its owner may do with it, if that is more than they should.
+    pub(super) open_to: Option<&'static str>,
 }
 
 /// The reason for which a file could not be used. It shows nothing of a key.
@@ -45,8 +46,19 @@ pub(super) fn read(path: &CStr) -> Result<Read, Unusable> {
     let (text, about) = text_of(open::without_waiting(path)?)?;
     Ok(Read {
         keys: Keys::read(&text)?,
-        is_open: about.permissions().mode() & READ_BY_OTHERS != 0,
+        open_to: open_to(about.permissions().mode()),
     })
+}
+
+/// Returns what others than the owner of a file may do with it that they should not.
+fn open_to(mode: u32) -> Option<&'static str> {
+    if mode & WRITTEN_BY_OTHERS != 0 {
+        Some("others than its owner may write")
+    } else if mode & READ_BY_OTHERS != 0 {
+        Some("every user may read")
+    } else {
+        None
+    }
 }
 
 /// Returns the text of a file, in memory that is wiped and was never moved.

@@ -160,8 +160,8 @@ pub(super) enum Oddity<'c> {
     PrefixByVariable(&'c [u8]),
     #[error("\"if={}\", which has no variable: it is the same for each request", Printable(.0))]
     Constant(&'c [u8]),
-    #[error("key_file \"{}\", which every user may read", Printable(.0))]
-    OpenKeyFile(&'c [u8]),
+    #[error("key_file \"{}\", which {who}", Printable(.path))]
+    OpenKeyFile { path: &'c [u8], who: &'static str },
     #[error("key_file \"{}\", where line {line} repeats a key: it counts once", Printable(.path))]
     RepeatedKey { path: &'c [u8], line: usize },
     #[error("\"path={}\", which is taken literally: it takes no variables in this directive", Printable(.0))]

@@ -175,8 +175,8 @@ impl Directive {
             why,
         })?;
         let warn = |oddity| cf.warn(Warning::With(self.name, oddity));
-        if read.is_open {
-            warn(Oddity::OpenKeyFile(path));
+        if let Some(who) = read.open_to {
+            warn(Oddity::OpenKeyFile { path, who });
         }
         if let Some(line) = read.keys.repeated {
             warn(Oddity::RepeatedKey { path, line });

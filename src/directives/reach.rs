@@ -163,7 +163,9 @@ struct Servers<'c> {
     /// Whether another form of ids is accepted.
     accepts: bool,
     /// The keys, if ids are made with them.
-    keys: Option<&'c Keys>,
+    writes: Option<&'c Keys>,
+    /// The keys, if ids by them are understood.
+    reads: Option<&'c Keys>,
     addresses: Set<'c>,
     ids: Set<'c>,
 }
@@ -172,13 +174,17 @@ impl<'c> Servers<'c> {
     /// Returns whether they do not understand each other's cookies. One cookie over two ports, of servers with the same
     /// ids, is on purpose. So is one whose other form each understands.
     fn differ_from(&self, other: &Self) -> bool {
-        let by_keys = match (self.keys, other.keys) {
-            (Some(own), Some(keys)) => own.understand(keys) && keys.understand(own),
-            _ => false,
-        };
-        let by_forms = self.accepts && other.accepts;
-        let is_understood = self.addresses == other.addresses && (by_keys || by_forms);
+        let is_understood =
+            self.addresses == other.addresses && self.reads(other) && other.reads(self);
         self.ids != other.ids && !is_understood
+    }
+
+    /// Returns whether one understands the ids of the other, as far as the directives tell.
+    fn reads(&self, other: &Self) -> bool {
+        match other.writes {
+            Some(keys) => self.reads.is_some_and(|own| own.understand(keys)),
+            None => self.accepts,
+        }
     }
 
     /// Returns those of an upstream.
@@ -191,9 +197,11 @@ impl<'c> Servers<'c> {
             return Ok(all);
         };
         let is_by_keys = policy.hash == Hash::Hmac;
-        let is_other = |form: &Accepted| !(is_by_keys && matches!(form, Accepted::Key(_)));
-        all.accepts = policy.accept.iter().any(is_other);
-        all.keys = is_by_keys.then_some(&policy.keys);
+        let is_key = |form: &Accepted| matches!(form, Accepted::Key(_));
+        all.accepts = !policy.accept.iter().all(is_key);
+        all.writes = is_by_keys.then_some(&policy.keys);
+        let reads_keys = is_by_keys || policy.accept.iter().any(is_key);
+        all.reads = reads_keys.then_some(&policy.keys);
         for (index, line) in upstream.lines().enumerate() {
             for name in names(&line) {
                 push(&mut all.addresses.0, Id::from(name))?;
@@ -223,7 +231,7 @@ fn id<'c>(
         Hash::Md5 | Hash::Given => Id::md5(name),
         Hash::Sha1 => Id::of_address(name, Digest::Sha1, &[]),
         Hash::Index => Id::number(index as u64),
-        Hash::Hmac => Id::by_keys(&policy.keys, name),
+        Hash::Hmac => policy.keys.own_id(name),
         Hash::Line(digest) => Id::of_address(line.name, digest, &policy.hmac_key),
     }
 }

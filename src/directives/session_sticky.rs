@@ -381,9 +381,7 @@ fn accept_keys(policy: &mut Policy) -> Result<(), OutOfMemory> {
 /// Returns whether anything is made of keys.
 fn reads_keys(parsed: &Parsed<'_>) -> bool {
     let policy = &parsed.policy;
-    policy.hash == Hash::Hmac
-        || policy.signer.is_some()
-        || policy.accept.contains(&Accepted::Key(0))
+    policy.hash == Hash::Hmac || policy.accept.contains(&Accepted::Key(0)) || parsed.gives("sign")
 }
 
 fn needs_key(parsed: &Parsed<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t};
-use session_cookie::action::Settled;
+use session_cookie::foreknown::Settled;
 use session_cookie::memory::OutOfMemory;
 
 use super::chain;

@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 use ngx::ffi::{
     ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
-use session_cookie::action::Settled;
-use session_cookie::verdict::{Choice, Verdict};
+use session_cookie::foreknown::Settled;
+use session_cookie::verdict::Choice;
 
 use super::bind::bind;
 use super::counting::count_off;
@@ -206,7 +206,7 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
             return true;
         }
     }
-    visit.reading.verdict = Verdict::Down;
+    visit.reading.verdict = visit.reading.verdict.down();
     visit.settled = Settled::No;
     visit.choice = visit.choose();
     debug!(

@@ -1,7 +1,7 @@
 //! The place of the module between the balancer of an upstream and nginx.
 
 use ngx::ffi::{ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
-use session_cookie::action::{Foreknown, Settled};
+use session_cookie::foreknown::{Foreknown, Settled};
 use session_cookie::memory::OutOfMemory;
 use session_cookie::set_cookie::{ByVariables, Template};
 

@@ -215,7 +215,7 @@ impl<'a> Server<'a> {
                 .map_or_else(|| Id::md5(name), Id::from),
             Hash::Given => (self.given_id()).map_or_else(|| Id::md5(name), Id::from),
             Hash::Index => Id::number(self.place as u64),
-            Hash::Hmac => Id::by_keys(self.keys, name),
+            Hash::Hmac => self.keys.own_id(name),
             // Those of one line must not share an id.
             Hash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
             Hash::Line(digest) => self.digest(self.known.line.0, digest),
@@ -232,7 +232,7 @@ impl<'a> Server<'a> {
                 [Some(self.digest(line, digest)), other]
             }
             Accepted::Id(hash) => [Some(self.id(hash)), None],
-            Accepted::Key(number) => [Some(Id::by_key(self.keys, number, self.known.name)), None],
+            Accepted::Key(number) => [Some(self.keys.id(number, self.known.name)), None],
             Accepted::Address(digest) => {
                 let id = Id::of_address(self.known.address, digest, self.key);
                 [Some(id), None]

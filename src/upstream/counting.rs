@@ -107,7 +107,7 @@ fn count_unusual(visit: &Visit<'_>) {
     let own = named.and_then(|named| slot(named.first));
     let served = match visit.served {
         // It was given up, and no other was found.
-        Served::Cookie if verdict == Verdict::Down => None,
+        Served::Cookie if verdict.is_down() => None,
         Served::Cookie => named.and_then(|named| slot(named.this)),
         _ => visit.served_by.and_then(slot),
     };

@@ -130,8 +130,8 @@ impl<'r> Explanation<'_, 'r> {
             ),
             Some(_) => Status::Bound,
             None => {
-                reading.verdict = Verdict::Down;
-                self.without_server(Verdict::Down)
+                reading.verdict = reading.verdict.down();
+                self.without_server(reading.verdict)
             }
         };
         Some(Explained {

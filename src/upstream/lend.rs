@@ -2,14 +2,15 @@
 //! with every request, so that what the application keeps there is found again. When its own server is back it returns.
 
 use session_cookie::cookie::values;
-use session_cookie::policy::Mode;
+use session_cookie::id::{md5_hex, MD5_HEX};
+use session_cookie::policy::{Hash, Mode};
 
 use super::served::note_served;
 use super::visit::Visit;
 use crate::log::debug;
 use crate::nginx::cookies::View;
 use crate::nginx::peer_connection::PeerConnection;
-use crate::nginx::peers::Failures;
+use crate::nginx::peers::{Failures, Peers};
 use crate::nginx::OrNone;
 
 /// The most servers that are looked at, where one after the other is not available.
@@ -29,6 +30,8 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
         return false;
     }
     let (value, began) = session_text(visit);
+    let digest = digest_of_named(visit, primary);
+    let value = digest.as_ref().map_or(value, |digest| digest.as_slice());
     let take_first = |backup: bool| {
         servers
             .own
@@ -48,6 +51,19 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
     // Where memory is short, the response fails.
     let _ = note_served(visit);
     true
+}
+
+/// Returns the MD5 of the address of the server that the session names, where its own ID depends on keys: those may change,
+/// and another proxy may have others. So did it where IDs were the MD5 before.
+fn digest_of_named(visit: &Visit<'_>, primary: Peers<'_>) -> Option<[u8; MD5_HEX]> {
+    let policy = visit.policy();
+    if policy.hash != Hash::Hmac || !matches!(policy.mode, Mode::Insert | Mode::Repeat) {
+        return None;
+    }
+    let named = visit.named.as_ref()?;
+    let generation = visit.inner.round_robin().generation();
+    let address = primary.address_of(&named.member, generation)?;
+    Some(md5_hex(address.as_bytes()))
 }
 
 /// Returns what tells a session from others for as long as it lives: its own ID, its route, or the value of its cookie, but

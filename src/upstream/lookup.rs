@@ -176,14 +176,20 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
     let fields = View::of(visit.request).original;
     let mut first = visit.reading;
     for (number, value) in judged_values(fields.values(), policy).enumerate() {
-        let mut reading = Reading::NONE;
-        if let Some(named) = read_one(visit, value, &mut reading) {
+        let reader = Reader::of(visit);
+        let mut reading = if number == 0 { first } else { Reading::NONE };
+        let named = match number {
+            // It was judged in the scheme of the policy.
+            0 => reader.read_others(value, &mut reading),
+            _ => reader.read_one(value, &mut reading),
+        };
+        if let Some(named) = named {
             follow(visit, reading, named);
             return true;
         }
         // If none names a server, the first says what became of the cookie.
         if number == 0 {
-            Reader::of(visit).tell(value, &mut first);
+            reader.tell(value, &mut first);
         }
     }
     visit.reading = first;
@@ -255,15 +261,24 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// Judges one value, in the scheme of the policy and in those that are accepted.
     pub(super) fn read_one(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
         let member = Cell::new(NOBODY);
-        let own = judge(self.policy, self.lookup(&member));
-        let found = own.read_value(value, reading).or_else(|| {
-            let delimiter = self.policy.transfer.as_ref()?;
+        let found = judge(self.policy, self.lookup(&member)).read_value(value, reading);
+        match found {
+            Some(first) => Some(Candidate::first(IdScheme::Own, first, member.get())),
+            None => self.read_others(value, reading),
+        }
+    }
+
+    /// Judges one value in other schemes than that of the policy, in which it was judged.
+    fn read_others(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
+        let member = Cell::new(NOBODY);
+        let found = self.policy.transfer.as_ref().and_then(|delimiter| {
+            let own = judge(self.policy, self.lookup(&member));
             own.read_transferred(value, delimiter, reading)
         });
-        if let Some((first, member)) = found.map(|first| (first, member.get())) {
-            return Some(Candidate::first(IdScheme::Own, first, member));
+        match found {
+            Some(first) => Some(Candidate::first(IdScheme::Own, first, member.get())),
+            None => self.read_accepted(value, reading),
         }
-        self.read_accepted(value, reading)
     }
 
     /// Judges an ID that stands in no cookie, in the same schemes.

@@ -1,7 +1,7 @@
 //! The server that serves a request, and what is noted of it.
 
 use ngx::ffi::ngx_uint_t;
-use session_cookie::action::Settled;
+use session_cookie::foreknown::Settled;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::roster::EntryId;
 

@@ -2,7 +2,7 @@
 
 use core::cell::{Cell, Ref};
 
-use session_cookie::action::Settled;
+use session_cookie::foreknown::Settled;
 use session_cookie::id::MD5_HEX;
 use session_cookie::learned::{Key, ServerId};
 use session_cookie::memory::OutOfMemory;
@@ -340,11 +340,12 @@ impl<'r> Visit<'r> {
     /// Returns what became of the session.
     pub(crate) fn status(&self) -> Status {
         let (verdict, id) = (self.reading.verdict, self.reading.session.id);
-        let names_server = matches!(verdict, Verdict::Valid | Verdict::Accepted | Verdict::Down);
+        let names_server =
+            verdict.is_down() || matches!(verdict, Verdict::Valid | Verdict::Accepted);
         let is_own = match &self.served {
             Served::Unknown => false,
             // Before another was asked.
-            Served::Cookie => verdict != Verdict::Down,
+            Served::Cookie => !verdict.is_down(),
             Served::Md5(served) => names_server && served == id,
             Served::Other(served) => names_server && *served == id,
         };

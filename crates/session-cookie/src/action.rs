@@ -94,59 +94,6 @@ fn respond_as<'a, const EXTRAS: bool>(
     }
 }
 
-/// The foreknowledge that a response of the server that the cookie names needs no action.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Settled {
-    /// It needs none, as with nearly every request: the session goes on, and its cookie is up to date.
-    Yes,
-    /// It needs none, and the request is to be counted.
-    Counted,
-    /// It needs none unless it sets a cookie.
-    UnlessSet,
-    /// It may need one.
-    #[default]
-    No,
-}
-
-/// What is known of a response before there is a request, if its session goes on.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Foreknown {
-    /// Where its cookie has no stamps.
-    pub unstamped: Settled,
-    /// Where its stamps are fresh.
-    pub fresh: Settled,
-}
-
-impl Foreknown {
-    /// Returns what is known under a policy; `quiet` is what there is to do where the response needs nothing.
-    pub fn new(policy: &Policy, quiet: Settled) -> Self {
-        let quiet = if policy.replaces() || policy.preserve {
-            Settled::UnlessSet
-        } else {
-            quiet
-        };
-        let when = |is_quiet| if is_quiet { quiet } else { Settled::No };
-        Foreknown {
-            unstamped: when(policy.is_quiet()),
-            fresh: when(policy.mode == Mode::Insert && policy.limits.any() && policy.refresh != 0),
-        }
-    }
-
-    /// Returns what is known of the response when a cookie was read; `clock` tells the seconds since the epoch.
-    #[inline]
-    pub fn settled(&self, policy: &Policy, reading: &Reading, clock: impl Fn() -> u64) -> Settled {
-        match (reading.verdict, reading.session.stamps) {
-            (Verdict::Valid, None) => self.unstamped,
-            (Verdict::Valid, Some(stamps))
-                if self.fresh != Settled::No && policy.is_fresh(stamps, clock()) =>
-            {
-                self.fresh
-            }
-            _ => Settled::No,
-        }
-    }
-}
-
 /// The owner of the session from now on.
 #[derive(Clone, Copy)]
 enum Owner<'a> {
@@ -177,12 +124,15 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
     let id = reading.session.id;
     match (reading.verdict, policy.rebind) {
         (Verdict::Down, Rebind::Off) => Owner::Kept(id),
+        // Else the client would have no other by the time when the scheme is no longer accepted.
+        (Verdict::DownAccepted, Rebind::Off) => Owner::Upgraded(id),
         // Mostly it is the same text, not only an equal one. Down: the balancer may choose that server after all, when
         // it has been tried again meanwhile. Then the session has not moved.
         (Verdict::Valid | Verdict::Down, _) if core::ptr::eq(id, served) || id == served => {
             Owner::Kept(id)
         }
         (Verdict::Accepted, _) => Owner::Upgraded(served),
+        (Verdict::DownAccepted, _) if id == served => Owner::Upgraded(served),
         _ => Owner::New(served),
     }
 }
@@ -199,9 +149,11 @@ fn stamps<const EXTRAS: bool>(
         return None;
     }
     let first_seen = match reading.session.stamps {
-        Some(stamps) if EXTRAS && owner.is_kept() && policy.is_fresh(stamps, now) => {
+        Some(stamps) if EXTRAS && owner.is_kept() && policy.is_fresh(stamps.last_seen, now) => {
             return Some(stamps)
         }
+        // One that nobody has signed may have been written by the client, who must not have it signed for a later day.
+        Some(stamps) if EXTRAS && matches!(owner, Owner::Upgraded(_)) => stamps.first_seen.min(now),
         Some(stamps) if !matches!(owner, Owner::New(_)) => stamps.first_seen,
         _ => now,
     };
@@ -214,7 +166,7 @@ fn stamps<const EXTRAS: bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Keys;
+    use crate::foreknown::tests::policies;
     use crate::policy::{Limits, Visibility};
 
     const NOW: u64 = 1_600_000_000;
@@ -251,88 +203,6 @@ mod tests {
                 stamps.map(|stamps| (stamps.last_seen, stamps.first_seen)),
             )),
             _ => None,
-        }
-    }
-
-    /// Policies by mode, visibility, limits, `refresh`, `preserve` and signatures.
-    fn policies() -> impl Iterator<Item = Policy> {
-        let keys = Keys::read(b"the key of a test").unwrap().keys;
-        let modes = [
-            Mode::Insert,
-            Mode::Repeat,
-            Mode::Rewrite,
-            Mode::Prefix,
-            Mode::Route,
-        ];
-        (0..1 << 5).flat_map(move |bits: u8| {
-            let bit = |number: u8| bits & 1 << number != 0;
-            modes.map(|mode| Policy {
-                mode,
-                visibility: if bit(0) {
-                    Visibility::Indirect
-                } else {
-                    Visibility::Direct
-                },
-                limits: if bit(1) {
-                    limited().limits
-                } else {
-                    Limits::default()
-                },
-                refresh: if bit(2) { 10 } else { 0 },
-                preserve: bit(3),
-                signer: bit(4).then(|| keys.signer(b"route").unwrap()),
-                ..Policy::new().unwrap()
-            })
-        })
-    }
-
-    #[test]
-    fn a_settled_session_needs_nothing_whatever_the_response_is() {
-        let verdicts = [
-            Verdict::None,
-            Verdict::Valid,
-            Verdict::Accepted,
-            Verdict::Forged,
-        ];
-        let ages =
-            [None, Some(9), Some(10), Some(11)].map(|age| age.map(|age| (NOW - age, NOW - 20)));
-        let future = Some((NOW + 1, NOW + 1));
-        let mut known = 0;
-        for policy in policies() {
-            let foreknown = Foreknown::new(&policy, Settled::Counted);
-            for verdict in verdicts {
-                for stamps in ages.into_iter().chain([future]) {
-                    let reading = Reading {
-                        verdict,
-                        ..valid(b"a", stamps)
-                    };
-                    let needs = |sets| respond(&policy, &reading, b"a", || sets, NOW);
-                    match foreknown.settled(&policy, &reading, || NOW) {
-                        Settled::Counted => {
-                            assert_eq!([false, true].map(needs), [Action::None; 2]);
-                        }
-                        Settled::UnlessSet => assert_eq!(needs(false), Action::None),
-                        Settled::Yes => unreachable!("there is a request to count"),
-                        Settled::No => continue,
-                    }
-                    known += 1;
-                }
-            }
-        }
-        // insert without limits, insert with fresh stamps, route
-        assert_eq!(known, 16 + 8 + 32);
-    }
-
-    #[test]
-    fn a_session_that_needs_nothing_is_foreknown() {
-        for policy in policies().filter(|policy| policy.mode == Mode::Insert) {
-            let foreknown = Foreknown::new(&policy, Settled::Yes);
-            for stamps in [None, Some((NOW - 9, NOW - 20))] {
-                let reading = valid(b"a", stamps);
-                let action = respond(&policy, &reading, b"a", || false, NOW);
-                let is_settled = foreknown.settled(&policy, &reading, || NOW) != Settled::No;
-                assert_eq!(is_settled, action == Action::None, "{policy:?} {stamps:?}");
-            }
         }
     }
 
@@ -427,10 +297,7 @@ mod tests {
             refresh: u64::MAX,
             ..limited()
         };
-        assert!(!for_ever.is_fresh(
-            valid(b"a", Some((NOW + 1, NOW))).session.stamps.unwrap(),
-            NOW
-        ));
+        assert!(!for_ever.is_fresh(NOW + 1, NOW));
         assert_eq!(respond(Verdict::Accepted, NOW - 9, b"a"), renewed);
         let moved = Some((&b"b"[..], Some((NOW, NOW))));
         assert_eq!(respond(Verdict::Valid, NOW, b"b"), moved);
@@ -491,6 +358,42 @@ mod tests {
             upgraded(&limited(), b"b"),
             Some((&b"b"[..], Some((NOW, NOW - 9))))
         );
+    }
+
+    #[test]
+    fn an_accepted_scheme_is_upgraded_while_its_server_is_away() {
+        let reading = Reading {
+            verdict: Verdict::DownAccepted,
+            ..valid(b"a", None)
+        };
+        let action = |policy: &Policy, served| {
+            inserted(respond(policy, &reading, served, || false, NOW))
+                .unwrap()
+                .0
+        };
+        let mut policy = Policy::new().unwrap();
+        assert_eq!(action(&policy, b"b"), b"b");
+        assert_eq!(action(&policy, b"a"), b"a");
+        policy.rebind = Rebind::Off;
+        assert_eq!(action(&policy, b"b"), b"a");
+    }
+
+    #[test]
+    fn a_session_that_is_signed_for_the_first_time_has_begun() {
+        let keys = crate::keys::Keys::read(b"the key of a test").unwrap().keys;
+        let policy = Policy {
+            signer: Some(keys.signer(b"route").unwrap()),
+            accepts_unsigned: true,
+            ..limited()
+        };
+        for (first_seen, begun) in [(NOW + 86_400, NOW), (NOW - 9, NOW - 9)] {
+            let reading = Reading {
+                verdict: Verdict::Accepted,
+                ..valid(b"a", Some((NOW, first_seen)))
+            };
+            let action = respond(&policy, &reading, b"a", || false, NOW);
+            assert_eq!(inserted(action), Some((&b"a"[..], Some((NOW, begun)))));
+        }
     }
 
     #[test]

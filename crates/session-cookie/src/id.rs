@@ -8,16 +8,15 @@ use md5::{Digest as _, Md5};
 use sha1::Sha1;
 
 use crate::bytes::{find, Sink, USUAL_LENGTH};
-use crate::keys::{Keys, ID, IDS};
 
 /// The length of [`md5_hex`].
 pub const MD5_HEX: usize = 32;
 
 // It is where searches look first.
-const _: () = assert!(MD5_HEX == USUAL_LENGTH && ID == USUAL_LENGTH);
+const _: () = assert!(MD5_HEX == USUAL_LENGTH);
 
-/// The length of the longest text that is made: the ids of a server by two keys.
-const LONGEST: usize = IDS;
+/// The length of the longest text that is made: that of the ids of a server by two keys.
+pub(crate) const LONGEST: usize = 65;
 
 /// Returns the MD5 of a server's name, as nginx prints its address, in lower-case hexadecimal.
 ///
@@ -80,16 +79,6 @@ impl Id<'_> {
         Id::short(&md5_hex(name))
     }
 
-    /// Returns the id of an address by each of the keys that write.
-    pub fn by_keys(keys: &Keys, address: &[u8]) -> Self {
-        Id::short(&keys.own_id(address))
-    }
-
-    /// Returns the id of an address by the key of this number.
-    pub fn by_key(keys: &Keys, number: usize, address: &[u8]) -> Self {
-        Id::short(&keys.id(number, address))
-    }
-
     /// Returns a number in decimal.
     pub fn number(number: u64) -> Self {
         let mut text = ArrayVec::new();
@@ -97,7 +86,8 @@ impl Id<'_> {
         Id(Text::Short(text))
     }
 
-    fn short(text: &[u8]) -> Self {
+    /// Returns a short text.
+    pub(crate) fn short(text: &[u8]) -> Self {
         let mut id = ArrayVec::new();
         id.put(text);
         Id(Text::Short(id))

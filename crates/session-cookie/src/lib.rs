@@ -48,6 +48,7 @@ pub mod control;
 pub mod cookie;
 pub mod counters;
 pub mod endpoint;
+pub mod foreknown;
 pub mod id;
 mod key;
 pub mod keys;

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use crate::cookie::{HiddenPart, HideRule, Name};
 use crate::keys::{Keys, Signer};
 use crate::memory::{self, OutOfMemory};
-use crate::session::Stamps;
 
 pub use crate::id::Digest;
 
@@ -346,8 +345,8 @@ impl Policy {
 
     /// Returns whether stamps are not renewed yet. Stamps of the future, which another clock has set, are renewed.
     #[inline]
-    pub fn is_fresh(&self, stamps: Stamps, now: u64) -> bool {
-        now.checked_sub(stamps.last_seen)
+    pub fn is_fresh(&self, last_seen: u64, now: u64) -> bool {
+        now.checked_sub(last_seen)
             .is_some_and(|age| age < self.refresh)
     }
 

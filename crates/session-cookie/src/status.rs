@@ -97,9 +97,10 @@ pub fn status(
         Choice::Bind | Choice::Balance => (),
     }
     let learns = learns_of_other(verdict, policy, is_silent);
+    let names_server = verdict.is_down() || matches!(verdict, Verdict::Valid | Verdict::Accepted);
     match verdict {
-        Verdict::Valid | Verdict::Accepted | Verdict::Down if learns => Status::Moved,
-        Verdict::Valid | Verdict::Accepted | Verdict::Down => Status::Lent,
+        _ if names_server && learns => Status::Moved,
+        _ if names_server => Status::Lent,
         // The server that would have been lent was not available.
         Verdict::Unknown if !learns && !policy.as_nginx => Status::Lent,
         _ => Status::New,

@@ -79,7 +79,7 @@ impl Proxy {
     fn id(&self, server: usize) -> Vec<u8> {
         let address = SERVERS[server].as_bytes();
         match self.policy.hash {
-            Hash::Hmac => Id::by_keys(&self.policy.keys, address).to_vec(),
+            Hash::Hmac => self.policy.keys.own_id(address).to_vec(),
             _ => Id::md5(address).to_vec(),
         }
     }
@@ -101,7 +101,7 @@ impl Proxy {
                 keys.clone()
                     .map(move |key| self.policy.keys.id(key, address))
             };
-            (0..SERVERS.len()).find(|server| ids(*server).any(|other| other.as_slice() == id))
+            (0..SERVERS.len()).find(|server| ids(*server).any(|other| *other == *id))
         };
         let own = |id: &[u8]| self.own(id).filter(|_| self.policy.hash == Hash::Hmac);
         by_single_key(id)

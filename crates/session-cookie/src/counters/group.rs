@@ -114,7 +114,7 @@ fn verdict_counter(verdict: Verdict) -> usize {
         Verdict::Expired => 2,
         Verdict::Old => 3,
         Verdict::Unknown => 4,
-        Verdict::Down => 5,
+        Verdict::Down | Verdict::DownAccepted => 5,
         Verdict::Invalid => 6,
         Verdict::Forged => 7,
         // It is counted as off.

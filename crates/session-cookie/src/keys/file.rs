@@ -44,6 +44,9 @@ pub enum Fault {
     /// It is no text, or a line around a certificate or a key of TLS.
     #[error("this is no key, but of a file of another kind")]
     Foreign,
+    /// There is a comment behind it, or what looks like one.
+    #[error("a comment must have a line of its own")]
+    Comment,
     /// There are too many keys.
     #[error("there must be no more than {MOST_KEYS} keys")]
     Many,
@@ -80,6 +83,12 @@ impl Keys {
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let lines = (1usize..).zip(lines);
         for (number, key) in lines.filter(|(_, line)| !matches!(line, [] | [b'#', ..])) {
+            if key
+                .windows(2)
+                .any(|pair| matches!(pair, [b' ' | b'\t', b'#']))
+            {
+                return Err(Unusable::Line(number, Fault::Comment));
+            }
             if is_foreign(key) {
                 return Err(Unusable::Line(number, Fault::Foreign));
             }
@@ -143,7 +152,7 @@ mod tests {
 
     #[test]
     fn white_space_belongs_to_no_key() {
-        let id = |text: &[u8]| Keys::read(text).unwrap().keys.id(0, b"a");
+        let id = |text: &[u8]| Keys::read(text).unwrap().keys.id(0, b"a").to_vec();
         assert_eq!(id(b" 0123456789 abcdef\t\r\n"), id(b"0123456789 abcdef"));
     }
 
@@ -175,10 +184,23 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_is_no_part_of_a_key() {
+        for text in ["0123456789abcdef # since May", "0123456789abcdef\t#"] {
+            assert_eq!(read(text), Err(Unusable::Line(1, Fault::Comment)));
+        }
+    }
+
+    #[test]
     fn the_mark_of_an_editor_belongs_to_no_line() {
         let text = "\u{feff}# the first of them\n0123456789abcdef\n";
         assert_eq!(read(text), Ok((1, None)));
-        let id = |text: &str| Keys::read(text.as_bytes()).unwrap().keys.id(0, b"a");
+        let id = |text: &str| {
+            Keys::read(text.as_bytes())
+                .unwrap()
+                .keys
+                .id(0, b"a")
+                .to_vec()
+        };
         assert_eq!(id("\u{feff}0123456789abcdef"), id("0123456789abcdef"));
     }
 

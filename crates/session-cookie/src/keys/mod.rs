@@ -10,6 +10,7 @@
 
 mod file;
 mod hmac;
+mod signed;
 mod signer;
 
 use core::fmt::{self, Debug, Formatter};
@@ -19,10 +20,13 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use self::hmac::{Key, TRUNCATED};
-use crate::bytes::Sink;
-use crate::session::signed::BETWEEN;
+use self::signed::BETWEEN;
+use crate::bytes::{Sink, USUAL_LENGTH};
+use crate::id::{Id, LONGEST};
 
 pub use file::{Fault, Read, Unusable, LEAST_KEY, MOST_KEYS};
+pub use signed::Signed;
+pub(crate) use signed::MARK;
 pub(crate) use signer::SIGNATURES;
 pub use signer::{Signature, Signer};
 
@@ -33,7 +37,10 @@ const WRITING: usize = 2;
 pub const ID: usize = 2 * TRUNCATED;
 
 /// The length of an id by the keys that write.
-pub(crate) const IDS: usize = WRITING * (ID + 1) - 1;
+const IDS: usize = WRITING * (ID + 1) - 1;
+
+// One by one key is where searches look first.
+const _: () = assert!(ID == USUAL_LENGTH && IDS <= LONGEST);
 
 /// The longest id in a value that is signed.
 pub const LONGEST_ID: usize = 200;
@@ -67,27 +74,25 @@ impl Keys {
     ///
     /// // printf %s 192.0.2.1:80 | openssl dgst -sha256 -hmac 'a key for examples'
     /// let keys = Keys::read(b"a key for examples\n")?.keys;
-    /// assert_eq!(keys.id(0, b"192.0.2.1:80").as_slice(), b"8d42d8703ee2637cf64c1a3d82f1b196");
+    /// assert_eq!(*keys.id(0, b"192.0.2.1:80"), *b"8d42d8703ee2637cf64c1a3d82f1b196");
     /// # Ok::<(), session_cookie::keys::Unusable>(())
     /// ```
-    pub fn id(&self, number: usize, address: &[u8]) -> ArrayVec<u8, ID> {
-        let mut id = ArrayVec::new();
-        if let Some(key) = self.0.get(number) {
-            id.put(&hex(&key.mac(&[address])));
-        }
-        id
+    pub fn id(&self, number: usize, address: &[u8]) -> Id<'static> {
+        self.0
+            .get(number)
+            .map_or(Id::short(&[]), |key| Id::short(&hex(&key.mac(&[address]))))
     }
 
     /// Returns the id that a cookie has of a server: by each of the keys that write.
-    pub(crate) fn own_id(&self, address: &[u8]) -> ArrayVec<u8, IDS> {
-        let mut ids = ArrayVec::new();
+    pub fn own_id(&self, address: &[u8]) -> Id<'static> {
+        let mut ids = ArrayVec::<u8, IDS>::new();
         for (number, key) in self.0.iter().take(WRITING).enumerate() {
             if number != 0 {
                 ids.put(&[BETWEEN]);
             }
             ids.put(&hex(&key.mac(&[address])));
         }
-        ids
+        Id::short(&ids)
     }
 }
 
@@ -119,9 +124,9 @@ mod tests {
     fn ids_are_hmacs() {
         let keys = Keys(alloc::vec![Key::new(b"Jefe").unwrap()]);
         let address = b"what do ya want for nothing?";
-        assert_eq!(keys.id(0, address).as_slice(), JEFE);
-        assert_eq!(keys.own_id(address).as_slice(), JEFE);
-        assert_eq!(keys.id(1, address).as_slice(), b"");
+        assert_eq!(*keys.id(0, address), *JEFE);
+        assert_eq!(*keys.own_id(address), *JEFE);
+        assert!(keys.id(1, address).is_empty());
     }
 
     #[test]
@@ -132,7 +137,7 @@ mod tests {
         assert_eq!(own.len(), IDS);
         let parts: Vec<_> = ids_in(&own).collect();
         let single = [0, 1].map(|number| keys.id(number, b"192.0.2.1:80"));
-        assert_eq!(parts, single.each_ref().map(ArrayVec::as_slice));
+        assert_eq!(parts, single.each_ref().map(|id| &**id));
     }
 
     #[test]

@@ -16,11 +16,10 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::hmac::{wipe_stack, Key, TRUNCATED};
+use super::signed::{Signed, Text, BETWEEN, MARK, SIGNATURE};
 use super::{Keys, WRITING};
 use crate::bytes::Sink;
 use crate::memory::{self, OutOfMemory};
-use crate::session::signed::{Signed, Text, BETWEEN, SIGNATURE};
-use crate::session::{any_stamps_text, encode, stamps_text, Session, STAMP};
 
 // In base64url without padding (RFC 4648, section 5).
 const _: () = assert!(SIGNATURE == (TRUNCATED * 8).div_ceil(6));
@@ -77,37 +76,10 @@ impl Keys {
 }
 
 impl Signer {
-    /// Writes the value of a cookie in insert mode, and its signature, which an id without stamps does not have.
-    ///
-    /// ```
-    /// use session_cookie::bytes::Buffer;
-    /// use session_cookie::keys::Keys;
-    /// use session_cookie::session::signed::Signed;
-    /// use session_cookie::session::{Session, Stamps};
-    ///
-    /// let signer = Keys::read(b"a key for examples")?.keys.signer(b"route")?;
-    /// let stamps = Stamps { last_seen: 1_556_447_041, first_seen: 1_556_440_041 };
-    /// let mut value = Buffer::with_capacity(80)?;
-    /// signer.encode(&Session { id: b"a", stamps: Some(stamps) }, &mut value);
-    /// let signed = Signed::parse(value.as_bytes());
-    /// assert_eq!(signed.map(|signed| signed.text), Some(&b"a|1556447041|1556440041"[..]));
-    /// # Ok::<(), session_cookie::keys::Unusable>(())
-    /// ```
-    pub fn encode(&self, session: &Session, out: &mut impl Sink) {
-        encode(session, out);
-        let Some(stamps) = session.stamps else {
-            return;
-        };
-        match stamps_text(stamps) {
-            Some(text) => self.sign(&[session.id, &text], out),
-            None => self.sign(&[session.id, &any_stamps_text(stamps)], out),
-        }
-    }
-
     /// Writes the signatures of a text in pieces, each behind its mark: by each of the keys that write.
     pub(crate) fn sign(&self, text: &[&[u8]], out: &mut impl Sink) {
         for (number, key) in self.0.iter().take(WRITING).enumerate() {
-            out.put(if number == 0 { &[STAMP] } else { &[BETWEEN] });
+            out.put(if number == 0 { &[MARK] } else { &[BETWEEN] });
             out.put(&signature(key, text));
         }
     }
@@ -115,8 +87,6 @@ impl Signer {
     /// Tells whether any of the keys has made the signature, or one of two. The time that it takes for a wrong one tells nothing
     /// of the right one.
     pub fn verify(&self, signed: &Signed<'_>) -> Signature {
-        // Two keys write, if there are two.
-        let is_whole = signed.second.is_some() == (self.0.len() >= WRITING);
         for (number, key) in self.0.iter().enumerate() {
             // The texts are compared: several stand for one MAC, as the last digit has bits to spare.
             let expected = signature(key, &[signed.text]);
@@ -124,7 +94,7 @@ impl Signer {
             let is_second =
                 (signed.second).map_or(Choice::from(0), |given| equals(&expected, given));
             if (is_first | is_second).into() {
-                let is_current = number == 0 && is_whole && is_first.into();
+                let is_current = number == 0 && is_first.into() && self.is_second_right(signed);
                 return if is_current {
                     Signature::Current
                 } else {
@@ -133,6 +103,14 @@ impl Signer {
             }
         }
         Signature::Wrong
+    }
+
+    /// Returns whether there is a signature by the second key that is right, or neither.
+    fn is_second_right(&self, signed: &Signed<'_>) -> bool {
+        match (self.0.get(1), signed.second) {
+            (Some(key), Some(given)) => equals(&signature(key, &[signed.text]), given).into(),
+            (key, given) => key.is_none() && given.is_none(),
+        }
     }
 }
 

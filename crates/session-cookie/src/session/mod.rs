@@ -32,17 +32,11 @@ use crate::bytes::{
     contains, decimal, find, leading_decimal, to_ten_digits, unquote, Sink, DECIMAL,
 };
 use crate::id::{split_prefix, MD5_HEX, PREFIX_END};
+use crate::keys::Signed;
 use crate::policy::Mode;
-use signed::Signed;
 
-/// The times of the use of a session, in seconds since the epoch.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Stamps {
-    /// The last request.
-    pub last_seen: u64,
-    /// The first request.
-    pub first_seen: u64,
-}
+pub(crate) use stamps::STAMPS;
+pub use stamps::{Stamps, STAMP};
 
 /// The session that is the value of a cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,9 +46,6 @@ pub struct Session<'a> {
     /// The stamps; absent if the cookie was set by a configuration without limits.
     pub stamps: Option<Stamps>,
 }
-
-/// The end of the id, and of the first stamp, in a value with stamps.
-pub const STAMP: u8 = b'|';
 
 /// Returns whether a byte may stand in an id, so that the id can be told from what follows it.
 pub fn may_stand_in_id(byte: u8) -> bool {
@@ -156,9 +147,6 @@ fn stamped(value: &[u8]) -> Option<Session<'_>> {
         stamps: Some(stamps),
     })
 }
-
-/// The length of two stamps of ten digits, each after its mark.
-const STAMPS: usize = 2 * (1 + 10);
 
 /// The length of nearly every value with stamps.
 pub(crate) const STAMPED: usize = MD5_HEX + STAMPS;

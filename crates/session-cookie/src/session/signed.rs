@@ -1,51 +1,38 @@
-//! The form of a signed value: a text, and behind it the signature by one key, or by two with a dot between them.
+//! Values that are signed.
 
-use super::STAMP;
+use super::{any_stamps_text, encode, stamps_text, Session, STAMP};
+use crate::bytes::Sink;
+use crate::keys::{Signer, MARK};
 
-/// The length of the signature by one key.
-pub(crate) const SIGNATURE: usize = 22;
+pub use crate::keys::Signed;
 
-/// What parts the signatures, or the ids, of two keys.
-pub(crate) const BETWEEN: u8 = b'.';
+const _: () = assert!(MARK == STAMP);
 
-/// The signature by one key.
-pub(crate) type Text = [u8; SIGNATURE];
-
-/// A value in its two parts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Signed<'a> {
-    /// What is signed.
-    pub text: &'a [u8],
-    /// The signature by one key.
-    pub(crate) first: &'a Text,
-    /// The signature by another, with a dot between them.
-    pub(crate) second: Option<&'a Text>,
-}
-
-impl<'a> Signed<'a> {
-    /// Splits a value before its signature, by the place of that: nothing that is written as a stamp is as long.
-    #[inline]
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (before, last) = value.split_last_chunk()?;
-        let (text, first, second) = match before {
-            [text @ .., STAMP] => (text, last, None),
-            [before @ .., BETWEEN] => match before.split_last_chunk()? {
-                ([text @ .., STAMP], first) => (text, first, Some(last)),
-                _ => return None,
-            },
-            _ => return None,
+impl Signer {
+    /// Writes the value of a cookie in insert mode, and its signature, which an id without stamps does not have.
+    ///
+    /// ```
+    /// use session_cookie::bytes::Buffer;
+    /// use session_cookie::keys::Keys;
+    /// use session_cookie::session::signed::Signed;
+    /// use session_cookie::session::{Session, Stamps};
+    ///
+    /// let signer = Keys::read(b"a key for examples")?.keys.signer(b"route")?;
+    /// let stamps = Stamps { last_seen: 1_556_447_041, first_seen: 1_556_440_041 };
+    /// let mut value = Buffer::with_capacity(80)?;
+    /// signer.encode(&Session { id: b"a", stamps: Some(stamps) }, &mut value);
+    /// let signed = Signed::parse(value.as_bytes());
+    /// assert_eq!(signed.map(|signed| signed.text), Some(&b"a|1556447041|1556440041"[..]));
+    /// # Ok::<(), session_cookie::keys::Unusable>(())
+    /// ```
+    pub fn encode(&self, session: &Session, out: &mut impl Sink) {
+        encode(session, out);
+        let Some(stamps) = session.stamps else {
+            return;
         };
-        Some(Signed {
-            text,
-            first,
-            second,
-        })
-    }
-
-    /// Returns whether the signature has digits of base64url only. A right one has: this tells where none is verified.
-    pub(crate) fn is_well_formed(&self) -> bool {
-        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let mut digits = self.first.iter().chain(self.second.into_iter().flatten());
-        digits.all(is_digit)
+        match stamps_text(stamps) {
+            Some(text) => self.sign(&[session.id, &text], out),
+            None => self.sign(&[session.id, &any_stamps_text(stamps)], out),
+        }
     }
 }

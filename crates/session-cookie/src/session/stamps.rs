@@ -7,7 +7,20 @@
 
 use wide::{i16x8, i32x8, u8x16};
 
-use super::{Stamps, STAMP, STAMPS};
+/// The times of the use of a session, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stamps {
+    /// The last request.
+    pub last_seen: u64,
+    /// The first request.
+    pub first_seen: u64,
+}
+
+/// The end of the id, and of the first stamp, in a value with stamps.
+pub const STAMP: u8 = b'|';
+
+/// The length of two stamps of ten digits, each after its mark.
+pub(crate) const STAMPS: usize = 2 * (1 + 10);
 
 /// A block of the text, and how it is read.
 struct Block {

@@ -82,7 +82,7 @@ impl Reading<'_> {
         delimiter: &[u8],
     ) -> &'a [u8] {
         let rest = judged_values(fields, policy).find_map(|value| match self.verdict {
-            Verdict::Valid | Verdict::Down => value
+            Verdict::Valid | Verdict::Down | Verdict::DownAccepted => value
                 .strip_prefix(self.session.id)
                 .filter(|rest| rest.starts_with(delimiter)),
             _ => value.get(memmem::find(value, delimiter)?..),

@@ -43,7 +43,7 @@ pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: 
         | Verdict::Forged
         | Verdict::Unused => return Choice::Balance,
         Verdict::Unknown => fallback == Fallback::Off,
-        Verdict::Down => fallback != Fallback::On,
+        Verdict::Down | Verdict::DownAccepted => fallback != Fallback::On,
     };
     if is_refused {
         Choice::Refuse
@@ -57,7 +57,7 @@ pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: 
 /// Returns whether it is certain that the client gets a cookie with the id of another server: else the next request would
 /// be as this one, and go to any server.
 pub(crate) fn learns_of_other(verdict: Verdict, policy: &Policy, is_silent: bool) -> bool {
-    let is_kept = verdict == Verdict::Down && policy.rebind == Rebind::Off;
+    let is_kept = verdict.is_down() && policy.rebind == Rebind::Off;
     match policy.mode {
         // Whether the application sets the cookie or the route anew, it alone knows.
         Mode::Prefix | Mode::Rewrite | Mode::Route => false,

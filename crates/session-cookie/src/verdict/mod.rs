@@ -6,55 +6,15 @@
 mod accepted;
 mod choice;
 mod signed;
+mod verdicts;
 
 pub(crate) use choice::learns_of_other;
 pub use choice::{choose, Choice};
+pub use verdicts::Verdict;
 
 use crate::cookie::values;
 use crate::policy::{Limits, Mode, Policy};
 use crate::session::{as_written, decode, decode_usual, Session, Stamps, Undecodable, STAMPED};
-
-/// The verdict on the cookie that a request carries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
-    /// The request carries none.
-    None,
-    /// It names a server of the upstream.
-    Valid,
-    /// It names a server of the upstream in another scheme, which is accepted.
-    Accepted,
-    /// Its session was idle for too long.
-    Expired,
-    /// Its session has lived for too long.
-    Old,
-    /// It names no server of the upstream.
-    Unknown,
-    /// It names a server that cannot take the request now.
-    Down,
-    /// It is malformed, or stamped in the future.
-    Invalid,
-    /// Its signature is wrong, or missing.
-    Forged,
-    /// It was not looked at: persistence is switched off for the request.
-    Unused,
-}
-
-impl Verdict {
-    /// Returns the word for the verdict in logs and manuals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::None => "none",
-            Verdict::Valid | Verdict::Accepted => "valid",
-            Verdict::Expired => "expired",
-            Verdict::Old => "old",
-            Verdict::Unknown => "unknown",
-            Verdict::Down => "down",
-            Verdict::Invalid => "invalid",
-            Verdict::Forged => "forged",
-            Verdict::Unused => "unused",
-        }
-    }
-}
 
 /// The seconds that a stamp may be ahead of the clock, since clocks of proxies differ. Tengine allows as many.
 pub const CLOCK_TOLERANCE: u64 = 86_400;
