@@ -158,6 +158,8 @@ pub(super) enum Oddity<'c> {
     InsecureByVariable(&'static str),
     #[error("a cookie \"{}\" needs \"secure\", browsers refuse it where the variable of \"secure=\" leaves it out", Printable(.0))]
     PrefixByVariable(&'c [u8]),
+    #[error("\"refresh=\" that is not shorter than \"maxage=\" lets browsers delete the cookie of a session in use")]
+    LateRefresh,
     #[error("\"if={}\", which has no variable: it is the same for each request", Printable(.0))]
     Constant(&'c [u8]),
     #[error("key_file \"{}\", which {who}", Printable(.path))]

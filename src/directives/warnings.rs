@@ -26,6 +26,10 @@ fn of_attributes<'p>(policy: &'p Policy, mut warn: impl FnMut(Oddity<'p>)) {
     if policy.secure == Secure::Variable && has_prefix(&policy.cookie) {
         warn(Oddity::PrefixByVariable(&policy.cookie));
     }
+    let refresh = policy.refresh;
+    if refresh != 0 && policy.max_age.is_some_and(|max_age| refresh >= max_age) {
+        warn(Oddity::LateRefresh);
+    }
     of_path(&policy.path).map(&mut warn);
     if policy.max_age == Some(0) {
         warn(Oddity::Expired);

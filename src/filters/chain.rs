@@ -24,6 +24,18 @@ fn went_on(request: Request<'_>) -> bool {
         .any(|one| one.peer.is_null())
 }
 
+/// Returns whether the server of an earlier visit has set the cookie itself, as it may there: what is inserted here would
+/// come behind it.
+fn yields_to(request: Request<'_>, visit: &Visit<'_>, earlier: &Visit<'_>) -> bool {
+    let policy = earlier.policy();
+    let is_own =
+        |field: Field<'_>| field.came_with(earlier.exchange) && sets(field.value(), &policy.cookie);
+    !ptr::eq(visit, earlier)
+        && policy.yields()
+        && *policy.cookie == *visit.policy().cookie
+        && request.set_cookies().any(is_own)
+}
+
 /// Does for the session of every visit what the response of its server calls for, the newest first. Of those with one
 /// cookie name the newest sets it.
 #[cold]
@@ -43,9 +55,10 @@ pub(super) fn act_for_all<'r>(
     let visits = || once(newest).chain(earlier()).filter(responded);
     for (at, visit) in visits().enumerate() {
         let policy = visit.policy();
-        let is_taken = visits()
-            .take(at)
-            .any(|newer| *newer.policy().cookie == *policy.cookie && newer.claims_cookie());
+        let is_taken = visits().take(at).any(|newer| newer.takes_cookie_of(visit))
+            || visits()
+                .skip(at)
+                .any(|earlier| yields_to(request, visit, earlier));
 
         debug!(
             request,

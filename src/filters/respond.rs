@@ -51,7 +51,15 @@ fn act_as<'r, const EXTRAS: bool>(
         learn_from_header(visit);
         return Ok(());
     }
-    let sets = || own(request, policy).next().is_some();
+    let sets = || {
+        let mut fields = own(request, policy);
+        if EXTRAS && policy.preserve && policy.transfer.is_some() {
+            // The value of the application is handed on, unless it ends the session.
+            let now = now();
+            return fields.any(|field| set_cookie::deletes(field.value(), &policy.cookie, now));
+        }
+        fields.next().is_some()
+    };
     let now = now();
     let action = if EXTRAS {
         respond(policy, &visit.reading, served, sets, now)
@@ -110,6 +118,7 @@ fn edit<'r, const EXTRAS: bool, const N: usize>(
     edited: impl Fn(&'r [u8]) -> Option<[&'r [u8]; N]>,
 ) -> Result<(), OutOfMemory> {
     let policy = visit.policy();
+    let mut has_edited = false;
     for field in request.set_cookies() {
         if let Some(pieces) = edited(field.value()) {
             if EXTRAS && policy.preserve && set_cookie::deletes(field.value(), &policy.cookie, now)
@@ -124,10 +133,11 @@ fn edit<'r, const EXTRAS: bool, const N: usize>(
                 "session_sticky: edited \"{}\"",
                 Printable(field.value())
             );
-            if EXTRAS && policy.no_cache {
-                forbid_sharing(request)?;
-            }
+            has_edited = true;
         }
+    }
+    if EXTRAS && policy.no_cache && has_edited {
+        return forbid_sharing(request);
     }
     Ok(())
 }
@@ -227,10 +237,10 @@ fn insert<'r, const EXTRAS: bool>(
         field(request, template, session, signer, &Varying::default())?.into_bytes()
     };
     debug!(request, "session_sticky: set \"{}\"", Printable(field));
-    visit.note_set(now);
     if EXTRAS && policy.no_cache {
         forbid_sharing(request)?;
     }
+    visit.note_set(now);
     request.add_response_field::<SetCookie>(field)
 }
 

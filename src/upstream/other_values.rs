@@ -1,6 +1,7 @@
 //! Several cookies of one name, as browsers send them for several paths or domains: where the server of the first
 //! that names one cannot be had, the next that names one that can is followed.
 
+use session_cookie::foreknown::Settled;
 use session_cookie::verdict::{judged_values, Reading};
 
 use super::bind;
@@ -33,10 +34,13 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         visit.edition = edition(visit.conf);
         if bind_out_of_line(visit, pc) {
             visit.values_seen = number;
-            if visit.is_first_try(1) {
+            // What was known of the other cookie counts for nothing.
+            visit.settled = if visit.is_first_try(1) {
                 let foreknown = visit.sticky.foreknown.get();
-                visit.settled = foreknown.settled(visit.policy(), &visit.reading, now);
-            }
+                foreknown.settled(visit.policy(), &visit.reading, now)
+            } else {
+                Settled::No
+            };
             return true;
         }
     }

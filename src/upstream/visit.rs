@@ -249,10 +249,13 @@ impl<'r> Visit<'r> {
         self.is_silent || self.policy().silent || self.location().silent
     }
 
-    /// Returns whether upstreams that the request has met before leave their cookie of the same name to this one. They do not
-    /// where X-Accel-Redirect has made GET of the POST that may set it, and no session was followed.
-    pub(crate) fn claims_cookie(&self) -> bool {
-        self.policy().has_cookie() && (!self.is_silent || self.status() == Status::Bound)
+    /// Returns whether an upstream that the request has met before leaves its cookie to this one, if both have the same name.
+    /// Where X-Accel-Redirect has made GET of the POST that may set it, it does only if a session is followed here that was
+    /// not there.
+    pub(crate) fn takes_cookie_of(&self, earlier: &Visit<'_>) -> bool {
+        let is_bound = |visit: &Visit<'_>| visit.status() == Status::Bound;
+        let takes = !self.is_silent || (is_bound(self) && !is_bound(earlier));
+        self.policy().has_cookie() && takes && *self.policy().cookie == *earlier.policy().cookie
     }
 
     /// Returns what the location says that passed the request.
