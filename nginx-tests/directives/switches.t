@@ -77,6 +77,20 @@ if=
 
 
 
+=== refresh= as long as maxage= loses sessions in use: [warn]
+--- upstream
+    session_sticky maxidle=1h maxage=60 refresh=60;
+--- warn
+"session_sticky" with "refresh=" that is not shorter than "maxage=" lets browsers delete the cookie of a session in use
+
+
+
+=== refresh= a second shorter than maxage= is silent
+--- upstream
+    session_sticky maxidle=1h maxage=60 refresh=59;
+
+
+
 === refresh=0 renews stamps each time: silent
 --- upstream
     session_sticky maxidle=0 refresh=0;

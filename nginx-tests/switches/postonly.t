@@ -171,6 +171,19 @@ equals(set(visit("/u/accel?to=$_", undef, 1983)), '', "GET to $_") for '/file', 
 
 
 
+=== X-Accel-Redirect to the same upstream: the session of the POST is renewed and upgraded as if nginx had not gone on
+--- upstreams
+upstream stamps { session_sticky postonly maxidle=1h; server A:; }
+upstream moved { session_sticky postonly hash=plain accept=md5 cookie=moved; server A:; }
+--- client
+my $old = time - 500;
+my $set = set(posted('/stamps/accel?to=/stamps/', "route=$id{A}|$old|$old"));
+holds($set =~ /^route=$id{A}\|(\d+)\|$old; Path=\/$/ && $1 > $old, "renewed: $set");
+equals(set(posted('/moved/accel?to=/moved/', "moved=$id{A}")), "moved=$line{A}; Path=/", 'upgraded');
+equals(set(visit('/moved/accel?to=/moved/', "moved=$id{A}", 1983)), '', 'GET');
+
+
+
 === X-Accel-Redirect to an upstream whose cookie has the same name: GET does not set that
 --- upstreams
 upstream u { session_sticky postonly; server A:; }

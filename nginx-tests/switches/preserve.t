@@ -375,6 +375,46 @@ is also that of upstream
 
 
 
+=== X-Accel-Redirect to an upstream that does not preserve the same cookie: what ends the session ends it
+--- http_config
+server {
+    listen 127.0.0.1:1991;
+    location /logout { add_header Set-Cookie "s=; Max-Age=0"; add_header X-Accel-Redirect $arg_to; return 200; }
+    location / { return 200 "end"; }
+}
+upstream u { server 127.0.0.1:1991; session_sticky preserve cookie=s; }
+upstream v { server 127.0.0.1:1985; session_sticky cookie=s; }
+upstream stamps { server 127.0.0.1:1985; session_sticky cookie=s maxidle=1h; }
+--- config
+location /t/ { proxy_pass http://u/; }
+location /v/ { proxy_pass http://v/; }
+location /stamps/ { proxy_pass http://stamps/; }
+--- visits
+/t/logout?to=/v/sets-nothing s=x -> sets "s=; Max-Age=0"
+/t/logout?to=/v/sets-nothing s=ID_A -> sets "s=; Max-Age=0"
+/t/logout?to=/stamps/sets-nothing s=ID_A -> sets "s=; Max-Age=0"
+/v/sets-nothing -> sets "s=ID_A; Path=/"
+--- may_warn
+is also that of upstream
+
+
+
+=== transfer: the value of the application is handed on, and its end ends the session
+--- http_config
+server {
+    listen 127.0.0.1:1991;
+    location /logout { add_header Set-Cookie "s=; Max-Age=0"; return 200 "end"; }
+    location /login { add_header Set-Cookie "s=own; Path=/"; return 200 "end"; }
+}
+upstream u { server 127.0.0.1:1991; sticky name=s transfer preserve; }
+--- config
+location /t/ { proxy_pass http://u/; }
+--- visits
+/t/login -> sets like "s=[0-9a-f]{32}.own; ?.*"
+/t/logout s=x -> sets "s=; Max-Age=0"
+
+
+
 === X-Accel-Redirect: what ends the session ends it, though another response of the upstream is sent
 --- http_config
 server {

@@ -1,0 +1,84 @@
+# A session whose server is away and that is lent to another keeps that one while keys are changed, when hash=hmac takes the
+# place of hash=md5, and whichever proxy it comes to. It is given the new form meanwhile.
+#
+# lib/Keys.pm has the keys, lib/Upstreams.pm the servers and the sections. Each upstream is a proxy before, during or after
+# the change, with the same servers, of which D is away.
+
+use Sticky qw(Keys Upstreams Visits);
+
+our $now = time;
+key_file('old', $key[0]);
+key_file('both', @key[1, 0]);
+key_file('new', $key[1]);
+
+my %parameters = (
+    md5   => 'accept=hmac key_file=KEYS/old',
+    moved => 'hash=hmac accept=md5 key_file=KEYS/old',
+    old   => 'hash=hmac key_file=KEYS/old',
+    both  => 'hash=hmac key_file=KEYS/both',
+    new   => 'hash=hmac key_file=KEYS/new',
+);
+
+client_sections();
+upstream_sections('');
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $rest = $block->rest;
+    my $upstreams = join '', map { "upstream $_ { server D: down; server A:; server B:; server C:; session_sticky $rest $parameters{$_}; }\n" }
+        sort keys %parameters;
+    $block->set_value(upstreams => $upstreams =~ s/KEYS/$keys/gr);
+});
+
+# A session of server D, by its number, with this id.
+sub value { my ($id, $number) = @_; return "$id|$now|" . ($now - $number) }
+
+# Who serves the sessions, one after the other.
+sub served {
+    my ($path, $id) = @_;
+    return join '', map { body(visit($path, 'route=' . value($id, $_), 1983)) } 1 .. 20;
+}
+
+# The id that a response gives the session.
+sub given { my ($path, $id) = @_; return (set(visit($path, 'route=' . value($id, 7), 1983)) // '') =~ s/^route=([^|]*).*/$1/sr }
+
+run_tests();
+
+__DATA__
+
+=== rebind=off: each goes to one server, through all of the change
+--- rest: rebind=off maxidle=1h refresh=30m
+--- client
+my ($old, $new, $both) = (key_id($key[0], 'D'), key_id($key[1], 'D'), key_ids('D', @key[1, 0]));
+my $served = served('/md5/', $id{D});
+holds($served =~ /A/ && $served =~ /B/ && $served =~ /C/, "they are spread: $served");
+equals(served("/$$_[0]/", $$_[1]), $served, "$$_[0] with \"$$_[1]\"")
+    for [md5 => $old], [moved => $id{D}], [moved => $old], [old => $old], [old => $both], [both => $old], [both => $both],
+        [both => $new], [new => $both], [new => $new];
+--- no_error_log
+[alert]
+
+
+
+=== rebind=off: an older form is upgraded although the server is away
+--- rest: rebind=off maxidle=1h refresh=30m
+--- client
+my ($old, $new, $both) = (key_id($key[0], 'D'), key_id($key[1], 'D'), key_ids('D', @key[1, 0]));
+equals(given('/moved/', $id{D}), $old, 'of MD5');
+equals(given('/both/', $old), $both, 'of the old key');
+equals(given('/new/', $both), $new, 'of both keys');
+equals(given('/new/', $new), '', 'the newest stays');
+--- no_error_log
+[alert]
+
+
+
+=== postonly: what GET is lent stays, too
+--- rest: postonly
+--- client
+my ($old, $both) = (key_id($key[0], 'D'), key_ids('D', @key[1, 0]));
+my $body = sub { my ($path, $id) = @_; return body(visit($path, "route=$id", 1983)) };
+my $lent = $body->('/old/', $old);
+equals($body->('/both/', $old), $lent, 'with two keys');
+equals($body->('/old/', $both), $lent, 'with one, in the form of two');
+--- no_error_log
+[alert]
