@@ -3,7 +3,7 @@
 # Its tables have one in the last column, or several; where that says that the old line may stay, in the first too. All
 # that begin with "sticky" may.
 
-use Sticky;
+use Sticky qw(Keys);
 
 our $manual = do {
     open my $file, '<:raw', in_project('docs/migration.md') or bail_out("docs/migration.md: $!");
@@ -11,8 +11,9 @@ our $manual = do {
     <$file>;
 };
 
-# Names and addresses of examples. They are not asked.
-sub here { return $_[0] =~ s/\bapp1\.example\.com\b/192.0.2.1/gr }
+# Names and addresses of examples, which are not asked, and a key file.
+our $key_file = key_file('manual', $key[0]);
+sub here { return $_[0] =~ s/\bapp1\.example\.com\b/192.0.2.1/gr =~ s/\bkey_file=sticky\.keys\b/key_file=$key_file/gr }
 
 # What stands between backquotes in the tables, and is to be written here.
 our @said = map { here($_) } map {
