@@ -1,12 +1,12 @@
-//! Keys: ids of servers that tell nothing ([`Keys`]), and signatures that no client can make ([`Signer`]).
+//! Keys: ids that reveal nothing about servers ([`Keys`]), and signatures that clients cannot forge ([`Signer`]).
 //!
-//! A key file has several keys while one takes the place of another. Proxies do not get the new file at the same moment,
-//! so that what a cookie says is said with the first two keys, and read with all: a proxy whose file has any of these keys
-//! understands it. What other keys say is said anew with the next response, however fresh it is. So where a line is added on
-//! top on one proxy after the other, and the old one removed in the same way, no session is lost of a client that comes by in
-//! between.
+//! A key file has several keys while one key replaces another. Proxies do not get the new file at the same moment. Cookies are
+//! therefore written with the first two keys of the file, and accepted with any of its keys: a proxy understands what another
+//! has written if its own file contains one of the first two keys of the other's. A cookie that was written with other keys is
+//! written again with the next response, however fresh it is. If the new key is put on top on one proxy after the other, and
+//! then the old one is removed on one after the other, clients that come in between lose no session.
 //!
-//! Keys, and what is made of them, are wiped from memory when they are dropped, and [`Debug`] does not show them.
+//! Keys, and states that are derived from them, are wiped from memory when they are dropped, and [`Debug`] does not show them.
 
 mod file;
 mod hmac;
