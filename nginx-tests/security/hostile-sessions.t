@@ -17,7 +17,7 @@ client_sections();
 our $http = servers('keepalive_requests 1000000; add_header X-Session $arg_id; location / { return 200 "NAME"; }', qw(A B C)) . <<'_EOC_';
 upstream u {
     server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:1987;
-    session_sticky mode=learn create=$upstream_http_x_session lookup=$arg_sid lookup=$cookie_sid zone=flooded:128k;
+    session_sticky mode=learn create=$upstream_http_x_session lookup=$arg_sid lookup=$cookie_sid zone=flooded:128k if=$arg_id$arg_sid;
     keepalive 32;
 }
 access_log off;

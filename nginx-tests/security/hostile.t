@@ -1,8 +1,8 @@
-# Thirty thousand requests with hostile Cookie and Set-Cookie headers: every one is answered, nothing is
-# injected, nobody dies, memory stays. The headers come from a generator without chance, so that a
+# Thirty thousand requests with hostile Cookie, Set-Cookie and Cache-Control headers: every one is answered, nothing is
+# injected, nothing forged is followed, nobody dies, memory stays. The headers come from a generator without chance, so that a
 # failure can be had again; "request N" of a failure is its argument.
 
-use Sticky;
+use Sticky qw(Keys);
 use Digest::MD5 'md5_hex';
 use IO::Select;
 use IO::Socket::INET;
@@ -14,7 +14,7 @@ may_warn(qr/ is also that of upstream /);
 
 # Over the same requests again and again, in each block: memory may grow at first only.
 our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
-our %requests = $valgrind ? (cookie => 150, set_cookie => 100) : (cookie => 3000, set_cookie => 2000);
+our %requests = $valgrind ? (cookie => 165, set_cookie => 110) : (cookie => 3300, set_cookie => 2200);
 our $start = time;
 our $patience = $valgrind ? 60 : 10;
 our $may_grow = 512;    # kB
@@ -22,6 +22,11 @@ our $passes = $valgrind ? 2 : 6;
 
 %port = (A => 1985, B => 1986, SETS => 1987);
 our @ids = map { md5_hex("127.0.0.1:$port{$_}") } sort keys %port;
+# By one key, by the other, and by both.
+our %keyed = map { my $name = $_; $name => [key_id($key[0], $name), key_id($key[1], $name), key_ids($name, @key[0, 1])] } sort keys %port;
+our @keyed = map { @$_ } @keyed{sort keys %keyed};
+key_file('one', $key[0]);
+key_file('two', @key[0, 1]);
 
 # Numbers that look like chance: a linear congruential generator, seeded for every request.
 our $chance;
@@ -37,11 +42,44 @@ sub bytes {
 our @stamps = ('0', '-1', '-9223372036854775808', '9223372036854775807', '9223372036854775808', '18446744073709551615',
                '18446744073709551616', '4294967296', '9' x 40, '9' x 400, '', '+5', '0x10', '1e9', '1.5', ' 7', '007', "\xb2", 'x');
 
+# A session that a key has begun long ago. No other is as old.
+our $begun = $start - 300;
+sub session {
+    my ($id) = @_;
+    return signed('s', "$id|$start|$begun", one_of([$key[0]], [$key[0]], [@key[0, 1]], [@key[2, 0]])->@*);
+}
+
+# A value that is signed, and what could be done to it.
+sub signed_value {
+    my $id = one_of(@ids, @keyed);
+    my $session = session($id);
+    my $other = $start - 200;
+    return one_of(
+        sub { $session },
+        sub { $session },
+        sub { "\"$session\"" },
+        sub { $session =~ s/\|$begun\|/|$other|/r },
+        sub { $session =~ s/^$id/@{[one_of(@ids, @keyed)]}x/r },
+        sub { "$id|$start|$other|" . ($session =~ s/.*\|//r) },
+        sub { $session =~ s/[^|]*\z/bytes(one_of(21, 22, 23, 45, 46, 400), 'A' .. 'Z', 'a' .. 'z', 0 .. 9, '-', '_', '.')/er =~ s/$begun/$other/r },
+        sub { signed('s', "$id|$start|$other", $key[3]) },
+        sub { signed('S', "$id|$start|$other", $key[0]) },
+        sub { "$session|" },
+        sub { "$session." . 'A' x 22 },
+        sub { "$session.$session" },
+        sub { $session . '|' . ($session =~ s/.*\|//r) x 100 },
+        sub { signed('s', bytes(20_000, 'x', '|', '.'), $key[0]) },
+        sub { signed('s', one_of('', '|', '||', "$id|", "$id|$other"), $key[0]) },
+        sub { my $at = below(length $session); $session = substr($session, 0, $at) . chr(33 + below(90)) . substr($session, $at); $session =~ s/$begun/$other/r },
+    )->();
+}
+
 # A value that a session cookie might have, and what could be done to it.
 sub value {
-    my $id = one_of(@ids, @ids, 'nobody', '');
+    my $id = one_of(@ids, @ids, @keyed, 'nobody', '');
     my $now = $start;
     return one_of(
+        (\&signed_value) x 6,
         sub { $id },
         sub { join '|', $id, one_of(@stamps, $now), one_of(@stamps, $now) },
         sub { join '|', $id, $now, one_of(@stamps), one_of(@stamps) },
@@ -90,13 +128,43 @@ sub cookies {
     )->();
 }
 
+# An attribute that may end a cookie, and where only user agents could tell whether it does.
+our @dates = ('Thu, 01 Jan 1970 00:00:00 GMT', 'Thu, 01-Jan-2060 00:00:00 GMT', '31 Feb 99999 99:99:99', '99:99:99 99 Dec 9999', '0', '',
+              '1 Jan 1600 1:1:1', '29 feb 00 0:0:0', '18446744073709551616 jan 18446744073709551616 1:1:1', ':' x 500, '1 ' x 500, 'jan' x 300);
+sub ending {
+    return one_of(
+        sub { '; Max-Age=' . one_of(@stamps) },
+        sub { '; max-age = ' . bytes(below(30), 0 .. 9, '-') },
+        sub { '; Expires=' . one_of(@dates) },
+        sub { '; expires =' . bytes(below(2000), 0 .. 9, ':', ' ', '-', 'jan', 'Dec') },
+        sub { '; Max-Age=0; Expires=' . one_of(@dates) . '; Max-Age=1' },
+        sub { '; ' . join '; ', map { "Expires=$_" } @dates },
+    )->();
+}
+
+# The Cache-Control fields of an answer.
+sub cache_control {
+    my ($number) = @_;
+    seed($number + 7_000_000);
+    return map { s/^[ \t]+|[ \t]+$//gr } map { tr/\r\n\0//dr } one_of(
+        sub { () },
+        sub { one_of('public', 'private', 'no-store', 'PUBLIC, max-age=60', 'private="Set-Cookie"', ' , ,', '') },
+        sub { join one_of(',', ', ', ' ,', ',,'), map { one_of('public', 's-maxage=9', 'max-age=1', 'private', 'x="a, public"', 'no-cache="', '"', '\\"') } 0 .. below(9) },
+        sub { map { one_of('public', 'max-age=1', 'private', 'x="', '"') } 0 .. below(9) },
+        sub { bytes(below(300), ',', '"', '\\', '=', ' ', 'p', 'public') },
+        sub { bytes(below(300)) },
+        sub { 'public,' x 2000 },
+        sub { 'x="' . bytes(8000, ',', '\\', 'public') },
+    )->();
+}
+
 # The Set-Cookie fields of an answer, without white space around them, which nginx takes away.
 sub set_cookies {
     my ($number) = @_;
     seed($number);
     return map { s/^[ \t]+|[ \t]+$//gr } map { tr/\r\n//dr } one_of(
-        (sub { 's=' . value() . one_of('', ';', '; Path=/', ' ; Path=/', ';Path=/; s=1', '; "') }) x 6,
-        (sub { map { pair() . one_of('', '; Path=/', '; s=2') } 0 .. below(8) }) x 6,
+        (sub { 's=' . value() . one_of('', ';', '; Path=/', ' ; Path=/', ';Path=/; s=1', '; "', ending()) }) x 6,
+        (sub { map { pair() . one_of('', '; Path=/', '; s=2', ending()) } 0 .. below(8) }) x 6,
         sub { map { 's=' . one_of('x', '"y"', '', '~', '|') } 1 .. 200 },
         sub { map { "n$_=s=1" } 1 .. 900 },
         sub { 's=' . bytes(32_000) =~ tr/;//dr },
@@ -140,7 +208,8 @@ if (!$setting) {
                 next;
             }
             while ($asked{$ready} =~ s{^\S+ /(\d+) .*?\r\n\r\n}{}s) {
-                my $answer = "HTTP/1.1 200 OK\r\n" . join('', map { "Set-Cookie: $_\r\n" } set_cookies($1)) . "Content-Length: 5\r\n\r\nsets\n";
+                my $answer = "HTTP/1.1 200 OK\r\n" . join('', map { "Set-Cookie: $_\r\n" } set_cookies($1))
+                    . join('', map { "Cache-Control: $_\r\n" } cache_control($1)) . "Content-Length: 5\r\n\r\nsets\n";
                 while (length $answer) {
                     my $sent = syswrite $ready, $answer or last;
                     substr $answer, 0, $sent, '';
@@ -167,17 +236,22 @@ _EOC_
     ['plain', 'option=indirect hash=plain'],
     ['off', 'fallback=off maxlife=600'],
     ['rewrite', 'mode=rewrite'],
-    ['prefix', 'mode=prefix'];
+    ['prefix', 'mode=prefix'],
+    ['signed', "maxidle=60 maxlife=600 sign accept=hmac key_file=$keys/one nocache"],
+    ['unsigned', "maxidle=600 refresh=60 sign hash=hmac accept=unsigned,md5,haproxy,plain,index key_file=$keys/two nocache"],
+    ['keyed', "option=indirect hash=hmac key_file=$keys/two preserve nocache"],
+    ['keyedprefix', "mode=prefix hash=hmac accept=md5 key_file=$keys/one preserve nocache"],
+    ['switched', "if=\$cookie_s secure=\$cookie_test maxlife=600 sign key_file=$keys/one fallback=off postonly"];
 
-our @modes = qw(insert indirect plain off rewrite prefix);
+our @modes = qw(insert indirect plain off rewrite prefix signed unsigned keyed keyedprefix switched);
 
 $http_config .= <<'_EOC_';
     access_log off;
     large_client_header_buffers 8 64k;
     keepalive_requests 100000;
-    proxy_buffer_size 64k;
+    proxy_buffer_size 256k;
     proxy_buffers 8 64k;
-    proxy_busy_buffers_size 128k;
+    proxy_busy_buffers_size 256k;
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     add_header X-Worker $pid always;
@@ -192,6 +266,11 @@ our $config = <<'_EOC_';
         location /cookie/off/ { proxy_pass http://off/; }
         location /cookie/rewrite/ { proxy_pass http://rewrite/; }
         location /cookie/prefix/ { proxy_pass http://prefix/; }
+        location /cookie/signed/ { proxy_pass http://signed/; }
+        location /cookie/unsigned/ { proxy_pass http://unsigned/; }
+        location /cookie/keyed/ { proxy_pass http://keyed/; }
+        location /cookie/keyedprefix/ { proxy_pass http://keyedprefix/; }
+        location /cookie/switched/ { proxy_pass http://switched/; }
     }
     location /sets/ {
         location /sets/insert/ { proxy_pass http://sets_insert/; }
@@ -200,6 +279,11 @@ our $config = <<'_EOC_';
         location /sets/off/ { proxy_pass http://sets_off/; }
         location /sets/rewrite/ { proxy_pass http://sets_rewrite/; }
         location /sets/prefix/ { proxy_pass http://sets_prefix/; }
+        location /sets/signed/ { proxy_pass http://sets_signed/; }
+        location /sets/unsigned/ { proxy_pass http://sets_unsigned/; }
+        location /sets/keyed/ { proxy_pass http://sets_keyed/; }
+        location /sets/keyedprefix/ { proxy_pass http://sets_keyedprefix/; }
+        location /sets/switched/ { proxy_pass http://sets_switched/; }
     }
 _EOC_
 
@@ -212,6 +296,14 @@ add_block_preprocessor(sub {
     # Asked after all of it, when it is done.
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\nexited on signal\n");
 });
+
+# Modes with cookies by keys: what a server is called, the keys that sign, and whether shared caches must not have it.
+our %made = (
+    signed => {id => sub { md5_hex("127.0.0.1:$port{$_[0]}") }, keys => [$key[0]], nocache => 1},
+    unsigned => {id => sub { $keyed{$_[0]}[2] }, keys => [@key[0, 1]], nocache => 1},
+    keyed => {id => sub { $keyed{$_[0]}[2] }, keys => [], nocache => 1},
+    switched => {id => sub { md5_hex("127.0.0.1:$port{$_[0]}") }, keys => [$key[0]]},
+);
 
 add_response_body_check(sub {
     my ($block, $body, $index, $repeated, $dry_run) = @_;
@@ -239,7 +331,7 @@ sub next_response {
     substr $$buffer, 0, $length, '';
     my ($worker) = $head =~ /^X-Worker: (\d+)\r$/m;
     return { status => $status, open => scalar($head !~ /^Connection: close\r$/m), worker => $worker,
-             set_cookie => [$head =~ /^Set-Cookie: ?(.*?)\r$/mg] };
+             set_cookie => [$head =~ /^Set-Cookie: ?(.*?)\r$/mg], cache_control => [$head =~ /^Cache-Control: ?(.*?)\r$/mg] };
 }
 
 # Sends requests in pipelines and gives each one's answer to $judge, undef where there was none.
@@ -263,6 +355,25 @@ sub pipelined {
             $open = $response && $response->{open};
         }
     }
+}
+
+# Whether a value is one of the module's own: its id is one of these, and it is signed with these keys, if there are any.
+sub is_ours {
+    my ($value, $ids, @keys) = @_;
+    my ($id, $text) = $value =~ /^(([^|]*)(?:\|\d{10}\|\d{1,10})?)/ ? ($2, $1) : return 0;
+    return 0 if !grep { $_ eq $id } @$ids;
+    return $value eq (@keys ? signed('s', $text, @keys) : $text);
+}
+
+# What is wrong with the Cache-Control of a response that has a cookie of the module.
+sub stored_by_all {
+    my ($response) = @_;
+    my @fields = @{$response->{cache_control}};
+    return 'not private: ' . join ' and ', @fields if !grep { $_ eq 'private' } @fields;
+    # What is in quotes is no directive of its own.
+    my @directives = map { s/"(?:[^"\\]|\\.)*(?:"|\\?\z)/""/gr } @fields;
+    return 'public: ' . join ' and ', @fields if grep { /(?:^|,)\s*(?:public|s-maxage)\s*(?:[=,]|$)/i } @directives;
+    return '';
 }
 
 sub memory_of {
@@ -309,7 +420,9 @@ sub {
     for my $number (0 .. $main::requests{cookie} - 1) {
         my @fields = main::cookies($number);
         $nul[$number] = grep { /\0/ } @fields;
-        push @requests, "GET /cookie/$main::modes[$number % @main::modes]/$number HTTP/1.1\r\nHost: localhost\r\n"
+        my $mode = $main::modes[$number % @main::modes];
+        my $method = $mode eq 'switched' && $number % 2 ? 'POST' : 'GET';
+        push @requests, "$method /cookie/$mode/$number HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
                         . CORE::join('', map { "Cookie: $_\r\n" } @fields) . "\r\n";
     }
     my $id = CORE::join '|', @main::ids, map { "127\\.0\\.0\\.1:$_" } values %main::port;
@@ -318,9 +431,19 @@ sub {
         my $mode = $main::modes[$number % @main::modes];
         return $response->{status} == 400 ? '' : "status $response->{status}, not 400" if $nul[$number];
         return "status $response->{status}"
-            if $response->{status} != 200 && !($response->{status} == 502 && $mode eq 'off');
-        my @strange = grep { !/^s=(?:$id)(?:\|\d{10}\|\d{1,10})?; Path=\/$/ } @{$response->{set_cookie}};
-        return @strange ? "Set-Cookie: @strange" : @{$response->{set_cookie}} > 1 ? 'several cookies' : '';
+            if $response->{status} != 200 && !($response->{status} == 502 && $mode =~ /off|switched/);
+        my @set = @{$response->{set_cookie}};
+        return 'several cookies' if @set > 1;
+        return '' if !@set;
+        if (my $made = $main::made{$mode}) {
+            my ($value) = $set[0] =~ /^s=([^;]*); Path=\/(?:; Secure)?$/ or return "Set-Cookie: @set";
+            return "Set-Cookie: @set" if !main::is_ours($value, [map { $made->{id}($_) } 'A', 'B'], @{$made->{keys}});
+            # Whoever has no key begins anew.
+            my ($first) = $value =~ /\|\d{10}\|(\d+)\|/;
+            return "followed: @set" if $mode eq 'signed' && $first < $main::start && $first != $main::begun;
+            return $made->{nocache} ? main::stored_by_all($response) : '';
+        }
+        return $set[0] =~ /^s=(?:$id)(?:\|\d{10}\|\d{1,10})?; Path=\/$/ ? '' : "Set-Cookie: @set";
     });
 }
 
@@ -331,7 +454,7 @@ sub {
 sub {
     my @requests = map { "GET /sets/$main::modes[$_ % @main::modes]/$_ HTTP/1.1\r\nHost: localhost\r\n\r\n" } 0 .. $main::requests{set_cookie} - 1;
     my $id = Digest::MD5::md5_hex("127.0.0.1:$main::port{SETS}");
-    my %edit = (rewrite => sub { $id }, prefix => sub { "$id~$_[0]" });
+    my %edit = (rewrite => sub { $id }, prefix => sub { "$id~$_[0]" }, keyedprefix => sub { "$main::keyed{SETS}[0]~$_[0]" });
     main::all_answered(\@requests, sub {
         my ($number, $response) = @_;
         my $mode = $main::modes[$number % @main::modes];
@@ -341,8 +464,28 @@ sub {
         return '' if grep { !length } @fields;
 
         my @got = @{$response->{set_cookie}};
-        if ($edit{$mode}) {
+        if ($mode eq 'keyedprefix') {
+            # Those that end the cookie are left alone.
+            my $at = 0;
+            my @edited = map { main::edited($_, $edit{$mode}) } @fields;
+            my $cached = CORE::join("\n", @got) eq CORE::join("\n", @fields) ? '' : main::stored_by_all($response);
+            return $cached if length $cached;
+            @fields = map {
+                my ($field, $edited, $got) = ($fields[$_], $edited[$_], $got[$_] // '');
+                $got eq $field && ($field =~ /;\s*(?:max-age|expires)\s*=/i || $field =~ /^\s*s\s*=\s*(?:""?)?\s*(?:;|$)/) ? $field : $edited
+            } 0 .. $#fields;
+        } elsif ($edit{$mode}) {
             @fields = map { main::edited($_, $edit{$mode}) } @fields;
+        } elsif ($mode eq 'switched') {
+            # Without a cookie it is off.
+        } elsif ($mode eq 'keyed' && grep { /^[ \t]*s[ \t]*=/ } @fields) {
+            # The application's own counts.
+        } elsif (my $made = $main::made{$mode}) {
+            my @ours = grep { /^s=([^;]*); Path=\/$/ && main::is_ours($1, [$made->{id}('SETS')], @{$made->{keys}}) } @got;
+            return scalar(@ours) . ' cookies of ours' if @ours != 1;
+            @got = grep { $_ ne $ours[0] } @got;
+            my $cached = main::stored_by_all($response);
+            return $cached if length $cached;
         } else {
             my $ours = $mode eq 'plain' ? "127\\.0\\.0\\.1:$main::port{SETS}" : $id;
             my @ours = grep { /^s=$ours(?:\|\d{10}\|\d{1,10})?; Path=\/$/ } @got;
