@@ -2,10 +2,10 @@
 
 import base64
 import hmac
-import os
 import re
 import tempfile
 import time
+from pathlib import Path
 
 import lab
 
@@ -15,19 +15,23 @@ FRONT = "127.0.0.1:8080"
 MD5 = lab.md5(A)
 
 
+# Gone with this process.
+FOLDER = tempfile.TemporaryDirectory(prefix="keys-")
 
-def key_file(*lines):
-    """A file of keys that only its owner may read, gone with this process."""
-    file = tempfile.NamedTemporaryFile("w", prefix="keys-")
-    file.write("".join(f"{line}\n" for line in lines))
-    file.flush()
+
+def key_file(name, *lines, mode=0o600):
+    """A file of keys, by its path."""
+    file = Path(FOLDER.name) / name
+    file.write_text("".join(f"{line}\n" for line in lines))
+    file.chmod(mode)
     return file
 
 
 KEY, OLD_KEY = "the key of these requests", "the key that was before it"
-ONE_KEY, TWO_KEYS, NO_KEY = key_file(KEY), key_file(KEY, "# before", OLD_KEY), key_file("short")
-KEY_TWICE = key_file(KEY, OLD_KEY, KEY)
-os.chmod(KEY_TWICE.name, 0o644)
+ONE_KEY = key_file("one", KEY)
+TWO_KEYS = key_file("two", KEY, "# before", OLD_KEY)
+KEY_TWICE = key_file("twice", KEY, OLD_KEY, KEY, mode=0o644)
+NO_KEY = key_file("none", "short")
 
 
 def mac(key, text):
@@ -88,13 +92,14 @@ UPSTREAMS = {
     "learnt": f"""zone learnt 128k; {SERVERS} keepalive 2;
         sticky learn create=$upstream_cookie_t lookup=$cookie_t zone=others:SIZE timeout=1h header;""",
     "keys": f"""zone keys 128k; {SERVERS}
-        session_sticky cookie=a key_file={ONE_KEY.name} hash=hmac sign maxidle=10h refresh=1h nocache preserve
+        session_sticky cookie=a key_file={ONE_KEY} hash=hmac sign maxidle=10h refresh=1h nocache preserve
                        accept=md5,haproxy,unsigned;""",
     "two-keys": f"""{SERVERS}
-        session_sticky cookie=b key_file={TWO_KEYS.name} sign maxlife=10h postonly nocache secure=$arg_secure domain=$host;""",
+        session_sticky cookie=b key_file={TWO_KEYS} sign maxlife=10h postonly nocache secure=$arg_secure
+                       domain=$host;""",
     "keyed-prefix": f"""{SERVERS} keepalive 2;
-        session_sticky mode=prefix cookie=s key_file={TWO_KEYS.name} hash=hmac accept=md5 nocache preserve;""",
-    "by-keys": f"{SERVERS} session_sticky cookie=g key_file={TWO_KEYS.name} accept=hmac option=indirect if=$arg_if preserve;",
+        session_sticky mode=prefix cookie=s key_file={TWO_KEYS} hash=hmac accept=md5 nocache preserve;""",
+    "by-keys": f"{SERVERS} session_sticky cookie=g key_file={TWO_KEYS} accept=hmac option=indirect if=$arg_if;",
     "if": f"{SERVERS} session_sticky mode=rewrite cookie=s if=yes$arg_if nocache;",
     "preserves": f"{SERVERS} sticky name=s preserve;",
     # names of two addresses each: nginx-tests/hosts
@@ -294,10 +299,10 @@ WARNED = {
     "means nothing": "session_sticky mode=rewrite maxage=1h domain=x.test path=/ httponly secure cookie=$x;",
     "twice": "session_sticky path=a domain=a domain=b partitioned samesite=none maxage=0 maxage=0;",
     "expires=0": "sticky_cookie_insert o expires=0;",
-    "keys that nothing reads": f"session_sticky key_file={ONE_KEY.name};",
-    "no stamps to sign": f"session_sticky key_file={ONE_KEY.name} sign refresh=1h;",
+    "keys that nothing reads": f"session_sticky key_file={ONE_KEY};",
+    "no stamps to sign": f"session_sticky key_file={ONE_KEY} sign refresh=1h;",
     "nothing is unsigned": "session_sticky accept=unsigned;",
-    "a key twice, for all to read": f"session_sticky hash=hmac key_file={KEY_TWICE.name};",
+    "a key twice, for all to read": f"session_sticky hash=hmac key_file={KEY_TWICE};",
     "of a cookie": "session_sticky mode=route lookup=$cookie_a cookie=a maxage=1h path=/ httponly;",
 }
 REFUSED = {
@@ -311,7 +316,7 @@ REFUSED = {
     "no key": "session_sticky accept=hmac-md5;",
     "no key file": "session_sticky hash=hmac;",
     "no such key file": "session_sticky hash=hmac key_file=/nowhere;",
-    "a short key": f"session_sticky hash=hmac key_file={NO_KEY.name};",
+    "a short key": f"session_sticky hash=hmac key_file={NO_KEY};",
     "refreshed when it is over": "session_sticky maxidle=1h refresh=1h;",
     "two modules' directives": "session_sticky; sticky transfer;",
     "no id": f"server {B} id=a|b; session_sticky;",
