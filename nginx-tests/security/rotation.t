@@ -272,12 +272,12 @@ equals($keyed->{value}, key_id($key[0], $keyed->{server}), 'and makes ids with t
 
 
 
-=== a bad key file: nginx goes on with the keys that it has
+=== a bad key file, or none: nginx goes on with the keys that it has
 --- client
 everyone(2, 'before');
 my $reloads = 0;
-for my $bad ([], ['short'], [@key, 'short'], [map { "the key number $_ of too many" } 1 .. 9]) {
-    key_file('first', @$bad);
+for my $bad (undef, [], ['short'], [@key, 'short'], [map { "the key number $_ of too many" } 1 .. 9]) {
+    if ($bad) { key_file('first', @$bad) } else { unlink "$keys/first" }
     kill HUP => master();
     $reloads++;
     eventually(sub { log_lines(qr/\[emerg\].*could not use key_file/) == $reloads }, 'a reload is refused');
