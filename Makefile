@@ -209,7 +209,8 @@ budget: build
 #:      BENCH_NGINX=FILE        an nginx with a `sticky` of its own, 1.29.6 or newer
 #: make bench-worst          the worst that one request can ask for, against plain nginx: Cookie headers of
 #:                             32 kB, pages of thousands of subrequests; fails above its limits
-#: make bench-crates         the functions that a request goes through, in nanoseconds and instructions
+#: make bench-crates         the functions that a request goes through, in nanoseconds and instructions; fails where
+#:                             wrong signatures do not take the same time
 bench: bench-deps build
 	@sh build/bench.sh
 
