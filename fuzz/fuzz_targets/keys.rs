@@ -5,9 +5,11 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::Name;
-use session_cookie::keys::{ids_in, Fault, Keys, Signature, Signer, Unusable, ID, LEAST_KEY, LONGEST_ID, MOST_KEYS};
-use session_cookie::session::signed::Signed;
+use session_cookie::keys::{
+    ids_in, Fault, Keys, Signature, Signer, Unusable, ID, LEAST_KEY, LONGEST_ID, MOST_KEYS,
+};
 use session_cookie::policy::{Limits, Mode, Policy};
+use session_cookie::session::signed::Signed;
 use session_cookie::session::{decode, Session, Stamps};
 use session_cookie::verdict::{Judge, Reading, Verdict};
 use session_cookie_fuzz::{hmac, signature, signed, text, unquoted, Text, NAMES};

@@ -5,8 +5,8 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::action::{respond, Action};
-use session_cookie::foreknown::{Foreknown, Settled};
 use session_cookie::cookie::values;
+use session_cookie::foreknown::{Foreknown, Settled};
 use session_cookie::keys::{Keys, LONGEST_ID};
 use session_cookie::policy::{Fallback, Limits, Mode, Policy, Rebind, Visibility};
 use session_cookie::session::{decode, encode, encoded_len, Session, Undecodable};
