@@ -4,6 +4,8 @@ use core::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::HttpModuleServerConf;
+use session_cookie::foreign::ingress::Backend;
+use session_cookie::foreign::System;
 use session_cookie::memory::{append, boxed, push, with_capacity, OutOfMemory};
 use session_cookie::policy::{
     Accepted, Digest, Fallback, Hash, Limits, Mode, Policy, Rebind, Secure, Style, Visibility,
@@ -47,6 +49,7 @@ static DIRECTIVE: Directive = Directive {
             .ignored(HASH_IGNORED),
         Parameter::value("accept", ACCEPTED, accept).ignored(ACCEPT_IGNORED),
         HMAC_KEY.ignored(HMAC_KEY_IGNORED),
+        Parameter::value("accept_name", "a text", accept_name).ignored(ACCEPT_NAME_IGNORED),
         Parameter::value("key_file", "a path", key_file).ignored(KEY_FILE_IGNORED),
         // Done when the name of the cookie is known.
         Parameter::flag("sign", |_| ()).ignored(SIGN_IGNORED),
@@ -75,7 +78,7 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 const ACCEPTED: &str =
     "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
-     \"hmac-sha1\", \"haproxy\", \"hmac\" and \"unsigned\", with commas between them";
+     \"hmac-sha1\", \"haproxy\", \"ingress\", \"hmac\" and \"unsigned\", with commas between them";
 
 const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
@@ -238,6 +241,7 @@ const ACCEPT_IGNORED: &[Ignored] = &[
     of_others("hmac-md5"),
     of_others("hmac-sha1"),
     of_others("haproxy"),
+    of_others("ingress"),
 ];
 
 /// Other systems sign nothing.
@@ -277,6 +281,13 @@ const HMAC_KEY_IGNORED: &[Ignored] = &[Ignored {
     case: Case::Without(needs_key, OF_KEY),
 }];
 
+const ACCEPT_NAME_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Without(|parsed| parsed.policy.accepts(System::Ingress), OF_NAME),
+}];
+
+const OF_NAME: &str = "accept=ingress";
+
 const KEY_FILE_IGNORED: &[Ignored] = &[Ignored {
     value: None,
     case: Case::Without(reads_keys, "hash=hmac, accept=hmac or sign"),
@@ -307,6 +318,13 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
             directive: DIRECTIVE.name,
             of: OF_KEY,
             name: "hmac_key",
+        });
+    }
+    if parsed.policy.accepts(System::Ingress) && parsed.policy.foreign.ingress.is_none() {
+        return Err(Error::Missing {
+            directive: DIRECTIVE.name,
+            of: OF_NAME,
+            name: "accept_name",
         });
     }
     if let Some(of) = needs_key_file(parsed).filter(|_| parsed.policy.keys.is_empty()) {
@@ -409,6 +427,15 @@ fn refresh(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Reads the name of the backend that ingress-nginx has made of a service.
+fn accept_name(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
+    if value.is_empty() {
+        return Err(Fault::Illegal);
+    }
+    parsed.policy.foreign.ingress = Some(Backend::new(value)?);
+    Ok(())
+}
+
 fn key_file<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> {
     if value.is_empty() {
         return Err(Fault::Illegal);
@@ -466,6 +493,7 @@ fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
             b"hmac-md5" => add(&[line(Digest::HmacMd5), Accepted::Address(Digest::HmacMd5)]),
             b"hmac-sha1" => add(&[line(Digest::HmacSha1), Accepted::Address(Digest::HmacSha1)]),
             b"haproxy" => add(&[Accepted::Haproxy]),
+            b"ingress" => add(&[Accepted::Foreign(System::Ingress)]),
             b"hmac" => add(&[BY_KEYS]),
             b"unsigned" => {
                 parsed.policy.accepts_unsigned = true;

@@ -2,6 +2,7 @@
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::bytes::is_cookie_value;
+use session_cookie::foreign::{self, Ring, System};
 use session_cookie::id::Id;
 use session_cookie::keys::Keys;
 use session_cookie::memory::{self, OutOfMemory};
@@ -32,6 +33,7 @@ pub(super) fn count(
         unplaced: Unplaced::new(conf),
         own: RosterBuilder::default(),
         accepted: memory::collect(policy.accept.iter().map(|_| RosterBuilder::default()))?,
+        ring: policy.accepts(System::Ingress).then(Ring::default),
     };
 
     let shape = count.add_group(upstream, primary, generation, 0)?;
@@ -50,6 +52,7 @@ pub(super) fn count(
         own,
         tallies,
         accepted: finish_all(count.accepted)?,
+        ring: count.ring,
         ..Servers::default()
     })
 }
@@ -113,6 +116,8 @@ struct Count<'a> {
     unplaced: Option<Unplaced>,
     own: RosterBuilder,
     accepted: Vec<RosterBuilder>,
+    /// The primary servers as ingress-nginx orders them, if its cookies are accepted.
+    ring: Option<Ring<Peer>>,
 }
 
 impl Count<'_> {
@@ -169,6 +174,14 @@ impl Count<'_> {
             for id in server.accepted(*scheme).into_iter().flatten() {
                 builder.insert(&id, member)?;
             }
+            if let Accepted::Foreign(system) = scheme {
+                system.each_id(&server.to_others(), &policy.foreign, &mut |id| {
+                    builder.insert(id, member)
+                })?;
+            }
+        }
+        if let Some(ring) = self.ring.as_mut().filter(|_| !backup) {
+            ring.add(known.name, known.peer)?;
         }
         Ok(())
     }
@@ -242,6 +255,14 @@ impl<'a> Server<'a> {
                 [id.or_else(|| Some(self.id(Hash::Md5))), None]
             }
             Accepted::Haproxy => [self.line.and_then(|line| line.id).map(Id::from), None],
+            Accepted::Foreign(_) => [None, None],
+        }
+    }
+
+    /// Returns what other systems may name it by.
+    fn to_others(&self) -> foreign::Server<'a> {
+        foreign::Server {
+            address: self.known.name,
         }
     }
 

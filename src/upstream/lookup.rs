@@ -318,7 +318,14 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// Returns the servers that an id names in an accepted scheme, and the id of the first in that of the policy.
     fn accepted_server(&self, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
         let servers = self.servers()?;
-        let (scheme, first, member) = servers.find_accepted(id, self.policy)?;
+        let found = match servers.find_accepted(id, self.policy) {
+            Some(found) => Ok(Some(found)),
+            None => servers.find_on_ring(id, self.policy),
+        };
+        let (scheme, first, member) = found.unwrap_or_else(|OutOfMemory| {
+            self.lacks_memory.set(true);
+            None
+        })?;
         let own = self.pool.copy(servers.own.id(member.peer)?);
         if own.is_none() {
             self.lacks_memory.set(true);

@@ -4,7 +4,9 @@ use core::cell::Cell;
 
 use ngx::ffi::{ngx_uint_t, time_t};
 use session_cookie::counters::{Line, SlotId};
+use session_cookie::foreign::{Ring, System};
 use session_cookie::keys::ids_in;
+use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Accepted, Hash, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
 
@@ -39,6 +41,8 @@ pub(crate) struct Servers {
     pub(crate) own: Roster<Peer>,
     /// By their ids in each of the schemes that `accept=` lists.
     pub(super) accepted: Vec<Roster<Peer>>,
+    /// By the keys of ingress-nginx's sessions, if those are accepted.
+    pub(super) ring: Option<Ring<Peer>>,
     /// Where the requests of each are counted, in the order of `own`; empty where they are not.
     pub(super) tallies: Vec<Tally>,
     /// When a request last asked for them, in an upstream that is watched.
@@ -55,6 +59,7 @@ impl Default for Servers {
             edition: Edition::NONE,
             own: Roster::default(),
             accepted: Vec::new(),
+            ring: None,
             tallies: Vec::new(),
             asked: Cell::new(0),
         }
@@ -136,6 +141,31 @@ impl Servers {
         let find = |(number, roster)| find(IdScheme::Accepted(number), roster, id);
         let found = (0..).zip(&self.accepted).find_map(find);
         found.or_else(|| ids_in(id).find_map(|id| self.find_by_key(id, policy)))
+    }
+
+    /// Returns the servers that a value names by the key of a session of ingress-nginx.
+    pub(crate) fn find_on_ring(
+        &self,
+        value: &[u8],
+        policy: &Policy,
+    ) -> Result<Option<Found<'_>>, OutOfMemory> {
+        let key = policy
+            .foreign
+            .ingress
+            .as_ref()
+            .and_then(|backend| backend.key(value));
+        let (Some(ring), Some(key)) = (&self.ring, key) else {
+            return Ok(None);
+        };
+        let Some(peer) = ring.find(key)? else {
+            return Ok(None);
+        };
+        let is_it = |scheme: &Accepted| *scheme == Accepted::Foreign(System::Ingress);
+        let mut all = (0..).zip(policy.accept.iter().zip(&self.accepted));
+        Ok(all.find_map(|(number, (scheme, roster))| {
+            let first = roster.entry(peer).filter(|_| is_it(scheme))?;
+            Some((IdScheme::Accepted(number), first, roster.member(first)?))
+        }))
     }
 
     /// Returns the servers that an id by a single key names.

@@ -11,7 +11,7 @@
 //! [`learned`] is a table of sessions whose servers are known without a cookie of ours, [`counters`] of what requests
 //! did, and [`control`] of what an operator has said of servers, all in memory that processes share.
 //! [`endpoint`] reads what is asked of the page that shows how sessions stand.
-//! [`keys`] makes ids that tell nothing of a server, and signatures.
+//! [`keys`] makes ids that tell nothing of a server, and signatures; [`foreign`] reads what other systems have set.
 //! [`mod@unreachable`] keeps what is known of servers that do not accept connections, and [`bytes`] has the grammar of all
 //! these texts.
 //!
@@ -48,6 +48,7 @@ pub mod control;
 pub mod cookie;
 pub mod counters;
 pub mod endpoint;
+pub mod foreign;
 pub mod foreknown;
 pub mod id;
 mod key;

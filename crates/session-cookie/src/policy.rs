@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::cookie::{HiddenPart, HideRule, Name};
+use crate::foreign::{Given, System};
 use crate::keys::{Keys, Signer};
 use crate::memory::{self, OutOfMemory};
 
@@ -188,6 +189,8 @@ pub enum Accepted {
     Nginx,
     /// HAProxy's values: the configured id of a server, alone or with dates.
     Haproxy,
+    /// Values of another system.
+    Foreign(System),
 }
 
 impl Accepted {
@@ -199,6 +202,7 @@ impl Accepted {
             Accepted::Address(digest) => digest.as_str(),
             Accepted::Nginx => "nginx",
             Accepted::Haproxy => "haproxy",
+            Accepted::Foreign(system) => system.as_str(),
         }
     }
 }
@@ -241,6 +245,8 @@ pub struct Policy {
     pub accept: Vec<Accepted>,
     /// The key of [`Digest::HmacMd5`] and [`Digest::HmacSha1`].
     pub hmac_key: Box<[u8]>,
+    /// What has to be known for [`Accepted::Foreign`].
+    pub foreign: Given,
     /// The keys of [`Hash::Hmac`] and [`Accepted::Key`].
     pub keys: Keys,
     /// What signs values, if they are signed. Only sessions with limits are, in a cookie that the proxy adds.
@@ -302,6 +308,7 @@ impl Policy {
             hash: Hash::default(),
             accept: Vec::new(),
             hmac_key: Box::default(),
+            foreign: Given::default(),
             keys: Keys::default(),
             signer: None,
             accepts_unsigned: false,
@@ -371,6 +378,11 @@ impl Policy {
         let reads =
             |scheme: &Accepted| matches!(scheme, Accepted::Id(Hash::Plain) | Accepted::Haproxy);
         matches!(self.hash, Hash::Plain | Hash::Given) || self.accept.iter().any(reads)
+    }
+
+    /// Returns whether the cookies of another system are accepted.
+    pub fn accepts(&self, system: System) -> bool {
+        self.accept.contains(&Accepted::Foreign(system))
     }
 
     /// Returns whether a value may be of another scheme than that of the policy.

@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use super::{judged_values, Judge, Lookup, Reading, Verdict};
+use crate::bytes::unquote;
 use crate::policy::{Accepted, Policy};
 use crate::session::{decode, haproxy, Session};
 
@@ -46,28 +47,56 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     {
         let is_signed = self.policy.signer.is_some();
         let own = match reading.verdict {
-            Verdict::Forged => return None,
+            Verdict::Forged => None,
             // Its signature is not verified again.
             _ if is_signed => Some(reading.session).filter(|session| !session.id.is_empty()),
             _ => decode(value, self.policy.mode).ok(),
         };
-        let accepts_haproxys = (self.policy.accept).contains(&Accepted::Haproxy)
-            && (!is_signed || self.policy.accepts_unsigned);
+        let own = own.map(|session| (session, true));
+        // Other systems sign nothing.
+        let others = (!is_signed || self.policy.accepts_unsigned).then(|| self.of_others(value));
+        own.into_iter()
+            .chain(others.into_iter().flatten())
+            .find_map(|(session, is_certain)| {
+                let found = self.servers.look_up(session.id);
+                let verdict = match self.age(session.stamps) {
+                    Verdict::Valid if found.is_some() => Verdict::Accepted,
+                    Verdict::Valid => Verdict::Unknown,
+                    age => age,
+                };
+                // Another system's cookie of a server outside the upstream is no malformed one.
+                let tells =
+                    tells && (found.is_some() || is_certain && reading.verdict == Verdict::Invalid);
+                if tells || verdict == Verdict::Accepted {
+                    *reading = Reading { verdict, session };
+                }
+                found.filter(|_| verdict == Verdict::Accepted)
+            })
+    }
+
+    /// Returns the sessions that a value may be of in other systems, where it is read in another way than our own, and
+    /// whether nobody else writes such values.
+    fn of_others<'a>(
+        &self,
+        value: &'a [u8],
+    ) -> impl Iterator<Item = (Session<'a>, bool)> + use<'a, '_, L, C> {
+        let accepts_haproxys = self.policy.accept.contains(&Accepted::Haproxy);
         let haproxys = accepts_haproxys.then(|| haproxy::decode(value)).flatten();
-        [own, haproxys].into_iter().flatten().find_map(|session| {
-            let found = self.servers.look_up(session.id);
-            let verdict = match self.age(session.stamps) {
-                Verdict::Valid if found.is_some() => Verdict::Accepted,
-                Verdict::Valid => Verdict::Unknown,
-                age => age,
+        let sessions = self.policy.accept.iter().filter_map(move |accepted| {
+            let Accepted::Foreign(system) = accepted else {
+                return None;
             };
-            // Another system's cookie of a server outside the upstream is no malformed one.
-            let tells = tells && (found.is_some() || reading.verdict == Verdict::Invalid);
-            if tells || verdict == Verdict::Accepted {
-                *reading = Reading { verdict, session };
-            }
-            found.filter(|_| verdict == Verdict::Accepted)
-        })
+            let named = system.named(unquote(value), &self.policy.foreign)?;
+            let session = Session {
+                id: named.id,
+                stamps: None,
+            };
+            Some((session, named.is_certain))
+        });
+        haproxys
+            .map(|session| (session, true))
+            .into_iter()
+            .chain(sessions)
     }
 }
 

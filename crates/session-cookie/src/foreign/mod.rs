@@ -1,0 +1,84 @@
+//! Cookies that other systems have set: what they call a server, and where that stands in their values.
+//!
+//! Each is made of what the configuration of that system says of a server, by its own source or manual, so that sessions
+//! outlive a move here. All is read, and nothing written: the next response brings a cookie of the policy's own form.
+
+pub mod crc32;
+pub mod ingress;
+mod ring;
+
+use self::ingress::Backend;
+use crate::memory::OutOfMemory;
+
+pub use ring::{Ring, MOST_SERVERS};
+
+/// Another system whose cookies are understood.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum System {
+    /// ingress-nginx.
+    Ingress,
+}
+
+/// What has to be known of other systems.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// The backend of ingress-nginx.
+    pub ingress: Option<Backend>,
+}
+
+/// What another system may call a server by.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    /// Its address, as nginx prints it.
+    pub address: &'a [u8],
+}
+
+/// What names a server in the value of another system, where that is read in another way than our own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Named<'a> {
+    /// The id.
+    pub id: &'a [u8],
+    /// Whether only that system writes such values: then one is not malformed if no server has the id.
+    pub is_certain: bool,
+}
+
+impl System {
+    /// Returns the word for it in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            System::Ingress => "ingress",
+        }
+    }
+
+    /// Hands over each id that the system may have given a server.
+    ///
+    /// # Errors
+    ///
+    /// Memory is short: what `add` returns.
+    pub fn each_id(
+        self,
+        server: &Server<'_>,
+        given: &Given,
+        add: &mut dyn FnMut(&[u8]) -> Result<(), OutOfMemory>,
+    ) -> Result<(), OutOfMemory> {
+        match self {
+            System::Ingress => match &given.ingress {
+                Some(backend) => backend.each_id(server.address, add),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Returns what names a server in a value without quotes.
+    pub fn named<'a>(self, value: &'a [u8], given: &Given) -> Option<Named<'a>> {
+        match self {
+            System::Ingress => {
+                given.ingress.as_ref()?.split(value)?;
+                Some(Named {
+                    id: value,
+                    is_certain: true,
+                })
+            }
+        }
+    }
+}
