@@ -78,7 +78,7 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 const ACCEPTED: &str =
     "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
-     \"hmac-sha1\", \"haproxy\", \"ingress\", \"hmac\" and \"unsigned\", with commas between them";
+     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"hmac\" and \"unsigned\", with commas between them";
 
 const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
@@ -242,6 +242,7 @@ const ACCEPT_IGNORED: &[Ignored] = &[
     of_others("hmac-sha1"),
     of_others("haproxy"),
     of_others("ingress"),
+    of_others("jvmroute"),
 ];
 
 /// Other systems sign nothing.
@@ -494,6 +495,7 @@ fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
             b"hmac-sha1" => add(&[line(Digest::HmacSha1), Accepted::Address(Digest::HmacSha1)]),
             b"haproxy" => add(&[Accepted::Haproxy]),
             b"ingress" => add(&[Accepted::Foreign(System::Ingress)]),
+            b"jvmroute" => add(&[Accepted::Foreign(System::Jvmroute)]),
             b"hmac" => add(&[BY_KEYS]),
             b"unsigned" => {
                 parsed.policy.accepts_unsigned = true;

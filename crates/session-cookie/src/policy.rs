@@ -375,8 +375,12 @@ impl Policy {
 
     /// Returns whether servers may be named by their configured ids.
     pub fn reads_given_ids(&self) -> bool {
-        let reads =
-            |scheme: &Accepted| matches!(scheme, Accepted::Id(Hash::Plain) | Accepted::Haproxy);
+        let reads = |scheme: &Accepted| {
+            matches!(
+                scheme,
+                Accepted::Id(Hash::Plain) | Accepted::Haproxy | Accepted::Foreign(System::Jvmroute)
+            )
+        };
         matches!(self.hash, Hash::Plain | Hash::Given) || self.accept.iter().any(reads)
     }
 

@@ -5,6 +5,7 @@
 
 pub mod crc32;
 pub mod ingress;
+mod jvmroute;
 mod ring;
 
 use self::ingress::Backend;
@@ -17,6 +18,8 @@ pub use ring::{Ring, MOST_SERVERS};
 pub enum System {
     /// ingress-nginx.
     Ingress,
+    /// Apache with mod_proxy_balancer or mod_jk, and Tomcats.
+    Jvmroute,
 }
 
 /// What has to be known of other systems.
@@ -31,6 +34,8 @@ pub struct Given {
 pub struct Server<'a> {
     /// Its address, as nginx prints it.
     pub address: &'a [u8],
+    /// The id that is configured for it.
+    pub given: Option<&'a [u8]>,
 }
 
 /// What names a server in the value of another system, where that is read in another way than our own.
@@ -47,6 +52,7 @@ impl System {
     pub fn as_str(self) -> &'static str {
         match self {
             System::Ingress => "ingress",
+            System::Jvmroute => "jvmroute",
         }
     }
 
@@ -66,6 +72,10 @@ impl System {
                 Some(backend) => backend.each_id(server.address, add),
                 None => Ok(()),
             },
+            System::Jvmroute => match server.given {
+                Some(id) => jvmroute::each_id(id, add),
+                None => Ok(()),
+            },
         }
     }
 
@@ -79,6 +89,10 @@ impl System {
                     is_certain: true,
                 })
             }
+            System::Jvmroute => jvmroute::route(value).map(|id| Named {
+                id,
+                is_certain: false,
+            }),
         }
     }
 }

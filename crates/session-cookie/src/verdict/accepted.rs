@@ -4,7 +4,8 @@ use memchr::memmem;
 
 use super::{judged_values, Judge, Lookup, Reading, Verdict};
 use crate::bytes::unquote;
-use crate::policy::{Accepted, Policy};
+use crate::id::split_prefix;
+use crate::policy::{Accepted, Mode, Policy};
 use crate::session::{decode, haproxy, Session};
 
 /// The most places in a value where its id could end.
@@ -82,6 +83,11 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     ) -> impl Iterator<Item = (Session<'a>, bool)> + use<'a, '_, L, C> {
         let accepts_haproxys = self.policy.accept.contains(&Accepted::Haproxy);
         let haproxys = accepts_haproxys.then(|| haproxy::decode(value)).flatten();
+        // What was set before an id was put before it is as the other system left it.
+        let value = match self.policy.mode {
+            Mode::Prefix => split_prefix(value).map_or(value, |(_, rest)| rest),
+            _ => value,
+        };
         let sessions = self.policy.accept.iter().filter_map(move |accepted| {
             let Accepted::Foreign(system) = accepted else {
                 return None;

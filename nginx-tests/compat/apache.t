@@ -1,0 +1,149 @@
+# Moving in from Apache: accept=jvmroute. Cookies are minted as Apache and Tomcats make them, and who moves is counted:
+# nobody.
+#
+# How the values were obtained: a Tomcat puts a dot and its jvmRoute behind the ID of a session; Apache's manual sets
+# "ROUTEID=.%{BALANCER_WORKER_ROUTE}e"; find_session_route in mod_proxy_balancer.c takes what stands behind the first dot.
+#
+# lib/Upstreams.pm has the servers and the sections, lib/Movers.pm the clients.
+
+use Sticky qw(Keys Movers Upstreams Visits);
+
+our @names = qw(A B C);
+our %md5 = %id{@names};
+our $session = '6F1BA9C0D4E84C6A9F2E7F0C1B2A3D4E';
+our %tomcat = map { $_ => "$session.tomcat" . lc } @names;
+key_file('one', $key[0]);
+
+master_on();
+client_sections();
+upstream_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME"; }
+location /sees { return 200 "NAME sees [$http_cookie]"; }');
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $servers = 'server A: id=tomcata; server B: id=tomcatb; server C: id=tomcatc;';
+    $block->set_value(upstreams => $block->upstreams =~ s/\bSERVERS\b/$servers/gr =~ s{\bKEYS\b}{$keys/one}gr);
+});
+
+run_tests();
+
+__DATA__
+
+=== jvmRoute, with mode=prefix: the Tomcat sees what it has set
+--- workers: 2
+--- upstreams
+upstream md5   { session_sticky mode=prefix accept=jvmroute; SERVERS }
+upstream plain { session_sticky mode=prefix hash=plain accept=jvmroute fallback=off; SERVERS }
+upstream keys  { session_sticky mode=prefix hash=hmac key_file=KEYS accept=jvmroute; SERVERS }
+--- client
+my %new = (md5 => \%md5, plain => {map { $_ => 'tomcat' . lc } @names}, keys => {map { $_ => key_id($key[0], $_) } @names});
+for my $path (sort keys %new) {
+    for my $name (@names) {
+        my @bound = everywhere("/$path/sees", "x=1; route=$tomcat{$name}; y=2");
+        equals(bodies(@bound), "$name sees [x=1; route=$tomcat{$name}; y=2]", "$path: the client of $name stays");
+        equals(cookies(@bound), '', 'without a new cookie');
+        my $upgraded = visit("/$path/sets", "route=$tomcat{$name}", 1983);
+        equals(body($upgraded), $name, 'when the application sets the cookie too');
+        equals(bound($upgraded), "$new{$path}{$name}~value", 'which is upgraded then');
+        equals(body(visit("/$path/sees", 'route=' . bound($upgraded), 1983)), "$name sees [route=value]", 'and goes on');
+    }
+}
+
+
+
+=== a route behind an ID that is none any more
+--- upstreams
+upstream u { session_sticky mode=prefix hash=plain accept=jvmroute; SERVERS }
+--- client
+equals(bodies(everywhere('/u/sees', "route=$md5{A}~$tomcat{B}")), "B sees [route=$tomcat{B}]", 'of the session');
+equals(bodies(everywhere('/u/sees', "route=192.0.2.1:80~$tomcat{B}")), "B sees [route=$tomcat{B}]", 'an ID with dots');
+equals(bodies(everywhere('/u/sees', "route=tomcata~$tomcat{B}")), "A sees [route=$tomcat{B}]", 'our own ID goes first');
+
+
+
+=== jvmRoute, with mode=route: as Apache, and no cookie of ours
+--- upstreams
+map $request_uri $jsessionid { "~;route=([^;?&]+)" $1; }
+upstream u { session_sticky mode=route lookup=$jsessionid lookup=$cookie_route accept=jvmroute; SERVERS }
+upstream r { session_sticky mode=route lookup=$cookie_route accept=jvmroute fallback=off; server A: route=a; server B: route=b; server C:; }
+--- client
+for my $name (@names) {
+    my @bound = everywhere('/u/', "route=$tomcat{$name}");
+    equals(bodies(@bound), $name, "the client of $name stays");
+    equals(cookies(@bound), '', 'without a cookie of ours');
+    equals(body(visit("/u/x;route=$tomcat{$name}?a=1", "route=$tomcat{A}", 1983)), $name, "the ID of $name in the path");
+}
+equals(bodies(everywhere('/r/', "route=$session.b")), 'B', 'route= in place of id=');
+equals(bodies(everywhere('/r/', "route=$session.c")), '502', 'of no server, with fallback=off');
+--- error_log
+route names server
+--- no_error_log
+[alert]
+[emerg]
+
+
+
+=== ROUTEID, with mode=insert
+--- upstreams
+upstream u { session_sticky accept=jvmroute; server A: id=1; server B: id=2; server C: id=3; }
+upstream p { session_sticky hash=plain accept=jvmroute maxidle=1h; server A: id=1; server B: id=2; server C: id=3; }
+--- client
+nobody_moves('/u/', {A => '.1', B => '.2', C => '.3'}, \%md5);
+nobody_moves('/u/', {A => "$session.1", B => "$session.2", C => "$session.3"}, \%md5);
+nobody_moves('/p/', {A => '.1', B => '.2', C => '.3'}, {A => '1\|\d+\|\d+', B => '2\|\d+\|\d+', C => '3\|\d+\|\d+'});
+
+
+
+=== a route may have dots in it
+--- upstreams
+upstream u { session_sticky hash=plain accept=jvmroute; server A: id=a.example; server B: id=example; server C: id=c; }
+--- client
+nobody_moves('/u/', {A => "$session.a.example", B => "$session.example"}, {A => 'a\.example', B => 'example'});
+first_visits('/u/', "$session.b.example", "$session.x.c");
+
+
+
+=== a Tomcat that is not available: as with our own form
+--- upstreams
+upstream on  { session_sticky mode=prefix hash=plain accept=jvmroute; server A: id=tomcata; server B: id=tomcatb down; }
+upstream off { session_sticky mode=prefix hash=plain accept=jvmroute fallback=off; server A: id=tomcata; server B: id=tomcatb down; }
+--- client
+equals(bodies(everywhere('/on/', "route=$tomcat{B}")), 'A', 'fallback=on');
+equals(bodies(everywhere('/off/', "route=$tomcat{B}")), '502', 'fallback=off');
+--- error_log
+names server "tomcatb" of upstream "off", which is down, with "fallback=off"
+
+
+
+=== what explain says
+--- locations
+location /status { session_sticky_status; }
+--- upstreams
+upstream u { session_sticky mode=prefix hash=plain accept=jvmroute; SERVERS }
+--- client
+equals(scheme_of('u', $tomcat{B}), 'jvmroute', 'a route');
+equals(scheme_of('u', "tomcatb~$session"), 'plain', 'our own');
+equals(scheme_of('u', "$session.x"), '', 'nobody');
+
+
+
+=== other values name nobody
+--- upstreams
+upstream insert { session_sticky accept=jvmroute; SERVERS }
+upstream named  { session_sticky accept=jvmroute fallback=off; SERVERS }
+upstream prefix { session_sticky mode=prefix accept=jvmroute; SERVERS }
+upstream none   { session_sticky mode=prefix hash=plain; SERVERS }
+upstream no_id  { session_sticky accept=jvmroute; server A:; server B:; server C:; }
+--- client
+my @other = ($session, 'tomcata', "$session.", "$session..tomcata", "$session.TOMCATA", "$session.tomcata.", "$session.tomcat",
+             "$session.tomcata0", '.', '..', '.' x 4000, "$session.\xff", "$session-tomcata", "$session.tomcata|1|1");
+first_visits('/insert/', @other);
+first_visits('/no_id/', $tomcat{A}, "$session.$line{A}");
+for my $value (@other, $tomcat{A}) {
+    my $path = $value eq $tomcat{A} ? 'none' : 'prefix';
+    my $shown = substr $value, 0, 50;
+    equals(join(' ', sort map { body(visit("/$path/", "route=$value", 1983)) } 1 .. 3), 'A B C', "/$path/: '$shown' is a first visit");
+    holds(status(visit('/named/', "route=$value", 1983)) =~ /^(?:200|502)$/, "'$shown' with fallback=off");
+}
+--- no_error_log
+[alert]
+[emerg]
