@@ -78,7 +78,7 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 const ACCEPTED: &str =
     "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
-     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"hmac\" and \"unsigned\", with commas between them";
+     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"traefik\", \"hmac\" and \"unsigned\", with commas between them";
 
 const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
@@ -243,6 +243,7 @@ const ACCEPT_IGNORED: &[Ignored] = &[
     of_others("haproxy"),
     of_others("ingress"),
     of_others("jvmroute"),
+    of_others("traefik"),
 ];
 
 /// Other systems sign nothing.
@@ -496,6 +497,7 @@ fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
             b"haproxy" => add(&[Accepted::Haproxy]),
             b"ingress" => add(&[Accepted::Foreign(System::Ingress)]),
             b"jvmroute" => add(&[Accepted::Foreign(System::Jvmroute)]),
+            b"traefik" => add(&[Accepted::Foreign(System::Traefik)]),
             b"hmac" => add(&[BY_KEYS]),
             b"unsigned" => {
                 parsed.policy.accepts_unsigned = true;

@@ -263,6 +263,7 @@ impl<'a> Server<'a> {
     fn to_others(&self) -> foreign::Server<'a> {
         foreign::Server {
             address: self.known.name,
+            line: Some(self.known.line.0).filter(|line| *line != self.known.name),
             given: self.given_id(),
         }
     }

@@ -7,6 +7,7 @@ pub mod crc32;
 pub mod ingress;
 mod jvmroute;
 mod ring;
+mod traefik;
 
 use self::ingress::Backend;
 use crate::memory::OutOfMemory;
@@ -20,6 +21,8 @@ pub enum System {
     Ingress,
     /// Apache with mod_proxy_balancer or mod_jk, and Tomcats.
     Jvmroute,
+    /// Traefik.
+    Traefik,
 }
 
 /// What has to be known of other systems.
@@ -34,8 +37,16 @@ pub struct Given {
 pub struct Server<'a> {
     /// Its address, as nginx prints it.
     pub address: &'a [u8],
+    /// What the `server` line says in place of that, if it is something else.
+    pub line: Option<&'a [u8]>,
     /// The id that is configured for it.
     pub given: Option<&'a [u8]>,
+}
+
+impl<'a> Server<'a> {
+    fn names(&self) -> impl Iterator<Item = &'a [u8]> {
+        core::iter::once(self.address).chain(self.line)
+    }
 }
 
 /// What names a server in the value of another system, where that is read in another way than our own.
@@ -53,6 +64,7 @@ impl System {
         match self {
             System::Ingress => "ingress",
             System::Jvmroute => "jvmroute",
+            System::Traefik => "traefik",
         }
     }
 
@@ -76,6 +88,10 @@ impl System {
                 Some(id) => jvmroute::each_id(id, add),
                 None => Ok(()),
             },
+            System::Traefik => {
+                let mut names = server.names();
+                names.try_for_each(|name| traefik::each_id(name, add))
+            }
         }
     }
 
@@ -89,6 +105,7 @@ impl System {
                     is_certain: true,
                 })
             }
+            System::Traefik => None,
             System::Jvmroute => jvmroute::route(value).map(|id| Named {
                 id,
                 is_certain: false,
