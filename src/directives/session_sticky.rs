@@ -78,7 +78,7 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 const ACCEPTED: &str =
     "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
-     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"traefik\", \"hmac\" and \"unsigned\", with commas between them";
+     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"traefik\", \"bigip\", \"hmac\" and \"unsigned\", with commas between them";
 
 const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
@@ -244,6 +244,7 @@ const ACCEPT_IGNORED: &[Ignored] = &[
     of_others("ingress"),
     of_others("jvmroute"),
     of_others("traefik"),
+    of_others("bigip"),
 ];
 
 /// Other systems sign nothing.
@@ -498,6 +499,7 @@ fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
             b"ingress" => add(&[Accepted::Foreign(System::Ingress)]),
             b"jvmroute" => add(&[Accepted::Foreign(System::Jvmroute)]),
             b"traefik" => add(&[Accepted::Foreign(System::Traefik)]),
+            b"bigip" => add(&[Accepted::Foreign(System::Bigip)]),
             b"hmac" => add(&[BY_KEYS]),
             b"unsigned" => {
                 parsed.policy.accepts_unsigned = true;

@@ -3,6 +3,7 @@
 //! Each is made of what the configuration of that system says of a server, by its own source or manual, so that sessions
 //! outlive a move here. All is read, and nothing written: the next response brings a cookie of the policy's own form.
 
+mod bigip;
 pub mod crc32;
 pub mod ingress;
 mod jvmroute;
@@ -23,6 +24,8 @@ pub enum System {
     Jvmroute,
     /// Traefik.
     Traefik,
+    /// F5 BIG-IP.
+    Bigip,
 }
 
 /// What has to be known of other systems.
@@ -65,6 +68,7 @@ impl System {
             System::Ingress => "ingress",
             System::Jvmroute => "jvmroute",
             System::Traefik => "traefik",
+            System::Bigip => "bigip",
         }
     }
 
@@ -88,6 +92,7 @@ impl System {
                 Some(id) => jvmroute::each_id(id, add),
                 None => Ok(()),
             },
+            System::Bigip => bigip::each_id(server.address, add),
             System::Traefik => {
                 let mut names = server.names();
                 names.try_for_each(|name| traefik::each_id(name, add))
@@ -106,6 +111,10 @@ impl System {
                 })
             }
             System::Traefik => None,
+            System::Bigip => bigip::without_domain(value).map(|id| Named {
+                id,
+                is_certain: false,
+            }),
             System::Jvmroute => jvmroute::route(value).map(|id| Named {
                 id,
                 is_certain: false,
