@@ -342,7 +342,7 @@ upstream u { session_sticky accept=md5,sha256; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid value "md5,sha256" of parameter "accept" in "session_sticky" directive, it must be any of "md5", "plain", "nginx", "sha1", "raw", "index", "hmac-md5", "hmac-sha1", "haproxy", "ingress", "jvmroute", "traefik", "bigip", "hmac" and "unsigned", with commas between them in
+invalid value "md5,sha256" of parameter "accept" in "session_sticky" directive, it must be any of "md5", "plain", "nginx", "sha1", "raw", "index", "hmac-md5", "hmac-sha1", "haproxy", "ingress", "jvmroute", "traefik", "bigip", "angie", "caddy", "hmac" and "unsigned", with commas between them in
 
 
 

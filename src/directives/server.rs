@@ -168,7 +168,7 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
     }
     cf.warn_of_block(format_args!(
         "parameter \"id\" of the \"server\" directive does nothing in upstream \"{}\" without \"hash=plain\", \
-         \"accept=plain\", \"accept=haproxy\", \"accept=jvmroute\", \"mode=route\" or \"mode=learn\" of \"session_sticky\" in {}",
+         \"accept=plain\", \"accept=haproxy\", \"accept=jvmroute\", \"accept=angie\", \"mode=route\" or \"mode=learn\" of \"session_sticky\" in {}",
         string(upstream.host()),
         upstream.declared_at()
     ));

@@ -49,6 +49,7 @@ static DIRECTIVE: Directive = Directive {
             .ignored(HASH_IGNORED),
         Parameter::value("accept", ACCEPTED, accept).ignored(ACCEPT_IGNORED),
         HMAC_KEY.ignored(HMAC_KEY_IGNORED),
+        Parameter::value("accept_key", "a text", accept_key).ignored(ACCEPT_KEY_IGNORED),
         Parameter::value("accept_name", "a text", accept_name).ignored(ACCEPT_NAME_IGNORED),
         Parameter::value("key_file", "a path", key_file).ignored(KEY_FILE_IGNORED),
         // Done when the name of the cookie is known.
@@ -78,7 +79,7 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 const ACCEPTED: &str =
     "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
-     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"traefik\", \"bigip\", \"hmac\" and \"unsigned\", with commas between them";
+     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"traefik\", \"bigip\", \"angie\", \"caddy\", \"hmac\" and \"unsigned\", with commas between them";
 
 const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
@@ -245,6 +246,8 @@ const ACCEPT_IGNORED: &[Ignored] = &[
     of_others("jvmroute"),
     of_others("traefik"),
     of_others("bigip"),
+    of_others("angie"),
+    of_others("caddy"),
 ];
 
 /// Other systems sign nothing.
@@ -282,6 +285,18 @@ const OF_KEY: &str = "accept=hmac-md5 or accept=hmac-sha1";
 const HMAC_KEY_IGNORED: &[Ignored] = &[Ignored {
     value: None,
     case: Case::Without(needs_key, OF_KEY),
+}];
+
+const ACCEPT_KEY_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Without(
+        |parsed| {
+            [System::Angie, System::Caddy]
+                .iter()
+                .any(|system| parsed.policy.accepts(*system))
+        },
+        "accept=angie or accept=caddy",
+    ),
 }];
 
 const ACCEPT_NAME_IGNORED: &[Ignored] = &[Ignored {
@@ -430,6 +445,15 @@ fn refresh(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Reads the secret by which another system makes ids.
+fn accept_key(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
+    if value.is_empty() {
+        return Err(Fault::Illegal);
+    }
+    parsed.policy.foreign.secret = boxed(value)?;
+    Ok(())
+}
+
 /// Reads the name of the backend that ingress-nginx has made of a service.
 fn accept_name(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     if value.is_empty() {
@@ -500,6 +524,8 @@ fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
             b"jvmroute" => add(&[Accepted::Foreign(System::Jvmroute)]),
             b"traefik" => add(&[Accepted::Foreign(System::Traefik)]),
             b"bigip" => add(&[Accepted::Foreign(System::Bigip)]),
+            b"angie" => add(&[Accepted::Foreign(System::Angie)]),
+            b"caddy" => add(&[Accepted::Foreign(System::Caddy)]),
             b"hmac" => add(&[BY_KEYS]),
             b"unsigned" => {
                 parsed.policy.accepts_unsigned = true;

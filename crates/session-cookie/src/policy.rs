@@ -378,7 +378,9 @@ impl Policy {
         let reads = |scheme: &Accepted| {
             matches!(
                 scheme,
-                Accepted::Id(Hash::Plain) | Accepted::Haproxy | Accepted::Foreign(System::Jvmroute)
+                Accepted::Id(Hash::Plain)
+                    | Accepted::Haproxy
+                    | Accepted::Foreign(System::Jvmroute | System::Angie)
             )
         };
         matches!(self.hash, Hash::Plain | Hash::Given) || self.accept.iter().any(reads)

@@ -3,12 +3,17 @@
 //! Each is made of what the configuration of that system says of a server, by its own source or manual, so that sessions
 //! outlive a move here. All is read, and nothing written: the next response brings a cookie of the policy's own form.
 
+mod angie;
 mod bigip;
+mod caddy;
 pub mod crc32;
 pub mod ingress;
 mod jvmroute;
 mod ring;
 mod traefik;
+
+use alloc::boxed::Box;
+use core::fmt::{self, Debug, Formatter};
 
 use self::ingress::Backend;
 use crate::memory::OutOfMemory;
@@ -26,13 +31,26 @@ pub enum System {
     Traefik,
     /// F5 BIG-IP.
     Bigip,
+    /// Angie's `sticky cookie`.
+    Angie,
+    /// Caddy.
+    Caddy,
 }
 
 /// What has to be known of other systems.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Given {
     /// The backend of ingress-nginx.
     pub ingress: Option<Backend>,
+    /// The secret of Angie or Caddy.
+    pub secret: Box<[u8]>,
+}
+
+/// Without the secret.
+impl Debug for Given {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.ingress)
+    }
 }
 
 /// What another system may call a server by.
@@ -69,6 +87,8 @@ impl System {
             System::Jvmroute => "jvmroute",
             System::Traefik => "traefik",
             System::Bigip => "bigip",
+            System::Angie => "angie",
+            System::Caddy => "caddy",
         }
     }
 
@@ -93,6 +113,11 @@ impl System {
                 None => Ok(()),
             },
             System::Bigip => bigip::each_id(server.address, add),
+            System::Angie => angie::each_id(server.given, server.address, &given.secret, add),
+            System::Caddy => {
+                let mut names = server.names();
+                names.try_for_each(|name| caddy::each_id(name, &given.secret, add))
+            }
             System::Traefik => {
                 let mut names = server.names();
                 names.try_for_each(|name| traefik::each_id(name, add))
@@ -110,7 +135,7 @@ impl System {
                     is_certain: true,
                 })
             }
-            System::Traefik => None,
+            System::Traefik | System::Angie | System::Caddy => None,
             System::Bigip => bigip::without_domain(value).map(|id| Named {
                 id,
                 is_certain: false,
