@@ -1,5 +1,6 @@
 //! Configuration text into policies.
 
+mod accept;
 mod balancer_by_lua;
 pub(crate) mod hide_cookie;
 #[cfg(not(nginx_implicit_keepalive))]

@@ -4,17 +4,16 @@ use core::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::HttpModuleServerConf;
-use session_cookie::foreign::ingress::Backend;
-use session_cookie::foreign::System;
-use session_cookie::memory::{append, boxed, push, with_capacity, OutOfMemory};
+use session_cookie::memory::{boxed, push};
 use session_cookie::policy::{
-    Accepted, Digest, Fallback, Hash, Limits, Mode, Policy, Rebind, Secure, Style, Visibility,
+    Accepted, Fallback, Hash, Limits, Mode, Rebind, Secure, Style, Visibility,
 };
 
+use super::accept;
 use super::messages::{Error, Warning};
 use super::parameters::{
     attribute_value, cookie, secure, time, Case, Fault, Ignored, Parameter, Parsed, Word, DOMAIN,
-    HMAC_KEY, HTTP_ONLY, OF_COOKIE, PATH, PRESERVE, SAME_SITE, TOKEN,
+    HTTP_ONLY, OF_COOKIE, PATH, PRESERVE, SAME_SITE, TOKEN,
 };
 use super::parser::{Directive, Leading};
 use super::source::{self, CREATE, HEADER, LOOKUP, TIMEOUT, ZONE};
@@ -47,10 +46,10 @@ static DIRECTIVE: Directive = Directive {
         Parameter::words("hash", HASHES)
             .or("md5")
             .ignored(HASH_IGNORED),
-        Parameter::value("accept", ACCEPTED, accept).ignored(ACCEPT_IGNORED),
-        HMAC_KEY.ignored(HMAC_KEY_IGNORED),
-        Parameter::value("accept_key", "a text", accept_key).ignored(ACCEPT_KEY_IGNORED),
-        Parameter::value("accept_name", "a text", accept_name).ignored(ACCEPT_NAME_IGNORED),
+        accept::FORMS,
+        accept::HMAC_KEY,
+        accept::KEY,
+        accept::NAME,
         Parameter::value("key_file", "a path", key_file).ignored(KEY_FILE_IGNORED),
         // Done when the name of the cookie is known.
         Parameter::flag("sign", |_| ()).ignored(SIGN_IGNORED),
@@ -76,10 +75,6 @@ static DIRECTIVE: Directive = Directive {
 };
 
 const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
-
-const ACCEPTED: &str =
-    "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
-     \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"traefik\", \"bigip\", \"angie\", \"caddy\", \"hmac\" and \"unsigned\", with commas between them";
 
 const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
@@ -215,51 +210,10 @@ const REBIND_IGNORED: &[Ignored] = &[
     },
 ];
 
-/// Servers go by their `id=` or `route=`, else by the MD5 of their address.
-const ID_OF_SERVER: &str = "servers have the ID of nginx's own \"sticky\"";
-
 const HASH_IGNORED: &[Ignored] = &[Ignored {
     value: None,
-    case: Case::NoCookie(ID_OF_SERVER),
+    case: Case::NoCookie(accept::ID_OF_SERVER),
 }];
-
-const ACCEPT_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Learn, ID_OF_SERVER),
-    },
-    Ignored {
-        value: Some("unsigned"),
-        case: Case::Without(
-            |parsed| parsed.policy.mode == Mode::Learn || parsed.policy.signer.is_some(),
-            "sign",
-        ),
-    },
-    of_others("nginx"),
-    of_others("sha1"),
-    of_others("raw"),
-    of_others("index"),
-    of_others("hmac-md5"),
-    of_others("hmac-sha1"),
-    of_others("haproxy"),
-    of_others("ingress"),
-    of_others("jvmroute"),
-    of_others("traefik"),
-    of_others("bigip"),
-    of_others("angie"),
-    of_others("caddy"),
-];
-
-/// Other systems sign nothing.
-const fn of_others(form: &'static str) -> Ignored {
-    Ignored {
-        value: Some(form),
-        case: Case::Without(
-            |parsed| parsed.policy.signer.is_none() || parsed.policy.accepts_unsigned,
-            "accept=unsigned where values are signed",
-        ),
-    }
-}
 
 const LOOKUP_IGNORED: &[Ignored] = &[Ignored {
     value: None,
@@ -279,32 +233,6 @@ const HASHES: &[Word] = &[
     ("plain", |parsed| parsed.policy.hash = Hash::Plain),
     ("hmac", |parsed| parsed.policy.hash = Hash::Hmac),
 ];
-
-const OF_KEY: &str = "accept=hmac-md5 or accept=hmac-sha1";
-
-const HMAC_KEY_IGNORED: &[Ignored] = &[Ignored {
-    value: None,
-    case: Case::Without(needs_key, OF_KEY),
-}];
-
-const ACCEPT_KEY_IGNORED: &[Ignored] = &[Ignored {
-    value: None,
-    case: Case::Without(
-        |parsed| {
-            [System::Angie, System::Caddy]
-                .iter()
-                .any(|system| parsed.policy.accepts(*system))
-        },
-        "accept=angie or accept=caddy",
-    ),
-}];
-
-const ACCEPT_NAME_IGNORED: &[Ignored] = &[Ignored {
-    value: None,
-    case: Case::Without(|parsed| parsed.policy.accepts(System::Ingress), OF_NAME),
-}];
-
-const OF_NAME: &str = "accept=ingress";
 
 const KEY_FILE_IGNORED: &[Ignored] = &[Ignored {
     value: None,
@@ -331,18 +259,11 @@ pub(crate) unsafe extern "C" fn session_sticky(
 }
 
 fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
-    if needs_key(parsed) && !parsed.gives("hmac_key") {
+    if let Some((of, name)) = accept::missing(parsed) {
         return Err(Error::Missing {
             directive: DIRECTIVE.name,
-            of: OF_KEY,
-            name: "hmac_key",
-        });
-    }
-    if parsed.policy.accepts(System::Ingress) && parsed.policy.foreign.ingress.is_none() {
-        return Err(Error::Missing {
-            directive: DIRECTIVE.name,
-            of: OF_NAME,
-            name: "accept_name",
+            of,
+            name,
         });
     }
     if let Some(of) = needs_key_file(parsed).filter(|_| parsed.policy.keys.is_empty()) {
@@ -373,56 +294,24 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     if policy.refresh != 0 && !policy.limits.max_idle.is_none_or(is_shorter) {
         return Err(Error::Refresh(DIRECTIVE.name));
     }
-    Ok(accept_keys(policy)?)
+    Ok(accept::accept_keys(policy)?)
 }
 
 /// Returns what was given for which there must be keys.
 fn needs_key_file(parsed: &Parsed<'_>) -> Option<&'static str> {
     if parsed.policy.hash == Hash::Hmac {
         Some("hash=hmac")
-    } else if parsed.policy.accept.contains(&BY_KEYS) {
+    } else if parsed.policy.accept.contains(&accept::BY_KEYS) {
         Some("accept=hmac")
     } else {
         parsed.gives("sign").then_some("sign")
     }
 }
 
-/// Ids by any key, until it is known how many there are.
-const BY_KEYS: Accepted = Accepted::Id(Hash::Hmac);
-
-/// Accepts ids by each of the keys, where `accept=` says so, or where an id may be by one of several. Those by a single key
-/// are the policy's own.
-fn accept_keys(policy: &mut Policy) -> Result<(), OutOfMemory> {
-    let keys = policy.keys.len();
-    let is_own = policy.hash == Hash::Hmac;
-    let mut accept = with_capacity(policy.accept.len().saturating_add(keys))?;
-    let add_keys = |accept: &mut Vec<_>| {
-        let mut forms = (0..keys).map(Accepted::Key);
-        forms.try_for_each(|form| push(accept, form))
-    };
-    if is_own && keys > 1 {
-        add_keys(&mut accept)?;
-    }
-    for form in &policy.accept {
-        if *form != BY_KEYS {
-            push(&mut accept, *form)?;
-        } else if !is_own && !accept.contains(&Accepted::Key(0)) {
-            add_keys(&mut accept)?;
-        }
-    }
-    policy.accept = accept;
-    Ok(())
-}
-
 /// Returns whether anything is made of keys.
 fn reads_keys(parsed: &Parsed<'_>) -> bool {
     let policy = &parsed.policy;
     policy.hash == Hash::Hmac || policy.accept.contains(&Accepted::Key(0)) || parsed.gives("sign")
-}
-
-fn needs_key(parsed: &Parsed<'_>) -> bool {
-    let forms = [Digest::HmacMd5, Digest::HmacSha1].map(Accepted::Address);
-    forms.iter().any(|form| parsed.policy.accept.contains(form))
 }
 
 fn max_age(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
@@ -442,24 +331,6 @@ fn max_life(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
 
 fn refresh(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     parsed.policy.refresh = time(value)?;
-    Ok(())
-}
-
-/// Reads the secret by which another system makes ids.
-fn accept_key(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
-    if value.is_empty() {
-        return Err(Fault::Illegal);
-    }
-    parsed.policy.foreign.secret = boxed(value)?;
-    Ok(())
-}
-
-/// Reads the name of the backend that ingress-nginx has made of a service.
-fn accept_name(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
-    if value.is_empty() {
-        return Err(Fault::Illegal);
-    }
-    parsed.policy.foreign.ingress = Some(Backend::new(value)?);
     Ok(())
 }
 
@@ -490,49 +361,5 @@ fn secure_at_times<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), F
 fn attribute(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     let value = boxed(attribute_value(value)?)?;
     push(&mut parsed.policy.attributes, value)?;
-    Ok(())
-}
-
-/// Reads `accept=`. A word may stand for what several systems write.
-fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
-    let line = |digest| Accepted::Id(Hash::Line(digest));
-    parsed.policy.accepts_unsigned = false;
-    let accepted = &mut parsed.policy.accept;
-    accepted.clear();
-    let mut add = |forms: &[Accepted]| append(accepted, forms);
-    // Those of nginx-sticky-module-ng as it is now, and of its releases.
-    for word in value.split(|byte| *byte == b',') {
-        match word {
-            b"md5" => add(&[
-                Accepted::Id(Hash::Md5),
-                line(Digest::Md5),
-                Accepted::Address(Digest::Md5),
-            ]),
-            b"plain" => add(&[Accepted::Id(Hash::Plain)]),
-            b"nginx" => add(&[Accepted::Nginx]),
-            b"sha1" => add(&[
-                Accepted::Id(Hash::Sha1),
-                line(Digest::Sha1),
-                Accepted::Address(Digest::Sha1),
-            ]),
-            b"raw" => add(&[line(Digest::Raw)]),
-            b"index" => add(&[Accepted::Id(Hash::Index)]),
-            b"hmac-md5" => add(&[line(Digest::HmacMd5), Accepted::Address(Digest::HmacMd5)]),
-            b"hmac-sha1" => add(&[line(Digest::HmacSha1), Accepted::Address(Digest::HmacSha1)]),
-            b"haproxy" => add(&[Accepted::Haproxy]),
-            b"ingress" => add(&[Accepted::Foreign(System::Ingress)]),
-            b"jvmroute" => add(&[Accepted::Foreign(System::Jvmroute)]),
-            b"traefik" => add(&[Accepted::Foreign(System::Traefik)]),
-            b"bigip" => add(&[Accepted::Foreign(System::Bigip)]),
-            b"angie" => add(&[Accepted::Foreign(System::Angie)]),
-            b"caddy" => add(&[Accepted::Foreign(System::Caddy)]),
-            b"hmac" => add(&[BY_KEYS]),
-            b"unsigned" => {
-                parsed.policy.accepts_unsigned = true;
-                Ok(())
-            }
-            _ => return Err(Fault::Illegal),
-        }?;
-    }
     Ok(())
 }
