@@ -5,15 +5,16 @@
 
 use Sticky qw(Keys);
 
+key_file('sticky.keys', $key[0]);
+
 our $manual = do {
     open my $file, '<:raw', in_project('docs/migration.md') or bail_out("docs/migration.md: $!");
     local $/;
     <$file>;
 };
 
-# Names and addresses of examples, which are not asked, and a key file.
-our $key_file = key_file('manual', $key[0]);
-sub here { return $_[0] =~ s/\bapp1\.example\.com\b/192.0.2.1/gr =~ s/\bkey_file=sticky\.keys\b/key_file=$key_file/gr }
+# Names, addresses and files of examples. Servers are not asked.
+sub here { return $_[0] =~ s/\bapp[12](?:\.example\.com)?(?=:)/192.0.2.1/gr =~ s{key_file=(?=sticky)}{key_file=$keys/}gr }
 
 # What stands between backquotes in the tables, and is to be written here.
 our @said = map { here($_) } map {
@@ -41,7 +42,7 @@ sub upstream { my ($inside) = @_; $number++; return "upstream app$number { $insi
 
 our $two = 'server 192.0.2.1:8080; server 192.0.2.2:8080;';
 # A parameter alone may want another that stands beside it in the manual.
-our %beside = (qr/rebind/ => 'fallback=on', qr/samesite=none/ => 'secure');
+our %beside = (qr/rebind/ => 'fallback=on', qr/samesite=none/ => 'secure', qr/hash=hmac/ => "key_file=$keys/sticky.keys");
 sub beside { my ($text) = @_; return join ' ', map { $text =~ $_ ? $beside{$_} : () } keys %beside }
 
 our $written = join '',
@@ -77,13 +78,13 @@ __DATA__
 
 === the lines of the tables
 --- http_config eval: $::written
---- at_least: sticky 40 servers 4 server_parameters 8 sticky_parameters 25 in_locations 3
+--- at_least: sticky 46 servers 7 server_parameters 8 sticky_parameters 25 in_locations 3
 
 
 
 === the example of the rule for any system
 --- http_config eval: $::examples[0] =~ s/VALUE-OF-ITS-COOKIE/value/gr
---- at_least: examples 3
+--- at_least: examples 4
 
 
 
@@ -93,4 +94,9 @@ __DATA__
 
 
 === the example for Apache
---- http_config eval: $::examples[2] =~ s/^server \{/server { listen 1983;/mr
+--- http_config eval: $::examples[2]
+
+
+
+=== the example for Apache without a cookie of ours
+--- http_config eval: $::examples[3]
