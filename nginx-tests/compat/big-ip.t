@@ -54,6 +54,8 @@ nobody_moves('/md5/', \%old, \%md5);
 nobody_moves('/plain/', \%old, {map { $_ => lc } @names});
 nobody_moves('/idle/', \%old, {map { $_ => lc . '\|\d+\|\d+' } @names});
 nobody_moves('/keys/', \%old, {map { $_ => key_id($key[0], $_) } @names});
+--- no_error_log
+[alert]
 
 
 

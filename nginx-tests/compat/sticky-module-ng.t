@@ -417,7 +417,7 @@ upstream u { sticky name=a nofallback; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid parameter "nofallback" in "sticky" directive, it must be one of: name=, domain=, path=, expires=, hash=, hmac=, hmac_key=, text=, no_fallback, hide_cookie, transfer, delimiter=, secure, httponly in
+invalid parameter "nofallback" in "sticky" directive, it must be one of: name=, domain=, path=, expires=, hash=, hmac=, hmac_key=, text=, no_fallback, hide_cookie, transfer, delimiter=, secure, httponly, preserve in
 
 
 
