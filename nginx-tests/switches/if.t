@@ -251,7 +251,7 @@ upstream u { server 127.0.0.1:1998 max_fails=0; server 127.0.0.1:1999 max_fails=
 --- visits
 route=nobody -> 502, sets nothing, X-Said "off/unused"
 --- error_log
-connect() failed (111: 
+connect() failed (111:
 --- no_error_log
 [alert]
 [crit]

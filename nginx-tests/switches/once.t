@@ -214,12 +214,12 @@ location / { proxy_cache cached; proxy_cache_key $uri; add_header X-Cache $upstr
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky if=$arg_on; keepalive 8; }
 --- config
-location /u/ { proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://u/; }
+location /u/ { proxy_http_version 1.1; proxy_set_header Connection $arg_say; proxy_pass http://u/; }
 --- client
-# On, they go to B; off, to A and B in turn.
+# On, they go to B; off, to A and B in turn. Both ends are this nginx: none is left when it ends.
 my @on = map { body(visit('/u/kept?on=1', 'route=ID_B')) } 1, 2;
 my @off = map { body(visit('/u/kept', 'route=ID_B')) } 1 .. 4;
-my @again = map { body(visit("/u/kept?on=1", "route=ID_$_")) } qw(A B);
+my @again = map { body(visit("/u/kept?on=1&say=close", "route=ID_$_")) } qw(A B);
 equals($on[1], $on[0], 'a connection is kept');
 equals($off[1], $on[0], 'off, it is used');
 equals(join('', @off[2, 3]), join('', @off[0, 1]), 'and one to the other server is left');

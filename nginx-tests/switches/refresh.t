@@ -128,9 +128,10 @@ route=ID_B|NOW-60|NOW-900 -> B, sees nothing, sets nothing
 
 
 
-=== a session that comes at each second is renewed each time it is so old, and goes on
---- sticky: maxidle=5 refresh=2
+=== a session that comes all the time is renewed each time it is so old, and goes on
+--- sticky: maxidle=1m refresh=2
 --- client
+my $began = time;
 my $value = bound(visit('/t'));
 my ($id, undef, $first) = split /\|/, $value;
 my ($renewed, $others) = (0, 0);
@@ -147,7 +148,8 @@ for (1 .. 20) {
     $value = $new;
 }
 equals($others, 0, 'it stays, and its stamps are renewed when they are two seconds old');
-holds($renewed >= 2 && $renewed <= 6, "of 20 responses few set the cookie: $renewed");
+my $seconds = time - $began;
+holds($renewed >= 2 && $renewed <= $seconds / 2 + 1, "of 20 responses in $seconds seconds few set the cookie: $renewed");
 
 
 
