@@ -70,7 +70,10 @@ fn expected(file: &[u8]) -> Result<(Vec<&[u8]>, Option<usize>), Unusable> {
             continue;
         }
         let is_control = |byte: &u8| *byte < b' ' || *byte == 0x7f;
-        let fault = if key.starts_with(b"-----") || key.iter().any(is_control) {
+        let has = |part: &[u8]| key.windows(2).any(|pair| pair == part);
+        let fault = if has(b" #") || has(b"\t#") {
+            Fault::Comment
+        } else if key.starts_with(b"-----") || key.iter().any(is_control) {
             Fault::Foreign
         } else if key.len() < LEAST_KEY {
             Fault::Short
@@ -228,11 +231,5 @@ fn check_verified(signer: &Signer, others: &[Vec<u8>], texts: &[&[u8]], value: &
         .eq(have_signed.iter().copied());
     let verified = signer.verify(&signed);
     assert_eq!(verified != Signature::Wrong, knows);
-    if writes_alike {
-        assert_eq!(verified, Signature::Current);
-    }
-    if verified == Signature::Current {
-        assert_eq!(distinct[0], have_signed[0]);
-        assert_eq!(distinct.len().min(2), have_signed.len());
-    }
+    assert_eq!(verified == Signature::Current, writes_alike);
 }

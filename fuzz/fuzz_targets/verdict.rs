@@ -91,7 +91,8 @@ fn expected(value: &[u8], policy: &Policy, keys: &[String], known: &[u8], now: u
         return Verdict::Forged;
     }
     let verdict = expected_of(session, policy, known, now);
-    let is_current = signatures.len() == keys.len().min(2) && signatures[0] == right[0].as_bytes();
+    let writing = &right[..right.len().min(2)];
+    let is_current = (signatures.iter().copied()).eq(writing.iter().map(String::as_bytes));
     match verdict {
         Verdict::Valid if !is_current => Verdict::Accepted,
         verdict => verdict,
@@ -208,7 +209,7 @@ fuzz_target!(|input: Input| {
     // The server failed meanwhile.
     if is_followed(verdict) {
         let down = Reading {
-            verdict: Verdict::Down,
+            verdict: verdict.down(),
             ..reading
         };
         check_response(&policy, &down, b"other", sets, now);
@@ -223,11 +224,15 @@ fn is_followed(verdict: Verdict) -> bool {
 }
 
 fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool, now: u64) {
-    let stays = reading.verdict == Verdict::Down && policy.rebind == Rebind::Off;
+    let stays = reading.verdict.is_down() && policy.rebind == Rebind::Off;
     let owner = if stays { reading.session.id } else { served };
-    let known = matches!(reading.verdict, Verdict::Valid | Verdict::Down);
-    let kept = stays || known && reading.session.id == served;
-    let goes_on = kept || reading.verdict == Verdict::Accepted;
+    let is_same = stays || reading.session.id == served;
+    let kept = is_same && matches!(reading.verdict, Verdict::Valid | Verdict::Down);
+    let upgraded = match reading.verdict {
+        Verdict::Accepted => true,
+        Verdict::DownAccepted => is_same,
+        _ => false,
+    };
     // What is ahead of the clock is not fresh.
     let age = (reading.session.stamps).and_then(|stamps| now.checked_sub(stamps.last_seen));
     let is_fresh = age.is_some_and(|age| age < policy.refresh);
@@ -261,11 +266,13 @@ fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool,
     assert_eq!(session.id, owner);
     assert_eq!(session.stamps.is_some(), policy.limits.any());
     if let Some(stamps) = session.stamps {
-        let before = reading.session.stamps.filter(|_| goes_on);
-        assert_eq!(
-            stamps.first_seen,
-            before.map_or(now, |before| before.first_seen)
-        );
+        let first_seen = match reading.session.stamps {
+            Some(before) if kept => before.first_seen,
+            // No later than now: nobody may have signed it.
+            Some(before) if upgraded => before.first_seen.min(now),
+            _ => now,
+        };
+        assert_eq!(stamps.first_seen, first_seen);
         let is_left = kept && is_fresh;
         assert_eq!(stamps.last_seen == now || is_left, true);
         assert!(!is_left || policy.replaces());
