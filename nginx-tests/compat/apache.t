@@ -10,7 +10,7 @@ use Sticky qw(Keys Movers Upstreams Visits);
 
 our @names = qw(A B C);
 our %md5 = %id{@names};
-our $session = '6F1BA9C0D4E84C6A9F2E7F0C1B2A3D4E';
+our $session = '6F1B09C0D4E84C6A9F2E7F0C1B2A3D4E';
 our %tomcat = map { $_ => "$session.tomcat" . lc } @names;
 key_file('one', $key[0]);
 

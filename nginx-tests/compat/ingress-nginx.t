@@ -32,7 +32,7 @@ sub persistent {
     return {map { $_ => ["$id{$_}|$tail", $id{$_}] } @names};
 }
 
-# Values of "affinity-mode: balanced", by server, of servers at ADDRESSes by their names.
+# Values of "affinity-mode: balanced", by server, of the servers at these addresses, by their names.
 sub balanced {
     my ($keys, %address) = @_;
     my @ring;
