@@ -52,7 +52,12 @@ impl Parts {
     fn seconds(&self) -> Option<u64> {
         let [hour, minute, second] = self.time?;
         let (day, month, year) = (self.day?, self.month?, self.year?);
-        if !(1..=31).contains(&day) || year < 1601 || hour > 23 || minute > 59 || second > 59 {
+        if !(1..=days_of(year, month)).contains(&day)
+            || year < 1601
+            || hour > 23
+            || minute > 59
+            || second > 59
+        {
             return None;
         }
         let days = days(year, month, day);
@@ -61,6 +66,17 @@ impl Parts {
             .saturating_add(minute.saturating_mul(60))
             .saturating_add(second);
         Some(days.map_or(0, |days| days.saturating_mul(86_400).saturating_add(of_day)))
+    }
+}
+
+/// Returns how many days a month has.
+fn days_of(year: u64, month: u64) -> u64 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
@@ -150,6 +166,9 @@ mod tests {
             "01 Jan 00:00:00",
             "1970 00:00:00",
             "32 Jan 1970 00:00:00",
+            "31 Apr 1970 00:00:00",
+            "29 Feb 2023 00:00:00",
+            "29 Feb 1900 00:00:00",
             "0 Jan 1970 00:00:00",
             "1 Jan 1600 00:00:00",
             "1 Jan 1970 24:00:00",
