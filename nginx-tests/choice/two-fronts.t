@@ -75,7 +75,7 @@ for my $front (qw(first second)) {
 === a learned session is unknown to the other front: without a hash chance leads it
 --- client
 my %seen;
-for my $n (1 .. 12) {
+for my $n (1 .. 30) {
     my $server = body(at('first', "/counted/begin?id=s$n"));
     equals(body(at('first', '/counted/', "sid=s$n")), $server, 'the front that has learned it knows it');
     $seen{body(at('second', '/counted/', "sid=s$n")) eq $server ? 'same' : 'another'}++;
