@@ -21,9 +21,13 @@ my %parameters = (
 
 client_sections();
 upstream_sections('');
+# Eight servers that are away, and three that are not.
+my $away = '; ' . join('', map { "server 127.0.0.$_:1 id=away" . ($_ - 1) . " down; " } 2 .. 9) . 'server A: id=a; server B: id=b; server C: id=c;';
 add_block_preprocessor(sub {
     my ($block) = @_;
+    $block->set_value(upstreams => $block->upstreams =~ s/ AWAY /$away /gr =~ s/KEYS/$keys/gr) if defined $block->upstreams;
     my $rest = $block->rest;
+    return if !defined $rest;
     my $upstreams = join '', map { "upstream $_ { server D: down; server A:; server B:; server C:; session_sticky $rest $parameters{$_}; }\n" }
         sort keys %parameters;
     $block->set_value(upstreams => $upstreams =~ s/KEYS/$keys/gr);
@@ -80,5 +84,26 @@ my $body = sub { my ($path, $id) = @_; return body(visit($path, "route=$id", 198
 my $lent = $body->('/old/', $old);
 equals($body->('/both/', $old), $lent, 'with two keys');
 equals($body->('/old/', $both), $lent, 'with one, in the form of two');
+--- no_error_log
+[alert]
+
+
+
+=== rebind=off with limits: a session without stamps, or whose beginning is a client's word, stays as well
+--- upstreams
+upstream away { session_sticky hash=plain rebind=off maxidle=1h refresh=30m AWAY }
+upstream signs { session_sticky hash=plain rebind=off maxidle=1h sign accept=unsigned key_file=KEYS/old AWAY }
+--- client
+for my $path ('/away/', '/signs/') {
+    for my $id (map { "away$_" } 1 .. 8) {
+        for my $value ($id, "$id|$now|" . ($now + 50)) {
+            my $response = visit($path, "route=$value", 1983);
+            my $first = body($response);
+            my ($cookie) = (set($response) || "route=$value") =~ /^route=([^;]*)/;
+            my %served = map { $_ => 1 } map { body(visit($path, "route=$cookie", 1983)) } 1 .. 3;
+            equals(join(' ', sort keys %served), $first, "$path with \"$value\", then \"$cookie\"");
+        }
+    }
+}
 --- no_error_log
 [alert]

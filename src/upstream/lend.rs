@@ -4,6 +4,7 @@
 use session_cookie::cookie::values;
 use session_cookie::id::{md5_hex, MD5_HEX};
 use session_cookie::policy::{Hash, Mode};
+use session_cookie::session::Stamps;
 
 use super::served::note_served;
 use super::visit::Visit;
@@ -11,6 +12,7 @@ use crate::log::debug;
 use crate::nginx::cookies::View;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::{Failures, Peers};
+use crate::nginx::time::now;
 use crate::nginx::OrNone;
 
 /// The most servers that are looked at, where one after the other is not available.
@@ -29,6 +31,7 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
         data.begin_with(primary);
         return false;
     }
+    begin_session(visit);
     let (value, began) = session_text(visit);
     let digest = digest_of_named(visit, primary);
     let value = digest.as_ref().map_or(value, |digest| digest.as_slice());
@@ -51,6 +54,19 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
     // Where memory is short, the response fails.
     let _ = note_served(visit);
     true
+}
+
+/// Lets a session begin that has no stamps yet, if its response will write them: what tells it from others is the same then with
+/// its next request.
+fn begin_session(visit: &mut Visit<'_>) {
+    let is_unstamped = visit.reading.session.stamps.is_none();
+    if is_unstamped && visit.policy().limits.any() && !visit.is_silent() {
+        visit.reading.session.stamps = Some(Stamps {
+            // Long ago, so that they are written however fresh they may be.
+            last_seen: 0,
+            first_seen: now(),
+        });
+    }
 }
 
 /// Returns the MD5 of the address of the server that the session names, where its own ID depends on keys: those may change,

@@ -152,8 +152,6 @@ fn stamps<const EXTRAS: bool>(
         Some(stamps) if EXTRAS && owner.is_kept() && policy.is_fresh(stamps.last_seen, now) => {
             return Some(stamps)
         }
-        // One that nobody has signed may have been written by the client, who must not have it signed for a later day.
-        Some(stamps) if EXTRAS && matches!(owner, Owner::Upgraded(_)) => stamps.first_seen.min(now),
         Some(stamps) if !matches!(owner, Owner::New(_)) => stamps.first_seen,
         _ => now,
     };
@@ -376,24 +374,6 @@ mod tests {
         assert_eq!(action(&policy, b"a"), b"a");
         policy.rebind = Rebind::Off;
         assert_eq!(action(&policy, b"b"), b"a");
-    }
-
-    #[test]
-    fn a_session_that_is_signed_for_the_first_time_has_begun() {
-        let keys = crate::keys::Keys::read(b"the key of a test").unwrap().keys;
-        let policy = Policy {
-            signer: Some(keys.signer(b"route").unwrap()),
-            accepts_unsigned: true,
-            ..limited()
-        };
-        for (first_seen, begun) in [(NOW + 86_400, NOW), (NOW - 9, NOW - 9)] {
-            let reading = Reading {
-                verdict: Verdict::Accepted,
-                ..valid(b"a", Some((NOW, first_seen)))
-            };
-            let action = respond(&policy, &reading, b"a", || false, NOW);
-            assert_eq!(inserted(action), Some((&b"a"[..], Some((NOW, begun)))));
-        }
     }
 
     #[test]

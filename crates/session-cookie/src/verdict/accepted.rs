@@ -69,7 +69,12 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
                 let tells =
                     tells && (found.is_some() || is_certain && reading.verdict == Verdict::Invalid);
                 if tells || verdict == Verdict::Accepted {
+                    // Of our own this is done.
+                    let is_foreign = is_signed && session != reading.session;
                     *reading = Reading { verdict, session };
+                    if is_foreign {
+                        self.begin_by_now(reading);
+                    }
                 }
                 found.filter(|_| verdict == Verdict::Accepted)
             })

@@ -43,9 +43,21 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
             };
             return None;
         }
-        let found = self.weigh(session, reading)?;
+        let found = self.weigh(session, reading);
+        if signed.is_none() {
+            self.begin_by_now(reading);
+        }
+        let found = found?;
         reading.verdict = verdict;
         Some(found)
+    }
+
+    /// Lets the session of a value that nobody has signed have begun by now: a client may have written another day, and must
+    /// not have it signed.
+    pub(super) fn begin_by_now(&self, reading: &mut Reading<'_>) {
+        if let Some(stamps) = &mut reading.session.stamps {
+            stamps.first_seen = stamps.first_seen.min((self.clock)());
+        }
     }
 
     /// Returns the verdict on the signature of a value: valid, accepted or forged.
