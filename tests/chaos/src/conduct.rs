@@ -451,9 +451,14 @@ impl Run {
         }
         // Without a zone each worker has its own: ask until each has answered.
         let mut left: HashSet<u32> = self.nginx.current_workers().into_iter().collect();
-        for _ in 0..100 {
+        for round in 0..100 {
             if left.is_empty() {
                 return Ok(());
+            }
+            // A client may have its answer while nginx is not done with the server yet.
+            let is_patient = round < 50;
+            if round > 0 {
+                sleep(Duration::from_millis(50)).await;
             }
             // Many at a time: before nginx 1.21.6 one worker accepts all that come one after the other.
             let mut asked = JoinSet::new();
@@ -464,7 +469,8 @@ impl Run {
                 let answer = answer??;
                 let (_, text) = answer.split_once("\r\n\r\n").unwrap_or_default();
                 let counters = Counters::read(text);
-                if left.remove(&counters.worker) {
+                let is_final = !is_patient || counters.are_nothing();
+                if is_final && left.remove(&counters.worker) {
                     counters.judge(&mut self.report);
                 }
             }

@@ -18,23 +18,34 @@ impl<'a> Counters<'a> {
         }
     }
 
+    /// Whether nothing is in use, held or lost.
+    pub(crate) fn are_nothing(&self) -> bool {
+        self.each().all(|(_, holds)| holds)
+    }
+
     /// No request is left, so nothing may be in use, held or lost. `fails` may be what the last one left.
     pub(crate) fn judge(&self, report: &mut Report) {
-        for line in &self.lines {
+        for (line, holds) in self.each() {
+            report.check(Rule::Counters, holds, || {
+                format!("worker {}: {line}", self.worker)
+            });
+        }
+    }
+
+    /// Each line, and whether nothing of it is in use, held or lost.
+    fn each(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.lines.iter().filter_map(|line| {
             let nothing: &[&str] = if line.starts_with("peer ") {
                 &["conns", "refs", "zombie"]
             } else if line.starts_with("zone ") {
                 &["lost", "zombies"]
             } else {
-                continue;
+                return None;
             };
             // Older versions of nginx do not have all of them.
             let all = nothing.iter().filter_map(|name| value(line, name));
-            let holds = all.clone().count() > 0 && all.sum::<u32>() == 0;
-            report.check(Rule::Counters, holds, || {
-                format!("worker {}: {line}", self.worker)
-            });
-        }
+            Some((*line, all.clone().count() > 0 && all.sum::<u32>() == 0))
+        })
     }
 }
 
