@@ -100,6 +100,9 @@ UPSTREAMS = {
     "keyed-prefix": f"""{SERVERS} keepalive 2;
         session_sticky mode=prefix cookie=s key_file={TWO_KEYS} hash=hmac accept=md5 nocache preserve;""",
     "by-keys": f"{SERVERS} session_sticky cookie=g key_file={TWO_KEYS} accept=hmac option=indirect if=$arg_if;",
+    "others": f"""{NAMED}
+        session_sticky cookie=z accept=ingress,jvmroute,traefik,bigip,angie,caddy accept_name=shop-web-80
+                       accept_key=secret;""",
     "if": f"{SERVERS} session_sticky mode=rewrite cookie=s if=yes$arg_if nocache;",
     "preserves": f"{SERVERS} sticky name=s preserve;",
     # names of two addresses each: nginx-tests/hosts
@@ -190,6 +193,9 @@ BY_KEY, BY_KEYS = key_id(A, KEY), key_id(A, KEY, OLD_KEY)
 STAMPS = f"{NOW - 60}|{NOW - 600}"
 OLD_STAMPS = f"{NOW - 7200}|{NOW - 7200}"
 
+# what ingress-nginx puts behind the key of a session
+INGRESS = lab.md5(lab.md5("shop-web-80") + "shop-web-80")
+
 # path, the Cookie of the request, and its method if it is not GET; MD5 is what most cookies name A by
 BOUND = ("/indirect", "x=1; i=a; y=2")
 REQUESTS = [
@@ -224,6 +230,10 @@ REQUESTS = [
     ("/cookie?samesite=none", None),
     ("/cookie", f"n={MD5}"),
     ("/old", None),
+    ("/others", f"z=1784523424.123.41.7919|{INGRESS}"),
+    ("/others", "z=session.a"),
+    ("/others", "z=16777343.37151.0000"),
+    ("/others", "z=http://127.0.0.1:8081"),
     ("/gone", "d=g"),
     ("/gone", None),
     ("/down", "d=a"),
