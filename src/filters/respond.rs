@@ -75,10 +75,10 @@ fn act_as<'r, const EXTRAS: bool>(
     match action {
         Action::None | Action::Learn(_) => Ok(()),
         Action::Insert(session) => insert::<EXTRAS>(request, visit, session, now),
-        Action::Rewrite(id) => edit::<EXTRAS, _>(request, visit, now, |field| {
+        Action::Rewrite(id) => edit::<EXTRAS, 3>(request, visit, now, |field| {
             set_cookie::rewrite(field, &policy.cookie, id)
         }),
-        Action::Prefix(id) => edit::<EXTRAS, _>(request, visit, now, |field| {
+        Action::Prefix(id) => edit::<EXTRAS, 4>(request, visit, now, |field| {
             set_cookie::prefix(field, &policy.cookie, id)
         }),
         Action::Preserve => {
