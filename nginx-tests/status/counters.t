@@ -85,7 +85,7 @@ __DATA__
 --- upstreams
 upstream u      { session_sticky; server A:; server D: down; }
 upstream limits { session_sticky maxidle=1h; server A:; server D: down; }
-upstream life   { session_sticky maxlife=1h; server A:; }
+upstream life   { session_sticky maxlife=1h refresh=10m; server A:; }
 upstream lends  { session_sticky rebind=off; server A:; server D: down; }
 upstream strict { session_sticky fallback=off; server A:; server D: down; }
 upstream known  { session_sticky fallback=unknown; server A:; server D: down; }

@@ -6,6 +6,7 @@
 
 use Sticky qw(FaultyServers Stories);
 use IO::Select;
+use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes 'sleep';
 
 master_on();
@@ -34,6 +35,15 @@ sub close_kept {
     my ($kept) = @_;
     close $kept if $kept;
     sleep($ENV{TEST_NGINX_USE_VALGRIND} ? 2 : 0.3);
+}
+
+# Resets connections: of one that is only closed in a handshake, old versions of nginx say at [crit] that OpenSSL 3 told them so.
+sub reset_each {
+    for my $connection (@_) {
+        setsockopt $connection, SOL_SOCKET, SO_LINGER, pack 'i2', 1, 0;
+        close $connection;
+    }
+    return;
 }
 
 sub ask_over_tls { return say_to_nginx("GET / HTTP/1.0\r\nHost: localhost\r\nCookie: route=$mine\r\n\r\n", 1996) }
@@ -87,7 +97,7 @@ close_kept(is_served_and_kept($server, 'it is back'));
 my @asked = map { ask_over_tls() } 1 .. 3;
 my @taken = grep { $_ } map { in_handshake($server, $_) } @asked;
 equals(scalar @taken, 3, 'all of several requests at once are there');
-close $_ for @taken;
+reset_each(@taken);
 response($_) for @asked;
 
 
@@ -110,5 +120,5 @@ eventually($next, 'it is tried again');
 holds(!$next->(), 'others are refused while that one waits');
 eventually($next, 'and then one of them is there');
 equals(scalar @taken, 2, 'while the first waits still');
-close $_ for @taken;
+reset_each(@taken);
 response($_) for @asked;
