@@ -1,6 +1,6 @@
 //! What one visit does to the response: the cookie is added, or that of the server is edited.
 
-use session_cookie::action::{respond, respond_plainly, Action};
+use session_cookie::action::{respond_as, Action};
 use session_cookie::cache_control;
 use session_cookie::keys::Signer;
 use session_cookie::memory::OutOfMemory;
@@ -51,21 +51,16 @@ fn act_as<'r, const EXTRAS: bool>(
         learn_from_header(visit);
         return Ok(());
     }
+    let now = now();
     let sets = || {
         let mut fields = own(request, policy);
         if EXTRAS && policy.preserve && policy.transfer.is_some() {
             // The value of the application is handed on, unless it ends the session.
-            let now = now();
             return fields.any(|field| set_cookie::deletes(field.value(), &policy.cookie, now));
         }
         fields.next().is_some()
     };
-    let now = now();
-    let action = if EXTRAS {
-        respond(policy, &visit.reading, served, sets, now)
-    } else {
-        respond_plainly(policy, &visit.reading, served, sets, now)
-    };
+    let action = respond_as::<EXTRAS>(policy, &visit.reading, served, sets, now);
     debug!(
         request,
         "session_sticky: server \"{}\" responded: {}",

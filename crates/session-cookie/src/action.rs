@@ -49,20 +49,9 @@ pub fn respond<'a>(
     respond_as::<true>(policy, reading, served, sets, now)
 }
 
-/// Decides as [`respond`] does under a policy without [extras](Policy::has_extras), which it does not look for.
-#[inline]
-pub fn respond_plainly<'a>(
-    policy: &Policy,
-    reading: &Reading<'a>,
-    served: &'a [u8],
-    sets: impl Fn() -> bool,
-    now: u64,
-) -> Action<'a> {
-    respond_as::<false>(policy, reading, served, sets, now)
-}
-
+/// Decides as [`respond`] does; `EXTRAS`: the policy may have [extras](Policy::has_extras), which else are not looked for.
 #[inline(always)]
-fn respond_as<'a, const EXTRAS: bool>(
+pub fn respond_as<'a, const EXTRAS: bool>(
     policy: &Policy,
     reading: &Reading<'a>,
     served: &'a [u8],
