@@ -443,6 +443,14 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
+=== accept= of a system whose values stand before nothing, in mode=prefix: [warn]
+--- upstream
+    session_sticky mode=prefix accept=md5,traefik;
+--- warn
+"session_sticky" with mode=prefix ignores accept=traefik: a value without an id before it is the application's own
+
+
+
 === accept=unsigned without sign means nothing: [warn]
 --- upstream
     session_sticky accept=md5,unsigned;

@@ -26,10 +26,7 @@ const ACCEPTED: &str =
 pub(super) const ID_OF_SERVER: &str = "servers have the ID of nginx's own \"sticky\"";
 
 const ACCEPT_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Learn, ID_OF_SERVER),
-    },
+    Ignored::in_mode(Mode::Learn, ID_OF_SERVER),
     Ignored {
         value: Some("unsigned"),
         case: Case::Without(
@@ -50,7 +47,22 @@ const ACCEPT_IGNORED: &[Ignored] = &[
     of_others("bigip"),
     of_others("angie"),
     of_others("caddy"),
+    not_in_prefix("traefik"),
+    not_in_prefix("bigip"),
+    not_in_prefix("angie"),
+    not_in_prefix("caddy"),
 ];
+
+/// What these systems have set stands before no value of the application.
+const fn not_in_prefix(form: &'static str) -> Ignored {
+    Ignored {
+        value: Some(form),
+        case: Case::Mode(
+            Mode::Prefix,
+            "a value without an id before it is the application's own",
+        ),
+    }
+}
 
 /// Other systems sign nothing.
 const fn of_others(form: &'static str) -> Ignored {

@@ -62,6 +62,16 @@ pub(super) struct Ignored {
     pub(super) case: Case,
 }
 
+impl Ignored {
+    /// Returns that any value means nothing in a mode, for this reason.
+    pub(super) const fn in_mode(mode: Mode, why: &'static str) -> Self {
+        Ignored {
+            value: None,
+            case: Case::Mode(mode, why),
+        }
+    }
+}
+
 /// A reason for which a parameter means nothing.
 #[derive(Debug)]
 pub(super) enum Case {

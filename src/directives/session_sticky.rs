@@ -83,6 +83,10 @@ const ATTRIBUTE: &str = "an attribute without ';' and control characters";
 
 const NO_STAMPS: &str = "the cookie carries no stamps";
 
+const NO_STAMPS_IN_REWRITE: Ignored = Ignored::in_mode(Mode::Rewrite, NO_STAMPS);
+
+const NO_STAMPS_IN_PREFIX: Ignored = Ignored::in_mode(Mode::Prefix, NO_STAMPS);
+
 const MODES: &[Word] = &[
     ("insert", |parsed| parsed.policy.mode = Mode::Insert),
     ("rewrite", |parsed| parsed.policy.mode = Mode::Rewrite),
@@ -110,34 +114,15 @@ const OPTION_IGNORED: &[Ignored] = &[
             "the application sets the cookie, so it may see it",
         ),
     },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Prefix, "the id is always hidden"),
-    },
+    Ignored::in_mode(Mode::Prefix, "the id is always hidden"),
     OF_COOKIE,
 ];
 
-const STAMPS_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Rewrite, NO_STAMPS),
-    },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Prefix, NO_STAMPS),
-    },
-    OF_COOKIE,
-];
+const STAMPS_IGNORED: &[Ignored] = &[NO_STAMPS_IN_REWRITE, NO_STAMPS_IN_PREFIX, OF_COOKIE];
 
 const REFRESH_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Rewrite, NO_STAMPS),
-    },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Prefix, NO_STAMPS),
-    },
+    NO_STAMPS_IN_REWRITE,
+    NO_STAMPS_IN_PREFIX,
     OF_COOKIE,
     Ignored {
         value: None,
@@ -146,14 +131,8 @@ const REFRESH_IGNORED: &[Ignored] = &[
 ];
 
 const SIGN_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Rewrite, NO_STAMPS),
-    },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Prefix, NO_STAMPS),
-    },
+    NO_STAMPS_IN_REWRITE,
+    NO_STAMPS_IN_PREFIX,
     OF_COOKIE,
     Ignored {
         value: None,
@@ -170,14 +149,8 @@ fn may_have_stamps(parsed: &Parsed<'_>) -> bool {
 }
 
 const POST_ONLY_IGNORED: &[Ignored] = &[
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Rewrite, BY_APPLICATION),
-    },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Prefix, BY_APPLICATION),
-    },
+    Ignored::in_mode(Mode::Rewrite, BY_APPLICATION),
+    Ignored::in_mode(Mode::Prefix, BY_APPLICATION),
     OF_COOKIE,
 ];
 
@@ -204,10 +177,7 @@ const REBIND_IGNORED: &[Ignored] = &[
             "fallback=on: without, no other server is tried",
         ),
     },
-    Ignored {
-        value: None,
-        case: Case::Mode(Mode::Route, "the request names its server"),
-    },
+    Ignored::in_mode(Mode::Route, "the request names its server"),
 ];
 
 const HASH_IGNORED: &[Ignored] = &[Ignored {
