@@ -29,9 +29,16 @@ pub(crate) const LONGEST: usize = 65;
 /// assert_eq!(&md5_hex(b"127.0.0.3:821"), b"d349ca31adc862f4d7e6faa19e516d6d");
 /// ```
 pub fn md5_hex(name: &[u8]) -> [u8; MD5_HEX] {
+    md5_hex_of(&[name])
+}
+
+/// Returns the MD5 of a text in pieces, in lower-case hexadecimal.
+pub(crate) fn md5_hex_of(pieces: &[&[u8]]) -> [u8; MD5_HEX] {
+    let mut md5 = Md5::new();
+    pieces.iter().for_each(|piece| md5.update(piece));
     let mut text = [0; MD5_HEX];
     // It is twice as long as the digest.
-    let _ = base16ct::lower::encode(&Md5::digest(name), &mut text);
+    let _ = base16ct::lower::encode(&md5.finalize(), &mut text);
     text
 }
 

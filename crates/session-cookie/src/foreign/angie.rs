@@ -1,9 +1,7 @@
 //! Cookies of Angie's `sticky cookie`: what names a server, its `sid=` or the MD5 of its address, or with `sticky_secret` the
 //! MD5 of that and of the secret.
 
-use md5::{Digest as _, Md5};
-
-use crate::id::{md5_hex, MD5_HEX};
+use crate::id::{md5_hex, md5_hex_of};
 use crate::memory::OutOfMemory;
 
 /// Hands over the value of a server by its id, if it has one, or by its address.
@@ -16,13 +14,10 @@ pub(super) fn each_id(
     let of_address = md5_hex(address);
     let name = id.unwrap_or(&of_address);
     if secret.is_empty() {
-        return add(name);
+        add(name)
+    } else {
+        add(&md5_hex_of(&[name, secret]))
     }
-    let mut value = [0; MD5_HEX];
-    let md5 = Md5::new().chain_update(name).chain_update(secret);
-    // It is twice as long as the digest.
-    let _ = base16ct::lower::encode(&md5.finalize(), &mut value);
-    add(&value)
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@
 //! NAME is that of the backend, `namespace-service-port`, digests are in hexadecimal, and KEY is made of a time, the number of
 //! a process and one at random, with dots between them. Before 0.49 and 1.0 nothing followed the first part.
 
+use alloc::boxed::Box;
+
 use arrayvec::ArrayVec;
-use md5::{Digest as _, Md5};
 
 use crate::bytes::Sink;
-use crate::id::{md5_hex, MD5_HEX};
+use crate::id::{md5_hex, md5_hex_of, MD5_HEX};
 use crate::memory::{self, OutOfMemory};
 use crate::session::STAMP;
-use alloc::boxed::Box;
 
 /// The longest key: three or four numbers of a `double`'s digits.
 const LONGEST_KEY: usize = 64;
@@ -37,7 +37,7 @@ impl Backend {
     pub fn new(name: &[u8]) -> Result<Self, OutOfMemory> {
         Ok(Backend {
             name: memory::boxed(name)?,
-            tail: hex_of(&[&md5_hex(name), name]),
+            tail: md5_hex_of(&[&md5_hex(name), name]),
         })
     }
 
@@ -64,7 +64,7 @@ impl Backend {
         address: &[u8],
         add: &mut dyn FnMut(&[u8]) -> Result<(), OutOfMemory>,
     ) -> Result<(), OutOfMemory> {
-        let id = hex_of(&[&self.name, address]);
+        let id = md5_hex_of(&[&self.name, address]);
         let mut value = ArrayVec::<u8, { 2 * MD5_HEX + 1 }>::new();
         for part in [&id[..], &[STAMP], &self.tail] {
             value.put(part);
@@ -72,16 +72,6 @@ impl Backend {
         add(&value)?;
         add(&id)
     }
-}
-
-/// Returns the MD5 of a text in pieces, in lower-case hexadecimal.
-fn hex_of(pieces: &[&[u8]]) -> [u8; MD5_HEX] {
-    let mut md5 = Md5::new();
-    pieces.iter().for_each(|piece| md5.update(piece));
-    let mut text = [0; MD5_HEX];
-    // It is twice as long as the digest.
-    let _ = base16ct::lower::encode(&md5.finalize(), &mut text);
-    text
 }
 
 #[cfg(test)]

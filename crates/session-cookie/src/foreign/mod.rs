@@ -6,7 +6,6 @@
 mod angie;
 mod bigip;
 mod caddy;
-pub mod crc32;
 pub mod ingress;
 mod jvmroute;
 mod ring;

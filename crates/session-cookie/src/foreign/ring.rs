@@ -4,7 +4,8 @@
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 
-use super::crc32::Sum;
+use crc32fast::Hasher;
+
 use crate::memory::{self, OutOfMemory};
 
 /// The points of a server, each of which gives the next one.
@@ -16,7 +17,8 @@ pub const MOST_SERVERS: usize = 1 << 14;
 /// The servers of a ring, and the ring once it was asked for.
 #[derive(Debug)]
 pub struct Ring<P> {
-    servers: Vec<(Sum, P)>,
+    /// Each with the CRC-32 of its address, which its points go on from.
+    servers: Vec<(u32, P)>,
     /// In each a point, and in its lower half the number of the server.
     points: OnceCell<Vec<u64>>,
 }
@@ -37,7 +39,7 @@ impl<P: Copy> Ring<P> {
     ///
     /// Memory is short.
     pub fn add(&mut self, address: &[u8], peer: P) -> Result<(), OutOfMemory> {
-        memory::push(&mut self.servers, (Sum::of(address), peer))
+        memory::push(&mut self.servers, (crc32fast::hash(address), peer))
     }
 
     /// Returns the server of a key: that of the first point at or behind the key's own, else of the first point. The first
@@ -57,7 +59,7 @@ impl<P: Copy> Ring<P> {
                 self.points.get_or_init(|| points)
             }
         };
-        let least = u64::from(Sum::of(key).finish()) << 32;
+        let least = u64::from(crc32fast::hash(key)) << 32;
         let at = points.partition_point(|point| *point < least);
         let point = points.get(at).or_else(|| points.first());
         let number = point.map(|point| usize::try_from(*point & 0xffff_ffff).unwrap_or(usize::MAX));
@@ -70,7 +72,9 @@ impl<P: Copy> Ring<P> {
         for (number, (sum, _)) in (0_u64..).zip(&self.servers) {
             let mut point = 0_u32;
             for _ in 0..POINTS {
-                point = sum.and(&point.to_le_bytes()).finish();
+                let mut sum = Hasher::new_with_initial(*sum);
+                sum.update(&point.to_le_bytes());
+                point = sum.finalize();
                 memory::push(&mut all, u64::from(point) << 32 | number)?;
             }
         }
@@ -139,7 +143,7 @@ mod tests {
         let (first, last) = (points[0], points[points.len() - 1]);
         let past_last = (0_u64..)
             .map(|number| format!("{number}.1.1"))
-            .find(|key| u64::from(Sum::of(key.as_bytes()).finish()) > last >> 32)
+            .find(|key| u64::from(crc32fast::hash(key.as_bytes())) > last >> 32)
             .unwrap();
         let server = [1, 2][usize::try_from(first & 0xffff_ffff).unwrap()];
         assert_eq!(ring.find(past_last.as_bytes()), Ok(Some(server)));
@@ -151,7 +155,7 @@ mod tests {
         assert_eq!(ring.find(b"1.2.3"), Ok(None));
         let mut ring_of = |servers: usize| {
             while ring.servers.len() < servers {
-                ring.servers.push((Sum::of(b"a"), 1));
+                ring.servers.push((crc32fast::hash(b"a"), 1));
             }
             ring.points.take();
             ring.find(b"1.2.3")
