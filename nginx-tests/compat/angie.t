@@ -14,14 +14,7 @@ our %id = map { $_ => lc } @names;
 our %salted = map { $_ => md5_hex($md5{$_} . 'a secret') } @names;
 our %salted_id = map { $_ => md5_hex($id{$_} . 'a secret') } @names;
 
-master_on();
-client_sections();
-upstream_sections();
-add_block_preprocessor(sub {
-    my ($block) = @_;
-    my $upstreams = $block->upstreams =~ s/\bSERVERS\b/server A: id=a; server B: id=b; server C: id=c;/gr;
-    $block->set_value(upstreams => $upstreams =~ s/\bNO_IDS\b/server A:; server B:; server C:;/gr);
-});
+mover_sections('');
 
 run_tests();
 

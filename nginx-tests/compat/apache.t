@@ -14,15 +14,10 @@ our $session = '6F1B09C0D4E84C6A9F2E7F0C1B2A3D4E';
 our %tomcat = map { $_ => "$session.tomcat" . lc } @names;
 key_file('one', $key[0]);
 
-master_on();
-client_sections();
-upstream_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME"; }
-location /sees { return 200 "NAME sees [$http_cookie]"; }');
-add_block_preprocessor(sub {
-    my ($block) = @_;
-    my $servers = 'server A: id=tomcata; server B: id=tomcatb; server C: id=tomcatc;';
-    $block->set_value(upstreams => $block->upstreams =~ s/\bSERVERS\b/$servers/gr =~ s{\bKEYS\b}{$keys/one}gr);
-});
+mover_sections(<<'_EOC_', SERVERS => 'server A: id=tomcata; server B: id=tomcatb; server C: id=tomcatc;', KEYS => "$keys/one");
+location /sets { add_header Set-Cookie "route=value"; return 200 "NAME"; }
+location /sees { return 200 "NAME sees [$http_cookie]"; }
+_EOC_
 
 run_tests();
 

@@ -28,14 +28,8 @@ our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen =
 our $six = $has_ipv6 ? '::1' : '127.0.0.2';
 our %old = map { $_ => [values_of('127.0.0.1', $port{$_})] } @names;
 
-master_on();
-client_sections();
-upstream_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME"; }');
-add_block_preprocessor(sub {
-    my ($block) = @_;
-    my $upstreams = $block->upstreams =~ s{\bKEYS\b}{key_file=$keys/one}gr =~ s/\bSIX\b/$has_ipv6 ? "[$six]" : $six/ger;
-    $block->set_value(upstreams => $upstreams =~ s/\bSERVERS\b/server A: id=a; server B: id=b; server C: id=c;/gr);
-});
+mover_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME"; }',
+               KEYS => "key_file=$keys/one", SIX => $has_ipv6 ? "[$six]" : $six);
 
 run_tests();
 

@@ -14,14 +14,7 @@ our %id = map { $_ => lc } @names;
 our %keyed = map { $_ => hmac_sha256_hex($line{$_}, 'hunter2') } @names;
 our %unkeyed = map { $_ => hmac_sha256_hex($line{$_}, '') } @names;
 
-master_on();
-client_sections();
-upstream_sections();
-add_block_preprocessor(sub {
-    my ($block) = @_;
-    my $upstreams = $block->upstreams =~ s/\bSERVERS\b/server A: id=a; server B: id=b; server C: id=c;/gr;
-    $block->set_value(upstreams => $upstreams =~ s/\bNO_IDS\b/server A:; server B:; server C:;/gr);
-});
+mover_sections('');
 
 run_tests();
 

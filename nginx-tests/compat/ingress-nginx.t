@@ -54,15 +54,8 @@ sub balanced {
     return \%values;
 }
 
-master_on();
-client_sections();
-upstream_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME"; }');
-add_block_preprocessor(sub {
-    my ($block) = @_;
-    my $accept = 'accept=ingress accept_name=shop-web-80';
-    $block->set_value(upstreams => $block->upstreams =~ s/\bACCEPT\b/$accept/gr =~ s{\bKEYS\b}{$keys/one}gr
-        =~ s/\bSERVERS\b/server A: id=a; server B: id=b; server C: id=c;/gr);
-});
+mover_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME"; }',
+               ACCEPT => 'accept=ingress accept_name=shop-web-80', KEYS => "$keys/one");
 
 run_tests();
 

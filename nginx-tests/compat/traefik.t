@@ -34,9 +34,7 @@ sub values_of {
     return [substr(sha256_hex($url), 0, 16), fnv_1($padded), fnv_1a($url), $url];
 }
 
-master_on();
-client_sections();
-upstream_sections();
+mover_sections('');
 
 run_tests();
 

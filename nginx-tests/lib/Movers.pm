@@ -1,5 +1,7 @@
 # Clients that come from another system, in blocks of lib/Upstreams.pm: they bring the cookies that it has set.
 #
+#   mover_sections(TEXT, WORD => MEANING, ...)   as upstream_sections(TEXT), with several workers' master, and words of
+#                              upstreams: SERVERS are A, B and C, whose ids are a, b and c, NO_IDS the same without ids
 #   nobody_moves(PATH, OLD, NEW, COOKIE)   clients with these values of the cookie, a value or [VALUES] by server, stay where
 #                              they are and get these new ones, patterns by server, with which they stay there too. The
 #                              cookie is "route" without COOKIE
@@ -13,8 +15,28 @@ use warnings;
 
 use Client;
 use Exporter 'import';
+use Test::Nginx::Socket ();
+use Upstreams;
 
-our @EXPORT = qw(nobody_moves first_visits scheme_of);
+our @EXPORT = qw(mover_sections nobody_moves first_visits scheme_of);
+
+sub mover_sections {
+    my ($text, %meaning) = @_;
+    %meaning = (
+        SERVERS => 'server A: id=a; server B: id=b; server C: id=c;',
+        NO_IDS  => 'server A:; server B:; server C:;',
+        %meaning,
+    );
+    my $words = join '|', keys %meaning;
+    Test::Nginx::Socket::master_on();
+    client_sections();
+    upstream_sections($text);
+    Test::Nginx::Socket::add_block_preprocessor(sub {
+        my ($block) = @_;
+        $block->set_value(upstreams => $block->upstreams =~ s/\b($words)\b/$meaning{$1}/gr);
+    });
+    return;
+}
 
 sub nobody_moves {
     my ($path, $old, $new, $cookie) = @_;
