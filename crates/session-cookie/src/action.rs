@@ -153,21 +153,10 @@ fn stamps<const EXTRAS: bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::foreknown::tests::policies;
+    use crate::foreknown::tests::{policies, valid};
     use crate::policy::{Limits, Visibility};
 
     const NOW: u64 = 1_600_000_000;
-
-    fn valid(id: &[u8], stamps: Option<(u64, u64)>) -> Reading<'_> {
-        let stamps = stamps.map(|(last_seen, first_seen)| Stamps {
-            last_seen,
-            first_seen,
-        });
-        Reading {
-            verdict: Verdict::Valid,
-            session: Session { id, stamps },
-        }
-    }
 
     fn limited() -> Policy {
         let limits = Limits {

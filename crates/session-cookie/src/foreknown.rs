@@ -66,7 +66,7 @@ pub(crate) mod tests {
 
     const NOW: u64 = 1_600_000_000;
 
-    fn valid(id: &[u8], stamps: Option<(u64, u64)>) -> Reading<'_> {
+    pub(crate) fn valid(id: &[u8], stamps: Option<(u64, u64)>) -> Reading<'_> {
         let stamps = stamps.map(|(last_seen, first_seen)| Stamps {
             last_seen,
             first_seen,
