@@ -1,0 +1,59 @@
+# docs/guides/parallel-first-requests.md: six requests on six connections, before any has been answered.
+
+use Sticky qw(Documents);
+
+our ($guide) = configurations('docs/guides/parallel-first-requests.md');
+our @names = qw(A B C);
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $text = here($guide);
+    my $hash = defined $block->without_hash ? '' : 'hash $http_x_address$http_user_agent';
+    $text =~ s/hash \$remote_addr\$http_user_agent( consistent;)/length $hash ? $hash . $1 : ''/e or bail_out('the guide has no such hash');
+    $block->set_value(http_config => $text);
+});
+
+# Asks six times as one client, then lets the servers answer, and returns what came back.
+sub asked_at_once {
+    my ($servers, $address, $agent) = @_;
+    my @asked = map { say_to_nginx("GET /$_ HTTP/1.0\r\nX-Address: $address\r\nUser-Agent: $agent\r\n\r\n", 1983) } 1 .. 6;
+    my @waiting = map { taken([values %$servers]) } @asked;
+    # All are on their way now.
+    for my $connection (@waiting) {
+        my ($name) = grep { $port{$_} == $connection->sockport } @names;
+        answer($connection, $name);
+    }
+    return map { response($_) } @asked;
+}
+
+sub seen { my %seen = map { $_ => 1 } @_; return join ' ', sort keys %seen }
+
+run_tests();
+
+__DATA__
+
+=== all go to one server, and get one cookie
+--- client
+my %servers = map { $_ => serve($port{$_}) } @names;
+my %chosen;
+for my $address (map { "192.0.2.$_" } 1 .. 12) {
+    my @responses = asked_at_once(\%servers, $address, 'Browser/1');
+    my $name = body($responses[0]);
+    equals(seen(map { body($_) } @responses), $name, "$address: one server");
+    equals(seen(map { bound($_) } @responses), "ID_$name", "$address: one cookie");
+    $chosen{$name} = 1;
+}
+equals(seen(keys %chosen), 'A B C', 'clients are spread');
+my %of_agents = map { body((asked_at_once(\%servers, '192.0.2.1', "Browser/$_"))[0]) => 1 } 1 .. 12;
+equals(seen(keys %of_agents), 'A B C', 'and so are those behind one address');
+
+
+
+=== without hash
+--- without_hash
+--- client
+my %servers = map { $_ => serve($port{$_}) } @names;
+my @responses = asked_at_once(\%servers, '192.0.2.1', 'Browser/1');
+equals(seen(map { body($_) } @responses), 'A B C', 'three servers');
+equals(seen(map { bound($_) } @responses), join(' ', sort map { id($_) } @names), 'three cookies');
