@@ -36,6 +36,18 @@ nobody_moves('/idle/', \%salted_id, {map { $_ => "$md5{$_}\\|\\d+\\|\\d+" } @nam
 
 
 
+=== servers with an id= that had no sid=
+--- upstreams
+upstream secret { session_sticky hash=plain accept=angie "accept_key=a secret"; SERVERS }
+upstream open   { session_sticky hash=plain accept=angie,md5; SERVERS }
+upstream id     { session_sticky hash=plain accept=angie; SERVERS }
+--- client
+nobody_moves('/secret/', \%salted, \%id);
+nobody_moves('/open/', \%md5, \%id);
+first_visits('/id/', $md5{B});
+
+
+
 === sticky route
 --- upstreams
 upstream u { session_sticky mode=route lookup=$arg_route accept=angie "accept_key=a secret"; SERVERS }
@@ -96,7 +108,7 @@ upstream none  { session_sticky hash=plain; SERVERS }
 upstream named { session_sticky hash=plain accept=angie "accept_key=a secret" fallback=off; SERVERS }
 --- client
 my $value = $salted_id{B};
-my @other = (uc $value, substr($value, 1), "${value}0", "$value|", "|$value", $salted{B}, $md5{B}, md5_hex('a secretb'), md5_hex('a secret'),
+my @other = (uc $value, substr($value, 1), "${value}0", "$value|", "|$value", $md5{B}, md5_hex('a secretb'), md5_hex('a secret'),
              md5_hex(md5_hex('b') . 'a secret'), '0' x 32, 'f' x 4000);
 first_visits('/u/', @other);
 first_visits("/$_/", $value) for qw(other open none);

@@ -1,10 +1,11 @@
-//! Cookies of Angie's `sticky cookie`: what names a server, its `sid=` or the MD5 of its address, or with `sticky_secret` the
-//! MD5 of that and of the secret.
+//! Cookies of Angie's `sticky cookie`: what names a server, its `sid=` or else the MD5 of its address, or with `sticky_secret`
+//! the MD5 of that and of the secret.
 
 use crate::id::{md5_hex, md5_hex_of};
 use crate::memory::OutOfMemory;
 
-/// Hands over the value of a server by its id, if it has one, or by its address.
+/// Hands over the value of a server by its id, if it has one, or by its address. With a secret, a server that has an id may
+/// have had no `sid=`; without one, anybody could write the MD5 of its address.
 pub(super) fn each_id(
     id: Option<&[u8]>,
     address: &[u8],
@@ -12,38 +13,39 @@ pub(super) fn each_id(
     add: &mut dyn FnMut(&[u8]) -> Result<(), OutOfMemory>,
 ) -> Result<(), OutOfMemory> {
     let of_address = md5_hex(address);
-    let name = id.unwrap_or(&of_address);
     if secret.is_empty() {
-        add(name)
-    } else {
-        add(&md5_hex_of(&[name, secret]))
+        return add(id.unwrap_or(&of_address));
     }
+    if let Some(id) = id {
+        add(&md5_hex_of(&[id, secret]))?;
+    }
+    add(&md5_hex_of(&[&of_address, secret]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::string::String;
+    use alloc::vec::Vec;
 
-    fn value(id: Option<&[u8]>, secret: &[u8]) -> String {
-        let mut value = String::new();
+    fn values(id: Option<&[u8]>, secret: &[u8]) -> Vec<String> {
+        let mut values = Vec::new();
         let mut add = |text: &[u8]| {
-            value.push_str(core::str::from_utf8(text).unwrap());
+            values.push(String::from_utf8(text.to_vec()).unwrap());
             Ok(())
         };
         each_id(id, b"127.0.0.1:8080", secret, &mut add).unwrap();
-        value
+        values
     }
 
     /// md5() { md5sum | cut -c1-32; }; printf %s "$(printf %s 127.0.0.1:8080 | md5)hidden" | md5; printf %s ahidden | md5
     #[test]
     fn values_of_a_server() {
-        assert_eq!(value(None, b""), "5958c386bf5e9109ac10d2a628645aea");
-        assert_eq!(value(None, b"hidden"), "273abb52ab20052939c2089a012ab6cf");
-        assert_eq!(value(Some(b"a"), b""), "a");
-        assert_eq!(
-            value(Some(b"a"), b"hidden"),
-            "3a3b10fec41856fd5fa63c744086a8c2"
-        );
+        let salted = "273abb52ab20052939c2089a012ab6cf";
+        assert_eq!(values(None, b""), ["5958c386bf5e9109ac10d2a628645aea"]);
+        assert_eq!(values(None, b"hidden"), [salted]);
+        assert_eq!(values(Some(b"a"), b""), ["a"]);
+        let salted_id = "3a3b10fec41856fd5fa63c744086a8c2";
+        assert_eq!(values(Some(b"a"), b"hidden"), [salted_id, salted]);
     }
 }
