@@ -35,18 +35,22 @@ our $of_server = qr/^(?:id|weight|max_conns|max_fails|fail_timeout)=.|^(?:backup
 our $of_sticky = qr/^(?:cookie|domain|path|maxage|maxidle|maxlife|mode|option|fallback|rebind|hash|secure|samesite|attr)=.|^(?:secure|httponly)$/;
 our @server_parameters = grep { !grep { !/$of_server/ } split } @said;
 our @sticky_parameters = grep { !grep { !/$of_sticky/ } split } @said;
-our @in_locations = grep { /^(?:session_sticky_hide_cookie|sticky_no_fallback|sticky_hide_cookie)\b.*;$/ } @said;
+our @in_locations = grep { /^(?:session_sticky_hide_cookie|sticky_no_fallback|sticky_hide_cookie|proxy_(?!pass\b)\w+)\b.*;$/ } @said;
+our @balancers = grep { /^(?:least_conn|hash|random)\b.*;$/ } @said;
 
 my $number = 0;
 sub upstream { my ($inside) = @_; $number++; return "upstream app$number { $inside }\n" }
 
 our $two = 'server 192.0.2.1:8080; server 192.0.2.2:8080;';
+# Routes are names of servers.
+sub servers_of { my ($text) = @_; return $text =~ /jvmroute/ ? $two =~ s/8080/8080 id=a/r : $two }
 # A parameter alone may want another that stands beside it in the manual.
 our %beside = (qr/rebind/ => 'fallback=on', qr/samesite=none/ => 'secure', qr/hash=hmac/ => "key_file=$keys/sticky.keys");
 sub beside { my ($text) = @_; return join ' ', map { $text =~ $_ ? $beside{$_} : () } keys %beside }
 
 our $written = join '',
-    (map { upstream("$_ $two") } @sticky),
+    (map { upstream("$_ " . servers_of($_)) } @sticky),
+    (map { upstream("$_ session_sticky; $two") } @balancers),
     (map { upstream("$_ server 192.0.2.3:8080; session_sticky hash=plain;") } @servers),
     (map { upstream("server 192.0.2.1:8080 $_; server 192.0.2.2:8080; session_sticky hash=plain;") } @server_parameters),
     (map { upstream("session_sticky $_ " . beside($_) . "; $two") } @sticky_parameters),
@@ -78,7 +82,7 @@ __DATA__
 
 === the lines of the tables
 --- http_config eval: $::written
---- at_least: sticky 46 servers 7 server_parameters 8 sticky_parameters 25 in_locations 3
+--- at_least: sticky 46 servers 7 server_parameters 8 sticky_parameters 25 in_locations 9 balancers 4
 
 
 
