@@ -139,6 +139,8 @@ for my $value (@other, $tomcat{A}) {
     equals(join(' ', sort map { body(visit("/$path/", "route=$value", 1983)) } 1 .. 3), 'A B C', "/$path/: '$shown' is a first visit");
     holds(status(visit('/named/', "route=$value", 1983)) =~ /^(?:200|502)$/, "'$shown' with fallback=off");
 }
+--- may_warn
+"accept=jvmroute" does nothing in upstream "no_id"
 --- no_error_log
 [alert]
 [emerg]

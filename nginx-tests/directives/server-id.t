@@ -297,3 +297,30 @@ invalid number of arguments in "server" directive in
     session_sticky;
 --- emerg
 server
+
+
+
+=== accept=jvmroute, where no server has a name: [warn]
+--- upstream
+    session_sticky accept=jvmroute;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 drain;
+--- warn
+"accept=jvmroute" does nothing in upstream "u", as no server has "id=" or "route=", in
+nginx.conf:
+
+
+
+=== one server with a name is enough: id=
+--- upstream
+    session_sticky accept=jvmroute;
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 id=b;
+
+
+
+=== one server with a name is enough: route=
+--- upstream
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 route=b backup;
+    session_sticky mode=route lookup=$cookie_route accept=jvmroute;

@@ -7,6 +7,7 @@ use core::ffi::{c_char, c_void};
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::{HttpModule, HttpModuleServerConf, NgxHttpUpstreamModule};
 use session_cookie::bytes::is_cookie_value;
+use session_cookie::foreign::System;
 use session_cookie::keys::LONGEST_ID;
 use session_cookie::learned::MAX_ID;
 use session_cookie::memory::OutOfMemory;
@@ -157,11 +158,21 @@ fn note(
     Ok(())
 }
 
-/// Warns of `id=` that nothing reads.
+/// Warns of `id=` that nothing reads, and of routes that no server has.
 pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
     let Some(conf) = upstream.conf::<Sticky>() else {
         return;
     };
+    let reads_routes = conf
+        .policy()
+        .is_some_and(|policy| policy.accepts(System::Jvmroute));
+    if reads_routes && !upstream.lines().any(|line| is_named(conf, &line)) {
+        cf.warn_of_block(format_args!(
+            "\"accept=jvmroute\" does nothing in upstream \"{}\", as no server has \"id=\" or \"route=\", in {}",
+            string(upstream.host()),
+            upstream.declared_at()
+        ));
+    }
     let is_read = conf.policy().is_some_and(Policy::reads_given_ids);
     if is_read || conf.server_confs.ids().next().is_none() {
         return;
@@ -172,6 +183,13 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
         string(upstream.host()),
         upstream.declared_at()
     ));
+}
+
+/// Returns whether a line names its server.
+fn is_named(conf: &UpstreamConf, line: &ServerLine<'_>) -> bool {
+    let given = conf.server_confs.get(line.name, line.is_backup);
+    let given = given.and_then(|given| given.id.or(given.route));
+    given.or(line.route).is_some()
 }
 
 /// Returns an `id=` that is longer than sessions of the upstream can have it, how long it may be, and why.
