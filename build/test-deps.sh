@@ -12,11 +12,12 @@ command -v apt-get >/dev/null || die "not a Debian: install nginx, Test::Nginx, 
 # curl, psmisc, procps: Test::Nginx calls curl, fuser and ps
 # iproute2, util-linux: a network of its own for each .t file
 # valgrind, apache2-utils: MODE=valgrind, and ab for MODE=leak
+# apache2-bin: Apache, whose sessions move here and back
 # openssl: certificates for the tests of TLS
 # prometheus: promtool, which checks metrics
 # python3, python3-venv: what a request costs, make budget; the clients of HTTP/2 and HTTP/3
 need_packages "to test" nginx nginx-dev libnginx-mod-http-lua curl psmisc procps iproute2 util-linux \
-    valgrind apache2-utils openssl perl prometheus python3 python3-venv
+    valgrind apache2-utils apache2-bin openssl perl prometheus python3 python3-venv
 
 sh build/test-nginx.sh
 sh build/http-clients.sh
