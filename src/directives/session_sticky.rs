@@ -6,7 +6,7 @@ use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::HttpModuleServerConf;
 use session_cookie::memory::{boxed, push};
 use session_cookie::policy::{
-    Accepted, Fallback, Hash, Limits, Mode, Rebind, Secure, Style, Visibility,
+    Accepted, Fallback, Full, Hash, Limits, Mode, Rebind, Secure, Style, Visibility,
 };
 
 use super::accept;
@@ -43,6 +43,7 @@ static DIRECTIVE: Directive = Directive {
         Parameter::words("rebind", REBINDS)
             .or("on")
             .ignored(REBIND_IGNORED),
+        Parameter::words("full", FULLS).or("move"),
         Parameter::words("hash", HASHES)
             .or("md5")
             .ignored(HASH_IGNORED),
@@ -178,6 +179,11 @@ const REBIND_IGNORED: &[Ignored] = &[
         ),
     },
     Ignored::in_mode(Mode::Route, "the request names its server"),
+];
+
+const FULLS: &[Word] = &[
+    ("move", |parsed| parsed.policy.full = Full::Move),
+    ("over", |parsed| parsed.policy.full = Full::Over),
 ];
 
 const HASH_IGNORED: &[Ignored] = &[Ignored {

@@ -9,6 +9,7 @@ use ngx::ffi::{
     ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t, ngx_int_t, ngx_time, ngx_uint_t,
     time_t,
 };
+use session_cookie::policy::Full;
 use session_cookie::roster::Member;
 
 use super::control_bits::{Control, CONTROLLED};
@@ -204,6 +205,13 @@ pub(crate) enum Reason {
     MaxFails(time_t),
     /// It has as many connections as it may have.
     MaxConns,
+}
+
+impl Reason {
+    /// Returns whether it keeps a session away that may go over the limit of connections.
+    pub(crate) fn keeps_away(self, full: Full) -> bool {
+        full == Full::Move || self != Reason::MaxConns
+    }
 }
 
 impl Display for Reason {

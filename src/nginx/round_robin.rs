@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use ngx::ffi::{ngx_http_upstream_rr_peer_data_t, ngx_time, ngx_uint_t, time_t};
+use session_cookie::policy::Full;
 use session_cookie::roster::Member;
 
 use super::peer_connection::PeerConnection;
@@ -212,9 +213,9 @@ impl<'r> RoundRobin<'r> {
         pc: PeerConnection<'r>,
     ) -> bool {
         if member.backup {
-            self.take_backup(primary, member, failures, pc)
+            self.take_backup(primary, member, failures, Full::Move, pc)
         } else {
-            self.take_from::<false>(primary, primary, member, failures, pc)
+            self.take_from::<false>(primary, primary, member, failures, Full::Move, pc)
         }
     }
 
@@ -231,6 +232,23 @@ impl<'r> RoundRobin<'r> {
         self.take(primary, member, failures, pc)
     }
 
+    /// [`take`](Self::take), also where the server has as many connections as it may have.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn take_over_limit(
+        self,
+        primary: Peers<'_>,
+        member: &Member<Peer>,
+        failures: Failures,
+        pc: PeerConnection<'r>,
+    ) -> bool {
+        if member.backup {
+            self.take_backup(primary, member, failures, Full::Over, pc)
+        } else {
+            self.take_from::<false>(primary, primary, member, failures, Full::Over, pc)
+        }
+    }
+
     /// Takes a server of the other group.
     #[cold]
     #[inline(never)]
@@ -239,10 +257,12 @@ impl<'r> RoundRobin<'r> {
         primary: Peers<'_>,
         member: &Member<Peer>,
         failures: Failures,
+        full: Full,
         pc: PeerConnection<'r>,
     ) -> bool {
-        (primary.next())
-            .is_some_and(|backups| self.take_from::<true>(primary, backups, member, failures, pc))
+        (primary.next()).is_some_and(|backups| {
+            self.take_from::<true>(primary, backups, member, failures, full, pc)
+        })
     }
 
     /// Takes a server of this group, which knows whether it is that of the backups: nearly none is.
@@ -253,6 +273,7 @@ impl<'r> RoundRobin<'r> {
         peers: Peers<'_>,
         member: &Member<Peer>,
         failures: Failures,
+        full: Full,
         pc: PeerConnection<'r>,
     ) -> bool {
         debug!(
@@ -263,7 +284,8 @@ impl<'r> RoundRobin<'r> {
         let _locked = peers.lock();
         if self.generation() != primary.generation()
             // SAFETY: the group is locked, and its generation is that in which the server was counted: the server is there.
-            || unsafe { peers.reason(member, failures) }.is_some()
+            || unsafe { peers.reason(member, failures) }
+                .is_some_and(|reason| reason.keeps_away(full))
         {
             return false;
         }

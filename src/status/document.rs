@@ -137,6 +137,7 @@ struct Upstream<'a> {
     verdicts: VerdictCounts,
     #[serde(with = "Actions")]
     actions: ActionCounts,
+    over_limit: u64,
 }
 
 impl<'a> Upstream<'a> {
@@ -157,6 +158,7 @@ impl<'a> Upstream<'a> {
             requests: counts.requests,
             verdicts: counts.verdicts,
             actions: counts.actions,
+            over_limit: counts.over_limit,
         }
     }
 }

@@ -22,6 +22,7 @@ enum Metric {
     MovedAway,
     Verdicts,
     Actions,
+    OverLimit,
     State,
     Connections,
     Weight,
@@ -30,7 +31,7 @@ enum Metric {
 }
 
 /// Each metric with its name, its type and what it is, in order.
-const METRICS: [(Metric, &str, &str, &str); 12] = [
+const METRICS: [(Metric, &str, &str, &str); 13] = [
     (
         Metric::Info,
         "session_sticky_info",
@@ -72,6 +73,12 @@ const METRICS: [(Metric, &str, &str, &str); 12] = [
         "session_sticky_actions_total",
         "counter",
         "Requests by what their response did for the session.",
+    ),
+    (
+        Metric::OverLimit,
+        "session_sticky_over_limit_total",
+        "counter",
+        "Requests that went to the server of their session over the limit of its connections.",
     ),
     (
         Metric::State,
@@ -166,7 +173,7 @@ impl<'r> Exposition<'r> {
                 self.once(*metric, name, out);
                 Reach::Nothing
             }
-            Metric::Verdicts | Metric::Actions => Reach::Upstreams,
+            Metric::Verdicts | Metric::Actions | Metric::OverLimit => Reach::Upstreams,
             _ => Reach::Servers,
         });
     }
@@ -217,6 +224,9 @@ impl Show for Lines {
         match metric {
             Metric::Verdicts => write("verdict", &of_verdicts(&shown.counts().verdicts)),
             Metric::Actions => write("action", &of_actions(&shown.counts().actions)),
+            Metric::OverLimit => Line::begin(out, name)
+                .label("upstream", upstream)
+                .end(shown.counts().over_limit),
             Metric::Requests => {
                 let counts = shown.counts().without_server;
                 for (word, number) in of_requests(&counts) {
@@ -259,9 +269,12 @@ impl Show for Lines {
             Metric::Weight => u64::try_from(server.look().weight).ok(),
             Metric::LeavingRequests => server.leaving().map(|leaving| leaving.last_minute),
             Metric::LastBound => server.leaving().and_then(|leaving| leaving.last),
-            Metric::Info | Metric::Start | Metric::Bytes | Metric::Verdicts | Metric::Actions => {
-                None
-            }
+            Metric::Info
+            | Metric::Start
+            | Metric::Bytes
+            | Metric::Verdicts
+            | Metric::Actions
+            | Metric::OverLimit => None,
         };
         if let Some(number) = number {
             of_server(out, name, upstream, address).end(number);

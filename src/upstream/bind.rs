@@ -1,8 +1,10 @@
 //! The server that the cookie names is chosen.
 
+use session_cookie::policy::Full;
+
 use super::served::note_bound;
-use super::strict;
 use super::visit::Visit;
+use super::{same_id, strict};
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::Failures;
 
@@ -21,19 +23,22 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         Some(named) if !named.tried => {
             named.tried = true;
             if !data.take(primary, &named.member, Failures::Counted, pc) {
-                return bind_next(visit, pc);
+                return bind_next(visit, pc, false);
             }
         }
-        _ => return bind_next(visit, pc),
+        _ => return bind_next(visit, pc, true),
     }
     note_bound(visit, pc);
     true
 }
 
-/// [`bind`] where the first server that the cookie names could not be had.
+/// [`bind`] where the first server that the cookie names could not be had, or was chosen before.
 #[cold]
 #[inline(never)]
-fn bind_next<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
+fn bind_next<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen: bool) -> bool {
+    if visit.policy().full == Full::Over {
+        return bind_over_limit(visit, pc, was_chosen);
+    }
     let data = visit.inner.round_robin();
     let Some(primary) = visit.upstream.primary() else {
         return false;
@@ -53,4 +58,23 @@ fn bind_next<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
             return true;
         }
     }
+}
+
+/// [`bind_next`] of a session that may go over the limit of its server's connections.
+fn bind_over_limit<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen: bool) -> bool {
+    if was_chosen {
+        same_id::mark(visit);
+    }
+    if same_id::take_first(visit, pc, &[Failures::Counted], |_, _| false) {
+        note_bound(visit, pc);
+        return true;
+    }
+    // The marks are about the servers of the id no longer, all of which have had their turn.
+    visit.tried_backups = 0;
+    let servers = visit.servers();
+    if let Some((servers, named)) = servers.zip(visit.named.as_mut()) {
+        while named.advance(&servers).is_some() {}
+        named.tried = true;
+    }
+    false
 }

@@ -166,6 +166,15 @@ pub(super) fn count_off(conf: &UpstreamConf, upstream: Upstream<'_>) {
     }
 }
 
+/// Counts that a session has gone to its server over the limit of that server's connections.
+#[cold]
+pub(super) fn count_over_limit(visit: &Visit<'_>) {
+    let table = visit.conf.counters.get().and_then(|zone| zone.table());
+    if let (Some(table), Some(group)) = (table, group(visit.conf, visit.upstream)) {
+        table.add_over_limit(group, worker());
+    }
+}
+
 /// Returns the counters of the upstream, which are registered with its servers, or now.
 fn group(conf: &UpstreamConf, upstream: Upstream<'_>) -> Option<Group> {
     if conf.group.get().is_none() {

@@ -4,12 +4,13 @@ use core::cell::Cell;
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::memory::OutOfMemory;
-use session_cookie::policy::{Accepted, Fallback};
+use session_cookie::policy::{Accepted, Fallback, Full};
 use session_cookie::roster::{Member, Roster};
 use session_cookie::status::{status, Status};
 use session_cookie::verdict::{choose, Choice, Reading, Verdict};
 
 use super::lookup::Reader;
+use super::same_id::{chain, limits};
 use super::servers::{Edition, IdScheme};
 use super::visit::Candidate;
 use crate::conf::{StickyUpstream, UpstreamConf};
@@ -162,19 +163,22 @@ impl<'r> Explanation<'_, 'r> {
         } else {
             &[Failures::Counted]
         };
-        failures.iter().find_map(|failures| {
-            let entries = core::iter::successors(Some(named.first), |entry| roster.next(*entry));
-            let mut servers = entries.filter_map(|entry| roster.member(entry));
+        let mut terms = failures.iter().flat_map(|failures| {
+            (limits(self.reader.policy.full).iter()).map(move |full| (*failures, *full))
+        });
+        terms.find_map(|(failures, full)| {
+            let mut servers = chain(roster, named.first).map(|(_, _, member)| member);
             let is_chosen = |member: &&Member<Peer>| {
-                self.is_available(member, *failures) && !self.is_refused(member)
+                self.is_available(member, failures, full) && !self.is_refused(member)
             };
             servers.find(is_chosen).copied()
         })
     }
 
-    fn is_available(&self, member: &Member<Peer>, failures: Failures) -> bool {
+    fn is_available(&self, member: &Member<Peer>, failures: Failures, full: Full) -> bool {
         let generation = self.reader.generation;
-        (self.primary).reason_of(member, generation, failures) == Some(None)
+        let reason = (self.primary).reason_of(member, generation, failures);
+        reason.is_some_and(|reason| !reason.is_some_and(|reason| reason.keeps_away(full)))
     }
 
     /// Returns whether a strict session would do without the server, since that accepts no connections.
@@ -198,7 +202,9 @@ impl<'r> Explanation<'_, 'r> {
             && member.backup
             && !self.is_strict
             && (all.in_order_of([b"", b""])).any(|other| {
-                !other.backup && !other.draining && self.is_available(other, Failures::Counted)
+                !other.backup
+                    && !other.draining
+                    && self.is_available(other, Failures::Counted, Full::Move)
             })
     }
 }

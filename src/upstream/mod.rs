@@ -21,6 +21,7 @@ mod lookup;
 mod other_values;
 mod proof;
 mod release;
+mod same_id;
 mod served;
 pub(crate) mod servers;
 mod slots;

@@ -6,13 +6,14 @@
 //! that does not accept connections does ([`session_cookie::unreachable`]).
 
 use ngx::ffi::ngx_uint_t;
-use session_cookie::roster::{EntryId, Member, Roster};
+use session_cookie::roster::{EntryId, Member};
 
+use super::same_id::{chain, take_first, unmark};
 use super::served::note_bound;
-use super::visit::{Candidate, Visit};
+use super::visit::Visit;
 use crate::nginx::exchange::Trial;
 use crate::nginx::peer_connection::PeerConnection;
-use crate::nginx::peers::{Failures, Peer};
+use crate::nginx::peers::{Failures, Peer, Reason};
 use crate::nginx::time::now;
 
 /// Chooses a server that the cookie names and that was not chosen before: the first that nginx's balancers would
@@ -20,101 +21,55 @@ use crate::nginx::time::now;
 #[cold]
 #[inline(never)]
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
-    let (Some(named), Some(primary)) = (visit.named, visit.upstream.primary()) else {
+    let failures = [Failures::Counted, Failures::Ignored];
+    let is_refused = |visit: &Visit<'r>, member: &_| refused_until(visit, member).is_some();
+    if !take_first(visit, pc, &failures, is_refused) {
         return false;
-    };
-    let servers = visit.servers();
-    let Some(roster) = servers
-        .as_ref()
-        .and_then(|servers| servers.by(named.scheme))
-    else {
-        return false;
-    };
-    let data = visit.inner.round_robin();
-    for failures in [Failures::Counted, Failures::Ignored] {
-        for (bit, this, member) in chain(roster, named.first) {
-            if visit.tried_backups & bit != 0
-                || refused_until(visit, member).is_some()
-                || !data.take_out_of_line(primary, member, failures, pc)
-            {
-                continue;
-            }
-            visit.tried_backups |= bit;
-            visit.attempts = visit.attempts.saturating_add(1);
-            visit.named = Some(Candidate {
-                this,
-                member: *member,
-                tried: true,
-                ..named
-            });
-            // Another entry of the same address is left as long as this one is not being tried.
-            let tries = tries(visit, roster, named.first);
-            begin_trial(visit);
-            note_bound(visit, pc);
-            pc.set_tries(tries);
-            return true;
-        }
     }
-    false
+    visit.attempts = visit.attempts.saturating_add(1);
+    // Another entry of the same address is left as long as this one is not being tried.
+    let tries = tries(visit);
+    begin_trial(visit);
+    note_bound(visit, pc);
+    pc.set_tries(tries);
+    true
 }
 
 /// Lets the server in use be chosen once more.
 #[cold]
 #[inline(never)]
 pub(super) fn forget_try(visit: &mut Visit<'_>) {
-    let Some(named) = visit.named else {
-        return;
-    };
-    let servers = visit.servers();
-    let Some(roster) = servers
-        .as_ref()
-        .and_then(|servers| servers.by(named.scheme))
-    else {
-        return;
-    };
     visit.attempts = visit.attempts.saturating_sub(1);
-    let tried = chain(roster, named.first).find(|(_, this, _)| *this == named.this);
-    if let Some((bit, ..)) = tried {
-        visit.tried_backups &= !bit;
-    }
-}
-
-/// Returns the servers of an id, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones.
-/// Backups beyond the 31st share a bit, and one try.
-fn chain(
-    roster: &Roster<Peer>,
-    first: EntryId,
-) -> impl Iterator<Item = (u32, EntryId, &Member<Peer>)> {
-    let servers = core::iter::successors(Some(first), |named| roster.next(*named));
-    let mut next_bit = 1u32;
-    servers.filter_map(move |named| {
-        let member = roster.member(named)?;
-        let bit = if member.backup { next_bit } else { 0 };
-        if member.backup && next_bit.leading_zeros() != 0 {
-            next_bit <<= 1;
-        }
-        Some((bit, named, member))
-    })
+    unmark(visit);
 }
 
 /// Returns how often nginx may try: this server, and one more if another of its id is left, of which the same is then
 /// asked.
-fn tries(visit: &Visit<'_>, roster: &Roster<Peer>, first: EntryId) -> ngx_uint_t {
-    let data = visit.inner.round_robin();
-    let is_left = visit.upstream.primary().is_some_and(|primary| {
-        chain(roster, first).any(|(bit, _, member)| {
-            visit.tried_backups & bit == 0
-                && refused_until(visit, member).is_none()
-                && (data.condition(primary, member, Failures::Ignored))
-                    .is_some_and(|server| server.reason.is_none() && !server.tried)
-        })
-    });
+fn tries(visit: &Visit<'_>) -> ngx_uint_t {
+    let is_left = is_any_left(visit).unwrap_or_default();
     let limit = visit.exchange.next_upstream_tries();
     if is_left && (limit == 0 || ngx_uint_t::from(visit.attempts) < limit) {
         2
     } else {
         1
     }
+}
+
+/// Returns whether another server of the id can be had.
+fn is_any_left(visit: &Visit<'_>) -> Option<bool> {
+    let named = visit.named?;
+    let primary = visit.upstream.primary()?;
+    let servers = visit.servers()?;
+    let data = visit.inner.round_robin();
+    let keeps_away = |reason: Reason| reason.keeps_away(visit.policy().full);
+    let is_left = |(bit, _, member): (u32, EntryId, &Member<Peer>)| {
+        visit.tried_backups & bit == 0
+            && refused_until(visit, member).is_none()
+            && (data.condition(primary, member, Failures::Ignored))
+                .is_some_and(|server| !server.reason.is_some_and(keeps_away) && !server.tried)
+    };
+    let mut all = chain(servers.by(named.scheme)?, named.first);
+    Some(all.any(is_left))
 }
 
 /// Returns the second up to which a server is not to be tried, because it does not accept connections.

@@ -83,7 +83,8 @@ fn write_reason(
     member: &Member<Peer>,
     server: &Condition,
 ) -> fmt::Result {
-    match server.reason {
+    let full = visit.policy().full;
+    match server.reason.filter(|reason| reason.keeps_away(full)) {
         Some(reason) => reason.fmt(f),
         None => match strict::refused_until(visit, member) {
             Some(until) if visit.is_strict() => write!(

@@ -83,7 +83,7 @@ UPSTREAMS = {
     "lent": f"""zone lent 128k; server {GONE} id=g drain; {NAMED}
         session_sticky cookie=l hash=plain rebind=off maxidle=1h;""",
     "shared": f"""random two; server {A} id=a max_fails=0; server {B} id=a max_fails=0;
-        session_sticky cookie=e hash=plain;""",
+        session_sticky cookie=e hash=plain full=over;""",
     "hashed": f"hash $uri consistent; {SERVERS} session_sticky cookie=c option=indirect;",
     "routed": f"zone routed 128k; {NAMED} session_sticky mode=route lookup=$arg_to lookup=$cookie_to fallback=off;",
     "route": f"{NAMED} sticky route $cookie_TO $http_x_to;",

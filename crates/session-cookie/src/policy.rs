@@ -107,6 +107,16 @@ pub enum Rebind {
     Off,
 }
 
+/// The behaviour where the server that the cookie names has as many connections as it may have.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Full {
+    /// The server is not available.
+    #[default]
+    Move,
+    /// The session goes there over the limit.
+    Over,
+}
+
 /// The limits of the life of a session, in seconds; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
@@ -259,6 +269,8 @@ pub struct Policy {
     pub fallback: Fallback,
     /// The owner of the session after that.
     pub rebind: Rebind,
+    /// The behaviour where that server has as many connections as it may have.
+    pub full: Full,
     /// The limits of the life of a session.
     pub limits: Limits,
     /// The age, in seconds, from which on stamps are renewed.
@@ -315,6 +327,7 @@ impl Policy {
             transfer: None,
             fallback: Fallback::default(),
             rebind: Rebind::default(),
+            full: Full::default(),
             limits: Limits::default(),
             refresh: 0,
             domain: None,

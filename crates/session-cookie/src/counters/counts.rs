@@ -101,6 +101,8 @@ pub struct UpstreamCounts {
     pub verdicts: VerdictCounts,
     /// All requests.
     pub actions: ActionCounts,
+    /// How often a session went to its server over the limit of that server's connections.
+    pub over_limit: u64,
 }
 
 /// What the line of a server holds, in the order of [`Count`].

@@ -56,6 +56,11 @@ impl Table<'_> {
         self.add_at(group.requests, worker, OFF);
     }
 
+    /// Counts that a session has gone to its server over the limit of that server's connections.
+    pub fn add_over_limit(&self, group: Group, worker: usize) {
+        self.add_at(group.requests, worker, OVER_LIMIT);
+    }
+
     /// Returns what was counted of an upstream.
     pub fn upstream(&self, group: Group) -> UpstreamCounts {
         let without_server = self.counters(group.requests);
@@ -77,6 +82,7 @@ impl Table<'_> {
             without_server: RequestCounts::of(without_server),
             verdicts: VerdictCounts::of(verdicts, requests.off),
             actions: ActionCounts::of(actions, requests.off),
+            over_limit: without_server[OVER_LIMIT],
         }
     }
 
@@ -106,6 +112,9 @@ impl Table<'_> {
 
 /// The counter of requests whose session is not looked at: their verdict and action are always the same.
 const OFF: usize = 5;
+
+/// The counter of requests that went over a limit. No server has one.
+const OVER_LIMIT: usize = 6;
 
 fn verdict_counter(verdict: Verdict) -> usize {
     match verdict {

@@ -149,7 +149,10 @@ fn requests_without_a_server_are_those_of_their_upstream() {
         (0..=times).for_each(|_| table.add_without_server(group, 0, status));
     }
     table.add_off(group, 2);
+    table.add_over_limit(group, 1);
+    table.add_over_limit(group, 2);
     let counts = table.upstream(group);
+    assert_eq!(counts.over_limit, 2);
     assert_eq!(counts.requests, counts.without_server);
     assert_eq!(
         counts.requests,
