@@ -262,6 +262,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) is_proven: Cell<bool>,
     /// Whether its balancer is none of nginx's. It is told in the log when it is found.
     pub(crate) is_foreign: Cell<bool>,
+    /// Whether it is being read what names the server of a session, or whether that is to be read, with variables.
+    pub(crate) is_being_read: Cell<bool>,
     /// What this worker has told in the log.
     pub(crate) told: Told,
 }
@@ -329,6 +331,8 @@ pub(crate) struct LocationConf {
     pub(crate) hide_upstreams: Vec<&'static [u8]>,
     /// What the upstream server must not see.
     pub(crate) hides: Vec<HideRule<'static>>,
+    /// The upstream that the location passes to, if it is one that is known ahead.
+    pub(crate) passes_to: Option<Upstream<'static>>,
     /// `sticky_no_fallback`, in the location or further out: as `fallback=off` of whichever upstream.
     pub(crate) no_fallback: bool,
     /// `sticky_hide_cookie`, in the location or further out: no upstream's cookie is set.

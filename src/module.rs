@@ -14,6 +14,7 @@ use crate::counters;
 use crate::directives::{hide_cookie, reach, server, session_sticky_control, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
+use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 use crate::status::endpoint;
 use crate::upstream::chain;
@@ -83,6 +84,7 @@ fn merge(
     if location.hide_upstreams.is_empty() {
         append(&mut location.hide_upstreams, &outer.hide_upstreams)?;
     }
+    location.passes_to = only(cf.passed_upstreams());
     location.no_fallback |= outer.no_fallback;
     location.silent |= outer.silent;
     if outer.shows_status {
@@ -100,6 +102,12 @@ fn merge(
     main.no_fallback |= location.no_fallback;
     main.silent |= location.silent;
     Ok(())
+}
+
+/// Returns the one upstream of these, unless there are others: then it is not known which of them a request is passed to.
+fn only(mut upstreams: impl Iterator<Item = Upstream<'static>>) -> Option<Upstream<'static>> {
+    let first = upstreams.next()?;
+    upstreams.all(|other| other == first).then_some(first)
 }
 
 /// Puts the module into the chain of every upstream with a policy, before nginx prepares them: all

@@ -1,5 +1,5 @@
 //! The variables of the module: what became of the session of a request. They are about the last sticky upstream that the
-//! request has met, and empty where it has met none.
+//! request has met, and empty where it has met none. Two of them also tell of the upstream that the request is about to meet.
 
 use ngx::core::Status as Code;
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t};
@@ -11,12 +11,16 @@ use crate::nginx::conf::Conf;
 use crate::nginx::exchange::Exchange;
 use crate::nginx::own_variable::Asked;
 use crate::nginx::request::Request;
+use crate::upstream::early::{self, Early};
 use crate::upstream::visit::Visit;
 
 /// What a variable shows of a visit.
 type Show = for<'r> fn(&'r Visit<'r>) -> Result<Option<&'r [u8]>, OutOfMemory>;
 
-const VARIABLES: [(&[u8], Show); 6] = [
+/// What it shows before.
+type ShowEarly = for<'r> fn(&Early<'r>) -> Option<&'r [u8]>;
+
+const VARIABLES: [(&[u8], Show); 7] = [
     (b"session_sticky_status", |visit| {
         Ok(Some(visit.status().as_str().as_bytes()))
     }),
@@ -39,10 +43,23 @@ const VARIABLES: [(&[u8], Show); 6] = [
             .map(Some)
             .ok_or(OutOfMemory)
     }),
+    (b"session_sticky_previous", |visit| {
+        early::previous_of(visit)
+    }),
 ];
 
-/// The place of `$session_sticky_status` among these.
+/// The places of `$session_sticky_status`, `$session_sticky_verdict` and `$session_sticky_previous` among these.
 const STATUS: usize = 0;
+const VERDICT: usize = 1;
+const PREVIOUS: usize = 6;
+
+fn shown_early(number: usize) -> Option<ShowEarly> {
+    match number {
+        VERDICT => Some(|early| early.verdict.map(|verdict| verdict.as_str().as_bytes())),
+        PREVIOUS => Some(|early| early.previous),
+        _ => None,
+    }
+}
 
 /// Adds the variables to the configuration.
 pub(crate) fn add(cf: Conf<'_>) -> Option<()> {
@@ -71,6 +88,11 @@ unsafe extern "C" fn evaluate(
 fn text(request: Request<'_>, number: usize) -> Result<Option<&[u8]>, OutOfMemory> {
     if is_off(request) {
         return Ok((number == STATUS).then_some(b"off"));
+    }
+    if let Some(show) = shown_early(number) {
+        if let Some(early) = early::read(request)? {
+            return Ok(show(&early));
+        }
     }
     match (Visit::of(request), VARIABLES.get(number)) {
         (Some(visit), Some((_, show))) => show(visit),

@@ -150,3 +150,33 @@ HB [a=b; c=d]
 a=b; s=ID_GB; c=d
 --- http2_answer
 GB [a=b; c=d]
+
+
+
+=== a server learns from its request who had the session
+--- sticky: cookie=s rebind=off
+--- inside
+fastcgi_param HTTP_COOKIE "$session_sticky_verdict $session_sticky_previous";
+uwsgi_param HTTP_COOKIE "$session_sticky_verdict $session_sticky_previous";
+scgi_param HTTP_COOKIE "$session_sticky_verdict $session_sticky_previous";
+grpc_set_header Cookie "$session_sticky_verdict $session_sticky_previous";
+proxy_set_header Cookie "$session_sticky_verdict $session_sticky_previous";
+if ($session_sticky_verdict = unknown) { return 409; }
+--- visits
+/fastcgi s=ID_FB -> FB, sees "valid 127.0.0.1:1986"
+/uwsgi s=ID_UB -> UB, sees "valid 127.0.0.1:1988"
+/scgi s=ID_SB -> SB, sees "valid 127.0.0.1:1990"
+/grpc s=ID_GB -> GB, sees "valid 127.0.0.1:1992"
+/http s=ID_HB -> HB, sees "valid 127.0.0.1:1994"
+/fastcgi -> FA, sees "none "
+/grpc -> GA, sees "none "
+/fastcgi s=nobody -> 409
+/uwsgi s=nobody -> 409
+/scgi s=nobody -> 409
+/grpc s=nobody -> 409
+/http s=nobody -> 409
+--- http2_request
+s=ID_GB
+--- over_http2: /grpc
+--- http2_answer
+GB [valid 127.0.0.1:1992]

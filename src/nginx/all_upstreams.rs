@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use ngx::ffi::ngx_http_upstream_srv_conf_t;
 use ngx::http::{HttpModuleMainConf, NgxHttpUpstreamModule};
 
+use super::bytes;
 use super::request::Request;
 use super::upstream::Upstream;
 
@@ -35,6 +36,19 @@ impl<'r> Upstreams<'r> {
         // SAFETY: the upstreams of the array live as long as the cycle, which outlives its requests. While requests are served,
         // nobody writes to the module's configuration of them.
         Some(unsafe { Upstream::new(*us) })
+    }
+
+    /// Returns the upstream to which nginx passes a request for this host, if it has a block of its own; `port` is what stands
+    /// behind the host.
+    pub(crate) fn destination(self, host: &[u8], port: Option<u16>) -> Option<Upstream<'r>> {
+        let us = self.0.iter().find(|us| {
+            // SAFETY: the upstreams of the array live as long as the cycle, and nginx writes their names once.
+            let (name, of_block) = unsafe { (bytes((***us).host), (***us).port) };
+            let is_port = (of_block == 0 && port.is_none()) || port.unwrap_or_default() == of_block;
+            name.eq_ignore_ascii_case(host) && is_port
+        })?;
+        // SAFETY: as in `get`.
+        unsafe { Upstream::new(*us) }
     }
 
     /// Returns the upstream of this name that has a block of its own.

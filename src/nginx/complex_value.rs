@@ -7,6 +7,7 @@ use ngx::ffi::{ngx_http_complex_value, ngx_http_complex_value_t, ngx_str_t};
 use session_cookie::memory::OutOfMemory;
 
 use super::bytes;
+use super::remembered::aside;
 use super::request::Request;
 
 /// A handle of such a text. It lives as long as the configuration in which it stands.
@@ -38,6 +39,11 @@ impl ComplexValue {
     pub(crate) fn is_true(self, request: Request<'_>) -> Result<bool, OutOfMemory> {
         let value = self.evaluate(request)?;
         Ok(!matches!(value, b"" | b"0"))
+    }
+
+    /// [`is_true`](Self::is_true), while the request may be evaluating other variables.
+    pub(crate) fn is_true_aside(self, request: Request<'_>) -> Result<bool, OutOfMemory> {
+        aside(request, || self.is_true(request))?
     }
 
     /// Returns what the text is for a request. Evaluating fails where memory is short, and nginx fails the request then.

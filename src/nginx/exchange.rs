@@ -11,8 +11,9 @@ use ngx::ffi::{
     NGX_HTTP_CACHE_HIT, NGX_HTTP_CACHE_REVALIDATED, NGX_HTTP_CACHE_STALE, NGX_HTTP_CACHE_UPDATING,
 };
 
+use super::bytes;
 use super::peer_connection::PeerConnection;
-use super::request::Request;
+use super::request::{Location, Request};
 use super::upstream::Upstream;
 
 /// What a request exchanges with the servers of one upstream (`ngx_http_upstream_t`).
@@ -47,6 +48,33 @@ impl<'r> Exchange<'r> {
     pub(crate) fn upstream(self) -> Option<Upstream<'r>> {
         // SAFETY: the exchange is live as long as its request, and the upstream as long as the cycle, which outlives both.
         unsafe { Upstream::new(self.0.as_ref().upstream) }
+    }
+
+    /// Returns whether this location has begun it.
+    pub(crate) fn is_of(self, location: Location<'r>) -> bool {
+        // SAFETY: the exchange is live as long as its request. The configuration is only compared.
+        let conf = unsafe { self.0.as_ref().conf };
+        location.has(conf.cast())
+    }
+
+    /// Returns the upstream that it turns to, or will turn to, if that has a block of its own
+    /// (`ngx_http_upstream_init_request`).
+    pub(crate) fn destination(self, request: Request<'r>) -> Option<Upstream<'r>> {
+        // SAFETY: the exchange is live as long as its request. Its configuration, and what a variable was evaluated to, are
+        // as well, or null.
+        unsafe {
+            let exchange = self.0.as_ref();
+            if !exchange.upstream.is_null() {
+                return Upstream::new(exchange.upstream);
+            }
+            match exchange.resolved.as_ref() {
+                Some(resolved) => {
+                    let port = (resolved.no_port == 0).then_some(resolved.port);
+                    (request.upstreams()).destination(bytes(resolved.host), port)
+                }
+                None => Upstream::new(exchange.conf.as_ref()?.upstream),
+            }
+        }
     }
 
     /// Returns the address, which tells the exchanges of a worker from each other as long as they last.

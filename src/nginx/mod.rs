@@ -22,6 +22,7 @@ pub(crate) mod peer_connection;
 pub(crate) mod peers;
 pub(crate) mod pieces;
 pub(crate) mod pool;
+mod remembered;
 pub(crate) mod request;
 mod request_bits;
 pub(crate) mod request_line;

@@ -3,8 +3,9 @@
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
+use core::slice;
 
-use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_state_t};
+use ngx::ffi::{ngx_http_max_module, ngx_http_request_t, ngx_http_upstream_state_t};
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
 
 use super::bytes;
@@ -28,6 +29,14 @@ impl<'r> Location<'r> {
         // SAFETY: every location has a configuration of every http module; this module's never fails to be made without
         // nginx failing too. It lives as long as the cycle, which outlives its requests.
         unsafe { &*(*self.0.add(M::module().ctx_index)).cast() }
+    }
+
+    /// Returns whether this is the configuration of any module in this location.
+    pub(super) fn has(self, conf: *const c_void) -> bool {
+        // SAFETY: nginx writes the number of http modules before it makes the first location, and each location has so many
+        // configurations, which live as long as the cycle.
+        let confs = unsafe { slice::from_raw_parts(self.0, ngx_http_max_module) };
+        confs.iter().any(|one| ptr::eq(*one, conf))
     }
 }
 

@@ -9,6 +9,7 @@ use session_cookie::memory::OutOfMemory;
 
 use super::cookies::{Cookies, Values};
 use super::exchange::Exchange;
+use super::remembered::aside;
 use super::request::Request;
 use super::variables::is_undefined;
 
@@ -118,4 +119,12 @@ fn sets_none(request: Request<'_>) -> bool {
 #[inline(always)]
 pub(crate) fn first_value<'r>(variables: &[Variable], request: Request<'r>) -> Option<&'r [u8]> {
     (variables.iter()).find_map(|variable| variable.value(request))
+}
+
+/// [`first_value`], while the request may be evaluating other variables.
+pub(crate) fn first_value_aside<'r>(
+    variables: &[Variable],
+    request: Request<'r>,
+) -> Result<Option<&'r [u8]>, OutOfMemory> {
+    aside(request, || first_value(variables, request))
 }

@@ -15,7 +15,7 @@ use super::servers::{Edition, IdScheme};
 use super::visit::Candidate;
 use crate::conf::{StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Trial;
-use crate::nginx::peers::{Failures, Peer, Peers};
+use crate::nginx::peers::{Address, Failures, Peer, Peers};
 use crate::nginx::request::Request;
 use crate::nginx::time::milliseconds;
 use crate::nginx::time::now;
@@ -33,8 +33,8 @@ pub(crate) struct Explained<'r> {
     pub(crate) would: Status,
 }
 
-/// A session that is explained.
-struct Explanation<'a, 'r> {
+/// What it takes to tell what would become of sessions of one upstream.
+pub(super) struct Explanation<'a, 'r> {
     reader: Reader<'a, 'r>,
     primary: Peers<'r>,
     is_strict: bool,
@@ -50,21 +50,10 @@ pub(crate) fn explain<'r>(
     value: &'r [u8],
 ) -> Result<Option<Explained<'r>>, OutOfMemory> {
     let lacks_memory = Cell::new(false);
-    let Some(primary) = upstream.primary() else {
+    let is_strict = sticky.policy.fallback != Fallback::On;
+    let explanation = Explanation::new(request, upstream, conf, sticky, is_strict, &lacks_memory);
+    let Some(explanation) = explanation else {
         return Ok(None);
-    };
-    let explanation = Explanation {
-        reader: Reader {
-            conf,
-            policy: &sticky.policy,
-            upstream,
-            generation: primary.generation_now(),
-            edition: Edition::NONE,
-            pool: request.pool(),
-            lacks_memory: &lacks_memory,
-        },
-        primary,
-        is_strict: sticky.policy.fallback != Fallback::On,
     };
     let mut reading = Reading::NONE;
     let named = explanation.read(sticky, value, &mut reading)?;
@@ -75,9 +64,36 @@ pub(crate) fn explain<'r>(
     Ok(explained)
 }
 
-impl<'r> Explanation<'_, 'r> {
+impl<'a, 'r> Explanation<'a, 'r> {
+    /// Returns that of an upstream, whose sessions are [strict](super::strict) or not. Whether memory was short stands in
+    /// `lacks_memory`.
+    pub(super) fn new(
+        request: Request<'r>,
+        upstream: Upstream<'r>,
+        conf: &'r UpstreamConf,
+        sticky: &'r StickyUpstream,
+        is_strict: bool,
+        lacks_memory: &'a Cell<bool>,
+    ) -> Option<Self> {
+        let primary = upstream.primary()?;
+        let reader = Reader {
+            conf,
+            policy: &sticky.policy,
+            upstream,
+            generation: primary.generation_now(),
+            edition: Edition::NONE,
+            pool: request.pool(),
+            lacks_memory,
+        };
+        Some(Explanation {
+            reader,
+            primary,
+            is_strict,
+        })
+    }
+
     /// Reads the value as a request to the upstream has it read.
-    fn read(
+    pub(super) fn read(
         &self,
         sticky: &'r StickyUpstream,
         value: &'r [u8],
@@ -147,6 +163,23 @@ impl<'r> Explanation<'_, 'r> {
         })
     }
 
+    /// Returns which of the servers a request with this session would be bound to. `None`: its verdict would be `down`.
+    pub(super) fn would_bind(&self, named: Candidate) -> Option<Member<Peer>> {
+        let servers = self.reader.servers()?;
+        let leads_to_backups = self.is_strict || !self.reader.policy.as_nginx;
+        // Without a look at it, the balancer is asked first.
+        if named.member.backup && !leads_to_backups {
+            return Some(named.member);
+        }
+        let bound = self.available(servers.by(named.scheme)?, named);
+        bound.filter(|member| leads_to_backups || !member.backup)
+    }
+
+    /// Returns the address of a server; `None`: it may be gone.
+    pub(super) fn address_of(&self, member: &Member<Peer>) -> Option<Address> {
+        (self.primary).address_of(member, self.reader.generation)
+    }
+
     /// Tells what becomes of a session whose server is not to be had.
     fn without_server(&self, verdict: Verdict) -> Status {
         let policy = self.reader.policy;
@@ -186,8 +219,7 @@ impl<'r> Explanation<'_, 'r> {
         if !self.is_strict {
             return false;
         }
-        let address = (self.primary).address_of(member, self.reader.generation);
-        address.is_some_and(|address| {
+        self.address_of(member).is_some_and(|address| {
             let until = (self.reader.conf).unreachable(|servers| {
                 servers.refused_until(address.as_bytes(), now(), Trial::is_connected)
             });

@@ -11,6 +11,7 @@ pub(crate) mod chain;
 mod controlled;
 pub(crate) mod count;
 pub(crate) mod counting;
+pub(crate) mod early;
 pub(crate) mod explain;
 mod exposed;
 mod failure;

@@ -6,6 +6,7 @@ use session_cookie::verdict::Verdict;
 use super::lookup::read_cookie;
 use super::source;
 use super::visit::Visit;
+use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::request_line::Method;
 
 /// Reads what names servers, unless persistence is switched off for the request (`false`).
@@ -13,7 +14,7 @@ use crate::nginx::request_line::Method;
 pub(super) fn read(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
     let (request, sticky) = (visit.request, visit.sticky);
     if let Some(condition) = sticky.condition {
-        if !condition.is_true(request)? {
+        if !is_true(condition, visit)? {
             visit.reading.verdict = Verdict::Unused;
             return Ok(false);
         }
@@ -25,4 +26,12 @@ pub(super) fn read(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
         None => read_cookie(visit),
     }?;
     Ok(true)
+}
+
+/// Returns whether a condition is true. What it decides is empty in it.
+fn is_true(condition: ComplexValue, visit: &Visit<'_>) -> Result<bool, OutOfMemory> {
+    visit.conf.is_being_read.set(true);
+    let is_true = condition.is_true(visit.request);
+    visit.conf.is_being_read.set(false);
+    is_true
 }

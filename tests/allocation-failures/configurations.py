@@ -133,6 +133,13 @@ location /location { sticky_no_fallback; proxy_pass http://insert; }
 location /renewed { proxy_pass http://learned/renewed; }
 location /handed-on { proxy_pass http://learned/redirect; }
 location /whose { proxy_pass http://learned/whose; }
+location /early {
+    if ($session_sticky_verdict = down) { return 503 $session_sticky_previous; }
+    proxy_set_header X-Early "$session_sticky_verdict $session_sticky_previous";
+    add_header X-Late $session_sticky_previous always;
+    proxy_pass http://by-keys;
+}
+location /asked { proxy_set_header X-Early "$session_sticky_verdict $session_sticky_previous"; proxy_pass http://routed; }
 location /quiet { sticky_hide_cookie; proxy_pass http://cookie; }
 location /cached { proxy_pass http://keys/cached; }
 location /ends { proxy_pass http://keyed-prefix/ends; }
@@ -141,6 +148,7 @@ location /status { session_sticky_status; }
 location /logged {
     add_header X-Session "$session_sticky_status $session_sticky_id" always;
     add_header X-Served "$session_sticky_server $session_sticky_first_seen" always;
+    proxy_set_header X-Early "$session_sticky_verdict $session_sticky_previous";
     add_header X-Cookie "$http_cookie $cookie_i $cookie_u $cookie_v $cookie_w $cookie_x $cookie_y" always;
     proxy_pass http://indirect;
 }
@@ -261,6 +269,9 @@ REQUESTS = [
     ("/location", "route=nobody"),
     ("/quiet", None),
     ("/logged", "x=1; i=a; y=2"),
+    ("/early?if=1", f"g={MD5}; g={BY_KEYS}"),
+    ("/early?if=1", f"g={BY_KEYS}"),
+    ("/asked", "to=b"),
     ("/status", None),
     ("/status?format=json", None),
     ("/status?format=prometheus", None),
