@@ -48,7 +48,8 @@ pub(crate) struct MainConf {
     pub(crate) no_fallback: bool,
     /// Whether any location has `sticky_hide_cookie`.
     pub(crate) silent: bool,
-    /// Where it stands what was said of servers, if any location has `session_sticky_control on`.
+    /// Where it stands what was said of servers, if any location has `session_sticky_control on`, and what they ask for
+    /// themselves, if any upstream has `drain_if=`.
     pub(crate) control: Option<ControlZone>,
     /// Whether any location has `session_sticky_status`.
     pub(crate) counts: bool,
@@ -141,7 +142,7 @@ pub(crate) struct StickyUpstream {
     pub(crate) source: Option<&'static Source>,
     /// What is read of a request.
     pub(crate) reads: Reads,
-    /// Whether the policy has [extras](Policy::has_extras).
+    /// Whether the policy has [extras](Policy::has_extras), or servers can ask to drain.
     pub(crate) has_extras: bool,
     /// `domain=` with a variable.
     pub(crate) domain: Option<ComplexValue>,
@@ -153,6 +154,8 @@ pub(crate) struct StickyUpstream {
     pub(crate) secure: Option<ComplexValue>,
     /// `if=`: persistence is switched off for a request for which it is empty or `0`.
     pub(crate) condition: Option<ComplexValue>,
+    /// How servers ask to drain, if they can.
+    pub(crate) drain: Option<DrainIf>,
     /// The cookie, made ready when all of this was read. This and what follows is written when all directives were read.
     pub(crate) template: OnceCell<Template>,
     /// Whether something of the cookie is hidden from the servers.
@@ -163,6 +166,15 @@ pub(crate) struct StickyUpstream {
     pub(crate) may_be_silent: Cell<bool>,
     /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
     pub(crate) may_be_strict: Cell<bool>,
+}
+
+/// How servers ask to drain.
+#[derive(Clone, Copy)]
+pub(crate) struct DrainIf {
+    /// `drain_if=`: a server asks with each response for which it is neither empty nor `0`.
+    pub(crate) condition: ComplexValue,
+    /// `drain_time=`: the seconds for which it drains from then on.
+    pub(crate) time: u64,
 }
 
 impl StickyUpstream {
@@ -185,7 +197,7 @@ pub(crate) enum Reads {
     Cookie,
     /// What tells the server of a session in its place.
     Source(&'static Source),
-    /// First whether that is to be read, or whether the response may set the cookie.
+    /// First whether that is to be read, or whether the response may set the cookie. Also where servers can ask to drain.
     Switches,
 }
 
@@ -274,6 +286,11 @@ impl UpstreamConf {
         self.sticky.as_ref().map(|sticky| &sticky.policy)
     }
 
+    /// Returns whether its servers can ask to drain.
+    pub(crate) fn can_ask(&self) -> bool {
+        (self.sticky.as_ref()).is_some_and(|sticky| sticky.drain.is_some())
+    }
+
     /// Returns whether the balancer of the upstream, of which this is the configuration, is based on round robin, as far as this
     /// worker knows: what another one keeps is none of nginx's lists.
     pub(crate) fn has_peers(&self, upstream: Upstream<'_>) -> bool {
@@ -301,6 +318,8 @@ pub(crate) struct Told {
     pub(crate) doubled: Cell<bool>,
     /// Not all servers are counted.
     pub(crate) uncounted: Cell<bool>,
+    /// There is no room for what a server asks for.
+    pub(crate) unasked: Cell<bool>,
 }
 
 /// What the module calls in turn: nginx's balancers stand in each other, and so does the module.

@@ -14,6 +14,7 @@ use crate::counters;
 use crate::directives::{hide_cookie, reach, server, session_sticky_control, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
+use crate::nginx::control_zone::ControlZone;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 use crate::status::endpoint;
@@ -142,7 +143,8 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
             ));
         }
         shared_ids::check(cf, upstream);
-        conf.control.zone.set(control);
+        let is_wanted = |zone: &ControlZone| zone.is_controlled() || sticky.drain.is_some();
+        conf.control.zone.set(control.filter(is_wanted));
         chain::install(upstream, conf);
     }
     for upstream in cf.upstreams() {

@@ -273,3 +273,44 @@ state=html/state
 chmod 0777, "$Test::Nginx::Util::ServRoot/html";
 now('u', 'A', 'drain');
 holds(-f "$Test::Nginx::Util::ServRoot/html/state", 'it is there');
+
+
+
+=== what servers ask is not written, and needs no writing
+--- upstreams
+upstream u { server A:; server B:; server C:; session_sticky drain_if=$arg_drain; }
+--- client
+equals(body(visit('/u/?drain=1', "route=$id{A}", 1983)), 'A', 'A asks');
+equals(state_file(), 'none', 'there is no file');
+now('u', 'B', 'drain');
+equals(entries(), 'drain 0 u 127.0.0.1:1986', 'what was said is written, and not what A asks');
+my $written = (stat "$folder/state")[1];
+visit('/u/', "route=$id{A}", 1983);
+equals(body(visit('/u/?drain=1', "route=$id{C}", 1983)), 'C', 'C asks, A does not');
+everywhere('/u/?drain=', "route=$id{B}");
+equals((stat "$folder/state")[1], $written, 'nothing is written');
+holds(restart(), 'a restart');
+holds(!defined shown('u', 'C')->{asked_until}, 'nobody asks');
+equals(shown('u', 'B')->{state}, 'draining', 'what was said is said');
+
+
+
+=== the reload that turns control on reads the file, also where servers could ask before
+--- upstreams
+upstream u { server A:; server B:; server C:; session_sticky drain_if=$arg_drain; }
+--- file
+session_sticky_control 1
+down 0 u 127.0.0.1:1986
+end 1
+--- state
+--- client
+now('u', 'C', 'drain');
+configure(qr/session_sticky_control on *;/, 'session_sticky_control off;');
+holds(reload(), 'a reload without control');
+visit('/u/?drain=1', "route=$id{A}", 1983);
+equals(shown('u', 'B')->{state}, 'up', 'nothing was read');
+configure(qr/session_sticky_control off;/, "session_sticky_control on state=$folder/state;");
+holds(reload(), 'a reload with control and a file');
+equals(shown('u', 'B')->{state}, 'down', 'what the file says holds');
+equals(shown('u', 'C')->{state}, 'up', 'what was said before is forgotten');
+holds(defined shown('u', 'A')->{asked_until}, 'A asks still');

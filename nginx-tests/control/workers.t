@@ -22,18 +22,6 @@ add_block_preprocessor(sub {
 
 sub name_of { my ($name) = $_[0] =~ m{/(\w+)/}; return $name }
 
-# What the workers do with a server that drains: its sessions stay, and nobody else comes.
-sub drains ($$$) {
-    my ($path, $server, $others) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my @bound = everywhere($path, "route=$id{$server}");
-    equals(bodies(@bound), $server, "$path: the sessions of $server stay");
-    equals(cookies(@bound), '', "$path: with their cookies");
-    my @first = everywhere($path);
-    holds(bodies(@first) =~ /^[$others](?: \| [$others])*$/, "$path: first visits go to the others: " . bodies(@first));
-    equals(scalar(grep { bound($_) ne $id{body($_)} } @first), 0, "$path: and are bound there");
-}
-
 master_on();
 worker_connections(512);
 run_tests();

@@ -1,4 +1,4 @@
-# if=, refresh=, nocache, preserve, postonly and secure=$variable: what loads, and what nginx says to a mistake.
+# if=, drain_if=, refresh=, nocache, preserve, postonly and secure=$variable: what loads, and what nginx says to a mistake.
 #
 # Sections of this file's own:
 #   upstream  what stands in "upstream u" after its servers A and B
@@ -51,6 +51,58 @@ location /t { return 200; }
     session_sticky if=;
 --- warn
 "session_sticky" with "if=", which has no variable: it is the same for each request
+
+
+
+=== drain_if= by a text with variables, in each mode, for any time
+--- http_config
+upstream insert  { server 127.0.0.1:1985; session_sticky drain_if=$upstream_http_a$upstream_http_b drain_time=1; }
+upstream rewrite { server 127.0.0.1:1985; session_sticky mode=rewrite drain_if=a$upstream_http_b; }
+upstream prefix  { server 127.0.0.1:1985; session_sticky mode=prefix drain_if=$upstream_status drain_time=1h30m; }
+upstream route   { server 127.0.0.1:1985; session_sticky mode=route lookup=$arg_to drain_if=$upstream_http_b if=$arg_a; }
+upstream learn   { server 127.0.0.1:1985; session_sticky mode=learn lookup=$arg_to create=$arg_to zone=y:1m drain_if=$upstream_http_b; }
+--- config
+location /t { return 200; }
+
+
+
+=== drain_if= without a variable: [warn]
+--- upstream
+    session_sticky drain_if=1;
+--- warn
+"session_sticky" with "drain_if=1", which has no variable: it is the same for each request
+
+
+
+=== drain_time= without drain_if= means nothing: [warn]
+--- upstream
+    session_sticky drain_time=1m;
+--- warn
+"session_sticky" with drain_time= only means something with drain_if=
+
+
+
+=== drain_time=0 is no time
+--- upstream
+    session_sticky drain_if=$upstream_http_x_drain drain_time=0;
+--- emerg
+invalid value "0" of parameter "drain_time" in "session_sticky" directive, it must be a time in seconds, or with units as in "1h30m", and not 0
+
+
+
+=== drain_time= must be a time
+--- upstream
+    session_sticky drain_if=$upstream_http_x_drain drain_time=soon;
+--- emerg
+invalid value "soon" of parameter "drain_time"
+
+
+
+=== drain_if alone is no parameter
+--- upstream
+    session_sticky drain_if;
+--- emerg
+invalid parameter "drain_if" in "session_sticky" directive
 
 
 

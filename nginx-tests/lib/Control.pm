@@ -6,6 +6,7 @@
 #   now(UPSTREAM, SERVER, WORD)              a test: that it is done. WORD is up, drain or down
 #   shown(UPSTREAM, SERVER)    what is shown of the first server of this name, a hash; undef: nothing
 #   encoded(TEXT)              as it stands in a path
+#   drains(PATH, SERVER, OTHERS)             what workers do with a server that drains: its sessions stay, and nobody else comes
 
 package Control;
 
@@ -16,8 +17,10 @@ use Client;
 use Exporter 'import';
 use JSON::PP ();
 use Servers;
+use Upstreams;
+use Visits;
 
-our @EXPORT = qw($control patch now shown encoded);
+our @EXPORT = qw($control patch now shown encoded drains);
 
 our $control = 'location /status { session_sticky_status; session_sticky_control on; allow 127.0.0.1; deny all; }';
 
@@ -48,6 +51,18 @@ sub shown {
         . " HTTP/1.0\r\nHost: localhost\r\n\r\n", 1983));
     return if status($response) ne '200';
     return JSON::PP::decode_json(body($response))->{upstreams}[0]{servers}[0];
+}
+
+sub drains ($$$) {
+    my ($path, $server, $others) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my @bound = everywhere($path, "route=$id{$server}");
+    equals(bodies(@bound), $server, "$path: the sessions of $server stay");
+    equals(cookies(@bound), '', "$path: with their cookies");
+    my @first = everywhere($path);
+    holds(bodies(@first) =~ /^[$others](?: \| [$others])*$/, "$path: first visits go to the others: " . bodies(@first));
+    equals(scalar(grep { bound($_) ne $id{body($_)} } @first), 0, "$path: and are bound there");
+    return;
 }
 
 1;

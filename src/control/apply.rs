@@ -10,7 +10,7 @@ use crate::log::{error, notice};
 use crate::nginx::control_zone::ControlZone;
 use crate::nginx::log::Log;
 use crate::nginx::peers::Peers;
-use crate::nginx::server_control::{control, Changed};
+use crate::nginx::server_control::{control, has_choice, Changed};
 use crate::nginx::server_names::Shape;
 use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
@@ -103,8 +103,15 @@ fn apply_to(
     conf: &UpstreamConf,
     zone: ControlZone,
 ) -> Result<(), Failed> {
-    let said = Said::of(upstream, zone)?.ok_or(Failed::Changed)?;
+    let said = Said::of(upstream, zone, conf.can_ask())?.ok_or(Failed::Changed)?;
     let generation = primary.generation_now();
+    // Where every server that could be chosen asks to drain, none does.
+    let is_left = |peers| {
+        let control_of = |address: &[u8]| said.control_of(address, true);
+        has_choice(upstream, peers, generation, control_of)
+    };
+    let obeys =
+        said.has_asked() && (is_left(primary)? || primary.next().map_or(Ok(false), is_left)?);
     let mut known = conf.servers.write().ok_or(Failed::Changed)?;
     let mut has_changed = false;
     let mut write = |peers| {
@@ -112,7 +119,7 @@ fn apply_to(
             upstream,
             peers,
             generation,
-            |address| said.control_of(address),
+            |address| said.control_of(address, obeys),
             |peer, draining| {
                 has_changed |= draining.is_some_and(|draining| known.set_draining(peer, draining))
             },
@@ -129,9 +136,11 @@ fn apply_to(
     if zone.table().map(Table::generation) != Some(said.generation) {
         return Err(Failed::Changed);
     }
+    conf.control.obeys.set(obeys);
     conf.control.generation.set(said.generation);
     conf.control.servers.set(generation);
     conf.control.shape.set(shape);
+    *conf.control.said.write().ok_or(Failed::Changed)? = said;
     Ok(())
 }
 
@@ -142,16 +151,25 @@ fn end_what_is_due(zone: ControlZone) {
         return;
     }
     let mut has_ended = false;
-    while let Some(said) = zone.with(|table| table.end_one(now)).flatten() {
-        let entry = said.entry();
+    while let Some(ended) = zone.with(|table| table.end_one(now)).flatten() {
+        let (upstream, address) = ended.names();
+        let Some(over) = ended.over else {
+            notice!(
+                Log::of_cycle(),
+                "session_sticky: server {} of upstream \"{}\" asked to drain, the time for which it does is over",
+                Printable(address),
+                string(upstream)
+            );
+            continue;
+        };
         has_ended = true;
         notice!(
             Log::of_cycle(),
             "session_sticky: the time is over in which server {} of upstream \"{}\" was {}, it is {} now",
-            Printable(entry.address),
-            string(entry.upstream),
-            entry.over.state.as_str(),
-            entry.over.after().map_or("up", |after| after.state.as_str())
+            Printable(address),
+            string(upstream),
+            over.state.as_str(),
+            over.after().map_or("up", |after| after.state.as_str())
         );
     }
     if has_ended {

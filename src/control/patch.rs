@@ -2,7 +2,7 @@
 
 use ngx::core::Status;
 use ngx::ffi::ngx_int_t;
-use session_cookie::control::{Change, Nonsense, Override, State, Target};
+use session_cookie::control::{Change, Nonsense, Override, State, Target, LATEST};
 use session_cookie::memory::{self, OutOfMemory};
 
 use super::apply::refresh;
@@ -21,9 +21,6 @@ use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 use crate::status::answer::{self, Fault};
 use crate::upstream::count::ServerIds;
-
-/// The latest second in which something may end: JSON has no greater numbers for all its readers.
-const LATEST: u64 = 1 << 53;
 
 /// How often servers are looked for while nginx changes them.
 const ATTEMPTS: usize = 4;
@@ -167,7 +164,12 @@ impl Asked<'_> {
         let is_said = |server: &Server| {
             (self.said(zone, server)).is_some_and(|said| said.state == State::Drain)
         };
-        (servers.iter()).any(|server| server.drains || is_said(server))
+        let asks = |server: &Server| {
+            zone.with(|table| table.find_asked(self.upstream.host(), &server.address))
+                .flatten()
+                .is_some()
+        };
+        (servers.iter()).any(|server| server.drains || is_said(server) || asks(server))
     }
 
     /// Returns what was said of a server.

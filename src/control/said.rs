@@ -1,9 +1,8 @@
-//! What was said of the servers of one upstream, copied: the table is locked once, not for each server.
+//! What is known of the servers of one upstream at run time, copied: the table is locked once, not for each server.
 
-use session_cookie::control::{Override, State};
+use session_cookie::control::{Override, Place, Standing, State};
 use session_cookie::memory::{self, OutOfMemory};
 
-use crate::conf::UpstreamConf;
 use crate::nginx::control_bits::Control;
 use crate::nginx::control_zone::ControlZone;
 use crate::nginx::upstream::Upstream;
@@ -11,11 +10,17 @@ use crate::nginx::upstream::Upstream;
 /// How often it is tried to copy what others add to meanwhile.
 const ATTEMPTS: usize = 4;
 
-/// What was said of the servers of an upstream, in the order of their addresses.
+/// What was said of the servers of an upstream, and what they ask for themselves, in the order of their addresses.
 #[derive(Default)]
 pub(crate) struct Said {
     pub(super) generation: u64,
-    servers: Vec<(AddressText, Override)>,
+    servers: Vec<Server>,
+}
+
+struct Server {
+    address: AddressText,
+    place: Place,
+    standing: Standing,
 }
 
 /// An address, as a text with zeros behind it: what is longer has no room in a table beside the name of an upstream.
@@ -30,63 +35,101 @@ fn text_of(address: &[u8]) -> AddressText {
 }
 
 impl Said {
-    /// Returns what was said of the servers of an upstream, if they can be controlled; nothing, if that changes all the time.
+    /// Returns what is known of the servers of an upstream, if there is a zone; nothing, if that changes all the time. See
+    /// [`of`](Self::of).
     pub(crate) fn of_shown(
         upstream: Upstream<'_>,
-        conf: &UpstreamConf,
+        zone: Option<ControlZone>,
+        can_ask: bool,
     ) -> Result<Self, OutOfMemory> {
-        let Some(zone) = conf.control.zone.get() else {
+        let Some(zone) = zone else {
             return Ok(Said::default());
         };
         for _ in 0..ATTEMPTS {
-            if let Some(said) = Said::of(upstream, zone)? {
+            if let Some(said) = Said::of(upstream, zone, can_ask)? {
                 return Ok(said);
             }
         }
         Ok(Said::default())
     }
 
-    /// Returns what was said of the servers of an upstream; `None`: more was said meanwhile. Memory is at hand before the
-    /// table is locked.
+    /// Returns what is known of the servers of an upstream; `None`: more was said meanwhile. What operators may not say by the
+    /// configuration, and what servers cannot ask for, is left out. Memory is at hand before the table is locked.
     pub(super) fn of(
         upstream: Upstream<'_>,
         zone: ControlZone,
+        can_ask: bool,
     ) -> Result<Option<Self>, OutOfMemory> {
-        let number = zone.with(|table| table.len()).unwrap_or_default();
+        let is_controlled = zone.is_controlled();
+        let number = zone.with(|table| table.known()).unwrap_or_default();
         let mut servers = memory::with_capacity(number)?;
         let generation = zone.with(|table| {
-            table.each(|entry| {
-                if entry.upstream == upstream.host() && servers.len() < servers.capacity() {
+            table.each_known(upstream.host(), |place, address, standing| {
+                let standing = Standing {
+                    over: standing.over.filter(|_| is_controlled),
+                    asked: standing.asked.filter(|_| can_ask),
+                };
+                if servers.len() < servers.capacity() {
+                    let server = Server {
+                        address: text_of(address),
+                        place,
+                        standing,
+                    };
                     // Within the capacity: nothing is allocated.
-                    let _ = memory::push(&mut servers, (text_of(entry.address), entry.over));
+                    let _ = memory::push(&mut servers, server);
                 }
             });
-            (table.len() <= number).then(|| table.generation())
+            (table.known() <= number).then(|| table.generation())
         });
-        servers.sort_unstable_by_key(|(address, _)| *address);
+        servers.sort_unstable_by_key(|server| server.address);
         Ok(generation.flatten().map(|generation| Said {
             generation,
             servers,
         }))
     }
 
-    /// Returns what was said of a server.
-    pub(crate) fn over_of(&self, address: &[u8]) -> Option<Override> {
+    fn server(&self, address: &[u8]) -> Option<&Server> {
         if self.servers.is_empty() {
             return None;
         }
         let text = text_of(address);
-        let found = self.servers.binary_search_by(|(other, _)| other.cmp(&text));
-        let said = found.ok().and_then(|at| self.servers.get(at));
-        said.map(|(_, over)| *over)
+        let found = (self.servers).binary_search_by(|server| server.address.cmp(&text));
+        found.ok().and_then(|at| self.servers.get(at))
     }
 
-    /// Returns what that makes of a server.
-    pub(super) fn control_of(&self, address: &[u8]) -> Control {
-        match self.over_of(address).map(|over| over.state) {
-            None => Control::None,
-            Some(State::Drain) => Control::Drain,
-            Some(State::Down) => Control::Down,
+    /// Returns what was said of a server.
+    pub(crate) fn over_of(&self, address: &[u8]) -> Option<Override> {
+        self.server(address)?.standing.over
+    }
+
+    /// Returns up to when a server asks to drain.
+    pub(crate) fn asked_of(&self, address: &[u8]) -> Option<u64> {
+        self.server(address)?.standing.asked
+    }
+
+    /// Returns where it stands that a server asks to drain, if it does.
+    pub(super) fn place_of_asked(&self, address: &[u8]) -> Option<Place> {
+        let server = self.server(address)?;
+        server.standing.asked.map(|_| server.place)
+    }
+
+    /// Returns whether any server asks to drain.
+    pub(super) fn has_asked(&self) -> bool {
+        (self.servers.iter()).any(|server| server.standing.asked.is_some())
+    }
+
+    /// Returns what that makes of a server. The operator's word wins; `obeys`: servers that ask to drain do.
+    pub(super) fn control_of(&self, address: &[u8], obeys: bool) -> Control {
+        let standing = self.server(address).map(|server| server.standing);
+        match standing.unwrap_or_default() {
+            Standing {
+                over: Some(over), ..
+            } => match over.state {
+                State::Drain => Control::Drain,
+                State::Down => Control::Down,
+            },
+            Standing { asked: Some(_), .. } if obeys => Control::Asked,
+            Standing { .. } => Control::None,
         }
     }
 }

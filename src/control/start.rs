@@ -1,15 +1,27 @@
-//! What happens with `session_sticky_control` when nginx has read a configuration.
+//! The zone of `session_sticky_control` and `drain_if=`, and what happens with it when nginx has read a configuration.
 
 use session_cookie::control::Table;
 
 use super::state_file;
+use crate::conf::MainConf;
 use crate::log::warn;
+use crate::nginx::conf::Conf;
 use crate::nginx::control_zone::{ControlZone, IsNew};
 use crate::nginx::log::Log;
 use crate::nginx::Printable;
 
+/// Returns the zone, which is added where there is none yet; `None`: it could not be added.
+pub(crate) fn zone(cf: Conf<'_>, main: &mut MainConf) -> Option<ControlZone> {
+    if main.control.is_none() {
+        main.control = ControlZone::add(cf, prepare);
+    }
+    main.control
+}
+
 /// Reads what was said before nginx was started, and looks whether workers will be able to write it.
-pub(crate) fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
+fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
+    let is_controlled = zone.is_controlled();
+    let was_controlled = zone.with(|table| table.set_controlled(is_controlled));
     let Some(path) = zone.state_file() else {
         return;
     };
@@ -21,11 +33,10 @@ pub(crate) fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
             Printable(path)
         );
     }
-    match is_new {
-        IsNew::Yes => state_file::restore(zone, path, log),
+    if is_new == IsNew::No && was_controlled == Some(true) {
         // The file may be another than before: the first worker that applies what is said writes it.
-        IsNew::No => {
-            zone.with(Table::forget_saved);
-        }
+        zone.with(Table::forget_saved);
+    } else {
+        state_file::restore(zone, path, log);
     }
 }

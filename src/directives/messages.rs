@@ -79,6 +79,8 @@ pub(super) enum Error<'c> {
     OtherStateFile(&'c [u8], &'c [u8]),
     #[error("\"session_sticky_control\" could not get memory to share")]
     NoControl,
+    #[error("\"drain_if=\" in \"session_sticky\" directive could not get memory to share")]
+    NoDrain,
     #[error("\"{directive}\" could not use key_file \"{}\": {why}", Printable(.path))]
     KeyFile {
         directive: &'static str,
@@ -160,8 +162,8 @@ pub(super) enum Oddity<'c> {
     PrefixByVariable(&'c [u8]),
     #[error("\"refresh=\" that is not shorter than \"maxage=\" lets browsers delete the cookie of a session in use")]
     LateRefresh,
-    #[error("\"if={}\", which has no variable: it is the same for each request", Printable(.0))]
-    Constant(&'c [u8]),
+    #[error("\"{name}={}\", which has no variable: it is the same for each request", Printable(.text))]
+    Constant { name: &'static str, text: &'c [u8] },
     #[error("key_file \"{}\", which {who}", Printable(.path))]
     OpenKeyFile { path: &'c [u8], who: &'static str },
     #[error("key_file \"{}\", where line {line} repeats a key: it counts once", Printable(.path))]

@@ -270,6 +270,10 @@ pub(super) struct Parsed<'c> {
     pub(super) secure: Option<&'c [u8]>,
     /// `if=`
     pub(super) condition: Option<&'c [u8]>,
+    /// `drain_if=`
+    pub(super) drain_if: Option<&'c [u8]>,
+    /// The seconds of `drain_time=`
+    pub(super) drain_time: u64,
     /// `key_file=`
     pub(super) key_file: Option<&'c [u8]>,
     /// What tells the server of a session without a cookie.
@@ -310,6 +314,8 @@ impl<'c> Parsed<'c> {
             same_site: None,
             secure: None,
             condition: None,
+            drain_if: None,
+            drain_time: 0,
             key_file: None,
             source: SourceWords::default(),
             given: with_capacity(parameters)?,

@@ -14,7 +14,7 @@ use super::messages::{Error, Nothing, Oddity, Warning};
 use super::parameters::{cookie, Fault, Ignored, Parameter, Parsed};
 use super::source::{self, lookup};
 use super::warnings;
-use crate::conf::{Reads, StickyUpstream, UpstreamConf};
+use crate::conf::{DrainIf, Reads, StickyUpstream, UpstreamConf};
 use crate::nginx::conf::{self, Conf, Words};
 
 /// A directive.
@@ -208,8 +208,8 @@ impl Directive {
             warn(Oddity::NoMaxAge);
         }
         warnings::of_policy(&parsed.policy, warn);
-        if let Some(oddity) = parsed.condition.and_then(warnings::of_condition) {
-            warn(oddity);
+        for (name, condition) in [("if", parsed.condition), ("drain_if", parsed.drain_if)] {
+            (condition.and_then(|condition| warnings::of_condition(name, condition))).map(warn);
         }
         for (parameter, ignored) in self.ignored(parsed) {
             let mode = parsed.policy.mode;
@@ -263,19 +263,24 @@ impl Directive {
                 .transpose()
         };
         let source = source::make(cf, self.name, &parsed)?;
+        let time = parsed.drain_time;
+        let drain = compile("drain_if", parsed.drain_if)?;
+        let drain = drain.map(|condition| DrainIf { condition, time });
+        let has_switches = parsed.condition.is_some() || parsed.policy.post_only || drain.is_some();
         conf.sticky = Some(StickyUpstream {
             reads: match source {
-                _ if parsed.condition.is_some() || parsed.policy.post_only => Reads::Switches,
+                _ if has_switches => Reads::Switches,
                 Some(source) => Reads::Source(source),
                 None => Reads::Cookie,
             },
             source,
-            has_extras: parsed.policy.has_extras(),
+            has_extras: parsed.policy.has_extras() || drain.is_some(),
             domain: compile("domain", parsed.domain)?,
             path: compile("path", parsed.path)?,
             same_site: compile("samesite", parsed.same_site)?,
             secure: compile("secure", parsed.secure)?,
             condition: compile("if", parsed.condition)?,
+            drain,
             directive: self.name,
             policy: parsed.policy,
             template: OnceCell::new(),

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use ngx::http::HttpModuleServerConf;
+use ngx::http::{HttpModuleMainConf, HttpModuleServerConf};
 use session_cookie::memory::{boxed, push};
 use session_cookie::policy::{
     Accepted, Fallback, Full, Hash, Limits, Mode, Rebind, Secure, Style, Visibility,
@@ -18,6 +18,7 @@ use super::parameters::{
 use super::parser::{Directive, Leading};
 use super::source::{self, CREATE, HEADER, LOOKUP, TIMEOUT, ZONE};
 use crate::conf::Sticky;
+use crate::control::start;
 use crate::nginx::conf::{self, Conf};
 
 static DIRECTIVE: Directive = Directive {
@@ -62,6 +63,10 @@ static DIRECTIVE: Directive = Directive {
             .repeated()
             .attribute(),
         Parameter::value("if", "text with variables", condition),
+        Parameter::value("drain_if", "text with variables", drain_if),
+        Parameter::value("drain_time", DRAIN_TIME, drain_time)
+            .or("60s")
+            .ignored(DRAIN_TIME_IGNORED),
         Parameter::flag("nocache", |parsed| parsed.policy.no_cache = true).ignored(COOKIE_IGNORED),
         PRESERVE,
         Parameter::flag("postonly", |parsed| parsed.policy.post_only = true)
@@ -81,6 +86,13 @@ const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
 
 const ATTRIBUTE: &str = "an attribute without ';' and control characters";
+
+const DRAIN_TIME: &str = "a time in seconds, or with units as in \"1h30m\", and not 0";
+
+const DRAIN_TIME_IGNORED: &[Ignored] = &[Ignored {
+    value: None,
+    case: Case::Without(|parsed| parsed.drain_if.is_some(), "drain_if="),
+}];
 
 const NO_STAMPS: &str = "the cookie carries no stamps";
 
@@ -221,9 +233,16 @@ pub(crate) unsafe extern "C" fn session_sticky(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
-    let (cf, upstream) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
-    let Some(upstream) = upstream else {
+    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds, nor
+    // that of the whole block.
+    let (cf, main, upstream) = unsafe {
+        (
+            Conf::new(cf),
+            Sticky::main_conf_mut(&*cf),
+            Sticky::server_conf_mut(&*cf),
+        )
+    };
+    let (Some(main), Some(upstream)) = (main, upstream) else {
         return conf::ERROR;
     };
     let mut words = cf.parameters();
@@ -231,7 +250,11 @@ pub(crate) unsafe extern "C" fn session_sticky(
         cf.warn(Warning::DoubledName);
         words = words.rest();
     }
-    DIRECTIVE.read(cf, words, upstream)
+    let rc = DIRECTIVE.read(cf, words, upstream);
+    if rc == conf::OK && upstream.can_ask() && start::zone(cf, main).is_none() {
+        return cf.refuse(Error::NoDrain);
+    }
+    rc
 }
 
 fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
@@ -320,6 +343,20 @@ fn key_file<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> {
 
 fn condition<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> {
     parsed.condition = Some(value);
+    Ok(())
+}
+
+fn drain_if<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> {
+    parsed.drain_if = Some(value);
+    Ok(())
+}
+
+fn drain_time(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
+    let time = time(value)?;
+    if time == 0 {
+        return Err(Fault::Illegal);
+    }
+    parsed.drain_time = time;
     Ok(())
 }
 

@@ -56,11 +56,8 @@ fn read(cf: Conf<'static>, main: &mut MainConf) -> Result<bool, Error<'static>> 
     if !is_on {
         return state.map_or(Ok(false), |word| Err(Error::Control(word)));
     }
-    let zone = match main.control {
-        Some(zone) => zone,
-        None => ControlZone::add(cf, start::prepare).ok_or(Error::NoControl)?,
-    };
-    main.control = Some(zone);
+    let zone = start::zone(cf, main).ok_or(Error::NoControl)?;
+    zone.set_controlled();
     if let Some(path) = path {
         keep_in(cf, zone, path)?;
     }

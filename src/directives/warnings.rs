@@ -46,9 +46,9 @@ fn without_secure<'p>(policy: &Policy, what: &'static str) -> Option<Oddity<'p>>
     }
 }
 
-/// Looks at `if=`.
-pub(super) fn of_condition(condition: &[u8]) -> Option<Oddity<'_>> {
-    (!condition.contains(&b'$')).then_some(Oddity::Constant(condition))
+/// Looks at a parameter whose value is a condition, as that of `if=`.
+pub(super) fn of_condition<'c>(name: &'static str, text: &'c [u8]) -> Option<Oddity<'c>> {
+    (!text.contains(&b'$')).then_some(Oddity::Constant { name, text })
 }
 
 fn of_path(path: &[u8]) -> Option<Oddity<'_>> {

@@ -8,11 +8,12 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
 use session_cookie::set_cookie::sets;
 
-use super::respond::{act, remove_own};
+use super::respond::{act, act_on_way, remove_own};
 use crate::log::debug;
 use crate::nginx::request::Request;
 use crate::nginx::response_fields::Field;
 use crate::nginx::string;
+use crate::upstream::asking::look_at_sent;
 use crate::upstream::visit::Visit;
 
 /// Returns whether the request went to several upstreams. nginx parts the tries of one from those of the next by an
@@ -46,6 +47,9 @@ pub(super) fn act_for_all<'r>(
 ) -> Result<(), OutOfMemory> {
     if !request.is_main() || !went_on(request) {
         return act(request, newest);
+    }
+    if newest.sticky.drain.is_some() {
+        look_at_sent(newest)?;
     }
     let earlier = || Visit::earlier(request).filter(|visit| !ptr::eq(*visit, newest));
     once(newest)
@@ -84,7 +88,7 @@ pub(super) fn act_for_all<'r>(
                 }
                 Ok(())
             }
-            _ => act(request, visit),
+            _ => act_on_way(request, visit),
         };
         for (field, hash) in others.into_slice() {
             field.put_back(*hash);

@@ -17,6 +17,7 @@ use crate::nginx::request::Request;
 use crate::nginx::response_fields::{CacheControl, Field, SetCookie};
 use crate::nginx::time::now;
 use crate::nginx::{string, Printable};
+use crate::upstream::asking::look_at_sent;
 use crate::upstream::source::learn_from_header;
 use crate::upstream::visit::Visit;
 
@@ -33,10 +34,27 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
 /// [`act`] where more is to do than most upstreams ask for. Apart, so that others take no registers.
 #[inline(never)]
 fn act_with_extras<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    if visit.sticky.drain.is_some() {
+        look_at_sent(visit)?;
+    }
     act_as::<true>(request, visit)
 }
 
-/// [`act`]; `EXTRAS`: the policy has [extras](Policy::has_extras).
+/// [`act`] for one of several visits on the way of a response, which says nothing of its server any more, or was looked at.
+#[cold]
+#[inline(never)]
+pub(super) fn act_on_way<'r>(
+    request: Request<'r>,
+    visit: &'r Visit<'r>,
+) -> Result<(), OutOfMemory> {
+    if visit.sticky.drain.is_some() {
+        act_as::<true>(request, visit)
+    } else {
+        act(request, visit)
+    }
+}
+
+/// [`act`]; `EXTRAS`: the policy may have [extras](Policy::has_extras).
 #[inline(always)]
 fn act_as<'r, const EXTRAS: bool>(
     request: Request<'r>,

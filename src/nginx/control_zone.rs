@@ -1,7 +1,7 @@
-//! What was said of servers at run time, in a zone of shared memory. It has always the same size, so nginx hands it over at a
+//! What was said of servers at run time, and what they ask for themselves, in a zone of shared memory. It has always the same size, so nginx hands it over at a
 //! reload.
 
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use core::slice;
@@ -18,7 +18,7 @@ use super::shared_zone::{self, take_all, take_over, Locking};
 use super::worker_user::WorkerUser;
 
 /// Whoever changes what is in the memory changes this as well: another file of the module may take it over.
-const NAME: &[u8] = b"session_sticky_control";
+const NAME: &[u8] = b"session_sticky_control_2";
 
 /// The servers that there is room for.
 pub(crate) const SERVERS: usize = 1024;
@@ -46,6 +46,8 @@ pub(crate) struct ControlZone(NonNull<ngx_shm_zone_t>);
 struct ZoneData<'c> {
     cycle: *mut ngx_cycle_t,
     prepare: Prepare,
+    /// Whether operators may say something.
+    controlled: Cell<bool>,
     /// Where what is said is kept when nginx ends.
     state_file: OnceCell<&'c [u8]>,
     /// The table, when there is memory for it.
@@ -63,6 +65,7 @@ impl ControlZone {
         let data = cf.pool().place(|| ZoneData {
             cycle,
             prepare,
+            controlled: Cell::new(false),
             state_file: OnceCell::new(),
             table: OnceCell::new(),
         })?;
@@ -80,6 +83,16 @@ impl ControlZone {
     pub(crate) fn worker_user(&self) -> WorkerUser<'_> {
         // SAFETY: the zone lives as long as its cycle, whose configuration was read.
         unsafe { WorkerUser::of(self.data().cycle) }
+    }
+
+    /// Returns whether operators may say something; else what was said means nothing.
+    pub(crate) fn is_controlled(&self) -> bool {
+        self.data().controlled.get()
+    }
+
+    /// Lets operators say something.
+    pub(crate) fn set_controlled(&self) {
+        self.data().controlled.set(true);
     }
 
     /// Returns the file in which what is said is kept.

@@ -337,6 +337,18 @@ impl Peers<'_> {
         })
     }
 
+    /// Returns what was said of a server of this generation at run time; `None`: it may be gone.
+    pub(crate) fn control_of(
+        self,
+        member: &Member<Peer>,
+        generation: ngx_uint_t,
+    ) -> Option<Control> {
+        self.with(member, generation, |_| {
+            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            Control::of(unsafe { (*member.peer.as_ptr()).down })
+        })
+    }
+
     /// Returns what a server is like now.
     ///
     /// # Safety

@@ -15,15 +15,45 @@ pub(crate) struct Changed;
 
 /// Writes of each server of a group what `control_of` says of its address, and shows each: whether it drains because of that;
 /// `None`: the configuration says what it is. Returns the shape of the list.
-///
-/// The group is locked for some at a time. What the next ones continue from is still in the list as long as generation and
-/// shape are the same, and is not read before they are compared.
 pub(crate) fn control(
     upstream: Upstream<'_>,
     peers: Peers<'_>,
     generation: ngx_uint_t,
     control_of: impl Fn(&[u8]) -> Control,
     mut show: impl FnMut(Peer, Option<bool>),
+) -> Result<Shape, Changed> {
+    walk(upstream, peers, generation, |peer, address| {
+        // SAFETY: the server is one of the group, which is locked for writing meanwhile.
+        let drains = unsafe { peers.control(peer, control_of(address)) };
+        show(peer, drains);
+    })
+}
+
+/// Returns whether the configuration lets nginx choose a server of a group of which `control_of` says nothing.
+pub(crate) fn has_choice(
+    upstream: Upstream<'_>,
+    peers: Peers<'_>,
+    generation: ngx_uint_t,
+    control_of: impl Fn(&[u8]) -> Control,
+) -> Result<bool, Changed> {
+    let mut found = false;
+    walk(upstream, peers, generation, |peer, address| {
+        // SAFETY: the server is one of the group, which is locked meanwhile.
+        let configured = unsafe { (*peer.as_ptr()).down } & !CONTROLLED;
+        found |= configured == 0 && control_of(address) == Control::None;
+    })?;
+    Ok(found)
+}
+
+/// Shows each server of a group, with its address. Returns the shape of the list.
+///
+/// The group is locked for some at a time. What the next ones continue from is still in the list as long as generation and
+/// shape are the same, and is not read before they are compared.
+fn walk(
+    upstream: Upstream<'_>,
+    peers: Peers<'_>,
+    generation: ngx_uint_t,
+    mut show: impl FnMut(Peer, &[u8]),
 ) -> Result<Shape, Changed> {
     let primary = upstream.primary().ok_or(Changed)?;
     let mut shape = Shape::NONE;
@@ -42,8 +72,7 @@ pub(crate) fn control(
                 let Some(peer) = after(peers, last) else {
                     return Ok(shape);
                 };
-                let address = Address::of(peer);
-                show(peer, peers.control(peer, control_of(address.as_bytes())));
+                show(peer, Address::of(peer).as_bytes());
                 last = Some(peer);
             }
         }
@@ -74,7 +103,7 @@ impl Peers<'_> {
                     _ => {}
                 }
             }
-            (configured == 0).then_some(control == Control::Drain)
+            (configured == 0).then_some(control.drains())
         }
     }
 }

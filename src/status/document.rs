@@ -175,6 +175,7 @@ pub(super) struct Server<'a> {
     until: Option<i64>,
     configured: &'static str,
     control: Option<Control>,
+    asked_until: Option<u64>,
     connections: u64,
     max_connections: Option<u64>,
     requests: RequestsOfServer,
@@ -227,6 +228,7 @@ pub(super) fn tell<T>(server: &ShownServer<'_>, work: impl FnOnce(&Server<'_>) -
         until,
         configured: server.configured(),
         control: control_of(server),
+        asked_until: server.asked(),
         connections: look.connections as u64,
         max_connections: (limit != 0).then_some(limit),
         requests: RequestsOfServer {

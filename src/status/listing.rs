@@ -86,6 +86,12 @@ impl<'r> ShownUpstream<'r> {
         })
     }
 
+    /// Returns what is known of its servers at run time.
+    fn said(&self) -> Result<Said, OutOfMemory> {
+        let zone = self.conf.control.zone.get();
+        Said::of_shown(self.upstream, zone, self.conf.can_ask())
+    }
+
     /// Returns whether its balancer is based on round robin, as far as is known.
     pub(super) fn has_peers(&self) -> bool {
         self.conf.has_peers(self.upstream)
@@ -150,7 +156,7 @@ impl<'a> ShownServer<'a> {
             of,
             known,
             index,
-            draining: drains || known.look.control == Control::Drain,
+            draining: drains || known.look.control.drains(),
             drains,
         }
     }
@@ -223,6 +229,11 @@ impl<'a> ShownServer<'a> {
     /// Returns what was said of it at run time.
     pub(super) fn said(&self) -> Option<Override> {
         self.of.said.over_of(self.address())
+    }
+
+    /// Returns up to when it asks to drain.
+    pub(super) fn asked(&self) -> Option<u64> {
+        self.of.said.asked_of(self.address())
     }
 
     /// Returns the name of its upstream.
@@ -418,7 +429,7 @@ impl<'r> Listing<'r> {
         }
         Ok(Place {
             shown,
-            said: Said::of_shown(shown.upstream, shown.conf)?,
+            said: shown.said()?,
             ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
             backup: false,
             before: 0,
@@ -439,7 +450,7 @@ pub(super) fn show_member<T>(
         .map_or(0, |primary| Shape::of(primary).number);
     let of = Place {
         shown,
-        said: Said::of_shown(shown.upstream, shown.conf)?,
+        said: shown.said()?,
         ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
         backup: member.backup,
         before: if member.backup { primaries } else { 0 },

@@ -17,8 +17,8 @@ use super::release::{free, free_and_learn, keep_visit};
 use super::served::note_served;
 use super::unavailable::Unavailable;
 use super::visit::Visit;
-use super::{backups, lend, other_values, source, switches, BUSY, DONE, ERROR, OK};
-use crate::conf::{Reads, Source, Sticky};
+use super::{backups, lend, other_values, source, switches, willing, BUSY, DONE, ERROR, OK};
+use crate::conf::{Reads, Source, Sticky, StickyUpstream};
 use crate::log::{debug, error, info};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::{Inner, Outer};
@@ -52,6 +52,18 @@ const OFF: Outer = Outer {
     ..OUTER
 };
 
+/// The same where servers may drain by their own wish, whether persistence is switched off or not.
+const WILLING: Outer = Outer {
+    get: get_or_take_willing,
+    ..OUTER
+};
+
+/// The same where sessions are learned.
+const WILLING_LEARNING: Outer = Outer {
+    free: free_and_learn,
+    ..WILLING
+};
+
 /// Returns what nginx calls where sessions have no cookie of the module.
 #[inline(always)]
 fn outer_of(source: &Source) -> &'static Outer {
@@ -59,6 +71,20 @@ fn outer_of(source: &Source) -> &'static Outer {
         &LEARNING
     } else {
         &OUTER
+    }
+}
+
+/// Returns what nginx calls where it was asked whether persistence is used, which it is or not.
+#[cold]
+#[inline(never)]
+fn outer_behind_switches(sticky: &StickyUpstream, is_on: bool) -> &'static Outer {
+    let learns = is_on && sticky.source.is_some_and(|source| source.learn.is_some());
+    match (sticky.drain.is_some(), is_on, learns) {
+        (true, _, false) => &WILLING,
+        (true, _, true) => &WILLING_LEARNING,
+        (false, true, false) => &OUTER,
+        (false, true, true) => &LEARNING,
+        (false, false, _) => &OFF,
     }
 }
 
@@ -108,8 +134,7 @@ pub(super) fn prepare<'r>(
         Reads::Cookie => (read_cookie(visit), &OUTER),
         Reads::Source(source) => (source::read(visit, source), outer_of(source)),
         Reads::Switches => match switches::read(visit) {
-            Ok(true) => (Ok(()), sticky.source.map_or(&OUTER, outer_of)),
-            Ok(false) => (Ok(()), &OFF),
+            Ok(is_on) => (Ok(()), outer_behind_switches(sticky, is_on)),
             Err(error) => (Err(error), &OFF),
         },
     };
@@ -189,6 +214,27 @@ unsafe extern "C" fn get_without_session(
         keep_visit(visit.request, kept);
     }
     rc
+}
+
+/// Gets a server where some may drain by their own wish.
+#[allow(unsafe_code)]
+unsafe extern "C" fn get_or_take_willing(
+    pc: *mut ngx_peer_connection_t,
+    data: *mut c_void,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this in place of `get`, and as it calls that; no reference to the visit is held beside the calls.
+    unsafe {
+        let (is_past, is_off) = {
+            let visit = &*data.cast::<Visit>();
+            (visit.past_balancer, visit.is_off())
+        };
+        let rc = match (is_past, is_off) {
+            (true, _) => BUSY,
+            (false, true) => get_without_session(pc, data),
+            (false, false) => get(pc, data),
+        };
+        willing::reconsider(&mut *data.cast::<Visit>(), PeerConnection::new(pc), rc)
+    }
 }
 
 /// Decides who chooses now that the server that the cookie names cannot be had. `true`: another cookie of that name was

@@ -99,7 +99,8 @@ fn stand_before_requests(
     let learns_from_header = (sticky.source.as_ref())
         .and_then(|source| source.learn.as_ref())
         .is_some_and(|learn| learn.after_header);
-    if !learns_from_header {
+    // What a response says of its server is looked at, whatever becomes of the session.
+    if !learns_from_header && sticky.drain.is_none() {
         let quiet = match conf.counters.get() {
             Some(_) => Settled::Counted,
             None => Settled::Yes,

@@ -13,7 +13,6 @@ use session_cookie::session::may_stand_in_id;
 use super::servers::Servers;
 use super::slots::Unplaced;
 use crate::conf::{ServerConf, UpstreamConf};
-use crate::nginx::control_bits::Control;
 use crate::nginx::peers::{Peer, Peers};
 use crate::nginx::server_names::{each, Known, Shape, Uncounted};
 use crate::nginx::upstream::Upstream;
@@ -212,7 +211,7 @@ struct Server<'a> {
 impl<'a> Server<'a> {
     /// Returns whether it keeps its sessions and gets no new ones.
     fn is_draining(&self) -> bool {
-        self.known.look.control == Control::Drain
+        self.known.look.control.drains()
             || self.known.draining
             || self.line.is_some_and(|line| line.draining)
     }

@@ -4,6 +4,7 @@
 //! [`lookup`] reads the cookie, and gets a server as often as the request is tried; [`release`] frees it. [`visit`] is the
 //! state of a request in between.
 
+pub(crate) mod asking;
 mod backups;
 mod balancer;
 mod bind;
@@ -31,6 +32,7 @@ mod strict;
 mod switches;
 mod unavailable;
 pub(crate) mod visit;
+mod willing;
 
 use ngx::core::Status;
 use ngx::ffi::ngx_int_t;

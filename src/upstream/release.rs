@@ -6,6 +6,7 @@ use ngx::ffi::{ngx_peer_connection_t, ngx_uint_t, NGX_PEER_FAILED, NGX_PEER_NEXT
 use session_cookie::unreachable::Tolerance;
 use session_cookie::verdict::Choice;
 
+use super::asking::look_at_unsent;
 use super::counting::{count, count_at_end};
 use super::failure::Failure;
 use super::source::learn_at_end;
@@ -122,6 +123,9 @@ fn free_unusual<'r>(
     }
     if failed || visit.conf.unreachable(|servers| servers.is_empty()) != Some(true) {
         learn(visit, pc, state);
+    }
+    if visit.sticky.drain.is_some() {
+        look_at_unsent(visit, failed);
     }
     visit.has_response = !failed && visit.exchange.has_response();
     visit.inner.free(pc, state);

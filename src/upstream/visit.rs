@@ -48,6 +48,8 @@ pub(crate) struct Visit<'r> {
     pub(super) edition: Edition,
     /// The one who chooses the next server.
     pub(super) choice: Choice,
+    /// Whether its balancer has no server left, and those are taken that drain by their own wish.
+    pub(super) past_balancer: bool,
     /// Whether a connection to the server in use was closed, so that it was tried once more.
     pub(super) retried: bool,
     /// How many servers a strict session has tried.
@@ -199,6 +201,7 @@ impl<'r> Visit<'r> {
             session: None,
             edition: Edition::NONE,
             choice: Choice::Balance,
+            past_balancer: false,
             retried: false,
             attempts: 0,
             tried_backups: 0,
@@ -413,7 +416,7 @@ impl<'r> Visit<'r> {
     }
 
     /// Returns whether the server in use is responding: the request may have another exchange by now.
-    fn is_responding(&self) -> bool {
+    pub(super) fn is_responding(&self) -> bool {
         let current = Exchange::of(self.request).map(Exchange::as_ptr);
         current == Some(self.exchange.as_ptr())
             && self.exchange.peer().has_server()

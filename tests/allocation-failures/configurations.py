@@ -105,6 +105,8 @@ UPSTREAMS = {
                        accept_key=secret;""",
     "if": f"{SERVERS} session_sticky mode=rewrite cookie=s if=yes$arg_if nocache;",
     "preserves": f"{SERVERS} sticky name=s preserve;",
+    "asking": f"""zone asking 128k; server {A} max_fails=0; server {GONE} max_fails=0;
+        session_sticky cookie=j drain_if=$arg_asks$upstream_http_x_asks drain_time=1h;""",
     # names of two addresses each: nginx-tests/hosts
     "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
     "reserve": "server local.test:8081 max_fails=0; server pair.test:8082 backup; session_sticky cookie=q accept=sha1;",
@@ -309,6 +311,9 @@ REQUESTS = [
     ("/both?if=1", f"g={BY_KEYS}; a=nobody"),
     ("/if", f"s={MD5}"),
     ("/preserves", f"s={MD5}"),
+    ("/asking?asks=1", f"j={MD5}"),
+    ("/asking?asks=1", None),
+    ("/asking", f"j={MD5}"),
 ]
 # Where each response is another.
 CHANGING = "/status"

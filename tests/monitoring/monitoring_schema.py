@@ -22,6 +22,11 @@ upstream drains {
     server 127.0.0.1:7002 drain;
     session_sticky cookie=drains hash=plain accept=md5,haproxy;
 }
+upstream asks {
+    server 127.0.0.1:7001;
+    server 127.0.0.1:7002;
+    session_sticky cookie=asks hash=plain drain_if=$arg_asks;
+}
 upstream fails {
     server 127.0.0.1:7008 max_fails=1 fail_timeout=60s;
     server 127.0.0.1:7001;
@@ -41,7 +46,7 @@ upstream "odd \u00e9\\"" { server "unix:/tmp/\u00e9\\""; session_sticky cookie=o
 server {
     listen 127.0.0.1:7000;
     location /status { session_sticky_status; }
-    location ~ ^/(app|drains|fails|prefix|signed)/ { proxy_pass http://$1; }
+    location ~ ^/(app|drains|asks|fails|prefix|signed)/ { proxy_pass http://$1; }
 }
 server { listen 127.0.0.1:7001; listen 127.0.0.1:7002; return 200 "ok"; }
 """
@@ -68,6 +73,7 @@ def test_documents(lab):
     cookies = {
         "/app/": "",
         "/drains/": "drains=127.0.0.1:7002",
+        "/asks/?asks=1": "asks=127.0.0.1:7002",
         "/fails/": f"fails={md5('127.0.0.1:7008')}",
         "/prefix/": "",
         "/signed/": "",
@@ -84,6 +90,10 @@ def test_documents(lab):
         (upstream["name"], server["address"]): server for upstream in upstreams for server in upstream["servers"]
     }
     equal(servers["drains", "127.0.0.1:7002"]["leaving"]["last_minute"], 1, "requests of a draining server")
+    asks = servers["asks", "127.0.0.1:7002"]
+    equal((asks["state"], asks["control"], asks["configured"]), ("draining", None, "up"), "a server that asks to drain")
+    assert asks["asked_until"] >= whole["now"], asks
+    equal(servers["asks", "127.0.0.1:7001"]["asked_until"], None, "one that does not")
     equal(servers["fails", "127.0.0.1:7008"]["state"], "unavailable", "a server that failed")
     equal({server["state"] for server in servers.values()}, {"up", "draining", "down", "unavailable"}, "states")
     equal({upstream["mode"] for upstream in whole["upstreams"]}, {"insert", "prefix", "route", "learn"}, "modes")

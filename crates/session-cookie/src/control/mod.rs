@@ -1,8 +1,10 @@
-//! What an operator has said of servers while nginx runs: that one gets no new sessions any more, or nothing at all.
+//! What an operator has said of servers while nginx runs: that one gets no new sessions any more, or nothing at all. And
+//! which of them ask for the first themselves, with their responses ([`is_renewed`]).
 //!
 //! [`Table`] holds it in memory that the workers share, [`mod@file`] as a text that outlives them. [`Change::read`] reads what a
 //! request asks for, and [`guard`] tells whether it is one that the operator meant to send.
 
+mod asked;
 mod change;
 pub mod file;
 pub mod guard;
@@ -11,9 +13,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use asked::{end_of, is_renewed, LATEST};
 pub use change::{Change, Nonsense, Target};
-pub use slot::{Entry, Said, Slot, MAX_NAMES};
-pub use table::{Full, Header, Table};
+pub use slot::{Ended, Entry, Slot, Standing, MAX_NAMES};
+pub use table::{Full, Header, Place, Table};
 
 /// What a server is besides what the configuration says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

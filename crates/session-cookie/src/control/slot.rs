@@ -6,16 +6,18 @@ use core::sync::atomic::AtomicU64;
 use super::{Override, State};
 use crate::word::{then, Word};
 
-const WORDS: usize = 46;
+const WORDS: usize = 45;
 
 /// How many bytes the name of an upstream and the address of a server may have together.
 pub const MAX_NAMES: usize = WORDS * size_of::<u64>();
 
-/// The place of one server. One word tells whether there is one, what it is, and until when: it is stored when the names
-/// are in place, and taken back before they are used for another.
+/// The place of one server. Two words tell whether there is one: what was said of it, and until when, and until when it asks
+/// to drain. They are stored when the names are in place, and taken back before these are used for another.
 #[repr(C, align(64))]
 pub struct Slot {
     pub(super) state: AtomicU64,
+    /// The second up to which the server asks to drain; 0: it does not.
+    pub(super) asked: AtomicU64,
     /// The lengths of both names.
     pub(super) lengths: AtomicU64,
     pub(super) names: [AtomicU64; WORDS],
@@ -27,6 +29,7 @@ impl Default for Slot {
     fn default() -> Self {
         Slot {
             state: AtomicU64::new(EMPTY),
+            asked: AtomicU64::new(0),
             lengths: AtomicU64::new(0),
             names: [const { AtomicU64::new(0) }; WORDS],
         }
@@ -44,21 +47,39 @@ pub struct Entry<'a> {
     pub over: Override,
 }
 
-/// A copy of what was said of a server.
-pub struct Said {
-    pub(super) names: Names,
-    pub(super) over: Override,
+/// What is known of a server: what the operator has said of it, and what it asks for itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Standing {
+    /// What was said.
+    pub over: Option<Override>,
+    /// The second up to which it asks to drain.
+    pub asked: Option<u64>,
 }
 
-impl Said {
-    /// Returns what was said.
-    pub fn entry(&self) -> Entry<'_> {
-        let nothing = Entry {
-            upstream: &[],
-            address: &[],
-            over: self.over,
-        };
-        self.names.entry(self.over).unwrap_or(nothing)
+impl Standing {
+    /// Returns whether nothing is known.
+    pub(super) fn is_empty(self) -> bool {
+        self == Standing::default()
+    }
+
+    /// Returns the first second in which some of it ends.
+    pub(super) fn end(self) -> Option<u64> {
+        let said = self.over.and_then(|over| over.until);
+        said.into_iter().chain(self.asked).min()
+    }
+}
+
+/// What has ended of a server.
+pub struct Ended {
+    pub(super) names: Names,
+    /// What was said of it; `None`: it does not ask to drain any more.
+    pub over: Option<Override>,
+}
+
+impl Ended {
+    /// Returns the name of its upstream, and its address.
+    pub fn names(&self) -> (&[u8], &[u8]) {
+        self.names.get().unwrap_or_default()
     }
 }
 
@@ -88,18 +109,12 @@ impl Names {
         Some(names)
     }
 
-    pub(super) fn entry(&self, over: Override) -> Option<Entry<'_>> {
+    /// Returns the name of the upstream, and the address.
+    pub(super) fn get(&self) -> Option<(&[u8], &[u8])> {
         let end = self.upstream.checked_add(self.address)?;
-        let (upstream, address) = self
-            .bytes
-            .as_flattened()
+        (self.bytes.as_flattened())
             .get(..end)?
-            .split_at_checked(self.upstream)?;
-        Some(Entry {
-            upstream,
-            address,
-            over,
-        })
+            .split_at_checked(self.upstream)
     }
 }
 
@@ -116,9 +131,27 @@ impl Slot {
         unpack(self.state.get())
     }
 
-    /// Says something else of the server in this slot; `None` takes it away.
+    /// Returns up to when the server in this slot asks to drain.
+    pub(super) fn asked(&self) -> Option<u64> {
+        NonZeroU64::new(self.asked.get()).map(NonZeroU64::get)
+    }
+
+    /// Returns what is known of the server in this slot; nothing, if there is none.
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            over: self.over(),
+            asked: self.asked(),
+        }
+    }
+
+    /// Says something else of the server in this slot; `None`: nothing any more.
     pub(super) fn set_over(&self, over: Option<Override>) {
         self.state.set(over.map_or(EMPTY, pack));
+    }
+
+    /// Notes up to when the server in this slot asks to drain; `None`: it does not.
+    pub(super) fn set_asked(&self, until: Option<u64>) {
+        self.asked.set(until.unwrap_or_default());
     }
 
     /// Returns a copy of the names.
@@ -146,19 +179,21 @@ impl Slot {
             && names.next().is_none()
     }
 
-    /// Puts a server into this slot, which has none.
-    pub(super) fn fill(&self, upstream: &[u8], address: &[u8], over: Override) {
+    /// Puts a server into this slot, in the place of another.
+    pub(super) fn fill(&self, upstream: &[u8], address: &[u8], standing: Standing) {
         let Some(names) = Names::new(upstream, address) else {
             return;
         };
-        self.state.set(EMPTY);
+        self.set_over(None);
+        self.set_asked(None);
         then();
         for (word, bytes) in self.names.iter().zip(names.bytes) {
             word.set(u64::from_ne_bytes(bytes));
         }
         self.lengths.set(lengths(upstream, address));
         then();
-        self.state.set(pack(over));
+        self.set_over(standing.over);
+        self.set_asked(standing.asked);
     }
 }
 

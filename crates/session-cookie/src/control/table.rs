@@ -1,9 +1,9 @@
-//! The servers of which something was said, in memory that the workers share.
+//! The servers of which something was said, or that ask for something, in memory that the workers share.
 //!
-//! Whoever reads or changes it holds the lock of that memory; only the generation and the time of the next end are read
-//! without it. A process may be killed at any store, and the lock is taken away from it. So:
+//! Whoever reads or changes it holds the lock of that memory; only the generation, the time of the next end, and up to when a
+//! server asks are read without it. A process may be killed at any store, and the lock is taken away from it. So:
 //!
-//! * A slot tells by one word whether there is a server in it, stored when all else of it is in place.
+//! * A slot tells by two words whether there is a server in it, stored when all else of it is in place.
 //! * The generation is odd while something is changed. Whoever finds it odd with the lock held knows that somebody died
 //!   there, and makes it even ([`Table::repair`]): whatever was changed by then, each worker compares the generation with
 //!   that of what it has applied, and reads the table once more.
@@ -11,7 +11,7 @@
 
 use core::sync::atomic::AtomicU64;
 
-use super::slot::{Entry, Said, Slot};
+use super::slot::{Ended, Entry, Slot, Standing};
 use super::Override;
 use crate::word::{then, Word};
 
@@ -24,11 +24,17 @@ pub struct Header {
     next_end: AtomicU64,
     /// The generation that was saved last.
     saved: AtomicU64,
+    /// Whether operators may say something, by the configuration that was read last.
+    controlled: AtomicU64,
 }
 
 /// There is no room for a server, or for its names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Full;
+
+/// The place of a server, as long as the generation is the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place(usize);
 
 /// A handle of the table.
 #[derive(Clone, Copy)]
@@ -45,7 +51,11 @@ impl<'z> Table<'z> {
 
     /// Makes it an empty table, whatever the memory holds.
     pub fn clear(self) {
-        self.slots.iter().for_each(|slot| slot.set_over(None));
+        for slot in self.slots {
+            slot.set_over(None);
+            slot.set_asked(None);
+        }
+        self.header.controlled.set(0);
         self.header.next_end.set(u64::MAX);
         // There is nothing to save.
         self.header.saved.set(FIRST);
@@ -71,7 +81,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Returns how many servers there are.
+    /// Returns of how many servers something was said.
     pub fn len(self) -> usize {
         self.slots
             .iter()
@@ -79,19 +89,46 @@ impl<'z> Table<'z> {
             .count()
     }
 
-    /// Returns whether there is none.
+    /// Returns whether nothing was said.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Shows all servers.
+    /// Shows all servers of which something was said.
     pub fn each(self, mut show: impl FnMut(Entry<'_>)) {
         for slot in self.slots {
             let Some(over) = slot.over() else { continue };
-            if let Some(entry) = slot.names().entry(over) {
-                show(entry);
+            if let Some((upstream, address)) = slot.names().get() {
+                show(Entry {
+                    upstream,
+                    address,
+                    over,
+                });
             }
         }
+    }
+
+    /// Returns of how many servers something is known.
+    pub fn known(self) -> usize {
+        self.taken().count()
+    }
+
+    /// Shows what is known of the servers of an upstream, with their places and addresses.
+    pub fn each_known(self, upstream: &[u8], mut show: impl FnMut(Place, &[u8], Standing)) {
+        for (place, slot) in self.slots.iter().enumerate() {
+            let standing = slot.standing();
+            if standing.is_empty() {
+                continue;
+            }
+            match slot.names().get() {
+                Some((name, address)) if name == upstream => show(Place(place), address, standing),
+                _ => {}
+            }
+        }
+    }
+
+    fn taken(self) -> impl Iterator<Item = &'z Slot> {
+        self.slots.iter().filter(|slot| !slot.standing().is_empty())
     }
 
     /// Returns what was said of a server.
@@ -99,13 +136,22 @@ impl<'z> Table<'z> {
         self.slot_of(upstream, address)?.over()
     }
 
-    fn slot_of(self, upstream: &[u8], address: &[u8]) -> Option<&'z Slot> {
-        self.slots
-            .iter()
-            .find(|slot| slot.over().is_some() && slot.holds(upstream, address))
+    /// Returns up to when a server asks to drain.
+    pub fn find_asked(self, upstream: &[u8], address: &[u8]) -> Option<u64> {
+        self.slot_of(upstream, address)?.asked()
     }
 
-    /// Says the same of servers of one upstream; `None`: nothing any more. Returns whether that was another thing.
+    /// Returns up to when the server at this place asks to drain. No lock is needed.
+    pub fn asked_at(self, place: Place) -> Option<u64> {
+        self.slots.get(place.0)?.asked()
+    }
+
+    fn slot_of(self, upstream: &[u8], address: &[u8]) -> Option<&'z Slot> {
+        self.taken().find(|slot| slot.holds(upstream, address))
+    }
+
+    /// Says the same of servers of one upstream; `None`: nothing any more, and what they ask for themselves is over.
+    /// Returns whether that was another thing.
     ///
     /// # Errors
     ///
@@ -119,9 +165,9 @@ impl<'z> Table<'z> {
         let (mut wanted, mut changes) = (0usize, false);
         #[allow(clippy::disallowed_methods)] // of an iterator over borrowed texts
         for address in addresses.clone() {
-            let before = self.find(upstream, address);
-            changes |= before != to;
-            if to.is_some() && before.is_none() {
+            let before = self.standing(upstream, address);
+            changes |= before.over != to || (to.is_none() && before.asked.is_some());
+            if to.is_some() && before.over.is_none() {
                 wanted = wanted.saturating_add(1);
                 if !Slot::has_room(upstream, address) {
                     return Err(Full);
@@ -133,42 +179,125 @@ impl<'z> Table<'z> {
         }
         if changes {
             self.begin();
+            let is_known = |address: &&[u8]| self.slot_of(upstream, address).is_some();
+            // First those that have a slot: what is new must not take it.
+            #[allow(clippy::disallowed_methods)] // of an iterator over borrowed texts
+            let known = addresses.clone().filter(is_known);
+            known.for_each(|address| self.set(upstream, address, to));
             addresses.for_each(|address| self.set(upstream, address, to));
             self.finish();
         }
         Ok(changes)
     }
 
+    fn standing(self, upstream: &[u8], address: &[u8]) -> Standing {
+        let slot = self.slot_of(upstream, address);
+        slot.map_or_else(Standing::default, Slot::standing)
+    }
+
     fn set(self, upstream: &[u8], address: &[u8], to: Option<Override>) {
         if let Some(slot) = self.slot_of(upstream, address) {
             slot.set_over(to);
-        } else if let Some(over) = to {
-            let free = self.slots.iter().find(|slot| slot.over().is_none());
-            if let Some(slot) = free {
-                slot.fill(upstream, address, over);
+            if to.is_none() {
+                slot.set_asked(None);
+            }
+        } else if to.is_some() {
+            // What servers ask for takes no room from what is said.
+            let unsaid = || self.slots.iter().find(|slot| slot.over().is_none());
+            if let Some(slot) = self.free().or_else(unsaid) {
+                let standing = Standing {
+                    over: to,
+                    asked: None,
+                };
+                slot.fill(upstream, address, standing);
             }
         }
     }
 
+    fn free(self) -> Option<&'z Slot> {
+        self.slots.iter().find(|slot| slot.standing().is_empty())
+    }
+
+    /// Notes up to when a server asks to drain; `None`: it does not. Returns whether it did not before, or did. Where it asks
+    /// still, nobody has to be told.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for it, and nothing has changed.
+    pub fn ask(self, upstream: &[u8], address: &[u8], until: Option<u64>) -> Result<bool, Full> {
+        let until = until.filter(|until| *until != 0);
+        let slot = self.slot_of(upstream, address);
+        let before = slot.and_then(Slot::asked);
+        if until.is_some() == before.is_some() {
+            if let Some((slot, until)) = slot.zip(until.filter(|_| until != before)) {
+                // A later end is found when the one before has come.
+                self.header.next_end.set(self.next_end().min(until));
+                then();
+                slot.set_asked(Some(until));
+            }
+            return Ok(false);
+        }
+        let free = || Slot::has_room(upstream, address).then(|| self.free())?;
+        let free = slot.is_none().then(free).flatten();
+        let is_saved = !self.is_unsaved(self.generation());
+        match (slot, free) {
+            (Some(slot), _) => {
+                self.begin();
+                slot.set_asked(until);
+            }
+            (None, Some(free)) => {
+                self.begin();
+                let standing = Standing {
+                    over: None,
+                    asked: until,
+                };
+                free.fill(upstream, address, standing);
+            }
+            (None, None) => return Err(Full),
+        }
+        self.finish_unsaid(is_saved);
+        Ok(true)
+    }
+
     /// Ends what is due now, of one server, which is returned; `None`: nothing is.
-    pub fn end_one(self, now: u64) -> Option<Said> {
-        let due = self.slots.iter().find_map(|slot| {
-            let over = slot.over().filter(|over| over.is_over(now))?;
-            Some((slot, over))
-        });
-        let Some((slot, over)) = due else {
+    pub fn end_one(self, now: u64) -> Option<Ended> {
+        let is_due = |slot: &&Slot| slot.standing().end().is_some_and(|end| end <= now);
+        let Some(slot) = self.slots.iter().find(is_due) else {
             // What was said to be the next end may be none.
             self.set_next_end();
             return None;
         };
-        let said = Said {
+        let over = slot.over().filter(|over| over.is_over(now));
+        let ended = Ended {
             names: slot.names(),
             over,
         };
+        let is_saved = !self.is_unsaved(self.generation());
         self.begin();
-        slot.set_over(over.after());
-        self.finish();
-        Some(said)
+        match over {
+            Some(over) => {
+                slot.set_over(over.after());
+                self.finish();
+            }
+            None => {
+                slot.set_asked(None);
+                self.finish_unsaid(is_saved);
+            }
+        }
+        Some(ended)
+    }
+
+    /// Notes whether operators may say something from now on, and returns whether they might before. Where they might not,
+    /// what was said long ago is forgotten.
+    pub fn set_controlled(self, controlled: bool) -> bool {
+        let before = self.header.controlled.get() != 0;
+        if controlled && !before && !self.is_empty() {
+            self.begin();
+            self.slots.iter().for_each(|slot| slot.set_over(None));
+            self.finish();
+        }
+        self.header.controlled.set(controlled.into());
+        before
     }
 
     /// Returns whether a text of this generation is newer than what was saved last.
@@ -199,8 +328,16 @@ impl<'z> Table<'z> {
         self.header.generation.set(odd.wrapping_add(1).max(FIRST));
     }
 
+    /// [`finish`](Self::finish) where all that was said stays as it was: if it was saved, it still is.
+    fn finish_unsaid(self, is_saved: bool) {
+        self.finish();
+        if is_saved {
+            self.note_saved(self.generation());
+        }
+    }
+
     fn set_next_end(self) {
-        let ends = self.slots.iter().filter_map(|slot| slot.over()?.until);
+        let ends = self.slots.iter().filter_map(|slot| slot.standing().end());
         self.header.next_end.set(ends.min().unwrap_or(u64::MAX));
     }
 }

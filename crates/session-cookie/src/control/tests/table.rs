@@ -13,17 +13,27 @@ const SLOTS: usize = 4;
 /// More than any operation stores in a table of this size.
 const MOST_STORES: u32 = 600;
 
-type Servers = BTreeMap<(Vec<u8>, Vec<u8>), Override>;
+type Servers = BTreeMap<(Vec<u8>, Vec<u8>), Standing>;
 
 fn servers(table: Table<'_>) -> Servers {
     let mut servers = Servers::new();
+    for name in (0..3).map(upstream) {
+        table.each_known(&name, |place, address, standing| {
+            let names = (name.clone(), address.to_vec());
+            assert!(servers.insert(names, standing).is_none(), "twice");
+            assert_eq!(table.asked_at(place), standing.asked);
+        });
+    }
+    let mut said = 0;
     table.each(|entry| {
         let names = (entry.upstream.to_vec(), entry.address.to_vec());
-        assert!(servers.insert(names, entry.over).is_none(), "twice");
+        assert_eq!(servers[&names].over, Some(entry.over));
+        said += 1;
     });
-    assert_eq!(servers.len(), table.len());
-    for ((upstream, address), over) in &servers {
-        assert_eq!(table.find(upstream, address), Some(*over));
+    assert_eq!((said, servers.len()), (table.len(), table.known()));
+    for ((upstream, address), standing) in &servers {
+        assert_eq!(table.find(upstream, address), standing.over);
+        assert_eq!(table.find_asked(upstream, address), standing.asked);
     }
     servers
 }
@@ -31,6 +41,7 @@ fn servers(table: Table<'_>) -> Servers {
 #[derive(Clone, Debug)]
 enum Operation {
     Change(u8, Vec<u8>, Option<Override>),
+    Ask(u8, u8, Option<u64>),
     End(u64),
 }
 
@@ -54,10 +65,13 @@ impl Operation {
                 let addresses: Vec<_> = addresses.iter().map(|number| address(*number)).collect();
                 table.change(&upstream(*name), addresses.iter().map(Vec::as_slice), *to)
             }
+            Operation::Ask(name, number, until) => {
+                table.ask(&upstream(*name), &address(*number), *until)
+            }
             Operation::End(now) => {
                 let mut shown = 0;
-                while let Some(said) = table.end_one(*now) {
-                    assert!(said.entry().over.is_over(*now));
+                while let Some(ended) = table.end_one(*now) {
+                    assert!(ended.over.is_none_or(|over| over.is_over(*now)));
                     shown += 1;
                 }
                 Ok(shown != 0)
@@ -65,39 +79,61 @@ impl Operation {
         }
     }
 
-    fn run_on(&self, servers: &mut Servers) -> Result<bool, Full> {
+    /// Does the same with a map. What has to make room in the table, which takes the first that may, is in neither.
+    fn run_on(&self, servers: &mut Servers, table: Table<'_>) -> Result<bool, Full> {
         let before = servers.clone();
+        let mut tells = true;
         match self {
             Operation::Change(name, addresses, to) => {
                 for number in addresses {
                     let names = (upstream(*name), address(*number));
                     match to {
-                        Some(over) => servers.insert(names, *over),
-                        None => servers.remove(&names),
-                    };
+                        Some(over) => servers.entry(names).or_default().over = Some(*over),
+                        None => drop(servers.remove(&names)),
+                    }
                 }
+                if servers
+                    .values()
+                    .filter(|server| server.over.is_some())
+                    .count()
+                    > SLOTS
+                {
+                    *servers = before;
+                    return Err(Full);
+                }
+                if servers.len() > SLOTS {
+                    servers.retain(|(name, address), standing| {
+                        standing.over.is_some() || table.find_asked(name, address).is_some()
+                    });
+                }
+            }
+            Operation::Ask(name, number, until) => {
+                let names = (upstream(*name), address(*number));
+                let standing = servers.entry(names).or_default();
+                tells = standing.asked.is_some() != until.is_some();
+                standing.asked = *until;
+                servers.retain(|_, standing| !standing.is_empty());
                 if servers.len() > SLOTS {
                     *servers = before;
                     return Err(Full);
                 }
             }
             Operation::End(now) => {
-                for (names, over) in &before {
-                    if over.is_over(*now) {
-                        match over.after() {
-                            Some(over) => servers.insert(names.clone(), over),
-                            None => servers.remove(names),
-                        };
+                for standing in servers.values_mut() {
+                    if let Some(over) = standing.over.filter(|over| over.is_over(*now)) {
+                        standing.over = over.after();
                     }
+                    standing.asked = standing.asked.filter(|until| until > now);
                 }
+                servers.retain(|_, standing| !standing.is_empty());
             }
         }
-        Ok(*servers != before)
+        Ok(tells && *servers != before)
     }
 }
 
 fn next_end(servers: &Servers) -> u64 {
-    let ends = servers.values().filter_map(|over| over.until);
+    let ends = servers.values().filter_map(|standing| standing.end());
     ends.min().unwrap_or(u64::MAX)
 }
 
@@ -114,14 +150,21 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => (0..3_u8, addresses, any_over())
             .prop_map(|(name, addresses, to)| Operation::Change(name, addresses.into_iter().collect(), to)),
+        4 => (0..3_u8, 0..4_u8, proptest::option::of(1..9_u64))
+            .prop_map(|(name, number, until)| Operation::Ask(name, number, until)),
         1 => (0..10_u64).prop_map(Operation::End),
     ]
 }
 
-/// The last operation dies at each of its stores. Every server is what it was or what it was to be, workers are told that
-/// something may have changed, and the table goes on.
+/// The last operation dies at each of its stores. Of every server both words are what they were or what they were to be,
+/// workers are told that something may have changed, and the table goes on.
 fn die_at_each_store(operations: &[Operation]) {
     let (last, first) = operations.split_last().unwrap();
+    let undisturbed = Memory::new(SLOTS);
+    for operation in operations {
+        let _ = operation.run(undisturbed.table());
+    }
+    let done = servers(undisturbed.table());
     for stores in 0..MOST_STORES {
         let memory = Memory::new(SLOTS);
         let table = memory.table();
@@ -129,30 +172,28 @@ fn die_at_each_store(operations: &[Operation]) {
             let _ = operation.run(table);
         }
         let (before, generation) = (servers(table), table.generation());
-        let mut done = before.clone();
-        let _ = last.run_on(&mut done);
         let survived = death::after(stores, || last.run(table)).is_some();
 
         let is_told = table.generation() != generation;
         table.repair();
         let left = servers(table);
-        for names in before.keys().chain(done.keys()) {
-            let over = left.get(names);
+        let of = |servers: &Servers, names| servers.get(names).copied().unwrap_or_default();
+        for names in before.keys().chain(done.keys()).chain(left.keys()) {
+            let (before, done, left) = (of(&before, names), of(&done, names), of(&left, names));
+            assert!([before.over, done.over].contains(&left.over), "{names:?}");
             assert!(
-                [before.get(names), done.get(names)].contains(&over),
+                [before.asked, done.asked].contains(&left.asked),
                 "{names:?}"
             );
         }
-        assert!(left
-            .keys()
-            .all(|names| before.contains_key(names) || done.contains_key(names)));
-        assert!(is_told || left == before);
+        let is_renewed = matches!(last, Operation::Ask(..)) && left.len() == before.len();
+        assert!(is_told || left == before || is_renewed);
         assert_eq!(table.generation() % 2, 0);
-        assert_eq!(table.next_end(), next_end(&left));
+        assert!(table.next_end() <= next_end(&left));
 
         let change = Operation::Change(0, Vec::from([0]), over(State::Down, 0));
         let mut then = left;
-        assert_eq!(change.run(table), change.run_on(&mut then));
+        assert_eq!(change.run(table), change.run_on(&mut then, table));
         assert_eq!(servers(table), then);
         if survived {
             return;
@@ -170,9 +211,13 @@ proptest! {
         for operation in &operations {
             let generation = table.generation();
             let changed = operation.run(table);
-            prop_assert_eq!(changed, operation.run_on(&mut expected));
+            prop_assert_eq!(changed, operation.run_on(&mut expected, table));
             prop_assert_eq!(servers(table), expected.clone());
-            prop_assert_eq!(table.next_end(), next_end(&expected));
+            // That of a server that asks again may be later by now.
+            prop_assert!(table.next_end() <= next_end(&expected));
+            if let Operation::End(_) = operation {
+                prop_assert_eq!(table.next_end(), next_end(&expected));
+            }
             prop_assert_eq!(table.generation() != generation, changed == Ok(true));
         }
     }
@@ -188,11 +233,15 @@ proptest! {
         let memory = Memory::new(SLOTS);
         let table = memory.table();
         for (slot, word, value) in words {
-            let value = if word == 0 { (value % 4) | (value >> 60 << 8) } else { value };
+            let value = match word {
+                0 => (value % 4) | (value >> 60 << 8),
+                1 => value >> 60,
+                _ => value,
+            };
             memory.slots[slot].word(word).store(value, Ordering::Relaxed);
             table.each(|entry| assert!(entry.upstream.len() + entry.address.len() <= MAX_NAMES));
             for _ in 0..2 * SLOTS {
-                let _ = table.end_one(5).map(|said| said.entry().upstream.len());
+                let _ = table.end_one(5).map(|ended| ended.names().0.len());
             }
             assert!(table.end_one(5).is_none());
             if table.change(b"u", [&b"a"[..]].into_iter(), over(State::Drain, 7)).is_ok() {
@@ -226,11 +275,11 @@ fn what_has_ended_is_down_or_up() {
     assert_eq!(change(b"b", over(State::Down, 20)), Ok(true));
     assert_eq!(table.next_end(), 10);
     assert!(table.end_one(9).is_none());
-    assert_eq!(table.end_one(10).unwrap().entry().address, b"a");
+    assert_eq!(table.end_one(10).unwrap().names(), (&b"u"[..], &b"a"[..]));
     assert!(table.end_one(10).is_none());
     assert_eq!(table.find(b"u", b"a"), over(State::Down, 0));
     assert_eq!(table.next_end(), 20);
-    assert_eq!(table.end_one(21).unwrap().entry().address, b"b");
+    assert_eq!(table.end_one(21).unwrap().names(), (&b"u"[..], &b"b"[..]));
     assert_eq!(table.find(b"u", b"b"), None);
     assert_eq!(table.next_end(), u64::MAX);
 }
@@ -244,13 +293,91 @@ fn what_is_saved_is_newer_than_before() {
     assert!(!table.is_unsaved(4) && !table.is_unsaved(2) && table.is_unsaved(6));
 }
 
+#[test]
+fn a_server_that_asks_again_tells_nobody() {
+    let memory = Memory::new(SLOTS);
+    let table = memory.table();
+    let ask = |until| table.ask(b"u", b"a", until);
+    assert_eq!(ask(Some(10)), Ok(true));
+    let generation = table.generation();
+    assert_eq!((ask(Some(10)), ask(Some(20))), (Ok(false), Ok(false)));
+    assert_eq!(table.find_asked(b"u", b"a"), Some(20));
+    assert_eq!(table.generation(), generation);
+    // It is looked at too early, once.
+    assert_eq!(table.next_end(), 10);
+    assert!(table.end_one(10).is_none());
+    assert_eq!(table.next_end(), 20);
+    let ended = table.end_one(20).unwrap();
+    assert_eq!(ended.names(), (&b"u"[..], &b"a"[..]));
+    assert_eq!(ended.over, None);
+    assert_eq!(table.known(), 0);
+    assert_eq!((ask(None), ask(Some(0))), (Ok(false), Ok(false)));
+}
+
+#[test]
+fn what_servers_ask_takes_no_room_from_operators() {
+    let memory = Memory::new(SLOTS);
+    let table = memory.table();
+    for number in 0..4 {
+        assert_eq!(table.ask(b"u", &address(number), Some(10)), Ok(true));
+    }
+    assert_eq!(table.ask(b"v", b"a", Some(10)), Err(Full));
+    assert_eq!(table.ask(b"u", &[b'a'; MAX_NAMES], Some(10)), Err(Full));
+    let said: Vec<_> = [3, 0].map(address).to_vec();
+    let drain = over(State::Drain, 0);
+    let change = |upstream: &[u8]| table.change(upstream, said.iter().map(Vec::as_slice), drain);
+    assert_eq!(
+        (change(b"u"), change(b"v"), change(b"w")),
+        (Ok(true), Ok(true), Err(Full))
+    );
+    assert_eq!((table.len(), table.known()), (SLOTS, SLOTS));
+    assert_eq!(table.find_asked(b"u", &address(3)), Some(10));
+    assert_eq!(table.ask(b"u", &address(1), Some(10)), Err(Full));
+}
+
+#[test]
+fn what_servers_ask_needs_not_be_saved() {
+    let memory = Memory::new(SLOTS);
+    let table = memory.table();
+    let is_unsaved = || table.is_unsaved(table.generation());
+    assert_eq!(table.ask(b"u", b"a", Some(10)), Ok(true));
+    assert!(!is_unsaved());
+    table
+        .change(b"u", [&b"b"[..]].into_iter(), over(State::Drain, 20))
+        .unwrap();
+    assert!(is_unsaved());
+    assert!(table.end_one(10).is_some());
+    assert!(is_unsaved());
+    table.note_saved(table.generation());
+    assert_eq!(table.ask(b"u", b"b", Some(15)), Ok(true));
+    assert!(table.end_one(15).is_some() && !is_unsaved());
+    assert!(table.end_one(20).is_some() && is_unsaved());
+}
+
+#[test]
+fn what_was_said_while_operators_may_say_nothing_is_forgotten_when_they_may() {
+    let memory = Memory::new(SLOTS);
+    let table = memory.table();
+    let drain = over(State::Drain, 0);
+    assert!(!table.set_controlled(true));
+    table.change(b"u", [&b"a"[..]].into_iter(), drain).unwrap();
+    assert!(table.set_controlled(true));
+    assert!(table.set_controlled(false));
+    assert_eq!(table.find(b"u", b"a"), drain);
+    table.ask(b"u", b"a", Some(10)).unwrap();
+    assert!(!table.set_controlled(true));
+    assert_eq!(table.find(b"u", b"a"), None);
+    assert_eq!(table.find_asked(b"u", b"a"), Some(10));
+}
+
 impl Slot {
     /// Returns a word of the slot.
     fn word(&self, number: usize) -> &AtomicU64 {
         match number {
             0 => &self.state,
-            1 => &self.lengths,
-            _ => &self.names[number - 2],
+            1 => &self.asked,
+            2 => &self.lengths,
+            _ => &self.names[number - 3],
         }
     }
 }

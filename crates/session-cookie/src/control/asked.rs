@@ -1,0 +1,49 @@
+//! For how long a server drains that asks for it with its responses.
+
+/// The latest second in which something may end: JSON has no greater numbers for all its readers.
+pub const LATEST: u64 = 1 << 53;
+
+/// Returns the second up to which a server drains that asks for it now.
+pub fn end_of(now: u64, time: u64) -> u64 {
+    now.saturating_add(time).clamp(1, LATEST)
+}
+
+/// Returns whether a server that asks now, and has asked before up to this second, has asked so recently that the end stays:
+/// less than a quarter of the time is over since, and at least in the same second.
+pub fn is_renewed(until: u64, now: u64, time: u64) -> bool {
+    let end = end_of(now, time);
+    until <= end && end.saturating_sub(until) < (time / 4).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_renewed_when_a_quarter_of_the_time_is_over() {
+        for (time, stays) in [(60, 15), (4, 1), (3, 1), (1, 1), (100, 25)] {
+            let until = end_of(1000, time);
+            assert_eq!(until, 1000 + time);
+            for passed in 0..time + 2 {
+                let expected = passed < stays;
+                assert_eq!(
+                    is_renewed(until, 1000 + passed, time),
+                    expected,
+                    "{time}, {passed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_that_has_become_shorter_counts_from_the_next_response() {
+        assert!(!is_renewed(1100, 1000, 60));
+    }
+
+    #[test]
+    fn no_time_is_too_long() {
+        let until = end_of(1000, u64::MAX);
+        assert_eq!(until, LATEST);
+        assert!(is_renewed(until, 1000, u64::MAX));
+    }
+}

@@ -1,0 +1,94 @@
+//! Servers that ask to drain themselves: what their responses say is compared with what is known, and only what is new gets
+//! into memory that the workers share.
+
+use ngx::ffi::time_t;
+use session_cookie::control::{end_of, is_renewed, Full, State, Table};
+
+use crate::conf::UpstreamConf;
+use crate::counters::Counters;
+use crate::log::{notice, warn};
+use crate::nginx::request::Request;
+use crate::nginx::time::{now, Clock};
+use crate::nginx::upstream::Upstream;
+use crate::nginx::{string, Printable};
+
+/// Notes whether a server asks to drain for so many seconds.
+pub(crate) fn note(
+    request: Request<'_>,
+    upstream: Upstream<'_>,
+    conf: &UpstreamConf,
+    address: &[u8],
+    asks: Option<u64>,
+) {
+    let Some(zone) = conf.control.zone.get() else {
+        return;
+    };
+    let Some(table) = zone.table() else {
+        return;
+    };
+    if is_known(conf, table, address, asks) {
+        return;
+    }
+    let until = asks.map(|time| end_of(now(), time));
+    let name = upstream.host();
+    let asked = zone.with(|table| {
+        let asked = table.ask(name, address, until);
+        (asked, table.find(name, address), table.generation())
+    });
+    match asked {
+        Some((Ok(true), over, _)) => {
+            tell(request, upstream, address, until);
+            let was_said = over.is_some_and(|over| over.state == State::Drain);
+            if let Some(counters) = Counters::of(conf).filter(|_| asks.is_some() && !was_said) {
+                counters.begin_leaving(upstream, address);
+            }
+        }
+        Some((Err(Full), _, generation)) => {
+            conf.control.full.set(generation);
+            if !conf.told.unasked.replace(true) {
+                warn!(
+                    request,
+                    "session_sticky: server {} of upstream \"{}\" asks to drain, but there is no room for more servers",
+                    Printable(address),
+                    string(name)
+                );
+            }
+        }
+        Some((Ok(false), ..)) | None => {}
+    }
+}
+
+/// Returns whether nothing is to be noted, as far as that is known without a lock. What this worker has applied is what is known,
+/// but for the end, which moves without anybody being told.
+fn is_known(conf: &UpstreamConf, table: Table<'_>, address: &[u8], asks: Option<u64>) -> bool {
+    let control = &conf.control;
+    let generation = table.generation();
+    if generation != control.generation.get() {
+        return false;
+    }
+    let place = (control.said.read()).and_then(|said| said.place_of_asked(address));
+    match (asks, place) {
+        (None, place) => place.is_none(),
+        (Some(_), None) => generation == control.full.get(),
+        (Some(time), Some(place)) => {
+            let until = table.asked_at(place);
+            until.is_some_and(|until| is_renewed(until, now(), time))
+        }
+    }
+}
+
+/// Tells in the log that a server begins or ceases to ask.
+fn tell(request: Request<'_>, upstream: Upstream<'_>, address: &[u8], until: Option<u64>) {
+    let (address, upstream) = (Printable(address), string(upstream.host()));
+    match until {
+        Some(until) => notice!(
+            request,
+            "session_sticky: server {address} of upstream \"{upstream}\" asks to drain, until {}",
+            Clock(time_t::try_from(until).unwrap_or(time_t::MAX))
+        ),
+        None => notice!(
+            request,
+            "session_sticky: server {address} of upstream \"{upstream}\" does not ask to drain any more"
+        ),
+    }
+}
