@@ -141,7 +141,10 @@ location /early {
     add_header X-Late $session_sticky_previous always;
     proxy_pass http://by-keys;
 }
-location /asked { proxy_set_header X-Early "$session_sticky_verdict $session_sticky_previous"; proxy_pass http://routed; }
+location /asked {
+    proxy_set_header X-Early "$session_sticky_verdict $session_sticky_previous";
+    proxy_pass http://routed;
+}
 location /quiet { sticky_hide_cookie; proxy_pass http://cookie; }
 location /cached { proxy_pass http://keys/cached; }
 location /ends { proxy_pass http://keyed-prefix/ends; }
