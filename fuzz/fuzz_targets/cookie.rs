@@ -4,9 +4,9 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use session_cookie::cookie::{values, HiddenPart, HidePlan, HideRule, Name};
+use session_cookie::cookie::{values, Copies, Follow, HiddenPart, HidePlan, HideRule, Name};
 use session_cookie::id::split_prefix;
-use session_cookie_fuzz::{parted, text, trimmed, written, NAMES};
+use session_cookie_fuzz::{parted, text, trimmed, unquoted, written, NAMES};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -85,6 +85,14 @@ fuzz_target!(|input: Input| {
         let name = &Name::new(name).unwrap();
         let found: Vec<_> = values(&field, name).collect();
         assert_eq!(found, expected(&field, name));
+
+        // Of an application, which has a session if there is a value.
+        let has_value = |value: &&[u8]| !unquoted(value).is_empty();
+        let is_there = expected(&field, name).iter().any(has_value);
+        let follow = Follow::new(name, Copies::ALL).unwrap();
+        assert_eq!(follow.is_in([&field[..]].into_iter()), is_there);
+        let beginning = Follow::new(&[name, &b"*"[..]].concat(), Copies::ALL).unwrap();
+        assert!(beginning.is_in([&field[..]].into_iter()) || !is_there);
     }
 
     for part in [HiddenPart::Pair, HiddenPart::Prefix] {

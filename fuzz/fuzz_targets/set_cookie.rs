@@ -6,11 +6,12 @@ use arbitrary::Arbitrary;
 use cookie::Cookie;
 use libfuzzer_sys::fuzz_target;
 use session_cookie::bytes::{is_attribute_value, is_cookie_value, is_path, is_token};
-use session_cookie::cookie::{values, HiddenPart, HideRule, Name};
+use session_cookie::cookie::{values, Copies, Follow, HiddenPart, HideRule, Name};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
 use session_cookie::set_cookie::{
-    deletes, parse, prefix, rewrite, sets, ByVariables, Template, Varying,
+    deletes, is_followed, parse, prefix, rewrite, sets, ByVariables, Course, Followed, Template,
+    Varying,
 };
 use session_cookie_fuzz::{parted, text, trimmed, unquoted, written, NAMES};
 
@@ -88,6 +89,8 @@ fn edit(field: &[u8], id: &[u8]) {
         None => assert!(deletes(field, ready, u64::MAX) || !deletes(field, ready, 0)),
     }
 
+    follow(field, name, deletes(field, ready, NOW));
+
     // Only the value changes.
     let rewritten = rewrite(field, ready, id).expect("the name is the field's");
     let rewritten = rewritten.concat();
@@ -131,6 +134,31 @@ fn edit(field: &[u8], id: &[u8]) {
         });
         assert_eq!(seen, [name, b"=", parts.value].concat());
     }
+}
+
+/// Ours lives and dies with the cookie of an application, in the same place: a cookie that follows ours is the same.
+fn follow(field: &[u8], name: &[u8], deletes: bool) {
+    let (policy, varying) = (Policy::new().unwrap(), Varying::default());
+    let mirrored = |field: &[u8], name: &[u8]| {
+        let follow = Follow::new(name, Copies::ALL).unwrap();
+        assert!(is_followed(field, &follow));
+        let followed = Followed::of(&follow, [field].into_iter(), NOW);
+        assert_eq!(followed.course(false), Course::Mirror);
+        let all = followed.mirrored(&Copies::ALL).map(|one| {
+            let rest = written(usize::MAX, |out| {
+                one.write_rest(&policy, &Copies::ALL, &varying, out);
+            });
+            (rest, one.is_live)
+        });
+        all.collect::<Vec<_>>()
+    };
+    let ours = mirrored(field, name);
+    let [(rest, is_live)] = &ours[..] else {
+        panic!("{ours:?}");
+    };
+    assert_eq!(*is_live, !deletes);
+    let value: &[u8] = if *is_live { ID } else { b"" };
+    assert_eq!(mirrored(&[b"route=", value, rest].concat(), b"route"), ours);
 }
 
 /// Any time; no field has a date of it.
@@ -202,6 +230,7 @@ fn insert(input: &Input, id: &[u8]) {
         domain: input.domain_varies.is_some(),
         path: input.path_varies.is_some(),
         same_site: flag(6),
+        lifetime: false,
     };
     let template = Template::new(&policy, by_variables).unwrap();
     let field = written(template.max_len(&session, &varying), |out| {

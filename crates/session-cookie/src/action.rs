@@ -83,6 +83,21 @@ pub fn respond_as<'a, const EXTRAS: bool>(
     }
 }
 
+/// Returns the session from now on, where the response came from the server with the id `served`: for a cookie that is set
+/// in any case.
+pub fn session_from_now_on<'a>(
+    policy: &Policy,
+    reading: &Reading<'a>,
+    served: &'a [u8],
+    now: u64,
+) -> Session<'a> {
+    let owner = owner(policy, reading, served);
+    Session {
+        id: owner.id(),
+        stamps: stamps::<true>(policy, reading, owner, now),
+    }
+}
+
 /// The owner of the session from now on.
 #[derive(Clone, Copy)]
 enum Owner<'a> {
@@ -363,6 +378,30 @@ mod tests {
         for reading in [Reading::NONE, valid(b"a", None)] {
             let repeated = respond(&policy, &reading, b"a", || false, NOW);
             assert_eq!(inserted(repeated), Some((&b"a"[..], None)));
+        }
+    }
+
+    #[test]
+    fn what_is_set_in_any_case_is_what_is_set_where_it_must_be() {
+        for policy in policies().filter(|policy| policy.mode == Mode::Insert) {
+            for verdict in [
+                Verdict::None,
+                Verdict::Valid,
+                Verdict::Down,
+                Verdict::Accepted,
+            ] {
+                for (id, stamps) in [(b"a", None), (b"b", Some((NOW - 9, NOW - 20)))] {
+                    let reading = Reading {
+                        verdict,
+                        ..valid(id, stamps)
+                    };
+                    let session = session_from_now_on(&policy, &reading, b"a", NOW);
+                    match respond(&policy, &reading, b"a", || false, NOW) {
+                        Action::Insert(inserted) => assert_eq!(session, inserted),
+                        _ => assert_eq!(session, reading.session),
+                    }
+                }
+            }
         }
     }
 

@@ -29,7 +29,7 @@ pub struct Foreknown {
 impl Foreknown {
     /// Returns what is known under a policy; `quiet` is what there is to do where the response needs nothing.
     pub fn new(policy: &Policy, quiet: Settled) -> Self {
-        let quiet = if policy.replaces() || policy.preserve {
+        let quiet = if policy.replaces() || policy.preserve || policy.follow.is_some() {
             Settled::UnlessSet
         } else {
             quiet

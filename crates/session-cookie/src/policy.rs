@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::cookie::{HiddenPart, HideRule, Name};
+use crate::cookie::{Follow, HiddenPart, HideRule, Name};
 use crate::foreign::{Given, System};
 use crate::keys::{Keys, Signer};
 use crate::memory::{self, OutOfMemory};
@@ -301,6 +301,8 @@ pub struct Policy {
     pub no_cache: bool,
     /// Whether the upstream server may set a cookie of the name itself, above all to end the session.
     pub preserve: bool,
+    /// The cookie of the application whose session ours follows.
+    pub follow: Option<Follow>,
     /// Whether a session is led no further than by nginx's own `sticky`: to a backup only where no primary server is
     /// available, and to whichever server the balancer chooses while its own is away.
     pub as_nginx: bool,
@@ -343,6 +345,7 @@ impl Policy {
             post_only: false,
             no_cache: false,
             preserve: false,
+            follow: None,
             as_nginx: false,
         })
     }
@@ -423,6 +426,7 @@ impl Policy {
             || self.preserve
             || self.post_only
             || self.no_cache
+            || self.follow.is_some()
     }
 
     /// Returns whether no cookie is inserted where the response sets one of that name.

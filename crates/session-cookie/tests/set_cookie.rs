@@ -94,6 +94,7 @@ proptest! {
             domain: domain.1,
             path: path.1,
             same_site: same_site.1,
+            lifetime: false,
         };
         let meant = (domain.0.clone(), path.0.clone(), same_site.0);
         let (domain, varying_domain) = parted(domain);

@@ -11,7 +11,7 @@ pub use grammar::{
     trim_start, unquote,
 };
 pub use search::{contains, find, USUAL_LENGTH};
-pub use sink::{Buffer, Sink};
+pub use sink::{Buffer, Length, Sink};
 
 pub(crate) use grammar::trimmed;
 pub(crate) use search::{find_near, lowest_in_word, places_in_word, Beginnings, FirstBytes};

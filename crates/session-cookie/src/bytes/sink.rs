@@ -30,6 +30,16 @@ impl<const N: usize> Sink for ArrayVec<u8, N> {
     }
 }
 
+/// The length of a text that is not written.
+#[derive(Debug, Default)]
+pub struct Length(pub usize);
+
+impl Sink for Length {
+    fn put(&mut self, text: &[u8]) {
+        self.0 = self.0.saturating_add(text.len());
+    }
+}
+
 /// A text of limited length: what does not fit is dropped.
 #[derive(Debug, Default)]
 pub struct Buffer(Vec<u8>);

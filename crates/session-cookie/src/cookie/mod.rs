@@ -1,16 +1,21 @@
-//! The `Cookie` field of a request (RFC 6265, section 4.2): [`values`] finds those of a name, a [`HideRule`] hides them.
+//! The `Cookie` field of a request (RFC 6265, section 4.2): [`values`] finds those of a name, a [`HideRule`] hides them, and
+//! a [`Follow`] tells whether that of an application is there.
 //!
 //! A field is pairs between semicolons. As user agents do, a semicolon separates inside double quotes
 //! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
 
+mod follow;
 mod hide;
 mod name;
 
 use crate::bytes::trimmed;
 use name::{split_value, Found};
 
+pub use follow::{Copies, Follow};
 pub use hide::{HiddenPart, HiddenSpan, HidePlan, HideRule, SinglePair};
 pub use name::Name;
+
+pub(crate) use follow::halves;
 
 /// Returns the values of all pairs of a name in one field, in order, double quotes and all.
 ///

@@ -1,12 +1,17 @@
 //! The `Set-Cookie` field of a response (RFC 6265, section 4.1): editing that of an upstream server, writing one of the policy.
 
+mod attributes;
 mod date;
+mod followed;
 mod template;
 
-use crate::bytes::{find, trim, trim_end, trim_start, unquote};
+use attributes::Attributes;
+
+use crate::bytes::{find, trim_end, trim_start, unquote};
 use crate::cookie::Name;
 use crate::id::PREFIX_END;
 
+pub use followed::{is_followed, Course, Followed, Mirrored};
 pub use template::{ByVariables, Template, Varying, DATE};
 
 /// A `Set-Cookie` field in three parts.
@@ -63,36 +68,12 @@ pub fn sets(field: &[u8], name: &Name) -> bool {
 /// # Ok::<(), session_cookie::memory::OutOfMemory>(())
 /// ```
 pub fn deletes(field: &[u8], name: &Name, now: u64) -> bool {
-    let Some(parts) = parse(field, name) else {
-        return false;
-    };
-    if unquote(parts.value).is_empty() {
-        return true;
-    }
-    let (mut max_age, mut expires) = (None, None);
-    for attribute in parts.after.split(|byte| *byte == b';') {
-        let mut halves = attribute.splitn(2, |byte| *byte == b'=').map(trim);
-        let (Some(attribute), Some(value)) = (halves.next(), halves.next()) else {
-            continue;
-        };
-        // Of several the last one counts, if user agents can read it.
-        if attribute.eq_ignore_ascii_case(b"max-age") {
-            max_age = is_spent(value).or(max_age);
-        } else if attribute.eq_ignore_ascii_case(b"expires") {
-            expires = date::read(value).map(|at| at <= now).or(expires);
-        }
-    }
-    max_age.or(expires).unwrap_or(false)
+    parse(field, name).is_some_and(|parts| ends(parts.value, &Attributes::of(parts.after), now))
 }
 
-/// Returns whether a `Max-Age` is over at once (RFC 6265, section 5.2.2); `None`: it is no number.
-fn is_spent(value: &[u8]) -> Option<bool> {
-    let (is_negative, digits) = match value {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    is_number.then(|| is_negative || digits.iter().all(|digit| *digit == b'0'))
+/// Returns whether a cookie with this value and these attributes is deleted, or nothing is left of it.
+fn ends(value: &[u8], attributes: &Attributes<'_>, now: u64) -> bool {
+    unquote(value).is_empty() || attributes.are_over(now)
 }
 
 /// Returns a field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.

@@ -44,7 +44,8 @@ pub struct Template {
     capacity: usize,
 }
 
-/// The attributes that variables tell, in place of the policy; their values are in [`Varying`].
+/// The attributes that variables tell, in place of the policy; their values are in [`Varying`]. Without one there, the
+/// attribute is left out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByVariables {
     /// Whether `Domain` is one.
@@ -53,6 +54,8 @@ pub struct ByVariables {
     pub path: bool,
     /// Whether `SameSite` is one.
     pub same_site: bool,
+    /// Whether `Max-Age` and `Expires` are written by others.
+    pub lifetime: bool,
 }
 
 /// The parts of the field that differ from request to request.
@@ -287,7 +290,7 @@ impl Attributes {
     ) -> Result<(), OutOfMemory> {
         self.domain(policy, by_variables, b"; Domain=")?;
         self.path(policy, by_variables, b"; Path=")?;
-        if let Some(max_age) = policy.max_age {
+        if let Some(max_age) = policy.max_age.filter(|_| !by_variables.lifetime) {
             self.max_age(max_age, b"; Max-Age=")?;
             self.add(Attribute::Expires(b"; Expires="))?;
         }
@@ -355,6 +358,7 @@ mod tests {
         domain: false,
         path: false,
         same_site: false,
+        lifetime: false,
     };
     const SAME_SITE: ByVariables = ByVariables {
         same_site: true,
