@@ -158,6 +158,8 @@ pub(crate) struct StickyUpstream {
     pub(crate) drain: Option<DrainIf>,
     /// The cookie, made ready when all of this was read. This and what follows is written when all directives were read.
     pub(crate) template: OnceCell<Template>,
+    /// The cookie where it follows that of an application, without what it takes from that.
+    pub(crate) follow_template: OnceCell<Template>,
     /// Whether something of the cookie is hidden from the servers.
     pub(crate) hides: Cell<bool>,
     /// What is known ahead of sessions that go on.
@@ -197,6 +199,8 @@ pub(crate) enum Reads {
     Cookie,
     /// What tells the server of a session in its place.
     Source(&'static Source),
+    /// The cookie, if that of the application is there whose session it follows.
+    Followed,
     /// First whether that is to be read, or whether the response may set the cookie. Also where servers can ask to drain.
     Switches,
 }

@@ -89,6 +89,8 @@ pub(super) enum Error<'c> {
     },
     #[error("\"{0}\" with \"refresh=\" needs a \"maxidle=\" that is longer")]
     Refresh(&'static str),
+    #[error("\"{0}\" with \"follow=\" needs another cookie than that of \"cookie=\"")]
+    FollowsItself(&'static str),
     #[error("invalid number of arguments in \"{0}\" directive")]
     Count(&'static str),
     #[error("invalid parameter \"{}\" in \"{}\" directive, it must be \"upstream=name\"", Printable(.word), Printable(.directive))]

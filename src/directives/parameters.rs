@@ -274,6 +274,8 @@ pub(super) struct Parsed<'c> {
     pub(super) drain_if: Option<&'c [u8]>,
     /// The seconds of `drain_time=`
     pub(super) drain_time: u64,
+    /// `follow=`
+    pub(super) follow: Option<&'c [u8]>,
     /// `key_file=`
     pub(super) key_file: Option<&'c [u8]>,
     /// What tells the server of a session without a cookie.
@@ -316,6 +318,7 @@ impl<'c> Parsed<'c> {
             condition: None,
             drain_if: None,
             drain_time: 0,
+            follow: None,
             key_file: None,
             source: SourceWords::default(),
             given: with_capacity(parameters)?,

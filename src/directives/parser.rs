@@ -211,6 +211,10 @@ impl Directive {
         for (name, condition) in [("if", parsed.condition), ("drain_if", parsed.drain_if)] {
             (condition.and_then(|condition| warnings::of_condition(name, condition))).map(warn);
         }
+        let followed = parsed.follow.filter(|name| name.contains(&b'$'));
+        if let (Some(name), Some(_)) = (followed, &parsed.policy.follow) {
+            warn(Oddity::LiteralName(name));
+        }
         for (parameter, ignored) in self.ignored(parsed) {
             let mode = parsed.policy.mode;
             warn(Oddity::Ignored(Nothing {
@@ -266,10 +270,12 @@ impl Directive {
         let time = parsed.drain_time;
         let drain = compile("drain_if", parsed.drain_if)?;
         let drain = drain.map(|condition| DrainIf { condition, time });
-        let has_switches = parsed.condition.is_some() || parsed.policy.post_only || drain.is_some();
+        let policy = &parsed.policy;
+        let has_switches = parsed.condition.is_some() || policy.post_only || drain.is_some();
         conf.sticky = Some(StickyUpstream {
             reads: match source {
                 _ if has_switches => Reads::Switches,
+                _ if policy.follow.is_some() => Reads::Followed,
                 Some(source) => Reads::Source(source),
                 None => Reads::Cookie,
             },
@@ -284,6 +290,7 @@ impl Directive {
             directive: self.name,
             policy: parsed.policy,
             template: OnceCell::new(),
+            follow_template: OnceCell::new(),
             hides: Cell::new(false),
             foreknown: Cell::default(),
             may_be_silent: Cell::new(false),

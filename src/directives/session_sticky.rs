@@ -4,6 +4,8 @@ use core::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use ngx::http::{HttpModuleMainConf, HttpModuleServerConf};
+use session_cookie::bytes::is_token;
+use session_cookie::cookie::{Copies, Follow};
 use session_cookie::memory::{boxed, push};
 use session_cookie::policy::{
     Accepted, Fallback, Full, Hash, Limits, Mode, Rebind, Secure, Style, Visibility,
@@ -17,6 +19,7 @@ use super::parameters::{
 };
 use super::parser::{Directive, Leading};
 use super::source::{self, CREATE, HEADER, LOOKUP, TIMEOUT, ZONE};
+use super::warnings;
 use crate::conf::Sticky;
 use crate::control::start;
 use crate::nginx::conf::{self, Conf};
@@ -70,7 +73,8 @@ static DIRECTIVE: Directive = Directive {
         Parameter::flag("nocache", |parsed| parsed.policy.no_cache = true).ignored(COOKIE_IGNORED),
         PRESERVE,
         Parameter::flag("postonly", |parsed| parsed.policy.post_only = true)
-            .ignored(POST_ONLY_IGNORED),
+            .ignored(INSERT_IGNORED),
+        Parameter::value("follow", FOLLOWED, follow).ignored(INSERT_IGNORED),
         LOOKUP.ignored(LOOKUP_IGNORED),
         CREATE.ignored(LEARN_IGNORED),
         ZONE.ignored(LEARN_IGNORED),
@@ -84,6 +88,9 @@ const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
 
 const SECURES: &str =
     "\"auto\" or text with variables, or the parameter must stand without a value";
+
+const FOLLOWED: &str =
+    "a token: the name of a cookie, or with '*' at its end the beginning of a name";
 
 const ATTRIBUTE: &str = "an attribute without ';' and control characters";
 
@@ -161,7 +168,8 @@ fn may_have_stamps(parsed: &Parsed<'_>) -> bool {
     parsed.policy.mode != Mode::Insert || parsed.policy.limits.any()
 }
 
-const POST_ONLY_IGNORED: &[Ignored] = &[
+/// What is about the cookie that the module alone sets.
+const INSERT_IGNORED: &[Ignored] = &[
     Ignored::in_mode(Mode::Rewrite, BY_APPLICATION),
     Ignored::in_mode(Mode::Prefix, BY_APPLICATION),
     OF_COOKIE,
@@ -276,6 +284,7 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
         source::finish(DIRECTIVE.name, parsed)?;
     }
     let signs = parsed.gives("sign");
+    parsed.policy.follow = followed(parsed)?;
     let policy = &mut parsed.policy;
     policy.no_cache &= policy.has_cookie();
     policy.preserve &= policy.has_cookie();
@@ -294,6 +303,29 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
         return Err(Error::Refresh(DIRECTIVE.name));
     }
     Ok(accept::accept_keys(policy)?)
+}
+
+/// Makes the cookie of the application that the session follows ready: what is given of ours is not taken from it.
+fn followed(parsed: &Parsed<'_>) -> Result<Option<Follow>, Error<'static>> {
+    let (Some(name), Mode::Insert) = (parsed.follow, parsed.policy.mode) else {
+        return Ok(None);
+    };
+    let is_of_host = warnings::is_of_host(parsed.cookie);
+    let follow = Follow::new(
+        name,
+        Copies {
+            lifetime: parsed.policy.max_age.unwrap_or_default() == 0,
+            domain: !parsed.gives("domain") && !is_of_host,
+            path: !parsed.gives("path") && !is_of_host,
+            secure: !parsed.gives("secure"),
+            same_site: !parsed.gives("samesite"),
+            partitioned: !parsed.gives("partitioned"),
+        },
+    )?;
+    if follow.matches(parsed.cookie) {
+        return Err(Error::FollowsItself(DIRECTIVE.name));
+    }
+    Ok(Some(follow))
 }
 
 /// Returns what was given for which there must be keys.
@@ -357,6 +389,14 @@ fn drain_time(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
         return Err(Fault::Illegal);
     }
     parsed.drain_time = time;
+    Ok(())
+}
+
+fn follow<'c>(parsed: &mut Parsed<'c>, name: &'c [u8]) -> Result<(), Fault> {
+    if !is_token(name) {
+        return Err(Fault::Illegal);
+    }
+    parsed.follow = Some(name);
     Ok(())
 }
 

@@ -69,7 +69,12 @@ fn begins(name: &[u8], prefix: &[u8]) -> bool {
 
 /// Returns whether a name is one with which browsers want `Secure`.
 fn has_prefix(name: &[u8]) -> bool {
-    begins(name, SECURE_PREFIX) || begins(name, HOST_PREFIX)
+    begins(name, SECURE_PREFIX) || is_of_host(name)
+}
+
+/// Returns whether a name is one with which browsers want no `Domain`, and `Path=/`.
+pub(super) fn is_of_host(name: &[u8]) -> bool {
+    begins(name, HOST_PREFIX)
 }
 
 /// Returns what browsers want of a name with a prefix (RFC 6265bis, section 4.1.3), if it is not there; they compare the
@@ -80,7 +85,7 @@ pub(super) fn missing_of_prefix(policy: &Policy, is_varying: bool) -> Option<&'s
     let is_host = may_be_secure && policy.domain.is_none() && !is_varying && *policy.path == *b"/";
     if begins(&policy.cookie, SECURE_PREFIX) && !may_be_secure {
         Some("\"secure\": browsers refuse such a cookie without it")
-    } else if begins(&policy.cookie, HOST_PREFIX) && !is_host {
+    } else if is_of_host(&policy.cookie) && !is_host {
         Some("\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise")
     } else {
         None

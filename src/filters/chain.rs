@@ -4,11 +4,13 @@
 use core::iter::once;
 use core::ptr;
 
+use session_cookie::cookie::Follow;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Mode;
-use session_cookie::set_cookie::sets;
+use session_cookie::set_cookie::{is_followed, sets};
 
-use super::respond::{act, act_on_way, remove_own};
+use super::act::{act, act_on_way};
+use super::respond::remove_own;
 use crate::log::debug;
 use crate::nginx::request::Request;
 use crate::nginx::response_fields::Field;
@@ -37,6 +39,31 @@ fn yields_to(request: Request<'_>, visit: &Visit<'_>, earlier: &Visit<'_>) -> bo
         && request.set_cookies().any(is_own)
 }
 
+/// Returns whether the server of a visit sets or deletes the cookie of the application that the session follows.
+fn is_led(request: Request<'_>, visit: &Visit<'_>) -> bool {
+    let leads = |follow: &Follow| {
+        request
+            .set_cookies()
+            .any(|field| field.came_with(visit.exchange) && is_followed(field.value(), follow))
+    };
+    visit.policy().follow.as_ref().is_some_and(leads)
+}
+
+/// Returns whether what a visit does to its cookie leaves nothing to do for another on the way, as both have one name: the
+/// newer does, unless only the other knows of a session of the application.
+fn precedes<'r>(
+    request: Request<'r>,
+    visit: &Visit<'r>,
+    other: &Visit<'r>,
+    is_newer: bool,
+) -> bool {
+    match (is_led(request, visit), is_led(request, other)) {
+        (true, false) => *visit.policy().cookie == *other.policy().cookie,
+        (false, true) => false,
+        (is_led, _) => is_newer && (is_led || !visit.is_anonymous) && visit.takes_cookie_of(other),
+    }
+}
+
 /// Does for the session of every visit what the response of its server calls for, the newest first. Of those with one
 /// cookie name the newest sets it.
 #[cold]
@@ -59,10 +86,12 @@ pub(super) fn act_for_all<'r>(
     let visits = || once(newest).chain(earlier()).filter(responded);
     for (at, visit) in visits().enumerate() {
         let policy = visit.policy();
-        let is_taken = visits().take(at).any(|newer| newer.takes_cookie_of(visit))
-            || visits()
-                .skip(at)
-                .any(|earlier| yields_to(request, visit, earlier));
+        let is_taken = visits()
+            .take(at)
+            .any(|newer| precedes(request, newer, visit, true))
+            || visits().skip(at).any(|earlier| {
+                yields_to(request, visit, earlier) || precedes(request, earlier, visit, false)
+            });
 
         debug!(
             request,

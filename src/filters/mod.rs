@@ -1,7 +1,9 @@
 //! What is done to the request before content ([`hide`]), and to the response ([`set_cookie`]).
 
+mod act;
 mod attributes;
 mod chain;
+mod follow;
 pub(crate) mod hide;
 mod respond;
 pub(crate) mod set_cookie;

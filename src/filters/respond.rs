@@ -17,46 +17,21 @@ use crate::nginx::request::Request;
 use crate::nginx::response_fields::{CacheControl, Field, SetCookie};
 use crate::nginx::time::now;
 use crate::nginx::{string, Printable};
-use crate::upstream::asking::look_at_sent;
 use crate::upstream::source::learn_from_header;
 use crate::upstream::visit::Visit;
 
-/// Does for the session what the server's response calls for.
+/// [`act_as`] where more is to do than most upstreams ask for. Apart, so that others take no registers.
 #[inline(never)]
-pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
-    if visit.sticky.has_extras {
-        act_with_extras(request, visit)
-    } else {
-        act_as::<false>(request, visit)
-    }
-}
-
-/// [`act`] where more is to do than most upstreams ask for. Apart, so that others take no registers.
-#[inline(never)]
-fn act_with_extras<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
-    if visit.sticky.drain.is_some() {
-        look_at_sent(visit)?;
-    }
-    act_as::<true>(request, visit)
-}
-
-/// [`act`] for one of several visits on the way of a response, which says nothing of its server any more, or was looked at.
-#[cold]
-#[inline(never)]
-pub(super) fn act_on_way<'r>(
+pub(super) fn act_as_ever<'r>(
     request: Request<'r>,
     visit: &'r Visit<'r>,
 ) -> Result<(), OutOfMemory> {
-    if visit.sticky.drain.is_some() {
-        act_as::<true>(request, visit)
-    } else {
-        act(request, visit)
-    }
+    act_as::<true>(request, visit)
 }
 
-/// [`act`]; `EXTRAS`: the policy may have [extras](Policy::has_extras).
+/// Does for the session what the server's response calls for; `EXTRAS`: the policy has [extras](Policy::has_extras).
 #[inline(always)]
-fn act_as<'r, const EXTRAS: bool>(
+pub(super) fn act_as<'r, const EXTRAS: bool>(
     request: Request<'r>,
     visit: &'r Visit<'r>,
 ) -> Result<(), OutOfMemory> {
@@ -114,7 +89,7 @@ fn name(action: &Action<'_>) -> &'static str {
 }
 
 /// Returns the fields in which the visit's server sets the cookie.
-fn own<'a, 'r: 'a>(
+pub(super) fn own<'a, 'r: 'a>(
     request: Request<'r>,
     policy: &'a Policy,
 ) -> impl Iterator<Item = Field<'r>> + 'a {
@@ -158,7 +133,7 @@ fn edit<'r, const EXTRAS: bool, const N: usize>(
 /// Leaves the fields alone in which the server sets the cookie itself, and notes whether they end the session.
 #[cold]
 #[inline(never)]
-fn preserve(request: Request<'_>, visit: &Visit<'_>, now: u64) {
+pub(super) fn preserve(request: Request<'_>, visit: &Visit<'_>, now: u64) {
     let policy = visit.policy();
     let ends = |field: Field<'_>| set_cookie::deletes(field.value(), &policy.cookie, now);
     // Of several, user agents follow the last.
@@ -169,7 +144,7 @@ fn preserve(request: Request<'_>, visit: &Visit<'_>, now: u64) {
 /// nginx knows. There stays what browsers are told.
 #[cold]
 #[inline(never)]
-fn forbid_sharing(request: Request<'_>) -> Result<(), OutOfMemory> {
+pub(super) fn forbid_sharing(request: Request<'_>) -> Result<(), OutOfMemory> {
     let fields = || request.response_fields::<CacheControl>();
     let length = cache_control::rest_len(fields().map(|field| field.value().len()));
     let mut rest = request.pool().text(length).ok_or(OutOfMemory)?;
@@ -266,7 +241,7 @@ pub(super) fn remove_own(request: Request<'_>, policy: &Policy) {
 /// Warns, once a worker and upstream, of a server that sets a cookie of the same name: the client keeps one of
 /// them, so that it has no session with the module or none with the application.
 #[inline(never)]
-fn look_for_own(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
+pub(super) fn look_for_own(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
     if own(request, visit.policy()).next().is_some() {
         log_doubled(request, visit, conf);
     }

@@ -5,8 +5,8 @@ use ngx::ffi::{ngx_http_request_t, ngx_int_t};
 use session_cookie::foreknown::Settled;
 use session_cookie::memory::OutOfMemory;
 
+use super::act::act;
 use super::chain;
-use super::respond::act;
 use crate::conf::Sticky;
 use crate::log::debug;
 use crate::nginx::header_filters::HeaderFilters;
@@ -53,8 +53,20 @@ fn pass<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
         NEXT.call(request)
     } else if counts(visit) {
         pass_counted(request, visit)
+    } else if settled == Settled::UnlessSet {
+        pass_unless_set(request, visit)
     } else {
         act_only(request, visit)
+    }
+}
+
+/// Passes a response that calls for nothing unless it sets a cookie. Apart, as [`act_only`].
+#[inline(never)]
+fn pass_unless_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
+    if request.sets_cookies() {
+        act_only(request, visit)
+    } else {
+        NEXT.call(request)
     }
 }
 

@@ -93,9 +93,19 @@ fn stand_before_requests(
         domain: sticky.domain.is_some(),
         path: sticky.path.is_some(),
         same_site: sticky.same_site.is_some(),
+        lifetime: false,
     };
     let template = Template::new(policy, by_variables)?;
     sticky.template.get_or_init(|| template);
+    if let Some(follow) = &policy.follow {
+        let told_elsewhere = ByVariables {
+            path: by_variables.path || follow.copies.path,
+            lifetime: true,
+            ..by_variables
+        };
+        let template = Template::new(policy, told_elsewhere)?;
+        sticky.follow_template.get_or_init(|| template);
+    }
     let learns_from_header = (sticky.source.as_ref())
         .and_then(|source| source.learn.as_ref())
         .is_some_and(|learn| learn.after_header);

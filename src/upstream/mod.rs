@@ -16,6 +16,7 @@ pub(crate) mod early;
 pub(crate) mod explain;
 mod exposed;
 mod failure;
+mod follow;
 mod foreign;
 mod known;
 mod lend;

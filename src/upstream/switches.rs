@@ -4,8 +4,8 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::verdict::Verdict;
 
 use super::lookup::read_cookie;
-use super::source;
 use super::visit::Visit;
+use super::{follow, source};
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::request_line::Method;
 
@@ -23,6 +23,7 @@ pub(super) fn read(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
     visit.is_silent = sticky.policy.post_only && request.method() != Method::Post;
     match sticky.source {
         Some(source) => source::read(visit, source),
+        None if sticky.policy.follow.is_some() => follow::read(visit),
         None => read_cookie(visit),
     }?;
     Ok(true)

@@ -22,7 +22,8 @@ use crate::nginx::pool::{Placed, PoolSlot, SlotKind};
 use crate::nginx::request::{HttpModuleContext, Location, Request};
 use crate::nginx::upstream::Upstream;
 
-/// What [`Visit::acted`] is where a cookie of the server was edited, or left alone. No clock shows it.
+/// What [`Visit::acted`] is where a cookie of the server was edited, or left alone, or where the session is ended. No clock
+/// shows it.
 const EDITED: u64 = u64::MAX;
 const PRESERVED: u64 = u64::MAX - 1;
 const DELETED: u64 = u64::MAX - 2;
@@ -71,10 +72,13 @@ pub(crate) struct Visit<'r> {
     /// misplaces the bits of a request.)
     header_sent: Cell<bool>,
     /// What the response has done for the session: set its cookie in this second, edited a cookie of the server
-    /// ([`EDITED`]), left one alone that is the application's to set ([`PRESERVED`], [`DELETED`]), or nothing (0).
+    /// ([`EDITED`]), left one alone that is the application's to set ([`PRESERVED`]), ended the session ([`DELETED`]), or
+    /// nothing (0).
     acted: Cell<u64>,
     /// Whether its response does not set the cookie, although others of the upstream do.
     pub(super) is_silent: bool,
+    /// Whether the request has no cookie of the application, whose session ours follows.
+    pub(crate) is_anonymous: bool,
     /// Whether what became of the request was counted.
     pub(super) counted: Cell<bool>,
     /// How many servers the request had tried when it left the upstream with a response; 0 if it did not.
@@ -213,6 +217,7 @@ impl<'r> Visit<'r> {
             header_sent: Cell::new(false),
             acted: Cell::new(0),
             is_silent: false,
+            is_anonymous: false,
             counted: Cell::new(false),
             tries: Cell::new(0),
             lacks_memory: Cell::new(false),
@@ -282,9 +287,18 @@ impl<'r> Visit<'r> {
         self.acted.set(EDITED);
     }
 
+    /// Notes that the response deletes the cookie of the session, as the application ends its own.
+    pub(crate) fn note_deleted(&self) {
+        self.acted.set(DELETED);
+    }
+
     /// Notes that a cookie of the server was left alone, and whether it ends the session.
     pub(crate) fn note_preserved(&self, ends: bool) {
-        self.acted.set(if ends { DELETED } else { PRESERVED });
+        if ends {
+            self.note_deleted();
+        } else {
+            self.acted.set(PRESERVED);
+        }
     }
 
     /// Notes that the request leaves the upstream with its response, and may go on elsewhere.

@@ -1,0 +1,42 @@
+//! What one visit does to the response, by the shortest way that its policy allows.
+
+use session_cookie::memory::OutOfMemory;
+
+use super::follow;
+use super::respond::{act_as, act_as_ever};
+use crate::nginx::request::Request;
+use crate::upstream::asking::look_at_sent;
+use crate::upstream::visit::Visit;
+
+/// Does for the session what the server's response calls for.
+#[inline(never)]
+pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    if !visit.sticky.has_extras {
+        return act_as::<false>(request, visit);
+    }
+    if visit.sticky.drain.is_some() {
+        look_at_sent(visit)?;
+    }
+    act_with_extras(request, visit)
+}
+
+/// [`act`] for one of several visits on the way of a response, which says nothing of its server any more, or was looked at.
+#[cold]
+#[inline(never)]
+pub(super) fn act_on_way<'r>(
+    request: Request<'r>,
+    visit: &'r Visit<'r>,
+) -> Result<(), OutOfMemory> {
+    if visit.sticky.drain.is_some() {
+        act_with_extras(request, visit)
+    } else {
+        act(request, visit)
+    }
+}
+
+fn act_with_extras<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
+    match &visit.policy().follow {
+        Some(follow) => follow::act(request, visit, follow),
+        None => act_as_ever(request, visit),
+    }
+}

@@ -1,0 +1,132 @@
+//! What a visit does to the response where the session follows that of an application: our cookie is set and deleted with
+//! that of the application.
+
+use session_cookie::action::session_from_now_on;
+use session_cookie::bytes::Length;
+use session_cookie::cookie::Follow;
+use session_cookie::memory::OutOfMemory;
+use session_cookie::session::Session;
+use session_cookie::set_cookie::{Course, Followed, Mirrored, Template, Varying, DATE};
+
+use super::attributes;
+use super::respond::{act_as_ever, forbid_sharing, look_for_own, own, preserve, remove_own};
+use crate::log::debug;
+use crate::nginx::cookies::View;
+use crate::nginx::request::Request;
+use crate::nginx::response_fields::{Field, SetCookie};
+use crate::nginx::time::now;
+use crate::nginx::Printable;
+use crate::upstream::visit::Visit;
+
+/// Does for the session what the server's response calls for.
+pub(super) fn act<'r>(
+    request: Request<'r>,
+    visit: &'r Visit<'r>,
+    follow: &'r Follow,
+) -> Result<(), OutOfMemory> {
+    let Some(served) = visit.responded_by() else {
+        return visit.check_memory();
+    };
+    // What a subrequest sets is not sent.
+    if !request.is_main() {
+        return Ok(());
+    }
+    let (policy, now) = (visit.policy(), now());
+    let mut followed = Followed::of(follow, request.set_cookies().map(Field::value), now);
+    followed.keep_others(follow, View::of(request).original.values());
+    let course = followed.course(!visit.is_anonymous);
+    debug!(
+        request,
+        "session_sticky: server \"{}\" responded, and the session of the application is followed: {course:?}",
+        Printable(served)
+    );
+    match course {
+        Course::AsEver => return act_as_ever(request, visit),
+        Course::None | Course::Mirror => (),
+    }
+    if policy.preserve && own(request, policy).next().is_some() {
+        preserve(request, visit, now);
+        return Ok(());
+    }
+    if policy.replaces() {
+        remove_own(request, policy);
+    }
+    if course == Course::None || visit.is_silent() {
+        return Ok(());
+    }
+    mirror(
+        request,
+        visit,
+        follow,
+        &followed,
+        session_from_now_on(policy, &visit.reading, served, now),
+        now,
+    )
+}
+
+/// Sets and deletes the cookie wherever that of the application is set and deleted.
+fn mirror<'r>(
+    request: Request<'r>,
+    visit: &'r Visit<'r>,
+    follow: &'r Follow,
+    followed: &Followed<'r>,
+    session: Session<'r>,
+    now: u64,
+) -> Result<(), OutOfMemory> {
+    let (policy, conf, sticky) = (visit.policy(), visit.conf, visit.sticky);
+    let Some(template) = sticky.follow_template.get() else {
+        return Ok(());
+    };
+    if !conf.told.doubled.get() {
+        look_for_own(request, visit, conf);
+    }
+    if policy.no_cache {
+        forbid_sharing(request)?;
+    }
+    let mut date = [0; DATE];
+    let varying = attributes::varying(request, sticky, now, &mut date)?;
+    let mut is_live = false;
+    for mirrored in followed.mirrored(&follow.copies) {
+        is_live |= mirrored.is_live;
+        let field = field(visit, follow, template, &mirrored, session, &varying)?;
+        debug!(request, "session_sticky: set \"{}\"", Printable(field));
+        request.add_response_field::<SetCookie>(field)?;
+    }
+    if is_live {
+        visit.note_set(now);
+    } else {
+        visit.note_deleted();
+    }
+    Ok(())
+}
+
+/// Returns one field.
+fn field<'r>(
+    visit: &Visit<'r>,
+    follow: &Follow,
+    template: &Template,
+    mirrored: &Mirrored<'_>,
+    session: Session<'_>,
+    varying: &Varying,
+) -> Result<&'r [u8], OutOfMemory> {
+    const NONE: Session<'_> = Session {
+        id: b"",
+        stamps: None,
+    };
+    let policy = visit.policy();
+    let signer = policy.signer.as_ref().filter(|_| mirrored.is_live);
+    let session = if mirrored.is_live { session } else { NONE };
+    let mut rest = Length::default();
+    mirrored.write_rest(policy, &follow.copies, varying, &mut rest);
+    let length = template
+        .max_len_signed(&session, varying)
+        .saturating_add(rest.0);
+    let mut out = visit.request.pool().text(length).ok_or(OutOfMemory)?;
+    match signer {
+        Some(signer) => template.write_signed(&session, signer, &mut out),
+        None => template.write(&session, &mut out),
+    }
+    template.write_rest(varying, &mut out);
+    mirrored.write_rest(policy, &follow.copies, varying, &mut out);
+    Ok(out.into_bytes())
+}
