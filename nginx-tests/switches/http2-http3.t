@@ -15,6 +15,7 @@ our $listen = listens_http2('127.0.0.1:1981', '127.0.0.1:1982 ssl')
 
 our $servers = servers(<<'_EOC_', qw(A B));
 location / { add_header Cache-Control max-age=60; return 200 "NAME cookie=[$http_cookie]\n"; }
+location /application { add_header Set-Cookie "sid=$arg_v; Path=/; Max-Age=9"; return 200 "NAME cookie=[$http_cookie]\n"; }
 location /logout { add_header Set-Cookie "route=; Max-Age=0; Path=/"; return 200 "NAME cookie=[$http_cookie]\n"; }
 _EOC_
 
@@ -164,3 +165,16 @@ my $now = time;
 equals($converse->('/idle-for-long', "Cookie: idle=$one|" . ($now - 500) . '|' . ($now - 900) . "\r\n"), '101 hello 1991 - -', 'refresh: young');
 equals($converse->('/idle-for-long', "Cookie: idle=$one|" . ($now - 700) . '|' . ($now - 900) . "\r\n") =~ s/\|\d{10}\|/|now|/r,
        "101 hello 1991 idle=$one|now|" . ($now - 900) . '; Path=/ -', 'refresh: old');
+
+
+
+=== follow=, with cookies in several fields
+--- sticky: follow=sid option=indirect
+--- asks
+GET /t route=ID_B; a=b => A, set-cookie: -
+GET /t route=ID_A; a=b; sid=1 => A, set-cookie: -
+GET /t sid=1; route=ID_B => B, set-cookie: -
+GET /t sid=; route=ID_A => B, set-cookie: -
+GET /application?v=1 a=b => A, set-cookie: sid=1; Path=/; Max-Age=9, route=ID_A; Path=/; Max-Age=9
+GET /application a=b; sid=1; route=ID_A => A, set-cookie: sid=; Path=/; Max-Age=9, route=; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT
+HEAD /application?v=1 sid=1 => -, set-cookie: sid=1; Path=/; Max-Age=9, route=ID_B; Path=/; Max-Age=9

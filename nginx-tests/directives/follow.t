@@ -1,0 +1,146 @@
+# follow=: what loads, and what nginx says to a mistake.
+#
+# Sections of this file's own:
+#   upstream  what stands in "upstream u" after its servers A and B
+#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
+#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
+
+use Sticky qw(Verdicts);
+
+verdict_sections(qr/sticky/);
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    $block->set_value(config => 'location /t { proxy_pass http://u; }');
+    fill($block, servers('', qw(A B)) . "upstream u {\nserver 127.0.0.1:1985;\nserver 127.0.0.1:1986;\n" . $block->upstream . "}\n");
+});
+run_tests();
+
+__DATA__
+
+=== beside all that is about the same cookie it is silent, in any order
+--- upstream
+    session_sticky follow=JSESSIONID postonly preserve secure=$arg_secure nocache refresh=6m if=$arg_sticky maxidle=1h
+                   option=indirect fallback=off rebind=on accept=plain httponly attr=a=b samesite=lax;
+
+
+
+=== the beginning of names
+--- upstream
+    session_sticky follow=wordpress_logged_in_*;
+
+
+
+=== names with a prefix
+--- upstream
+    session_sticky follow=__Host-SID cookie=__Host-route secure;
+
+
+
+=== a name that only begins as ours
+--- upstream
+    session_sticky follow=route2;
+
+
+
+=== no name
+--- upstream
+    session_sticky follow=;
+--- emerg
+invalid value "" of parameter "follow" in "session_sticky" directive, it must be a token: the name of a cookie, or with '*' at its end the beginning of a name
+
+
+
+=== no token
+--- upstream
+    session_sticky follow=a=b;
+--- emerg
+invalid value "a=b" of parameter "follow"
+
+
+
+=== without a value
+--- upstream
+    session_sticky follow;
+--- emerg
+invalid parameter "follow" in "session_sticky" directive
+follow=
+
+
+
+=== our own name
+--- upstream
+    session_sticky follow=route;
+--- emerg
+"session_sticky" with "follow=" needs another cookie than that of "cookie="
+
+
+
+=== our own name, given later, by its beginning
+--- upstream
+    session_sticky follow=app* cookie=app_route;
+--- emerg
+"session_sticky" with "follow=" needs another cookie than that of "cookie="
+
+
+
+=== every name
+--- upstream
+    session_sticky follow=*;
+--- emerg
+"session_sticky" with "follow=" needs another cookie than that of "cookie="
+
+
+
+=== a variable: [warn]
+--- upstream
+    session_sticky follow=$sid;
+--- warn
+"session_sticky" with a cookie "$sid", which is taken literally: its name takes no variables
+
+
+
+=== twice: [warn]
+--- upstream
+    session_sticky follow=a follow=b;
+--- warn
+duplicate parameter "follow" in "session_sticky" directive, the last one counts
+
+
+
+=== mode=rewrite: [warn], also of our own name
+--- upstream
+    session_sticky mode=rewrite cookie=sid follow=sid;
+--- warn
+"session_sticky" with mode=rewrite ignores follow=: the application sets the cookie
+
+
+
+=== mode=prefix: [warn]
+--- upstream
+    session_sticky follow=sid mode=prefix;
+--- warn
+"session_sticky" with mode=prefix ignores follow=: the application sets the cookie
+
+
+
+=== mode=route: [warn]
+--- upstream
+    session_sticky mode=route lookup=$arg_to follow=sid;
+--- warn
+"session_sticky" with mode=route ignores follow=: it has no cookie
+
+
+
+=== mode=learn: [warn]
+--- upstream
+    session_sticky mode=learn lookup=$cookie_sid create=$upstream_cookie_sid zone=z:1m follow=sid;
+--- warn
+"session_sticky" with mode=learn ignores follow=: it has no cookie
+
+
+
+=== the directives of others do not have it
+--- upstream
+    sticky name=a follow=sid;
+--- emerg
+invalid parameter "follow=sid" in "sticky" directive
