@@ -103,10 +103,14 @@ UPSTREAMS = {
     "others": f"""{NAMED}
         session_sticky cookie=z accept=ingress,jvmroute,traefik,bigip,angie,caddy accept_name=shop-web-80
                        accept_key=secret;""",
+    "follows": f"""{SERVERS}
+        session_sticky cookie=j follow=s key_file={ONE_KEY} sign maxidle=1h secure=$arg_secure domain=$arg_domain
+                       nocache preserve;""",
+    "follows-some": f"{SERVERS} session_sticky cookie=y follow=u* option=indirect maxage=1h if=$arg_if;",
     "if": f"{SERVERS} session_sticky mode=rewrite cookie=s if=yes$arg_if nocache;",
     "preserves": f"{SERVERS} sticky name=s preserve;",
     "asking": f"""zone asking 128k; server {A} max_fails=0; server {GONE} max_fails=0;
-        session_sticky cookie=j drain_if=$arg_asks$upstream_http_x_asks drain_time=1h;""",
+        session_sticky cookie=d drain_if=$arg_asks$upstream_http_x_asks drain_time=1h;""",
     # names of two addresses each: nginx-tests/hosts
     "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
     "reserve": "server local.test:8081 max_fails=0; server pair.test:8082 backup; session_sticky cookie=q accept=sha1;",
@@ -148,6 +152,8 @@ location /asked {
 location /quiet { sticky_hide_cookie; proxy_pass http://cookie; }
 location /cached { proxy_pass http://keys/cached; }
 location /ends { proxy_pass http://keyed-prefix/ends; }
+location /logs-out { proxy_pass http://follows/logs-out; }
+location /logs-in { proxy_pass http://follows/redirect-to-followed; }
 location /both { proxy_pass http://by-keys/redirect-to-keys; }
 location /status { session_sticky_status; }
 location /logged {
@@ -192,6 +198,16 @@ BEHIND = "".join(
         }}
         location = /redirect-to-keys {{ add_header X-Accel-Redirect /keys; return 200; }}
         location = /cached {{ add_header Cache-Control "public, s-maxage=60, max-age=60"; return 200 ok; }}
+        location = /redirect-to-followed {{
+            add_header Set-Cookie "s=session; Path=/app";
+            add_header X-Accel-Redirect /follows;
+            return 200;
+        }}
+        location = /logs-out {{
+            add_header Set-Cookie "s=; Max-Age=0; Path=/old; Domain=x.test";
+            add_header Set-Cookie "s=; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+            return 200 ok;
+        }}
         location = /ends {{ add_header Set-Cookie "s=; Max-Age=0"; return 200 ok; }}
         location = /unavailable {{ return 503; }}
         location = /renewed {{ add_header X-Server {port}; return 200 ok; }}
@@ -314,9 +330,18 @@ REQUESTS = [
     ("/both?if=1", f"g={BY_KEYS}; a=nobody"),
     ("/if", f"s={MD5}"),
     ("/preserves", f"s={MD5}"),
-    ("/asking?asks=1", f"j={MD5}"),
+    ("/asking?asks=1", f"d={MD5}"),
     ("/asking?asks=1", None),
-    ("/asking", f"j={MD5}"),
+    ("/asking", f"d={MD5}"),
+    ("/follows", None),
+    ("/follows?secure=1&domain=x.test", f"s=session; j={signed('j', f'{MD5}|{STAMPS}', KEY)}"),
+    ("/follows", "j=nobody"),
+    ("/logs-out", "s=session; j=nobody"),
+    ("/logs-in", None),
+    ("/follows-some?if=1", f"u1=session; y={MD5}"),
+    ("/follows-some?if=1", "u1=session"),
+    ("/follows-some?if=1", f"y={MD5}"),
+    ("/follows-some", f"u1=session; y={MD5}"),
 ]
 # Where each response is another.
 CHANGING = "/status"
@@ -332,6 +357,8 @@ WARNED = {
     "no stamps to sign": f"session_sticky key_file={ONE_KEY} sign refresh=1h;",
     "nothing is unsigned": "session_sticky accept=unsigned;",
     "a key twice, for all to read": f"session_sticky hash=hmac key_file={KEY_TWICE};",
+    "follows nothing": "session_sticky mode=prefix follow=a;",
+    "follows a variable": "session_sticky follow=$a;",
     "of a cookie": "session_sticky mode=route lookup=$cookie_a cookie=a maxage=1h path=/ httponly;",
 }
 REFUSED = {
@@ -341,6 +368,8 @@ REFUSED = {
     "no form": "session_sticky accept=md5,nonsense;",
     "no name": "session_sticky cookie=a,b;",
     "name with conditions": "session_sticky cookie=__Host-x domain=x.test;",
+    "no name to follow": "session_sticky follow=a,b;",
+    "follows itself": "session_sticky cookie=a follow=a*;",
     "twice": "session_sticky; session_sticky;",
     "no key": "session_sticky accept=hmac-md5;",
     "no key file": "session_sticky hash=hmac;",
