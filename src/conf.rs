@@ -199,9 +199,17 @@ pub(crate) enum Reads {
     Cookie,
     /// What tells the server of a session in its place.
     Source(&'static Source),
-    /// The cookie, if that of the application is there whose session it follows.
-    Followed,
-    /// First whether that is to be read, or whether the response may set the cookie. Also where servers can ask to drain.
+    /// First whether any of that is to be read.
+    First(ReadsFirst),
+}
+
+/// What is read first.
+#[derive(Clone, Copy)]
+pub(crate) enum ReadsFirst {
+    /// Whether the cookie of the application is there, whose session ours follows.
+    Application,
+    /// Whether persistence is used at all, and whether the response may set the cookie; then, as above. Also where servers
+    /// can ask to drain.
     Switches,
 }
 

@@ -14,7 +14,7 @@ use super::messages::{Error, Nothing, Oddity, Warning};
 use super::parameters::{cookie, Fault, Ignored, Parameter, Parsed};
 use super::source::{self, lookup};
 use super::warnings;
-use crate::conf::{DrainIf, Reads, StickyUpstream, UpstreamConf};
+use crate::conf::{DrainIf, Reads, ReadsFirst, StickyUpstream, UpstreamConf};
 use crate::nginx::conf::{self, Conf, Words};
 
 /// A directive.
@@ -274,8 +274,8 @@ impl Directive {
         let has_switches = parsed.condition.is_some() || policy.post_only || drain.is_some();
         conf.sticky = Some(StickyUpstream {
             reads: match source {
-                _ if has_switches => Reads::Switches,
-                _ if policy.follow.is_some() => Reads::Followed,
+                _ if has_switches => Reads::First(ReadsFirst::Switches),
+                _ if policy.follow.is_some() => Reads::First(ReadsFirst::Application),
                 Some(source) => Reads::Source(source),
                 None => Reads::Cookie,
             },

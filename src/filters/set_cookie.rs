@@ -53,20 +53,10 @@ fn pass<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
         NEXT.call(request)
     } else if counts(visit) {
         pass_counted(request, visit)
-    } else if settled == Settled::UnlessSet {
-        pass_unless_set(request, visit)
-    } else {
-        act_only(request, visit)
-    }
-}
-
-/// Passes a response that calls for nothing unless it sets a cookie. Apart, as [`act_only`].
-#[inline(never)]
-fn pass_unless_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
-    if request.sets_cookies() {
-        act_only(request, visit)
-    } else {
+    } else if settled == Settled::UnlessSet && !visit.exchange.sets_cookies() {
         NEXT.call(request)
+    } else {
+        act_only(request, visit)
     }
 }
 

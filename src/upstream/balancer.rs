@@ -17,7 +17,7 @@ use super::release::{free, free_and_learn, keep_visit};
 use super::served::note_served;
 use super::unavailable::Unavailable;
 use super::visit::Visit;
-use super::{backups, follow, lend, other_values, source, switches, willing, BUSY, DONE, ERROR, OK};
+use super::{backups, lend, other_values, source, switches, willing, BUSY, DONE, ERROR, OK};
 use crate::conf::{Reads, Source, Sticky, StickyUpstream};
 use crate::log::{debug, error, info};
 use crate::nginx::exchange::Exchange;
@@ -131,10 +131,9 @@ pub(super) fn prepare<'r>(
         return ERROR;
     };
     let (read, outer) = match sticky.reads {
-        Reads::Cookie => (read_cookie(visit), &OUTER),
+        Reads::Cookie => (read_cookie::<false>(visit), &OUTER),
         Reads::Source(source) => (source::read(visit, source), outer_of(source)),
-        Reads::Followed => (follow::read(visit), &OUTER),
-        Reads::Switches => match switches::read(visit) {
+        Reads::First(what) => match switches::read(visit, what) {
             Ok(is_on) => (Ok(()), outer_behind_switches(sticky, is_on)),
             Err(error) => (Err(error), &OFF),
         },

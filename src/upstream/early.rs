@@ -10,6 +10,7 @@ use session_cookie::status::Status;
 use session_cookie::verdict::{judged_values, Reading, Verdict};
 
 use super::explain::Explanation;
+use super::follow;
 use super::known::servers;
 use super::visit::Visit;
 use crate::conf::{Sticky, StickyUpstream, UpstreamConf};
@@ -138,6 +139,9 @@ fn judge<'r>(
         }
     } else {
         let fields = View::of(request).original;
+        if policy.follow.is_some() && !follow::is_in(policy, fields) {
+            return Ok((Verdict::None, None));
+        }
         for value in judged_values(fields.values(), policy) {
             if let Some(chosen) = read(value)? {
                 return Ok(chosen);

@@ -1,29 +1,22 @@
 //! Where the session follows that of an application: without the application's cookie in the request there is none.
 
-use session_cookie::memory::OutOfMemory;
+use session_cookie::policy::Policy;
 
-use super::lookup::read_cookie;
 use super::visit::Visit;
 use crate::log::debug;
-use crate::nginx::cookies::View;
+use crate::nginx::cookies::Cookies;
 
-/// Reads the cookie, if that of the application is there.
-#[inline(never)]
-pub(super) fn read(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
-    let view = View::of(visit.request);
-    let follow = visit.sticky.policy.follow.as_ref();
-    if follow.is_some_and(|follow| follow.is_in(view.original.values())) {
-        read_cookie(visit)
-    } else {
-        pass_over(visit);
-        Ok(())
-    }
+/// Returns whether the cookie of the application is in the fields of a request.
+#[inline(always)]
+pub(super) fn is_in(policy: &Policy, fields: Cookies<'_>) -> bool {
+    let follow = policy.follow.as_ref();
+    follow.is_some_and(|follow| follow.is_in(fields.values()))
 }
 
 /// Lets the request be a first visit, whatever cookie of ours it has.
 #[cold]
 #[inline(never)]
-fn pass_over(visit: &mut Visit<'_>) {
+pub(super) fn pass_over(visit: &mut Visit<'_>) {
     debug!(
         visit.request,
         "session_sticky: the request has no cookie of the application, so that of the session is not read"

@@ -8,7 +8,7 @@ use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
 use session_cookie::verdict::{judged_values, Choice, Judge, Lookup, Reading, Verdict};
 
-use super::exposed;
+use super::{exposed, follow};
 use super::known::{edition, find, servers};
 use super::servers::{Edition, IdScheme, Servers};
 use super::visit::{Candidate, Visit};
@@ -78,9 +78,10 @@ fn judge<L: Copy>(policy: &Policy, servers: L) -> Judge<'_, L, impl Fn() -> u64 
     }
 }
 
-/// Reads the cookie, and finds the servers that it names.
+/// Reads the cookie, and finds the servers that it names; `FOLLOWS`: only if the cookie of the application is there, whose
+/// session ours follows.
 #[inline(always)]
-pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
+pub(super) fn read_cookie<const FOLLOWS: bool>(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let (request, conf, sticky) = (visit.request, visit.conf, visit.sticky);
     let policy = &sticky.policy;
     let member = Cell::new(NOBODY);
@@ -92,6 +93,10 @@ pub(super) fn read_cookie(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
         lacks_memory: &visit.lacks_memory,
     };
     let view = View::of(request);
+    if FOLLOWS && !follow::is_in(policy, view.original) {
+        follow::pass_over(visit);
+        return Ok(());
+    }
     let is_ours = |single: &SinglePair| core::ptr::eq(single.name, &policy.cookie);
     let single = view.single.filter(is_ours);
     if single.is_none() && sticky.hides.get() {

@@ -5,13 +5,22 @@ use session_cookie::verdict::Verdict;
 
 use super::lookup::read_cookie;
 use super::visit::Visit;
-use super::{follow, source};
+use super::source;
+use crate::conf::ReadsFirst;
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::request_line::Method;
 
 /// Reads what names servers, unless persistence is switched off for the request (`false`).
+#[inline(always)]
+pub(super) fn read(visit: &mut Visit<'_>, first: ReadsFirst) -> Result<bool, OutOfMemory> {
+    match first {
+        ReadsFirst::Application => read_followed(visit).map(|()| true),
+        ReadsFirst::Switches => read_with_switches(visit),
+    }
+}
+
 #[inline(never)]
-pub(super) fn read(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
+fn read_with_switches(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
     let (request, sticky) = (visit.request, visit.sticky);
     if let Some(condition) = sticky.condition {
         if !is_true(condition, visit)? {
@@ -23,10 +32,15 @@ pub(super) fn read(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
     visit.is_silent = sticky.policy.post_only && request.method() != Method::Post;
     match sticky.source {
         Some(source) => source::read(visit, source),
-        None if sticky.policy.follow.is_some() => follow::read(visit),
-        None => read_cookie(visit),
+        None if sticky.policy.follow.is_some() => read_followed(visit),
+        None => read_cookie::<false>(visit),
     }?;
     Ok(true)
+}
+
+#[inline(never)]
+fn read_followed(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
+    read_cookie::<true>(visit)
 }
 
 /// Returns whether a condition is true. What it decides is empty in it.

@@ -11,7 +11,8 @@ mod list;
 mod single;
 mod view;
 
-pub(super) use fields::{Cookies, Values};
+pub(crate) use fields::Cookies;
+pub(super) use fields::Values;
 pub(super) use list::parts;
 pub(crate) use single::SingleCookie;
 pub(crate) use view::{SinglePair, View};

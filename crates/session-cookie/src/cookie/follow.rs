@@ -79,6 +79,13 @@ impl Follow {
     /// Returns whether the cookie is in the fields of a request. Without a value it is as good as deleted.
     #[inline(always)]
     pub fn is_in<'a>(&self, mut fields: impl Iterator<Item = &'a [u8]>) -> bool {
+        // Nearly every request has one field.
+        fields.next().is_some_and(|first| self.is_in_field(first)) || self.is_in_others(fields)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_in_others<'a>(&self, mut fields: impl Iterator<Item = &'a [u8]>) -> bool {
         fields.any(|field| self.is_in_field(field))
     }
 
