@@ -54,6 +54,7 @@ pub mod id;
 mod key;
 pub mod keys;
 pub mod learned;
+pub mod linger;
 pub mod memory;
 pub mod policy;
 pub mod roster;
