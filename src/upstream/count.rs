@@ -1,12 +1,14 @@
 //! Counting the servers of an upstream: their ids, in each scheme.
 
+use core::hash::Hash;
+
 use ngx::ffi::ngx_uint_t;
 use session_cookie::bytes::is_cookie_value;
 use session_cookie::foreign::{self, Ring, System};
 use session_cookie::id::Id;
 use session_cookie::keys::Keys;
 use session_cookie::memory::{self, OutOfMemory};
-use session_cookie::policy::{Accepted, Digest, Hash, Policy};
+use session_cookie::policy::{Accepted, Digest, Hash as IdHash, Policy};
 use session_cookie::roster::{Member, Roster};
 use session_cookie::session::may_stand_in_id;
 
@@ -27,32 +29,25 @@ pub(super) fn count(
     generation: ngx_uint_t,
 ) -> Result<Servers, Uncounted> {
     let primary = upstream.primary().ok_or(Uncounted::Changed)?;
-    let mut count = Count {
-        names: ServerIds::of(upstream, conf, policy)?,
-        unplaced: Unplaced::new(conf),
-        own: RosterBuilder::default(),
-        accepted: memory::collect(policy.accept.iter().map(|_| RosterBuilder::default()))?,
-        ring: policy.accepts(System::Ingress).then(Ring::default),
-    };
+    let mut count = Count::new(ServerIds::of(upstream, conf, policy)?)?;
+    count.ring = policy.accepts(System::Ingress).then(Ring::default);
+    let mut unplaced = Unplaced::new(conf);
 
-    let shape = count.add_group(upstream, primary, generation, 0)?;
+    let shape = count.add_group(&mut unplaced, upstream, primary, generation, 0)?;
     if let Some(backups) = primary.next() {
         let primaries = shape.number;
-        count.add_group(upstream, backups, generation, primaries)?;
+        count.add_group(&mut unplaced, upstream, backups, generation, primaries)?;
     }
-    let own = count.own.finish()?;
-    let tallies = match count.unplaced {
-        Some(unplaced) => unplaced.place(conf, upstream, &own)?,
+    let servers = count.finish()?;
+    let tallies = match unplaced {
+        Some(unplaced) => unplaced.place(conf, upstream, &servers.own)?,
         None => Vec::new(),
     };
     Ok(Servers {
         counted: generation,
         shape,
-        own,
         tallies,
-        accepted: finish_all(count.accepted)?,
-        ring: count.ring,
-        ..Servers::default()
+        ..servers
     })
 }
 
@@ -108,21 +103,20 @@ impl<'a> ServerIds<'a> {
     }
 }
 
-/// Servers being counted.
-struct Count<'a> {
+/// Servers being counted, each known as a `P`.
+pub(super) struct Count<'a, P> {
     names: ServerIds<'a>,
-    /// Those that are to be counted by their requests, if they are.
-    unplaced: Option<Unplaced>,
-    own: RosterBuilder,
-    accepted: Vec<RosterBuilder>,
+    own: RosterBuilder<P>,
+    accepted: Vec<RosterBuilder<P>>,
     /// The primary servers as ingress-nginx orders them, if its cookies are accepted.
-    ring: Option<Ring<Peer>>,
+    ring: Option<Ring<P>>,
 }
 
-impl Count<'_> {
+impl Count<'_, Peer> {
     /// Counts the servers of a group, behind so many primaries.
     fn add_group(
         &mut self,
+        unplaced: &mut Option<Unplaced>,
         upstream: Upstream<'_>,
         peers: Peers<'_>,
         generation: ngx_uint_t,
@@ -133,8 +127,15 @@ impl Count<'_> {
         self.reserve(Shape::of(peers).number)?;
         let mut index = 0;
         each(upstream, peers, generation, |known| {
-            self.add(&known, backup, index, primaries)?;
-            if let Some(unplaced) = &mut self.unplaced {
+            let index_of_all = usize::try_from(index).unwrap_or(usize::MAX);
+            let member = Member {
+                peer: known.peer,
+                index,
+                backup,
+                draining: known.look.control.drains() || self.names.drains(&known),
+            };
+            self.add(&known, member, primaries.saturating_add(index_of_all))?;
+            if let Some(unplaced) = unplaced {
                 unplaced.add(upstream, known.peer, known.name)?;
             }
             index = index.saturating_add(1);
@@ -150,24 +151,29 @@ impl Count<'_> {
         }
         Ok(())
     }
+}
 
-    /// Counts a server at its place in its group.
-    fn add(
+impl<'a, P: Copy + Eq + Hash> Count<'a, P> {
+    /// Returns no servers yet.
+    pub(super) fn new(names: ServerIds<'a>) -> Result<Self, OutOfMemory> {
+        let accept = names.policy.accept.iter();
+        Ok(Count {
+            own: RosterBuilder::default(),
+            accepted: memory::collect(accept.map(|_| RosterBuilder::default()))?,
+            ring: None,
+            names,
+        })
+    }
+
+    /// Counts a server at its place in the upstream.
+    pub(super) fn add(
         &mut self,
         known: &Known<'_>,
-        backup: bool,
-        index: u32,
-        primaries: usize,
+        member: Member<P>,
+        place: usize,
     ) -> Result<(), OutOfMemory> {
-        let index_of_all = usize::try_from(index).unwrap_or(usize::MAX);
-        let server = (self.names).server(known, primaries.saturating_add(index_of_all));
+        let server = self.names.server(known, place);
         let policy = self.names.policy;
-        let member = Member {
-            peer: known.peer,
-            index,
-            backup,
-            draining: server.is_draining(),
-        };
         self.own.insert(&server.id(policy.hash), member)?;
         for (scheme, builder) in policy.accept.iter().zip(&mut self.accepted) {
             for id in server.accepted(*scheme).into_iter().flatten() {
@@ -179,10 +185,20 @@ impl Count<'_> {
                 })?;
             }
         }
-        if let Some(ring) = self.ring.as_mut().filter(|_| !backup) {
-            ring.add(known.name, known.peer)?;
+        if let Some(ring) = self.ring.as_mut().filter(|_| !member.backup) {
+            ring.add(known.name, member.peer)?;
         }
         Ok(())
+    }
+
+    /// Returns the servers that were counted.
+    pub(super) fn finish(self) -> Result<Servers<P>, OutOfMemory> {
+        Ok(Servers {
+            own: self.own.finish()?,
+            accepted: finish_all(self.accepted)?,
+            ring: self.ring,
+            ..Servers::default()
+        })
     }
 }
 
@@ -209,28 +225,21 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// Returns whether it keeps its sessions and gets no new ones.
-    fn is_draining(&self) -> bool {
-        self.known.look.control.drains()
-            || self.known.draining
-            || self.line.is_some_and(|line| line.draining)
-    }
-
     /// Returns what the cookie names it by.
-    fn id(&self, hash: Hash) -> Id<'a> {
+    fn id(&self, hash: IdHash) -> Id<'a> {
         let name = self.known.name;
         match hash {
-            Hash::Md5 => Id::md5(name),
-            Hash::Sha1 => Id::of_address(name, Digest::Sha1, &[]),
-            Hash::Plain => (self.given_id())
+            IdHash::Md5 => Id::md5(name),
+            IdHash::Sha1 => Id::of_address(name, Digest::Sha1, &[]),
+            IdHash::Plain => (self.given_id())
                 .or(may_be_id(name).then_some(name))
                 .map_or_else(|| Id::md5(name), Id::from),
-            Hash::Given => (self.given_id()).map_or_else(|| Id::md5(name), Id::from),
-            Hash::Index => Id::number(self.place as u64),
-            Hash::Hmac => self.keys.own_id(name),
+            IdHash::Given => (self.given_id()).map_or_else(|| Id::md5(name), Id::from),
+            IdHash::Index => Id::number(self.place as u64),
+            IdHash::Hmac => self.keys.own_id(name),
             // Those of one line must not share an id.
-            Hash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
-            Hash::Line(digest) => self.digest(self.known.line.0, digest),
+            IdHash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
+            IdHash::Line(digest) => self.digest(self.known.line.0, digest),
         }
     }
 
@@ -238,7 +247,7 @@ impl<'a> Server<'a> {
     fn accepted(&self, scheme: Accepted) -> [Option<Id<'a>>; 2] {
         match scheme {
             // The number of addresses of a line may have been another when the cookie was set.
-            Accepted::Id(Hash::Line(digest)) => {
+            Accepted::Id(IdHash::Line(digest)) => {
                 let (line, name) = (self.known.line.0, self.known.name);
                 let other = (line != name).then(|| self.digest(name, digest));
                 [Some(self.digest(line, digest)), other]
@@ -251,7 +260,7 @@ impl<'a> Server<'a> {
             }
             Accepted::Nginx => {
                 let id = self.route().map(Id::from);
-                [id.or_else(|| Some(self.id(Hash::Md5))), None]
+                [id.or_else(|| Some(self.id(IdHash::Md5))), None]
             }
             Accepted::Haproxy => [self.line.and_then(|line| line.id).map(Id::from), None],
             Accepted::Foreign(_) => [None, None],
@@ -293,7 +302,9 @@ fn may_be_id(name: &[u8]) -> bool {
     is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
 }
 
-fn finish_all(builders: Vec<RosterBuilder>) -> Result<Vec<Roster<Peer>>, OutOfMemory> {
+fn finish_all<P: Copy + Eq + Hash>(
+    builders: Vec<RosterBuilder<P>>,
+) -> Result<Vec<Roster<P>>, OutOfMemory> {
     let mut rosters = memory::with_capacity(builders.len())?;
     for builder in builders {
         memory::push(&mut rosters, builder.finish()?)?;
@@ -302,15 +313,23 @@ fn finish_all(builders: Vec<RosterBuilder>) -> Result<Vec<Roster<Peer>>, OutOfMe
 }
 
 /// The servers by their ids in one scheme, being counted.
-#[derive(Default)]
-struct RosterBuilder {
-    roster: Roster<Peer>,
+struct RosterBuilder<P> {
+    roster: Roster<P>,
     /// Those that come last: of several servers with one id, none that drains gets the next session.
-    draining: Vec<(Box<[u8]>, Member<Peer>)>,
+    draining: Vec<(Box<[u8]>, Member<P>)>,
 }
 
-impl RosterBuilder {
-    fn insert(&mut self, id: &[u8], member: Member<Peer>) -> Result<(), OutOfMemory> {
+impl<P> Default for RosterBuilder<P> {
+    fn default() -> Self {
+        RosterBuilder {
+            roster: Roster::default(),
+            draining: Vec::new(),
+        }
+    }
+}
+
+impl<P: Copy + Eq + Hash> RosterBuilder<P> {
+    fn insert(&mut self, id: &[u8], member: Member<P>) -> Result<(), OutOfMemory> {
         if member.draining {
             memory::push(&mut self.draining, (memory::boxed(id)?, member))
         } else {
@@ -318,7 +337,7 @@ impl RosterBuilder {
         }
     }
 
-    fn finish(mut self) -> Result<Roster<Peer>, OutOfMemory> {
+    fn finish(mut self) -> Result<Roster<P>, OutOfMemory> {
         for (id, member) in self.draining {
             self.roster.insert(&id, member)?;
         }

@@ -9,6 +9,7 @@ use session_cookie::roster::{Member, Roster};
 use session_cookie::status::{status, Status};
 use session_cookie::verdict::{choose, Choice, Reading, Verdict};
 
+use super::directory::Directory;
 use super::lookup::Reader;
 use super::same_id::{chain, limits};
 use super::servers::{Edition, IdScheme};

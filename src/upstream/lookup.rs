@@ -6,12 +6,13 @@ use ngx::ffi::ngx_uint_t;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::{Mode, Policy};
 use session_cookie::roster::{EntryId, Member};
-use session_cookie::verdict::{judged_values, Choice, Judge, Lookup, Reading, Verdict};
+use session_cookie::verdict::{judged_values, Choice, Lookup, Reading, Verdict};
 
-use super::{exposed, follow};
+use super::directory::{judge, Directory};
 use super::known::{edition, find, servers};
 use super::servers::{Edition, IdScheme, Servers};
 use super::visit::{Candidate, Visit};
+use super::{exposed, follow};
 use crate::conf::UpstreamConf;
 use crate::log::info;
 use crate::nginx::cookies::{SinglePair, View};
@@ -65,16 +66,6 @@ impl Lookup<EntryId> for ServerLookup<'_, '_> {
             lacks_memory,
         } = *self;
         find(conf, upstream, generation, id, member, lacks_memory)
-    }
-}
-
-/// Returns the judge of the cookies that these servers may have set.
-#[inline(always)]
-fn judge<L: Copy>(policy: &Policy, servers: L) -> Judge<'_, L, impl Fn() -> u64 + Copy> {
-    Judge {
-        policy,
-        servers,
-        clock: now,
     }
 }
 
@@ -262,65 +253,28 @@ impl<'a, 'r> Reader<'a, 'r> {
         let is_same = self.edition == Edition::NONE || self.edition == servers.edition();
         is_same.then_some(servers)
     }
+}
 
-    /// Judges one value, in the scheme of the policy and in those that are accepted.
-    pub(super) fn read_one(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
+impl<'r> Directory<'r> for Reader<'_, 'r> {
+    type Found = Candidate;
+
+    fn policy(&self) -> &'r Policy {
+        self.policy
+    }
+
+    fn own_server(&self, id: &[u8]) -> Option<Candidate> {
         let member = Cell::new(NOBODY);
-        let found = judge(self.policy, self.lookup(&member)).read_value(value, reading);
-        match found {
-            Some(first) => Some(Candidate::first(IdScheme::Own, first, member.get())),
-            None => self.read_others(value, reading),
-        }
-    }
-
-    /// Judges one value in other schemes than that of the policy, in which it was judged.
-    fn read_others(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
-        let member = Cell::new(NOBODY);
-        let found = self.policy.transfer.as_ref().and_then(|delimiter| {
-            let own = judge(self.policy, self.lookup(&member));
-            own.read_transferred(value, delimiter, reading)
-        });
-        match found {
-            Some(first) => Some(Candidate::first(IdScheme::Own, first, member.get())),
-            None => self.read_accepted(value, reading),
-        }
-    }
-
-    /// Judges an ID that stands in no cookie, in the same schemes.
-    pub(super) fn read_id(&self, id: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
-        let member = Cell::new(NOBODY);
-        let found = judge(self.policy, self.lookup(&member)).read_id(id, reading);
-        match found {
-            Some(first) => Some(Candidate::first(IdScheme::Own, first, member.get())),
-            None => self.read_accepted(reading.session.id, reading),
-        }
-    }
-
-    /// Lets the reading tell what became of a value that names no server in any scheme.
-    pub(super) fn tell(&self, value: &'r [u8], reading: &mut Reading<'r>) {
-        let find = |id: &[u8]| self.accepted_server(id);
-        judge(self.policy, find).read_accepted(value, true, reading);
-    }
-
-    fn lookup(&self, member: &'a Cell<Member<Peer>>) -> ServerLookup<'a, 'r> {
-        ServerLookup {
+        let lookup = ServerLookup {
             conf: self.conf,
             upstream: self.upstream,
             generation: self.generation,
-            member,
+            member: &member,
             lacks_memory: self.lacks_memory,
-        }
+        };
+        let first = lookup.look_up(id)?;
+        Some(Candidate::first(IdScheme::Own, first, member.get()))
     }
 
-    /// Judges one value in the schemes that are accepted.
-    fn read_accepted(&self, value: &'r [u8], reading: &mut Reading<'r>) -> Option<Candidate> {
-        let find = |id: &[u8]| self.accepted_server(id);
-        let (named, own) = judge(self.policy, find).read_accepted(value, false, reading)?;
-        reading.session.id = own;
-        Some(named)
-    }
-
-    /// Returns the servers that an id names in an accepted scheme, and the id of the first in that of the policy.
     fn accepted_server(&self, id: &[u8]) -> Option<(Candidate, &'r [u8])> {
         let servers = self.servers()?;
         let found = match servers.find_accepted(id, self.policy) {

@@ -12,6 +12,7 @@ pub(crate) mod chain;
 mod controlled;
 pub(crate) mod count;
 pub(crate) mod counting;
+mod directory;
 pub(crate) mod early;
 pub(crate) mod explain;
 mod exposed;

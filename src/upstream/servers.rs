@@ -1,13 +1,14 @@
 //! The servers of an upstream as a worker knows them: id → server, and server → id.
 
 use core::cell::Cell;
+use core::hash::Hash;
 
 use ngx::ffi::{ngx_uint_t, time_t};
 use session_cookie::counters::{Line, SlotId};
 use session_cookie::foreign::{Ring, System};
 use session_cookie::keys::ids_in;
 use session_cookie::memory::OutOfMemory;
-use session_cookie::policy::{Accepted, Hash, Policy};
+use session_cookie::policy::{Accepted, Hash as IdHash, Policy};
 use session_cookie::roster::{EntryId, Member, Roster};
 
 use crate::nginx::peers::Peer;
@@ -28,8 +29,8 @@ impl Edition {
     pub(crate) const NONE: Self = Edition(0);
 }
 
-/// The servers of one generation.
-pub(crate) struct Servers {
+/// The servers of one generation, each known as a `P`.
+pub(crate) struct Servers<P = Peer> {
     /// What a request compares with its own: none has that of an upstream that is [watched](crate::conf::UpstreamConf::watched).
     pub(super) generation: ngx_uint_t,
     /// That in which they were counted.
@@ -38,18 +39,18 @@ pub(crate) struct Servers {
     pub(super) shape: Shape,
     pub(super) edition: Edition,
     /// By the ids of the module's own cookies.
-    pub(crate) own: Roster<Peer>,
+    pub(crate) own: Roster<P>,
     /// By their ids in each of the schemes that `accept=` lists.
-    pub(super) accepted: Vec<Roster<Peer>>,
+    pub(super) accepted: Vec<Roster<P>>,
     /// By the keys of ingress-nginx's sessions, if those are accepted.
-    pub(super) ring: Option<Ring<Peer>>,
+    pub(super) ring: Option<Ring<P>>,
     /// Where the requests of each are counted, in the order of `own`; empty where they are not.
     pub(super) tallies: Vec<Tally>,
     /// When a request last asked for them, in an upstream that is watched.
     pub(super) asked: Cell<time_t>,
 }
 
-impl Default for Servers {
+impl<P> Default for Servers<P> {
     /// Returns the servers of no generation.
     fn default() -> Self {
         Servers {
@@ -125,10 +126,12 @@ impl Servers {
     fn rosters(&mut self) -> impl Iterator<Item = &mut Roster<Peer>> {
         self.accepted.iter_mut().chain([&mut self.own])
     }
+}
 
+impl<P: Copy + Eq + Hash> Servers<P> {
     /// Returns the servers by their ids in this scheme.
     #[inline]
-    pub(crate) fn by(&self, scheme: IdScheme) -> Option<&Roster<Peer>> {
+    pub(crate) fn by(&self, scheme: IdScheme) -> Option<&Roster<P>> {
         match scheme {
             IdScheme::Own => Some(&self.own),
             IdScheme::Accepted(number) => self.accepted.get(usize::from(number)),
@@ -137,7 +140,7 @@ impl Servers {
 
     /// Returns the servers that an id in any accepted scheme names: the scheme that is listed first wins. An id by two keys,
     /// which a proxy has made whose key file is another one, names those that either does.
-    pub(crate) fn find_accepted(&self, id: &[u8], policy: &Policy) -> Option<Found<'_>> {
+    pub(crate) fn find_accepted(&self, id: &[u8], policy: &Policy) -> Option<Found<'_, P>> {
         let find = |(number, roster)| find(IdScheme::Accepted(number), roster, id);
         let found = (0..).zip(&self.accepted).find_map(find);
         found.or_else(|| ids_in(id).find_map(|id| self.find_by_key(id, policy)))
@@ -148,7 +151,7 @@ impl Servers {
         &self,
         value: &[u8],
         policy: &Policy,
-    ) -> Result<Option<Found<'_>>, OutOfMemory> {
+    ) -> Result<Option<Found<'_, P>>, OutOfMemory> {
         let key = policy
             .foreign
             .ingress
@@ -169,8 +172,8 @@ impl Servers {
     }
 
     /// Returns the servers that an id by a single key names.
-    fn find_by_key(&self, id: &[u8], policy: &Policy) -> Option<Found<'_>> {
-        let own = (policy.hash == Hash::Hmac).then_some((IdScheme::Own, &self.own));
+    fn find_by_key(&self, id: &[u8], policy: &Policy) -> Option<Found<'_, P>> {
+        let own = (policy.hash == IdHash::Hmac).then_some((IdScheme::Own, &self.own));
         let accepted = (0..).zip(policy.accept.iter().zip(&self.accepted));
         let by_key = accepted
             .filter(|(_, (scheme, _))| matches!(scheme, Accepted::Key(_)))
@@ -182,9 +185,13 @@ impl Servers {
 }
 
 /// The scheme in which an id names servers, and the first of them.
-pub(crate) type Found<'s> = (IdScheme, EntryId, &'s Member<Peer>);
+pub(crate) type Found<'s, P> = (IdScheme, EntryId, &'s Member<P>);
 
-fn find<'s>(scheme: IdScheme, roster: &'s Roster<Peer>, id: &[u8]) -> Option<Found<'s>> {
+fn find<'s, P: Copy + Eq + Hash>(
+    scheme: IdScheme,
+    roster: &'s Roster<P>,
+    id: &[u8],
+) -> Option<Found<'s, P>> {
     let first = roster.find(id)?;
     Some((scheme, first, roster.member(first)?))
 }
