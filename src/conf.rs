@@ -29,7 +29,9 @@ use crate::nginx::upstream::{Place, Upstream};
 use crate::nginx::variable::Variable;
 use crate::nginx::variables::CookieVariables;
 use crate::nginx::worker_cell::WorkerCell;
+use crate::nginx::worker_timer::WorkerTimer;
 use crate::nginx::Printable;
+use crate::upstream::linger::known::Linger;
 use crate::upstream::servers::{Edition, Servers};
 
 /// The module, as nginx sees it.
@@ -55,9 +57,14 @@ pub(crate) struct MainConf {
     pub(crate) counts: bool,
     /// Where requests are counted, if they are.
     pub(crate) counters: Cell<Option<CounterZone>>,
+    /// What looks whether servers have left DNS, where some may linger.
+    pub(crate) watch: Cell<Option<&'static Watch>>,
     /// The variables that show cookies.
     pub(crate) cookie_variables: CookieVariables,
 }
+
+/// What looks whether servers of these upstreams have left DNS.
+pub(crate) type Watch = WorkerTimer<Vec<Upstream<'static>>>;
 
 /// An upstream that `session_sticky_hide_cookie` names, to be checked when all upstreams are known.
 pub(crate) struct HideDirective {
@@ -274,6 +281,8 @@ pub(crate) struct UpstreamConf {
     pub(crate) counters: Cell<Option<CounterZone>>,
     /// What was said of its servers at run time, as far as this worker has applied it.
     pub(crate) control: Applied,
+    /// What is known of its servers that linger.
+    pub(crate) linger: Linger,
     /// The servers as this worker knows them. This and what follows changes while requests are served.
     pub(crate) servers: WorkerCell<Servers>,
     /// Which count they are of.

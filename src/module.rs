@@ -4,18 +4,19 @@
 use core::ffi::{c_char, c_void};
 
 use ngx::core::Status;
-use ngx::ffi::{ngx_conf_t, ngx_int_t};
+use ngx::ffi::{ngx_conf_t, ngx_cycle_t, ngx_int_t};
 use ngx::http::HttpModuleMainConf;
 use session_cookie::memory::{append, OutOfMemory};
 use session_cookie::policy::Fallback;
 
-use crate::conf::{LocationConf, MainConf, Sticky, UpstreamConf};
+use crate::conf::{LocationConf, MainConf, Sticky, UpstreamConf, Watch};
 use crate::counters;
-use crate::directives::{hide_cookie, reach, server, session_sticky_control, shared_ids};
+use crate::directives::{hide_cookie, linger, reach, server, session_sticky_control, shared_ids};
 use crate::filters::{hide, set_cookie};
 use crate::nginx::conf::{self, Conf};
 use crate::nginx::control_zone::ControlZone;
 use crate::nginx::upstream::Upstream;
+use crate::nginx::worker_timer::ServedCycle;
 use crate::nginx::{string, Printable};
 use crate::status::endpoint;
 use crate::upstream::chain;
@@ -150,10 +151,35 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
     for upstream in cf.upstreams() {
         server::check_ids(cf, upstream);
     }
-    match counters::prepare(cf) {
+    match linger::prepare(cf).and_then(|()| counters::prepare(cf)) {
         Ok(()) => conf::OK,
         Err(error) => cf.refuse_block(error),
     }
+}
+
+/// Starts what each worker does beside requests.
+#[allow(unsafe_code)]
+pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx calls this when a process begins to handle events, with the cycle that it serves.
+    let cycle = unsafe { ServedCycle::new(cycle) };
+    if let Some(timer) = watch_of(cycle) {
+        timer.start(cycle);
+    }
+    Status::NGX_OK.into()
+}
+
+/// Does it once more: the workers of the next cycle may have begun since it was done last, and know nothing of what this one
+/// would have noticed.
+#[allow(unsafe_code)]
+pub(crate) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    // SAFETY: nginx calls this when a process ends, with the cycle that it has served.
+    if let Some(timer) = watch_of(unsafe { ServedCycle::new(cycle) }) {
+        timer.work();
+    }
+}
+
+fn watch_of(cycle: ServedCycle) -> Option<&'static Watch> {
+    cycle.main_conf::<Sticky>()?.watch.get()
 }
 
 /// Runs once in the `http` block, when all of it was read.

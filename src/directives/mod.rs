@@ -6,6 +6,7 @@ pub(crate) mod hide_cookie;
 #[cfg(not(nginx_implicit_keepalive))]
 mod keepalive;
 mod key_file;
+pub(crate) mod linger;
 mod messages;
 mod parameters;
 mod parser;

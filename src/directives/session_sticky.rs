@@ -51,6 +51,7 @@ static DIRECTIVE: Directive = Directive {
         Parameter::words("hash", HASHES)
             .or("md5")
             .ignored(HASH_IGNORED),
+        Parameter::value("linger", SECONDS, linger),
         accept::FORMS,
         accept::HMAC_KEY,
         accept::KEY,
@@ -357,6 +358,11 @@ fn max_idle(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
 
 fn max_life(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     parsed.policy.limits.max_life = Some(time(value)?);
+    Ok(())
+}
+
+fn linger(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
+    parsed.policy.linger = time(value)?;
     Ok(())
 }
 

@@ -12,8 +12,10 @@ pub(crate) mod control_zone;
 pub(crate) mod cookies;
 pub(crate) mod counter_zone;
 pub(crate) mod exchange;
+pub(crate) mod gone_server;
 pub(crate) mod header_filters;
 pub(crate) mod inner;
+pub(crate) mod linger_zone;
 pub(crate) mod log;
 pub(crate) mod open;
 pub(crate) mod own_module;
@@ -41,6 +43,7 @@ pub(crate) mod upstream;
 pub(crate) mod variable;
 pub(crate) mod variables;
 pub(crate) mod worker_cell;
+pub(crate) mod worker_timer;
 pub(crate) mod worker_user;
 
 use ngx::ffi::ngx_str_t;

@@ -385,6 +385,18 @@ pub(crate) struct Look {
     pub(crate) reason: Option<Reason>,
 }
 
+impl Look {
+    /// That of a server that is in no group.
+    pub(super) const NONE: Self = Look {
+        weight: 0,
+        connections: 0,
+        max_connections: 0,
+        down: false,
+        control: Control::None,
+        reason: None,
+    };
+}
+
 /// The address of a server as nginx prints it, copied: the server may go while it is in use.
 pub(crate) struct Address {
     text: [u8; ADDRESS],
@@ -392,7 +404,7 @@ pub(crate) struct Address {
 }
 
 /// The longest address is that of a unix socket (`NGX_SOCKADDR_STRLEN`).
-const ADDRESS: usize = 128;
+pub(super) const ADDRESS: usize = 128;
 
 impl Address {
     /// Returns the address of a server.
@@ -411,6 +423,11 @@ impl Address {
             text,
             length: name.len(),
         }
+    }
+
+    /// Returns the address of a server in `text`, of which so much was written.
+    pub(super) fn printed(text: [u8; ADDRESS], length: usize) -> Self {
+        Address { text, length }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

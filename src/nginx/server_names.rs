@@ -5,7 +5,7 @@ use session_cookie::memory::{self, OutOfMemory};
 use session_cookie::roster::Member;
 
 use super::peers::{after, line_of, names_of, Look, Peer, Peers};
-use super::upstream::Upstream;
+use super::upstream::{ServerLine, Upstream};
 
 /// How many servers are copied in one go, and how much text of each is expected.
 const SLICE: usize = 512;
@@ -66,6 +66,22 @@ pub(crate) struct Known<'a> {
     pub(crate) resolved: bool,
     /// What it was like when it was copied.
     pub(crate) look: Look,
+}
+
+impl<'a> Known<'a> {
+    /// Returns what named a server that is in the list no longer, and that `resolve` had brought.
+    pub(crate) fn gone(name: &'a [u8], address: &'a [u8], line: &ServerLine<'a>) -> Self {
+        Known {
+            peer: Peer::NONE,
+            name,
+            line: (line.name, line.is_backup),
+            address,
+            route: line.route,
+            draining: false,
+            resolved: true,
+            look: Look::NONE,
+        }
+    }
 }
 
 /// A server of a slice: as [`Known`], its texts by their lengths.

@@ -119,6 +119,7 @@ impl<'c> Upstream<'c> {
             Some(ServerLine {
                 name: bytes(line.name),
                 is_backup: line.backup() != 0,
+                is_resolved: is_resolved(line),
                 route: route_of(line),
                 addresses: if line.addrs.is_null() {
                     &[]
@@ -147,6 +148,8 @@ pub(crate) struct ServerLine<'c> {
     /// The address as it is written.
     pub(crate) name: &'c [u8],
     pub(crate) is_backup: bool,
+    /// Whether its addresses come and go at run time (`resolve`).
+    pub(crate) is_resolved: bool,
     /// nginx's own `route=` (1.29.6 and newer).
     pub(crate) route: Option<&'c [u8]>,
     addresses: &'c [ngx_addr_t],
@@ -172,6 +175,17 @@ fn route_of<'c>(line: &ngx_http_upstream_server_t) -> Option<&'c [u8]> {
 #[cfg(not(nginx_peer_sid))]
 fn route_of<'c>(_: &ngx_http_upstream_server_t) -> Option<&'c [u8]> {
     None
+}
+
+#[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
+fn is_resolved(line: &ngx_http_upstream_server_t) -> bool {
+    // nginx keeps the name for that alone.
+    line.host.len != 0
+}
+
+#[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
+fn is_resolved(_: &ngx_http_upstream_server_t) -> bool {
+    false
 }
 
 /// A place in a file of the configuration; shown as nginx does.

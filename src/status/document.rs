@@ -9,7 +9,9 @@ use session_cookie::policy::Mode;
 use super::json;
 use super::listing::{Listing, Show, ShownServer, ShownUpstream, Totals};
 use super::text::Text;
+use crate::nginx::peers::Address;
 use crate::nginx::time::now;
+use crate::upstream::linger;
 use session_cookie::counters::{ActionCounts, RequestCounts, ServerCounts, VerdictCounts};
 
 /// The version of the document.
@@ -95,6 +97,18 @@ impl Show for Commas {
         comma(&mut self.server, out);
         tell(server, |server| json::write(server, out));
         Ok(())
+    }
+
+    const SHOWS_LINGERING: bool = true;
+
+    fn begin_lingering(&mut self, out: &mut impl Sink) {
+        out.put(b"],\"lingering\":[");
+        self.server = false;
+    }
+
+    fn lingering(&mut self, server: linger::Lingering, out: &mut impl Sink) {
+        comma(&mut self.server, out);
+        json::write(&Lingering::of(server, &server.address()), out);
     }
 
     fn end_upstream(&mut self, out: &mut impl Sink) {
@@ -203,6 +217,22 @@ struct RequestsOfServer {
 struct Leaving {
     last_minute: u64,
     last: Option<u64>,
+}
+
+/// What is told of a server that lingers.
+#[derive(Serialize)]
+pub(super) struct Lingering<'a> {
+    address: Text<'a>,
+    seconds: u64,
+}
+
+impl<'a> Lingering<'a> {
+    pub(super) fn of(server: linger::Lingering, address: &'a Address) -> Self {
+        Lingering {
+            address: Text(address.as_bytes()),
+            seconds: server.left,
+        }
+    }
 }
 
 /// Does something with what is told of a server.

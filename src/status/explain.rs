@@ -6,7 +6,7 @@ use serde::Serialize;
 use session_cookie::bytes::trim;
 use session_cookie::memory::OutOfMemory;
 
-use super::document::{self, Server, VERSION};
+use super::document::{self, Lingering, Server, VERSION};
 use super::listing::{show_member, ShownUpstream};
 use super::reply::{self, Fault};
 use super::text::Text;
@@ -23,6 +23,7 @@ struct Explanation<'a> {
     verdict: &'static str,
     scheme: Option<&'static str>,
     server: Option<&'a Server<'a>>,
+    lingering: Option<Lingering<'a>>,
     first_seen: Option<u64>,
     last_seen: Option<u64>,
     would: &'static str,
@@ -78,6 +79,9 @@ fn tell<'r>(
 ) -> Result<ngx_int_t, OutOfMemory> {
     let own = shown.sticky.policy.hash.as_str();
     let stamps = explained.reading.session.stamps;
+    let lingering = explained.lingering;
+    let address = lingering.map(|server| server.address());
+    let lingering = lingering.zip(address.as_ref());
     let answer = |server: Option<&Server<'_>>| {
         let explanation = Explanation {
             version: VERSION,
@@ -86,6 +90,7 @@ fn tell<'r>(
             verdict: explained.reading.verdict.as_str(),
             scheme: (explained.scheme).map(|scheme| scheme.map_or(own, |scheme| scheme.as_str())),
             server,
+            lingering: lingering.map(|(server, address)| Lingering::of(server, address)),
             first_seen: stamps.map(|stamps| stamps.first_seen),
             last_seen: stamps.map(|stamps| stamps.last_seen),
             would: explained.would.as_str(),

@@ -28,10 +28,11 @@ enum Metric {
     Weight,
     LeavingRequests,
     LastBound,
+    Lingering,
 }
 
 /// Each metric with its name, its type and what it is, in order.
-const METRICS: [(Metric, &str, &str, &str); 13] = [
+const METRICS: [(Metric, &str, &str, &str); 14] = [
     (
         Metric::Info,
         "session_sticky_info",
@@ -110,6 +111,12 @@ const METRICS: [(Metric, &str, &str, &str); 13] = [
         "gauge",
         "When the last request came of the sessions of a draining server.",
     ),
+    (
+        Metric::Lingering,
+        "session_sticky_lingering_servers",
+        "gauge",
+        "Servers that have left DNS and keep their sessions.",
+    ),
 ];
 
 /// All metrics, while they are being written.
@@ -173,7 +180,9 @@ impl<'r> Exposition<'r> {
                 self.once(*metric, name, out);
                 Reach::Nothing
             }
-            Metric::Verdicts | Metric::Actions | Metric::OverLimit => Reach::Upstreams,
+            Metric::Verdicts | Metric::Actions | Metric::OverLimit | Metric::Lingering => {
+                Reach::Upstreams
+            }
             _ => Reach::Servers,
         });
     }
@@ -235,6 +244,13 @@ impl Show for Lines {
                         .end(number);
                 }
             }
+            Metric::Lingering => {
+                // Where memory is short, the next answer tells.
+                let number = shown.lingering().map_or(0, |servers| servers.len() as u64);
+                Line::begin(out, name)
+                    .label("upstream", upstream)
+                    .end(number);
+            }
             _ => {}
         }
     }
@@ -274,7 +290,8 @@ impl Show for Lines {
             | Metric::Bytes
             | Metric::Verdicts
             | Metric::Actions
-            | Metric::OverLimit => None,
+            | Metric::OverLimit
+            | Metric::Lingering => None,
         };
         if let Some(number) = number {
             of_server(out, name, upstream, address).end(number);

@@ -19,6 +19,7 @@ use crate::nginx::server_names::{Known, Shape, Uncounted, Walk};
 use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 use crate::upstream::count::ServerIds;
+use crate::upstream::linger::{lingering, Lingering};
 use session_cookie::counters::{Leaving, ServerCounts, UpstreamCounts};
 
 /// How many servers are looked at in one go: some 50 kB of JSON, and less than a millisecond.
@@ -90,6 +91,11 @@ impl<'r> ShownUpstream<'r> {
     fn said(&self) -> Result<Said, OutOfMemory> {
         let zone = self.conf.control.zone.get();
         Said::of_shown(self.upstream, zone, self.conf.can_ask())
+    }
+
+    /// Returns its servers that linger.
+    pub(super) fn lingering(&self) -> Result<Vec<Lingering>, OutOfMemory> {
+        lingering(self.upstream, self.conf)
     }
 
     /// Returns whether its balancer is based on round robin, as far as is known.
@@ -254,6 +260,15 @@ pub(super) trait Show {
     /// A server of the upstream.
     fn server(&mut self, server: &ShownServer<'_>, out: &mut impl Sink) -> Result<(), OutOfMemory>;
 
+    /// Whether servers that linger are shown.
+    const SHOWS_LINGERING: bool = false;
+
+    /// The servers of the upstream end, and those follow that linger.
+    fn begin_lingering(&mut self, _: &mut impl Sink) {}
+
+    /// A server of the upstream that lingers.
+    fn lingering(&mut self, _: Lingering, _: &mut impl Sink) {}
+
     /// The upstream ends.
     fn end_upstream(&mut self, out: &mut impl Sink);
 }
@@ -282,6 +297,27 @@ struct Place<'r> {
     backup: bool,
     /// How many servers are in the group before.
     before: usize,
+    /// Those that linger and are not shown yet, when the others are.
+    lingering: Option<Vec<Lingering>>,
+}
+
+impl Place<'_> {
+    /// Goes on with the servers that linger, if they are shown and no other one is selected.
+    fn end_servers<S: Show>(
+        &mut self,
+        selection: Selection<'_>,
+        show: &mut S,
+        out: &mut impl Sink,
+    ) -> Result<(), OutOfMemory> {
+        show.begin_lingering(out);
+        self.lingering = Some(match selection {
+            Selection::All | Selection::Upstream(_) if S::SHOWS_LINGERING => {
+                self.shown.lingering()?
+            }
+            _ => Vec::new(),
+        });
+        Ok(())
+    }
 }
 
 impl<'r> Listing<'r> {
@@ -343,9 +379,18 @@ impl<'r> Listing<'r> {
                 work = work.saturating_add(UPSTREAM);
                 continue;
             };
+            if let Some(lingering) = &mut place.lingering {
+                match lingering.pop() {
+                    Some(server) => show.lingering(server, out),
+                    None => {
+                        show.end_upstream(out);
+                        self.place = None;
+                    }
+                }
+                continue;
+            }
             let Some(peers) = place.shown.peers(place.backup) else {
-                show.end_upstream(out);
-                self.place = None;
+                place.end_servers(self.selection, show, out)?;
                 continue;
             };
             let upstream = place.shown.upstream;
@@ -355,10 +400,7 @@ impl<'r> Listing<'r> {
                     work = work.saturating_add(self.walk.passed().saturating_sub(before));
                     self.show(before, show, out)?;
                 }
-                Ok(false) if place.backup => {
-                    show.end_upstream(out);
-                    self.place = None;
-                }
+                Ok(false) if place.backup => place.end_servers(self.selection, show, out)?,
                 Ok(false) => {
                     place.backup = true;
                     place.before = before;
@@ -433,6 +475,7 @@ impl<'r> Listing<'r> {
             ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
             backup: false,
             before: 0,
+            lingering: None,
         })
     }
 }
@@ -454,6 +497,7 @@ pub(super) fn show_member<T>(
         ids: ServerIds::of(shown.upstream, shown.conf, &shown.sticky.policy)?,
         backup: member.backup,
         before: if member.backup { primaries } else { 0 },
+        lingering: None,
     };
     if !walk.look_at(shown.upstream, member, generation)? {
         return Ok(show(None));

@@ -343,7 +343,9 @@ unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, k
     // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
     debug!(pc, "session_sticky: notify, type:{kind}");
-    visit.inner.notify(pc, kind);
+    if visit.lingerer().is_none() {
+        visit.inner.notify(pc, kind);
+    }
 }
 
 /// Gives a connection the TLS session that the balancer keeps for its server.
@@ -352,6 +354,10 @@ unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, k
 unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
+    // The balancer keeps no session of a server that it does not know.
+    if visit.lingerer().is_some() {
+        return OK;
+    }
     visit.inner.set_session(pc)
 }
 
@@ -361,5 +367,7 @@ unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_vo
 unsafe extern "C" fn save_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
     // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
-    visit.inner.save_session(pc);
+    if visit.lingerer().is_none() {
+        visit.inner.save_session(pc);
+    }
 }

@@ -2,6 +2,7 @@
 
 use session_cookie::policy::Full;
 
+use super::linger;
 use super::served::note_bound;
 use super::visit::Visit;
 use super::{same_id, strict};
@@ -36,6 +37,9 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
 #[cold]
 #[inline(never)]
 fn bind_next<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen: bool) -> bool {
+    if visit.named.is_none() {
+        return linger::bind(visit, pc);
+    }
     if visit.policy().full == Full::Over {
         return bind_over_limit(visit, pc, was_chosen);
     }

@@ -10,6 +10,7 @@ use session_cookie::status::{status, Status};
 use session_cookie::verdict::{choose, Choice, Reading, Verdict};
 
 use super::directory::Directory;
+use super::linger::{Departed, Lingering};
 use super::lookup::Reader;
 use super::same_id::{chain, limits};
 use super::servers::{Edition, IdScheme};
@@ -17,6 +18,7 @@ use super::visit::Candidate;
 use crate::conf::{StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Trial;
 use crate::nginx::peers::{Address, Failures, Peer, Peers};
+use crate::nginx::pool::Pool;
 use crate::nginx::request::Request;
 use crate::nginx::time::milliseconds;
 use crate::nginx::time::now;
@@ -32,6 +34,8 @@ pub(crate) struct Explained<'r> {
     /// In which generation of the servers.
     pub(crate) generation: ngx_uint_t,
     pub(crate) would: Status,
+    /// The server that would serve it, if that lingers.
+    pub(crate) lingering: Option<Lingering>,
 }
 
 /// What it takes to tell what would become of sessions of one upstream.
@@ -56,13 +60,57 @@ pub(crate) fn explain<'r>(
     let Some(explanation) = explanation else {
         return Ok(None);
     };
+    let pool = request.pool();
     let mut reading = Reading::NONE;
     let named = explanation.read(sticky, value, &mut reading)?;
-    let explained = explanation.judge(reading, named);
+    let mut explained = explanation.judge(reading, named);
+    if let Some(explained) = explained.as_mut().filter(|_| named.is_none()) {
+        if let Some(departed) = Departed::of(upstream, conf, pool, &lacks_memory)? {
+            let mut reading = Reading::NONE;
+            if let Some((scheme, lingering)) = read(&departed, sticky, value, pool, &mut reading)? {
+                *explained = Explained {
+                    reading,
+                    scheme: Some(explanation.accepted(scheme)),
+                    would: Status::Bound,
+                    lingering: Some(lingering),
+                    ..*explained
+                };
+            }
+        }
+    }
     if lacks_memory.get() {
         return Err(OutOfMemory);
     }
     Ok(explained)
+}
+
+/// Reads the value as a request to the upstream has it read.
+fn read<'r, D: Directory<'r>>(
+    directory: &D,
+    sticky: &'r StickyUpstream,
+    value: &'r [u8],
+    pool: Pool<'r>,
+    reading: &mut Reading<'r>,
+) -> Result<Option<D::Found>, OutOfMemory> {
+    let Some(source) = sticky.source else {
+        let named = directory.read_one(value, reading);
+        if named.is_none() && sticky.policy.reads_other_schemes() {
+            directory.tell(value, reading);
+        }
+        return Ok(named);
+    };
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let Some(learn) = &source.learn else {
+        return Ok(directory.read_id(value, reading));
+    };
+    let key = learn.zone.key(value);
+    let Some(server) = learn.zone.find(key, milliseconds(), learn.timeout) else {
+        return Ok(None);
+    };
+    let id = pool.copy(server.as_bytes()).ok_or(OutOfMemory)?;
+    Ok(directory.read_id(id, reading))
 }
 
 impl<'a, 'r> Explanation<'a, 'r> {
@@ -100,25 +148,17 @@ impl<'a, 'r> Explanation<'a, 'r> {
         value: &'r [u8],
         reading: &mut Reading<'r>,
     ) -> Result<Option<Candidate>, OutOfMemory> {
-        let Some(source) = sticky.source else {
-            let named = self.reader.read_one(value, reading);
-            if named.is_none() && self.reader.policy.reads_other_schemes() {
-                self.reader.tell(value, reading);
-            }
-            return Ok(named);
-        };
-        if value.is_empty() {
-            return Ok(None);
+        read(&self.reader, sticky, value, self.reader.pool, reading)
+    }
+
+    /// Returns the accepted scheme that this is; `None`: it is that of the policy.
+    fn accepted(&self, scheme: IdScheme) -> Option<Accepted> {
+        match scheme {
+            IdScheme::Own => None,
+            IdScheme::Accepted(number) => (self.reader.policy.accept)
+                .get(usize::from(number))
+                .copied(),
         }
-        let Some(learn) = &source.learn else {
-            return Ok(self.reader.read_id(value, reading));
-        };
-        let key = learn.zone.key(value);
-        let Some(server) = learn.zone.find(key, milliseconds(), learn.timeout) else {
-            return Ok(None);
-        };
-        let id = (self.reader.pool.copy(server.as_bytes())).ok_or(OutOfMemory)?;
-        Ok(self.reader.read_id(id, reading))
     }
 
     /// Tells what would become of a session that names these servers.
@@ -131,6 +171,7 @@ impl<'a, 'r> Explanation<'a, 'r> {
                 scheme: None,
                 member: None,
                 generation: self.reader.generation,
+                lingering: None,
             });
         };
         let servers = self.reader.servers()?;
@@ -154,13 +195,11 @@ impl<'a, 'r> Explanation<'a, 'r> {
         };
         Some(Explained {
             reading,
-            scheme: Some(match named.scheme {
-                IdScheme::Own => None,
-                IdScheme::Accepted(number) => policy.accept.get(usize::from(number)).copied(),
-            }),
+            scheme: Some(self.accepted(named.scheme)),
             member: Some(bound.unwrap_or(named.member)),
             generation: self.reader.generation,
             would,
+            lingering: None,
         })
     }
 

@@ -10,6 +10,7 @@ use session_cookie::verdict::{judged_values, Choice, Lookup, Reading, Verdict};
 
 use super::directory::{judge, Directory};
 use super::known::{edition, find, servers};
+use super::linger;
 use super::servers::{Edition, IdScheme, Servers};
 use super::visit::{Candidate, Visit};
 use super::{exposed, follow};
@@ -155,6 +156,9 @@ fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
         if is_bound {
             return Ok(());
         }
+    }
+    if visit.conf.linger.zone.get().is_some() && linger::follow(visit)? {
+        return Ok(());
     }
     if visit.reading.verdict != Verdict::None {
         log_verdict(visit);

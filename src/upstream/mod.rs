@@ -21,6 +21,7 @@ mod follow;
 mod foreign;
 mod known;
 mod lend;
+pub(crate) mod linger;
 mod lookup;
 mod other_values;
 mod proof;

@@ -9,6 +9,7 @@ use session_cookie::verdict::Choice;
 use super::asking::look_at_unsent;
 use super::counting::{count, count_at_end};
 use super::failure::Failure;
+use super::linger;
 use super::source::learn_at_end;
 use super::strict;
 use super::visit::{EarlierVisit, Visit};
@@ -116,7 +117,9 @@ fn free_unusual<'r>(
             "session_sticky: a kept-alive connection was closed, which counts as no failure"
         );
         state &= !(NGX_PEER_FAILED as ngx_uint_t);
-        if visit.is_current() {
+        if visit.lingerer().is_some() {
+            rebind_same_peer(visit);
+        } else if visit.is_current() {
             visit.inner.round_robin().forget_check();
             rebind_same_peer(visit);
         }
@@ -128,7 +131,10 @@ fn free_unusual<'r>(
         look_at_unsent(visit, failed);
     }
     visit.has_response = !failed && visit.exchange.has_response();
-    visit.inner.free(pc, state);
+    match visit.lingerer() {
+        Some(lingerer) => linger::free(visit, lingerer, pc, failed.then(|| why_failed(visit, pc))),
+        None => visit.inner.free(pc, state),
+    }
     if failed && visit.conf.control.is_wanted() {
         // Another server is got next, which may have been drained since this one was.
         refresh(visit.upstream, visit.conf);
@@ -185,6 +191,10 @@ fn rebind_same_peer(visit: &mut Visit<'_>) {
         return;
     }
     let data = visit.inner.round_robin();
+    if let Some(lingerer) = visit.lingerer() {
+        lingerer.forget_try();
+        visit.retried = true;
+    }
     if let Some(named) = &mut visit.named {
         data.forget_try(&named.member);
         named.tried = false;
@@ -199,27 +209,13 @@ fn rebind_same_peer(visit: &mut Visit<'_>) {
 #[cold]
 #[inline(never)]
 fn learn(visit: &mut Visit<'_>, pc: PeerConnection<'_>, state: ngx_uint_t) {
-    let exchange = visit.exchange;
     let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0;
-    // What `keepalive` has taken to keep is missing as well, but something came of it.
-    let is_kept = !pc.has_connection() && exchange.bytes_received() != 0;
-    let reached = (pc.has_connection() || is_kept) && exchange.is_request_sent();
-    // Three digits (`ngx_http_parse_status_line`).
-    let status = u16::try_from(exchange.status()).unwrap_or_default();
-
-    let failure = match (reached, pc.is_timed_out()) {
-        (false, false) => Failure::Connection,
-        (false, true) => Failure::ConnectionTimedOut,
-        (true, true) => Failure::TimedOut,
-        (true, false) if status != 0 => Failure::Status(status),
-        (true, false) => Failure::Response,
-    };
+    let (failure, reached) = why_failed(visit, pc);
     debug!(pc, "session_sticky: failed: {failure}");
     visit.failure = visit.named.map(|named| (failure, named.this));
 
-    let trial = exchange.trial();
+    let trial = visit.exchange.trial();
     (visit.conf).unreachable(|servers| servers.end_trial(|other| other == trial));
-
     // A server of an older list may be gone, whoever holds it.
     if !visit.is_current() {
         return;
@@ -241,4 +237,24 @@ fn learn(visit: &mut Visit<'_>, pc: PeerConnection<'_>, state: ngx_uint_t) {
             let _ = servers.fail(address.as_bytes(), tolerance, now());
         }
     });
+}
+
+/// Returns why the server in use failed, if it has, and whether it has accepted the request.
+#[cold]
+fn why_failed(visit: &Visit<'_>, pc: PeerConnection<'_>) -> (Failure, bool) {
+    let exchange = visit.exchange;
+    // What `keepalive` has taken to keep is missing as well, but something came of it.
+    let is_kept = !pc.has_connection() && exchange.bytes_received() != 0;
+    let reached = (pc.has_connection() || is_kept) && exchange.is_request_sent();
+    // Three digits (`ngx_http_parse_status_line`).
+    let status = u16::try_from(exchange.status()).unwrap_or_default();
+
+    let failure = match (reached, pc.is_timed_out()) {
+        (false, false) => Failure::Connection,
+        (false, true) => Failure::ConnectionTimedOut,
+        (true, true) => Failure::TimedOut,
+        (true, false) if status != 0 => Failure::Status(status),
+        (true, false) => Failure::Response,
+    };
+    (failure, reached)
 }

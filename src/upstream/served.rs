@@ -39,18 +39,7 @@ fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     if named.member.draining {
         // The request is looked at when it is counted.
         visit.settled = Settled::No;
-        grant_try(visit, pc);
-    }
-}
-
-/// nginx counts the tries of a request by the servers that are not `down`, which a draining one is to the
-/// balancers: without this, one that fails would leave no try for the others.
-#[cold]
-#[inline(never)]
-fn grant_try(visit: &Visit<'_>, pc: PeerConnection<'_>) {
-    let limit = visit.exchange.next_upstream_tries();
-    if limit == 0 || pc.tries() < limit {
-        pc.set_tries(pc.tries().saturating_add(1));
+        visit.grant_try(pc);
     }
 }
 

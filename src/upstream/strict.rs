@@ -8,6 +8,7 @@
 use ngx::ffi::ngx_uint_t;
 use session_cookie::roster::{EntryId, Member};
 
+use super::linger;
 use super::same_id::{chain, take_first, unmark};
 use super::served::note_bound;
 use super::visit::Visit;
@@ -21,6 +22,9 @@ use crate::nginx::time::now;
 #[cold]
 #[inline(never)]
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
+    if visit.named.is_none() {
+        return linger::bind(visit, pc);
+    }
     let failures = [Failures::Counted, Failures::Ignored];
     let is_refused = |visit: &Visit<'r>, member: &_| refused_until(visit, member).is_some();
     if !take_first(visit, pc, &failures, is_refused) {

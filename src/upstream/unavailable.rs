@@ -25,7 +25,10 @@ impl Display for Unavailable<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let visit = self.0;
         let Some(named) = visit.named else {
-            return Ok(());
+            return match visit.lingerer() {
+                Some(lingerer) => write!(f, ": {lingerer}"),
+                None => Ok(()),
+            };
         };
         f.write_str(": ")?;
         let servers = visit.servers();

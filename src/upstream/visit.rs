@@ -13,10 +13,12 @@ use session_cookie::verdict::{choose, Choice, Reading, Verdict};
 
 use super::failure::Failure;
 use super::known::servers;
+use super::linger::known::Lingerer;
 use super::servers::{Edition, IdScheme, Servers};
 use crate::conf::{LocationConf, Sticky, StickyUpstream, UpstreamConf};
 use crate::nginx::exchange::Exchange;
 use crate::nginx::inner::Inner;
+use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::Peer;
 use crate::nginx::pool::{Placed, PoolSlot, SlotKind};
 use crate::nginx::request::{HttpModuleContext, Location, Request};
@@ -111,6 +113,8 @@ pub(super) enum Served<'r> {
     Md5([u8; MD5_HEX]),
     /// Another one.
     Other(&'r [u8]),
+    /// That of the cookie, which lingers. So it is from the moment on in which it is found.
+    Lingering(&'r Lingerer),
 }
 
 /// The servers that a cookie names: whose turn it is.
@@ -329,7 +333,8 @@ impl<'r> Visit<'r> {
         let id = match &self.served {
             Served::Md5(id) => id,
             Served::Other(id) => *id,
-            Served::Cookie | Served::Unknown => return None,
+            Served::Cookie | Served::Lingering(_) => self.reading.session.id,
+            Served::Unknown => return None,
         };
         (!id.is_empty()).then_some(id)
     }
@@ -365,7 +370,7 @@ impl<'r> Visit<'r> {
         let is_own = match &self.served {
             Served::Unknown => false,
             // Before another was asked.
-            Served::Cookie => !verdict.is_down(),
+            Served::Cookie | Served::Lingering(_) => !verdict.is_down(),
             Served::Md5(served) => names_server && served == id,
             Served::Other(served) => names_server && *served == id,
         };
@@ -449,6 +454,25 @@ impl<'r> Visit<'r> {
         let generation = self.inner.round_robin().generation();
         let servers = servers(self.conf, self.upstream, generation, &self.lacks_memory)?;
         (self.edition == Edition::NONE || self.edition == servers.edition()).then_some(servers)
+    }
+
+    /// Returns the server in use, or to be used, if it lingers.
+    pub(super) fn lingerer(&self) -> Option<&'r Lingerer> {
+        match self.served {
+            Served::Lingering(lingerer) => Some(lingerer),
+            _ => None,
+        }
+    }
+
+    /// nginx counts the tries of a request by the servers that are not `down`, which a draining one is to the
+    /// balancers, and one that lingers is not among them: without this, one that fails would leave no try for the others.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn grant_try(&self, pc: PeerConnection<'_>) {
+        let limit = self.exchange.next_upstream_tries();
+        if limit == 0 || pc.tries() < limit {
+            pc.set_tries(pc.tries().saturating_add(1));
+        }
     }
 
     /// Returns whether the servers are still those that the request began with. Else what it knows of them may be gone.

@@ -303,6 +303,8 @@ pub struct Policy {
     pub preserve: bool,
     /// The cookie of the application whose session ours follows.
     pub follow: Option<Follow>,
+    /// The seconds for which a server whose address has left DNS keeps its sessions.
+    pub linger: u64,
     /// Whether a session is led no further than by nginx's own `sticky`: to a backup only where no primary server is
     /// available, and to whichever server the balancer chooses while its own is away.
     pub as_nginx: bool,
@@ -346,6 +348,7 @@ impl Policy {
             no_cache: false,
             preserve: false,
             follow: None,
+            linger: 0,
             as_nginx: false,
         })
     }

@@ -1,0 +1,171 @@
+//! Who has left DNS, and who is back: each worker compares the servers that nginx has now with those that it had.
+//!
+//! That is done every second and not only with requests: an address that was gone for an hour must not be taken for one that
+//! is just gone. It is done once more before a session of an unknown server moves. What a worker sees first is compared with
+//! nothing: what has left before, other workers have written down.
+
+use session_cookie::control::State;
+use session_cookie::linger::{left, Added, Address, Line, Server};
+use session_cookie::memory;
+
+use super::known::Seen;
+use crate::conf::{Sticky, UpstreamConf};
+use crate::control::said::Said;
+use crate::log::{error, notice, warn};
+use crate::nginx::gone_server::printed;
+use crate::nginx::log::Log;
+use crate::nginx::peers::Peers;
+use crate::nginx::server_names::{each, Uncounted};
+use crate::nginx::string;
+use crate::nginx::time::milliseconds;
+use crate::nginx::upstream::Upstream;
+use crate::upstream::count::ServerIds;
+
+/// For how many servers the table is locked at once.
+const SLICE: usize = 128;
+
+/// Looks at all upstreams some of whose servers may linger.
+// It is what a timer is given: a reference to a list.
+#[allow(clippy::ptr_arg)]
+pub(crate) fn watch(upstreams: &Vec<Upstream<'static>>) {
+    for upstream in upstreams {
+        look(*upstream, upstream.conf_in_use::<Sticky>());
+    }
+}
+
+/// Returns the second of a clock that nobody sets, and that all processes of nginx share.
+pub(super) fn second() -> u64 {
+    milliseconds() / 1000
+}
+
+/// Looks who has left and who is back, if nginx has changed the servers since this worker did so last.
+pub(super) fn look(upstream: Upstream<'_>, conf: &UpstreamConf) {
+    let Some(primary) = upstream.primary().filter(|_| conf.has_peers(upstream)) else {
+        return;
+    };
+    let seen = conf.linger.seen.read().map(|seen| seen.generation);
+    if seen == Some(Some(primary.generation_now())) {
+        return;
+    }
+    match compare(upstream, conf, primary) {
+        // While nginx changes them, the next second will do.
+        Ok(()) | Err(Uncounted::Changed) => {}
+        Err(Uncounted::OutOfMemory) => error!(
+            Log::of_cycle(),
+            "session_sticky: out of memory, servers of upstream \"{}\" that leave DNS may not keep their sessions",
+            string(upstream.host())
+        ),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn compare(
+    upstream: Upstream<'_>,
+    conf: &UpstreamConf,
+    primary: Peers<'_>,
+) -> Result<(), Uncounted> {
+    let (Some(zone), Some(policy)) = (conf.linger.zone.get(), conf.policy()) else {
+        return Ok(());
+    };
+    let generation = primary.generation_now();
+    let servers = servers_of(upstream, conf, primary)?;
+    let Some(mut seen) = conf.linger.seen.write() else {
+        return Ok(());
+    };
+    // Memory is at hand before anything is written down.
+    let mut gone = memory::with_capacity(seen.servers.len())?;
+    let said = Said::of_shown(upstream, conf.control.zone.get(), conf.can_ask())?;
+    let is_down = |server: &Server| {
+        let name = printed(server.address.as_bytes());
+        let over = said.over_of(name.as_bytes());
+        over.is_some_and(|over| over.state == State::Down)
+    };
+    for server in left(&seen.servers, &servers).filter(|server| !is_down(server)) {
+        memory::push(&mut gone, *server)?;
+    }
+    let back = memory::collect(left(&servers, &seen.servers).copied())?;
+    if zone.table().is_some_and(|table| !table.is_untouched()) {
+        for some in back.chunks(SLICE) {
+            zone.with(|table| table.remove(some.iter()));
+        }
+    }
+    let mut added = Added::default();
+    for some in gone.chunks(SLICE) {
+        let more = zone.with(|table| table.add(some.iter(), second(), policy.linger));
+        let more = more.unwrap_or_default();
+        added.new = added.new.saturating_add(more.new);
+        added.dropped = added.dropped.saturating_add(more.dropped);
+    }
+    *seen = Seen {
+        generation: Some(generation),
+        servers,
+    };
+    drop(seen);
+    tell(upstream, conf, &gone, added);
+    Ok(())
+}
+
+/// Returns the servers that DNS has told of, in order. One that is down serves no sessions.
+fn servers_of(
+    upstream: Upstream<'_>,
+    conf: &UpstreamConf,
+    primary: Peers<'_>,
+) -> Result<Vec<Server>, Uncounted> {
+    let policy = conf.policy().ok_or(Uncounted::Changed)?;
+    let ids = ServerIds::of(upstream, conf, policy)?;
+    let generation = primary.generation_now();
+    let mut servers = Vec::new();
+    for peers in [Some(primary), primary.next()].into_iter().flatten() {
+        each(upstream, peers, generation, |known| {
+            let has_sessions = known.resolved && (!known.look.down || ids.drains(&known));
+            let (line, is_backup) = known.line;
+            match Address::new(known.address).filter(|_| has_sessions) {
+                Some(address) => {
+                    let line = Line::new(upstream.host(), line, is_backup);
+                    memory::push(&mut servers, Server { line, address })
+                }
+                None => Ok(()),
+            }
+        })?;
+    }
+    servers.sort_unstable();
+    servers.dedup();
+    Ok(servers)
+}
+
+/// Tells of servers that begin to linger, in the worker that has written them down.
+fn tell(upstream: Upstream<'_>, conf: &UpstreamConf, gone: &[Server], added: Added) {
+    let time = conf.policy().map_or(0, |policy| policy.linger);
+    if let (1.., Some(first)) = (added.new, gone.first()) {
+        notice!(
+            Log::of_cycle(),
+            "session_sticky: {} of upstream \"{}\" left DNS, {}{}, and may keep sessions for {time} seconds",
+            Number(added.new),
+            string(upstream.host()),
+            printed(first.address.as_bytes()),
+            if added.new > 1 { " among them" } else { "" },
+        );
+    }
+    if added.dropped != 0 && !conf.linger.told.replace(true) {
+        warn!(
+            Log::of_cycle(),
+            "session_sticky: more servers have left DNS than there is room for, {} of them lose their sessions before \"linger\" is \
+             over, for the sake of upstream \"{}\"",
+            added.dropped,
+            string(upstream.host())
+        );
+    }
+}
+
+/// A number of servers in words.
+struct Number(usize);
+
+impl core::fmt::Display for Number {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            1 => f.write_str("a server"),
+            number => write!(f, "{number} servers"),
+        }
+    }
+}
