@@ -12,6 +12,8 @@ import lab
 # Servers that answer, and an address where none listens.
 A, B, GONE = "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8083"
 FRONT = "127.0.0.1:8080"
+# Where names are resolved at run time: dns.py.
+RESOLVER = "127.0.0.1:8053"
 MD5 = lab.md5(A)
 
 
@@ -113,6 +115,9 @@ UPSTREAMS = {
         session_sticky cookie=d drain_if=$arg_asks$upstream_http_x_asks drain_time=1h;""",
     # names of two addresses each: nginx-tests/hosts
     "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
+    # Of both addresses one is in DNS, and the other has left it.
+    "lingers": f"""zone lingers 128k; resolver {RESOLVER} valid=1s ipv6=off; server changing.test:8081 resolve max_fails=0;
+        session_sticky cookie=li hash=plain accept=md5 linger=1h;""",
     "reserve": "server local.test:8081 max_fails=0; server pair.test:8082 backup; session_sticky cookie=q accept=sha1;",
 }
 
@@ -279,6 +284,9 @@ REQUESTS = [
     ("/names", None),
     ("/names", f"p={lab.md5('pair.test:8081')}"),
     ("/reserve", f"q={MD5}"),
+    ("/lingers", "li=127.0.0.2:8081"),
+    ("/lingers", f"li={lab.md5('127.0.0.3:8081')}"),
+    ("/lingers", "li=nobody"),
     ("/chosen", f"i=a; s={MD5}~session; x=1"),
     ("/exposed", "i=a"),
     ("/page", f"route={MD5}; i=a; x=1"),

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import configurations
+import dns
 import lab
 from failing import Failing, Names
 
@@ -266,10 +267,15 @@ def misses_of_plain_nginx(lab):
 class Server:
     """A master with one worker, and servers behind it."""
 
+    resolves = False
+
     def __init__(self, lab):
         self.lab = lab
         self.failing = Failing(lab.root / "failing")
         lab.nginx(configurations.BEHIND, module=False)
+        if not Server.resolves:
+            dns.serve(configurations.RESOLVER)
+            Server.resolves = True
         self.start()
 
     def start(self):
