@@ -102,12 +102,29 @@ pub(super) unsafe extern "C" fn init_peer(
             Exchange::in_use(r),
         )
     };
-    prepare(request, upstream, exchange)
+    prepare::<false>(request, upstream, exchange)
 }
 
-/// See [`init_peer`].
+/// The same where nothing but the application's cookie tells whether that of the session is read ([`ReadsFirst`]).
+#[allow(unsafe_code)]
+pub(super) unsafe extern "C" fn init_followed_peer(
+    r: *mut ngx_http_request_t,
+    us: *mut ngx_http_upstream_srv_conf_t,
+) -> ngx_int_t {
+    // SAFETY: nginx calls this in place of `init_peer`, and as it calls that.
+    let (request, upstream, exchange) = unsafe {
+        (
+            Request::new(r),
+            Upstream::of_request(us),
+            Exchange::in_use(r),
+        )
+    };
+    prepare::<true>(request, upstream, exchange)
+}
+
+/// See [`init_peer`] and, for `FOLLOWS`, [`init_followed_peer`].
 #[inline(always)]
-pub(super) fn prepare<'r>(
+pub(super) fn prepare<'r, const FOLLOWS: bool>(
     request: Request<'r>,
     upstream: Upstream<'r>,
     exchange: Exchange<'r>,
@@ -131,6 +148,7 @@ pub(super) fn prepare<'r>(
         return ERROR;
     };
     let (read, outer) = match sticky.reads {
+        _ if FOLLOWS => (read_cookie::<true>(visit), &OUTER),
         Reads::Cookie => (read_cookie::<false>(visit), &OUTER),
         Reads::Source(source) => (source::read(visit, source), outer_of(source)),
         Reads::First(what) => match switches::read(visit, what) {

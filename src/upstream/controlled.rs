@@ -3,14 +3,17 @@
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 
 use super::{balancer, proof};
-use crate::conf::{Sticky, UpstreamConf};
+use crate::conf::{Reads, ReadsFirst, Sticky, UpstreamConf};
 use crate::control::apply::{has_new_servers, refresh};
 use crate::nginx::chain::InitPeerFn;
 use crate::nginx::upstream::Upstream;
 
 /// Returns what prepares a request, by whether the balancer is round robin itself.
 pub(super) fn init_peer_of(conf: &UpstreamConf, is_round_robin: bool) -> InitPeerFn {
+    let reads = conf.sticky.as_ref().map(|sticky| sticky.reads);
+    let follows = matches!(reads, Some(Reads::First(ReadsFirst::Application)));
     match (conf.control.is_wanted(), is_round_robin) {
+        (false, true) if follows => balancer::init_followed_peer,
         (false, true) => balancer::init_peer,
         (false, false) => proof::init_peer,
         (true, true) => init_peer,

@@ -44,7 +44,7 @@ pub(super) unsafe extern "C" fn init_peer(
         return conf.chain.init_peer.get().call(request, upstream);
     }
     let before = request.context::<Sticky>();
-    let rc = prepare(request, upstream, exchange);
+    let rc = prepare::<false>(request, upstream, exchange);
     if rc == OK && !conf.is_proven.get() && follows_cookie(request, before) {
         prove(request, upstream, exchange, conf, before)
     } else {
@@ -81,7 +81,7 @@ fn prove<'r>(
     exchange.peer().forget_server();
     exchange.peer().forget_balancer();
     if may_follow {
-        prepare(request, upstream, exchange)
+        prepare::<false>(request, upstream, exchange)
     } else {
         count_off(conf, upstream);
         init_peer.call(request, upstream)

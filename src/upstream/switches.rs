@@ -4,8 +4,8 @@ use session_cookie::memory::OutOfMemory;
 use session_cookie::verdict::Verdict;
 
 use super::lookup::read_cookie;
-use super::visit::Visit;
 use super::source;
+use super::visit::Visit;
 use crate::conf::ReadsFirst;
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::request_line::Method;
