@@ -25,13 +25,13 @@ sub told {
     my $fields = expand("Host: localhost\r\nCookie: $cookie\r\nAccept: $accept\r\n") . ($method eq 'POST' ? "Content-Length: 3\r\n" : '');
     my $response = response(say_to_nginx("$method $path HTTP/1.0\r\n$fields\r\n" . ($method eq 'POST' ? 'a=b' : ''), 1983));
     return join(', ', status($response), map { head($_, $response) || '-' } qw(Retry-After Content-Type Set-Cookie))
-        . ': ' . substr body($response) =~ s/\n\z//r, 0, 31;
+        . ': ' . substr body($response) =~ s/\n\z//r, 0, 32;
 }
 
 # The one that finds out that B accepts no connections is no refused one.
 sub finds_out { return equals(told('route=ID_B') =~ /^(\d+, -)/ ? $1 : '', '502, -', 'the one that finds out') }
 
-our $page = '503, 30, text/html, -: <!doctype html><title>One momen';
+our $page = '503, 30, text/html, -: <!doctype html><title>One moment';
 our $plain_502 = '502, -, text/html, -: <html>';
 sub told_first { return told(@_) =~ s/: <html>.*/: <html>/sr }
 

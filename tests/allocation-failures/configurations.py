@@ -116,7 +116,8 @@ UPSTREAMS = {
     # names of two addresses each: nginx-tests/hosts
     "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
     # Of both addresses one is in DNS, and the other has left it.
-    "lingers": f"""zone lingers 128k; resolver {RESOLVER} valid=1s ipv6=off; server changing.test:8081 resolve max_fails=0;
+    "lingers": f"""zone lingers 128k; resolver {RESOLVER} valid=1s ipv6=off;
+        server changing.test:8081 resolve max_fails=0;
         session_sticky cookie=li hash=plain accept=md5 linger=1h;""",
     "reserve": "server local.test:8081 max_fails=0; server pair.test:8082 backup; session_sticky cookie=q accept=sha1;",
 }
