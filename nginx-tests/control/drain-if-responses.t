@@ -129,6 +129,34 @@ for my $name (qw(u m)) {
 
 
 
+=== half a header, or one that is not valid, says nothing: neither with another try, nor when the client has gone
+--- upstreams
+upstream u { server 127.0.0.1:1991 max_fails=0; server A:; DRAIN; }
+--- client
+my $server = serve(1991);
+my $cookie = 'route=' . Digest::MD5::md5_hex('127.0.0.1:1991');
+my $begin = sub { my $client = ask('/u/', $cookie, 1983); return ($client, taken($server)) };
+my ($client, $taken) = $begin->();
+answer($taken, '', "X-Drain: 1\r\n");
+equals(status(response($client)), '200', 'a response');
+equals(asking('u'), '127.0.0.1:1991', 'it asks');
+for my $part ("Content-Len", "X-Drain: 0\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n") {
+    ($client, $taken) = $begin->();
+    print $taken "HTTP/1.0 200 OK\r\n$part";
+    close $taken;
+    response($client);
+    equals(asking('u'), '127.0.0.1:1991', 'it asks still');
+}
+($client, $taken) = $begin->();
+print $taken "HTTP/1.0 200 OK\r\nContent-Len";
+# nginx has read that when it looks at what comes next.
+visit('/u/', '', 1983);
+close $client;
+equals(read_until($taken, qr/never/), '', 'the client has gone, and so has nginx');
+equals(asking('u'), '127.0.0.1:1991', 'it asks still');
+
+
+
 === what nginx itself says is no response of a server
 --- upstreams
 upstream u { server A:; server D: max_fails=0; session_sticky drain_if=yes$arg_x; }

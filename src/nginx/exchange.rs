@@ -140,6 +140,13 @@ impl<'r> Exchange<'r> {
         return headers.cookies.nelts != 0;
     }
 
+    /// Returns whether the header of the response of the server in use is complete and valid.
+    pub(crate) fn has_whole_header(self) -> bool {
+        // SAFETY: a try has a state, which lives as long as the request.
+        let state: Option<&ngx_http_upstream_state_t> = unsafe { self.0.as_ref().state.as_ref() };
+        state.is_some_and(|state| state.header_time != ngx_msec_t::MAX)
+    }
+
     /// Returns how many bytes the server in use has sent.
     pub(crate) fn bytes_received(self) -> u64 {
         // SAFETY: a try has a state, which lives as long as the request.

@@ -18,13 +18,9 @@ pub(crate) fn look_at_sent(visit: &Visit<'_>) -> Result<(), OutOfMemory> {
 #[cold]
 #[inline(never)]
 pub(super) fn look_at_unsent(visit: &Visit<'_>, has_failed: bool) {
-    let has_response = if has_failed {
-        // Before nginx connects it leaves the status as the last server has left it.
-        visit.exchange.status() != 0 && visit.exchange.bytes_received() != 0
-    } else {
-        visit.exchange.has_response() && !visit.is_header_sent()
-    };
-    if has_response {
+    let is_unsent = has_failed || (visit.exchange.has_response() && !visit.is_header_sent());
+    // Of half a header it is not known what it would have said.
+    if is_unsent && visit.exchange.has_whole_header() {
         // Freeing a server cannot fail: where memory is short, its next response is looked at.
         let _ = look(visit);
     }
