@@ -61,15 +61,20 @@ impl Said {
         can_ask: bool,
     ) -> Result<Option<Self>, OutOfMemory> {
         let is_controlled = zone.is_controlled();
-        let number = zone.with(|table| table.known()).unwrap_or_default();
+        let mut number = 0usize;
+        zone.with(|table| {
+            table.each_known(upstream.host(), |_, _, _| number = number.saturating_add(1));
+        });
         let mut servers = memory::with_capacity(number)?;
         let generation = zone.with(|table| {
+            let mut is_whole = true;
             table.each_known(upstream.host(), |place, address, standing| {
                 let standing = Standing {
                     over: standing.over.filter(|_| is_controlled),
                     asked: standing.asked.filter(|_| can_ask),
                 };
-                if servers.len() < servers.capacity() {
+                is_whole = servers.len() < servers.capacity();
+                if is_whole {
                     let server = Server {
                         address: text_of(address),
                         place,
@@ -79,7 +84,7 @@ impl Said {
                     let _ = memory::push(&mut servers, server);
                 }
             });
-            (table.known() <= number).then(|| table.generation())
+            is_whole.then(|| table.generation())
         });
         servers.sort_unstable_by_key(|server| server.address);
         Ok(generation.flatten().map(|generation| Said {

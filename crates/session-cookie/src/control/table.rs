@@ -108,11 +108,6 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Returns of how many servers something is known.
-    pub fn known(self) -> usize {
-        self.taken().count()
-    }
-
     /// Shows what is known of the servers of an upstream, with their places and addresses.
     pub fn each_known(self, upstream: &[u8], mut show: impl FnMut(Place, &[u8], Standing)) {
         for (place, slot) in self.slots.iter().enumerate() {
