@@ -102,6 +102,26 @@ holds($lines[1] =~ /server 127\.0\.0\.1:1985 of upstream "u" does not ask to dra
 
 
 
+=== a server that cannot decide does not make all workers begin anew with each of its responses
+--- upstreams
+upstream u { server A:; server B:; DRAIN; }
+--- workers: 1
+--- client
+my $begin = time;
+for (1 .. 200) {
+    visit('/u/-A', "route=$id{A}", 1983);
+    visit('/u/', "route=$id{A}", 1983);
+}
+my $seconds = 1 + time - $begin;
+my $lines = () = log_lines(qr/\[notice\].*session_sticky: server/);
+# 16 of which all are told, and an end and a beginning with each second.
+holds($lines <= 18 * $seconds, "$lines lines in $seconds seconds");
+eventually(sub { !defined shown('u', 'A')->{asked_until} }, 'its last word counts when the second is over');
+asks('/u/', 'A', 'A');
+drains('/u/-A', 'A', 'B');
+
+
+
 === all ask: first visits go where they went before; a backup that does not ask gets them
 --- upstreams
 upstream u { server A:; server B:; DRAIN; }

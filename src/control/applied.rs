@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use ngx::ffi::ngx_uint_t;
-use session_cookie::control::Table;
+use session_cookie::control::{Pace, Table};
 
 use super::said::Said;
 use crate::nginx::control_zone::ControlZone;
@@ -28,6 +28,8 @@ pub(crate) struct Applied {
     pub(super) obeys: Cell<bool>,
     /// The generation of the table in which there was no room for what a server asks.
     pub(super) full: Cell<u64>,
+    /// How many servers have begun or ceased to ask with responses that came to this worker.
+    pub(super) pace: Cell<Pace>,
 }
 
 impl Applied {

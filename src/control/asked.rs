@@ -29,21 +29,32 @@ pub(crate) fn note(
     if is_known(conf, table, address, asks) {
         return;
     }
-    let until = asks.map(|time| end_of(now(), time));
+    let (now, pace) = (now(), &conf.control.pace);
     let name = upstream.host();
     let asked = zone.with(|table| {
+        let until = match asks {
+            Some(time) => Some(end_of(now, time)),
+            // It may ask again with its next response, for which nobody has to be told if it still drains.
+            None if pace.get().is_hasty(now) => table
+                .find_asked(name, address)
+                .map(|until| until.min(end_of(now, 1))),
+            None => None,
+        };
         let asked = table.ask(name, address, until);
-        (asked, table.find(name, address), table.generation())
+        (asked, until, table.find(name, address), table.generation())
     });
     match asked {
-        Some((Ok(true), over, _)) => {
+        Some((Ok(true), until, over, _)) => {
+            let mut paced = pace.get();
+            paced.count(now);
+            pace.set(paced);
             tell(request, upstream, address, until);
             let was_said = over.is_some_and(|over| over.state == State::Drain);
             if let Some(counters) = Counters::of(conf).filter(|_| asks.is_some() && !was_said) {
                 counters.begin_leaving(upstream, address);
             }
         }
-        Some((Err(Full), _, generation)) => {
+        Some((Err(Full), .., generation)) => {
             conf.control.full.set(generation);
             if !conf.told.unasked.replace(true) {
                 warn!(

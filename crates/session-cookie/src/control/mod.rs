@@ -13,7 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use asked::{end_of, is_renewed, LATEST};
+pub use asked::{end_of, is_renewed, Pace, LATEST};
 pub use change::{Change, Nonsense, Target};
 pub use slot::{Ended, Entry, Slot, Standing, MAX_NAMES};
 pub use table::{Full, Header, Place, Table};
