@@ -229,6 +229,8 @@ upstream m { session_sticky cookie=m if=$mapped; server A:; }
 upstream o { session_sticky cookie=o maxidle=1h; server A:; }
 upstream v { session_sticky cookie=v if=$longer; server A:; }
 map "$arg_x$session_sticky_verdict" $longer { volatile; default 1; }
+upstream l { session_sticky mode=route lookup=$looked_up; server A: id=a; server B: id=b; }
+map "[$session_sticky_verdict]" $looked_up { volatile; "[]" a; default b; }
 --- locations
 location /other/ { proxy_pass http://v/; }
 location /after-it/ { proxy_pass http://o/to-other; }
@@ -240,6 +242,7 @@ says('/u/', "route=$id{A}", 'unused -');
 says('/r/', undef, 'none -');
 says('/x/?x=1', "x=$id{A}", 'valid A');
 says('/m/?x=1', "m=$id{A}", 'valid A');
+says('/l/', undef, 'valid A');
 says('/after-it/', "o=$id{A}|1500000000|1500000000; v=$id{A}", 'valid A');
 
 

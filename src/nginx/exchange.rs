@@ -57,6 +57,13 @@ impl<'r> Exchange<'r> {
         location.has(conf.cast())
     }
 
+    /// Returns whether the balancers are preparing it: nginx notes the time when they have done so.
+    pub(crate) fn is_being_prepared(self) -> bool {
+        // SAFETY: the exchange is live as long as its request.
+        let pc = unsafe { &self.0.as_ref().peer };
+        !pc.data.is_null() && pc.start_time == 0
+    }
+
     /// Returns the upstream that it turns to, or will turn to, if that has a block of its own
     /// (`ngx_http_upstream_init_request`).
     pub(crate) fn destination(self, request: Request<'r>) -> Option<Upstream<'r>> {

@@ -50,8 +50,9 @@ pub(crate) fn read(request: Request<'_>) -> Result<Option<Early<'_>>, OutOfMemor
     if !conf.has_peers(upstream) {
         return Ok(None);
     }
-    // What is read may be made of a variable that asks for this: then that is empty.
-    if conf.is_being_read.replace(true) {
+    // What is read may be made of a variable that asks for this: then that is empty, here as when the request is prepared.
+    let is_prepared = Exchange::of(request).is_some_and(Exchange::is_being_prepared);
+    if is_prepared || conf.is_being_read.replace(true) {
         return Ok(Some(Early::NOTHING));
     }
     let early = read_for(request, upstream, conf, sticky);

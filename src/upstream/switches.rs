@@ -7,7 +7,6 @@ use super::lookup::read_cookie;
 use super::source;
 use super::visit::Visit;
 use crate::conf::ReadsFirst;
-use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::request_line::Method;
 
 /// Reads what names servers, unless persistence is switched off for the request (`false`).
@@ -23,7 +22,7 @@ pub(super) fn read(visit: &mut Visit<'_>, first: ReadsFirst) -> Result<bool, Out
 fn read_with_switches(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
     let (request, sticky) = (visit.request, visit.sticky);
     if let Some(condition) = sticky.condition {
-        if !is_true(condition, visit)? {
+        if !condition.is_true(request)? {
             visit.reading.verdict = Verdict::Unused;
             return Ok(false);
         }
@@ -41,12 +40,4 @@ fn read_with_switches(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
 #[inline(never)]
 fn read_followed(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     read_cookie::<true>(visit)
-}
-
-/// Returns whether a condition is true. What it decides is empty in it.
-fn is_true(condition: ComplexValue, visit: &Visit<'_>) -> Result<bool, OutOfMemory> {
-    visit.conf.is_being_read.set(true);
-    let is_true = condition.is_true(visit.request);
-    visit.conf.is_being_read.set(false);
-    is_true
 }
