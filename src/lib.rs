@@ -77,6 +77,7 @@ pub static mut ngx_http_session_sticky_module: ngx_module_t = ngx_module_t {
     ctx: (&raw mut CONTEXT).cast::<c_void>(),
     commands: (&raw mut directives::COMMANDS).cast(),
     type_: NGX_HTTP_MODULE as _,
+    init_module: Some(module::init_module),
     init_process: Some(module::init_process),
     exit_process: Some(module::exit_process),
     ..ngx_module_t::default()

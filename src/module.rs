@@ -10,6 +10,7 @@ use session_cookie::memory::{append, OutOfMemory};
 use session_cookie::policy::Fallback;
 
 use crate::conf::{LocationConf, MainConf, Sticky, UpstreamConf, Watch};
+use crate::control::start;
 use crate::counters;
 use crate::directives::{hide_cookie, linger, reach, server, session_sticky_control, shared_ids};
 use crate::filters::{hide, set_cookie};
@@ -155,6 +156,17 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
         Ok(()) => conf::OK,
         Err(error) => cf.refuse_block(error),
     }
+}
+
+/// Runs when a configuration is in force: nothing can fail any more.
+#[allow(unsafe_code)]
+pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: nginx calls this with the cycle that is in force from now on, whose configuration was read.
+    let main = unsafe { Sticky::main_conf(&*cycle) };
+    if let Some(zone) = main.and_then(|main| main.control) {
+        start::take_effect(zone);
+    }
+    Status::NGX_OK.into()
 }
 
 /// Starts what each worker does beside requests.

@@ -346,6 +346,30 @@ holds(bodies(everywhere("/$_/")) =~ /A/, "$_: nobody drains") for qw(u z);
 
 
 
+=== a configuration that fails at its last step has nothing of what was said forgotten
+--- upstreams
+upstream u { server A:; server B:; DRAIN; }
+--- client
+now('u', 'B', 'down');
+configure(qr/session_sticky_control on;/, 'session_sticky_control off;');
+# An address of documentation, which no machine has.
+configure(qr/listen 1983/, "listen 198.51.100.1:1999;\nlisten 1983");
+kill HUP => master();
+eventually(sub { scalar log_lines(qr/\[emerg\].*bind\(\) to 198\.51\.100\.1:1999 failed/) }, 'the reload fails');
+equals(bodies(everywhere('/u/')), 'A', 'B is down');
+configure(qr/session_sticky_control off;/, 'session_sticky_control on;');
+configure(qr/listen 198\.51\.100\.1:1999;/, '');
+holds(reload(), 'a reload');
+is_shown('u', 'B', 'down', 0);
+equals(bodies(everywhere('/u/')), 'A', 'B is down still');
+--- no_error_log
+[alert]
+[crit]
+--- may_warn
+bind\(\) to
+
+
+
 === a worker that is killed takes nothing with it
 --- upstreams
 upstream u { server A:; server B:; DRAIN; }

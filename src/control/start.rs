@@ -20,8 +20,11 @@ pub(crate) fn zone(cf: Conf<'_>, main: &mut MainConf) -> Option<ControlZone> {
 
 /// Reads what was said before nginx was started, and looks whether workers will be able to write it.
 fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
-    let is_controlled = zone.is_controlled();
-    let was_controlled = zone.with(|table| table.set_controlled(is_controlled));
+    let was_controlled = zone.with(Table::is_controlled) == Some(true);
+    if zone.is_controlled() && !was_controlled {
+        // It was said long ago.
+        zone.with(Table::forget_said);
+    }
     let Some(path) = zone.state_file() else {
         return;
     };
@@ -33,10 +36,16 @@ fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
             Printable(path)
         );
     }
-    if is_new == IsNew::No && was_controlled == Some(true) {
+    if is_new == IsNew::No && was_controlled {
         // The file may be another than before: the first worker that applies what is said writes it.
         zone.with(Table::forget_saved);
     } else {
         state_file::restore(zone, path, log);
     }
+}
+
+/// Notes whether operators may say something, now that the configuration is in force: one with which nginx could not go on
+/// must not have what was said forgotten.
+pub(crate) fn take_effect(zone: ControlZone) {
+    zone.with(|table| table.set_controlled(zone.is_controlled()));
 }

@@ -24,7 +24,7 @@ pub struct Header {
     next_end: AtomicU64,
     /// The generation that was saved last.
     saved: AtomicU64,
-    /// Whether operators may say something, by the configuration that was read last.
+    /// Whether operators may say something, by the configuration in force.
     controlled: AtomicU64,
 }
 
@@ -282,17 +282,23 @@ impl<'z> Table<'z> {
         Some(ended)
     }
 
-    /// Notes whether operators may say something from now on, and returns whether they might before. Where they might not,
-    /// what was said long ago is forgotten.
-    pub fn set_controlled(self, controlled: bool) -> bool {
-        let before = self.header.controlled.get() != 0;
-        if controlled && !before && !self.is_empty() {
+    /// Returns whether operators may say something, by the configuration in force.
+    pub fn is_controlled(self) -> bool {
+        self.header.controlled.get() != 0
+    }
+
+    /// Notes whether operators may say something, by the configuration that is in force from now on.
+    pub fn set_controlled(self, controlled: bool) {
+        self.header.controlled.set(controlled.into());
+    }
+
+    /// Forgets what was said.
+    pub fn forget_said(self) {
+        if !self.is_empty() {
             self.begin();
             self.slots.iter().for_each(|slot| slot.set_over(None));
             self.finish();
         }
-        self.header.controlled.set(controlled.into());
-        before
     }
 
     /// Returns whether a text of this generation is newer than what was saved last.

@@ -355,17 +355,16 @@ fn what_servers_ask_needs_not_be_saved() {
 }
 
 #[test]
-fn what_was_said_while_operators_may_say_nothing_is_forgotten_when_they_may() {
+fn what_was_said_is_forgotten_and_not_what_is_asked() {
     let memory = Memory::new(SLOTS);
     let table = memory.table();
+    assert!(!table.is_controlled());
+    table.set_controlled(true);
+    assert!(table.is_controlled());
     let drain = over(State::Drain, 0);
-    assert!(!table.set_controlled(true));
-    table.change(b"u", [&b"a"[..]].into_iter(), drain).unwrap();
-    assert!(table.set_controlled(true));
-    assert!(table.set_controlled(false));
-    assert_eq!(table.find(b"u", b"a"), drain);
+    (table.change(b"u", [&b"a"[..]].into_iter(), drain)).unwrap();
     table.ask(b"u", b"a", Some(10)).unwrap();
-    assert!(!table.set_controlled(true));
+    table.forget_said();
     assert_eq!(table.find(b"u", b"a"), None);
     assert_eq!(table.find_asked(b"u", b"a"), Some(10));
 }
