@@ -152,6 +152,7 @@ impl Client {
     /// One request, and another one where the first was lost with an idle connection.
     async fn visit(&mut self) {
         let upstream = *self.habits.upstreams.choose(&mut self.rng).expect("two");
+        self.come_from_elsewhere(upstream);
         let is_post = self.rng.random_bool(0.15);
         let plan = Wish {
             upstream,
@@ -165,6 +166,17 @@ impl Client {
         };
         if self.send(&plan).await {
             self.send(&plan).await;
+        }
+    }
+
+    /// Sometimes the cookie is still one of the system that was there before.
+    fn come_from_elsewhere(&mut self, upstream: UpstreamId) {
+        let topology = &self.all.topology;
+        let upstream = &topology.upstreams[upstream];
+        if upstream.accepts() && self.rng.random_bool(0.3) {
+            let server = *upstream.servers.choose(&mut self.rng).expect("servers");
+            let minted = topology.servers[server].minted.clone();
+            self.jar.add(Cookie::new(upstream.cookie(), minted));
         }
     }
 

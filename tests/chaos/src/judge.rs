@@ -594,7 +594,10 @@ impl Judge {
             };
         }
         let (id, _) = self.read(outcome.upstream, outcome.cookie.as_deref()?);
-        self.world.topology.server_of_id(outcome.upstream, id)
+        let topology = &self.world.topology;
+        topology
+            .server_of_id(outcome.upstream, id)
+            .or_else(|| topology.server_of_minted(outcome.upstream, id))
     }
 
     /// Is a learned session remembered: for sure, and perhaps? `None`: it is none.
@@ -665,10 +668,13 @@ impl Judge {
             self.report.violation(Rule::Cookie, words);
             return;
         };
-        let has_keys = self.world.topology.upstreams[outcome.upstream].has_keys();
-        let rule = match (is_learned, has_keys) {
-            (true, _) => Rule::Learned,
-            (_, true) => Rule::Keyed,
+        let topology = &self.world.topology;
+        let has_keys = topology.upstreams[outcome.upstream].has_keys();
+        let minted = topology.server_of_minted(outcome.upstream, value);
+        let rule = match (is_learned, has_keys, minted) {
+            (true, ..) => Rule::Learned,
+            (_, true, _) => Rule::Keyed,
+            (.., Some(_)) => Rule::Accepted,
             _ => Rule::Stays,
         };
         self.report.checked(rule);

@@ -12,6 +12,7 @@ pub(crate) enum Rule {
     Stays,
     Learned,
     Keyed,
+    Accepted,
     Gone,
     Drained,
     Cookie,
@@ -26,13 +27,14 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 17] = [
+    pub(crate) const ALL: [Rule; 18] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
         Rule::Stays,
         Rule::Learned,
         Rule::Keyed,
+        Rule::Accepted,
         Rule::Gone,
         Rule::Drained,
         Rule::Cookie,
@@ -56,6 +58,7 @@ impl fmt::Display for Rule {
             Rule::Stays => "no session moved while its server was available and known",
             Rule::Learned => "the same of sessions that nginx has learned",
             Rule::Keyed => "the same of sessions by keys, which come and go",
+            Rule::Accepted => "the same of clients that come with cookies of another system",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 use rustix::process::geteuid;
+use sha2::Sha256;
 
 use crate::keys::{self, KeyId, Made};
 use crate::resolver::line_of;
@@ -268,6 +269,15 @@ const RECIPES: &[Recipe] = &[
         dynamic: Dynamic::Drain,
     },
     Recipe {
+        name: "accepting",
+        above: "zone accepting 256k;",
+        sticky: "accept=traefik",
+        below: "keepalive 8;",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
         name: "names",
         above: "zone names 256k;",
         sticky: "",
@@ -392,6 +402,11 @@ impl Upstream {
         self.is_keyed() || self.signs()
     }
 
+    /// Do clients come with cookies of another system?
+    pub(crate) fn accepts(&self) -> bool {
+        self.parameter("accept").is_some()
+    }
+
     pub(crate) fn max_idle(&self) -> Option<u64> {
         seconds(self.parameter("maxidle")?)
     }
@@ -438,6 +453,8 @@ pub(crate) struct Server {
     backup: bool,
     /// What the cookie must name it by, where it is not by a key. Computed here, not asked of the module.
     pub(crate) id: String,
+    /// What Traefik 3.3.4 and newer name it by.
+    pub(crate) minted: String,
 }
 
 /// What a configuration says of a server.
@@ -493,6 +510,7 @@ impl Topology {
                     } else {
                         hex(&Md5::digest(address.to_string()))
                     },
+                    minted: hex(&Sha256::digest(format!("http://{address}"))[..8]),
                 });
             }
             topology.upstreams.push(this);
@@ -513,6 +531,13 @@ impl Topology {
         }
         let (server, _) = self.by_keys(id)?;
         servers.contains(&server).then_some(server)
+    }
+
+    /// The server that a cookie of another system names, where it is accepted.
+    pub(crate) fn server_of_minted(&self, upstream: UpstreamId, value: &str) -> Option<ServerId> {
+        let upstream = &self.upstreams[upstream];
+        let mut servers = upstream.servers.iter().copied();
+        servers.find(|&s| upstream.accepts() && self.servers[s].minted == value)
     }
 
     /// The server that an id by keys names, and these keys.
