@@ -255,6 +255,27 @@ fn application_value(client: u64) -> String {
     format!("app{client}")
 }
 
+/// What nginx says of the session of a request: to the server before it has chosen one, and to the client at last.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) verdict: String,
+    /// The address of the server that had the session.
+    pub(crate) previous: String,
+}
+
+impl Told {
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
+        let text = |name| {
+            let field = headers.get(name).and_then(|value| value.to_str().ok());
+            field.unwrap_or_default().to_owned()
+        };
+        Told {
+            verdict: text("x-verdict"),
+            previous: text("x-previous"),
+        }
+    }
+}
+
 /// What a server knows of a request that reached it.
 #[derive(Clone)]
 pub(crate) struct Visit {
@@ -266,6 +287,7 @@ pub(crate) struct Visit {
     has_cookie: bool,
     /// A cookie that should have been hidden, or was damaged.
     pub(crate) leaked: Option<String>,
+    pub(crate) told: Told,
 }
 
 impl Visit {
@@ -287,6 +309,7 @@ impl Visit {
             leaked: seen
                 .map(|cookie| cookie.value().to_owned())
                 .filter(|value| upstream.hides() && *value != application),
+            told: Told::read(headers),
         }
     }
 }

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::backend::Told;
 use crate::topology::{ServerId, Topology, UpstreamId};
 
 /// Longer than nginx can take to try every server of an upstream in vain.
@@ -67,6 +68,9 @@ pub(crate) struct Answer {
     pub(crate) generation: usize,
     /// nginx's own account of the servers it tried: address and status.
     pub(crate) attempts: Vec<(String, u16)>,
+    pub(crate) told: Told,
+    /// Does nginx say that the server of the session has answered?
+    pub(crate) is_bound: bool,
     /// The value of the upstream's cookie in the client's jar afterwards.
     pub(crate) cookie: Option<String>,
     /// `None`: it came to its end.
@@ -260,6 +264,11 @@ impl Client {
             worker,
             generation: number(&head.headers, "x-generation")?,
             attempts: attempts(&head.headers)?,
+            told: Told::read(&head.headers),
+            is_bound: head
+                .headers
+                .get("x-session")
+                .is_some_and(|word| word == "bound"),
             cookie: None,
             truncated,
         })

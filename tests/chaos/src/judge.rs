@@ -5,6 +5,8 @@
 //! answer says of itself (worker, generation of the configuration, the servers tried) and what each server
 //! wrote down are facts; grace is given only where a constant below says so.
 
+mod early;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -185,6 +187,7 @@ impl Judge {
                 self.failed_are_spared(outcome, answer);
                 self.answer_is_explained(outcome, answer, &visits);
                 self.session_stays(outcome, answer);
+                self.early_words_agree(outcome, answer, &visits);
                 self.cookie_names_server(outcome, answer, &visits);
                 self.generation_is_current(outcome, answer);
             }

@@ -15,6 +15,7 @@ pub(crate) enum Rule {
     Accepted,
     Gone,
     Drained,
+    Early,
     Cookie,
     Stamps,
     Hidden,
@@ -27,7 +28,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 18] = [
+    pub(crate) const ALL: [Rule; 19] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
@@ -37,6 +38,7 @@ impl Rule {
         Rule::Accepted,
         Rule::Gone,
         Rule::Drained,
+        Rule::Early,
         Rule::Cookie,
         Rule::Stamps,
         Rule::Hidden,
@@ -61,6 +63,7 @@ impl fmt::Display for Rule {
             Rule::Accepted => "the same of clients that come with cookies of another system",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
+            Rule::Early => "what servers are told of a session is true, and holds afterwards",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
             Rule::Stamps => "sessions keep their beginning, and end in time",
             Rule::Hidden => "no server saw an id that is hidden from it",

@@ -440,6 +440,10 @@ impl Upstream {
     }
 }
 
+/// What nginx says of a session before it chooses a server, to that server. Afterwards it says it to the client.
+const TOLD_EARLY: &str = "proxy_set_header X-Verdict $session_sticky_verdict; \
+                          proxy_set_header X-Previous $session_sticky_previous;";
+
 /// Beside the configuration.
 const KEY_FILE: &str = "key_file=keys";
 
@@ -651,6 +655,9 @@ http {{
     add_header X-Worker $pid always;
     add_header X-Attempts $upstream_addr always;
     add_header X-Statuses $upstream_status always;
+    add_header X-Verdict $session_sticky_verdict always;
+    add_header X-Previous $session_sticky_previous always;
+    add_header X-Session $session_sticky_status always;
 ",
             // Run by root, its workers would be `nobody`, who may not enter the folder.
             user = if geteuid().is_root() {
@@ -706,7 +713,7 @@ http {{
             let _ = writeln!(
                 text,
                 "        location = /{name} {{ {pass} proxy_set_header Connection {connection}; \
-                 proxy_set_header X-Generation {generation}; }}"
+                 proxy_set_header X-Generation {generation}; {TOLD_EARLY} }}"
             );
         }
         text.push_str("    }\n}\n");
