@@ -11,6 +11,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Channel, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, CONTENT_LENGTH, COOKIE, SET_COOKIE};
+use hyper::http::response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -20,6 +21,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::asking::{self, Asking};
 use crate::topology::{Mode, ServerId, Topology};
 
 /// How a server is.
@@ -75,10 +77,18 @@ pub(crate) struct Backend {
     condition: watch::Sender<Condition>,
     spells: Mutex<Vec<Spell>>,
     listening: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) asking: Asking,
+    /// Does it say in its responses that it asks?
+    says: bool,
 }
 
 impl Backend {
-    pub(crate) fn new(server: ServerId, topology: &Arc<Topology>, ledger: &Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        server: ServerId,
+        topology: &Arc<Topology>,
+        ledger: &Arc<Ledger>,
+        says: bool,
+    ) -> Self {
         Backend {
             server,
             topology: topology.clone(),
@@ -86,6 +96,8 @@ impl Backend {
             condition: watch::Sender::new(Condition::Up),
             spells: Mutex::default(),
             listening: Mutex::default(),
+            asking: Asking::default(),
+            says,
         }
     }
 
@@ -204,9 +216,7 @@ async fn answer(
         }
         Condition::Cutting => return Err(io::ErrorKind::ConnectionAborted.into()),
         Condition::Failing(status) => {
-            let answer = Response::builder()
-                .status(status)
-                .header("X-Server", backend.server);
+            let answer = head_of(&backend).status(status);
             return Ok(answer.body(whole("failing")).expect("a valid answer"));
         }
         Condition::Halving => {
@@ -217,14 +227,12 @@ async fn answer(
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 sender.abort(io::ErrorKind::ConnectionAborted.into());
             });
-            let answer = Response::builder()
-                .header("X-Server", backend.server)
-                .header(CONTENT_LENGTH, 1000);
+            let answer = head_of(&backend).header(CONTENT_LENGTH, 1000);
             return Ok(answer.body(body.boxed()).expect("a valid answer"));
         }
     }
 
-    let mut answer = Response::builder().header("X-Server", backend.server);
+    let mut answer = head_of(&backend);
     if let Some(value) = application_cookie(&backend, client, begins.then_some(request)) {
         let upstream = backend.topology.servers[backend.server].upstream;
         let name = backend.topology.upstreams[upstream].cookie();
@@ -232,6 +240,16 @@ async fn answer(
     }
     let body = whole(vec![b'.'; size]);
     Ok(answer.body(body).expect("a valid answer"))
+}
+
+/// What all responses of a server have.
+fn head_of(backend: &Backend) -> response::Builder {
+    let head = Response::builder().header("X-Server", backend.server);
+    if backend.says && backend.asking.is_on() {
+        head.header(asking::FIELD, 1)
+    } else {
+        head
+    }
 }
 
 fn whole(text: impl Into<Bytes>) -> Body {

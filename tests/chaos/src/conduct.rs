@@ -135,6 +135,7 @@ struct Counts {
     left_configuration: u64,
     left_dns: u64,
     drained: u64,
+    asked: u64,
     new_keys: usize,
     removed_keys: usize,
 }
@@ -183,7 +184,8 @@ impl Run {
         let resolver = Resolver::start(ports.resolver, options.fault == Fault::StaleDns)?;
         let mut backends = Vec::new();
         for server in 0..topology.servers.len() {
-            let backend = Arc::new(Backend::new(server, &topology, &ledger));
+            let says = options.fault != Fault::SilentDrain;
+            let backend = Arc::new(Backend::new(server, &topology, &ledger, says));
             backend.listen()?;
             backends.push(backend);
         }
@@ -329,6 +331,11 @@ impl Run {
             Action::Undrain(server) => {
                 self.ask_to_drain(server, false).await?;
             }
+            Action::Ask(server) => {
+                self.counts.asked += 1;
+                self.world.backends[server].asking.begin();
+            }
+            Action::AskNoMore(server) => self.world.backends[server].asking.end(),
             Action::Signal(signal) => self.end_a_worker(signal).await?,
         }
         Ok(())
@@ -538,6 +545,7 @@ impl Run {
         report.fact("left the configuration", counts.left_configuration);
         report.fact("left DNS", counts.left_dns);
         report.fact("drained through nginx", counts.drained);
+        report.fact("asked to drain", counts.asked);
         let (new, removed) = (counts.new_keys, counts.removed_keys);
         report.fact("keys", format!("{new} came, {removed} went"));
         report.fact("this program stood still", self.world.stalls());

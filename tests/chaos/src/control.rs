@@ -59,6 +59,15 @@ impl Drains {
         })
     }
 
+    /// May nginx have brought it back at a moment between the two?
+    pub(crate) fn may_end(&self, server: ServerId, from: Instant, to: Instant) -> bool {
+        lock(&self.0).iter().any(|drain| {
+            drain.server == server
+                && drain.ending.is_some_and(|at| at <= to)
+                && drain.ended.is_none_or(|at| at + KNOWN >= from)
+        })
+    }
+
     fn begin(&self, server: ServerId) {
         lock(&self.0).push(Drain {
             server,

@@ -5,6 +5,7 @@
 //! answer says of itself (worker, generation of the configuration, the servers tried) and what each server
 //! wrote down are facts; grace is given only where a constant below says so.
 
+mod asking;
 mod early;
 
 use std::collections::{HashMap, VecDeque};
@@ -91,6 +92,7 @@ impl Judge {
         let when = (outcome.start, outcome.end);
         match &outcome.ended {
             Ended::Answered(answer) => {
+                self.hear_asking(&outcome, answer);
                 let scope = self.scope(&outcome, answer);
                 let upstream = &self.world.topology.upstreams[outcome.upstream];
                 let has_keepalive = upstream.has_keepalive();
@@ -187,6 +189,7 @@ impl Judge {
                 self.failed_are_spared(outcome, answer);
                 self.answer_is_explained(outcome, answer, &visits);
                 self.session_stays(outcome, answer);
+                self.asking_are_spared(outcome, answer, &visits);
                 self.early_words_agree(outcome, answer, &visits);
                 self.cookie_names_server(outcome, answer, &visits);
                 self.generation_is_current(outcome, answer);
@@ -476,13 +479,7 @@ impl Judge {
         {
             return Some("no other try, for DNS had changed the servers since the first");
         }
-        let is_down = |&server: &ServerId| {
-            !self.is_known(outcome, answer, server).1
-                || self.may_be_drained(outcome, server)
-                || self.failed_here(answer, server)
-                || self.known_as_failed(outcome, answer, server)
-                || self.was_injured(server, outcome)
-        };
+        let is_down = |&server: &ServerId| self.is_down(outcome, answer, server);
         let all_down = if upstream.resolves() {
             // A request has as many tries as there were servers when it began.
             let name = upstream.dns_name();
@@ -500,6 +497,15 @@ impl Judge {
             upstream.servers.iter().all(is_down)
         };
         all_down.then_some("every server failed, or was known as failed")
+    }
+
+    /// May it have been unavailable to a request that has no session there?
+    fn is_down(&self, outcome: &Outcome, answer: &Answer, server: ServerId) -> bool {
+        !self.is_known(outcome, answer, server).1
+            || self.may_be_drained(outcome, server)
+            || self.failed_here(answer, server)
+            || self.known_as_failed(outcome, answer, server)
+            || self.was_injured(server, outcome)
     }
 
     /// The servers that a session may have: its own or, where nginx may know more of it than is sure here, each of the upstream.

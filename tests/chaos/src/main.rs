@@ -9,6 +9,7 @@
     clippy::indexing_slicing
 )]
 
+mod asking;
 mod backend;
 mod client;
 mod conduct;

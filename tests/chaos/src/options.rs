@@ -13,6 +13,7 @@ pub(crate) const USAGE: &str = "usage: chaos --nginx FILE --module FILE [options
   --fault stale-dns         the resolver tells what was: requests must be found on servers that are gone
   --fault stale-config      the configuration keeps servers that have left it: the same
   --fault stale-drain       nginx is not asked to drain servers: first visits must be found there
+  --fault silent-drain      servers do not say that they ask to drain: the same
   --fault stale-keys        the key file lacks the keys before the last one: sessions must be found lost";
 
 /// What this program does wrong on purpose, to prove that it would notice.
@@ -23,6 +24,7 @@ pub(crate) enum Fault {
     StaleDns,
     StaleConfig,
     StaleDrain,
+    SilentDrain,
     StaleKeys,
 }
 
@@ -72,6 +74,7 @@ impl Options {
                         "stale-dns" => Fault::StaleDns,
                         "stale-config" => Fault::StaleConfig,
                         "stale-drain" => Fault::StaleDrain,
+                        "silent-drain" => Fault::SilentDrain,
                         "stale-keys" => Fault::StaleKeys,
                         _ => return Err(format!("no fault {value}")),
                     }

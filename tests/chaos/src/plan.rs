@@ -34,6 +34,9 @@ pub(crate) enum Action {
     /// Asks nginx to drain a server, and to do so no longer.
     Drain(ServerId),
     Undrain(ServerId),
+    /// A server asks to be drained with its responses, and does so no longer.
+    Ask(ServerId),
+    AskNoMore(ServerId),
     /// To some worker.
     Signal(Signal),
 }
@@ -73,6 +76,10 @@ const DRAINS: (u64, u64) = (200, 800);
 /// Longer than the judge's grace for workers that do not know yet.
 const DRAINED: (u64, u64) = (1_500, 8_000);
 
+const ASKS: (u64, u64) = (700, 1_800);
+/// Longer than the judge's grace, and than `drain_time=` of one of the upstreams.
+const ASKED: (u64, u64) = (3_000, 10_000);
+
 /// Clients have to come by between two of them.
 const ROTATIONS: (u64, u64) = (1_500, 3_500);
 /// How many keys there are at a time.
@@ -108,6 +115,7 @@ pub(crate) fn plan(seed: u64, topology: &Topology, phases: Phases) -> Vec<Step> 
     planner.trouble_for_nginx();
     planner.drains();
     planner.rotations();
+    planner.asks();
     let mut steps = planner.steps;
     steps.sort_by_key(|step| step.at);
     steps
@@ -217,6 +225,25 @@ impl Planner<'_> {
                 *busy = until;
                 self.add(at, Action::Drain(server));
                 self.add(until, Action::Undrain(server));
+            }
+        }
+    }
+
+    /// Of one or two servers of an upstream at a time, most often.
+    fn asks(&mut self) {
+        let (topology, end) = (self.topology, self.phases.end);
+        let upstreams = topology.upstreams.iter();
+        let asking: Vec<_> = upstreams.filter(|u| u.drain_time().is_some()).collect();
+        let mut busy_until: HashMap<ServerId, Duration> = HashMap::new();
+        for at in self.times(ASKS, end) {
+            let upstream = asking.choose(&mut self.rng).expect("upstreams");
+            let server = *upstream.servers.choose(&mut self.rng).expect("servers");
+            let until = (at + self.between(ASKED)).min(end);
+            let busy = busy_until.entry(server).or_default();
+            if *busy < at {
+                *busy = until;
+                self.add(at, Action::Ask(server));
+                self.add(until, Action::AskNoMore(server));
             }
         }
     }

@@ -15,6 +15,7 @@ pub(crate) enum Rule {
     Accepted,
     Gone,
     Drained,
+    Asked,
     Early,
     Cookie,
     Stamps,
@@ -28,7 +29,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 19] = [
+    pub(crate) const ALL: [Rule; 20] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
@@ -38,6 +39,7 @@ impl Rule {
         Rule::Accepted,
         Rule::Gone,
         Rule::Drained,
+        Rule::Asked,
         Rule::Early,
         Rule::Cookie,
         Rule::Stamps,
@@ -63,6 +65,7 @@ impl fmt::Display for Rule {
             Rule::Accepted => "the same of clients that come with cookies of another system",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
+            Rule::Asked => "the same of servers that have asked for it with their responses",
             Rule::Early => "what servers are told of a session is true, and holds afterwards",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
             Rule::Stamps => "sessions keep their beginning, and end in time",

@@ -278,6 +278,24 @@ const RECIPES: &[Recipe] = &[
         dynamic: Dynamic::Configuration,
     },
     Recipe {
+        name: "asking",
+        above: "zone asking 256k;",
+        sticky: "maxlife=8s drain_if=$upstream_http_x_draining drain_time=8s",
+        below: "keepalive 8;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "askingalone",
+        above: "",
+        sticky: "fallback=off maxidle=2s drain_if=$upstream_http_x_draining drain_time=12s",
+        below: "least_conn;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
         name: "names",
         above: "zone names 256k;",
         sticky: "",
@@ -413,6 +431,11 @@ impl Upstream {
 
     pub(crate) fn max_life(&self) -> Option<u64> {
         seconds(self.parameter("maxlife")?)
+    }
+
+    /// How long a server drains that has asked for it, where it may.
+    pub(crate) fn drain_time(&self) -> Option<Duration> {
+        seconds(self.parameter("drain_time")?).map(Duration::from_secs)
     }
 
     /// How old stamps are before they are renewed.
