@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::asking::{self, Asking};
-use crate::topology::{Mode, ServerId, Topology};
+use crate::topology::{Mode, ServerId, Topology, Upstream};
 
 /// How a server is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -61,6 +61,8 @@ impl Condition {
 }
 
 const LATE: Duration = Duration::from_millis(400);
+/// How long each request takes where connections are limited.
+const HOLD: Duration = Duration::from_millis(200);
 
 /// From before a harm could be felt until after it was undone.
 struct Spell {
@@ -99,6 +101,10 @@ impl Backend {
             asking: Asking::default(),
             says,
         }
+    }
+
+    fn upstream(&self) -> &Upstream {
+        &self.topology.upstreams[self.topology.servers[self.server].upstream]
     }
 
     pub(crate) fn listen(self: &Arc<Self>) -> io::Result<()> {
@@ -207,7 +213,11 @@ async fn answer(
     body.collect().await.map_err(io::Error::other)?;
 
     match condition {
-        Condition::Up | Condition::Refusing => {}
+        Condition::Up | Condition::Refusing => {
+            if backend.upstream().max_conns().is_some() {
+                tokio::time::sleep(HOLD).await;
+            }
+        }
         Condition::Late => tokio::time::sleep(LATE).await,
         Condition::Hanging => {
             let mut condition = backend.condition.subscribe();
@@ -232,10 +242,10 @@ async fn answer(
         }
     }
 
+    backend.ledger.end(request, backend.server);
     let mut answer = head_of(&backend);
     if let Some(value) = application_cookie(&backend, client, begins.then_some(request)) {
-        let upstream = backend.topology.servers[backend.server].upstream;
-        let name = backend.topology.upstreams[upstream].cookie();
+        let name = backend.upstream().cookie();
         answer = answer.header(SET_COOKIE, format!("{name}={value}; Path=/"));
     }
     let body = whole(vec![b'.'; size]);
@@ -261,8 +271,7 @@ fn whole(text: impl Into<Bytes>) -> Body {
 /// In the modes that want one: the value of the cookie that the application behind nginx sets. Where sessions are learned, it
 /// sets one when somebody logs in, which `begins` a session.
 fn application_cookie(backend: &Backend, client: u64, begins: Option<u64>) -> Option<String> {
-    let topology = &backend.topology;
-    match topology.upstreams[topology.servers[backend.server].upstream].mode() {
+    match backend.upstream().mode() {
         Mode::Insert => None,
         Mode::Rewrite | Mode::Prefix => Some(application_value(client)),
         Mode::Learn => begins.map(|request| format!("session{request}")),
@@ -298,6 +307,9 @@ impl Told {
 #[derive(Clone)]
 pub(crate) struct Visit {
     pub(crate) server: ServerId,
+    /// When it came, and when it was about to be answered.
+    pub(crate) at: Instant,
+    pub(crate) until: Option<Instant>,
     /// The configuration by which nginx sent it here.
     pub(crate) generation: usize,
     pub(crate) condition: Condition,
@@ -310,8 +322,7 @@ pub(crate) struct Visit {
 
 impl Visit {
     fn read(backend: &Backend, headers: &HeaderMap, condition: Condition) -> Self {
-        let topology = &backend.topology;
-        let upstream = &topology.upstreams[topology.servers[backend.server].upstream];
+        let upstream = backend.upstream();
         let application = application_value(number(headers, "x-client"));
         let seen = headers
             .get_all(COOKIE)
@@ -321,6 +332,8 @@ impl Visit {
             .find(|cookie| cookie.name() == upstream.cookie());
         Visit {
             server: backend.server,
+            at: Instant::now(),
+            until: None,
             generation: number(headers, "x-generation") as usize,
             condition,
             has_cookie: seen.is_some(),
@@ -346,6 +359,19 @@ pub(crate) struct Ledger(Mutex<HashMap<u64, Vec<Visit>>>);
 impl Ledger {
     fn note(&self, request: u64, visit: Visit) {
         lock(&self.0).entry(request).or_default().push(visit);
+    }
+
+    /// The server is about to answer.
+    fn end(&self, request: u64, server: ServerId) {
+        let mut visits = lock(&self.0);
+        let visits = visits.get_mut(&request).into_iter().flatten();
+        if let Some(visit) = visits.filter(|visit| visit.server == server).last() {
+            visit.until = Some(Instant::now());
+        }
+    }
+
+    pub(crate) fn of(&self, request: u64) -> Vec<Visit> {
+        lock(&self.0).get(&request).cloned().unwrap_or_default()
     }
 
     pub(crate) fn take(&self, request: u64) -> Vec<Visit> {

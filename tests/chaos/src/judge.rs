@@ -7,6 +7,7 @@
 
 mod asking;
 mod early;
+mod full;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -57,6 +58,9 @@ pub(crate) struct Judge {
     tries: HashMap<(Scope, ServerId), Tries>,
     /// Requests of which nobody told what nginx tried, by upstream.
     lost: HashMap<UpstreamId, Vec<(Instant, Instant)>>,
+    /// With `max_conns`: when a server surely had a request, and when there were requests at all.
+    uses: HashMap<(Scope, ServerId), Vec<(Instant, Instant)>>,
+    requests: HashMap<UpstreamId, Vec<(Instant, Instant)>>,
     pub(crate) tally: Tally,
 }
 
@@ -82,6 +86,8 @@ impl Judge {
             sessions: Sessions::default(),
             tries: HashMap::new(),
             lost: HashMap::new(),
+            uses: HashMap::new(),
+            requests: HashMap::new(),
             tally: Tally::default(),
         }
     }
@@ -90,9 +96,14 @@ impl Judge {
     pub(crate) fn hear(&mut self, outcome: Outcome) {
         self.count(&outcome);
         let when = (outcome.start, outcome.end);
+        self.requests
+            .entry(outcome.upstream)
+            .or_default()
+            .push(when);
         match &outcome.ended {
             Ended::Answered(answer) => {
                 self.hear_asking(&outcome, answer);
+                self.hear_use(&outcome, answer);
                 let scope = self.scope(&outcome, answer);
                 let upstream = &self.world.topology.upstreams[outcome.upstream];
                 let has_keepalive = upstream.has_keepalive();
@@ -157,9 +168,13 @@ impl Judge {
                 tries.failed.iter().any(|when| when.1 > before)
                     || tries.succeeded.iter().any(|when| when.1 > before)
             });
-            for lost in self.lost.values_mut() {
-                lost.retain(|when| when.1 > before);
+            for times in self.lost.values_mut().chain(self.requests.values_mut()) {
+                times.retain(|when| when.1 > before);
             }
+            self.uses.retain(|_, times| {
+                times.retain(|when| when.1 > before);
+                !times.is_empty()
+            });
             self.world.forget(before);
             self.sessions.forget(before);
         }
@@ -190,6 +205,7 @@ impl Judge {
                 self.answer_is_explained(outcome, answer, &visits);
                 self.session_stays(outcome, answer);
                 self.asking_are_spared(outcome, answer, &visits);
+                self.full_are_spared(outcome, answer, &visits);
                 self.early_words_agree(outcome, answer, &visits);
                 self.cookie_names_server(outcome, answer, &visits);
                 self.generation_is_current(outcome, answer);
@@ -267,7 +283,7 @@ impl Judge {
     /// May nginx have drained a server, of whose sessions this is none, during the request?
     fn may_be_drained(&self, outcome: &Outcome, server: ServerId) -> bool {
         (self.world.drains).perhaps(server, outcome.start, outcome.end)
-            && self.named(outcome) != Some(server)
+            && !(self.named(outcome) == Some(server) && self.surely_lives(outcome))
     }
 
     /// Is a server of a name among the addresses that nginx may have in use: in any, and in all of them?
@@ -496,7 +512,12 @@ impl Judge {
         } else {
             upstream.servers.iter().all(is_down)
         };
-        all_down.then_some("every server failed, or was known as failed")
+        if all_down {
+            return Some("every server failed, or was known as failed");
+        }
+        let up = upstream.servers.iter().filter(|s| !is_down(s)).count();
+        self.may_be_full(outcome, answer, up)
+            .then_some("every server that was there may have been full")
     }
 
     /// May it have been unavailable to a request that has no session there?

@@ -16,6 +16,7 @@ pub(crate) enum Rule {
     Gone,
     Drained,
     Asked,
+    Full,
     Early,
     Cookie,
     Stamps,
@@ -29,7 +30,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 20] = [
+    pub(crate) const ALL: [Rule; 21] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
@@ -40,6 +41,7 @@ impl Rule {
         Rule::Gone,
         Rule::Drained,
         Rule::Asked,
+        Rule::Full,
         Rule::Early,
         Rule::Cookie,
         Rule::Stamps,
@@ -66,6 +68,7 @@ impl fmt::Display for Rule {
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
             Rule::Asked => "the same of servers that have asked for it with their responses",
+            Rule::Full => "no first visit reached a server that had max_conns connections",
             Rule::Early => "what servers are told of a session is true, and holds afterwards",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
             Rule::Stamps => "sessions keep their beginning, and end in time",

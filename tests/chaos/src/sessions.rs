@@ -27,8 +27,9 @@ struct Session {
     server: ServerId,
     /// When it got that server.
     got: Note,
-    /// When it was used last.
+    /// When it was used last, for sure and perhaps.
     used: Note,
+    perhaps_used: Instant,
 }
 
 /// The server of a session.
@@ -79,7 +80,8 @@ impl Sessions {
             session.got
         };
         let surely = outcome.end.duration_since(seen.begin) + CLOCK < timeout;
-        let perhaps = outcome.start.saturating_duration_since(last.end) <= timeout + CLOCK;
+        let idle = (outcome.start).saturating_duration_since(last.end.max(session.perhaps_used));
+        let perhaps = idle <= timeout + CLOCK;
         (surely, perhaps)
     }
 
@@ -104,9 +106,13 @@ impl Sessions {
                 self.begin(outcome);
             }
             _ => {
-                let server = self.0.get(&key).map(|session| session.server);
-                if visits.iter().any(|visit| Some(visit.server) != server) {
+                let Some(session) = self.0.get_mut(&key) else {
+                    return;
+                };
+                if visits.iter().any(|visit| visit.server != session.server) {
                     self.0.remove(&key);
+                } else if !visits.is_empty() {
+                    session.perhaps_used = outcome.end;
                 }
             }
         }
@@ -124,6 +130,7 @@ impl Sessions {
                 server,
                 got: now,
                 used: now,
+                perhaps_used: now.end,
             };
             self.0.insert((outcome.upstream, id.clone()), session);
         }

@@ -296,6 +296,24 @@ const RECIPES: &[Recipe] = &[
         dynamic: Dynamic::Configuration,
     },
     Recipe {
+        name: "over",
+        above: "zone over 256k;",
+        sticky: "full=over maxlife=8s",
+        below: "",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "overstrict",
+        above: "keepalive 8;",
+        sticky: "full=over fallback=off maxlife=4s",
+        below: "",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
         name: "names",
         above: "zone names 256k;",
         sticky: "",
@@ -431,6 +449,11 @@ impl Upstream {
 
     pub(crate) fn max_life(&self) -> Option<u64> {
         seconds(self.parameter("maxlife")?)
+    }
+
+    /// How many connections a server has at most, its sessions aside: for all workers, or for each if there is no zone.
+    pub(crate) fn max_conns(&self) -> Option<usize> {
+        (self.parameter("full") == Some("over")).then_some(1)
     }
 
     /// How long a server drains that has asked for it, where it may.
@@ -777,6 +800,9 @@ http {{
                     continue;
                 }
                 let _ = write!(text, "        server {} {limits}", server.address);
+                if let Some(most) = upstream.max_conns() {
+                    let _ = write!(text, " max_conns={most}");
+                }
                 if setting.sticky && members[id] == Membership::Draining {
                     text.push_str(" drain");
                 }
