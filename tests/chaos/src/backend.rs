@@ -208,7 +208,9 @@ async fn answer(
     let client = number(&head.headers, "x-client");
     let size = number(&head.headers, "x-size") as usize;
     let request = number(&head.headers, "x-request");
-    let begins = head.method == Method::POST || !visit.has_cookie;
+    let is_post = head.method == Method::POST;
+    let begins = is_post || !visit.has_cookie;
+    let is_logged_in = visit.is_logged_in;
     backend.ledger.note(request, visit);
     body.collect().await.map_err(io::Error::other)?;
 
@@ -246,6 +248,13 @@ async fn answer(
     let mut answer = head_of(&backend);
     if let Some(value) = application_cookie(&backend, client, begins.then_some(request)) {
         let name = backend.upstream().cookie();
+        answer = answer.header(SET_COOKIE, format!("{name}={value}; Path=/"));
+    }
+    if let (Some(name), true) = (backend.upstream().follows(), is_post) {
+        let value = match is_logged_in {
+            true => "; Max-Age=0".to_owned(),
+            false => format!("user{request}"),
+        };
         answer = answer.header(SET_COOKIE, format!("{name}={value}; Path=/"));
     }
     let body = whole(vec![b'.'; size]);
@@ -315,6 +324,8 @@ pub(crate) struct Visit {
     pub(crate) condition: Condition,
     /// Did the cookie of the upstream come along?
     has_cookie: bool,
+    /// Did that of the application that is followed?
+    is_logged_in: bool,
     /// A cookie that should have been hidden, or was damaged.
     pub(crate) leaked: Option<String>,
     pub(crate) told: Told,
@@ -324,12 +335,14 @@ impl Visit {
     fn read(backend: &Backend, headers: &HeaderMap, condition: Condition) -> Self {
         let upstream = backend.upstream();
         let application = application_value(number(headers, "x-client"));
-        let seen = headers
-            .get_all(COOKIE)
-            .iter()
-            .flat_map(|field| cookie::Cookie::split_parse(field.to_str().unwrap_or_default()))
-            .flatten()
-            .find(|cookie| cookie.name() == upstream.cookie());
+        let find = |name: String| {
+            let fields = headers.get_all(COOKIE).iter();
+            fields
+                .flat_map(|field| cookie::Cookie::split_parse(field.to_str().unwrap_or_default()))
+                .flatten()
+                .find(|cookie| cookie.name() == name)
+        };
+        let seen = find(upstream.cookie());
         Visit {
             server: backend.server,
             at: Instant::now(),
@@ -337,6 +350,7 @@ impl Visit {
             generation: number(headers, "x-generation") as usize,
             condition,
             has_cookie: seen.is_some(),
+            is_logged_in: upstream.follows().and_then(find).is_some(),
             leaked: seen
                 .map(|cookie| cookie.value().to_owned())
                 .filter(|value| upstream.hides() && *value != application),

@@ -40,7 +40,7 @@ pub(crate) struct Outcome {
     pub(crate) end: Instant,
     /// Seconds since 1970 at `start` and `end`, for the stamps in cookies.
     pub(crate) clock: (u64, u64),
-    /// The value of the upstream's cookie as it was sent.
+    /// The value of the upstream's cookie as it was sent; `None` also without that of the application that it follows.
     pub(crate) cookie: Option<String>,
     pub(crate) ended: Ended,
 }
@@ -71,6 +71,10 @@ pub(crate) struct Answer {
     pub(crate) told: Told,
     /// Does nginx say that the server of the session has answered?
     pub(crate) is_bound: bool,
+    /// Did it bring the upstream's cookie?
+    pub(crate) sets_cookie: bool,
+    /// Is there a session of the application afterwards, where that is followed?
+    pub(crate) is_logged_in: bool,
     /// The value of the upstream's cookie in the client's jar afterwards.
     pub(crate) cookie: Option<String>,
     /// `None`: it came to its end.
@@ -156,7 +160,7 @@ impl Client {
     /// One request, and another one where the first was lost with an idle connection.
     async fn visit(&mut self) {
         let upstream = *self.habits.upstreams.choose(&mut self.rng).expect("two");
-        self.come_from_elsewhere(upstream);
+        self.change_cookies(upstream);
         let is_post = self.rng.random_bool(0.15);
         let plan = Wish {
             upstream,
@@ -173,14 +177,20 @@ impl Client {
         }
     }
 
-    /// Sometimes the cookie is still one of the system that was there before.
-    fn come_from_elsewhere(&mut self, upstream: UpstreamId) {
+    /// Sometimes the cookie is still one of the system that was there before, and sometimes the session of the application is
+    /// over when the client comes back.
+    fn change_cookies(&mut self, upstream: UpstreamId) {
         let topology = &self.all.topology;
         let upstream = &topology.upstreams[upstream];
         if upstream.accepts() && self.rng.random_bool(0.3) {
             let server = *upstream.servers.choose(&mut self.rng).expect("servers");
             let minted = topology.servers[server].minted.clone();
             self.jar.add(Cookie::new(upstream.cookie(), minted));
+        }
+        if let Some(name) = upstream.follows() {
+            if self.rng.random_bool(0.1) {
+                self.jar.force_remove(name);
+            }
         }
     }
 
@@ -190,9 +200,11 @@ impl Client {
         // What must not be sent twice is not sent on a connection that may be closed at any moment.
         let idle = self.connection.take();
         let idle = idle.filter(|idle| !wish.is_post && !idle.sender.is_closed());
-        let cookie_name = self.all.topology.upstreams[wish.upstream].cookie();
+        let to = &self.all.topology.upstreams[wish.upstream];
+        let (cookie_name, followed) = (to.cookie(), to.follows());
+        let is_logged_in = |jar: &CookieJar| followed.iter().all(|name| jar.get(name).is_some());
         let value = |jar: &CookieJar| jar.get(&cookie_name).map(|c| c.value().to_owned());
-        let cookie = value(&self.jar);
+        let cookie = value(&self.jar).filter(|_| is_logged_in(&self.jar));
         let (start, started) = (Instant::now(), now());
 
         let was_idle = idle.is_some();
@@ -201,6 +213,7 @@ impl Client {
         let limit = wish.abort_after.unwrap_or(PATIENCE);
         let ended = match timeout(limit, exchange).await {
             Ok(Ok(answer)) => Ended::Answered(Answer {
+                is_logged_in: is_logged_in(&self.jar),
                 cookie: value(&self.jar),
                 ..answer
             }),
@@ -247,8 +260,16 @@ impl Client {
         let answer = connection.sender.send_request(request).await?;
 
         let (head, body) = answer.into_parts();
+        let cookie_name = self.all.topology.upstreams[wish.upstream].cookie();
+        let mut sets_cookie = false;
         for field in head.headers.get_all(SET_COOKIE) {
-            if let Ok(cookie) = Cookie::parse(field.to_str()?.to_owned()) {
+            let Ok(cookie) = Cookie::parse(field.to_str()?.to_owned()) else {
+                continue;
+            };
+            if cookie.max_age().is_some_and(|age| !age.is_positive()) {
+                self.jar.force_remove(cookie.name());
+            } else {
+                sets_cookie |= cookie.name() == cookie_name;
                 self.jar.add(cookie);
             }
         }
@@ -269,6 +290,8 @@ impl Client {
                 .headers
                 .get("x-session")
                 .is_some_and(|word| word == "bound"),
+            sets_cookie,
+            is_logged_in: true,
             cookie: None,
             truncated,
         })

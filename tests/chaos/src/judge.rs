@@ -754,6 +754,13 @@ impl Judge {
             return;
         }
         let upstream = &self.world.topology.upstreams[outcome.upstream];
+        if upstream.follows().is_some() {
+            self.report.checked(Rule::Followed);
+            if !answer.is_logged_in {
+                self.no_cookie_is_left(outcome, answer);
+                return;
+            }
+        }
         let application_sets_it = visits
             .iter()
             .any(|visit| visit.server == served && !visit.condition.is_harmful());
@@ -783,6 +790,20 @@ impl Judge {
             self.cookie_is_by_keys(outcome, answer, value);
         }
         self.stamps_are_right(outcome, answer, stamps);
+    }
+
+    /// There is no session of the application, or not any more.
+    fn no_cookie_is_left(&mut self, outcome: &Outcome, answer: &Answer) {
+        if answer.sets_cookie || outcome.cookie.is_some() && answer.cookie.is_some() {
+            let words = self.words(outcome, "a cookie without a session of the application");
+            self.report.violation(Rule::Followed, words);
+        } else if outcome.cookie.is_some() {
+            let why = "logged out, and the cookie was deleted";
+            self.report.explained(Rule::Followed, why);
+        } else {
+            let why = "without a session, and without a cookie";
+            self.report.explained(Rule::Followed, why);
+        }
     }
 
     /// By the two newest that nginx had.

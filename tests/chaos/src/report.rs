@@ -19,6 +19,7 @@ pub(crate) enum Rule {
     Full,
     Early,
     Cookie,
+    Followed,
     Stamps,
     Hidden,
     Throughput,
@@ -30,7 +31,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 21] = [
+    pub(crate) const ALL: [Rule; 22] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
@@ -44,6 +45,7 @@ impl Rule {
         Rule::Full,
         Rule::Early,
         Rule::Cookie,
+        Rule::Followed,
         Rule::Stamps,
         Rule::Hidden,
         Rule::Throughput,
@@ -71,6 +73,7 @@ impl fmt::Display for Rule {
             Rule::Full => "no first visit reached a server that had max_conns connections",
             Rule::Early => "what servers are told of a session is true, and holds afterwards",
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
+            Rule::Followed => "there is a cookie as long as there is the session that it follows",
             Rule::Stamps => "sessions keep their beginning, and end in time",
             Rule::Hidden => "no server saw an id that is hidden from it",
             Rule::Throughput => "answers came all the time, and to every client",

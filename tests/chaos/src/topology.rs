@@ -314,6 +314,24 @@ const RECIPES: &[Recipe] = &[
         dynamic: Dynamic::Configuration,
     },
     Recipe {
+        name: "following",
+        above: "zone following 256k;",
+        sticky: "follow=login",
+        below: "keepalive 8;",
+        primaries: 5,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
+        name: "followstrict",
+        above: "least_conn;",
+        sticky: "follow=staff_* option=indirect fallback=off",
+        below: "",
+        primaries: 4,
+        backups: 0,
+        dynamic: Dynamic::Configuration,
+    },
+    Recipe {
         name: "names",
         above: "zone names 256k;",
         sticky: "",
@@ -449,6 +467,11 @@ impl Upstream {
 
     pub(crate) fn max_life(&self) -> Option<u64> {
         seconds(self.parameter("maxlife")?)
+    }
+
+    /// The cookie of the application that tells whether there is a session.
+    pub(crate) fn follows(&self) -> Option<String> {
+        Some(self.parameter("follow")?.replace('*', "7"))
     }
 
     /// How many connections a server has at most, its sessions aside: for all workers, or for each if there is no zone.
