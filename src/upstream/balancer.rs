@@ -105,7 +105,7 @@ pub(super) unsafe extern "C" fn init_peer(
     prepare::<false>(request, upstream, exchange)
 }
 
-/// The same where nothing but the application's cookie tells whether that of the session is read ([`ReadsFirst`]).
+/// The same where nothing but the application's cookie tells whether that of the session is read.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn init_followed_peer(
     r: *mut ngx_http_request_t,
