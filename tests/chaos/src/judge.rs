@@ -96,14 +96,10 @@ impl Judge {
     pub(crate) fn hear(&mut self, outcome: Outcome) {
         self.count(&outcome);
         let when = (outcome.start, outcome.end);
-        self.requests
-            .entry(outcome.upstream)
-            .or_default()
-            .push(when);
+        self.hear_use(&outcome);
         match &outcome.ended {
             Ended::Answered(answer) => {
                 self.hear_asking(&outcome, answer);
-                self.hear_use(&outcome, answer);
                 let scope = self.scope(&outcome, answer);
                 let upstream = &self.world.topology.upstreams[outcome.upstream];
                 let has_keepalive = upstream.has_keepalive();

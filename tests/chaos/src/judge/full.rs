@@ -4,16 +4,21 @@ use std::time::Instant;
 
 use super::{Judge, FELT_LATER};
 use crate::backend::Visit;
-use crate::client::{Answer, Outcome};
+use crate::client::{Answer, Ended, Outcome};
 use crate::report::Rule;
 
 impl Judge {
-    /// Takes down which server had the request, from before nginx counted it no more.
-    pub(super) fn hear_use(&mut self, outcome: &Outcome, answer: &Answer) {
+    /// Takes down the request, and from when until when a server surely had it.
+    pub(super) fn hear_use(&mut self, outcome: &Outcome) {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         if upstream.max_conns().is_none() {
             return;
         }
+        let requests = self.requests.entry(outcome.upstream).or_default();
+        requests.push((outcome.start, outcome.end));
+        let Ended::Answered(answer) = &outcome.ended else {
+            return;
+        };
         let scope = self.scope(outcome, answer);
         for visit in self.world.ledger.of(outcome.request) {
             if let (Some(server), Some(until)) = (answer.server, visit.until) {
