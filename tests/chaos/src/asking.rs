@@ -62,8 +62,7 @@ impl Asking {
 
     /// Since when nginx surely drains it, between the two, by a response that has asked. `time`: that of `drain_time=`.
     pub(crate) fn surely(&self, from: Instant, to: Instant, time: Duration) -> Option<Instant> {
-        // Within a quarter of it the time is not renewed.
-        let time = time.mul_f32(0.75).saturating_sub(CLOCK);
+        let time = time.saturating_sub(CLOCK);
         let spells = lock(&self.0);
         let now = spells.iter().find(|spell| spell.holds(to))?;
         let known = |heard: &&(Instant, Instant)| heard.1 + KNOWN < from && to < heard.0 + time;

@@ -8,11 +8,9 @@ pub fn end_of(now: u64, time: u64) -> u64 {
     now.saturating_add(time).clamp(1, LATEST)
 }
 
-/// Returns whether a server that asks now, and has asked before up to this second, has asked so recently that the end stays:
-/// less than a quarter of the time is over since, and at least in the same second.
+/// Returns whether a server that asks now has asked in this second before, up to `until`: then the end stays.
 pub fn is_renewed(until: u64, now: u64, time: u64) -> bool {
-    let end = end_of(now, time);
-    until <= end && end.saturating_sub(until) < (time / 4).max(1)
+    until == end_of(now, time)
 }
 
 /// How many servers of an upstream have begun or ceased to ask in one second. Each time all workers apply what is known anew,
@@ -49,18 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_renewed_when_a_quarter_of_the_time_is_over() {
-        for (time, stays) in [(60, 15), (4, 1), (3, 1), (1, 1), (100, 25)] {
+    fn an_end_is_renewed_once_a_second() {
+        for time in [1, 4, 60] {
             let until = end_of(1000, time);
             assert_eq!(until, 1000 + time);
-            for passed in 0..time + 2 {
-                let expected = passed < stays;
-                assert_eq!(
-                    is_renewed(until, 1000 + passed, time),
-                    expected,
-                    "{time}, {passed}"
-                );
-            }
+            assert!(is_renewed(until, 1000, time));
+            assert!(!is_renewed(until, 1001, time));
         }
     }
 
