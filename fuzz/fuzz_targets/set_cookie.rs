@@ -10,8 +10,7 @@ use session_cookie::cookie::{values, Copies, Follow, HiddenPart, HideRule, Name}
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Stamps};
 use session_cookie::set_cookie::{
-    deletes, is_followed, parse, prefix, rewrite, sets, ByVariables, Course, Followed, Template,
-    Varying,
+    deletes, is_followed, parse, prefix, rewrite, sets, ByVariables, Followed, Template, Varying,
 };
 use session_cookie_fuzz::{parted, text, trimmed, unquoted, written, NAMES};
 
@@ -143,7 +142,7 @@ fn follow(field: &[u8], name: &[u8], deletes: bool) {
         let follow = Follow::new(name, Copies::ALL).unwrap();
         assert!(is_followed(field, &follow));
         let followed = Followed::of(&follow, [field].into_iter(), NOW);
-        assert_eq!(followed.course(false), Course::Mirror);
+        assert!(!followed.is_empty());
         let all = followed.mirrored(&Copies::ALL).map(|one| {
             let rest = written(usize::MAX, |out| {
                 one.write_rest(&policy, &Copies::ALL, &varying, out);

@@ -73,6 +73,8 @@ upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow
 /u/?a=route=x route=ID_A -> B, sees "", sets nothing, X-Did "none"
 /u/?a=route=x sid=1; route=ID_A -> A, sets "route=ID_A; Path=/", X-Did "updated"
 /u/?a=route=x&b=sid=1 -> A, sets "sid=1, route=ID_A", X-Did "inserted"
+/u/?a=route=x&b=sid=;Path=/old sid=1; route=ID_A -> A, sets like "sid=;Path=/old, route=ID_A; Path=/, route=; Path=/old; .*", X-Did "updated"
+/u/?a=route=x&b=sid=;Path=/old route=ID_A -> B, sets like "sid=;Path=/old, route=; Path=/old; .*", X-Did "deleted"
 
 
 
@@ -108,6 +110,7 @@ POST /u/ route=ID_B -> A, sets nothing, X-Did "none"
 POST /u/ sid=1 -> B, sets "route=ID_B; Path=/", X-Did "inserted"
 /u/?a=sid= sid=1; route=ID_B -> B, sets "sid=", X-Did "none"
 POST /u/?a=sid= sid=1; route=ID_B -> B, sets like "sid=, route=; Max-Age=0; .*", X-Did "deleted"
+/u/?a=sid=;Path=/old sid=1; route=x -> B, sets "sid=;Path=/old", X-Did "none"
 
 
 
@@ -142,6 +145,7 @@ upstream u { server 127.0.0.1:1985; session_sticky follow=sid nocache; }
 /u/?a=sid= -> A, sets like "sid=, route=; .*", Cache-Control "private"
 /u/?a=other=1 -> A, sets "other=1", no Cache-Control
 /u/ sid=1 -> A, sets "route=ID_A; Path=/", Cache-Control "private"
+/u/?a=sid=;Path=/old sid=1 -> A, sets like "sid=;Path=/old, route=ID_A; Path=/, route=; Path=/old; .*", Cache-Control "private"
 
 
 

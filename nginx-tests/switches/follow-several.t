@@ -15,8 +15,9 @@ add_block_preprocessor(sub {
     my @lines = split /\n/, $block->ours;
     $block->set_value(client => sub {
         for my $line (@lines) {
-            my ($cookie, $ours) = split / => /, $line;
-            equals(set(visit('/t/', $cookie)), join('|', @set, $ours =~ s/GONE/Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT/gr), $line);
+            my ($cookie, $ours) = split / => ?/, $line, 2;
+            my @ours = split /\|/, $ours =~ s/GONE/Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT/gr;
+            equals(set(visit('/t/', $cookie)), join('|', @set, @ours), $line);
         }
     });
 });
@@ -93,7 +94,67 @@ in_2=; Path=/
 in_1=; Path=/admin
 in_2=; Path=/admin
 --- ours
-in_1=x; in_2=x; route=ID_B => route=ID_B; Path=/|route=; Path=/admin; GONE
+in_1=x; in_2=x; route=ID_B => route=; Path=/admin; GONE|route=ID_B; Path=/
+
+
+
+=== one is deleted in a folder that the request is not in: the session goes on, and ours is set if it is missing
+--- set_cookie
+sid=; Path=/old; Max-Age=0
+--- ours
+sid=1; route=ID_B => route=; Path=/old; GONE
+sid=1 => route=ID_B; Path=/|route=; Path=/old; GONE
+sid=1; route=x => route=ID_A; Path=/|route=; Path=/old; GONE
+route=ID_B => route=; Path=/old; GONE
+
+
+
+=== and where ours has one path, it stays
+--- sticky: follow=sid path=/
+--- set_cookie
+sid=; Path=/old; Max-Age=0
+--- ours
+sid=1; route=ID_B =>
+sid=1 => route=ID_B; Path=/
+route=ID_B => route=; Path=/; GONE
+
+
+
+=== one of two that the request has is deleted: the other session goes on
+--- set_cookie
+sid=; Path=/t; Max-Age=0
+--- ours
+sid=1; sid=2; route=ID_B => route=; Path=/t; GONE
+sid=1; sid=2 => route=ID_B; Path=/|route=; Path=/t; GONE
+sid=1; route=ID_B => route=; Path=/t; GONE
+
+
+
+=== and where ours has one path, it stays
+--- sticky: follow=sid path=/
+--- set_cookie
+sid=; Path=/t; Max-Age=0
+--- ours
+sid=1; sid=2; route=ID_B =>
+sid=1; sid=; route=ID_B => route=; Path=/; GONE
+
+
+
+=== one takes the place of another, from which Partitioned keeps it apart: ours cannot be told apart, and is set
+--- sticky: follow=sid secure=auto
+--- set_cookie
+sid=1; Path=/; Secure; SameSite=None; Partitioned
+sid=; Path=/; Max-Age=0
+--- ours
+sid=1; route=ID_B => route=; Path=/; GONE|route=ID_B; Path=/
+
+
+
+=== one is set behind many that are deleted
+--- set_cookie eval
+CORE::join "\n", (map { "sid=; Path=/p$_; Max-Age=0" } 1 .. 8), 'sid=1; Path=/'
+--- ours
+route=x => route=; Path=/p2; GONE|route=; Path=/p3; GONE|route=; Path=/p4; GONE|route=; Path=/p5; GONE|route=; Path=/p6; GONE|route=; Path=/p7; GONE|route=; Path=/p8; GONE|route=ID_B; Path=/
 
 
 

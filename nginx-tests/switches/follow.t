@@ -68,10 +68,10 @@ sid=1; route=ID_B -> B, sets "sid=1; Max-Age=900; Expires=Wed, 01 Jan 2042 00:00
 
 === a cookie that is deleted at logout: so is ours
 --- set_cookie
-sid=; Max-Age=0; Path=/app; Domain=a.test
+sid=; Max-Age=0; Path=/t; Domain=a.test
 --- visits
-sid=1; route=ID_B -> B, sets "sid=; Max-Age=0; Path=/app; Domain=a.test, route=; Domain=a.test; Path=/app; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT", X-Did "bound valid deleted"
--> A, sets "sid=; Max-Age=0; Path=/app; Domain=a.test, route=; Domain=a.test; Path=/app; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT", X-Did "new none deleted"
+sid=1; route=ID_B -> B, sets "sid=; Max-Age=0; Path=/t; Domain=a.test, route=; Domain=a.test; Path=/t; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT", X-Did "bound valid deleted"
+-> A, sets "sid=; Max-Age=0; Path=/t; Domain=a.test, route=; Domain=a.test; Path=/t; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT", X-Did "new none deleted"
 
 
 

@@ -6,7 +6,7 @@ use session_cookie::bytes::Length;
 use session_cookie::cookie::Follow;
 use session_cookie::memory::OutOfMemory;
 use session_cookie::session::Session;
-use session_cookie::set_cookie::{Course, Followed, Mirrored, Template, Varying, DATE};
+use session_cookie::set_cookie::{Followed, Mirrored, Template, Varying, DATE};
 
 use super::attributes;
 use super::respond::{act_as_ever, forbid_sharing, look_for_own, own, preserve, remove_own};
@@ -32,36 +32,32 @@ pub(super) fn act<'r>(
         return Ok(());
     }
     let (policy, now) = (visit.policy(), now());
-    let mut followed = Followed::of(follow, request.set_cookies().map(Field::value), now);
-    followed.keep_others(follow, View::of(request).original.values());
-    let course = followed.course(!visit.is_anonymous);
-    debug!(
-        request,
-        "session_sticky: server \"{}\" responded, and the session of the application is followed: {course:?}",
-        Printable(served)
-    );
-    match course {
-        Course::AsEver => return act_as_ever(request, visit),
-        Course::None | Course::Mirror => (),
-    }
     if policy.preserve && own(request, policy).next().is_some() {
         preserve(request, visit, now);
         return Ok(());
     }
-    if policy.replaces() {
+    let mut followed = Followed::of(follow, request.set_cookies().map(Field::value), now);
+    if !visit.is_anonymous {
+        let fields = View::of(request).original.values();
+        followed.look_at_request(follow, fields, request.target().unwrap_or_default());
+    }
+    debug!(
+        request,
+        "session_sticky: server \"{}\" responded, session of the application: goes on:{}, set or deleted:{}",
+        Printable(served),
+        followed.goes_on,
+        !followed.is_empty()
+    );
+    if followed.goes_on {
+        act_as_ever(request, visit)?;
+    } else if policy.replaces() {
         remove_own(request, policy);
     }
-    if course == Course::None || visit.is_silent() {
+    if followed.is_empty() || visit.is_silent() {
         return Ok(());
     }
-    mirror(
-        request,
-        visit,
-        follow,
-        &followed,
-        session_from_now_on(policy, &visit.reading, served, now),
-        now,
-    )
+    let session = session_from_now_on(policy, &visit.reading, served, now);
+    mirror(request, visit, follow, &followed, session, now)
 }
 
 /// Sets and deletes the cookie wherever that of the application is set and deleted.
@@ -77,7 +73,7 @@ fn mirror<'r>(
     let Some(template) = sticky.follow_template.get() else {
         return Ok(());
     };
-    if !conf.told.doubled.get() {
+    if !followed.goes_on && !conf.told.doubled.get() {
         look_for_own(request, visit, conf);
     }
     if policy.no_cache {
@@ -94,7 +90,7 @@ fn mirror<'r>(
     }
     if is_live {
         visit.note_set(now);
-    } else {
+    } else if !followed.goes_on {
         visit.note_deleted();
     }
     Ok(())

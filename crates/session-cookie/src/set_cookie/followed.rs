@@ -3,18 +3,24 @@
 use arrayvec::ArrayVec;
 
 use super::attributes::Attributes;
-use super::{ends, Varying};
-use crate::bytes::{find, Sink, DECIMAL};
+use super::ends;
+use super::mirrored::Mirrored;
+use crate::bytes::find;
 use crate::cookie::{halves, Copies, Follow};
-use crate::policy::{Policy, SameSite, Secure};
 
 /// The most cookies that are looked at. User agents keep one for each domain and path; a server has hardly ever more than
 /// two.
 const MOST: usize = 8;
 
-/// What a response does to the session of the application: its cookies, in order, as user agents keep them.
+/// What a response does to the session of the application.
 #[derive(Debug)]
-pub struct Followed<'a>(ArrayVec<Cookie<'a>, MOST>);
+pub struct Followed<'a> {
+    /// Its cookies, in order, as user agents keep them.
+    cookies: ArrayVec<Cookie<'a>, MOST>,
+    /// Whether the client has a session that the response leaves alone: ours is set where it would be without such a
+    /// cookie in the response.
+    pub goes_on: bool,
+}
 
 /// A cookie of the application that the response sets, or deletes.
 #[derive(Clone, Copy, Debug)]
@@ -24,69 +30,85 @@ struct Cookie<'a> {
     is_live: bool,
 }
 
-/// What the response is to do for a session that follows that of the application.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Course {
-    /// Nothing: there is no session.
-    None,
-    /// What it does without such a cookie.
-    AsEver,
-    /// It sets our cookie where it sets that of the application, and deletes it where it deletes that.
-    Mirror,
-}
-
 impl<'a> Followed<'a> {
     /// Reads the `Set-Cookie` fields of a response; `now` is in seconds since the epoch.
     pub fn of(follow: &Follow, fields: impl Iterator<Item = &'a [u8]>, now: u64) -> Self {
-        let mut all = ArrayVec::new();
+        let mut cookies = ArrayVec::new();
         for cookie in fields.filter_map(|field| Cookie::of(field, follow, now)) {
             // User agents keep the last one of each name, domain and path.
-            all.retain(|earlier: &mut Cookie<'_>| !earlier.is_replaced_by(&cookie));
-            let _ = all.try_push(cookie);
+            cookies.retain(|earlier: &mut Cookie<'_>| !earlier.is_replaced_by(&cookie));
+            if cookies.is_full() && cookie.is_live {
+                // No session is lost for cookies that are deleted.
+                let deleted = cookies.iter().position(|cookie| !cookie.is_live);
+                deleted.map(|at| cookies.remove(at));
+            }
+            let _ = cookies.try_push(cookie);
         }
-        Followed(all)
-    }
-
-    /// Forgets what is deleted if the client has another such cookie, of another name, which the response leaves alone:
-    /// that session goes on. `fields` are those of the request.
-    pub fn keep_others<'f>(&mut self, follow: &Follow, mut fields: impl Iterator<Item = &'f [u8]>) {
-        let is_set = |name: &[u8]| self.0.iter().any(|cookie| cookie.name == name);
-        let has_others = !self.0.iter().all(|cookie| cookie.is_live)
-            && fields.any(|field| follow.cookies_in(field).any(|name| !is_set(name)));
-        if has_others {
-            self.0.retain(|cookie| cookie.is_live);
+        Followed {
+            cookies,
+            goes_on: false,
         }
     }
 
-    /// Returns what is to be done; `is_requested`: the request had the cookie of the application.
-    pub fn course(&self, is_requested: bool) -> Course {
-        if !self.0.is_empty() {
-            Course::Mirror
-        } else if is_requested {
-            Course::AsEver
-        } else {
-            Course::None
+    /// Looks for sessions of the client that the response leaves alone, and forgets what would end ours while it is theirs,
+    /// too. `fields` are those of a request that has such a cookie, and `target` is what it asks for.
+    pub fn look_at_request<'f>(
+        &mut self,
+        follow: &Follow,
+        fields: impl Iterator<Item = &'f [u8]>,
+        target: &[u8],
+    ) {
+        let Copies { domain, path, .. } = follow.copies;
+        let reaches = |cookie: &Cookie<'_>| cookie.reaches(target);
+        let is_renewed = |cookie: &Cookie<'_>| cookie.is_live && (!path || cookie.reaches(target));
+        if self.cookies.iter().any(is_renewed) {
+            return;
         }
+        let (mut count, mut has_others) = (0, false);
+        for name in fields.flat_map(|field| follow.cookies_in(field)) {
+            count = usize::saturating_add(count, 1);
+            has_others |= !self.cookies.iter().any(|cookie| cookie.name == name);
+        }
+        self.goes_on = has_others || count > self.cookies.iter().filter(|one| reaches(one)).count();
+        if self.goes_on {
+            // What is deleted elsewhere, or beside another of its name, has a cookie of ours to itself.
+            let is_apart = |cookie: &Cookie<'_>| domain && path && !(has_others && reaches(cookie));
+            self.cookies
+                .retain(|cookie| cookie.is_live || is_apart(cookie));
+        }
+    }
+
+    /// Returns whether our cookie is neither set nor deleted with that of the application.
+    pub fn is_empty(&self) -> bool {
+        self.cookies.is_empty()
     }
 
     /// Returns our cookies: one for each of those that user agents keep apart when ours has only these attributes of the
-    /// application's. Of several that become one a live one counts, and else the last.
+    /// application's. Of several that become one a live one counts, and else the last. Live ones stand behind the others: where
+    /// user agents find in the end that two are one, that is set.
     pub fn mirrored<'f>(&'f self, copies: &'f Copies) -> impl Iterator<Item = Mirrored<'a>> + 'f {
-        let all = self.0.iter().enumerate();
-        all.filter_map(move |(at, cookie)| {
-            let mut others = self.0.iter().enumerate();
-            let is_replaced = others.any(|(other_at, other)| {
-                let counts_more = if cookie.is_live == other.is_live {
-                    other_at > at
-                } else {
-                    other.is_live
-                };
-                counts_more && cookie.is_beside(other, copies)
-            });
-            (!is_replaced).then_some(Mirrored {
-                attributes: cookie.attributes,
-                is_live: cookie.is_live,
-            })
+        let of = move |is_live| {
+            let all = self.cookies.iter().enumerate();
+            all.filter(move |(_, cookie)| cookie.is_live == is_live)
+                .filter(move |(at, cookie)| !self.is_counted_elsewhere(*at, cookie, copies))
+                .map(move |(_, cookie)| Mirrored {
+                    attributes: cookie.attributes,
+                    is_live,
+                })
+        };
+        of(false).chain(of(true))
+    }
+
+    /// Returns whether another cookie counts in the place of one.
+    fn is_counted_elsewhere(&self, at: usize, cookie: &Cookie<'_>, copies: &Copies) -> bool {
+        let mut others = self.cookies.iter().enumerate();
+        others.any(|(other_at, other)| {
+            let counts_more = if cookie.is_live == other.is_live {
+                other_at > at
+            } else {
+                other.is_live
+            };
+            counts_more && cookie.is_beside(other, copies)
         })
     }
 }
@@ -119,6 +141,18 @@ impl<'a> Cookie<'a> {
         self.name == other.name && self.is_beside(other, &Copies::ALL)
     }
 
+    /// Returns whether a request for this could bring the cookie (RFC 6265, section 5.1.4): without a path it is of the folder
+    /// of the request.
+    fn reaches(&self, target: &[u8]) -> bool {
+        let Some(path) = self.attributes.path else {
+            return true;
+        };
+        match target.strip_prefix(path) {
+            Some(rest) => path.ends_with(b"/") || matches!(rest, [] | [b'/' | b'?', ..]),
+            None => false,
+        }
+    }
+
     /// Returns whether user agents keep one of two cookies with these attributes of both, if they have one name.
     fn is_beside(&self, other: &Cookie<'_>, copies: &Copies) -> bool {
         let (these, those) = (&self.attributes, &other.attributes);
@@ -140,61 +174,6 @@ fn without_dot(domain: &[u8]) -> &[u8] {
     domain.strip_prefix(b".").unwrap_or(domain)
 }
 
-/// A cookie of ours that goes with one of the application.
-#[derive(Debug)]
-pub struct Mirrored<'a> {
-    attributes: Attributes<'a>,
-    /// Whether it is set, not deleted.
-    pub is_live: bool,
-}
-
-impl Mirrored<'_> {
-    /// Writes the attributes that a [template](super::Template) leaves to the application's cookie, and how long ours lives.
-    pub fn write_rest(
-        &self,
-        policy: &Policy,
-        copies: &Copies,
-        varying: &Varying,
-        out: &mut impl Sink,
-    ) {
-        let from = &self.attributes;
-        let mut put = |name: &[u8], value: Option<&[u8]>| {
-            if let Some(value) = value {
-                out.put(name);
-                out.put(value);
-            }
-        };
-        put(b"; Domain=", from.domain.filter(|_| copies.domain));
-        put(b"; Path=", from.path.filter(|_| copies.path));
-        if !self.is_live {
-            put(DELETED, Some(b""));
-        } else if copies.lifetime {
-            put(b"; Max-Age=", from.max_age.map(|(text, _)| text));
-            put(b"; Expires=", from.expires.map(|(text, _)| text));
-        } else if let Some(max_age) = policy.max_age {
-            let mut digits = ArrayVec::<u8, DECIMAL>::new();
-            digits.put_decimal(max_age);
-            put(b"; Max-Age=", Some(&digits));
-            put(b"; Expires=", varying.expires);
-        }
-        put(b"; Secure", (copies.secure && from.secure).then_some(b""));
-        // User agents refuse these without `Secure`, which the configuration may leave out.
-        let is_bare = match policy.secure {
-            Secure::Auto | Secure::Variable => !varying.secure,
-            Secure::Off | Secure::On => false,
-        };
-        let same_site = from
-            .same_site
-            .filter(|same_site| copies.same_site && !(is_bare && *same_site == SameSite::None));
-        put(b"; SameSite=", same_site.map(SameSite::as_bytes));
-        let is_partitioned = copies.partitioned && from.partitioned && !is_bare;
-        put(b"; Partitioned", is_partitioned.then_some(b""));
-    }
-}
-
-/// What deletes a cookie.
-const DELETED: &[u8] = b"; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +182,9 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::bytes::Buffer;
+    use crate::policy::Policy;
+    use crate::set_cookie::mirrored::DELETED;
+    use crate::set_cookie::Varying;
 
     const NOW: u64 = 1_600_000_000;
 
@@ -216,37 +198,96 @@ mod tests {
         fields.iter().map(|field| field.as_bytes())
     }
 
-    fn rest(
-        mirrored: &Mirrored<'_>,
-        policy: &Policy,
-        copies: &Copies,
-        varying: &Varying,
-    ) -> String {
-        let mut out = Buffer::with_capacity(4096).unwrap();
-        mirrored.write_rest(policy, copies, varying, &mut out);
+    fn rest(mirrored: &Mirrored<'_>, copies: &Copies) -> String {
+        let (policy, mut out) = (Policy::new().unwrap(), Buffer::with_capacity(4096).unwrap());
+        mirrored.write_rest(&policy, copies, &Varying::default(), &mut out);
         String::from_utf8(out.as_bytes().to_vec()).unwrap()
     }
 
     /// What ours get beside the template's attributes, for a cookie `s*`.
     fn mirrored(fields: &[&str], copies: Copies) -> Vec<String> {
         let followed = Followed::of(&follow("s*"), bytes(fields), NOW);
-        let policy = Policy::new().unwrap();
         let all = followed.mirrored(&copies);
-        all.map(|one| rest(&one, &policy, &copies, &Varying::default()))
-            .collect()
+        all.map(|one| rest(&one, &copies)).collect()
+    }
+
+    /// Whether the session goes on, and what ours get, where a request to `/app/x` has had these cookies.
+    fn seen(request: &[&str], fields: &[&str], copies: Copies) -> (bool, Vec<String>) {
+        let follow = Follow::new(b"s*", copies).unwrap();
+        let mut followed = Followed::of(&follow, bytes(fields), NOW);
+        followed.look_at_request(&follow, bytes(request), b"/app/x?/old/");
+        let all = followed.mirrored(&copies);
+        let all = all.map(|one| rest(&one, &copies));
+        (followed.goes_on, all.collect())
+    }
+
+    const GONE: &str = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT";
+
+    #[test]
+    fn a_session_goes_on_unless_the_response_ends_or_renews_it() {
+        let goes_on = |request: &[&str], fields: &[&str]| seen(request, fields, ALL).0;
+        assert!(goes_on(&["s=1"], &["S=1", "as=1", "a=s=1", "s"]));
+        for path in [
+            "",
+            "; Path=/",
+            "; Path=/app",
+            "; Path=/app/",
+            "; Path=/app/x",
+            "; Path=app",
+        ] {
+            for value in ["s=2", "s="] {
+                let field = alloc::format!("{value}{path}");
+                assert!(!goes_on(&["s=1"], &[&field]), "{field}");
+                assert!(
+                    goes_on(&["s2=1; s=1"], &[&field]) == (value == "s="),
+                    "{field}"
+                );
+                assert!(
+                    goes_on(&["s=1", "s=2"], &[&field]) == (value == "s="),
+                    "{field}"
+                );
+            }
+        }
+        for path in ["/old", "/app/x/", "/app/y", "/ap", "/application"] {
+            for value in ["s=2", "s="] {
+                let field = alloc::format!("{value}; Path={path}");
+                assert!(goes_on(&["s=1"], &[&field]), "{field}");
+                assert!(!goes_on(&["s=1"], &[&field, "s=2; Path=/"]), "{field}");
+                assert!(!goes_on(&["s=1"], &["s=; Path=/", &field]), "{field}");
+                assert!(!goes_on(&["s=; a=s"], &[&field]), "{field}");
+            }
+        }
     }
 
     #[test]
-    fn the_response_or_the_request_says_what_is_to_be_done() {
-        let course = |fields, is_requested| {
-            Followed::of(&follow("s"), bytes(fields), NOW).course(is_requested)
-        };
-        for is_requested in [false, true] {
-            assert_eq!(course(&["a=b", "s=1"], is_requested), Course::Mirror);
-            assert_eq!(course(&["s=; Max-Age=0"], is_requested), Course::Mirror);
-        }
-        assert_eq!(course(&["ss=1", "S=1", "s"], true), Course::AsEver);
-        assert_eq!(course(&["ss=1", "a=s=1"], false), Course::None);
+    fn what_ends_one_session_leaves_ours_to_the_others() {
+        let one_path = Copies { path: false, ..ALL };
+        let gone = |path: &str| alloc::format!("{path}{GONE}");
+        let nothing = || (true, Vec::new());
+        // It is of a folder that the request is not in.
+        let old = ["s=; Path=/old"];
+        assert_eq!(
+            seen(&["s=1"], &old, ALL),
+            (true, [gone("; Path=/old")].to_vec())
+        );
+        assert_eq!(seen(&["s=1"], &old, one_path), nothing());
+        // Of two of one name it is one.
+        let app = ["s=; Path=/app"];
+        assert_eq!(
+            seen(&["s=1; s=2"], &app, ALL),
+            (true, [gone("; Path=/app")].to_vec())
+        );
+        assert_eq!(seen(&["s=1; s=2"], &app, one_path), nothing());
+        assert_eq!(
+            seen(&["s=1; s="], &app, one_path),
+            (false, [gone("")].to_vec())
+        );
+        // There is one of another name, whose place nobody knows.
+        assert_eq!(seen(&["s=1", "s2=2"], &app, ALL), nothing());
+        assert_eq!(
+            seen(&["s=1", "s2="], &app, ALL),
+            (false, [gone("; Path=/app")].to_vec())
+        );
     }
 
     #[test]
@@ -279,65 +320,8 @@ mod tests {
     }
 
     #[test]
-    fn the_lifetime_may_be_that_of_the_policy() {
-        let followed = Followed::of(&follow("s"), bytes(&["s=v; Max-Age=9"]), NOW);
-        let policy = Policy {
-            max_age: Some(60),
-            ..Policy::new().unwrap()
-        };
-        let copies = Copies {
-            lifetime: false,
-            ..ALL
-        };
-        let one = followed.mirrored(&copies).next().unwrap();
-        let varying = Varying {
-            expires: Some(b"then"),
-            ..Varying::default()
-        };
-        assert_eq!(
-            rest(&one, &policy, &copies, &varying),
-            "; Max-Age=60; Expires=then"
-        );
-        let gone = Mirrored {
-            is_live: false,
-            ..one
-        };
-        assert_eq!(
-            rest(&gone, &policy, &copies, &varying),
-            "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT"
-        );
-    }
-
-    #[test]
-    fn what_needs_secure_is_not_copied_where_the_policy_leaves_that_out() {
-        let field = ["s=v; Secure; SameSite=None; Partitioned"];
-        let followed = Followed::of(&follow("s"), bytes(&field), NOW);
-        let copies = Copies {
-            secure: false,
-            ..ALL
-        };
-        let one = followed.mirrored(&copies).next().unwrap();
-        for (secure, is_tls, expected) in [
-            (Secure::Variable, false, ""),
-            (Secure::Auto, true, "; SameSite=None; Partitioned"),
-            (Secure::On, false, "; SameSite=None; Partitioned"),
-        ] {
-            let policy = Policy {
-                secure,
-                ..Policy::new().unwrap()
-            };
-            let varying = Varying {
-                secure: is_tls,
-                ..Varying::default()
-            };
-            assert_eq!(rest(&one, &policy, &copies, &varying), expected);
-        }
-    }
-
-    #[test]
     fn user_agents_keep_one_of_each_domain_and_path() {
-        let gone = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT";
-        let gone_in = |path: &str| alloc::format!("; Path={path}{gone}");
+        let gone_in = |path: &str| alloc::format!("; Path={path}{GONE}");
         // The last one of a place counts, be it live or not.
         assert_eq!(mirrored(&["s=; Path=/", "s=v; Path=/"], ALL), ["; Path=/"]);
         assert_eq!(
@@ -372,7 +356,7 @@ mod tests {
             mirrored(&["s=v; Path=/; Secure", "s=; Path=/old"], one_path),
             ["; Secure"]
         );
-        assert_eq!(mirrored(&["s=; Path=/", "s=; Path=/old"], one_path), [gone]);
+        assert_eq!(mirrored(&["s=; Path=/", "s=; Path=/old"], one_path), [GONE]);
     }
 
     #[test]
@@ -381,15 +365,24 @@ mod tests {
             mirrored(&["s1=v; Path=/", "s2=; Path=/"], ALL),
             ["; Path=/"]
         );
-        let others = |request: &[&str]| {
-            let follow = follow("s*");
-            let mut followed = Followed::of(&follow, bytes(&["s1=; Path=/"]), NOW);
-            followed.keep_others(&follow, bytes(request));
-            followed.course(true)
-        };
-        assert_eq!(others(&["s1=a; route=b"]), Course::Mirror);
-        assert_eq!(others(&["s1=a", "s2="]), Course::Mirror);
-        assert_eq!(others(&["s1=a", "s2=b"]), Course::AsEver);
+    }
+
+    #[test]
+    fn what_is_set_comes_last() {
+        // The folder of the request may be that path.
+        assert_eq!(
+            mirrored(&["s1=v; Path=/app", "s2="], ALL),
+            [GONE, "; Path=/app"]
+        );
+    }
+
+    #[test]
+    fn what_is_set_behind_many_that_are_deleted_is_seen() {
+        let mut fields: Vec<_> = (0..20).map(|at| alloc::format!("s=; Path=/{at}")).collect();
+        fields.push("s=v; Path=/".into());
+        let fields: Vec<_> = fields.iter().map(String::as_str).collect();
+        let mirrored = mirrored(&fields, ALL);
+        assert_eq!((mirrored.len(), &*mirrored[MOST - 1]), (MOST, "; Path=/"));
     }
 
     #[test]
@@ -451,7 +444,7 @@ mod tests {
                 let fields = [field.as_bytes()];
                 let followed = Followed::of(&follow(name), fields.into_iter(), NOW);
                 let one = followed.mirrored(&ALL).next().unwrap();
-                (one.is_live, rest(&one, &Policy::new().unwrap(), &ALL, &Varying::default()))
+                (one.is_live, rest(&one, &ALL))
             };
             let (is_live, written) = ours("s", &value, &attributes);
             let again = ours("route", if is_live { "a" } else { "" }, &written);

@@ -3,6 +3,7 @@
 mod attributes;
 mod date;
 mod followed;
+mod mirrored;
 mod template;
 
 use attributes::Attributes;
@@ -11,7 +12,8 @@ use crate::bytes::{find, trim_end, trim_start, unquote};
 use crate::cookie::Name;
 use crate::id::PREFIX_END;
 
-pub use followed::{is_followed, Course, Followed, Mirrored};
+pub use followed::{is_followed, Followed};
+pub use mirrored::Mirrored;
 pub use template::{ByVariables, Template, Varying, DATE};
 
 /// A `Set-Cookie` field in three parts.
