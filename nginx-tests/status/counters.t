@@ -137,6 +137,7 @@ upstream least   { least_conn; session_sticky; server A:; server D: down; keepal
 upstream twice   { session_sticky; server A:; server A: backup; server D: down; }
 upstream keeps   { session_sticky preserve option=indirect; server A:; }
 upstream ends    { session_sticky preserve mode=prefix; server A:; }
+upstream follows { session_sticky cookie=to follow=route; server A:; server D: down; }
 --- client
 counts('/indirect/', undef, 'indirect new/none/inserted A');
 counts('/indirect/', "route=$id{A}", 'indirect bound/valid/none A');
@@ -152,6 +153,14 @@ counts('/keeps/sets', undef, 'keeps new/none/preserved A');
 counts('/keeps/deletes', "route=$id{A}", 'keeps bound/valid/deleted A');
 counts('/ends/sets', "route=$id{A}~v", 'ends bound/valid/prefixed A');
 counts('/ends/deletes', "route=$id{A}~v", 'ends bound/valid/deleted A');
+counts('/follows/', "to=$id{A}", 'follows new/none/none A') for 1 .. 2;
+counts('/follows/', 'route=s', 'follows new/none/inserted A');
+counts('/follows/', "route=s; to=$id{A}", 'follows bound/valid/none A') for 1 .. 2;
+counts('/follows/', "route=s; to=$id{D}", 'follows moved/down/inserted A, away D');
+counts('/follows/sets', "to=$id{A}", 'follows new/none/inserted A');
+counts('/follows/sets', "route=s; to=$id{A}", 'follows bound/valid/updated A');
+counts('/follows/deletes', "route=s; to=$id{A}", 'follows bound/valid/deleted A');
+counts('/follows/deletes', undef, 'follows new/none/deleted A');
 counts('/prefix/', "route=$id{A}~v", 'prefix bound/valid/none A');
 counts('/route/', 'to=a', 'route bound/valid/none A');
 counts('/route/', 'to=d', 'route lent/down/none A, away D');
