@@ -146,6 +146,22 @@ impl FirstBytes {
         text.len() >= self.shortest_text
     }
 
+    /// Returns the first place of both bytes in a text, which mostly is near its beginning; `None` may also mean that it is
+    /// short.
+    #[inline(always)]
+    pub(crate) fn find_first(&self, text: &[u8]) -> Option<usize> {
+        match self.places(text.first_chunk()?) {
+            0 => self.find_later(text),
+            places => Some(places.trailing_zeros() as usize),
+        }
+    }
+
+    /// Returns the first place behind those of the first window.
+    #[inline(never)]
+    fn find_later(&self, text: &[u8]) -> Option<usize> {
+        self.find_next(text, text.get(PLACES..)?)
+    }
+
     /// Returns the next place of both bytes in a text, in its last part `rest`.
     #[inline(always)]
     pub(crate) fn find_next(&self, text: &[u8], mut rest: &[u8]) -> Option<usize> {
@@ -327,6 +343,7 @@ mod tests {
             for word in [&b"ab"[..], b"aa", b"bca"] {
                 let bytes = FirstBytes::of(word);
                 prop_assert!(bytes.can_search(text));
+                prop_assert_eq!(bytes.find_first(text), bytes.find_next(text, text));
                 let found = bytes.find_next(text, &text[start..]);
                 let expected = naive::find_next([word[0], word[1]], text, start, word.len());
                 // What is too near to the end may be found, too: no pair fits there.

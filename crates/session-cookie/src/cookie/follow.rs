@@ -1,7 +1,8 @@
 //! The cookie of an application whose session ours follows, in the `Cookie` field.
 
-use super::name::{split_value, Found, Name};
-use crate::bytes::{trim, trim_start, unquote};
+use super::name::{split_value, Name};
+use super::values;
+use crate::bytes::{trim, trim_start, trimmed, unquote};
 use crate::memory::OutOfMemory;
 
 /// The cookie of an application whose session ours follows: where it is not there, there is no session.
@@ -76,38 +77,59 @@ impl Follow {
         }
     }
 
+    /// Returns the first value of our cookie in the fields of a request, if it has any; `None`: the cookie of the application
+    /// is not there.
+    #[inline(always)]
+    pub fn own_value<'a>(
+        &self,
+        fields: impl Iterator<Item = &'a [u8]> + Clone,
+        own: &Name,
+    ) -> Option<Option<&'a [u8]>> {
+        #[allow(clippy::disallowed_methods)] // an iterator over fields owns none
+        let first = fields.clone().next()?;
+        if let Some(value) = self.usual_value(first, own) {
+            return Some(Some(value));
+        }
+        // Taken apart, so that what is returned need not lie in memory.
+        match self.own_value_otherwise(fields, own)? {
+            Some(value) => Some(Some(value)),
+            None => Some(None),
+        }
+    }
+
+    /// Returns the first value of our cookie in a field, if both cookies stand there as they mostly do. `None` tells nothing.
+    #[inline(always)]
+    fn usual_value<'h>(&self, field: &'h [u8], own: &Name) -> Option<&'h [u8]> {
+        // Where the name is a beginning, a cookie may have no more of it.
+        let theirs = self.name.find_usual(field)?;
+        let first = *theirs.get(self.name.len().wrapping_add(1))?;
+        if first <= b'"' || first == b';' {
+            return None;
+        }
+        let ours = own.find_usual(field)?;
+        let (value, _) = split_value(ours.get(own.len().wrapping_add(1)..)?)?;
+        Some(trimmed(value))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn own_value_otherwise<'a>(
+        &self,
+        mut fields: impl Iterator<Item = &'a [u8]> + Clone,
+        own: &Name,
+    ) -> Option<Option<&'a [u8]>> {
+        #[allow(clippy::disallowed_methods)] // an iterator over fields owns none
+        let is_in = self.is_in(fields.clone());
+        is_in.then(|| fields.find_map(|field| values(field, own).next()))
+    }
+
     /// Returns whether the cookie is in the fields of a request. Without a value it is as good as deleted.
-    #[inline(always)]
     pub fn is_in<'a>(&self, mut fields: impl Iterator<Item = &'a [u8]>) -> bool {
-        // Nearly every request has one field.
-        fields.next().is_some_and(|first| self.is_in_field(first)) || self.is_in_others(fields)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn is_in_others<'a>(&self, mut fields: impl Iterator<Item = &'a [u8]>) -> bool {
-        fields.any(|field| self.is_in_field(field))
-    }
-
-    #[inline(always)]
-    fn is_in_field(&self, field: &[u8]) -> bool {
-        if self.is_beginning {
-            return self.cookies_in(field).next().is_some();
-        }
-        match self.name.find(field, field) {
-            Some(Found {
-                behind: [first, ..],
-                ..
-            }) if *first > b' ' && !matches!(first, b';' | b'"') => true,
-            Some(_) => self.is_otherwise_in(field),
-            None => false,
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn is_otherwise_in(&self, field: &[u8]) -> bool {
-        self.cookies_in(field).next().is_some()
+        fields.any(|field| {
+            // Where it is not there, no pair need be looked at.
+            let may_be_in = self.is_beginning || self.name.find(field, field).is_some();
+            may_be_in && self.cookies_in(field).next().is_some()
+        })
     }
 
     /// Returns the names of such cookies in a field, of those that have a value.
@@ -197,6 +219,38 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_ours_counts_where_theirs_is_there() {
+        let follow = Follow::new(b"sid", Copies::ALL).unwrap();
+        let own = Name::new(b"route").unwrap();
+        let value = |fields: &[&'static str]| {
+            let fields: Vec<_> = fields.iter().map(|field| field.as_bytes()).collect();
+            follow.own_value(fields.into_iter(), &own)
+        };
+        let long = "theme=0123456789012345678901234567890123456789";
+        for (field, expected) in [
+            ("sid=1; route=2; route=3", &b"2"[..]),
+            ("route=2; route=3; sid=1", b"2"),
+            ("route = 2; route=3; sid=1", b"2"),
+            ("aroute=1; route=; sid=1; route=3", b""),
+        ] {
+            assert_eq!(value(&[field]), Some(Some(expected)), "{field}");
+            for both in [[long, field].join("; "), [field, long].join("; ")] {
+                let both: &'static str = both.leak();
+                assert_eq!(value(&[both]), Some(Some(expected)), "{both}");
+            }
+            assert_eq!(value(&[long, field]), Some(Some(expected)), "{field}");
+        }
+        let elsewhere = "theme=0123456789012345678901234567890123456789; sid=1";
+        assert_eq!(value(&[elsewhere]), Some(None));
+        assert_eq!(value(&[elsewhere, "route=1"]), Some(Some(&b"1"[..])));
+        for deleted in ["sid=", "sid=; a=b", "sid=\"\"", "sid= ; a=b", "sid"] {
+            let field: &'static str = ["route=1", long, deleted].join("; ").leak();
+            assert_eq!(value(&[field]), None, "{field}");
+        }
+        assert_eq!(value(&[]), None);
+    }
+
+    #[test]
     fn a_name_may_be_told_by_its_beginning() {
         for field in ["word_1=x", "a=b; word_=x", "a=b;\tword_2 = x"] {
             assert!(is_in("word_*", &[field]), "{field}");
@@ -231,6 +285,22 @@ mod tests {
             for name in ["a", "ab", "aba", "a*", "ab*", "a**"] {
                 let expected = fields.iter().any(|field| naive(name, field));
                 prop_assert_eq!(is_in(name, &fields), expected, "{}", name);
+            }
+        }
+
+        #[test]
+        fn our_first_value_is_found_where_theirs_is_there(
+            fields in proptest::collection::vec("(y|[xy]{2,9})=[xy\"]{0,3}(; ([xy]{1,9}=[xy\"; ]{0,40}|xy=x|yx=y)){0,6}", 0..3),
+        ) {
+            let fields = || fields.iter().map(|field| field.as_bytes());
+            for name in ["x", "xy", "xxyyxxyy", "x*", "xy*"] {
+                let follow = Follow::new(name.as_bytes(), Copies::ALL).unwrap();
+                for own in ["y", "yx", "yxy", "xyxyxyxy"] {
+                    let own = Name::new(own.as_bytes()).unwrap();
+                    let first = fields().find_map(|field| values(field, &own).next());
+                    let expected = follow.is_in(fields()).then_some(first);
+                    prop_assert_eq!(follow.own_value(fields(), &own), expected, "{}", name);
+                }
             }
         }
     }

@@ -114,6 +114,22 @@ impl Name {
         Some(Found { before, behind })
     }
 
+    /// Returns the part of a field that begins with its first pair of this name, if there is one that is written as usual,
+    /// and where the first two bytes of the name stand nowhere before it. `None` tells nothing.
+    #[inline(always)]
+    pub(super) fn find_usual<'h>(&self, field: &'h [u8]) -> Option<&'h [u8]> {
+        let place = self.first_bytes.find_first(field)?;
+        let text = field.get(place..)?;
+        if !self.begins_pair(text) {
+            return None;
+        }
+        let is_behind_another = match place.checked_sub(2) {
+            Some(end) => field.get(end..place)? == b"; ",
+            None => place == 0,
+        };
+        is_behind_another.then_some(text)
+    }
+
     /// Returns the first pair in short fields and of names of one byte, where pairs are written in another way than usual,
     /// and where the first two bytes of the name stand elsewhere in the field.
     #[cold]

@@ -113,6 +113,20 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
             Some(first) => first,
             None => first_of_others(all.next()?, all, self.policy)?,
         };
+        self.read_from(first, fields, reading)
+    }
+
+    /// The same where the first value in the fields is known.
+    #[inline(always)]
+    pub fn read_from<'a, N>(
+        &self,
+        first: &'a [u8],
+        fields: impl Iterator<Item = &'a [u8]>,
+        reading: &mut Reading<'a>,
+    ) -> Option<N>
+    where
+        L: Lookup<N>,
+    {
         match self.read_value(first, reading) {
             Some(found) => Some(found),
             None if self.policy.reads_other_schemes() => None,
