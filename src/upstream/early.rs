@@ -10,7 +10,6 @@ use session_cookie::status::Status;
 use session_cookie::verdict::{judged_values, Reading, Verdict};
 
 use super::explain::Explanation;
-use super::follow;
 use super::known::servers;
 use super::visit::Visit;
 use crate::conf::{Sticky, StickyUpstream, UpstreamConf};
@@ -140,7 +139,8 @@ fn judge<'r>(
         }
     } else {
         let fields = View::of(request).original;
-        if policy.follow.is_some() && !follow::is_in(policy, fields) {
+        let follow = policy.follow.as_ref();
+        if follow.is_some_and(|follow| !follow.is_in(fields.values())) {
             return Ok((Verdict::None, None));
         }
         for value in judged_values(fields.values(), policy) {

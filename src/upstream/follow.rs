@@ -6,11 +6,12 @@ use super::visit::Visit;
 use crate::log::debug;
 use crate::nginx::cookies::Cookies;
 
-/// Returns whether the cookie of the application is in the fields of a request.
+/// Returns the first value of our cookie in the fields of a request, if it has any; `None`: the cookie of the application is
+/// not there.
 #[inline(always)]
-pub(super) fn is_in(policy: &Policy, fields: Cookies<'_>) -> bool {
-    let follow = policy.follow.as_ref();
-    follow.is_some_and(|follow| follow.is_in(fields.values()))
+pub(super) fn own_value<'r>(policy: &Policy, fields: Cookies<'r>) -> Option<Option<&'r [u8]>> {
+    let follow = policy.follow.as_ref()?;
+    follow.own_value(fields.values(), &policy.cookie)
 }
 
 /// Lets the request be a first visit, whatever cookie of ours it has.

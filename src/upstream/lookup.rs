@@ -85,9 +85,13 @@ pub(super) fn read_cookie<const FOLLOWS: bool>(visit: &mut Visit<'_>) -> Result<
         lacks_memory: &visit.lacks_memory,
     };
     let view = View::of(request);
-    if FOLLOWS && !follow::is_in(policy, view.original) {
-        follow::pass_over(visit);
-        return Ok(());
+    let mut first = None;
+    if FOLLOWS {
+        let Some(value) = follow::own_value(policy, view.original) else {
+            follow::pass_over(visit);
+            return Ok(());
+        };
+        first = value;
     }
     let is_ours = |single: &SinglePair| core::ptr::eq(single.name, &policy.cookie);
     let single = view.single.filter(is_ours);
@@ -101,6 +105,10 @@ pub(super) fn read_cookie<const FOLLOWS: bool>(visit: &mut Visit<'_>) -> Result<
         Some(single) => match policy.mode {
             Mode::Prefix => judge().read_id(single.value, reading),
             _ => judge().read_value(single.value, reading),
+        },
+        None if FOLLOWS => match first {
+            Some(first) => judge().read_from(first, view.original.values(), reading),
+            None => None,
         },
         None => judge().read(view.original.values(), reading),
     };
