@@ -180,13 +180,13 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
     Status::NGX_OK.into()
 }
 
-/// Does it once more: the workers of the next cycle may have begun since it was done last, and know nothing of what this one
-/// would have noticed.
+/// Does it once more, unless that was done: the workers of the next cycle may have begun since, and know nothing of what this
+/// one would have noticed.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     // SAFETY: nginx calls this when a process ends, with the cycle that it has served.
     if let Some(timer) = watch_of(unsafe { ServedCycle::new(cycle) }) {
-        timer.work();
+        timer.end();
     }
 }
 

@@ -335,6 +335,25 @@ equals(lingering('fails'), '', 'at once');
 
 
 
+=== a worker that was held up begins nothing anew
+--- upstreams
+upstream u { RESOLVED session_sticky hash=plain linger=3s; }
+--- client
+has('/u/', 2, 3);
+# Both workers have looked.
+sleep 2;
+my ($first, $late) = sort { $a <=> $b } children();
+kill STOP => $late;
+$dns->knows('app.test A 127.0.0.3');
+sleep 6;
+kill CONT => $late;
+sleep 1.5;
+equals(lingering('u'), '', 'nobody lingers');
+equals(serving('/u/', of(2)), '127.0.0.3', 'its sessions have moved');
+equals(scalar(log_lines(qr/left DNS, 127\.0\.0\.2:1985/)), 1, 'the log told once');
+
+
+
 === down: its sessions move, as they did before it left; drain: they stay
 --- upstreams
 upstream u { RESOLVED session_sticky hash=plain linger=1m; }

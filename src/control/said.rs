@@ -107,6 +107,11 @@ impl Said {
         self.server(address)?.standing.over
     }
 
+    /// Returns whether an operator has said that a server is down.
+    pub(crate) fn is_down(&self, address: &[u8]) -> bool {
+        (self.over_of(address)).is_some_and(|over| over.state == State::Down)
+    }
+
     /// Returns up to when a server asks to drain.
     pub(crate) fn asked_of(&self, address: &[u8]) -> Option<u64> {
         self.server(address)?.standing.asked

@@ -4,8 +4,8 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 
 use ngx::ffi::{
-    ngx_add_timer, ngx_cycle_t, ngx_del_timer, ngx_event_t, ngx_http_conf_ctx_t, ngx_http_module,
-    ngx_msec_t, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
+    ngx_add_timer, ngx_cycle_t, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_http_conf_ctx_t,
+    ngx_http_module, ngx_msec_t, ngx_process, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
 };
 use ngx::http::HttpModuleMainConf;
 
@@ -45,7 +45,8 @@ impl ServedCycle {
     }
 }
 
-/// Something that each worker does every second, as long as it lives: a worker that is about to end does not wait for it.
+/// Something that each worker does every second, and once more when it is about to end: what follows is for the workers of the
+/// next cycle to do. It holds up no end.
 pub(crate) struct WorkerTimer<T: 'static> {
     event: UnsafeCell<ngx_event_t>,
     subject: T,
@@ -65,14 +66,17 @@ impl<T> WorkerTimer<T> {
         timer.ok()
     }
 
-    /// Does the work out of turn.
-    pub(crate) fn work(&self) {
-        (self.work)(&self.subject);
+    /// Does the work for the last time, unless that was done.
+    pub(crate) fn end(&self) {
+        // SAFETY: the event stays where it is, and nobody writes to it meanwhile.
+        if unsafe { (*self.event.get()).timer_set() } != 0 {
+            (self.work)(&self.subject);
+        }
     }
 
     /// Starts it in this worker, and does the work once.
     pub(crate) fn start(&'static self, cycle: ServedCycle) {
-        self.work();
+        (self.work)(&self.subject);
         // SAFETY: nginx has begun to handle events. The event stays where it is, and is taken out of the timers when its cycle
         // ends; the log of the cycle that is served outlives it.
         unsafe {
@@ -99,11 +103,19 @@ impl<T> Drop for WorkerTimer<T> {
     }
 }
 
+/// Returns whether this worker accepts no connections any more, and ends when those that it has do.
+pub(crate) fn is_ending() -> bool {
+    // SAFETY: a number that this process alone writes.
+    unsafe { ngx_exiting != 0 }
+}
+
 unsafe extern "C" fn tick<T: 'static>(event: *mut ngx_event_t) {
     // SAFETY: nginx calls this for the event of a timer that was started and not dropped.
     unsafe {
         let timer = &*(*event).data.cast::<WorkerTimer<T>>();
-        timer.work();
-        ngx_add_timer(event, SECOND);
+        (timer.work)(&timer.subject);
+        if !is_ending() {
+            ngx_add_timer(event, SECOND);
+        }
     }
 }

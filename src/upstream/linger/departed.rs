@@ -12,12 +12,14 @@ use super::known::{Number, Roster};
 use super::watch::{look, second};
 use crate::conf::UpstreamConf;
 use crate::control::said::Said;
+use crate::nginx::control_zone::ControlZone;
 use crate::nginx::gone_server::printed;
 use crate::nginx::linger_zone::LingerZone;
 use crate::nginx::peers::Address;
 use crate::nginx::pool::Pool;
 use crate::nginx::server_names::Known;
 use crate::nginx::upstream::Upstream;
+use crate::nginx::worker_timer::is_ending;
 use crate::upstream::count::{Count, ServerIds};
 use crate::upstream::directory::Directory;
 use crate::upstream::servers::IdScheme;
@@ -45,8 +47,9 @@ pub(crate) struct Departed<'a, 'r> {
     zone: LingerZone,
     policy: &'r Policy,
     roster: Ref<'r, Roster>,
-    /// What was said of servers at run time.
-    said: Said,
+    upstream: Upstream<'r>,
+    /// Where it stands what was said of servers at run time.
+    control: Option<ControlZone>,
     pool: Pool<'r>,
     lacks_memory: &'a Cell<bool>,
 }
@@ -62,7 +65,10 @@ impl<'a, 'r> Departed<'a, 'r> {
         let (Some(zone), Some(policy)) = (conf.linger.zone.get(), conf.policy()) else {
             return Ok(None);
         };
-        look(upstream, conf);
+        // The servers of a worker that is about to end are those of a cycle that is over.
+        if !is_ending() {
+            look(upstream, conf);
+        }
         let Some(roster) = roster_of(upstream, conf, zone, policy)? else {
             return Ok(None);
         };
@@ -70,7 +76,8 @@ impl<'a, 'r> Departed<'a, 'r> {
             zone,
             policy,
             roster,
-            said: Said::of_shown(upstream, conf.control.zone.get(), conf.can_ask())?,
+            upstream,
+            control: conf.control.zone.get(),
             pool,
             lacks_memory,
         }))
@@ -85,16 +92,21 @@ impl<'a, 'r> Departed<'a, 'r> {
             let (place, server) = *self.roster.places.get(usize::try_from(number.0).ok()?)?;
             let (found, since) = self.zone.with(|table| table.find(place)).flatten()?;
             let left = seconds_left(since, second(), self.policy.linger)?;
-            let is_there = found == server && !is_down(&self.said, &server);
+            let is_there = found == server && !self.is_down(&server);
             is_there.then_some((number, Lingering { server, left }))
         })
     }
-}
 
-/// Returns whether an operator has said that a server is down.
-fn is_down(said: &Said, server: &Server) -> bool {
-    let over = said.over_of(printed(server.address.as_bytes()).as_bytes());
-    over.is_some_and(|over| over.state == State::Down)
+    /// Returns whether an operator has said that a server is down. Only that of one which would serve a request is looked up:
+    /// anybody can send ids that name none.
+    fn is_down(&self, server: &Server) -> bool {
+        let Some(zone) = self.control.filter(ControlZone::is_controlled) else {
+            return false;
+        };
+        let address = printed(server.address.as_bytes());
+        let over = zone.with(|table| table.find(self.upstream.host(), address.as_bytes()));
+        over.flatten().is_some_and(|over| over.state == State::Down)
+    }
 }
 
 impl<'r> Directory<'r> for Departed<'_, 'r> {
@@ -232,7 +244,7 @@ pub(crate) fn lingering(
     }
     let said = Said::of_shown(upstream, conf.control.zone.get(), conf.can_ask())?;
     each(conf, zone, policy, |_, server, left| {
-        if is_down(&said, server) {
+        if said.is_down(printed(server.address.as_bytes()).as_bytes()) {
             return Ok(());
         }
         let server = *server;

@@ -39,6 +39,8 @@ impl Linger {
 pub(super) struct Seen {
     /// Of which generation they are; `None`: they were not looked at.
     pub(super) generation: Option<ngx_uint_t>,
+    /// In which second.
+    pub(super) at: Cell<u64>,
     /// In order.
     pub(super) servers: Vec<Server>,
 }

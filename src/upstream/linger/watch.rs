@@ -4,7 +4,8 @@
 //! is just gone. It is done once more before a session of an unknown server moves. What a worker sees first is compared with
 //! nothing: what has left before, other workers have written down.
 
-use session_cookie::control::State;
+use core::cell::Cell;
+
 use session_cookie::linger::{left, Added, Address, Line, Server};
 use session_cookie::memory;
 
@@ -43,9 +44,11 @@ pub(super) fn look(upstream: Upstream<'_>, conf: &UpstreamConf) {
     let Some(primary) = upstream.primary().filter(|_| conf.has_peers(upstream)) else {
         return;
     };
-    let seen = conf.linger.seen.read().map(|seen| seen.generation);
-    if seen == Some(Some(primary.generation_now())) {
-        return;
+    if let Some(seen) = conf.linger.seen.read() {
+        if seen.generation == Some(primary.generation_now()) {
+            seen.at.set(second());
+            return;
+        }
     }
     match compare(upstream, conf, primary) {
         // While nginx changes them, the next second will do.
@@ -68,7 +71,7 @@ fn compare(
     let (Some(zone), Some(policy)) = (conf.linger.zone.get(), conf.policy()) else {
         return Ok(());
     };
-    let generation = primary.generation_now();
+    let (generation, now) = (primary.generation_now(), second());
     let servers = servers_of(upstream, conf, primary)?;
     let Some(mut seen) = conf.linger.seen.write() else {
         return Ok(());
@@ -76,11 +79,7 @@ fn compare(
     // Memory is at hand before anything is written down.
     let mut gone = memory::with_capacity(seen.servers.len())?;
     let said = Said::of_shown(upstream, conf.control.zone.get(), conf.can_ask())?;
-    let is_down = |server: &Server| {
-        let name = printed(server.address.as_bytes());
-        let over = said.over_of(name.as_bytes());
-        over.is_some_and(|over| over.state == State::Down)
-    };
+    let is_down = |server: &Server| said.is_down(printed(server.address.as_bytes()).as_bytes());
     for server in left(&seen.servers, &servers).filter(|server| !is_down(server)) {
         memory::push(&mut gone, *server)?;
     }
@@ -92,13 +91,15 @@ fn compare(
     }
     let mut added = Added::default();
     for some in gone.chunks(SLICE) {
-        let more = zone.with(|table| table.add(some.iter(), second(), policy.linger));
+        let seen = seen.at.get();
+        let more = zone.with(|table| table.add(some.iter(), seen, now, policy.linger));
         let more = more.unwrap_or_default();
         added.new = added.new.saturating_add(more.new);
         added.dropped = added.dropped.saturating_add(more.dropped);
     }
     *seen = Seen {
         generation: Some(generation),
+        at: Cell::new(now),
         servers,
     };
     drop(seen);

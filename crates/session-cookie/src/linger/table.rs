@@ -105,9 +105,15 @@ impl<'z> Table<'z> {
         slot.server().filter(|_| !slot.has_ended())
     }
 
-    /// Lets servers linger from now on, for this time. One that has lingered for less goes on as it does, and one that has
-    /// ended meanwhile stays so: another worker has seen it leave.
-    pub fn add<'a>(self, servers: impl Iterator<Item = &'a Server>, now: u64, time: u64) -> Added {
+    /// Lets servers linger from now on, for this time; all were there in the second `seen`. One that has lingered for less, or
+    /// since then, goes on as it does, also if it has ended: another worker has seen it leave.
+    pub fn add<'a>(
+        self,
+        servers: impl Iterator<Item = &'a Server>,
+        seen: u64,
+        now: u64,
+        time: u64,
+    ) -> Added {
         self.header.generation.set(self.generation() | 1);
         then();
         let mut added = Added::default();
@@ -117,7 +123,7 @@ impl<'z> Table<'z> {
                 left.is_some()
             };
             if let Some(slot) = self.window(server).find(|slot| slot.holds(server)) {
-                if has_time(slot) {
+                if has_time(slot) || slot.since() >= Some(seen) {
                     continue;
                 }
                 slot.set_since(server, now);

@@ -85,7 +85,7 @@ fn who_lingers_already_goes_on_as_before() {
     let memory = Memory::new(128);
     let table = memory.table();
     assert!(table.is_untouched());
-    let add = |now| table.add([server(1), server(2)].iter(), now, 5);
+    let add = |now| table.add([server(1), server(2)].iter(), now, now, 5);
     assert_eq!(add(10), Added { new: 2, dropped: 0 });
     assert!(!table.is_untouched());
     assert_eq!(add(14), Added { new: 0, dropped: 0 });
@@ -98,7 +98,7 @@ fn who_lingers_already_goes_on_as_before() {
 fn who_has_ended_does_not_begin_anew_before_its_time_is_over() {
     let memory = Memory::new(128);
     let table = memory.table();
-    let add = |now| table.add([server(1)].iter(), now, 5).new;
+    let add = |now| table.add([server(1)].iter(), now, now, 5).new;
     assert!(!table.end(&server(1)));
     assert_eq!(add(10), 1);
     assert!(table.end(&server(1)) && !table.end(&server(1)));
@@ -113,16 +113,33 @@ fn who_has_ended_does_not_begin_anew_before_its_time_is_over() {
     assert_eq!(add(16), 1);
 }
 
+/// A worker that was held up tells of a server that another has seen leave since.
+#[test]
+fn what_is_told_late_begins_nothing_anew() {
+    let memory = Memory::new(128);
+    let table = memory.table();
+    let add = |seen, now| table.add([server(1)].iter(), seen, now, 5).new;
+    assert_eq!(add(9, 10), 1);
+    assert_eq!(add(10, 20), 0);
+    assert_eq!(all(table)[&server(1)], 10);
+    // It has been there since.
+    assert_eq!(add(11, 20), 1);
+    assert_eq!(all(table)[&server(1)], 20);
+    assert!(table.end(&server(1)));
+    assert_eq!(add(20, 30), 0);
+    assert!(all(table).is_empty());
+}
+
 #[test]
 fn where_there_is_no_room_the_oldest_goes() {
     let memory = Memory::new(WINDOW);
     let table = memory.table();
     let most = u32::try_from(WINDOW).unwrap();
     for number in 0..most {
-        let added = table.add([server(number)].iter(), number.into(), 100);
+        let added = table.add([server(number)].iter(), number.into(), number.into(), 100);
         assert_eq!(added, Added { new: 1, dropped: 0 });
     }
-    let added = table.add([server(most), server(most + 1)].iter(), 100, 100);
+    let added = table.add([server(most), server(most + 1)].iter(), 100, 100, 100);
     // The first one's time was over.
     assert_eq!(added, Added { new: 2, dropped: 1 });
     let left: BTreeSet<_> = all(table).into_keys().collect();
@@ -135,7 +152,7 @@ fn each_of_many_finds_a_place() {
     let memory = Memory::new(32_768);
     let table = memory.table();
     let many: Vec<_> = (0..16_384).map(server).collect();
-    let added = table.add(many.iter(), 7, 5);
+    let added = table.add(many.iter(), 7, 7, 5);
     assert_eq!(
         added,
         Added {
@@ -162,7 +179,7 @@ impl Operation {
         match self {
             Operation::Add(numbers, now) => {
                 let servers: Vec<_> = numbers.iter().copied().map(server).collect();
-                table.add(servers.iter(), *now, TIME);
+                table.add(servers.iter(), *now, *now, TIME);
             }
             Operation::Remove(numbers) => {
                 let servers: Vec<_> = numbers.iter().copied().map(server).collect();
@@ -263,7 +280,7 @@ proptest! {
         for (slot, word, value) in words {
             memory.slots[slot].set_word(word, value);
             table.show(0, WINDOW, |_, server, _| assert!(server.address.as_bytes().len() <= MAX_ADDRESS));
-            table.add([server(1)].iter(), 5, 5);
+            table.add([server(1)].iter(), u64::MAX, 5, 5);
             let mut found = false;
             table.show(0, WINDOW, |_, other, _| found |= other == server(1));
             prop_assert!(found);
