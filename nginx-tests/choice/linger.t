@@ -1,8 +1,8 @@
 # linger=time: an address that has left DNS keeps its sessions for a while.
 #
 # nginx has two workers, and port 1983 spreads connections over them. Its resolver is $dns (lib/Resolver.pm). Whatever
-# 127.0.0.x:1985 is asked, it answers with its address, and /connection also with the number of the connection; :1986 answers
-# over TLS. Other ports are for servers of a block's own.
+# 127.0.0.x:1985 is asked, it answers with its address, and /connection also with the number of the connection; /early
+# has what the request said of its session. :1986 answers over TLS. Other ports are for servers of a block's own.
 # Sections of this file's own:
 #   upstreams  upstream blocks; /NAME/ leads to upstream NAME. ZONE is a zone of its own, RESOLVED the servers of app.test:1985,
 #              KEYS are parameters for keyed ids
@@ -42,6 +42,7 @@ server {
     ssl_certificate_key $pair.key;
     location / { return 200 "\$server_addr"; }
     location /connection { return 200 "\$server_addr \$connection"; }
+    location /early { return 200 "\$http_x_early"; }
 }
 _EOC_
     $block->set_value(workers => 2) if !defined $block->workers;
@@ -332,6 +333,31 @@ equals(tls('/u', of(2, 1986)), '127.0.0.2', 'its sessions stay');
 equals(tls('/u', of(3, 1986)), '127.0.0.3', 'and others');
 equals(tls('/fails', of(2)), '127.0.0.9', 'a handshake that fails ends it');
 equals(lingering('fails'), '', 'at once');
+
+
+
+=== what a request says of its session before its server is chosen, and after it
+--- upstreams
+upstream u { RESOLVED session_sticky hash=plain linger=1m; }
+upstream accepts { RESOLVED session_sticky accept=plain linger=1m; }
+upstream route { RESOLVED session_sticky mode=route lookup=$cookie_route linger=1m; }
+upstream fails { ZONE; server app.test:1991 resolve; server 127.0.0.9:1985; session_sticky hash=plain linger=1m; }
+--- each
+proxy_set_header X-Early $session_sticky_verdict/$session_sticky_previous;
+add_header X-Late $session_sticky_verdict/$session_sticky_previous always;
+add_header X-Worker $pid always;
+--- client
+has('/u/', 2, 3);
+has('/u/', 3);
+my $words = sub { my $visit = visit($_[0] . 'early', $_[1], 1983); return body($visit) . ', ' . head('X-Late', $visit) };
+my $lingers = '127.0.0.2:1985';
+equals($words->('/u/', of(2)), "valid/$lingers, valid/$lingers", 'it has the session');
+equals($words->('/route/', 'route=' . md5_hex($lingers)), "valid/$lingers, valid/$lingers", 'by a route');
+equals($words->('/accepts/', of(2)), "valid/$lingers, valid/$lingers", 'by an id in another scheme');
+equals($words->('/u/', of(2) . '; ' . of(3)), 'valid/127.0.0.3:1985, valid/127.0.0.3:1985', 'a living server goes before');
+equals($words->('/u/', of(4)), 'unknown/, unknown/', 'nobody has it');
+equals($words->('/fails/', of(2, 1991)), 'valid/127.0.0.2:1991, down/127.0.0.2:1991', 'it had the session, but accepts no connection');
+equals($words->('/fails/', of(2, 1991)), 'unknown/, unknown/', 'and has it no longer');
 
 
 

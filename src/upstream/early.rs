@@ -5,18 +5,18 @@ use core::cell::Cell;
 
 use session_cookie::memory::OutOfMemory;
 use session_cookie::policy::Fallback;
-use session_cookie::roster::Member;
 use session_cookie::status::Status;
 use session_cookie::verdict::{judged_values, Reading, Verdict};
 
 use super::explain::Explanation;
 use super::known::servers;
+use super::linger;
 use super::visit::Visit;
 use crate::conf::{Sticky, StickyUpstream, UpstreamConf};
 use crate::control::apply::refresh;
 use crate::nginx::cookies::View;
 use crate::nginx::exchange::Exchange;
-use crate::nginx::peers::{Address, Peer};
+use crate::nginx::peers::Address;
 use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::variable::first_value_aside;
@@ -99,26 +99,24 @@ fn read_for<'r>(
     let Some(explanation) = explanation else {
         return Ok(None);
     };
-    let (verdict, member) = judge(&explanation, request, sticky)?;
+    let (verdict, address) = judge(&explanation, request, sticky)?;
     if lacks_memory.get() {
         return Err(OutOfMemory);
     }
-    let address = member.and_then(|member| explanation.address_of(&member));
     Ok(Some(Early {
         verdict: Some(verdict),
         previous: copied(request, address)?,
     }))
 }
 
-/// Judges what names servers, and tells which of these would be chosen or, if none can be had, which is the first.
+/// Judges what names servers, and tells the address of the one that would be chosen or, if none can be had, of the first.
 fn judge<'r>(
     explanation: &Explanation<'_, 'r>,
     request: Request<'r>,
     sticky: &'r StickyUpstream,
-) -> Result<(Verdict, Option<Member<Peer>>), OutOfMemory> {
-    let policy = &sticky.policy;
+) -> Result<(Verdict, Option<Address>), OutOfMemory> {
     let (mut first, mut away) = (None, None);
-    let mut read = |value| -> Result<_, OutOfMemory> {
+    let chosen = find_value(request, sticky, |value| {
         let mut reading = Reading::NONE;
         let named = explanation.read(sticky, value, &mut reading)?;
         first.get_or_insert(reading.verdict);
@@ -127,29 +125,41 @@ fn judge<'r>(
         };
         let chosen = explanation.would_bind(named);
         if chosen.is_none() {
-            away.get_or_insert((reading.verdict.down(), Some(named.member)));
+            away.get_or_insert((reading.verdict.down(), named.member));
         }
-        Ok(chosen.map(|member| (reading.verdict, Some(member))))
-    };
-    if let Some(source) = sticky.source {
-        if let Some(value) = first_value_aside(&source.lookup, request)? {
-            if let Some(chosen) = read(value)? {
-                return Ok(chosen);
-            }
-        }
-    } else {
-        let fields = View::of(request).original;
-        let follow = policy.follow.as_ref();
-        if follow.is_some_and(|follow| !follow.is_in(fields.values())) {
-            return Ok((Verdict::None, None));
-        }
-        for value in judged_values(fields.values(), policy) {
-            if let Some(chosen) = read(value)? {
-                return Ok(chosen);
-            }
-        }
+        Ok(chosen.map(|member| (reading.verdict, member)))
+    })?;
+    if let Some((verdict, member)) = chosen.or(away) {
+        return Ok((verdict, explanation.address_of(&member)));
     }
-    Ok(away.unwrap_or((first.unwrap_or(Verdict::None), None)))
+    let lingers = |value| explanation.lingering(sticky, value);
+    if let Some((reading, _, lingering)) = find_value(request, sticky, lingers)? {
+        return Ok((reading.verdict, Some(lingering.address())));
+    }
+    Ok((first.unwrap_or(Verdict::None), None))
+}
+
+/// Shows each value that may name servers, up to one of which something is returned.
+fn find_value<'r, T>(
+    request: Request<'r>,
+    sticky: &'r StickyUpstream,
+    mut look: impl FnMut(&'r [u8]) -> Result<Option<T>, OutOfMemory>,
+) -> Result<Option<T>, OutOfMemory> {
+    let policy = &sticky.policy;
+    if let Some(source) = sticky.source {
+        return match first_value_aside(&source.lookup, request)? {
+            Some(value) => look(value),
+            None => Ok(None),
+        };
+    }
+    let fields = View::of(request).original;
+    let follow = policy.follow.as_ref();
+    if follow.is_some_and(|follow| !follow.is_in(fields.values())) {
+        return Ok(None);
+    }
+    judged_values(fields.values(), policy)
+        .find_map(|value| look(value).transpose())
+        .transpose()
 }
 
 /// Returns the address of the server that had the session when the request came: that which serves it, if that is one of the
@@ -159,6 +169,9 @@ fn judge<'r>(
 pub(crate) fn previous_of<'r>(visit: &Visit<'r>) -> Result<Option<&'r [u8]>, OutOfMemory> {
     if visit.status() == Status::Bound {
         return Ok(visit.last_address());
+    }
+    if let Some(address) = linger::address_of(visit) {
+        return Ok(Some(address));
     }
     let lacks_memory = Cell::new(false);
     let address = address_of_first(visit, &lacks_memory);

@@ -60,22 +60,18 @@ pub(crate) fn explain<'r>(
     let Some(explanation) = explanation else {
         return Ok(None);
     };
-    let pool = request.pool();
     let mut reading = Reading::NONE;
     let named = explanation.read(sticky, value, &mut reading)?;
     let mut explained = explanation.judge(reading, named);
     if let Some(explained) = explained.as_mut().filter(|_| named.is_none()) {
-        if let Some(departed) = Departed::of(upstream, conf, pool, &lacks_memory)? {
-            let mut reading = Reading::NONE;
-            if let Some((scheme, lingering)) = read(&departed, sticky, value, pool, &mut reading)? {
-                *explained = Explained {
-                    reading,
-                    scheme: Some(explanation.accepted(scheme)),
-                    would: Status::Bound,
-                    lingering: Some(lingering),
-                    ..*explained
-                };
-            }
+        if let Some((reading, scheme, lingering)) = explanation.lingering(sticky, value)? {
+            *explained = Explained {
+                reading,
+                scheme: Some(explanation.accepted(scheme)),
+                would: Status::Bound,
+                lingering: Some(lingering),
+                ..*explained
+            };
         }
     }
     if lacks_memory.get() {
@@ -149,6 +145,22 @@ impl<'a, 'r> Explanation<'a, 'r> {
         reading: &mut Reading<'r>,
     ) -> Result<Option<Candidate>, OutOfMemory> {
         read(&self.reader, sticky, value, self.reader.pool, reading)
+    }
+
+    /// Finds the server that lingers and that the value names, where it names no other. It is read as a request has it read.
+    pub(super) fn lingering(
+        &self,
+        sticky: &'r StickyUpstream,
+        value: &'r [u8],
+    ) -> Result<Option<(Reading<'r>, IdScheme, Lingering)>, OutOfMemory> {
+        let (conf, pool) = (self.reader.conf, self.reader.pool);
+        let departed = Departed::of(self.reader.upstream, conf, pool, self.reader.lacks_memory)?;
+        let Some(departed) = departed else {
+            return Ok(None);
+        };
+        let mut reading = Reading::NONE;
+        let found = read(&departed, sticky, value, pool, &mut reading)?;
+        Ok(found.map(|(scheme, lingering)| (reading, scheme, lingering)))
     }
 
     /// Returns the accepted scheme that this is; `None`: it is that of the policy.

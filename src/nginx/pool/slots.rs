@@ -31,6 +31,8 @@ pub(crate) enum SlotKind {
     Visit,
     /// A change that waits for the body of its request.
     Change,
+    /// A server that has left DNS.
+    Lingerer,
     /// The index of those that are older.
     Index,
 }

@@ -7,6 +7,7 @@ use session_cookie::linger::{Line, Place, Server};
 
 use crate::nginx::gone_server::GoneServer;
 use crate::nginx::linger_zone::LingerZone;
+use crate::nginx::pool::{PoolSlot, SlotKind};
 use crate::nginx::upstream::ServerLine;
 use crate::nginx::worker_cell::WorkerCell;
 use crate::upstream::failure::Failure;
@@ -67,6 +68,24 @@ pub(crate) struct Lingerer {
     pub(super) tried: Cell<bool>,
     /// Why it did not serve the request.
     pub(super) failure: Cell<Option<Failure>>,
+}
+
+/// The server of a session that lingers, and which another may have served since.
+#[derive(Clone, Copy)]
+pub(super) struct Followed<'r> {
+    /// Where the exchange is that it was found for.
+    pub(super) exchange: usize,
+    pub(super) lingerer: &'r Lingerer,
+}
+
+// SAFETY: no other type has `SlotKind::Lingerer`.
+#[allow(unsafe_code)]
+unsafe impl<'r> PoolSlot<'r> for Followed<'r> {
+    const KIND: SlotKind = SlotKind::Lingerer;
+
+    fn key(&self) -> usize {
+        self.exchange
+    }
 }
 
 impl Lingerer {

@@ -6,7 +6,7 @@ use session_cookie::verdict::{judged_values, Choice, Reading};
 use core::cell::Cell;
 
 use super::departed::{Departed, Lingering};
-use super::known::Lingerer;
+use super::known::{Followed, Lingerer};
 use crate::log::{debug, info};
 use crate::nginx::cookies::View;
 use crate::nginx::gone_server::GoneServer;
@@ -32,10 +32,21 @@ pub(in crate::upstream) fn follow(visit: &mut Visit<'_>) -> Result<bool, OutOfMe
         failure: Cell::new(None),
     };
     let lingerer = pool.place(lingerer).ok_or(OutOfMemory)?;
+    let exchange = visit.exchange.as_ptr().addr();
+    pool.keep(Followed { exchange, lingerer })
+        .ok_or(OutOfMemory)?;
     visit.reading = reading;
     visit.served = Served::Lingering(lingerer);
     visit.choice = Choice::Bind;
     Ok(true)
+}
+
+/// Returns the address of the server that lingered when the request came, and whose session it has.
+pub(in crate::upstream) fn address_of<'r>(visit: &Visit<'r>) -> Option<&'r [u8]> {
+    visit.conf.linger.zone.get()?;
+    let exchange = visit.exchange.as_ptr().addr();
+    let followed = visit.request.pool().newest::<Followed>(exchange)?;
+    Some(followed.lingerer.gone.name())
 }
 
 /// Finds the server that lingers and that the first value names which names one.
