@@ -16,6 +16,7 @@ BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Certificates Control Keys Resolver Running Status Upstreams Visits);
 use Digest::MD5 'md5_hex';
+use IO::Socket::INET;
 use Time::HiRes qw(sleep time);
 
 our $dns = Resolver->new(1990);
@@ -377,6 +378,35 @@ sleep 1.5;
 equals(lingering('u'), '', 'nobody lingers');
 equals(serving('/u/', of(2)), '127.0.0.3', 'its sessions have moved');
 equals(scalar(log_lines(qr/left DNS, 127\.0\.0\.2:1985/)), 1, 'the log told once');
+
+
+
+=== when DNS has others meanwhile, a request whose server accepts no connection goes to one of these
+--- upstreams
+upstream u { ZONE; server app.test:1991 resolve; server other.test:1985 resolve; session_sticky hash=plain linger=1m; }
+upstream tls { ZONE; server app.test:1991 resolve; server other.test:1986 resolve; session_sticky hash=plain linger=1m; }
+upstream least { ZONE; least_conn; server app.test:1991 resolve; server other.test:1985 resolve; session_sticky hash=plain linger=1m; keepalive 4; }
+upstream off { ZONE; server app.test:1991 resolve; server other.test:1985 resolve; session_sticky hash=plain linger=1m fallback=off; }
+--- each
+proxy_connect_timeout 4s;
+--- locations
+location /tls/tls { proxy_pass https://tls; proxy_connect_timeout 4s; }
+--- client
+my @names = qw(u tls least off);
+$dns->knows('app.test A 127.0.0.2', 'other.test A 127.0.0.3');
+eventually(sub { serving("/$_/", of(3)) eq '127.0.0.3' }, "$_ has servers") for qw(u least off);
+eventually(sub { body(visit('/tls/tls', of(3, 1986), 1983)) eq '127.0.0.3' }, 'tls has servers');
+$dns->knows('other.test A 127.0.0.3');
+eventually(sub { !grep { lingering($_) ne '127.0.0.2:1991' } @names }, 'one leaves');
+# Nobody accepts, and there is no room for more.
+my $full = IO::Socket::INET->new(LocalAddr => '127.0.0.2', LocalPort => 1991, Listen => 1, ReuseAddr => 1);
+my @waiting = map { IO::Socket::INET->new(PeerAddr => '127.0.0.2', PeerPort => 1991, Blocking => 0) } 1 .. 6;
+my %asked = map { $_ => ask($_ eq 'tls' ? '/tls/tls' : "/$_/", of(2, 1991), 1983) } @names;
+$dns->knows('other.test A ' . join ' ', map { "127.0.0.$_" } 4 .. 90);
+my %response = map { $_ => response($asked{$_}) } @names;
+holds(body($response{$_}) =~ /^127\.0\.0\.\d+$/, "$_: it is served") for qw(u tls least);
+equals(status($response{off}), '504', 'off: it is refused');
+equals(lingering($_), '127.0.0.3:198' . ($_ eq 'tls' ? 6 : 5), "$_: only the other one lingers") for @names;
 
 
 

@@ -73,6 +73,33 @@ impl<'r> Inner<'r> {
         })
     }
 
+    /// Returns the balancer that `prepare` makes the upstream's prepare the request once more, with the servers of now; `None`: it
+    /// cannot. What has been put into the connection stays as it is.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn renewed(
+        pc: PeerConnection<'r>,
+        upstream: Upstream<'_>,
+        prepare: impl FnOnce() -> ngx_int_t,
+    ) -> Option<Self> {
+        // SAFETY: the connection is live, and nobody else writes to it meanwhile; it consists of numbers and pointers. A balancer
+        // that finds no data makes its own, as for the first server of a request.
+        let before = unsafe {
+            let before = pc.as_ptr().read();
+            (*pc.as_ptr()).data = core::ptr::null_mut();
+            before
+        };
+        let is_prepared = prepare() == ngx_int_t::from(Status::NGX_OK);
+        let mut inner = is_prepared.then(|| Inner::of(pc, upstream)).flatten();
+        #[cfg(ngx_feature = "http_ssl")]
+        if let Some(inner) = &mut inner {
+            inner.note_sessions(pc);
+        }
+        // SAFETY: as above; what the balancer has put there was copied.
+        unsafe { pc.as_ptr().write(before) };
+        inner
+    }
+
     /// Returns the round robin data, which is the first member of the data of every balancer of nginx.
     #[inline(always)]
     pub(crate) fn round_robin(&self) -> RoundRobin<'r> {

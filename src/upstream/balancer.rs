@@ -12,6 +12,7 @@ use session_cookie::verdict::Choice;
 use super::bind::bind;
 use super::counting::count_off;
 use super::foreign::stand_aside;
+use super::linger;
 use super::lookup::read_cookie;
 use super::release::{free, free_and_learn, keep_visit};
 use super::served::note_served;
@@ -269,6 +270,8 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         if visit.attempts == 0 && visit.policy().has_cookie() && other_values::bind(visit, pc) {
             return true;
         }
+    } else if visit.lingerer().is_some() {
+        linger::give_up(visit, pc);
     }
     visit.reading.verdict = visit.reading.verdict.down();
     visit.settled = Settled::No;

@@ -9,4 +9,4 @@ mod request;
 pub(crate) mod watch;
 
 pub(crate) use departed::{lingering, Departed, Lingering};
-pub(super) use request::{address_of, bind, follow, free};
+pub(super) use request::{address_of, bind, follow, free, give_up};

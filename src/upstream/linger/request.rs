@@ -10,10 +10,12 @@ use super::known::{Followed, Lingerer};
 use crate::log::{debug, info};
 use crate::nginx::cookies::View;
 use crate::nginx::gone_server::GoneServer;
+use crate::nginx::inner::Inner;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::{string, Printable};
 use crate::upstream::directory::Directory;
 use crate::upstream::failure::Failure;
+use crate::upstream::servers::Edition;
 use crate::upstream::visit::{Served, Visit};
 
 /// Lets a request whose session has none of the servers of now go to one that lingers. Returns whether there is one.
@@ -97,6 +99,19 @@ pub(in crate::upstream) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r
         Printable(lingerer.gone.name())
     );
     true
+}
+
+/// Lets the balancer begin with the servers of now, if these are others than when the request came: it was not asked yet, and
+/// nginx lets it choose none of a list that has changed.
+pub(in crate::upstream) fn give_up<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) {
+    let prepare = || {
+        let init = visit.conf.chain.init_peer.get();
+        init.call(visit.request, visit.upstream)
+    };
+    if let Some(inner) = Inner::renewed(pc, visit.upstream, prepare) {
+        visit.inner = inner;
+        visit.edition = Edition::NONE;
+    }
 }
 
 /// Frees the server in use, which lingers: no balancer knows of it. `reached`: it has accepted a connection.
