@@ -468,7 +468,8 @@ equals(serving('/u/', of(2)), '127.0.0.2', 'those of the first name stay');
 configure(qr/linger=1m/, 'linger=1s');
 holds(reload(), 'nginx is reloaded with a shorter time');
 settles('/u/', of(2), '127.0.0.6', 'it applies at once');
-equals(serving('/u/', of(3)), '127.0.0.6', 'to all');
+# Less than a second may have passed since it left.
+settles('/u/', of(3), '127.0.0.6', 'to all');
 
 
 
