@@ -612,6 +612,7 @@ fn write_configuration(
             port: setting.ports.servers,
             extra: &setting.extra,
             session_zone: SESSION_ZONES[setting.session_zone],
+            lingers: setting.fault != Fault::NoLinger,
             sticky: setting.fault != Fault::NoSticky,
         },
         generation,

@@ -101,6 +101,15 @@ impl History {
         })
     }
 
+    /// Has nginx had the same file of the module from then until this configuration?
+    pub(crate) fn has_one_file(&self, since: Instant, generation: usize) -> bool {
+        let generations = lock(&self.generations);
+        let until_then = generations.get(..=generation).unwrap_or_default();
+        !until_then.iter().any(|next| {
+            next.handover == Handover::Lost && next.seen.is_none_or(|seen| seen >= since)
+        })
+    }
+
     /// Since when every new request should be served by a newer configuration than this one.
     pub(crate) fn replaced(&self, generation: usize) -> Option<Instant> {
         lock(&self.generations).get(generation + 1)?.seen

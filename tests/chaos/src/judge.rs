@@ -8,6 +8,7 @@
 mod asking;
 mod early;
 mod full;
+mod linger;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -235,7 +236,8 @@ impl Judge {
             };
             let there = may_come
                 && (!self.world.topology.is_resolved(visit.server)
-                    || self.is_told(visit.server, outcome, visit.generation).0);
+                    || self.is_told(visit.server, outcome, visit.generation).0
+                    || self.may_linger(outcome, visit.server));
             if !there {
                 let server = self.name(visit.server);
                 let words = format!(
@@ -697,7 +699,10 @@ impl Judge {
         let topology = &self.world.topology;
         let has_keys = topology.upstreams[outcome.upstream].has_keys();
         let minted = topology.server_of_minted(outcome.upstream, value);
+        let (is_there, may_be_there) = self.is_known(outcome, answer, named);
+        let lingers = !is_there && self.surely_lingers(outcome, answer, named);
         let rule = match (is_learned, has_keys, minted) {
+            _ if lingers => Rule::Lingers,
             (true, ..) => Rule::Learned,
             (_, true, _) => Rule::Keyed,
             (.., Some(_)) => Rule::Accepted,
@@ -715,9 +720,9 @@ impl Judge {
             "moved: the session had ended"
         } else if self.failed_here(answer, named) {
             "moved: its server failed for this request"
-        } else if !self.is_known(outcome, answer, named).0 {
+        } else if !is_there && !lingers {
             "moved: its server was gone"
-        } else if self.known_as_failed(outcome, answer, named) {
+        } else if (may_be_there || !lingers) && self.known_as_failed(outcome, answer, named) {
             "moved: nginx knew its server as failed"
         } else {
             let words = format!("moved from {} to {}", self.name(named), self.name(served));

@@ -14,6 +14,7 @@ pub(crate) const USAGE: &str = "usage: chaos --nginx FILE --module FILE [options
   --fault stale-config      the configuration keeps servers that have left it: the same
   --fault stale-drain       nginx is not asked to drain servers: first visits must be found there
   --fault silent-drain      servers do not say that they ask to drain: the same
+  --fault no-linger         servers that leave DNS keep no sessions: these must be found to move
   --fault stale-keys        the key file lacks the keys before the last one: sessions must be found lost";
 
 /// What this program does wrong on purpose, to prove that it would notice.
@@ -25,6 +26,7 @@ pub(crate) enum Fault {
     StaleConfig,
     StaleDrain,
     SilentDrain,
+    NoLinger,
     StaleKeys,
 }
 
@@ -75,6 +77,7 @@ impl Options {
                         "stale-config" => Fault::StaleConfig,
                         "stale-drain" => Fault::StaleDrain,
                         "silent-drain" => Fault::SilentDrain,
+                        "no-linger" => Fault::NoLinger,
                         "stale-keys" => Fault::StaleKeys,
                         _ => return Err(format!("no fault {value}")),
                     }

@@ -13,6 +13,7 @@ pub(crate) enum Rule {
     Learned,
     Keyed,
     Accepted,
+    Lingers,
     Gone,
     Drained,
     Asked,
@@ -31,7 +32,7 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Rule; 22] = [
+    pub(crate) const ALL: [Rule; 23] = [
         Rule::Errors,
         Rule::Attempts,
         Rule::Spared,
@@ -39,6 +40,7 @@ impl Rule {
         Rule::Learned,
         Rule::Keyed,
         Rule::Accepted,
+        Rule::Lingers,
         Rule::Gone,
         Rule::Drained,
         Rule::Asked,
@@ -67,6 +69,7 @@ impl fmt::Display for Rule {
             Rule::Learned => "the same of sessions that nginx has learned",
             Rule::Keyed => "the same of sessions by keys, which come and go",
             Rule::Accepted => "the same of clients that come with cookies of another system",
+            Rule::Lingers => "the same of servers that left DNS, for as long as linger= says",
             Rule::Gone => "no request reached a server that was gone, or an old configuration",
             Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
             Rule::Asked => "the same of servers that have asked for it with their responses",

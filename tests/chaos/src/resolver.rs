@@ -35,9 +35,18 @@ pub(crate) struct Answer {
     pub(crate) addresses: Vec<Ipv4Addr>,
 }
 
+/// An address that is not told, or was not for a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Absence {
+    address: Ipv4Addr,
+    pub(crate) begin: Instant,
+    pub(crate) end: Option<Instant>,
+}
+
 #[derive(Default)]
 struct Name {
     addresses: Vec<Ipv4Addr>,
+    absences: Vec<Absence>,
     answers: Vec<Answer>,
 }
 
@@ -64,7 +73,28 @@ impl Resolver {
 
     pub(crate) fn set(&self, name: &str, addresses: Vec<Ipv4Addr>) {
         let mut names = lock(&self.names);
-        names.entry(name.to_owned()).or_default().addresses = addresses;
+        let name = names.entry(name.to_owned()).or_default();
+        let now = Instant::now();
+        for absence in &mut name.absences {
+            if addresses.contains(&absence.address) {
+                absence.end.get_or_insert(now);
+            }
+        }
+        let gone = name.addresses.iter().filter(|a| !addresses.contains(a));
+        name.absences.extend(gone.map(|&address| Absence {
+            address,
+            begin: now,
+            end: None,
+        }));
+        name.addresses = addresses;
+    }
+
+    /// When an address was not told, in order.
+    pub(crate) fn absences(&self, name: &str, address: &Ipv4Addr) -> Vec<Absence> {
+        let names = lock(&self.names);
+        let absences = names.get(name).map_or(&[][..], |name| &name.absences);
+        let is_own = |absence: &&Absence| absence.address == *address;
+        absences.iter().filter(is_own).copied().collect()
     }
 
     /// What was told of this name on a line between the two, in order.
@@ -88,6 +118,7 @@ impl Resolver {
     pub(crate) fn forget(&self, before: Instant) {
         for name in lock(&self.names).values_mut() {
             name.answers.retain(|answer| answer.at >= before);
+            (name.absences).retain(|absence| absence.end.is_none_or(|end| end >= before));
         }
     }
 

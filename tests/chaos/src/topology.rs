@@ -358,6 +358,15 @@ const RECIPES: &[Recipe] = &[
         backups: 0,
         dynamic: Dynamic::Dns,
     },
+    Recipe {
+        name: "lingering",
+        above: "zone lingering 256k;",
+        sticky: "linger=8s",
+        below: "keepalive 8;",
+        primaries: 6,
+        backups: 0,
+        dynamic: Dynamic::Dns,
+    },
 ];
 
 /// The upstream whose location names it with a variable, so that only the directive can hide the cookie.
@@ -484,6 +493,11 @@ impl Upstream {
         seconds(self.parameter("drain_time")?).map(Duration::from_secs)
     }
 
+    /// How long a server keeps its sessions when its address has left DNS.
+    pub(crate) fn linger(&self) -> Option<Duration> {
+        seconds(self.parameter("linger")?).map(Duration::from_secs)
+    }
+
     /// How old stamps are before they are renewed.
     pub(crate) fn refresh(&self) -> u64 {
         self.parameter("refresh").and_then(seconds).unwrap_or(0)
@@ -494,9 +508,12 @@ impl Upstream {
         seconds(self.parameter("timeout")?).map(Duration::from_secs)
     }
 
-    /// The directive, where the zone of learned sessions has this size.
-    fn directive(&self, zone: &str) -> String {
-        let (name, cookie, sticky) = (self.name(), self.cookie(), self.recipe.sticky);
+    fn directive(&self, setting: &Setting) -> String {
+        let (name, cookie, zone) = (self.name(), self.cookie(), setting.session_zone);
+        let sticky = match self.linger() {
+            Some(_) if !setting.lingers => "",
+            _ => self.recipe.sticky,
+        };
         if self.mode() == Mode::Learn {
             format!(
                 "session_sticky {sticky} create=$upstream_cookie_{cookie} lookup=$cookie_{cookie} \
@@ -679,6 +696,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) extra: &'a str,
     /// The size of the zones of learned sessions.
     pub(crate) session_zone: &'a str,
+    /// Whether `linger=` is written.
+    pub(crate) lingers: bool,
     /// Whether `session_sticky` is written at all, or its cookies are only imitated.
     pub(crate) sticky: bool,
 }
@@ -811,7 +830,7 @@ http {{
         let _ = writeln!(text, "    upstream {} {{", recipe.name);
         let _ = writeln!(text, "        {}", recipe.above);
         if setting.sticky {
-            let _ = writeln!(text, "        {}", upstream.directive(setting.session_zone));
+            let _ = writeln!(text, "        {}", upstream.directive(setting));
         }
         if upstream.resolves() {
             let (name, port) = (upstream.dns_name(), setting.port);

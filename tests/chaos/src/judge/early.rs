@@ -49,6 +49,10 @@ impl Judge {
         if any != all {
             return Some("changed: the address of the server came or went in between");
         }
+        if !any && self.may_linger(outcome, server) && !self.surely_lingers(outcome, answer, server)
+        {
+            return Some("changed: the server lingered no longer");
+        }
         if early.previous != answer.told.previous
             || !words.iter().all(|word| matches!(*word, "valid" | "down"))
         {
