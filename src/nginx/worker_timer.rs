@@ -1,4 +1,4 @@
-//! What each worker does every second.
+//! What each worker does time and again.
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -11,7 +11,8 @@ use ngx::http::HttpModuleMainConf;
 
 use super::conf::Conf;
 
-const SECOND: ngx_msec_t = 1000;
+/// Between two times, in milliseconds.
+const INTERVAL: ngx_msec_t = 100;
 
 /// The cycle that a process serves.
 #[derive(Clone, Copy)]
@@ -45,7 +46,7 @@ impl ServedCycle {
     }
 }
 
-/// Something that each worker does every second, and once more when it is about to end: what follows is for the workers of the
+/// Something that each worker does ten times a second, and once more when it is about to end: what follows is for the workers of the
 /// next cycle to do. It holds up no end.
 pub(crate) struct WorkerTimer<T: 'static> {
     event: UnsafeCell<ngx_event_t>,
@@ -86,7 +87,7 @@ impl<T> WorkerTimer<T> {
             (*event).handler = Some(tick::<T>);
             (*event).log = cycle.0.as_ref().log;
             (*event).set_cancelable(1);
-            ngx_add_timer(event, SECOND);
+            ngx_add_timer(event, INTERVAL);
         }
     }
 }
@@ -115,7 +116,7 @@ unsafe extern "C" fn tick<T: 'static>(event: *mut ngx_event_t) {
         let timer = &*(*event).data.cast::<WorkerTimer<T>>();
         (timer.work)(&timer.subject);
         if !is_ending() {
-            ngx_add_timer(event, SECOND);
+            ngx_add_timer(event, INTERVAL);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who has left DNS, and who is back: each worker compares the servers that nginx has now with those that it had.
 //!
-//! That is done every second and not only with requests: an address that was gone for an hour must not be taken for one that
-//! is just gone. It is done once more before a session of an unknown server moves. What a worker sees first is compared with
+//! That is done ten times a second and not only with requests: an address that was gone for an hour must not be taken for one
+//! that is just gone, and a reload in between would find no worker that knows of it. It is done once more before a session of an unknown server moves. What a worker sees first is compared with
 //! nothing: what has left before, other workers have written down.
 
 use core::cell::Cell;
@@ -51,7 +51,7 @@ pub(super) fn look(upstream: Upstream<'_>, conf: &UpstreamConf) {
         }
     }
     match compare(upstream, conf, primary) {
-        // While nginx changes them, the next second will do.
+        // While nginx changes them, the next time will do.
         Ok(()) | Err(Uncounted::Changed) => {}
         Err(Uncounted::OutOfMemory) => error!(
             Log::of_cycle(),
