@@ -82,6 +82,12 @@ const METRICS: [(Metric, &str, &str, &str); 14] = [
         "Requests that went to the server of their session over the limit of its connections.",
     ),
     (
+        Metric::Lingering,
+        "session_sticky_lingering_servers",
+        "gauge",
+        "Servers that have left DNS and keep their sessions.",
+    ),
+    (
         Metric::State,
         "session_sticky_server_state",
         "gauge",
@@ -110,12 +116,6 @@ const METRICS: [(Metric, &str, &str, &str); 14] = [
         "session_sticky_server_last_bound_timestamp_seconds",
         "gauge",
         "When the last request came of the sessions of a draining server.",
-    ),
-    (
-        Metric::Lingering,
-        "session_sticky_lingering_servers",
-        "gauge",
-        "Servers that have left DNS and keep their sessions.",
     ),
 ];
 
