@@ -400,6 +400,9 @@ def requests(lab, share, worker):
     findings = Findings()
     server = Server(lab)
     runs, wanted = Runs(), {}
+    # The one of both addresses that is not in DNS has been there.
+    both = [("/lingers", f"li={address}:8081") for address in dns.ADDRESSES]
+    quickly(lambda: not any(server.ask(*request).endswith(" li") for request in both))
     for request in configurations.REQUESTS:
         process = worker(server)
         server.failing.begin(0, process)
