@@ -1,11 +1,11 @@
 //! The body of a response, in pieces of memory that are used again when they were sent.
 
+use core::mem;
 use core::ptr;
-use core::slice;
 
 use ngx::core::Status;
 use ngx::ffi::{
-    ngx_buf_t, ngx_buf_tag_t, ngx_chain_get_free_buf, ngx_chain_t, ngx_chain_update_chains,
+    ngx_buf_tag_t, ngx_chain_get_free_buf, ngx_chain_t, ngx_chain_update_chains,
     ngx_http_output_filter, ngx_int_t,
 };
 use session_cookie::bytes::Sink;
@@ -27,9 +27,55 @@ pub(crate) struct Pieces<'r> {
     /// Those that were written and not sent, in order, and the last of them.
     written: *mut ngx_chain_t,
     last: *mut ngx_chain_t,
-    /// How many bytes are in these.
+    /// The memory of the last of them.
+    room: Room,
+    /// How many bytes are in those before it.
     length: usize,
     lacks_memory: bool,
+}
+
+/// The memory that is being written to: a long answer is put in millions of pieces of a few bytes, so its buffer learns what
+/// is in it only when it is full or sent.
+struct Room {
+    start: *mut u8,
+    /// Where the next byte goes.
+    at: *mut u8,
+    end: *mut u8,
+}
+
+impl Room {
+    const NONE: Self = Room {
+        start: ptr::dangling_mut(),
+        at: ptr::dangling_mut(),
+        end: ptr::dangling_mut(),
+    };
+
+    /// Returns how much was written to it.
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.at.addr().wrapping_sub(self.start.addr())
+    }
+
+    /// Returns how much is left of it.
+    #[inline(always)]
+    fn left(&self) -> usize {
+        self.end.addr().wrapping_sub(self.at.addr())
+    }
+
+    /// Writes a text, if there is room for it. Of one whose length is known the compiler makes a move or two.
+    #[inline(always)]
+    fn put(&mut self, text: &[u8]) -> bool {
+        let fits = text.len() <= self.left();
+        if fits {
+            // SAFETY: from `at` to `end` there is room for the text, in memory of the pool that nobody else reads before it
+            // is sent.
+            unsafe {
+                ptr::copy_nonoverlapping(text.as_ptr(), self.at, text.len());
+                self.at = self.at.add(text.len());
+            }
+        }
+        fits
+    }
 }
 
 impl<'r> Pieces<'r> {
@@ -41,6 +87,7 @@ impl<'r> Pieces<'r> {
             busy: ptr::null_mut(),
             written: ptr::null_mut(),
             last: ptr::null_mut(),
+            room: Room::NONE,
             length: 0,
             lacks_memory: false,
         }
@@ -48,7 +95,7 @@ impl<'r> Pieces<'r> {
 
     /// Returns how many bytes were written and not sent.
     pub(crate) fn length(&self) -> usize {
-        self.length
+        self.length.saturating_add(self.room.length())
     }
 
     /// Returns whether something was left out, because memory is short.
@@ -67,6 +114,9 @@ impl<'r> Pieces<'r> {
             if self.last.is_null() && self.add_piece().is_none() {
                 return Status::NGX_ERROR.into();
             }
+        }
+        self.close_last();
+        if last {
             // SAFETY: the last piece is a link of the pool with a buffer, to which nobody else writes before it is sent.
             unsafe {
                 let buf = &mut *(*self.last).buf;
@@ -92,6 +142,16 @@ impl<'r> Pieces<'r> {
         self.length = 0;
     }
 
+    /// Tells the buffer of the last piece what was written to it.
+    fn close_last(&mut self) {
+        self.length = self.length();
+        let room = mem::replace(&mut self.room, Room::NONE);
+        // SAFETY: the last piece is a link of the pool with a buffer, whose memory the room is.
+        if let Some(last) = unsafe { self.last.as_mut().and_then(|last| last.buf.as_mut()) } {
+            last.last = room.at;
+        }
+    }
+
     /// Adds pieces to those that are busy, and makes those free that were taken.
     fn sort(&mut self, mut sent: *mut ngx_chain_t) {
         // SAFETY: chains of the pool, of which a link is in one. A buffer with the tag is one of this body.
@@ -107,7 +167,7 @@ impl<'r> Pieces<'r> {
     }
 
     /// Appends an empty piece.
-    fn add_piece(&mut self) -> Option<&mut ngx_buf_t> {
+    fn add_piece(&mut self) -> Option<()> {
         // SAFETY: the pool is live, and the free pieces are its. A buffer that nginx has just made is zeroed; one that was used
         // has its memory, and nothing in it. The link that is returned is in no chain.
         unsafe {
@@ -124,42 +184,46 @@ impl<'r> Pieces<'r> {
             buf.set_temporary(1);
             // Sent at once, however little is in it.
             buf.set_recycled(1);
+            self.close_last();
             match self.last.as_mut() {
                 Some(last) => last.next = link,
                 None => self.written = link,
             }
             self.last = link;
-            Some(buf)
+            self.room = Room {
+                start: buf.pos,
+                at: buf.last,
+                end: buf.end,
+            };
         }
+        Some(())
     }
 
-    /// Returns the piece that is being written, if there is room in it.
-    fn piece(&mut self) -> Option<&mut ngx_buf_t> {
-        // SAFETY: the last piece is a link of the pool with a buffer, to which nobody else writes before it is sent.
-        let buf = unsafe { self.last.as_mut().and_then(|last| last.buf.as_mut()) };
-        match buf {
-            Some(buf) if buf.last != buf.end => Some(buf),
-            _ => self.add_piece(),
+    /// Writes a text for which the last piece has no room.
+    #[cold]
+    fn put_on(&mut self, mut text: &[u8]) {
+        loop {
+            let (now, later) = text
+                .split_at_checked(self.room.left())
+                .unwrap_or((text, &[]));
+            self.room.put(now);
+            if later.is_empty() {
+                return;
+            }
+            if self.add_piece().is_none() {
+                self.lacks_memory = true;
+                return;
+            }
+            text = later;
         }
     }
 }
 
 impl Sink for Pieces<'_> {
-    fn put(&mut self, mut text: &[u8]) {
-        while !text.is_empty() {
-            let Some(buf) = self.piece() else {
-                self.lacks_memory = true;
-                return;
-            };
-            let room = buf.end.addr().saturating_sub(buf.last.addr());
-            let (now, later) = text.split_at_checked(room).unwrap_or((text, &[]));
-            // SAFETY: from `last` to `end` there is room for the text, in memory that nobody else reads before it is sent.
-            unsafe {
-                slice::from_raw_parts_mut(buf.last, now.len()).copy_from_slice(now);
-                buf.last = buf.last.add(now.len());
-            }
-            self.length = self.length.saturating_add(now.len());
-            text = later;
+    #[inline(always)]
+    fn put(&mut self, text: &[u8]) {
+        if !self.room.put(text) {
+            self.put_on(text);
         }
     }
 }

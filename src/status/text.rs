@@ -11,7 +11,12 @@ pub(super) struct Text<'a>(pub(super) &'a [u8]);
 
 impl Text<'_> {
     /// Shows the parts of the text in order.
+    #[inline]
     pub(super) fn chunks(self, mut show: impl FnMut(&str)) {
+        // Most are UTF-8, which is quicker to tell than where it is not.
+        if let Ok(text) = core::str::from_utf8(self.0) {
+            return show(text);
+        }
         for chunk in self.0.utf8_chunks() {
             show(chunk.valid());
             if !chunk.invalid().is_empty() {
