@@ -1,8 +1,8 @@
 # Sourced by nginx's configure when it writes its Makefile: cargo builds the library anew when a file of the module or a
-# header of nginx has changed.
+# header of nginx has changed. The folders tell that a file has come.
 # shellcheck shell=sh disable=SC2086,SC2154 # the variables are nginx's
 
-sticky_sources=$(find $ngx_addon_dir/src $ngx_addon_dir/crates/session-cookie/src \( -name '*.rs' -o -name '*.html' \) | tr '\n' ' ')
+sticky_sources=$(find $ngx_addon_dir/src $ngx_addon_dir/crates/session-cookie/src \( -type d -o -name '*.rs' -o -name '*.html' \) | tr '\n' ' ')
 sticky_sources="$sticky_sources $ngx_addon_dir/crates/session-cookie/Cargo.toml \
     $ngx_addon_dir/build.rs $ngx_addon_dir/Cargo.lock $ngx_addon_dir/Cargo.toml"
 
