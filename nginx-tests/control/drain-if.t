@@ -234,6 +234,8 @@ my $waiting = serve(1988);
 my $first = ask('/u/-A', '', 1983);
 my $other = ask('/u/-A', '', 1983);
 my $taken = taken($waiting);
+my ($answered) = IO::Select->new($first, $other)->can_read(10);
+read_until($answered, qr/(?!)/);
 asks('/u/', 'A', 'A');
 my $visit = visit('/u/-A', '', 1983);
 equals(body($visit), 'A', 'A, although it asks');
