@@ -45,6 +45,7 @@ if [ "$so" != compiled-in ]; then
     load="$dir/$module.so $load"
 fi
 mkdir "$dir/valgrind"
+: >"$dir/killed"
 
 export CHECK_DIR="$dir" CHECK_LIB="$root/nginx-tests/lib"
 export TEST_NGINX_BINARY="$dir/nginx"
@@ -89,7 +90,7 @@ status=0
 prove --exec "sh build/run-t.sh" --jobs "$jobs" --timer "$@" || status=$?
 
 case $mode in
-    valgrind) sh build/judge-valgrind.sh "$dir/valgrind" || status=1 ;;
+    valgrind) sh build/judge-valgrind.sh "$dir/valgrind" "$dir/killed" || status=1 ;;
     leak) sh build/judge-leak.sh "$dir"/*.stderr || status=1 ;;
 esac
 exit "$status"

@@ -486,7 +486,7 @@ for my $gone (2, 3) {
     $dns->knows('app.test A ' . join ' ', map { "127.0.0.$_" } $gone + 1 .. 4);
     eventually(sub { lingering('u') =~ /\b127\.0\.0\.$gone:/ }, "$gone lingers");
     my @before = children();
-    kill KILL => @before;
+    kill_worker($_) for @before;
     eventually(sub { my %now = map { $_ => 1 } children(); keys %now == 2 && !grep { $now{$_} } @before }, 'there are new workers');
     settles('/u/', of($_), "127.0.0.$_", "sessions of $_ stay") for 2 .. $gone;
 }

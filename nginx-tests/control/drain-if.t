@@ -378,7 +378,7 @@ upstream u { server A:; server B:; DRAIN; }
 --- client
 asks('/u/', 'A', 'A');
 for my $worker (children()) {
-    kill KILL => $worker;
+    kill_worker($worker);
     eventually(sub { my @now = children(); @now == 4 && !grep { $_ == $worker } @now }, "worker $worker is replaced");
 }
 drains('/u/-A', 'A', 'B');

@@ -315,7 +315,7 @@ upstream u { session_sticky; server A:; server B:; }
 --- client
 now('u', 'A', 'drain');
 for my $worker (children()) {
-    kill KILL => $worker;
+    kill_worker($worker);
     eventually(sub { my @now = children(); @now == 4 && !grep { $_ == $worker } @now }, "worker $worker is replaced");
 }
 drains('/u/', 'A', 'B');

@@ -5,6 +5,7 @@
 #   restart()                  ends nginx and starts it again; true when it serves
 #   master()                   the process
 #   children()                 its workers
+#   kill_worker(PID)           kills one of them; true when it was there
 #   log_lines(PATTERN)         lines of its log
 
 package Running;
@@ -19,7 +20,7 @@ use Test::Nginx::Util ();
 use Time::HiRes 'sleep';
 use Visits ();
 
-our @EXPORT = qw(configure tested restart master children log_lines);
+our @EXPORT = qw(configure tested restart master children kill_worker log_lines);
 
 sub read_configuration {
     my $path = $Test::Nginx::Util::ConfFile;
@@ -50,6 +51,15 @@ sub master {
 }
 
 sub children { my $master = master(); return split ' ', Visits::workers_of($master) }
+
+# Of a worker that is noted here valgrind need not report an end: build/judge-valgrind.sh.
+sub kill_worker {
+    my ($worker) = @_;
+    open my $killed, '>>', "$ENV{CHECK_DIR}/killed" or die "cannot note a worker that is killed: $!\n";
+    print $killed "$worker\n";
+    close $killed or die "cannot note a worker that is killed: $!\n";
+    return kill KILL => $worker;
+}
 
 sub restart {
     # There nginx is no daemon, but a child of the test.

@@ -120,7 +120,7 @@ for my $round (1 .. $rounds) {
     # Load, whose responses may be lost with the worker.
     my @asked = map { ask("/u/?sid=$_&id=load$round-$_", undef, 1983) } 1 .. 60;
     my ($worker) = grep { $_ } split ' ', Visits::workers_of(master());
-    kill KILL => $worker;
+    kill_worker($worker);
     push @killed, $worker;
     response($_) for @asked;
     eventually(sub { my @now = split ' ', Visits::workers_of(master()); @now == 3 && !grep { $_ == $worker } @now }, "worker $round is replaced");

@@ -226,7 +226,7 @@ my @loads = map {
 my ($last, $kills, $looks, $falls) = ({}, 0, 0, 0);
 while (time < $until) {
     my @workers = children();
-    kill KILL => $workers[rand @workers] and $kills++;
+    kill_worker($workers[rand @workers]) and $kills++;
     sleep 0.3;
     my $now = eval { counted('u') } // next;
     $looks++;
