@@ -1,0 +1,25 @@
+#!/bin/sh
+# in-root.sh ROOT DIR COMMAND ...: runs a command in a root with another release of Debian. The source is /source in there,
+# read-only; what is written goes to DIR, which is /built, and has the crates that cargo finds: build/crates.sh.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+dir=$2
+mkdir -p "$dir/objs" "$dir/target" "$dir/home"
+
+# In a mount namespace of its own, so that nothing stays mounted.
+# shellcheck disable=SC2016 # for the inner shell
+as_root unshare --mount --propagation private sh -euc '
+    root=$1
+    mkdir -p "$root/source" "$root/built" objs
+    mount --rbind /dev "$root/dev"
+    mount --rbind /proc "$root/proc"
+    mount --bind "$2" "$root/built"
+    mount --bind . "$root/source"
+    mount -o remount,bind,ro "$root/source"
+    mount --bind "$2/objs" "$root/source/objs"
+    shift 2
+    exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 \
+        HOME=/built/home CARGO_HOME=/built/home CARGO_TARGET_DIR=/built/target "$@"
+' sh "$@"

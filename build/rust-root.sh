@@ -1,0 +1,47 @@
+#!/bin/sh
+# rust-root.sh [PACKAGE ...]: a root with the release of Debian that ships the oldest Rust that Cargo.toml allows, with what
+# builds the module there, and with these packages besides; made if it is not there yet. Prints the folder.
+#
+#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+# cargo, rustc: the compiler; the others as in deps.sh, and nginx as in root.sh
+release=trixie
+packages='cargo rustc gcc make clang libclang-dev libpcre2-dev libssl-dev zlib1g-dev nginx nginx-dev debhelper'
+
+root=$(roots_dir)/$release-rust
+# Only when this is there the root is complete.
+mark=$root.packages
+added=$root.added
+if [ "$(cat "$mark" 2>/dev/null)" != "$packages" ]; then
+    rm -f "$mark" "$added"
+    # shellcheck disable=SC2086 # a list of words
+    sh build/debootstrap.sh "$root" "$release" $packages >&2
+    say "$packages" >"$mark"
+fi
+
+missing=
+for package; do
+    grep -qsx "$package" "$added" || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+    say "-- installing in $root:$missing" >&2
+    # shellcheck disable=SC2016,SC2086 # for the inner shell; a list of words
+    as_root chroot "$root" env DEBIAN_FRONTEND=noninteractive sh -euc '
+        for package; do
+            case $package in
+                *:*) dpkg --add-architecture "${package#*:}" ;;
+            esac
+        done
+        apt-get --quiet update
+        apt-get install --yes --quiet --no-install-recommends "$@"
+    ' sh $missing </dev/null >"$root.log" 2>&1 || {
+        tail -n 15 "$root.log" >&2
+        die "these packages cannot be installed, see $root.log"
+    }
+    # shellcheck disable=SC2086 # a list of words
+    printf '%s\n' $missing >>"$added"
+fi
+say "$root"
