@@ -19,7 +19,11 @@ as_root unshare --mount --propagation private sh -euc '
     mount --bind . "$root/source"
     mount -o remount,bind,ro "$root/source"
     mount --bind "$2/objs" "$root/source/objs"
+    # for apt
+    for file in /etc/resolv.conf /etc/hosts; do
+        [ ! -e "$file" ] || cp -L "$file" "$root$file"
+    done
     shift 2
-    exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 \
+    exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
         HOME=/built/home CARGO_HOME=/built/home CARGO_TARGET_DIR=/built/target "$@"
 ' sh "$@"
