@@ -56,13 +56,17 @@ MATRIX_ROOTS =
 # A folder with sources of nginx, for the versions of that list that come from no release of Debian.
 NGINX_SOURCES =
 
-export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES
+# For which releases of Debian packages are built and tested.
+SUITES = bookworm
+
+export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES SUITES
 export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
 	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx \
 	check-static chaos soak test-memory published-tests browser-tests monitoring-tests patched-tests \
-	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean
+	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean \
+	deb packages-test
 .NOTPARALLEL:
 
 all: build
@@ -87,6 +91,17 @@ install:
 
 uninstall:
 	@sh build/uninstall.sh
+
+#: make deb                  the package for Debian 12, in objs/packages/bookworm: built in a root with that release, by
+#:                             its Rust, and checked by lintian; docs/packaging.md
+#:      SUITES='bookworm trixie forky'   for these releases
+#:      MATRIX_ROOTS=DIR        keep the roots there, not in objs/roots
+#: make packages-test        install, upgrade, remove and purge it, on that release as it is at first
+deb:
+	@sh build/deb.sh
+
+packages-test: deb
+	@sh build/packages-test.sh
 
 #: make deps                 install what building needs beyond Rust; `make` only says what is missing
 #:      NGINX_SOURCE_DIR=DIR    for the nginx with these sources: before 1.21.5 that is PCRE 1

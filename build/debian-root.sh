@@ -13,17 +13,9 @@ root=$(roots_dir)/$suite-clean
 # Only when this is there the root is complete.
 mark=$root.complete
 
-sources() {
-    say "deb $(sh build/mirror.sh) $suite main"
-    case $suite in
-        # nothing is in the security archive of what is not released
-        forky) ;;
-        *) say "deb $(sh build/mirror.sh Debian-Security) $suite-security main" ;;
-    esac
-}
-
 if [ ! -e "$mark" ]; then
-    list=$(sources)
+    list="deb $(sh build/mirror.sh) $suite main
+deb $(sh build/mirror.sh Debian-Security) $suite-security main"
     sh build/debootstrap.sh "$root" "$suite" apt >&2
     say "$list" | as_root tee "$root/etc/apt/sources.list" >/dev/null
     # How this machine reaches the mirror. A mirror that is kept for long has lists that have expired.
