@@ -1,10 +1,22 @@
-"""Visits to an nginx with the module: a session sticks, others are distributed, and no worker dies."""
+"""Visits to an nginx with the module: sessions stick, also over a reload, and no worker dies.
 
+visits.py NGINX [MODULE]: with any nginx, which loads the module unless it has it.
+"""
+
+import http.client
 import re
+import signal
+import socket
 import subprocess
+import sys
+import tempfile
 import time
+import unittest
+from collections import Counter
+from pathlib import Path
 
 LETTERS = "ABC"
+CLIENTS = 20
 SERVER = """
     server {{ listen unix:{dir}/{letter}.sock; location / {{ root {dir}/{letter}; }} }}"""
 CONFIGURATION = """{load}
@@ -26,18 +38,32 @@ http {{
 """
 
 
+class Connection(http.client.HTTPConnection):
+    """To a socket in the file system."""
+
+    def __init__(self, path):
+        super().__init__("app", timeout=20)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 def ask(folder, cookie=None):
     """The letter of the server, and the cookie that was set."""
-    command = ["curl", "--silent", "--include", "--unix-socket", f"{folder}/nginx.sock", "http://app/"]
-    if cookie:
-        command += ["--cookie", cookie]
-    head, _, body = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.partition("\n\n")
-    found = re.search(r"^Set-Cookie: ([^;]*)", head, re.MULTILINE)
-    return body, found and found[1]
+    connection = Connection(folder / "nginx.sock")
+    try:
+        connection.request("GET", "/", headers={"Cookie": cookie} if cookie else {})
+        response = connection.getresponse()
+        found = re.match("[^;]*", response.getheader("Set-Cookie", ""))[0]
+        return response.read().decode(), found or None
+    finally:
+        connection.close()
 
 
-def assert_sticks(test, folder, nginx, module=None, zone=""):
-    """A first visit and many more, with the cookie and without; the module is loaded, unless it is in this nginx."""
+def write_configuration(folder, module, zone):
     for letter in LETTERS:
         (folder / letter).mkdir(exist_ok=True)
         (folder / letter / "index.html").write_text(letter)
@@ -49,22 +75,50 @@ def assert_sticks(test, folder, nginx, module=None, zone=""):
         backends="".join(SERVER.format(dir=folder, letter=letter) for letter in LETTERS),
     )
     (folder / "nginx.conf").write_text(text)
+
+
+def wait_for(test, process, log, is_done):
+    """Until that is so; nginx lives."""
+    end = time.monotonic() + 20
+    while not is_done():
+        text = log.read_text() if log.exists() else ""
+        test.assertIsNone(process.poll(), text)
+        test.assertLess(time.monotonic(), end, text)
+        time.sleep(0.05)
+
+
+def assert_sticks(test, folder, nginx, module=None, zone=""):
+    """Clients come again and again, before and after a reload; the module is loaded, unless it is in this nginx."""
+    write_configuration(folder, module, zone)
     log = folder / "error.log"
     log.unlink(missing_ok=True)
-    process = subprocess.Popen([nginx, "-p", folder, "-c", folder / "nginx.conf", "-e", log])
+    command = [nginx, "-p", folder, "-c", folder / "nginx.conf", "-e", log]
+    tried = subprocess.run([*command, "-t"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    test.assertEqual(tried.returncode, 0, tried.stdout)
+    (folder / "nginx.pid").unlink()
+    process = subprocess.Popen(command)
     try:
-        end = time.monotonic() + 10
-        while not (folder / "nginx.pid").exists():
-            test.assertIsNone(process.poll(), log.read_text() if log.exists() else "")
-            test.assertLess(time.monotonic(), end)
-            time.sleep(0.05)
-        first, cookie = ask(folder)
-        test.assertTrue(cookie and cookie.startswith("route="), log.read_text())
-        bound = [ask(folder, cookie) for _ in range(20)]
-        others = [ask(folder)[0] for _ in range(6)]
+        wait_for(test, process, log, (folder / "nginx.pid").exists)
+        clients = [ask(folder) for _ in range(CLIENTS)]
+        test.assertEqual(sorted(Counter(letter for letter, _ in clients).values()), [6, 7, 7], log.read_text())
+        for letter, cookie in clients:
+            test.assertRegex(cookie or "", "^route=[0-9a-f]{32}$", log.read_text())
+            test.assertEqual([ask(folder, cookie) for _ in range(3)], [(letter, None)] * 3)
+        process.send_signal(signal.SIGHUP)
+        wait_for(test, process, log, lambda: "exited with code 0" in log.read_text())
+        for letter, cookie in clients:
+            test.assertEqual([ask(folder, cookie) for _ in range(2)], [(letter, None)] * 2)
     finally:
         process.terminate()
-        process.wait(10)
-    test.assertEqual(bound, [(first, None)] * 20)
-    test.assertEqual(sorted(others), sorted(LETTERS * 2))
-    test.assertNotIn("exited on signal", log.read_text())
+        process.wait(20)
+    test.assertNotRegex(log.read_text(), r"exited on signal|\[(warn|error|crit|alert|emerg)\]")
+
+
+def main(nginx, module=None):
+    with tempfile.TemporaryDirectory() as folder:
+        assert_sticks(unittest.TestCase(), Path(folder), nginx, module and Path(module).resolve(), "zone app 256k;")
+    print(f"{CLIENTS} clients on {len(LETTERS)} servers stick, also over a reload: {nginx}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
