@@ -6,7 +6,7 @@
 #   NGINX_BINARY=FILE:  objs/nginx-VERSION/ngx_http_session_sticky_module.so
 #
 # nginx's own configure and make build it, as they would without this script: ../config and ../config.make. What
-# headers.sh needs to know stands there.
+# headers.sh needs to know stands there. STRIP is strip for another architecture.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -38,7 +38,8 @@ else
 fi
 
 # shellcheck disable=SC3013 # each sh that there is has it
-[ "$dir/$module.so" -nt "$tree/objs/$module.so" ] || install -s -m 644 "$tree/objs/$module.so" "$dir/$module.so"
+[ "$dir/$module.so" -nt "$tree/objs/$module.so" ] ||
+    install -s ${STRIP:+--strip-program="$STRIP"} -m 644 "$tree/objs/$module.so" "$dir/$module.so"
 
 sh build/check-load.sh "$nginx" "$dir/$module.so" || {
     rm -f "$dir/$module.so"
