@@ -43,6 +43,9 @@ static ALLOCATOR: Keeping = Keeping;
 /// Set for the process whose memory is read.
 const IS_READ: &str = "SESSION_COOKIE_TEST_IS_READ";
 
+/// Names the program that runs this one, where the system cannot: an emulator of its processor.
+const RUN_BY: &str = "SESSION_COOKIE_TEST_RUN_BY";
+
 const READY: &str = "ready to be read";
 
 /// The lengths of the keys. Of those that are longer than a block of SHA-256 the digest is used. There are enough to make a vector
@@ -63,7 +66,7 @@ fn nothing_is_left_of_keys() {
         stdin().lines().next();
         return;
     }
-    let mut process = Command::new(env::current_exe().unwrap())
+    let mut process = this_program()
         .args(["--exact", "nothing_is_left_of_keys", "--nocapture"])
         .env(IS_READ, "1")
         .stdin(Stdio::piped())
@@ -86,6 +89,16 @@ fn nothing_is_left_of_keys() {
         .map(|(what, _)| what)
         .collect();
     assert!(found.is_empty(), "{found:#?}");
+}
+
+fn this_program() -> Command {
+    let program = env::current_exe().unwrap();
+    let Some(emulator) = env::var_os(RUN_BY) else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(emulator);
+    command.arg(program);
+    command
 }
 
 fn read_and_drop_keys() {
