@@ -353,8 +353,10 @@ remove_policy() {
 
 # configure_options: how nginx is configured where it is built to try the module with: as it is packaged most often, with
 # modules that the tests use
+#
+#   CONFIGURE_OPTIONS  instead of these
 configure_options() {
-    say --with-compat --with-threads --with-stream --with-stream_realip_module --with-stream_ssl_module \
+    say "${CONFIGURE_OPTIONS:-}" | grep . || say --with-compat --with-threads --with-stream --with-stream_realip_module --with-stream_ssl_module \
         --with-http_ssl_module --with-http_v2_module --with-http_v3_module --with-http_realip_module \
         --with-http_addition_module --with-http_auth_request_module --with-http_slice_module \
         --with-http_stub_status_module --with-http_sub_module

@@ -1,0 +1,44 @@
+#!/bin/sh
+# build.sh PCRE2: run by musl.sh in its root: builds nginx and the module with musl, and runs the crate's tests.
+
+cd "$(dirname "$0")/../.."
+. build/lib.sh
+. build/cargo.sh
+
+triple=x86_64-unknown-linux-musl
+
+# libgcc looks for exceptions by a function of glibc's; where that finds nothing, it looks as it does elsewhere.
+musl-gcc -fPIC -O2 -c -o /built/libgcc.o build/musl/libgcc.c
+
+CC=musl-gcc
+CARGO_BUILD_TARGET=$triple
+CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
+BINDGEN_EXTRA_CLANG_ARGS='-nostdlibinc -isystem /usr/include/x86_64-linux-musl'
+# A library that nginx loads has the C library that nginx has; Rust brings none of its own.
+RUSTFLAGS='-Ctarget-feature=-crt-static -Clink-self-contained=no -Clink-arg=/built/libgcc.o'
+# Of its own standard library, by a switch that only a nightly Rust has otherwise.
+RUSTC_BOOTSTRAP=1
+CARGO_UNSTABLE_BUILD_STD=std,panic_abort
+export CC CARGO_BUILD_TARGET CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER BINDGEN_EXTRA_CLANG_ARGS RUSTFLAGS \
+    RUSTC_BOOTSTRAP CARGO_UNSTABLE_BUILD_STD
+
+pcre=/built/pcre2
+[ -d "$pcre" ] || cp -R "$1" "$pcre"
+CONFIGURE_OPTIONS='--with-compat --with-threads --with-http_v2_module --with-http_realip_module
+    --with-http_addition_module --with-http_auth_request_module --with-http_slice_module
+    --with-http_stub_status_module --with-http_sub_module --without-http_gzip_module'
+export CONFIGURE_OPTIONS
+
+target=$CARGO_TARGET_DIR
+tree=$(sh build/vendored.sh "$target" --add-dynamic-module=session-sticky --with-cc=musl-gcc --with-pcre="$pcre" \
+    --with-ld-opt=/built/libgcc.o)
+tell_cargo
+make_configured modules binary
+cargo_build --release --package "$module" --package "$probe"
+
+install -m 755 "$tree/objs/nginx" objs/nginx
+install -s -m 644 "$tree/objs/$module.so" "objs/$module.so"
+install -m 644 "$(built "lib$probe.so")" "objs/$probe.so"
+sh build/check-load.sh objs/nginx "objs/$module.so"
+
+cargo test --locked --package session-cookie
