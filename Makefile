@@ -64,9 +64,9 @@ export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS F
 	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx \
-	check-static chaos soak test-memory published-tests browser-tests monitoring-tests patched-tests \
-	tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean \
-	deb packages-test
+	check-static chaos soak test-memory published-tests browser-tests monitoring-tests patched-tests tengine- \
+	tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean deb \
+	packages-test test-arm64 test-musl
 .NOTPARALLEL:
 
 all: build
@@ -142,6 +142,17 @@ test-crates:
 #:      MATRIX_ROOTS=DIR        keep that root there, not in objs/roots
 test-msrv:
 	@sh build/msrv.sh
+
+#: make test-arm64           the module for aarch64, under qemu: nginx loads it, sessions stick, the crate's tests and some
+#:                             files of nginx-tests pass; in the same root
+#: make test-musl            the same with musl as the C library of nginx and the module
+#:      TESTS='PATH ...', JOBS=N   of nginx-tests, as for check-nginx
+#:      MATRIX_ROOTS=DIR        as for test-msrv
+test-arm64: test-deps
+	@sh build/arm64.sh
+
+test-musl: test-deps
+	@sh build/musl.sh
 
 #: make test-memory          nginx goes on when an allocation fails: each in turn, as far as the time allows
 #:      MEMORY_SECONDS=60       for so long; with NGINX_BINARY=FILE for another nginx
