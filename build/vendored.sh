@@ -8,10 +8,7 @@ cd "$(dirname "$0")/.."
 tree=$1/tree
 shift
 
-# cargo has brought the sources, and checked them by Cargo.lock.
-source=$(cargo metadata --locked --all-features --format-version=1 |
-    sed 's/.*"manifest_path":"\([^"]*\/nginx-src[^"\/]*\)\/Cargo\.toml".*/\1\/nginx/')
-[ -f "$source/auto/configure" ] || die "cargo did not say where the crate nginx-src is"
+source=$(sh build/nginx-src.sh)
 
 # shellcheck disable=SC2046 # a list of words
 set -- $(configure_options) "$@"

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Prints the folder with the sources of nginx in the crate nginx-src, which cargo has brought, and checked by Cargo.lock.
+
+cd "$(dirname "$0")/.."
+. build/lib.sh
+
+source=$(cargo metadata --locked --all-features --format-version=1 |
+    sed 's/.*"manifest_path":"\([^"]*\/nginx-src[^"\/]*\)\/Cargo\.toml".*/\1\/nginx/')
+[ -f "$source/auto/configure" ] || die "cargo did not say where the crate nginx-src is"
+say "$source"
