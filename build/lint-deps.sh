@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 command -v apt-get >/dev/null || die "not a Debian: install ShellCheck and Test::Nginx"
 
 # perl: the tests; perl -c loads the Test::Nginx that they use; shellcheck: scripts of the shell
-# python3, python3-venv: ruff for Python and typos for spelling, which Debian does not have, as wheels
+# python3, python3-venv: ruff for Python, typos for spelling and hadolint for Dockerfiles, which Debian does not have, as
+# wheels
 # iproute2, util-linux: the names of nginx-tests/hosts, without which a test does not compile
 need_packages "to lint" shellcheck perl python3 python3-venv iproute2 util-linux
 sh build/test-nginx.sh

@@ -22,6 +22,9 @@ shell_scripts() {
 say "-- shell"
 shell_scripts | xargs shellcheck --external-sources
 
+say "-- Dockerfiles"
+sources -name 'Dockerfile*' | xargs target/lint/bin/hadolint
+
 say "-- Perl"
 # As in check-nginx.sh: a test of names needs them; an nginx is asked for its version. Warnings count as well.
 export NETWORK_HOSTS=nginx-tests/hosts TEST_NGINX_BINARY=true
