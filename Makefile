@@ -59,14 +59,24 @@ NGINX_SOURCES =
 # For which releases of Debian packages are built and tested.
 SUITES = bookworm
 
-export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES SUITES
-export NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS \
-	BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS
+# What builds the container image, empty: docker or buildah; the nginx image that it is based on, and what the result is
+# called; which one image-test pulls, empty: it makes a stand-in; and which of its tests.
+IMAGE_BUILDER =
+NGINX_IMAGE = docker.io/library/nginx
+NGINX_TAG = 1.28
+IMAGE = nginx-session-sticky:$(NGINX_TAG)
+IMAGE_BASE =
+IMAGE_TESTS =
 
-.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv check-nginx \
-	check-static chaos soak test-memory published-tests browser-tests monitoring-tests patched-tests tengine- \
-	tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps lint doc demo fuzz clean deb \
-	packages-test test-arm64 test-musl
+export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES SUITES IMAGE_BUILDER NGINX_IMAGE \
+	NGINX_TAG IMAGE IMAGE_BASE IMAGE_TESTS NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS \
+	MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED \
+	MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS
+
+.PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv \
+	check-nginx check-static chaos soak test-memory published-tests browser-tests monitoring-tests \
+	patched-tests tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps \
+	lint doc demo fuzz clean deb packages-test test-arm64 test-musl image image-test
 .NOTPARALLEL:
 
 all: build
@@ -261,6 +271,20 @@ doc: deps
 #: make demo                 see it work
 demo: deps build
 	@demo/run
+
+#: make image                a container image, the official nginx image with the module: docs/guides/containers.md
+#:      NGINX_TAG=1.28          of this tag; with "alpine" in it on Alpine
+#:      NGINX_IMAGE=NAME        of this image, if not of docker.io/library/nginx
+#:      IMAGE_BUILDER=buildah   by buildah, also where docker's daemon answers
+#:      IMAGE=NAME:TAG          what it is called, if not nginx-session-sticky:1.28
+#: make image-test           builds it by buildah, and runs it by podman and podman-compose: tests/image; some minutes
+#:      IMAGE_BASE=NAME         on this image, which is pulled, not on a stand-in for nginx:1.28 that is made here
+#:      IMAGE_TESTS='compose'   only these files
+image:
+	@sh build/image.sh
+
+image-test:
+	@sh build/image-test.sh
 
 #: make fuzz                 every fuzz target, with Rust's nightly toolchain
 #:      FUZZ_SECONDS=600        for so long each

@@ -1,0 +1,13 @@
+"""run.py [NAME ...]: the tests of the image, all or those whose file's name has one of these words in it."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import lab
+
+HERE = Path(__file__).resolve().parent
+
+names = sorted(file.stem for file in HERE.glob("image_*.py"))
+wanted = [name for name in names if not sys.argv[1:] or any(word in name for word in sys.argv[1:])]
+lab.run([importlib.import_module(name) for name in wanted])
