@@ -1,6 +1,8 @@
 # Configurations of documents, to be loaded and tried as a reader copies them.
 #
 #   configurations(PATH)   what stands inside of each http block of a document of the project, in code that is indented
+#   fenced(PATH, LANGUAGE)     its code of this language, each between fences
+#   below(LINE, TEXT)          what is indented deeper below the first such line of it
 #   here(TEXT)             that on this machine: port 80 is 1983, and 1981 for HTTP/2 in clear; the servers 192.0.2.1 to
 #                          192.0.2.3 are A, B and C with port 8080, and with port 8081 A1, B1 and C1 (lib/Servers.pm)
 
@@ -15,18 +17,29 @@ use Servers;
 use Sticky ();
 use Test::More ();
 
-our @EXPORT = qw(configurations here);
+our @EXPORT = qw(configurations fenced below here);
 
 @port{qw(A1 B1 C1)} = 2085 .. 2087;
 
 my @names = qw(A B C);
 my %server = map { my $name = $names[$_ - 1]; ("192.0.2.$_:8080" => $port{$name}, "192.0.2.$_:8081" => $port{$name . 1}) } 1 .. 3;
 
-sub configurations {
+sub text_of {
     my ($path) = @_;
     open my $file, '<:raw', Sticky::in_project($path) or Test::More::BAIL_OUT("$path: $!");
     local $/ = undef;
-    return readline($file) =~ /^    http \{\n(.*?)^    \}$/msg;
+    return readline $file;
+}
+
+sub configurations { my ($path) = @_; return text_of($path) =~ /^    http \{\n(.*?)^    \}$/msg }
+
+sub fenced { my ($path, $language) = @_; return text_of($path) =~ /^```\Q$language\E\n(.*?)^```$/msg }
+
+sub below {
+    my ($line, $text) = @_;
+    my (undef, $lines) = $text =~ /^( *)\Q$line\E\n((?:(?:\1 +[^\n]*)?\n)+)/m or Test::More::BAIL_OUT("there is no '$line'");
+    my ($indent) = $lines =~ /^( +)/;
+    return $lines =~ s/^$indent//gmr;
 }
 
 sub here {
