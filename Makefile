@@ -76,7 +76,7 @@ export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES SUITES I
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv \
 	check-nginx check-static chaos soak test-memory published-tests browser-tests monitoring-tests \
 	patched-tests tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps \
-	lint doc demo fuzz clean deb packages-test test-arm64 test-musl image image-test
+	lint doc demo fuzz clean deb packages-test test-arm64 test-musl image image-test test-manifests
 .NOTPARALLEL:
 
 all: build
@@ -123,13 +123,14 @@ test-deps: deps
 	@sh build/test-deps.sh
 
 #: make test                 every test: of the build, the crates', nginx-tests on both versions of nginx, a minute each of
-#:                             chaos and of allocations that fail, what is monitored, what requests cost, and what hostile
-#:                             ones do
+#:                             chaos and of allocations that fail, what is monitored, manifests, what requests cost, and
+#:                             what hostile ones do
 test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY=
 	@$(MAKE) --no-print-directory check-nginx NGINX_BINARY='$(DISTRIBUTION_NGINX)'
 	@$(MAKE) --no-print-directory chaos NGINX_BINARY= CHAOS_SEED=1
 	@$(MAKE) --no-print-directory monitoring-tests NGINX_BINARY=
+	@$(MAKE) --no-print-directory test-manifests
 	@$(MAKE) --no-print-directory test-memory NGINX_BINARY=
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
@@ -168,6 +169,10 @@ test-musl: test-deps
 #:      MEMORY_SECONDS=60       for so long; with NGINX_BINARY=FILE for another nginx
 test-memory: build
 	@sh build/memory.sh
+
+#: make test-manifests       only the manifests of docs/guides/kubernetes.md, by the schemas of Kubernetes: tests/manifests
+test-manifests:
+	@sh build/manifests.sh
 
 #: make check-nginx          nginx-tests with one nginx, the one of `make` or NGINX_BINARY=FILE
 #:      TESTS='PATH ...'        only these files and folders of nginx-tests
