@@ -4,8 +4,7 @@
 # lists all names, that of a value lists its words. A default is what makes no difference when it is written out, and its
 # other values do.
 
-use Sticky qw(Keys Nginx Upstreams Visits);
-use File::Temp 'tempdir';
+use Sticky qw(Keys Nginx Upstreams Verdicts Visits);
 
 our $manual = do {
     open my $file, '<:raw', in_project('docs/directives.md') or bail_out("docs/directives.md: $!");
@@ -35,18 +34,8 @@ sub documented {
     return \@names, {map { $_ => [sort @{$words{$_}}] } grep { @{$words{$_}} > 1 } keys %words};
 }
 
-# What nginx says of a configuration with this directive, below a prefix of its own: before 1.19.5 it goes to a log in
-# there, too.
-sub verdict {
-    my ($directive) = @_;
-    my $dir = tempdir(CLEANUP => 1);
-    mkdir "$dir/logs";
-    my $modules = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
-    open my $file, '>', "$dir/nginx.conf" or return "nginx.conf: $!";
-    print $file "$modules events {} http { upstream u { server 127.0.0.1:1985; $directive; } }\n";
-    close $file;
-    return scalar `$ENV{TEST_NGINX_BINARY} -t -e stderr -p $dir -c nginx.conf 2>&1`;
-}
+# What nginx says of a configuration with this directive.
+sub verdict { my ($directive) = @_; return verdict_on("upstream u { server 127.0.0.1:1985; $directive; }") }
 
 # What the module says of them.
 sub known {

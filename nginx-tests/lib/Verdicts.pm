@@ -5,6 +5,9 @@
 #           of its own, so that "insert" is not found in "insertXYZ"
 #   warn    nginx starts with exactly one [warn] line, of those that match PATTERN, that has each line given here in it
 # A block with neither, and without "no_error_log", may log nothing from [warn] on; its request is "GET /t" by default.
+#
+# verdict_on(TEXT)   what nginx -t prints of a http block with this text, with the modules under test. It runs below a prefix of
+#                    its own: before nginx 1.19.5 messages go to a log in there, too
 
 package Verdicts;
 
@@ -12,9 +15,10 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use File::Temp 'tempdir';
 use Test::Nginx::Socket ();
 
-our @EXPORT = qw(verdict_sections);
+our @EXPORT = qw(verdict_sections verdict_on);
 
 sub one_line_with {
     my ($words) = @_;
@@ -45,6 +49,17 @@ sub verdict_sections {
             $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/);
         }
     });
+}
+
+sub verdict_on {
+    my ($text) = @_;
+    my $dir = tempdir(CLEANUP => 1);
+    mkdir "$dir/logs";
+    my $modules = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
+    open my $file, '>', "$dir/nginx.conf" or return "nginx.conf: $!";
+    print $file "${modules}events {}\nhttp {\n$text\n}\n";
+    close $file or return "nginx.conf: $!";
+    return scalar `$ENV{TEST_NGINX_BINARY} -t -e stderr -p $dir -c nginx.conf 2>&1`;
 }
 
 1;
