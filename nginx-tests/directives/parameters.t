@@ -15,6 +15,10 @@ our $manual = do {
 # The section of a directive.
 sub section { my ($directive) = @_; return $manual =~ /^## \Q$directive\E\n(.*?)(?=^## |\z)/ms ? $1 : '' }
 
+# Its contents, and the table of parameters: [NAME, DEFAULT, MODES] of each.
+sub contents { return $manual =~ /\A(.*?)^## /ms ? $1 : '' }
+sub table { return map { [$_ =~ /^\| \[`(\w+).*?`\]\(#\1\) \| (.*?) \| (.*?) \|/] } section('session_sticky') =~ /^\| \[`.*/mg }
+
 # What the manual says of the parameters: their names as errors show them, and the words of each.
 sub documented {
     my ($directive) = @_;
@@ -56,7 +60,7 @@ sub lines { my ($words) = @_; return join "\n", map { "$_@{$words->{$_}}" } sort
 # The defaults of a directive, as parameters.
 sub defaults {
     my ($directive) = @_;
-    my ($text) = section($directive) =~ /Without parameters it means\s+`(?:\Q$directive\E )?([^`]*)`/;
+    my ($text) = section($directive) =~ /Without parameters, it is\s+the\s+same\s+as\s+`(?:\Q$directive\E )?([^`]*)`/;
     return split ' ', $text // '';
 }
 
@@ -125,12 +129,51 @@ for my $directive (sort keys %directives) {
 
 
 
-=== each parameter is explained
+=== each parameter is explained, in one order everywhere
 --- client
-for my $directive ('session_sticky', 'sticky') {
-    my $heads = join ' ', section($directive) =~ /^\* (.*?):$/msg;
-    my ($names) = documented($directive);
-    equals(join(' ', grep { $heads !~ /`\Q$_\E/ } @$names), '', "$directive: none is missing");
+my ($names) = documented('session_sticky');
+my $order = join ' ', map { s/=//r } @$names;
+equals(join(' ', grep { $order =~ /\b\Q$_\E\b/ } section('session_sticky') =~ /^### (\w+)$/mg), $order, 'session_sticky: the sections');
+equals(join(' ', map { $$_[0] } table()), $order, 'session_sticky: the table');
+equals(join(' ', grep { $order =~ /\b\Q$_\E\b/ } contents() =~ /\]\(#(\w+)\)/g), $order, 'the contents');
+my ($names_of_sticky) = documented('sticky');
+equals(join(' ', section('sticky') =~ /^\| `(\w+=?)/mg), "@$names_of_sticky", 'sticky: the table');
+
+
+
+=== each parameter has an example, and a pitfall
+--- client
+for my $parameter (table()) {
+    my ($name) = @$parameter;
+    my ($text) = section('session_sticky') =~ /^### $name\n(.*?)(?=^##|\z)/ms;
+    my ($example) = $text =~ /^```nginx\n(.*?)^```$/ms;
+    holds(($example // '') =~ /\bsession_sticky\b[^;]*\s$name\b/, "$name: an example");
+    holds($text =~ /^\*\*Pitfall:\*\*/m, "$name: a pitfall");
+}
+
+
+
+=== the modes of the table: in others the module says that a parameter is ignored
+--- client
+my %mode = (map({ $_ => "mode=$_" } qw(insert rewrite prefix)), route => 'mode=route lookup=$arg_a',
+    learn => 'mode=learn lookup=$arg_a create=$arg_a zone=z:64k');
+my @modes = qw(insert rewrite prefix route learn);
+my $keys = 'key_file=' . key_file('one', $key[1]);
+my %value = (cookie => 'a', mode => 'insert', option => 'indirect', domain => 'a', path => '/a', maxage => '9', samesite => 'lax',
+    attr => 'A=b', maxidle => '9', maxlife => '9', refresh => '3', fallback => 'off', rebind => 'off', full => 'over', linger => '9',
+    hash => 'plain', accept => 'md5', hmac_key => 'k', accept_key => 'k', accept_name => 'a-b-80', if => '$arg_b', follow => 'b',
+    drain_if => '$arg_b', drain_time => '9', lookup => '$arg_b', create => '$arg_b', zone => 'y:64k', timeout => '9');
+my %beside = (secure => '', partitioned => 'secure', refresh => 'maxidle=9', sign => "maxidle=9 $keys", hmac_key => 'accept=hmac-md5',
+    accept_key => 'accept=angie', accept_name => 'accept=ingress', key_file => 'accept=hmac', drain_time => 'drain_if=$arg_c');
+for my $parameter (table()) {
+    my ($name, $default, $said) = @$parameter;
+    next if $name eq 'mode';
+    my $text = $name eq 'key_file' ? $keys : defined $value{$name} ? "$name=$value{$name}" : $name;
+    my @takes = grep {
+        verdict("session_sticky $mode{$_} " . ($beside{$name} // '') . " $text")
+            !~ /\[warn\].*(?:"mode=|mode=\w+ ignores|only means something)/
+    } @modes;
+    equals(@takes == @modes ? 'all' : join(', ', @takes), $said, $name);
 }
 
 
@@ -138,8 +181,8 @@ for my $directive ('session_sticky', 'sticky') {
 === the forms of accept=
 --- client
 my ($legal) = verdict('session_sticky accept=~') =~ /\[emerg\] (?:\S+ )?invalid value .*, it must be any of (.*) in \S+$/m;
-my ($table) = section('session_sticky') =~ /^  \| form \|.*?\n  \| --- .*?\n((?:  \|.*\n)+)/m;
-my @documented = map { /^  \| (.*?) \|/ ? $1 =~ /`(.*?)`/g : () } split /\n/, $table;
+my ($table) = section('session_sticky') =~ /^\| form \|.*?\n\| --- .*?\n((?:\|.*\n)+)/m;
+my @documented = map { /^\| (.*?) \|/ ? $1 =~ /`(.*?)`/g : () } split /\n/, $table;
 equals(join(' ', sort @documented), join(' ', sort $legal =~ /"(.*?)"/g), 'the table has each');
 
 
@@ -162,3 +205,5 @@ for my $directive (sort keys %begin) {
     my @none = grep { !$default{$_} } sort keys %$words;
     equals("@none", $directive eq 'sticky' ? 'hmac= text=' : 'samesite=', "$directive: which words have no default");
 }
+my @of_table = map { my ($name, $default) = @$_; $default =~ /^`(.*)`$/ ? "$name=$1" : () } table();
+equals("@of_table", join(' ', defaults('session_sticky'), 'drain_time=60s timeout=10m'), 'the defaults of the table');
