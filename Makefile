@@ -134,8 +134,8 @@ test: test-deps test-build test-crates
 	@$(MAKE) --no-print-directory test-memory NGINX_BINARY=
 	@$(MAKE) --no-print-directory budget NGINX_BINARY=
 
-#: make test-build           only the tests of the build, by `make` and by nginx's own configure, and of the figures that
-#:                             the code keeps
+#: make test-build           only the tests of the build, by `make` and by nginx's own configure, of the figures that
+#:                             the code keeps, and of the messages that docs/troubleshooting.md lists
 test-build:
 	@sh build/test-build.sh
 

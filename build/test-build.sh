@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of the scripts in build/, and of the figures that the code keeps: tests/build.
+# Runs the tests of the scripts in build/, the figures that the code keeps, and the messages that the manual lists: tests/build.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

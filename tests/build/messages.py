@@ -1,0 +1,96 @@
+"""The texts of errors, warnings and log lines in Rust files, and those that a page of the manual has."""
+
+import re
+from dataclasses import dataclass
+
+from rust_sources import NO_CODE, TESTS, end_of_block
+
+# What writes a message of its own: the text in it is one from its first letter on.
+WRITES = re.compile(
+    r"\b(?:error|warn|notice|info|debug|ngx_log_error|ngx_conf_log_error|format_args)!\s*\(|#\[error\(|\brefuse\("
+)
+# What writes a part of a message.
+DISPLAYS = re.compile(r"\b(?:write!\s*\(|write_str\s*\()")
+LITERAL = re.compile(r'c?"(?P<text>(?:\\.|[^"\\])*)"', re.DOTALL)
+# A text of several words is one that people read, wherever it stands.
+WORDS = re.compile(r"[a-z]+[,:]? [A-Za-z]")
+PLACE = re.compile(r"\{[^{}]*\}")
+# In a table, a bar is escaped.
+CODE = re.compile(r"(?P<ticks>`+)(?P<text>.+?)(?P=ticks)")
+# Texts that are no messages: what Prometheus is told of metrics, which docs/status.md lists.
+NO_MESSAGES = ("status/exposition.rs",)
+ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "'": "'"}
+
+
+@dataclass(frozen=True)
+class Message:
+    where: str
+    text: str
+    # All that is written at once, but for what may stand before it; else a part of that.
+    is_whole: bool
+
+    def letters(self):
+        """How many letters there are that are always the same."""
+        return len(re.findall("[A-Za-z]", PLACE.sub("", self.text)))
+
+    def pattern(self):
+        """What a text looks like that has something in each place."""
+        pieces = PLACE.split(self.text.replace("{{", "\0").replace("}}", "\1"))
+        pattern = ""
+        for piece, after in zip(pieces, [*pieces[1:], None], strict=True):
+            pattern += re.escape(piece.replace("\0", "{").replace("\1", "}"))
+            if after is not None:
+                is_quoted = piece.endswith('"') and after.startswith('"')
+                pattern += '[^"]*' if is_quoted else ".*"
+        return re.compile(rf"(?:.* )?{pattern}" if self.is_whole else rf".*{pattern}.*", re.DOTALL)
+
+
+def unescaped(text):
+    text = re.sub(r"\\\n\s*", "", text)
+    return re.sub(r"\\(.)", lambda match: ESCAPES.get(match[1], match[0]), text)
+
+
+def calls(code, pattern):
+    """Where the parentheses of each call begin and end."""
+    for call in pattern.finditer(code):
+        depth, at = 0, call.end() - 1
+        while True:
+            depth += {"(": 1, ")": -1}.get(code[at], 0)
+            if depth == 0:
+                break
+            at += 1
+        yield call.end(), at
+
+
+def messages(source, name):
+    """The messages of a Rust file, those of its tests apart."""
+    tests = [(found.start(), end_of_block(source.code, found.end() - 1)) for found in TESTS.finditer(source.code)]
+    literals = [
+        (found.start(), unescaped(literal["text"]))
+        for found in NO_CODE.finditer(source.text)
+        if (literal := LITERAL.fullmatch(found[0])) and not any(begin <= found.start() < end for begin, end in tests)
+    ]
+    firsts = {}
+    for pattern in (WRITES, DISPLAYS):
+        for begin, end in calls(source.code, pattern):
+            inside = [at for at, _ in literals if begin <= at < end]
+            if inside:
+                firsts.setdefault(inside[0], pattern is WRITES)
+    for at, text in literals:
+        if re.search("[a-z]{3}", PLACE.sub("", text)) and (at in firsts or WORDS.search(text)):
+            yield Message(f"{name}:{source.line_of(at)}", text, firsts.get(at, False))
+
+
+def codes(paragraph):
+    """What stands between backquotes, where an end of a line is as good as a space."""
+    text = re.sub(r"\n\s*", " ", paragraph)
+    return [found["text"].replace("\\|", "|") for found in CODE.finditer(text)]
+
+
+def rows(page, title):
+    """The rows of the tables in a section, each as its columns."""
+    begin = page.index(f"\n## {title}\n") + 1
+    end = page.find("\n## ", begin)
+    for line in page[begin : end if end != -1 else None].splitlines():
+        if line.startswith("| ") and not line.startswith("| ---"):
+            yield re.split(r"(?<!\\)\|", line)[1:-1]
