@@ -1,10 +1,12 @@
 # Configurations of documents, to be loaded and tried as a reader copies them.
 #
 #   configurations(PATH)   what stands inside of each http block of a document of the project, in code that is indented
-#   fenced(PATH, LANGUAGE)     its code of this language, each between fences
-#   below(LINE, TEXT)          what is indented deeper below the first such line of it
+#   fenced(PATH, LANGUAGE) its code of this language, each between fences
+#   page(PATH)             all of a document
+#   below(LINE, TEXT)      what is indented deeper below the first such line of it
 #   here(TEXT)             that on this machine: port 80 is 1983, and 1981 for HTTP/2 in clear; the servers 192.0.2.1 to
-#                          192.0.2.3 are A, B and C with port 8080, and with port 8081 A1, B1 and C1 (lib/Servers.pm)
+#                          192.0.2.3 are A, B and C with port 8080, and with port 8081 A1, B1 and C1 (lib/Servers.pm);
+#                          /var/log/nginx is where Test::Nginx has its logs
 
 package Documents;
 
@@ -17,23 +19,23 @@ use Servers;
 use Sticky ();
 use Test::More ();
 
-our @EXPORT = qw(configurations fenced below here);
+our @EXPORT = qw(configurations fenced page below here);
 
 @port{qw(A1 B1 C1)} = 2085 .. 2087;
 
 my @names = qw(A B C);
 my %server = map { my $name = $names[$_ - 1]; ("192.0.2.$_:8080" => $port{$name}, "192.0.2.$_:8081" => $port{$name . 1}) } 1 .. 3;
 
-sub text_of {
+sub page {
     my ($path) = @_;
     open my $file, '<:raw', Sticky::in_project($path) or Test::More::BAIL_OUT("$path: $!");
     local $/ = undef;
     return readline $file;
 }
 
-sub configurations { my ($path) = @_; return text_of($path) =~ /^    http \{\n(.*?)^    \}$/msg }
+sub configurations { my ($path) = @_; return page($path) =~ /^    http \{\n(.*?)^    \}$/msg }
 
-sub fenced { my ($path, $language) = @_; return text_of($path) =~ /^```\Q$language\E\n(.*?)^```$/msg }
+sub fenced { my ($path, $language) = @_; return page($path) =~ /^```\Q$language\E\n(.*?)^```$/msg }
 
 sub below {
     my ($line, $text) = @_;
@@ -45,7 +47,8 @@ sub below {
 sub here {
     my ($text) = @_;
     my $listen = 'listen 127.0.0.1:1983; ' . listens_http2('127.0.0.1:1981');
-    return $text =~ s/(192\.0\.2\.\d:\d+)/127.0.0.1:$server{$1}/gr =~ s/\blisten 80;/$listen/gr;
+    return $text =~ s/(192\.0\.2\.\d:\d+)/127.0.0.1:$server{$1}/gr =~ s/\blisten 80;/$listen/gr
+        =~ s{/var/log/nginx/}{logs/}gr;
 }
 
 1;

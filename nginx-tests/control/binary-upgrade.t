@@ -1,0 +1,93 @@
+# A binary that is upgraded in place, by USR2: the new nginx has the configuration and nothing that was in shared memory, as
+# docs/operations.md says; a reload keeps all of it.
+
+BEGIN {
+    # What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+    delete $ENV{TEST_NGINX_USE_HUP};
+    # Under valgrind nginx is no daemon, and a binary that USR2 starts would not be under valgrind.
+    if ($ENV{TEST_NGINX_USE_VALGRIND} && !$^C) {
+        print "1..0 # SKIP USR2 leads out of valgrind\n";
+        exit;
+    }
+}
+
+use Sticky qw(Upstreams Visits Running Control);
+use File::Temp;
+use JSON::PP ();
+
+our $folder = File::Temp->newdir;
+chmod 0777, $folder;
+
+client_sections();
+upstream_sections(<<'_EOC_');
+location /login { add_header Set-Cookie "app=$arg_user"; return 200 "NAME"; }
+_EOC_
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    unlink glob "$folder/*";
+    $block->set_value(upstreams => <<'_EOC_');
+upstream u { server A:; server B:; session_sticky; }
+upstream learnt { server A:; server B:; server C:; session_sticky mode=learn create=$upstream_cookie_app lookup=$cookie_app zone=upgraded:64k; }
+_EOC_
+    my $state = $block->state // '';
+    $block->set_value(locations => $control =~ s/control on/control on $state/r);
+});
+
+# Starts another nginx beside this one, lets it take over, and ends this one.
+sub upgrade {
+    my $old = master();
+    kill USR2 => $old;
+    my $pid = $Test::Nginx::Util::PidFile;
+    eventually(sub { -s "$pid.oldbin" && -s $pid && master() != $old && children() }, 'another nginx') or return;
+    kill QUIT => $old;
+    return eventually(sub { !kill 0 => $old }, 'the old one has ended');
+}
+
+sub counted { return JSON::PP::decode_json(body(response(say_to_nginx("GET /status?format=json HTTP/1.0\r\nHost: localhost\r\n\r\n", 1983))))->{upstreams}[0]{requests} }
+
+# Where a user logs in.
+sub learnt {
+    my ($user) = @_;
+    my $response = visit("/learnt/login?user=$user", undef, 1983);
+    return body($response);
+}
+
+no_shuffle();
+master_on();
+run_tests();
+
+__DATA__
+
+=== a reload keeps counters, learned sessions and states
+--- client
+visit('/u/', undef, 1983) for 1 .. 3;
+my $server = learnt('x');
+now('u', 'A', 'drain');
+holds(reload(), 'a reload');
+equals(counted()->{new}, 3, 'counters');
+equals(bodies(map { visit('/learnt/', 'app=x', 1983) } 1 .. 6), $server, 'the learned session');
+equals(shown('u', 'A')->{state}, 'draining', 'the state');
+
+
+
+=== USR2: without state=, all of them begin anew
+--- client
+visit('/u/', undef, 1983) for 1 .. 3;
+learnt('x');
+now('u', 'A', 'drain');
+upgrade();
+equals(counted()->{new}, 0, 'counters');
+equals(bodies(map { visit('/learnt/', 'app=x', 1983) } 1 .. 6), 'A | B | C', 'the session that was learned is that of no server');
+equals(shown('u', 'A')->{state}, 'up', 'the state');
+equals(body(visit('/u/', "route=$id{B}", 1983)), 'B', 'the session in a cookie stays');
+
+
+
+=== USR2: with state=, states stay
+--- state eval: "state=$main::folder/state"
+--- client
+now('u', 'A', 'drain');
+now('u', 'B', 'down');
+upgrade();
+equals(shown('u', 'A')->{state}, 'draining', 'A drains');
+equals(shown('u', 'B')->{state}, 'down', 'B is down');

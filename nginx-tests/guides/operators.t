@@ -1,0 +1,125 @@
+# The configurations of docs/troubleshooting.md, operations.md, security.md and compatibility.md: each is loaded as it stands,
+# without a [warn], and does what its page says. And the command by which docs/operations.md removes what only the
+# module knows.
+
+use Sticky qw(Documents Keys Control Running Visits);
+use File::Temp;
+
+our $folder = File::Temp->newdir;
+chmod 0777, $folder;
+key_file('sticky.keys', $key[0]);
+
+our $servers = servers('location / { return 200 "NAME"; }', qw(A B C));
+
+# What this machine has in another place.
+sub placed {
+    my ($text) = @_;
+    return here($text) =~ s{key_file=(?=sticky)}{key_file=$keys/}gr =~ s{/var/lib/session_sticky/}{$folder/}gr;
+}
+
+client_sections();
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my ($name, $number) = split ' ', $block->guide // return;
+    my @blocks = fenced("docs/$name.md", 'nginx');
+    @blocks == $number or bail_out("$name.md has @{[scalar @blocks]} configurations");
+    $block->set_value(http_config => $servers . join '', map { placed($_) } @blocks);
+    $block->set_value(config => ($block->config // '') . ($block->more // ''));
+    $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n");
+});
+
+# The lines of an access log.
+sub logged {
+    my ($name) = @_;
+    open my $log, '<', Test::Nginx::Util::server_root() . "/logs/$name" or return 'none';
+    return join '', readline $log;
+}
+
+# What stands between these in an operator's page.
+sub said {
+    my ($begin, $end) = @_;
+    my ($said) = page('docs/operations.md') =~ /\Q$begin\E(.*?)\Q$end\E/s or bail_out("no $begin in operations.md");
+    return $said;
+}
+
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== troubleshooting: two requests of a client
+--- guide: troubleshooting 1
+--- client
+my $first = visit('/', undef, 1983);
+my $value = bound($first);
+my $second = visit('/', "route=$value", 1983);
+equals(body($second), body($first), 'the same server');
+my $server = $value =~ /^$id{A}/ ? $line{A} : $line{B};
+my $time = '\S+T\S+ 127\.0\.0\.1 "GET / HTTP/1\.\d" 200';
+eventually(sub { logged('sticky.log') =~ /\A(?:.*\n){2}\z/ }, 'two lines');
+my @lines = split /\n/, logged('sticky.log');
+holds($lines[0] =~ m{^$time session=new cookie=none set=inserted had=- served=\Q$server\E began=\d+ }, "the first: $lines[0]");
+holds($lines[1] =~ m{^$time session=bound cookie=valid set=(?:none|updated) had=\Q$server\E served=\Q$server\E began=\d+ }, "the second: $lines[1]");
+
+
+
+=== operations: its log, and a server that is drained, taken down and brought back
+--- guide: operations 1
+--- client
+my $value = bound(visit('/', undef, 1983));
+eventually(sub { logged('access.log') =~ m{ session=new cookie=none had=- served=\S+:\d+$}m }, 'the log') or print logged('access.log');
+my $told = sub { my ($word) = @_; my $body = qq[{"state":"$word"}]; return response(say_to_nginx("PATCH /sessions/upstreams/app/servers/$line{A} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body", 8081)) };
+holds($told->($$_[0]) =~ /^HTTP\S+ 200 .*"state":"$$_[1]"/s, $$_[0]) for ['drain', 'draining'], ['down', 'down'], ['up', 'up'];
+holds(-s "$folder/state", 'the state file');
+
+
+
+=== security
+--- guide: security 1
+--- client
+like(set(visit('/', undef, 1983)), qr/^__Host-route=[0-9a-f]{32}\|\d+\|\d+\|\S+; Path=\/; Secure; HttpOnly; SameSite=Lax\z/i, 'the cookie');
+--- more
+--- config
+
+
+
+=== compatibility
+--- guide: compatibility 1
+--- client
+holds(1, 'is loaded');
+
+
+
+=== operations: what is left of the parameters of servers when the module goes
+--- client
+my ($expressions) = said("sed -E -i.bak '", "' /etc/nginx");
+my $file = "$folder/servers.conf";
+open my $out, '>', $file or die "$file: $!\n";
+print $out <<'_EOC_';
+upstream app {
+    server 127.0.0.1:1985 id=a;
+    server 127.0.0.1:1986 weight=2 id=b-1 max_fails=3 drain;
+    server 127.0.0.1:1987 route=c drain weight=2;
+	server   127.0.0.1:1988 id=d route=d backup;   # id=stays
+}
+server { server_name id=x; }
+_EOC_
+close $out;
+equals(system('sed', '-E', '-i.bak', $expressions, $file), 0, 'sed');
+open my $in, '<', $file or die "$file: $!\n";
+equals(join('', readline $in), <<'_EOC_', 'what is left');
+upstream app {
+    server 127.0.0.1:1985;
+    server 127.0.0.1:1986 weight=2 max_fails=3 down;
+    server 127.0.0.1:1987 down weight=2;
+	server   127.0.0.1:1988 backup;   #
+}
+server { server_name id=x; }
+_EOC_
+my $conf = "$folder/nginx.conf";
+open my $main, '>', $conf or die "$conf: $!\n";
+print $main "events {} pid $folder/pid; http { access_log off; include $file; }\n";
+close $main;
+my $said = `$ENV{TEST_NGINX_BINARY} -t -e stderr -c $conf -p $folder 2>&1`;
+holds($said =~ /syntax is ok/, 'nginx takes it without the module') or print "# $said";
+--- config
