@@ -144,9 +144,11 @@ test-build:
 patched-tests:
 	@sh build/patched-tests.sh
 
-#: make test-crates          only the crates' tests, which need no nginx
+#: make test-crates          only the crates' tests and the fuzz targets with fuzz/seeds, which need no nginx
 test-crates:
 	cargo test --locked --package session-cookie
+	cargo test --locked --manifest-path fuzz/Cargo.toml --no-default-features \
+		--target-dir '$(or $(CARGO_TARGET_DIR),target)/fuzz'
 
 #: make test-msrv            compiles the module with the oldest Rust that Cargo.toml allows, in a root with the
 #:                             Debian that ships it

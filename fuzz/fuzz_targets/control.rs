@@ -1,13 +1,12 @@
 //! What changes the state of servers: the body of a request, and the file that keeps it.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use session_cookie::control::file::{most, read, Writer};
 use session_cookie::control::guard::{is_address_or_localhost, is_named, is_own_origin};
 use session_cookie::control::{Change, Entry, Target};
-use session_cookie_fuzz::{text, written};
+use session_cookie_fuzz::{fuzz_target, text, written};
 
 /// Whatever is taken is JSON, and means the same to others. They take the last of two members of one name.
 fn check_change(body: &[u8]) {

@@ -1,12 +1,11 @@
 //! The request's `Cookie` field: values by name, and hiding.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::{values, Copies, Follow, HiddenPart, HidePlan, HideRule, Name};
 use session_cookie::id::split_prefix;
-use session_cookie_fuzz::{parted, text, trimmed, unquoted, written, NAMES};
+use session_cookie_fuzz::{fuzz_target, parted, text, trimmed, unquoted, written, NAMES};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

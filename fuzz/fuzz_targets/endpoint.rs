@@ -1,9 +1,9 @@
 //! What is asked of `session_sticky_status`: a path and the names in it, a query, and `Accept`.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use session_cookie::endpoint::{decode, parameter, Format, Resource};
+use session_cookie_fuzz::fuzz_target;
 
 /// Names are parts of the path without a slash, and what is asked for does not depend on the query.
 fn check_path(target: &[u8]) {

@@ -1,12 +1,11 @@
 //! Cookies of other systems: what names a server there names it here, and nothing else does.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::net::{IpAddr, SocketAddr};
 
 use arbitrary::Arbitrary;
 use hmac::{Hmac, KeyInit, Mac};
-use libfuzzer_sys::fuzz_target;
 use md5::Md5;
 use session_cookie::foreign::ingress::Backend;
 use session_cookie::foreign::{Given, Ring, Server, System};
@@ -14,7 +13,7 @@ use session_cookie::policy::{Accepted, Mode, Policy};
 use session_cookie::roster::{Member, Roster};
 use session_cookie::session::decode;
 use session_cookie::verdict::{Judge, Reading};
-use session_cookie_fuzz::{text, unquoted};
+use session_cookie_fuzz::{fuzz_target, text, unquoted};
 use sha2::{Digest, Sha256};
 
 const SYSTEMS: [System; 6] = [

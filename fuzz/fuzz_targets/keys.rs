@@ -1,9 +1,8 @@
 //! Key files, ids by keys, and signed values: what other programs make of them.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use session_cookie::cookie::Name;
 use session_cookie::keys::{
     ids_in, Fault, Keys, Signature, Signer, Unusable, ID, LEAST_KEY, LONGEST_ID, MOST_KEYS,
@@ -12,7 +11,7 @@ use session_cookie::policy::{Limits, Mode, Policy};
 use session_cookie::session::signed::Signed;
 use session_cookie::session::{decode, Session, Stamps};
 use session_cookie::verdict::{Judge, Reading, Verdict};
-use session_cookie_fuzz::{hmac, signature, signed, text, unquoted, Text, NAMES};
+use session_cookie_fuzz::{fuzz_target, hmac, signature, signed, text, unquoted, Text, NAMES};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

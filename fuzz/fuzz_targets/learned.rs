@@ -1,13 +1,13 @@
 //! The table of learned sessions, in memory that may be overwritten.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use session_cookie::learned::{Header, Key, Learned, Secret, ServerId, Slot, Table, Tick, Timeout};
+use session_cookie_fuzz::fuzz_target;
 
 const TIMEOUT: u64 = 100;
 

@@ -1,11 +1,10 @@
 //! The cookie's value: id and stamps.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use session_cookie::policy::Mode;
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Undecodable};
-use session_cookie_fuzz::{session, signed, text, unquoted, written};
+use session_cookie_fuzz::{fuzz_target, session, signed, text, unquoted, written};
 
 /// `ID` or `ID|LASTSEEN|FIRSTSEEN`, by a reading that is slow and plain; behind the latter may be a signature.
 fn expected(value: &[u8]) -> Result<Session<'_>, Undecodable> {

@@ -1,10 +1,9 @@
 //! The response's `Set-Cookie` field: a server's, edited, and our own, written.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use arbitrary::Arbitrary;
 use cookie::Cookie;
-use libfuzzer_sys::fuzz_target;
 use session_cookie::bytes::{is_attribute_value, is_cookie_value, is_path, is_token};
 use session_cookie::cookie::{values, Copies, Follow, HiddenPart, HideRule, Name};
 use session_cookie::policy::{Mode, Policy, SameSite, Secure, Style};
@@ -12,7 +11,7 @@ use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session
 use session_cookie::set_cookie::{
     deletes, is_followed, parse, prefix, rewrite, sets, ByVariables, Followed, Template, Varying,
 };
-use session_cookie_fuzz::{parted, text, trimmed, unquoted, written, NAMES};
+use session_cookie_fuzz::{fuzz_target, parted, text, trimmed, unquoted, written, NAMES};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

@@ -1,9 +1,8 @@
 //! From the values of a cookie to a verdict, to the choice of a server, to the response and back.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use session_cookie::action::{respond, Action};
 use session_cookie::cookie::values;
 use session_cookie::foreknown::{Foreknown, Settled};
@@ -11,7 +10,7 @@ use session_cookie::keys::{Keys, LONGEST_ID};
 use session_cookie::policy::{Fallback, Limits, Mode, Policy, Rebind, Visibility};
 use session_cookie::session::{decode, encode, encoded_len, Session, Undecodable};
 use session_cookie::verdict::{choose, Choice, Judge, Reading, Verdict, CLOCK_TOLERANCE};
-use session_cookie_fuzz::{session, signature, signed, text, unquoted, written};
+use session_cookie_fuzz::{fuzz_target, session, signature, signed, text, unquoted, written};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

@@ -1,14 +1,13 @@
 //! The words of the configuration, which become parts of header fields.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use session_cookie::bytes::{
     decimal, find, is_attribute_value, is_cookie_value, is_domain, is_token, trim, trim_end,
     trim_start, unquote, Sink, DECIMAL,
 };
 use session_cookie::policy::SameSite;
-use session_cookie_fuzz::{number, text, trimmed, written};
+use session_cookie_fuzz::{fuzz_target, number, text, trimmed, written};
 
 fuzz_target!(|seed: &[u8]| {
     let word = text(seed);

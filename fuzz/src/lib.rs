@@ -5,6 +5,26 @@ use session_cookie::bytes::Sink;
 use session_cookie::session::{Session, Stamps};
 use sha2::Sha256;
 
+#[cfg(feature = "libfuzzer")]
+pub use libfuzzer_sys::fuzz_target;
+
+/// What libFuzzer's macro does, without it: the target becomes a function `run` of the fuzzer's bytes.
+#[cfg(not(feature = "libfuzzer"))]
+#[macro_export]
+macro_rules! fuzz_target {
+    (|$input:ident: &[u8]| $body:block) => {
+        pub fn run($input: &[u8]) $body
+    };
+    (|$input:ident: $type:ty| $body:block) => {
+        pub fn run(bytes: &[u8]) {
+            let bytes = ::arbitrary::Unstructured::new(bytes);
+            if let Ok($input) = <$type as ::arbitrary::Arbitrary>::arbitrary_take_rest(bytes) {
+                $body
+            }
+        }
+    };
+}
+
 /// Words of the grammars, of which random bytes alone would make few.
 const WORDS: [&[u8]; 26] = [
     b"; ",
