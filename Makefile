@@ -43,6 +43,9 @@ BENCH_QUICK =
 BENCH_NGINX =
 BUDGET =
 
+# Where `make dist` puts what it makes; empty: objs/dist.
+DIST_DIR =
+
 # A checkout of Tengine, for its tests.
 TENGINE_TESTS =
 
@@ -76,7 +79,11 @@ export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES SUITES I
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv \
 	check-nginx check-static chaos soak test-memory published-tests browser-tests monitoring-tests \
 	patched-tests tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps \
-	lint doc demo fuzz clean deb packages-test test-arm64 test-musl image image-test test-manifests
+	lint doc demo fuzz clean deb packages-test test-arm64 test-musl image image-test test-manifests export \
+	NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES NGINX_BINARY NGINX_SOURCE_DIR \
+	NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS BENCH_QUICK BENCH_NGINX \
+	BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS DIST_DIR dist \
+	test-dist
 .NOTPARALLEL:
 
 all: build
@@ -301,6 +308,16 @@ fuzz: fuzz-deps
 
 fuzz-deps: deps
 	@sh build/fuzz-deps.sh
+
+#: make dist                 a source tarball with the crates of Cargo.lock, what is in it, and checksums, in objs/dist:
+#:                             RELEASING.md
+#:      DIST_DIR=DIR            there instead
+#: make test-dist            it is the same each time, and builds without a network, the same in each folder
+dist:
+	@sh build/dist.sh
+
+test-dist: deps
+	@sh build/test-dist.sh
 
 #: make clean                remove what was built
 clean:

@@ -16,3 +16,13 @@ $sticky_library:	\$(CORE_DEPS) \$(HTTP_DEPS) $sticky_sources
 
 $sticky_sources:
 END
+
+# The one object in C: nothing in it tells in which folder that was.
+case $sticky_linked in
+    *.so)
+        cat << END                                            >> $NGX_MAKEFILE
+
+$NGX_OBJS/ngx_http_session_sticky_module_modules.o:	CFLAGS += -fdebug-prefix-map=\$(CURDIR)=/nginx
+END
+        ;;
+esac
