@@ -1,35 +1,41 @@
-# Guides whose configurations are tried in nginx-tests/switches: here they are loaded as they stand, without a [warn].
+# Each nginx code of the guides and of docs/caching.md, as it stands: whole files, and parts where they belong. nginx loads it
+# without a word. The pages on Kubernetes and containers have tests of their own.
 
-use Sticky qw(Documents);
+use Sticky qw(Guides Nginx);
 
-add_block_preprocessor(sub {
-    my ($block) = @_;
-    my ($name, $at) = split ' ', $block->guide;
-    my $text = (configurations("docs/guides/$name.md"))[$at] // bail_out("$name.md has no configuration $at");
-    $block->set_value(http_config => here($text));
-    $block->set_value(config => 'location / { return 200; }');
-    $block->set_value(request => 'GET /');
-    $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n");
-});
+our @pages = sort grep { !m{/(?:kubernetes|containers)\.md\z} } map { s{.*/(?=docs/)}{}r } glob in_project('docs/guides/*.md');
+push @pages, 'docs/caching.md';
 
+client_sections();
 run_tests();
 
 __DATA__
 
-=== consent
---- guide: consent-bots-checks 0
+=== whole files
+--- config
+--- client
+my $count = 0;
+for my $page (@pages) {
+    for my $file (nginx_files($page)) {
+        $count++;
+        equals(said_of_file($file), '', "$page: a file");
+    }
+}
+holds($count >= 20, "$count files");
 
 
 
-=== bots
---- guide: consent-bots-checks 1
-
-
-
-=== health checks, and several reasons
---- guide: consent-bots-checks 2
-
-
-
-=== behind a TLS terminator
---- guide: tls-terminator 0
+=== parts of files
+--- config
+--- client
+my $count = 0;
+for my $page (@pages) {
+    for my $part (nginx_parts($page)) {
+        # Servers that nginx resolves while it runs.
+        next if $part =~ /\bresolve;/ && $version < 28;
+        $count++;
+        my ($first) = $part =~ /^\s*(.*)/;
+        equals(said_of_file(around($part)), '', "$page: $first");
+    }
+}
+holds($count >= 5, "$count parts");
