@@ -1,15 +1,16 @@
 # docs/guides/gateway-api.md: its configurations, with what the API asks for. Shares of many first visits are in
 # nginx-tests/balancers.
 
-use Sticky qw(Documents);
+use Sticky qw(Guides);
 
-our @guide = configurations('docs/guides/gateway-api.md');
+our $page = 'docs/guides/gateway-api.md';
+our @guide = map { http_of($_) } nginx_files($page);
 
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
     my @names = grep { $_ ne ($block->gone // '') } qw(A B);
-    $block->set_value(http_config => servers(qq[location / { return 200 "NAME"; }\n], @names) . here($guide[$block->number - 1]));
+    $block->set_value(http_config => servers(qq[access_log off;\nlocation / { return 200 "NAME"; }\n], @names) . $guide[$block->number - 1]);
     $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->gone;
 });
 
@@ -35,6 +36,20 @@ for my $response (@first) {
 my $of = sub { my ($age) = @_; my $time = $now - $age; return body(visit('/', "shop=ID_B|$time|$time", 1983)) };
 equals($of->(28_000), 'B', 'before the end');
 equals(join('', map { $of->(28_900) } 1 .. 3), 'AAA', 'a session that has ended');
+
+
+
+=== the commands for type: Cookie
+--- number: 1
+--- client
+follow_transcript((transcripts($page))[0]);
+
+
+
+=== the commands for type: Header
+--- number: 2
+--- client
+follow_transcript((transcripts($page))[1]);
 
 
 

@@ -1,22 +1,22 @@
 # docs/guides/one-cookie-two-ports.md: its configuration, and each line of its table. B1 is the second port of the machine B.
 
-use Sticky qw(Documents);
+use Sticky qw(Guides);
 
-our ($guide) = configurations('docs/guides/one-cookie-two-ports.md');
+our $page = 'docs/guides/one-cookie-two-ports.md';
+our ($guide) = map { http_of($_) } nginx_files($page);
 
 # In "but", A1: is the address of the server A1. "gone" are servers that do not run.
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
-    my $text = here($guide);
+    my $text = $guide;
     for my $line (split /\n/, $block->but // '') {
         my ($from, $to) = $line =~ /^(.*) => ?(.*)$/ or bail_out($line);
         $text =~ s/\Q$from\E/$to/g or bail_out("$from is not in the guide");
     }
     my %gone = map { $_ => 1 } split ' ', $block->gone // '';
     my @names = grep { !$gone{$_} } qw(A B C A1 B1 C1);
-    my $status = 'server { listen 127.0.0.1:1982; location /sessions { session_sticky_status; session_sticky_control on; allow 127.0.0.1; deny all; } }';
-    $block->set_value(http_config => $status . servers(qq[location / { return 200 "NAME"; }\n], @names) . $text);
+    $block->set_value(http_config => servers(qq[access_log off;\nlocation / { return 200 "NAME"; }\n], @names) . $text);
     $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log && !defined $block->gone;
 });
 
@@ -42,8 +42,16 @@ equals(served('/socket', 'route=b'), 'B1 ', 'from either');
 
 
 
+=== the commands
+--- client
+my ($visits, $drain) = transcripts($page);
+follow_transcript($visits);
+follow_transcript($drain);
+
+
+
 === asked at once, without a cookie
---- but: session_sticky => hash $arg_client; session_sticky
+--- but: session_sticky hash=plain => hash $arg_client; session_sticky hash=plain
 --- client
 my %chosen;
 for my $client (1 .. 12) {

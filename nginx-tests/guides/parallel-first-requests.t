@@ -1,17 +1,19 @@
 # docs/guides/parallel-first-requests.md: six requests on six connections, before any has been answered.
 
-use Sticky qw(Documents);
+use Sticky qw(Guides);
 
-our ($guide) = configurations('docs/guides/parallel-first-requests.md');
+our $page = 'docs/guides/parallel-first-requests.md';
+our ($guide) = map { http_of($_) } nginx_files($page);
 our @names = qw(A B C);
 
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
-    my $text = here($guide);
+    my $text = $guide;
     my $hash = defined $block->without_hash ? '' : 'hash $http_x_address$http_user_agent';
     $text =~ s/hash \$remote_addr\$http_user_agent( consistent;)/length $hash ? $hash . $1 : ''/e or bail_out('the guide has no such hash');
-    $block->set_value(http_config => $text);
+    my $answering = defined $block->answering ? servers(qq[access_log off;\nlocation / { return 200 "NAME"; }\n], @names) : '';
+    $block->set_value(http_config => $answering . $text);
 });
 
 # Asks six times as one client, then lets the servers answer, and returns what came back.
@@ -47,6 +49,13 @@ for my $address (map { "192.0.2.$_" } 1 .. 12) {
 equals(seen(keys %chosen), 'A B C', 'clients are spread');
 my %of_agents = map { body((asked_at_once(\%servers, '192.0.2.1', "Browser/$_"))[0]) => 1 } 1 .. 12;
 equals(seen(keys %of_agents), 'A B C', 'and so are those behind one address');
+
+
+
+=== the commands
+--- answering
+--- client
+follow_transcript((transcripts($page))[0]);
 
 
 

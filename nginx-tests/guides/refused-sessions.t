@@ -1,8 +1,9 @@
 # docs/guides/refused-sessions.md: its configuration, and each line of its table. Server B is gone.
 
-use Sticky qw(Documents Multiplex Nginx);
+use Sticky qw(Guides Multiplex Nginx);
 
-our ($guide) = configurations('docs/guides/refused-sessions.md');
+our $page_name = 'docs/guides/refused-sessions.md';
+our ($guide) = map { http_of($_) } nginx_files($page_name);
 our $servers = servers(<<'_EOC_', 'A');
 location / { return 200 "NAME"; }
 location /502 { return 502 "of NAME"; }
@@ -12,7 +13,7 @@ client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
     my ($from, $to) = split ' => ', $block->but // '', 2;
-    my $text = here($guide);
+    my $text = $guide;
     $text =~ s/^ +error_page .*\n//m if defined $block->at_server;
     $text =~ s/\Q$from\E/$to/ or bail_out("$from is not in the guide") if defined $to;
     $block->set_value(http_config => $servers . ($block->more // '') . $text);
@@ -38,6 +39,12 @@ sub told_first { return told(@_) =~ s/: <html>.*/: <html>/sr }
 run_tests();
 
 __DATA__
+
+=== the commands
+--- client
+follow_transcript((transcripts($page_name))[0]);
+
+
 
 === who is refused, and who is not
 --- client
