@@ -1,0 +1,94 @@
+# docs/guides/tomcat.md: its two files and commands, with servers that do what Tomcat does: a session begins at /login, where its
+# ID changes if the client has one (session fixation), and ends at /logout. The ID ends in the jvmRoute. Real Tomcats are in
+# tests/published.
+
+use Sticky qw(Guides);
+
+our $page = 'docs/guides/tomcat.md';
+
+# In "gone" are servers that do not run.
+guide_sections($page, sub {
+    my ($block) = @_;
+    my %route = (A => 'tomcat1', B => 'tomcat2');
+    return join '', map {
+        servers(<<"_EOC_", $_);
+location / { return 200 "NAME"; }
+location /image { return 200 "NAME"; }
+location /login { add_header Set-Cookie "JSESSIONID=ID\$msec.$route{$_}; Path=/; HttpOnly"; return 200 "NAME"; }
+location /logout { add_header Set-Cookie "JSESSIONID=; Path=/; Max-Age=0"; return 200 "NAME"; }
+_EOC_
+    } grep { $_ ne ($block->gone // '') } sort keys %route;
+});
+
+sub at { my ($path, $cookie) = @_; return visit($path, $cookie, 1983) }
+
+run_tests();
+
+__DATA__
+
+=== A: the commands
+--- client
+follow_transcript((transcripts($page))[0]);
+
+
+
+=== A: no cookie for those who have no session, and none after it
+--- client
+equals(set(at('/image')), '', 'no session');
+my $logout = at('/logout', 'JSESSIONID=x; route=ID_B');
+equals(body($logout), 'B', 'the logout is at the server of the session');
+holds(set($logout) =~ /^JSESSIONID=; Path=\/; Max-Age=0\|route=; Path=\/;.* Max-Age=0;/, 'both cookies are deleted');
+
+
+
+=== A: a login changes the session ID, and the session stays
+--- client
+for my $name (qw(A B)) {
+    my $login = at('/login', "JSESSIONID=planted; route=ID_$name");
+    equals(body($login), $name, "the login at $name");
+    holds(set($login) =~ /^JSESSIONID=ID[^;]+; Path=\/; HttpOnly\|route=${\ id($name)}; Path=\/; HttpOnly; SameSite=Lax$/, 'both cookies');
+}
+
+
+
+=== A: a Tomcat that is gone
+--- gone: A
+--- may_fail
+--- client
+my $moved = at('/login', 'JSESSIONID=x; route=ID_A');
+equals(body($moved), 'B', 'another serves the user');
+holds(set($moved) =~ /\|route=${\ id('B')};/, 'whose session is there now');
+
+
+
+=== B: the commands
+--- file: 1
+--- client
+follow_transcript((transcripts($page))[1]);
+
+
+
+=== B: cookie and URL, in the order of Tomcat, and no cookie of nginx
+--- file: 1
+--- client
+for my $asked (['/', 'JSESSIONID=x.tomcat2', 'B'], ['/p;jsessionid=x.tomcat2?a=b', undef, 'B'], ['/p;jsessionid=x.tomcat2', 'JSESSIONID=y.tomcat1', 'A'],
+    ['/p;jsessionid=x.tomcat1;v=1/q', 'a=b', 'A']) {
+    my ($path, $cookie, $name) = @$asked;
+    my @responses = map { at($path, $cookie) } 1 .. 3;
+    equals(join('', map { body($_) } @responses), $name x 3, "$path " . ($cookie // ''));
+    equals(join('', map { set($_) } @responses), '', 'no cookie');
+}
+my $login = at('/login', 'JSESSIONID=planted.tomcat2');
+holds(set($login) =~ /^JSESSIONID=ID[^;]+\.tomcat2; Path=\/; HttpOnly$/, 'a login has the same route');
+
+
+
+=== B: a Tomcat that is gone
+--- file: 1
+--- gone: A
+--- may_fail
+--- client
+my $moved = at('/login', 'JSESSIONID=x.tomcat1');
+equals(body($moved), 'B', 'another serves the user');
+my ($session) = set($moved) =~ /JSESSIONID=([^;]+)/;
+equals(join('', map { body(at('/', "JSESSIONID=$session")) } 1 .. 3), 'BBB', 'where the new session stays');
