@@ -1,0 +1,88 @@
+# docs/guides/cdn.md and docs/caching.md: the files, behind an nginx that is a CDN as hard to please as any: it stores what
+# Cache-Control allows, with any Set-Cookie in it, for /static/, /images/ and /news/ without cookies, and it obeys Vary.
+
+use Sticky qw(Guides Documents);
+
+our $page = 'docs/guides/cdn.md';
+our $number = 0;
+
+# The name of the server, and the cookies that it was sent.
+our $servers = servers(<<'_EOC_', qw(A B));
+add_header X-Server NAME;
+location / { return 200 "NAME [$http_cookie]"; }
+location /public { add_header Cache-Control "public, max-age=60, s-maxage=600"; return 200 "NAME [$http_cookie]"; }
+location /static/ { add_header Cache-Control "public, max-age=60"; add_header Set-Cookie "tracking=NAME"; add_header Vary Cookie; return 200 "NAME [$http_cookie]"; }
+location /login { return 200 "NAME"; }
+_EOC_
+
+# The CDN has a cache of its own in each block, as a cache outlives a reload.
+sub cdn {
+    $number++;
+    return <<"_EOC_";
+proxy_cache_path cdn${number}_cache keys_zone=cdn$number:1m;
+server {
+    listen 127.0.0.1:1995;
+    proxy_cache cdn$number;
+    proxy_cache_key \$uri;
+    proxy_ignore_headers Set-Cookie;
+    add_header X-Cdn \$upstream_cache_status always;
+    location / { proxy_pass http://127.0.0.1:1983; }
+    location ~ ^/(?:static|images|news)/ { proxy_pass http://127.0.0.1:1983; proxy_set_header Cookie ""; }
+}
+_EOC_
+}
+
+guide_sections($page, sub { return $servers . cdn() });
+
+sub through { my ($path, $cookie) = @_; return visit($path, $cookie, 1995) }
+sub cached { my ($path, $cookie) = @_; my $response = through($path, $cookie); return head('X-Cdn', $response) . ' ' . set($response) }
+
+run_tests();
+
+__DATA__
+
+=== the commands
+--- client
+follow_transcript((transcripts($page))[0]);
+
+
+
+=== what has a cookie is not stored, whatever the application says
+--- client
+for my $path ('/login', '/public') {
+    my @responses = map { through($path) } 1 .. 3;
+    equals(join(' ', map { head('X-Cdn', $_) } @responses), 'MISS MISS MISS', "$path: not stored");
+    equals(scalar(grep { set($_) =~ /^route=/ } @responses), 3, "$path: each has its own cookie");
+}
+equals(cached('/public', 'route=ID_A'), 'MISS ', 'the page of a client that has a session');
+equals(cached('/public'), 'HIT ', 'is stored without a cookie');
+
+
+
+=== stored paths: no cookie in either direction
+--- client
+my $first = through('/static/a.css', 'route=ID_A; app=1');
+equals(head('X-Cdn', $first) . ' ' . set($first) . ' ' . body($first), 'MISS  A []', 'the first');
+equals(cached('/static/a.css'), 'HIT ', 'the CDN has it');
+my @at_nginx = map { visit('/static/b.css', "route=ID_B; n=$_", 1983) } 1 .. 3;
+equals(scalar(grep { body($_) eq body($at_nginx[0]) } @at_nginx), 3, 'nginx has it too, one copy for all');
+equals(join('', map { set($_) } @at_nginx), '', 'without a cookie');
+
+
+
+=== without nocache the CDN hands the session of one client to others
+--- but: nocache =>
+--- client
+my ($first, $second) = map { through('/public') } 1, 2;
+equals(head('X-Cdn', $second), 'HIT', 'stored');
+equals(set($second), set($first), 'with the cookie');
+holds(set($first) =~ /^route=/, 'of nginx');
+
+
+
+=== without if= the CDN stores nothing
+--- but
+if=$sticks =>
+proxy_cache pages; =>
+--- client
+equals(join(' ', map { head('X-Cdn', through('/static/a.css')) } 1 .. 3), 'MISS MISS MISS', 'nothing');
