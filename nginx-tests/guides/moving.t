@@ -3,7 +3,7 @@
 #
 # Cookies are those of the other systems' formulas, which nginx-tests/compat says more of; those of Apache are set by a real one.
 
-use Sticky qw(Apache Guides StickyModuleIds);
+use Sticky qw(Apache Documents Guides StickyModuleIds);
 use Digest::MD5 'md5_hex';
 
 our @names = qw(A B);
@@ -131,7 +131,7 @@ stays('SERVERID', stamped(\%md5), $signed);
 follow_transcript((transcripts($page))[0]);
 stays('ROUTEID', \%apache, \%nothing);
 sets(\%apache);
-my ($theirs) = code($page, 'apache');
+my ($theirs) = fenced($page, 'apache');
 my @lines = map { on_this_machine($_) =~ s/^\s+//r } grep { /^(?:Header| +BalancerMember| +ProxySet)/ } split /\n/, $theirs;
 my $apache = Apache->start(8090, @lines);
 for my $name (@names) {

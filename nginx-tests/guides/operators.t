@@ -14,7 +14,8 @@ our $servers = servers('location / { return 200 "NAME"; }', qw(A B C));
 # What this machine has in another place.
 sub placed {
     my ($text) = @_;
-    return here($text) =~ s{key_file=(?=sticky)}{key_file=$keys/}gr =~ s{/var/lib/session_sticky/}{$folder/}gr;
+    return here($text) =~ s{key_file=(?=sticky)}{key_file=$keys/}gr =~ s{/var/lib/session_sticky/}{$folder/}gr
+        =~ s{/var/log/nginx/}{logs/}gr;
 }
 
 client_sections();

@@ -1,12 +1,10 @@
-# Configurations of documents, to be loaded and tried as a reader copies them.
+# Documents of the project, and their code as a reader copies it; guides are in lib/Guides.pm.
 #
-#   configurations(PATH)   what stands inside of each http block of a document of the project, in code that is indented
-#   fenced(PATH, LANGUAGE) its code of this language, each between fences
-#   page(PATH)             all of a document
-#   below(LINE, TEXT)      what is indented deeper below the first such line of it
-#   here(TEXT)             that on this machine: port 80 is 1983, and 1981 for HTTP/2 in clear; the servers 192.0.2.1 to
-#                          192.0.2.3 are A, B and C with port 8080, and with port 8081 A1, B1 and C1 (lib/Servers.pm);
-#                          /var/log/nginx is where Test::Nginx has its logs
+#   page(PATH)              all of a document
+#   fenced(PATH, LANGUAGE)  its code of this language, each between fences
+#   below(LINE, TEXT)       what is indented deeper below the first such line of it
+#   here(TEXT)              that on this machine: port 80 is 1983, and 1981 for HTTP/2 in clear; the servers 192.0.2.1 to
+#                           192.0.2.3 are A, B and C with port 8080, and with port 8081 A1, B1 and C1 (lib/Servers.pm)
 
 package Documents;
 
@@ -19,7 +17,7 @@ use Servers;
 use Sticky ();
 use Test::More ();
 
-our @EXPORT = qw(configurations fenced page below here);
+our @EXPORT = qw(page fenced below here);
 
 @port{qw(A1 B1 C1)} = 2085 .. 2087;
 
@@ -33,9 +31,16 @@ sub page {
     return readline $file;
 }
 
-sub configurations { my ($path) = @_; return page($path) =~ /^    http \{\n(.*?)^    \}$/msg }
-
-sub fenced { my ($path, $language) = @_; return page($path) =~ /^```\Q$language\E\n(.*?)^```$/msg }
+sub fenced {
+    my ($path, $language) = @_;
+    my @found;
+    my $text = page($path);
+    while ($text =~ /^( *)```\Q$language\E\n(.*?)^\1```$/msg) {
+        my ($indent, $code) = ($1, $2);
+        push @found, $code =~ s/^\Q$indent\E//mgr;
+    }
+    return @found;
+}
 
 sub below {
     my ($line, $text) = @_;
@@ -47,8 +52,7 @@ sub below {
 sub here {
     my ($text) = @_;
     my $listen = 'listen 127.0.0.1:1983; ' . listens_http2('127.0.0.1:1981');
-    return $text =~ s/(192\.0\.2\.\d:\d+)/127.0.0.1:$server{$1}/gr =~ s/\blisten 80;/$listen/gr
-        =~ s{/var/log/nginx/}{logs/}gr;
+    return $text =~ s/(192\.0\.2\.\d:\d+)/127.0.0.1:$server{$1}/gr =~ s/\blisten 80;/$listen/gr;
 }
 
 1;

@@ -1,6 +1,5 @@
 # The pages of docs/guides, as a reader follows them: whole files, parts of files, and commands with what they print.
 #
-#   code(PATH, LANGUAGE)    the code of a page in this language
 #   nginx_files(PATH)       its nginx code that is a whole nginx.conf, which begins with a comment that says so
 #   nginx_parts(PATH)       its other nginx code
 #   on_this_machine(TEXT)   addresses and files as they are here: lib/Documents.pm, and besides
@@ -27,12 +26,11 @@ use File::Path 'remove_tree';
 use File::Temp 'tempdir';
 use Keys;
 use Nginx;
-use Sticky ();
 use Test::More ();
 use Test::Nginx::Socket ();
 use Test::Nginx::Util ();
 
-our @EXPORT = qw(code on_this_machine nginx_files nginx_parts http_of said_of_file around guide_sections scripts transcripts follow_transcript);
+our @EXPORT = qw(on_this_machine nginx_files nginx_parts http_of said_of_file around guide_sections scripts transcripts follow_transcript);
 
 # Files and folders of the pages, which are this test's own here.
 my $folder = tempdir(CLEANUP => 1);
@@ -43,22 +41,9 @@ key_file('sticky.keys', $key[0]);
 # Of the pages' servers those of other ports and protocols.
 my %server = map { ("192.0.2.$_:9000" => 1990 + $_) } 1, 2;
 
-sub code {
-    my ($path, $language) = @_;
-    open my $file, '<:raw', Sticky::in_project($path) or Test::More::BAIL_OUT("$path: $!");
-    local $/ = undef;
-    my @found;
-    my $text = readline $file;
-    while ($text =~ /^( *)```\Q$language\E\n(.*?)^\1```$/msg) {
-        my ($indent, $code) = ($1, $2);
-        push @found, $code =~ s/^\Q$indent\E//mgr;
-    }
-    return @found;
-}
-
 sub is_whole { return $_[0] =~ m{\A# /etc/nginx/nginx\.conf\n} }
-sub nginx_files { my ($path) = @_; return grep { is_whole($_) } code($path, 'nginx') }
-sub nginx_parts { my ($path) = @_; return grep { !is_whole($_) } code($path, 'nginx') }
+sub nginx_files { my ($path) = @_; return grep { is_whole($_) } fenced($path, 'nginx') }
+sub nginx_parts { my ($path) = @_; return grep { !is_whole($_) } fenced($path, 'nginx') }
 
 sub on_this_machine {
     my ($text, $logs) = @_;
@@ -152,7 +137,7 @@ sub transcripts {
             if ($line =~ /^\$ (.*)/) { push @said, [$1] } else { push @{$said[-1]}, $line }
         }
         \@said
-    } code($path, 'console');
+    } fenced($path, 'console');
 }
 
 sub follow_transcript {
