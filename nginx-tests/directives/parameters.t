@@ -60,7 +60,7 @@ sub lines { my ($words) = @_; return join "\n", map { "$_@{$words->{$_}}" } sort
 # The defaults of a directive, as parameters.
 sub defaults {
     my ($directive) = @_;
-    my ($text) = section($directive) =~ /Without parameters, it is\s+the\s+same\s+as\s+`(?:\Q$directive\E )?([^`]*)`/;
+    my ($text) = section($directive) =~ /Without\s+parameters,\s+it\s+is\s+the\s+same\s+as\s+`(?:\Q$directive\E )?([^`]*)`/;
     return split ' ', $text // '';
 }
 
