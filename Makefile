@@ -65,7 +65,7 @@ SUITES = bookworm
 # What builds the container image, empty: docker or buildah; the nginx image that it is based on, and what the result is
 # called; which one image-test pulls, empty: it makes a stand-in; and which of its tests.
 IMAGE_BUILDER =
-NGINX_IMAGE = docker.io/library/nginx
+NGINX_IMAGE = nginx
 NGINX_TAG = 1.28
 IMAGE = nginx-session-sticky:$(NGINX_TAG)
 IMAGE_BASE =
@@ -288,7 +288,7 @@ demo: deps build
 
 #: make image                a container image, the official nginx image with the module: docs/guides/containers.md
 #:      NGINX_TAG=1.28          of this tag; with "alpine" in it on Alpine
-#:      NGINX_IMAGE=NAME        of this image, if not of docker.io/library/nginx
+#:      NGINX_IMAGE=NAME        of this image, if not of nginx
 #:      IMAGE_BUILDER=buildah   by buildah, also where docker's daemon answers
 #:      IMAGE=NAME:TAG          what it is called, if not nginx-session-sticky:1.28
 #: make image-test           builds it by buildah, and runs it by podman and podman-compose: tests/image; some minutes

@@ -2,7 +2,7 @@
 # Builds the container image as `make image` does, and runs tests/image with it. All that buildah and podman keep is in a
 # folder of its own, which goes away at the end, whatever happens.
 #
-#   IMAGE_BASE    an nginx image that is pulled, such as docker.io/library/nginx; empty: a stand-in, build/stand-in.sh
+#   IMAGE_BASE    an nginx image that is pulled, such as nginx; empty: a stand-in, build/stand-in.sh
 #   NGINX_TAG     its tag
 #   IMAGE_TESTS   only the files with one of these words in their name, such as compose
 #   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
