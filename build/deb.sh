@@ -20,15 +20,6 @@ suffix_of() {
     esac
 }
 
-# The sources as they are here: those that git knows, or all of an unpacked archive.
-pack_sources() {
-    if [ -e .git ]; then
-        git ls-files -z | tar --null --files-from=- --create "$@"
-    else
-        tar --exclude=./objs --exclude=./target --create "$@" .
-    fi
-}
-
 work=objs/deb
 sh build/crates.sh "$work"
 for suite in ${SUITES:-bookworm}; do

@@ -343,6 +343,16 @@ roots_dir() {
     (cd "${MATRIX_ROOTS:-objs/roots}" && pwd)
 }
 
+# pack_sources ARGUMENT ...: an archive of the sources as they are here: those that git knows, or all of an unpacked
+# archive; with these arguments of tar
+pack_sources() {
+    if [ -e .git ]; then
+        git ls-files -z | tar --null --files-from=- --create "$@"
+    else
+        tar --exclude=./objs --exclude=./target --create "$@" .
+    fi
+}
+
 # The end of install_unstarted, in its subshell.
 remove_policy() {
     trap '' HUP INT TERM
