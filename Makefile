@@ -61,6 +61,9 @@ NGINX_SOURCES =
 
 # For which releases of Debian packages are built and tested.
 SUITES = bookworm
+# For which nginx of nginx.org's packages, and of which module, if not of the one that was built for it.
+NGINX_VERSION =
+PACKAGE_MODULE =
 
 # What builds the container image, empty: docker or buildah; the nginx image that it is based on, and what the result is
 # called; which one image-test pulls, empty: it makes a stand-in; and which of its tests.
@@ -74,16 +77,13 @@ IMAGE_TESTS =
 export NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES SUITES IMAGE_BUILDER NGINX_IMAGE \
 	NGINX_TAG IMAGE IMAGE_BASE IMAGE_TESTS NGINX_BINARY NGINX_SOURCE_DIR NGINX_MODULE_DIRS DESTDIR TESTS \
 	MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS BENCH_QUICK BENCH_NGINX BUDGET CHAOS_SECONDS CHAOS_SEED \
-	MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS
+	MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS DIST_DIR NGINX_VERSION PACKAGE_MODULE
 
 .PHONY: all help build install uninstall deps test-deps fuzz-deps test test-build test-crates test-msrv \
 	check-nginx check-static chaos soak test-memory published-tests browser-tests monitoring-tests \
 	patched-tests tengine-tests nginx-tests asan matrix budget bench bench-crates bench-worst bench-deps \
-	lint doc demo fuzz clean deb packages-test test-arm64 test-musl image image-test test-manifests export \
-	NGINX_TESTS NGINX_TESTS_STICKY MATRIX MATRIX_ROOTS NGINX_SOURCES NGINX_BINARY NGINX_SOURCE_DIR \
-	NGINX_MODULE_DIRS DESTDIR TESTS MODE JOBS FUZZ_SECONDS TENGINE_TESTS TARGETS BENCH_QUICK BENCH_NGINX \
-	BUDGET CHAOS_SECONDS CHAOS_SEED MEMORY_SECONDS PUBLISHED BROWSER MONITORING SCREENSHOTS DIST_DIR dist \
-	test-dist
+	lint doc demo fuzz clean deb packages-test test-arm64 test-musl image image-test test-manifests dist \
+	test-dist rpm packages
 .NOTPARALLEL:
 
 all: build
@@ -113,11 +113,22 @@ uninstall:
 #:                             its Rust, and checked by lintian; docs/packaging.md
 #:      SUITES='bookworm trixie forky'   for these releases
 #:      MATRIX_ROOTS=DIR        keep the roots there, not in objs/roots
-#: make packages-test        install, upgrade, remove and purge it, on that release as it is at first
+#: make rpm                  the package for Fedora and EL, in objs/packages/rpm
+#: make packages NGINX_VERSION=VERSION   packages for the nginx of nginx.org's packages, of the module that was built for
+#:                             that version: deb and rpm, or apk, in objs/packages/nginx.org
+#:      PACKAGE_MODULE=FILE     of this one
+#: make packages-test        install, upgrade, remove and purge all of them, where that is possible, and look into them
+#:      SUITES='...'            those of Debian on these releases, as they are at first
 deb:
 	@sh build/deb.sh
 
-packages-test: deb
+rpm:
+	@sh build/rpm.sh
+
+packages:
+	@sh build/packages.sh
+
+packages-test: build deb rpm
 	@sh build/packages-test.sh
 
 #: make deps                 install what building needs beyond Rust; `make` only says what is missing

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs tests/packages with the packages that are in objs/packages.
+# Runs tests/packages with the packages of `make deb` and `make rpm`, and with those of `make packages` for the nginx that
+# `make` has built.
 #
 #   SUITES        bookworm, trixie, forky
 #   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
@@ -7,10 +8,16 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
+# gcc, make: nginx as nginx.org builds it; binutils: which C library a module needs
+need_packages "to test" python3 util-linux gcc make binutils rpm rpm2cpio rpmlint cpio
+
 SUITES=${SUITES:-bookworm}
-need_packages "to test" python3 util-linux
-for suite in $SUITES; do
+# What is built here runs in a root with the same release.
+here=$(. /etc/os-release && say "$VERSION_CODENAME")
+for suite in "$here" $SUITES; do
     sh build/debian-root.sh "$suite" >/dev/null
 done
-as_root env SUITES="$SUITES" ROOTS="$(roots_dir)" \
+NGINX_VERSION=$(nginx_version objs/nginx) sh build/packages.sh
+nginx=$(sh build/nginx-org.sh)
+as_root env SUITES="$SUITES" HERE="$here" ROOTS="$(roots_dir)" NGINX_ORG="$nginx" \
     python3 -B -m unittest discover --start-directory tests/packages --verbose

@@ -1,4 +1,4 @@
-"""What packaging/debian says of the module holds."""
+"""What is said of the module in packaging/ holds."""
 
 import json
 import re
@@ -8,6 +8,7 @@ import unittest
 from sources import ROOT
 
 DEBIAN = ROOT / "packaging/debian"
+SPEC = ROOT / "packaging/rpm/nginx-mod-http-session-sticky.spec"
 
 
 def linked_crates():
@@ -38,6 +39,10 @@ class Packaging(unittest.TestCase):
         self.assertRegex((DEBIAN / "changelog").read_text(), rf"\A\S+ \({re.escape(version)}-\d+\) ")
         needed = re.findall(r"(?:cargo|rustc)(?:-web)? \(>= (.*?)\)", (DEBIAN / "control").read_text())
         self.assertEqual(needed, [rust] * 4)
+        spec = SPEC.read_text()
+        self.assertEqual(re.findall(r"(?m)^Version: +(.*)$", spec), [version])
+        self.assertEqual(re.findall(r"(?m)^BuildRequires: +cargo >= (.*)$", spec), [rust])
+        self.assertRegex(spec, rf"%changelog\n\* .* - {re.escape(version)}-\d+\n")
 
     def test_copyright_of_crates(self):
         comment = (DEBIAN / "copyright").read_text().split("\n\n")[0]
