@@ -110,10 +110,8 @@ impl<'r> Pieces<'r> {
 
     /// Sends what was written to the filters, or lets them go on with what they have. `last`: nothing follows.
     pub(crate) fn send(&mut self, request: Request<'r>, last: bool) -> ngx_int_t {
-        if last {
-            if self.last.is_null() && self.add_piece().is_none() {
-                return Status::NGX_ERROR.into();
-            }
+        if last && self.last.is_null() && self.add_piece().is_none() {
+            return Status::NGX_ERROR.into();
         }
         self.close_last();
         if last {
