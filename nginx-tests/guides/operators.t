@@ -2,7 +2,7 @@
 # without a [warn], and does what its page says. And the command by which docs/operations.md removes what only the
 # module knows.
 
-use Sticky qw(Documents Keys Control Running Visits);
+use Sticky qw(Documents Keys Control Running Upstreams Visits);
 use File::Temp;
 
 our $folder = File::Temp->newdir;
@@ -78,8 +78,9 @@ holds(-s "$folder/state", 'the state file');
 === security
 --- guide: security 1
 --- client
-like(set(visit('/', undef, 1983)), qr/^__Host-route=[0-9a-f]{32}\|\d+\|\d+\|\S+; Path=\/; Secure; HttpOnly; SameSite=Lax\z/i, 'the cookie');
+like(set(visit('/')), qr/^__Host-route=[0-9a-f]{32}\|\d+\|\d+\|\S+; Path=\/; Secure; HttpOnly; SameSite=Lax\z/i, 'the cookie');
 --- more
+location / { proxy_pass http://app; }
 --- config
 
 
