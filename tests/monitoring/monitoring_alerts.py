@@ -57,7 +57,8 @@ def test_metrics(lab):
     lab.nginx(HTTP)
     curl("http://127.0.0.1:7000/")
     metrics = curl("http://127.0.0.1:7000/status?format=prometheus").body
-    for name, matcher in set(re.findall(r"(session_sticky_\w+)(?:\{(\w+=~?\"[^\"]+\")\})?", RULES.read_text())):
+    rules = re.sub(r"^(?:#| +summary:).*$", "", RULES.read_text(), flags=re.MULTILINE)
+    for name, matcher in set(re.findall(r"(session_sticky_\w+)(?:\{(\w+=~?\"[^\"]+\")\})?", rules)):
         label, _, words = matcher.partition("=")
         for word in words.strip('~"').split("|"):
             wanted = rf"^{name}\{{.*\b{label}=\"{word}\"" if label else rf"^{name}\{{"
