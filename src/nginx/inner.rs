@@ -90,11 +90,12 @@ impl<'r> Inner<'r> {
             before
         };
         let is_prepared = prepare() == ngx_int_t::from(Status::NGX_OK);
-        let mut inner = is_prepared.then(|| Inner::of(pc, upstream)).flatten();
+        let inner = is_prepared.then(|| Inner::of(pc, upstream)).flatten();
         #[cfg(ngx_feature = "http_ssl")]
-        if let Some(inner) = &mut inner {
+        let inner = inner.map(|mut inner| {
             inner.note_sessions(pc);
-        }
+            inner
+        });
         // SAFETY: as above; what the balancer has put there was copied.
         unsafe { pc.as_ptr().write(before) };
         inner
