@@ -9,16 +9,19 @@ triple=x86_64-unknown-linux-musl
 
 # libgcc looks for exceptions by a function of glibc's; where that finds nothing, it looks as it does elsewhere.
 musl-gcc -fPIC -O2 -c -o /built/libgcc.o build/musl/libgcc.c
+# The shared libgcc, which Rust links, needs glibc.
+mkdir -p /built/lib
+say 'INPUT(/built/libgcc.o -lgcc_eh)' >/built/lib/libgcc_s.so
 
 CC=musl-gcc
 CARGO_BUILD_TARGET=$triple
 CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
 BINDGEN_EXTRA_CLANG_ARGS='-nostdlibinc -isystem /usr/include/x86_64-linux-musl'
 # A library that nginx loads has the C library that nginx has; Rust brings none of its own.
-RUSTFLAGS='-Ctarget-feature=-crt-static -Clink-self-contained=no -Clink-arg=/built/libgcc.o'
+RUSTFLAGS='-Ctarget-feature=-crt-static -Clink-self-contained=no -Lnative=/built/lib'
 # Of its own standard library, by a switch that only a nightly Rust has otherwise.
 RUSTC_BOOTSTRAP=1
-CARGO_UNSTABLE_BUILD_STD=std,panic_abort
+CARGO_UNSTABLE_BUILD_STD="std panic_abort"
 export CC CARGO_BUILD_TARGET CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER BINDGEN_EXTRA_CLANG_ARGS RUSTFLAGS \
     RUSTC_BOOTSTRAP CARGO_UNSTABLE_BUILD_STD
 

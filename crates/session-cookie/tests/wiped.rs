@@ -141,9 +141,19 @@ fn memory(process: &Child) -> Vec<Vec<u8>> {
         let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
         memory.read_exact_at(&mut bytes, start).ok()?;
-        Some(bytes)
+        Some(used_pages(&bytes))
     });
-    read.collect()
+    read.flatten().collect()
+}
+
+/// Returns the parts of a memory that lie between pages of zeros, which an emulator has many of.
+fn used_pages(memory: &[u8]) -> Vec<Vec<u8>> {
+    const PAGE: usize = 4096;
+    let is_used = |page: &&[u8]| **page != [0; PAGE];
+    let pages: Vec<_> = memory.chunks(PAGE).collect();
+    let parts = pages.chunk_by(|page, next| is_used(page) == is_used(next));
+    let used = parts.filter(|part| part.first().is_some_and(is_used));
+    used.map(<[_]>::concat).collect()
 }
 
 fn is_in(memory: &[Vec<u8>], bytes: &[u8]) -> bool {
