@@ -85,7 +85,7 @@ class Tarball(unittest.TestCase):
         self.assertEqual(bom["bomFormat"], "CycloneDX")
         self.assertNotIn("file:///", self.bom.read_text())
         listed = {(part["name"], part["version"]) for part in bom["components"]}
-        locked = set(re.findall(r'^name = "(.*)"\nversion = "(.*)"$', (ROOT / "Cargo.lock").read_text(), re.M))
+        locked = set(re.findall(r'^name = "(.*)"\nversion = "(.*)"$', (ROOT / "Cargo.lock").read_text(), re.MULTILINE))
         self.assertEqual(listed - locked, set())
         names = {name for name, _ in listed}
         self.assertGreaterEqual(names, {"session-cookie", "ngx", "nginx-sys", "hmac", "memchr", "serde_json"})
