@@ -272,7 +272,7 @@ proptest! {
         die_at_each_store(&operations);
     }
 
-    /// No panic, and what is added is found.
+    /// No panic, and what is added is found, unless the memory says by chance that it has ended before its time.
     #[test]
     fn nothing_is_trusted(words in proptest::collection::vec((0..WINDOW, 0..8_usize, any::<u64>()), 1..60)) {
         let memory = Memory::new(WINDOW);
@@ -283,7 +283,8 @@ proptest! {
             table.add([server(1)].iter(), u64::MAX, 5, 5);
             let mut found = false;
             table.show(0, WINDOW, |_, other, _| found |= other == server(1));
-            prop_assert!(found);
+            let has_ended = |slot: &Slot| slot.holds(&server(1)) && slot.has_ended();
+            prop_assert!(found || memory.slots.iter().any(has_ended));
         }
     }
 
