@@ -7,8 +7,8 @@ cd "$(dirname "$0")/../.."
 
 triple=x86_64-unknown-linux-musl
 
-# libgcc looks for exceptions by a function of glibc's; where that finds nothing, it looks as it does elsewhere.
-musl-gcc -fPIC -O2 -c -o /built/libgcc.o build/musl/libgcc.c
+# A function of glibc's that Debian's libgcc calls.
+musl-gcc -fPIC -O2 -Wall -Wextra -Werror -c -o /built/libgcc.o build/musl/libgcc.c
 # The shared libgcc, which Rust links, needs glibc.
 mkdir -p /built/lib
 say 'INPUT(/built/libgcc.o -lgcc_eh)' >/built/lib/libgcc_s.so
