@@ -100,7 +100,7 @@ says('/as_ng/', 'as=1', 'valid B');
 
 
 === sticky route and sticky learn: backups
---- before: 1.29.5
+--- skip_nginx: 4: > 1.29.5
 --- upstreams
 upstream up    { sticky route $arg_to; server A: route=a; server B: route=b backup; }
 upstream both  { sticky route $arg_to; server C:; server D: route=b down; server B: route=b backup; }
