@@ -16,7 +16,8 @@ cd "$(dirname "$0")/.."
 
 root=$(pwd)
 mode=${MODE:-plain}
-jobs=${JOBS:-$(nproc)}
+# Half of its time a file waits.
+jobs=${JOBS:-$(($(nproc) * 3 / 2))}
 so=${CHECK_MODULE:-$(module_dir)/$module.so}
 probe_so=${CHECK_PROBE:-$(module_dir)/$probe.so}
 nginx=$(tested_nginx)
