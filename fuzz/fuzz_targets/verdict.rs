@@ -24,36 +24,35 @@ struct Input<'a> {
     keys: u8,
     known: &'a [u8],
     fields: Vec<&'a [u8]>,
-    signed: Vec<Value>,
+    values: Vec<Value>,
 }
 
-/// A value that is signed, with keys that are known or not.
+/// A value with no signature, one or two, with keys that are known or not.
 #[derive(Arbitrary, Debug)]
 struct Value {
     stamps: (u64, u64),
     keys: [u8; 2],
-    is_by_two: bool,
+    signatures: u8,
     is_quoted: bool,
 }
 
 impl Value {
     fn field(&self, id: &[u8], now: u64) -> Vec<u8> {
-        let [last, first] = [self.stamps.0, self.stamps.1].map(|ago| match ago {
+        let [last, first] = [self.stamps.0, self.stamps.1].map(|time| match time {
             // around now, or any time
-            0..0x8000_0000 => now.saturating_sub(ago % 4_096),
+            0..0x8000_0000 => now.saturating_add(2_048).saturating_sub(time % 4_096),
             time => time,
         });
         let text = [id, format!("|{last}|{first}").as_bytes()].concat();
         let by = |number: u8| signature(key(number % 5).as_bytes(), b"route", &text);
         let [one, two] = self.keys.map(by);
-        let signatures = if self.is_by_two {
-            format!("{one}.{two}")
-        } else {
-            one
+        let signatures = match self.signatures % 3 {
+            0 => String::new(),
+            1 => format!("|{one}"),
+            _ => format!("|{one}.{two}"),
         };
-        let value = [&text[..], b"|", signatures.as_bytes()].concat();
         let quote: &[u8] = if self.is_quoted { b"\"" } else { b"" };
-        [b"route=", quote, &value, quote].concat()
+        [b"route=", quote, &text, signatures.as_bytes(), quote].concat()
     }
 }
 
@@ -165,7 +164,7 @@ fuzz_target!(|input: Input| {
         known => known,
     };
     let mut fields: Vec<_> = input.fields.iter().map(|seed| text(seed)).collect();
-    fields.extend(input.signed.iter().map(|value| value.field(known, now)));
+    fields.extend(input.values.iter().map(|value| value.field(known, now)));
     let all = || {
         fields
             .iter()
@@ -181,13 +180,18 @@ fuzz_target!(|input: Input| {
         clock: || now,
     };
     let found = judge.read(fields.iter().map(Vec::as_slice), &mut reading);
-    let verdicts: Vec<_> = all()
-        .map(|value| expected(value, &policy, &keys, known, now))
+    let judged: Vec<_> = all()
+        .map(|value| (value, expected(value, &policy, &keys, known, now)))
         .collect();
-    let followed = verdicts.iter().find(|verdict| is_followed(**verdict));
-    let verdict = *followed.or(verdicts.first()).unwrap_or(&Verdict::None);
+    let followed = judged.iter().find(|(_, verdict)| is_followed(*verdict));
+    let (value, verdict) = *followed.or(judged.first()).unwrap_or(&(b"", Verdict::None));
     assert_eq!(reading.verdict, verdict);
     assert_eq!(found.is_some(), is_followed(verdict));
+    // What nobody has signed begins no later than now: it is signed from now on.
+    if !keys.is_empty() && is_followed(verdict) && signed(unquoted(value)).is_none() {
+        let stamps = reading.session.stamps;
+        assert!(stamps.is_none_or(|stamps| stamps.first_seen <= now));
+    }
 
     let choice = choose(verdict, &policy, policy.fallback, policy.silent);
     assert_eq!(choice == Choice::Bind, is_followed(verdict));
@@ -266,9 +270,7 @@ fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool,
     assert_eq!(session.stamps.is_some(), policy.limits.any());
     if let Some(stamps) = session.stamps {
         let first_seen = match reading.session.stamps {
-            Some(before) if kept => before.first_seen,
-            // No later than now: nobody may have signed it.
-            Some(before) if upgraded => before.first_seen.min(now),
+            Some(before) if kept || upgraded => before.first_seen,
             _ => now,
         };
         assert_eq!(stamps.first_seen, first_seen);
