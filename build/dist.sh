@@ -10,7 +10,7 @@
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+version=$(module_version)
 name=ngx-http-session-sticky-$version
 tools=$(pwd)/objs/tools
 dist=${DIST_DIR:-objs/dist}

@@ -343,6 +343,11 @@ roots_dir() {
     (cd "${MATRIX_ROOTS:-objs/roots}" && pwd)
 }
 
+# module_version: the version of the module
+module_version() {
+    sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml
+}
+
 # pack_sources ARGUMENT ...: an archive of the sources as they are here: those that git knows, or all of an unpacked
 # archive; with these arguments of tar
 pack_sources() {
@@ -366,7 +371,11 @@ remove_policy() {
 #
 #   CONFIGURE_OPTIONS  instead of these
 configure_options() {
-    say "${CONFIGURE_OPTIONS:-}" | grep . || say --with-compat --with-threads --with-stream --with-stream_realip_module --with-stream_ssl_module \
+    [ -z "${CONFIGURE_OPTIONS:-}" ] || {
+        say "$CONFIGURE_OPTIONS"
+        return
+    }
+    say --with-compat --with-threads --with-stream --with-stream_realip_module --with-stream_ssl_module \
         --with-http_ssl_module --with-http_v2_module --with-http_v3_module --with-http_realip_module \
         --with-http_addition_module --with-http_auth_request_module --with-http_slice_module \
         --with-http_stub_status_module --with-http_sub_module

@@ -41,7 +41,7 @@ make_package() {
 }
 export NGINX_VERSION PACKAGE_MODULE PACKAGE_ARCH
 
-version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+version=$(module_version)
 case $(readelf --dynamic "$PACKAGE_MODULE" | sed -n 's/.*(NEEDED).*\[\(libc\..*\)\]/\1/p') in
     libc.so.6)
         glibc=$(readelf --version-info "$PACKAGE_MODULE" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)

@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.."
 . build/lib.sh
 
-# What README.md names for another architecture.
+# What docs/install.md names for another architecture.
 CC=aarch64-cc
 CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
