@@ -1,6 +1,6 @@
 #!/bin/sh
-# debootstrap.sh ROOT SUITE PACKAGE ...: makes the folder ROOT anew, a root of that release of Debian with these
-# packages. What it says goes to ROOT.log.
+# debootstrap.sh ROOT SUITE PACKAGE ...: makes the folder ROOT, a root of that release of Debian with these packages, unless
+# it is there already. What debootstrap says goes to ROOT.log.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -8,6 +8,11 @@ cd "$(dirname "$0")/.."
 root=$1
 suite=$2
 shift 2
+
+# Only when this is there the root is complete.
+mark=$root.packages
+[ "$(cat "$mark" 2>/dev/null)" != "$suite $*" ] || exit 0
+rm -f "$mark"
 
 command -v apt-get >/dev/null || die "not a Debian: debootstrap needs a mirror to take packages from"
 need_packages "to have what other releases of Debian package" debootstrap
@@ -26,3 +31,4 @@ as_root unshare --mount --propagation private debootstrap --variant=minbase \
     die "debootstrap failed, see $root.log and $root/debootstrap/debootstrap.log"
 }
 as_root rm -rf "$root/var/cache/apt" "$root/var/lib/apt/lists"
+say "$suite $*" >"$mark"

@@ -12,16 +12,11 @@ release=trixie
 packages='cargo rustc gcc make clang libclang-dev libpcre2-dev libssl-dev zlib1g-dev nginx nginx-dev debhelper'
 
 root=$(roots_dir)/$release-rust
-# Only when this is there the root is complete.
-mark=$root.packages
-added=$root.added
-if [ "$(cat "$mark" 2>/dev/null)" != "$packages" ]; then
-    rm -f "$mark" "$added"
-    # shellcheck disable=SC2086 # a list of words
-    sh build/debootstrap.sh "$root" "$release" $packages >&2
-    say "$packages" >"$mark"
-fi
+# shellcheck disable=SC2086 # a list of words
+sh build/debootstrap.sh "$root" "$release" $packages >&2
 
+# In the root, so that it goes with it.
+added=$root/opt/added
 missing=
 for package; do
     grep -qsx "$package" "$added" || missing="$missing $package"
@@ -42,6 +37,6 @@ if [ -n "$missing" ]; then
         die "these packages cannot be installed, see $root.log"
     }
     # shellcheck disable=SC2086 # a list of words
-    printf '%s\n' $missing >>"$added"
+    printf '%s\n' $missing | as_root tee -a "$added" >/dev/null
 fi
 say "$root"
