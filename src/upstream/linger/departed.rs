@@ -55,7 +55,7 @@ pub(crate) struct Departed<'a, 'r> {
 }
 
 impl<'a, 'r> Departed<'a, 'r> {
-    /// Returns the servers that linger now, after a look who has left; `None`: there are none.
+    /// Looks for servers that have left, and returns those that linger now; `None`: there are none.
     pub(crate) fn of(
         upstream: Upstream<'r>,
         conf: &'r UpstreamConf,
@@ -65,10 +65,7 @@ impl<'a, 'r> Departed<'a, 'r> {
         let (Some(zone), Some(policy)) = (conf.linger.zone.get(), conf.policy()) else {
             return Ok(None);
         };
-        // The servers of a worker that is about to end are those of a cycle that is over.
-        if !is_ending() {
-            look(upstream, conf);
-        }
+        notice_departures(upstream, conf);
         let Some(roster) = roster_of(upstream, conf, zone, policy)? else {
             return Ok(None);
         };
@@ -130,6 +127,14 @@ impl<'r> Directory<'r> for Departed<'_, 'r> {
             self.lacks_memory.set(true);
         }
         Some(((scheme, lingering), own?))
+    }
+}
+
+/// Looks for servers that have left since the last tick of the timer. A worker that is about to end has the servers of a cycle
+/// that is over.
+fn notice_departures(upstream: Upstream<'_>, conf: &UpstreamConf) {
+    if !is_ending() {
+        look(upstream, conf);
     }
 }
 
@@ -230,7 +235,8 @@ fn each(
     Ok(())
 }
 
-/// Returns the servers of an upstream that linger, for those who want to see them.
+/// Returns the servers of an upstream that linger, for the status. A server that is no longer among the servers of the upstream
+/// is among these at once.
 pub(crate) fn lingering(
     upstream: Upstream<'_>,
     conf: &UpstreamConf,
@@ -239,6 +245,7 @@ pub(crate) fn lingering(
     let (Some(zone), Some(policy)) = (conf.linger.zone.get(), conf.policy()) else {
         return Ok(all);
     };
+    notice_departures(upstream, conf);
     if zone.table().is_none_or(|table| table.is_untouched()) {
         return Ok(all);
     }
