@@ -331,6 +331,18 @@ need_npm() {
     cp "$2/package-lock.json" "$1/installed"
 }
 
+# need_crate NAME VERSION WHY [ARGUMENT ...]: installs a program of crates.io as objs/tools/bin/NAME, if it is not there in this
+# version. Without optimization, that takes half the time, and the programs run for seconds.
+need_crate() {
+    case $("objs/tools/bin/$1" --version 2>/dev/null) in
+        *" $2" | *" v$2") return 0 ;;
+    esac
+    crate=$1@$2
+    say "-- installing, $3: $crate, which takes some minutes"
+    shift 3
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --quiet --debug --root objs/tools "$@" "$crate"
+}
+
 # need_nightly WHAT: fails in words unless there is the toolchain that WHAT needs
 need_nightly() {
     cargo +nightly --version >/dev/null 2>&1 ||
