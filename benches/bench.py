@@ -4,7 +4,7 @@
 usage: bench.py --nginx NGINX --module SO [--own-nginx NGINX --own-module SO] [--haproxy HAPROXY] [--quick]
 
 --own-nginx: one with a `sticky` of its own, and our module for it. --quick: a part, printed only; else the
-results go to benches/results.json, benches/cost.svg and between the marks in benches/README.md.
+results go to results.json, results.md, cost.svg and, as a summary, between the marks in README.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from measure.report import key
 from measure.startup import loading
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- results: made by make bench -->\n", "<!-- end of results -->\n"
+BEGIN, END = "<!-- summary: made by make bench -->\n", "<!-- end of summary -->\n"
 
 QUICK = ["base", "base-id", "base-stamps", "unused", "carried", "indirect", "renewed", "first-visit"]
 # our cases beside nginx's own
@@ -206,11 +206,13 @@ class Bench:
 def write(results):
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (HERE / "cost.svg").write_text(report.plot(results), encoding="utf-8")
+    page = f"# Results of the benchmarks\n\nMade by `make bench`: [method](README.md#method).\n\n{report.markdown(results)}"
+    (HERE / "results.md").write_text(page, encoding="utf-8")
     readme = HERE / "README.md"
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    readme.write_text(before + BEGIN + "\n" + report.markdown(results) + "\n" + END + after, encoding="utf-8")
+    readme.write_text(before + BEGIN + "\n" + report.summary(results) + "\n" + END + after, encoding="utf-8")
 
 
 def main():

@@ -73,6 +73,24 @@ def places(results, nginx, cases, counts):
     return table(head, rows)
 
 
+def summary(results):
+    """The cost of each case over its base, with the fewest and the most servers."""
+    got = results["instructions"]
+    counts = (results["counts"][0], results["counts"][-1])
+    tables = [("ours", results["versions"][0], [by_name()[name] for name in results["cases"]])]
+    if results["own"]:
+        own = {**by_name(), **by_name(OWN_CASES)}
+        tables.append(("own", results["versions"][1], [own[name] for name in results["own"]]))
+    rows = []
+    for nginx, version, cases in tables:
+        for case in cases:
+            if case.base:
+                whole = [number(got[key(nginx, case.name, count)]) for count in counts]
+                rows.append([version, case.title(), signed(over(got, nginx, case, counts[0], {})), *whole])
+    difference = f"over round robin, {counts[0]} servers"
+    return table(["", "case", difference, *[f"whole request, {number(count)} servers" for count in counts]], rows)
+
+
 def ratio(values, digits=3):
     low, middle, high = values
     return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
@@ -134,26 +152,26 @@ def markdown(results):
     counts = results["counts"]
     parts = [
         f"{results['machine']}; {', '.join(results['versions'])}. {results['date']}.\n",
-        f"### Instructions of a request, {results['versions'][0]}\n",
+        f"## Instructions per request, {results['versions'][0]}\n",
         costs(results, "ours", [by_name()[name] for name in results["cases"]], counts),
     ]
     if results["places"]:
         parts += [
-            "With the server of the session first / in the middle / last in the list:\n",
+            "The server of the session is first / in the middle / last in the list:\n",
             places(results, "ours", [by_name()[name] for name in results["cases"]], counts),
         ]
     if results["own"]:
         own = {**by_name(), **by_name(OWN_CASES)}
         parts += [
-            f"### Instructions of a request, {results['versions'][1]}\n",
+            f"## Instructions per request, {results['versions'][1]}\n",
             costs(results, "own", [own[name] for name in results["own"]], counts),
         ]
-    parts += ["### Throughput, latency, processor time\n", load(results)]
+    parts += ["## Throughput, latency, processor time\n", load(results)]
     if "memory" in results:
-        parts += ["### Memory of a request\n", memory(results)]
+        parts += ["## Memory of a request\n", memory(results)]
     if "index" in results:
-        parts += ["### Memory of the servers' index\n", index(results)]
-    parts += ["### Loading\n", startup(results)]
+        parts += ["## Memory of the index\n", index(results)]
+    parts += ["## Loading\n", startup(results)]
     return "\n".join(parts)
 
 
