@@ -6,6 +6,7 @@
 #   rewrite_replica(NAME, TEXT)  what its next reload reads
 #   reload_replica(NAME)       reloads it, and returns when new workers serve, and no others
 #   stop_replica(NAME)         ends it
+#   root_of(NAME)              its folder
 #   verdict(TEXT)              what nginx -t says of such a configuration
 #   modules()                  the lines of it that load the modules, and say which user workers are
 
@@ -19,7 +20,7 @@ use Exporter 'import';
 use Test::Nginx::Util ();
 use Visits ();
 
-our @EXPORT = qw(start_replica rewrite_replica reload_replica stop_replica verdict modules);
+our @EXPORT = qw(start_replica rewrite_replica reload_replica stop_replica root_of verdict modules);
 
 my %masters;
 my $tests = $$;
@@ -29,10 +30,12 @@ sub modules {
     return $modules . ($> == 0 ? "user root;\n" : '');
 }
 
+sub root_of { my ($name) = @_; return Test::Nginx::Util::server_root() . "/../$name-$tests" }
+
 # Writes the configuration, and returns the folder.
 sub written {
     my ($name, $text) = @_;
-    my $root = Test::Nginx::Util::server_root() . "/../$name-$$";
+    my $root = root_of($name);
     for my $folder ($root, "$root/logs") {
         -d $folder or mkdir $folder or die "cannot make $folder: $!\n";
     }
