@@ -57,6 +57,13 @@ is_schema github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLA
 say "-- spelling"
 target/lint/bin/typos --hidden
 
+say "-- phrases"
+sh build/lint/phrases.sh
+
+say "-- links"
+sources -name '*.md' ! -path './docs/site/*' |
+    xargs target/links/node_modules/.bin/remark --rc-path target/links/package.json --frail --quiet --no-color
+
 say "-- crates"
 # deny ARGUMENT ...: deny.toml is for both workspaces, and each has only a part of what it allows
 deny() {
