@@ -129,7 +129,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
         if server::has_own_sticky(cf, upstream) {
             // All was read: "cf" is at the end of the block, which is no place to point at.
             return cf.refuse_block(format_args!(
-                "\"{}\" and nginx's own \"sticky\" are both given, remove one of them from upstream \"{}\" in {}",
+                "\"{}\" and nginx's own \"sticky\" are both specified, remove one of them from upstream \"{}\" in {}",
                 sticky.directive,
                 string(upstream.host()),
                 upstream.declared_at()

@@ -97,7 +97,7 @@ upstream warned { server pair.test:1985 id=pair; server solo.test:1985 id=solo; 
 equals(bodies(everywhere('/warned/', 'route=solo')), '127.0.0.6', 'it is loaded');
 --- grep_error_log eval: qr/\[warn\].*/
 --- grep_error_log_out eval
-qr/\A\[warn\] \d+#\d+: server "pair\.test:1985" has 2 addresses, which share the id "pair": all its sessions go to the first of them that is available; give each address a "server" line with an "id" of its own, or leave "id" out, in upstream "warned" in \S+:\d+\n\z/
+qr/\A\[warn\] \d+#\d+: server "pair\.test:1985" has 2 addresses, which share the id "pair": all its sessions go to the first of them that is available; give each address its own "server" line and "id", or omit "id", in upstream "warned" in \S+:\d+\n\z/
 
 
 
@@ -110,8 +110,8 @@ upstream plain { server pair.test:1985 id=pair; }
 --- client
 equals(bodies(everywhere('/one/', 'route=two')), '127.0.0.2', 'they are loaded');
 --- error_log
-parameter "id" of the "server" directive does nothing in upstream "md5"
-parameter "id" of the "server" directive does nothing in upstream "plain"
+parameter "id" of the "server" directive has no effect in upstream "md5"
+parameter "id" of the "server" directive has no effect in upstream "plain"
 --- no_error_log eval
 [qr/\[warn\](?!.* does nothing in upstream )/, '[error]']
 

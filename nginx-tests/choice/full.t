@@ -56,7 +56,7 @@ upstream move { zone move 128k; server D: max_conns=1; server A:; session_sticky
 upstream bare { server D: max_conns=1; server A:; session_sticky full=over fallback=off; }
 upstream none { server D:; server A:; session_sticky full=over; }
 --- error_log eval
-qr/\[info\].* session_sticky: server "[0-9a-f]{32}" of upstream "over" has max_conns connections, the session goes there over the limit: 127\.0\.0\.1:1999/
+qr/\[info\].* session_sticky: server "[0-9a-f]{32}" of upstream "over" has reached max_conns, its session exceeds the limit: 127\.0\.0\.1:1999/
 --- client
 for my $upstream (qw(over bare)) {
     goes_to('D', "/$upstream/", "route=$id{D}", 'the first fills the server');

@@ -532,4 +532,4 @@ upstream u { ZONE; server 127.0.0.2:1985; session_sticky linger=1m; }
 equals(serving('/u/'), '127.0.0.2', 'nginx serves');
 --- error_log
 [warn]
-parameter "linger" of "session_sticky" means nothing without
+parameter "linger" of "session_sticky" has no effect without

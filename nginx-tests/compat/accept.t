@@ -362,4 +362,4 @@ upstream u { session_sticky accept=sha1 hmac_key=secret; server A:; }
 --- client
 equals(bodies(everywhere('/u/')), 'A', 'loads');
 --- error_log
-"session_sticky" with hmac_key= only means something with accept=hmac-md5 or accept=hmac-sha1
+"session_sticky" with hmac_key= applies only with accept=hmac-md5 or accept=hmac-sha1

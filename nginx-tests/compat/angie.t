@@ -127,7 +127,7 @@ upstream u { session_sticky accept_key=secret; server A:; }
 --- client
 equals(bodies(everywhere('/u/')), 'A', 'loads');
 --- error_log
-"session_sticky" with accept_key= only means something with accept=angie or accept=caddy
+"session_sticky" with accept_key= applies only with accept=angie or accept=caddy
 
 
 

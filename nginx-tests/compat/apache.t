@@ -140,7 +140,7 @@ for my $value (@other, $tomcat{A}) {
     holds(status(visit('/named/', "route=$value", 1983)) =~ /^(?:200|502)$/, "'$shown' with fallback=off");
 }
 --- may_warn
-"accept=jvmroute" does nothing in upstream "no_id"
+"accept=jvmroute" has no effect in upstream "no_id"
 --- no_error_log
 [alert]
 [emerg]

@@ -211,7 +211,7 @@ nobody_moves('/yes/', persistent($backend), \%new);
 nobody_moves('/yes/', balanced(20, %line{@names}), \%new);
 first_visits('/no/', persistent($backend)->{B}[0], "$minted[0][0]|$tail");
 --- error_log
-"session_sticky" with accept=ingress only means something with accept=unsigned where values are signed
+"session_sticky" with accept=ingress applies only with accept=unsigned where values are signed
 
 
 
@@ -253,4 +253,4 @@ upstream u { session_sticky accept_name=shop-web-80; server A:; }
 --- client
 equals(bodies(everywhere('/u/')), 'A', 'loads');
 --- error_log
-"session_sticky" with accept_name= only means something with accept=ingress
+"session_sticky" with accept_name= applies only with accept=ingress

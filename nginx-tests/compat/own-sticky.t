@@ -110,7 +110,7 @@ upstream u { session_sticky; sticky cookie srv_id; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both specified, remove one of them from upstream "u" in
 
 
 
@@ -120,7 +120,7 @@ upstream u { sticky cookie srv_id; server A:; session_sticky; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both specified, remove one of them from upstream "u" in
 
 
 
@@ -130,7 +130,7 @@ upstream u { server A: route=a; sticky route $cookie_to; session_sticky; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both specified, remove one of them from upstream "u" in
 
 
 
@@ -140,7 +140,7 @@ upstream u { session_sticky; least_conn; server A:; sticky learn create=$upstrea
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and nginx's own "sticky" are both given, remove one of them from upstream "u" in
+"session_sticky" and nginx's own "sticky" are both specified, remove one of them from upstream "u" in
 
 
 

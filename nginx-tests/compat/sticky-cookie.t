@@ -111,7 +111,7 @@ upstream u { sticky cookie srv_id domain=$arg_d; server A:; }
 --- client
 equals(set(visit("/u/?d=$_", undef, 1983)), "srv_id=$id{A}", "domain=$_") for 'a;Secure', 'a..b', ';path=/', 'a%20b';
 --- error_log
-session_sticky: domain "a;Secure" of cookie "srv_id" is no host name, the cookie is set without it
+session_sticky: domain "a;Secure" of cookie "srv_id" is not a valid host name, the cookie is set without it
 
 
 
@@ -160,8 +160,8 @@ upstream u { sticky cookie a; sticky cookie srv_id path=/a path=/b; server A:; }
 --- client
 equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; path=/b", 'the last one');
 --- error_log
-duplicate parameter "path" in "sticky cookie" directive, the last one counts
-duplicate "sticky cookie" directive, the last one counts
+duplicate parameter "path" in "sticky cookie" directive, the last one is used
+duplicate "sticky cookie" directive, the last one is used
 
 
 
@@ -177,8 +177,8 @@ equals(set(visit('/variable/?d=b.test&s=none', undef, 1983)), "a=$id{A}; domain=
 equals(set(visit('/variable/', undef, 1983)), "a=$id{A}", 'also where they are empty');
 equals(set(visit('/twice/?d=b.test&s=none', undef, 1983)), "a=$id{A}", 'of a whole directive nothing is left');
 --- error_log
-duplicate parameter "domain" in "sticky cookie" directive, the last one counts
-duplicate parameter "samesite" in "sticky cookie" directive, the last one counts
+duplicate parameter "domain" in "sticky cookie" directive, the last one is used
+duplicate parameter "samesite" in "sticky cookie" directive, the last one is used
 --- may_warn
 duplicate "sticky cookie" directive
 
@@ -192,7 +192,7 @@ upstream word { sticky_cookie_insert a domain=$arg_d domain=a.test; server A:; }
 equals(set(visit('/u/', undef, 1983)), "a=$id{A}; path=/b", 'the last one');
 equals(set(visit('/word/?d=b.test', undef, 1983)), "a=$id{A}; domain=a.test", 'also after a variable');
 --- error_log
-duplicate parameter "path" in "sticky_cookie_insert" directive, the last one counts
+duplicate parameter "path" in "sticky_cookie_insert" directive, the last one is used
 --- may_warn
 duplicate parameter "domain"
 
@@ -205,7 +205,7 @@ upstream u { sticky cookie srv_id samesite=none; server A:; }
 --- client
 equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; samesite=none", 'loads');
 --- error_log
-"sticky cookie" with "samesite=none" needs "secure", browsers refuse such a cookie without it
+"sticky cookie" with "samesite=none" needs "secure", browsers reject such a cookie without it
 
 
 
@@ -216,7 +216,7 @@ upstream u { sticky cookie srv_id expires=0 path=/; server A:; }
 --- client
 holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
 --- error_log
-"sticky cookie" with "expires=0" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out
+"sticky cookie" with "expires=0" has no effect, since browsers delete such a cookie: specify at least one second, or omit it
 
 
 
@@ -226,7 +226,7 @@ upstream u { sticky_cookie_insert srv_id expires=0h path=/; server A:; }
 --- client
 holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
 --- error_log
-"sticky_cookie_insert" with "expires=0" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out
+"sticky_cookie_insert" with "expires=0" has no effect, since browsers delete such a cookie: specify at least one second, or omit it
 
 
 
@@ -236,7 +236,7 @@ upstream u { sticky_cookie_insert srv_id expires=0 expires=1; server A:; }
 upstream v { sticky_cookie_insert srv_w expires=0 expires=max; server A:; }
 upstream w { sticky_cookie_insert srv_x; server A:; }
 --- client
-holds(set(visit('/u/', undef, 1983)) =~ /max-age=1$/, 'the last one counts');
+holds(set(visit('/u/', undef, 1983)) =~ /max-age=1$/, 'the last one is used');
 --- no_error_log
 browsers delete the cookie
 --- may_warn
@@ -262,7 +262,7 @@ upstream u { sticky cookie srv_id expires=soon; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid value "soon" of parameter "expires" in "sticky cookie" directive, it must be "max" or a time in seconds, or with units as in "1h30m" in
+invalid value "soon" of parameter "expires" in "sticky cookie" directive, it must be "max" or a time in seconds, or with units such as "1h30m" in
 
 
 
@@ -273,7 +273,7 @@ upstream u { sticky cookie "a b"; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid name "a b" of a cookie in "sticky cookie" directive, it must be a token
+invalid cookie name "a b" in "sticky cookie" directive, it must be a token
 
 
 
@@ -293,9 +293,9 @@ upstream u { sticky_cookie_insert srv_id expires=5 expires=max path=/; server A:
 upstream v { sticky_cookie_insert srv_id expires=max expires=0; server A:; }
 --- client
 equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000; path=/", 'ten years');
-holds(set(visit('/v/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0$/, 'the last one counts');
+holds(set(visit('/v/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0$/, 'the last one is used');
 --- error_log
-duplicate parameter "expires" in "sticky_cookie_insert" directive, the last one counts
+duplicate parameter "expires" in "sticky_cookie_insert" directive, the last one is used
 --- may_warn
 binds no client, since browsers delete the cookie on arrival
 
@@ -337,7 +337,7 @@ upstream u { sticky_cookie_insert srv_id; session_sticky; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"sticky_cookie_insert" and "session_sticky" are both given, remove one of them in
+"sticky_cookie_insert" and "session_sticky" are both specified, remove one of them in
 
 
 
@@ -347,4 +347,4 @@ upstream u { session_sticky; sticky_cookie_insert srv_id; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and "sticky_cookie_insert" are both given, remove one of them in
+"session_sticky" and "sticky_cookie_insert" are both specified, remove one of them in

@@ -261,9 +261,9 @@ upstream u { sticky hmac_key=k text=raw delimiter=x name=a name=route; server A:
 --- client
 equals(set(visit('/u/', undef, 1983)), "route=$line{A}; Path=/", 'loads');
 --- error_log
-duplicate parameter "name" in "sticky" directive, the last one counts
-"sticky" with delimiter= only means something with transfer
-"sticky" with hmac_key= only means something with hmac=
+duplicate parameter "name" in "sticky" directive, the last one is used
+"sticky" with delimiter= applies only with transfer
+"sticky" with hmac_key= applies only with hmac=
 
 
 
@@ -305,9 +305,9 @@ qr/(?:"sticky" and nginx's own "sticky"|"sticky cookie" and "sticky") are both g
 --- upstreams
 upstream u { sticky hash=sha1; sticky; server A:; }
 --- client
-equals(set(visit('/u/', undef, 1983)), 'route=' . md5_hex($line{A}) . '; Path=/', 'the last one counts');
+equals(set(visit('/u/', undef, 1983)), 'route=' . md5_hex($line{A}) . '; Path=/', 'the last one is used');
 --- error_log
-duplicate "sticky" directive, the last one counts
+duplicate "sticky" directive, the last one is used
 
 
 
@@ -317,7 +317,7 @@ upstream u { session_sticky; sticky; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"session_sticky" and "sticky" are both given, remove one of them in
+"session_sticky" and "sticky" are both specified, remove one of them in
 
 
 
@@ -327,7 +327,7 @@ upstream u { sticky hash=md5 text=raw; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-"hash=", "hmac=" and "text=" are given in one "sticky" directive, it must be one of them in
+"hash=", "hmac=" and "text=" are mutually exclusive in "sticky" directive in
 
 
 

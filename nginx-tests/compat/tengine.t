@@ -417,7 +417,7 @@ route=ID_A|NOW-10|NOW+87000 -> sets like "route=ID_B\|STAMP\|STAMP; Path=/"
 
 
 
-=== what Tengine loads, loads here: a parameter twice, the last one counts
+=== what Tengine loads, loads here: a parameter twice, the last one is used
 --- sticky: cookie=one cookie=two
 --- response_headers
 Set-Cookie: two=ID_A; Path=/
@@ -426,7 +426,7 @@ qr/\[warn\].*cookie.*session_sticky/
 
 
 
-=== what Tengine loads, loads here: the directive twice, the last one counts
+=== what Tengine loads, loads here: the directive twice, the last one is used
 --- upstream
 server 127.0.0.1:1985;
 session_sticky cookie=one;

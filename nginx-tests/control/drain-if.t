@@ -100,7 +100,7 @@ everywhere('/u/', "route=$id{A}");
 my @lines = log_lines(qr/\[notice\].*session_sticky: server/);
 equals(scalar(@lines), 2, 'two lines');
 holds($lines[0] =~ /server 127\.0\.0\.1:1985 of upstream "u" asks to drain, until \d\d:\d\d:\d\d/, 'it asks');
-holds($lines[1] =~ /server 127\.0\.0\.1:1985 of upstream "u" does not ask to drain any more/, 'it asks no more');
+holds($lines[1] =~ /server 127\.0\.0\.1:1985 of upstream "u" no longer asks to drain/, 'it asks no more');
 
 
 
@@ -320,7 +320,7 @@ for my $name (qw(u z)) {
     is_shown($name, 'A', 'up', 0);
     equals(bodies(everywhere($path)), 'A | B', "$name: in each worker");
 }
-my @lines = log_lines(qr/\[notice\].*asked to drain, the time for which it does is over/);
+my @lines = log_lines(qr/\[notice\].*no longer drains: its request to drain has expired/);
 equals(scalar(@lines), 2, 'each end is told once');
 equals(scalar(log_lines(qr/asks to drain, until/)), 2, 'and each begin');
 

@@ -146,7 +146,7 @@ equals(bodies(everywhere('/u/', "route=$id{A}")), 'A', 'A is up');
 now('u', 'B', 'drain');
 equals(entries(), 'drain 0 u 127.0.0.1:1986', 'the next change writes a new one');
 --- error_log eval
-qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, no state of a server is restored: line 3 is damaged/
+qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, server states are not restored: line 3 is damaged/
 
 
 
@@ -179,7 +179,7 @@ line 1 is damaged
 now('u', 'A', 'drain');
 holds(-f "$folder/state", 'the next change writes a file');
 --- error_log eval
-qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, no state of a server is restored: it is no file/
+qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, server states are not restored: it is not a regular file/
 
 
 
@@ -234,7 +234,7 @@ could not be written
 
 === nginx -t warns of a folder that the user of workers cannot write, and of one that is not there
 --- client
-# Whoever is not root has no choice as whom workers run.
+# Whoever is not root has no choice which runs the worker processes.
 return if $>;
 my $gid = (getpwnam 'nobody')[3];
 my $group = getgrgid $gid;
@@ -242,7 +242,7 @@ configure(qr/^user .*;/m, '') if Running::read_configuration() =~ /^user /m;
 configure(qr/^events/m, "user nobody $group;\nevents");
 chmod 0755, $folder;
 my $said = tested();
-holds($said =~ /\[warn\] .*"session_sticky_control" will not be able to write "[^"]*\/state": its folder cannot be written by user "nobody"/,
+holds($said =~ /\[warn\] .*"session_sticky_control" will not be able to write "[^"]*\/state": its directory is not writable by user "nobody"/,
     'the folder') or print "# $said";
 holds($said =~ /test is successful/, 'it loads');
 chown 0, $gid, "$folder";
@@ -259,7 +259,7 @@ holds(tested() =~ /will not be able/, 'but for a file of another that nobody els
 chmod 0777, $folder;
 configure(qr/state=\S+\/state/, "state=$folder/none/state");
 $said = tested();
-holds($said =~ /\[warn\] .*will not be able to write "[^"]*\/none\/state": its folder: No such file/, 'no folder') or print "# $said";
+holds($said =~ /\[warn\] .*will not be able to write "[^"]*\/none\/state": its directory: No such file/, 'no folder') or print "# $said";
 --- no_error_log
 [alert]
 [crit]

@@ -242,8 +242,8 @@ for my $first ('nobody', 'ID_C') {
             return $joint eq 'fields' ? \@pairs : CORE::join($joint, @pairs);
         };
         my $what = "$first, $joint";
-        always('/u/', $cookies->($most - 1), 'B', "the last one counts: $what");
-        always('/off/', $cookies->($most - 1), 'B', "the last one counts: $what");
+        always('/u/', $cookies->($most - 1), 'B', "the last one is used: $what");
+        always('/off/', $cookies->($most - 1), 'B', "the last one is used: $what");
         holds(told(sent('/u/', ref $cookies->($most) ? @{$cookies->($most)} : $cookies->($most))) =~ /^[AB], set /, "one more does not: $what");
         always('/off/', $cookies->($most), 502, "one more does not: $what");
     }

@@ -110,7 +110,7 @@ location /c { session_sticky_control on; }
 --- config
 location /status { session_sticky_status; session_sticky_control on; }
 --- warn
-"session_sticky_control" lets whoever reaches location "/status" drain servers, as it has neither "allow" nor "deny"
+"session_sticky_control" lets any client of location "/status" drain servers, as it has neither "allow" nor "deny"
 
 
 

@@ -46,7 +46,7 @@ __DATA__
 --- upstream
     session_sticky follow=;
 --- emerg
-invalid value "" of parameter "follow" in "session_sticky" directive, it must be a token: the name of a cookie, or with '*' at its end the beginning of a name
+invalid value "" of parameter "follow" in "session_sticky" directive, it must be a token: a cookie name, or the beginning of one followed by '*'
 
 
 
@@ -71,7 +71,7 @@ follow=
 --- upstream
     session_sticky follow=route;
 --- emerg
-"session_sticky" with "follow=" needs another cookie than that of "cookie="
+"session_sticky" needs a cookie in "follow=" other than that in "cookie="
 
 
 
@@ -79,7 +79,7 @@ follow=
 --- upstream
     session_sticky follow=app* cookie=app_route;
 --- emerg
-"session_sticky" with "follow=" needs another cookie than that of "cookie="
+"session_sticky" needs a cookie in "follow=" other than that in "cookie="
 
 
 
@@ -87,7 +87,7 @@ follow=
 --- upstream
     session_sticky follow=*;
 --- emerg
-"session_sticky" with "follow=" needs another cookie than that of "cookie="
+"session_sticky" needs a cookie in "follow=" other than that in "cookie="
 
 
 
@@ -95,7 +95,7 @@ follow=
 --- upstream
     session_sticky follow=$sid;
 --- warn
-"session_sticky" with a cookie "$sid", which is taken literally: its name takes no variables
+"session_sticky" with a cookie "$sid", which is used literally: its name takes no variables
 
 
 
@@ -103,7 +103,7 @@ follow=
 --- upstream
     session_sticky follow=a follow=b;
 --- warn
-duplicate parameter "follow" in "session_sticky" directive, the last one counts
+duplicate parameter "follow" in "session_sticky" directive, the last one is used
 
 
 

@@ -179,7 +179,7 @@ $block->set_value(request => 'GET /t?to=' . ::key_id($::one, 'B'));
 --- upstream
     session_sticky hash=hmac key_file=FOLDER;
 --- emerg
-"session_sticky" could not use key_file "FOLDER": it is no regular file
+"session_sticky" could not use key_file "FOLDER": it is not a regular file
 
 
 
@@ -187,7 +187,7 @@ $block->set_value(request => 'GET /t?to=' . ::key_id($::one, 'B'));
 --- upstream
     session_sticky hash=hmac key_file=PIPE;
 --- emerg
-"session_sticky" could not use key_file "PIPE": it is no regular file
+"session_sticky" could not use key_file "PIPE": it is not a regular file
 
 
 
@@ -195,7 +195,7 @@ $block->set_value(request => 'GET /t?to=' . ::key_id($::one, 'B'));
 --- upstream
     session_sticky hash=hmac key_file=/dev/zero;
 --- emerg
-"session_sticky" could not use key_file "/dev/zero": it is no regular file
+"session_sticky" could not use key_file "/dev/zero": it is not a regular file
 
 
 
@@ -223,7 +223,7 @@ the key by the name of one
 
 0123456789abcde
 --- emerg
-"session_sticky" could not use key_file "KEYS": line 4: a key must have 16 bytes at least
+"session_sticky" could not use key_file "KEYS": line 4: a key must have at least 16 bytes
 
 
 
@@ -231,7 +231,7 @@ the key by the name of one
 --- keys eval
 "    0123456789abcde   \t\r\n"
 --- emerg
-"session_sticky" could not use key_file "KEYS": line 1: a key must have 16 bytes at least
+"session_sticky" could not use key_file "KEYS": line 1: a key must have at least 16 bytes
 
 
 
@@ -241,7 +241,7 @@ the key by the name of one
 MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAA=
 -----END PRIVATE KEY-----
 --- emerg
-"session_sticky" could not use key_file "KEYS": line 1: this is no key, but of a file of another kind
+"session_sticky" could not use key_file "KEYS": line 1: this is not a key, but part of another kind of file
 
 
 
@@ -321,7 +321,7 @@ is longer than 200 characters, which "session_sticky" cannot sign, in upstream "
 === a file that the group of its owner may write: [warn]
 --- mode: 660
 --- warn
-"session_sticky" with key_file "KEYS", which others than its owner may write
+"session_sticky" with key_file "KEYS", which is writable by users other than its owner
 
 
 
@@ -329,14 +329,14 @@ is longer than 200 characters, which "session_sticky" cannot sign, in upstream "
 --- keys
 the key by the name of one # since May
 --- emerg
-line 1: a comment must have a line of its own
+line 1: a comment must be on its own line
 
 
 
-=== a file that every user may read: [warn]
+=== a file that is readable by every user: [warn]
 --- mode: 644
 --- warn
-"session_sticky" with key_file "KEYS", which every user may read
+"session_sticky" with key_file "KEYS", which is readable by every user
 
 
 
@@ -351,7 +351,7 @@ the key by the name of one
 # again
 the key by the name of one
 --- warn
-"session_sticky" with key_file "KEYS", where line 3 repeats a key: it counts once
+"session_sticky" with key_file "KEYS", where line 3 repeats a key: the repetition is ignored
 --- response_headers
 Set-Cookie: route=ONE_A; Path=/
 
@@ -377,7 +377,7 @@ where line 9 repeats a key
 --- upstream
     session_sticky key_file=KEYS;
 --- warn
-"session_sticky" with key_file= only means something with hash=hmac, accept=hmac or sign
+"session_sticky" with key_file= applies only with hash=hmac, accept=hmac or sign
 
 
 
@@ -387,15 +387,15 @@ short
 --- upstream
     session_sticky key_file=KEYS;
 --- emerg
-line 1: a key must have 16 bytes at least
+line 1: a key must have at least 16 bytes
 
 
 
-=== key_file given twice loads with a [warn]; the last one counts
+=== key_file given twice loads with a [warn]; the last one is used
 --- upstream
     session_sticky hash=hmac key_file=NOTHING key_file=KEYS;
 --- warn
-duplicate parameter "key_file" in "session_sticky" directive, the last one counts
+duplicate parameter "key_file" in "session_sticky" directive, the last one is used
 --- response_headers
 Set-Cookie: route=ONE_A; Path=/
 
@@ -405,7 +405,7 @@ Set-Cookie: route=ONE_A; Path=/
 --- upstream
     session_sticky hash=hmac sign key_file=KEYS;
 --- warn
-"session_sticky" with sign only means something with maxidle= or maxlife=: without stamps hash=hmac is all that is needed
+"session_sticky" with sign applies only with maxidle= or maxlife=: without stamps, hash=hmac is sufficient
 --- response_headers
 Set-Cookie: route=ONE_A; Path=/
 
@@ -415,7 +415,7 @@ Set-Cookie: route=ONE_A; Path=/
 --- upstream
     session_sticky mode=prefix hash=hmac sign key_file=KEYS;
 --- warn
-"session_sticky" with mode=prefix ignores sign: the cookie carries no stamps
+"session_sticky" with mode=prefix ignores sign: the cookie has no stamps
 
 
 
@@ -423,7 +423,7 @@ Set-Cookie: route=ONE_A; Path=/
 --- upstream
     session_sticky mode=rewrite hash=hmac sign key_file=KEYS;
 --- warn
-"session_sticky" with mode=rewrite ignores sign: the cookie carries no stamps
+"session_sticky" with mode=rewrite ignores sign: the cookie has no stamps
 
 
 
@@ -455,7 +455,7 @@ Set-Cookie: route=ONE_A; Path=/
 --- upstream
     session_sticky accept=md5,unsigned;
 --- warn
-"session_sticky" with accept=unsigned only means something with sign
+"session_sticky" with accept=unsigned applies only with sign
 
 
 
@@ -474,7 +474,7 @@ qr/(?:only means|ignores)/
 --- upstream
     session_sticky maxlife=1h sign key_file=KEYS accept=md5,haproxy;
 --- warn
-"session_sticky" with accept=haproxy only means something with accept=unsigned where values are signed
+"session_sticky" with accept=haproxy applies only with accept=unsigned where values are signed
 
 
 
@@ -483,7 +483,7 @@ qr/(?:only means|ignores)/
     server 127.0.0.1:1987 id=c;
     session_sticky hash=hmac key_file=KEYS;
 --- warn
-parameter "id" of the "server" directive does nothing in upstream "u"
+parameter "id" of the "server" directive has no effect in upstream "u"
 
 
 

@@ -190,7 +190,7 @@ parameter "id" of the "server" directive does nothing
 
 
 
-=== id= given twice loads with a [warn]; the last one counts
+=== id= given twice loads with a [warn]; the last one is used
 --- upstream
     server 127.0.0.1:1985 id=first id=second;
     session_sticky hash=plain;
@@ -306,7 +306,7 @@ server
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 drain;
 --- warn
-"accept=jvmroute" does nothing in upstream "u", as no server has "id=" or "route=", in
+"accept=jvmroute" has no effect in upstream "u", as no server has "id=" or "route=", in
 nginx.conf:
 
 

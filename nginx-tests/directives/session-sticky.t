@@ -147,7 +147,7 @@ Set-Cookie: route=ID_A; Path=app
 --- response_headers
 Set-Cookie: route=ID_A
 --- error_log
-session_sticky: path "app" of cookie "route" is no path, the cookie is set without it
+session_sticky: path "app" of cookie "route" is not a valid path, the cookie is set without it
 --- no_error_log eval
 qr/\[(?:warn|crit|alert|emerg)\]/
 
@@ -160,7 +160,7 @@ qr/\[(?:warn|crit|alert|emerg)\]/
 --- response_headers
 Set-Cookie: route=ID_A
 --- error_log
-session_sticky: path "/a;Domain=x.example" of cookie "route" is no path, the cookie is set without it
+session_sticky: path "/a;Domain=x.example" of cookie "route" is not a valid path, the cookie is set without it
 --- no_error_log eval
 qr/\[(?:warn|crit|alert|emerg)\]/
 
@@ -277,7 +277,7 @@ Set-Cookie: uid=ID_A; Domain=www.xxx.com; Path=/
 
 
 
-=== a parameter given twice loads with a [warn]; the last one counts
+=== a parameter given twice loads with a [warn]; the last one is used
 --- upstream
     session_sticky cookie=first path=/ cookie=second;
 --- warn
@@ -288,7 +288,7 @@ Set-Cookie: second=ID_A; Path=/
 
 
 
-=== the directive given twice loads with a [warn]; the last one counts
+=== the directive given twice loads with a [warn]; the last one is used
 --- upstream
     session_sticky cookie=first;
     session_sticky cookie=second;

@@ -194,7 +194,7 @@ upstream b { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS
 location /a { proxy_pass http://a; }
 location /b { proxy_pass http://b; }
 --- warn
-cookie "route" of upstream "b" is also that of upstream "a", which signs it otherwise
+cookie "route" of upstream "b" is also that of upstream "a", which signs it differently
 
 
 
@@ -206,7 +206,7 @@ upstream b { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS
 location /a { proxy_pass http://a; }
 location /b { proxy_pass http://b; }
 --- warn
-cookie "route" of upstream "b" is also that of upstream "a", which signs it otherwise
+cookie "route" of upstream "b" is also that of upstream "a", which signs it differently
 
 
 
@@ -236,7 +236,7 @@ location /h { proxy_pass http://h; }
 --- http_config
 upstream a { server 127.0.0.1:1985 id=1; session_sticky accept=nginx; }
 --- warn
-parameter "id" of the "server" directive does nothing in upstream "a"
+parameter "id" of the "server" directive has no effect in upstream "a"
 hash=plain
 
 
@@ -245,7 +245,7 @@ hash=plain
 --- http_config
 upstream a { server 127.0.0.1:1985 id=1; }
 --- warn
-parameter "id" of the "server" directive does nothing in upstream "a"
+parameter "id" of the "server" directive has no effect in upstream "a"
 
 
 

@@ -78,7 +78,7 @@ location /t { return 200; }
 --- upstream
     session_sticky drain_time=1m;
 --- warn
-"session_sticky" with drain_time= only means something with drain_if=
+"session_sticky" with drain_time= applies only with drain_if=
 
 
 
@@ -86,7 +86,7 @@ location /t { return 200; }
 --- upstream
     session_sticky drain_if=$upstream_http_x_drain drain_time=0;
 --- emerg
-invalid value "0" of parameter "drain_time" in "session_sticky" directive, it must be a time in seconds, or with units as in "1h30m", and not 0
+invalid value "0" of parameter "drain_time" in "session_sticky" directive, it must be a time in seconds, or with units such as "1h30m", greater than 0
 
 
 
@@ -133,7 +133,7 @@ if=
 --- upstream
     session_sticky maxidle=1h maxage=60 refresh=60;
 --- warn
-"session_sticky" with "refresh=" that is not shorter than "maxage=" lets browsers delete the cookie of a session in use
+"session_sticky" with "refresh=" not shorter than "maxage=" lets browsers delete the cookie of an active session
 
 
 
@@ -159,7 +159,7 @@ if=
 --- upstream
     session_sticky maxidle=60 refresh=1m;
 --- emerg
-"session_sticky" with "refresh=" needs a "maxidle=" that is longer
+"session_sticky" with "refresh=" needs a longer "maxidle="
 
 
 
@@ -167,7 +167,7 @@ if=
 --- upstream
     session_sticky refresh=2m maxlife=1h maxidle=60;
 --- emerg
-"session_sticky" with "refresh=" needs a "maxidle=" that is longer
+"session_sticky" with "refresh=" needs a longer "maxidle="
 
 
 
@@ -183,7 +183,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 --- upstream
     session_sticky refresh=60;
 --- warn
-"session_sticky" with refresh= only means something with maxidle= or maxlife=
+"session_sticky" with refresh= applies only with maxidle= or maxlife=
 
 
 
@@ -191,7 +191,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 --- upstream
     session_sticky mode=rewrite refresh=60;
 --- warn
-"session_sticky" with mode=rewrite ignores refresh=: the cookie carries no stamps
+"session_sticky" with mode=rewrite ignores refresh=: the cookie has no stamps
 
 
 
@@ -199,7 +199,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 --- upstream
     session_sticky mode=prefix refresh=60;
 --- warn
-"session_sticky" with mode=prefix ignores refresh=: the cookie carries no stamps
+"session_sticky" with mode=prefix ignores refresh=: the cookie has no stamps
 
 
 
@@ -320,7 +320,7 @@ invalid parameter "postonly=yes" in "session_sticky" directive
 
 
 
-=== secure= given several times: the last one counts
+=== secure= given several times: the last one is used
 --- http_config
 upstream flag { server 127.0.0.1:1985; session_sticky secure=$arg_a secure=auto secure; }
 upstream auto { server 127.0.0.1:1985; session_sticky secure secure=$arg_a secure=auto; }
@@ -354,7 +354,7 @@ unknown "no_such_variable" variable
     session_sticky secure=on;
 --- emerg
 invalid value "on" of parameter "secure" in "session_sticky" directive
-"auto" or text with variables, or the parameter must stand without a value
+"auto" or text with variables, or omitted
 
 
 
@@ -362,7 +362,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 --- upstream
     session_sticky samesite=none secure=$arg_a;
 --- warn
-"session_sticky" with "samesite=none" needs "secure", browsers refuse the cookie where the variable of "secure=" leaves it out
+"session_sticky" with "samesite=none" needs "secure", browsers reject the cookie where the variable of "secure=" leaves it out
 
 
 
@@ -370,7 +370,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 --- upstream
     session_sticky partitioned secure=$arg_a;
 --- warn
-"session_sticky" with "partitioned" needs "secure", browsers refuse the cookie where the variable of "secure=" leaves it out
+"session_sticky" with "partitioned" needs "secure", browsers reject the cookie where the variable of "secure=" leaves it out
 
 
 
@@ -378,7 +378,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 --- upstream
     session_sticky cookie=__Secure-route secure=$arg_a;
 --- warn
-"session_sticky" with a cookie "__Secure-route" needs "secure", browsers refuse it where the variable of "secure=" leaves it out
+"session_sticky" with a cookie "__Secure-route" needs "secure", browsers reject it where the variable of "secure=" leaves it out
 
 
 
@@ -386,7 +386,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 --- upstream
     session_sticky cookie=__host-route secure=$arg_a;
 --- warn
-"session_sticky" with a cookie "__host-route" needs "secure", browsers refuse it where the variable of "secure=" leaves it out
+"session_sticky" with a cookie "__host-route" needs "secure", browsers reject it where the variable of "secure=" leaves it out
 
 
 

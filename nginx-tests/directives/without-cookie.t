@@ -69,7 +69,7 @@ duplicate "session_sticky" directive in
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a;
 --- emerg
-invalid value "a" of parameter "zone" in "session_sticky" directive, it must be "name:size", with a size of 8 pages of memory at least in
+invalid value "a" of parameter "zone" in "session_sticky" directive, it must be "name:size" with a size of at least 8 memory pages in
 
 
 
@@ -85,7 +85,7 @@ invalid value ":64k" of parameter "zone" in "session_sticky" directive, it must 
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a:31k;
 --- emerg
-invalid value "a:31k" of parameter "zone" in "session_sticky" directive, it must be "name:size", with a size of 8 pages of memory at least in
+invalid value "a:31k" of parameter "zone" in "session_sticky" directive, it must be "name:size" with a size of at least 8 memory pages in
 
 
 
@@ -125,7 +125,7 @@ zone "shared" is already used in upstream "first" in
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a:64k timeout=0;
 --- emerg
-invalid value "0" of parameter "timeout" in "session_sticky" directive, it must be a time in seconds, or with units as in "1h30m", and not 0 in
+invalid value "0" of parameter "timeout" in "session_sticky" directive, it must be a time in seconds, or with units such as "1h30m", greater than 0 in
 
 
 
@@ -158,7 +158,7 @@ invalid value "$cookie_a$arg_a" of parameter "create" in "session_sticky" direct
 server 127.0.0.1:1986 id=a23456789012345678901234567890123;
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=id33:64k;
 --- emerg
-"id=a23456789012345678901234567890123" is longer than 32 characters, which "session_sticky" cannot remember, in upstream "u" in
+"id=a23456789012345678901234567890123" is longer than 32 characters, which "session_sticky" cannot store, in upstream "u" in
 
 
 
@@ -204,7 +204,7 @@ session_sticky mode=learn lookup=$arg_a create=$arg_a zone=hashes:64k hash=plain
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=rebinds:64k rebind=off fallback=off;
 --- warn
-rebind=off only means something with fallback=on
+rebind=off applies only with fallback=on
 
 
 
@@ -212,7 +212,7 @@ rebind=off only means something with fallback=on
 --- upstream
 session_sticky mode=route lookup=$arg_a timeout=1h;
 --- warn
-timeout= only means something with mode=learn
+timeout= applies only with mode=learn
 
 
 
@@ -220,4 +220,4 @@ timeout= only means something with mode=learn
 --- upstream
 session_sticky lookup=$arg_a;
 --- warn
-lookup= only means something with mode=route and mode=learn
+lookup= applies only with mode=route and mode=learn

@@ -405,7 +405,7 @@ Cookie: a=b
 --- config
 location / { session_sticky_hide_cookie upstream=u upstream=nosuch; proxy_pass http://$arg_to; }
 --- warn
-"session_sticky_hide_cookie" directive does nothing: there is no upstream "nosuch"
+"session_sticky_hide_cookie" directive has no effect: there is no upstream "nosuch"
 --- request: GET /t?to=u
 --- more_headers
 Cookie: a=b; route=ID_B
@@ -632,7 +632,7 @@ location / {
     proxy_pass http://u;
 }
 --- warn
-"session_sticky_hide_cookie" directive does nothing: there is neither "option=indirect" nor "mode=prefix"
+"session_sticky_hide_cookie" directive has no effect: there is neither "option=indirect" nor "mode=prefix"
 --- more_headers
 Cookie: a=b; route=ID_B
 --- response_body

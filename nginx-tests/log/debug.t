@@ -62,7 +62,7 @@ _EOC_
 says('/', 'route=ID_B', <<'_EOC_');
 cookie "route" for upstream "u": valid, id "ID_B", the cookie chooses
 candidate 127.0.0.1:1986, available
-candidate is taken
+candidate is selected
 header filter, settled:Yes
 free 127.0.0.1:1986, state:0
 _EOC_
@@ -86,7 +86,7 @@ says('/', 'a=b; route=ID_B', <<'_EOC_');
 cookie "route" is hidden
 cookie "route" for upstream "hidden": valid, id "ID_B", the cookie chooses
 candidate 127.0.0.1:1986, available
-candidate is taken
+candidate is selected
 header filter, settled:UnlessSet
 free 127.0.0.1:1986, state:0
 _EOC_
@@ -101,10 +101,10 @@ set "route=ID_A; Path=/"
 free 127.0.0.1:1985, state:0
 _EOC_
 says('/', 'a=b; route=ID_A; route=ID_A', <<'_EOC_');
-cookies are hidden in a list of fields of its own, rules:1
+cookies are hidden in a separate list of headers, rules:1
 cookie "route" for upstream "hidden": valid, id "ID_A", the cookie chooses
 candidate 127.0.0.1:1985, available
-candidate is taken
+candidate is selected
 header filter, settled:UnlessSet
 free 127.0.0.1:1985, state:0
 _EOC_
@@ -136,11 +136,11 @@ location /lent { proxy_pass http://lent; }
 says('/gone', 'route=ID_D', <<'_EOC_');
 cookie "route" for upstream "gone": valid, id "ID_D", the cookie chooses
 candidate 127.0.0.1:1988, available
-candidate is taken
+candidate is selected
 free 127.0.0.1:1988, state:4
 failed: connection failed
-kept, should the request be handed on inside
-the servers of the cookie are given up, the balancer chooses
+kept for an internal redirect
+no server of the cookie can be used, the balancer chooses
 left to the balancer, rc:0
 the balancer chose 127.0.0.1:1985
 header filter, settled:No
@@ -152,16 +152,16 @@ says('/strict', 's=ID_B', <<'_EOC_');
 cookie "s" for upstream "strict": valid, id "ID_B", the cookie chooses
 candidate 127.0.0.1:1986, down
 candidate 127.0.0.1:1986, down
-the servers of the cookie are given up, the request is refused
-kept, should the request be handed on inside
+no server of the cookie can be used, the request is refused
+kept for an internal redirect
 header filter, settled:No
 _EOC_
 says('/lent', 'l=ID_B', <<'_EOC_');
 cookie "l" for upstream "lent": valid, id "ID_B", the cookie chooses
 candidate 127.0.0.1:1986, down
-the servers of the cookie are given up, another server is lent
+no server of the cookie can be used, another server is selected for this request
 candidate 127.0.0.1:1985, available
-candidate is taken
+candidate is selected
 lent to 127.0.0.1:1985
 header filter, settled:No
 server "ID_A" responded: nothing is set

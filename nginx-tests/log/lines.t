@@ -93,9 +93,9 @@ upstream keeps   { server A: down; server B:; session_sticky hash=plain rebind=o
 upstream prefix  { server A: id=x down; server B:; session_sticky hash=plain mode=prefix; }
 upstream refuses { server R: id=x fail_timeout=600s; server B:; session_sticky hash=plain rebind=off; }
 --- said
-keeps 127.0.0.1:1985 ok => \[info\].*another serves this request.*A:.*\(down\)|\[info\].*A:.*\(down\).*another serves this request
+keeps 127.0.0.1:1985 ok => \[info\].*another server handles this request.*A:.*\(down\)|\[info\].*A:.*\(down\).*another server handles this request
 prefix x~value ok => \[info\].*A:.*\(down\)
-prefix x~value ok => another serves this request
+prefix x~value ok => another server handles this request
 refuses x ok => \[info\].*R:.*\(connection (?:refused|failed)\)
 refuses x ok => \[info\].*R:.*\(max_fails until TIME\)
 

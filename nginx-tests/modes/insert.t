@@ -178,7 +178,7 @@ X-Domain: a b -> sets "route=ID_A; Path=/"
 X-Domain: a..b -> sets "route=ID_B; Path=/"
 --- error_log
 [error]
-of cookie "route" is no host name, the cookie is set without it
+of cookie "route" is not a valid host name, the cookie is set without it
 --- no_error_log
 [alert]
 [emerg]

@@ -150,7 +150,7 @@ for my $n (1 .. 2000) {
 equals(join(' ', lost(\%used)), '', 'sessions in use stay');
 my @lines = log_lines('zone "full" of upstream "u" is full');
 equals(scalar(@lines), 1, 'one line') or print map { "# $_" } @lines;
-holds($lines[0] =~ /\[warn\] .*session_sticky: zone "full" of upstream "u" is full, \d+ of its (\d+) sessions went before their timeout since the last such line: make it larger/,
+holds($lines[0] =~ /\[warn\] .*session_sticky: zone "full" of upstream "u" is full, \d+ of its (\d+) sessions were removed before their timeout since the last such message: increase its size/,
     'which says how many');
 holds($1 > 400 && $1 < 512, "of $1");
 --- no_error_log

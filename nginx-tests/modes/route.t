@@ -220,7 +220,7 @@ session_sticky mode=route lookup=$arg_route;
 my %served = map { substr(body(visit('/t?route=e')), 0, 1) => 1 } 1 .. 12;
 equals(scalar(keys %served), 1, "one server: @{[keys %served]}");
 --- error_log
-session_sticky: server "e" of upstream "u" is not available, another serves this request: 127.0.0.1:1998 (connection failed)
+session_sticky: server "e" of upstream "u" is not available, another server handles this request: 127.0.0.1:1998 (connection failed)
 
 
 

@@ -159,7 +159,7 @@ holds($renewed >= 2 && $renewed <= $seconds / 2 + 1, "of 20 responses in $second
 >>> key
 0123456789abcdef0123456789abcdef
 --- may_warn
-which every user may read
+which is readable by every user
 --- client
 my $value = bound(visit('/t'));
 holds($value =~ /^[0-9a-f]{32}\|\d+\|\d+\|[\w-]{22}$/, "a signed value: $value");

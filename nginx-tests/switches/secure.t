@@ -86,10 +86,10 @@ location / { set $is_public 1; proxy_pass http://u; }
 
 
 
-=== a name with __Host-: browsers refuse it without
+=== a name with __Host-: browsers reject it without
 --- sticky: cookie=__Host-route secure=$outside
 --- may_warn
-a cookie "__Host-route" needs "secure", browsers refuse it where the variable of "secure=" leaves it out
+a cookie "__Host-route" needs "secure", browsers reject it where the variable of "secure=" leaves it out
 --- visits
 X-Forwarded-Proto: https -> sets "__Host-route=ID_A; Path=/; Secure"
 X-Forwarded-Proto: http -> sets "__Host-route=ID_B; Path=/"
@@ -100,7 +100,7 @@ X-Forwarded-Proto: https | Cookie: __Host-route=ID_B -> B, sets nothing
 === a name with __Secure-, with a path and a domain
 --- sticky: cookie=__Secure-route secure=$outside path=/app domain=.example.com
 --- may_warn
-a cookie "__Secure-route" needs "secure", browsers refuse it where the variable of "secure=" leaves it out
+a cookie "__Secure-route" needs "secure", browsers reject it where the variable of "secure=" leaves it out
 --- visits
 X-Forwarded-Proto: https -> sets "__Secure-route=ID_A; Domain=.example.com; Path=/app; Secure"
 

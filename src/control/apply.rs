@@ -156,7 +156,7 @@ fn end_what_is_due(zone: ControlZone) {
         let Some(over) = ended.over else {
             notice!(
                 Log::of_cycle(),
-                "session_sticky: server {} of upstream \"{}\" asked to drain, the time for which it does is over",
+                "session_sticky: server {} of upstream \"{}\" no longer drains: its request to drain has expired",
                 Printable(address),
                 string(upstream)
             );
@@ -165,7 +165,7 @@ fn end_what_is_due(zone: ControlZone) {
         has_ended = true;
         notice!(
             Log::of_cycle(),
-            "session_sticky: the time is over in which server {} of upstream \"{}\" was {}, it is {} now",
+            "session_sticky: server {} of upstream \"{}\" is no longer {}, its time has ended: it is {} now",
             Printable(address),
             string(upstream),
             over.state.as_str(),

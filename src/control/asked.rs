@@ -59,7 +59,7 @@ pub(crate) fn note(
             if !conf.told.unasked.replace(true) {
                 warn!(
                     request,
-                    "session_sticky: server {} of upstream \"{}\" asks to drain, but there is no room for more servers",
+                    "session_sticky: server {} of upstream \"{}\" asks to drain, but there is no room for its state",
                     Printable(address),
                     string(name)
                 );
@@ -99,7 +99,7 @@ fn tell(request: Request<'_>, upstream: Upstream<'_>, address: &[u8], until: Opt
         ),
         None => notice!(
             request,
-            "session_sticky: server {address} of upstream \"{upstream}\" does not ask to drain any more"
+            "session_sticky: server {address} of upstream \"{upstream}\" no longer asks to drain"
         ),
     }
 }

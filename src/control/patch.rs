@@ -242,8 +242,8 @@ impl Server {
         match target {
             Target::Down => "down",
             Target::Drain => "draining",
-            Target::Up if self.drains => "draining, as the configuration says",
-            Target::Up if self.down => "down, as the configuration says",
+            Target::Up if self.drains => "draining, as configured",
+            Target::Up if self.down => "down, as configured",
             Target::Up => "up",
         }
     }

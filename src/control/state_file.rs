@@ -35,9 +35,9 @@ pub(crate) enum Failure {
     Memory(#[from] OutOfMemory),
     #[error("line {0} is damaged")]
     Damaged(usize),
-    #[error("it is no file")]
+    #[error("it is not a regular file")]
     NoFile,
-    #[error("it has more servers than there is room for")]
+    #[error("it has too many servers")]
     Full,
 }
 
@@ -183,7 +183,7 @@ pub(crate) fn restore(zone: ControlZone, path: &[u8], log: Log<'_>) {
         Err(Failure::File(error)) if error.kind() == ErrorKind::NotFound => {}
         Err(failure) => error!(
             log,
-            "session_sticky: \"{}\" is ignored, no state of a server is restored: {failure}",
+            "session_sticky: \"{}\" is ignored, server states are not restored: {failure}",
             Printable(path)
         ),
     }

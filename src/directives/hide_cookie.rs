@@ -82,7 +82,7 @@ pub(crate) fn check(cf: Conf<'_>, main: &MainConf) {
             },
         };
         cf.warn_of_block(format_args!(
-            "\"{}\" directive does nothing: {what} \"{}\" in {}",
+            "\"{}\" directive has no effect: {what} \"{}\" in {}",
             Printable(given.directive),
             Printable(given.upstream),
             given.place

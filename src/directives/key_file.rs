@@ -31,7 +31,7 @@ pub(super) struct Read {
 pub(super) enum Unusable {
     #[error("{}", SystemError(.0))]
     File(#[from] io::Error),
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     NoFile,
     #[error("it is longer than 64 kB")]
     Long,
@@ -53,9 +53,9 @@ pub(super) fn read(path: &CStr) -> Result<Read, Unusable> {
 /// Returns what others than the owner of a file may do with it that they should not.
 fn open_to(mode: u32) -> Option<&'static str> {
     if mode & WRITTEN_BY_OTHERS != 0 {
-        Some("others than its owner may write")
+        Some("is writable by users other than its owner")
     } else if mode & READ_BY_OTHERS != 0 {
-        Some("every user may read")
+        Some("is readable by every user")
     } else {
         None
     }

@@ -25,7 +25,7 @@ pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
         let conf = upstream.conf::<Sticky>();
         let Some(conf) = conf.filter(|_| has_resolved_lines(upstream)) else {
             cf.warn_of_block(format_args!(
-                "parameter \"linger\" of \"session_sticky\" means nothing without {NEEDED} in upstream \"{}\" in {}",
+                "parameter \"linger\" of \"session_sticky\" has no effect without {NEEDED} in upstream \"{}\" in {}",
                 string(upstream.host()),
                 upstream.declared_at()
             ));

@@ -27,7 +27,7 @@ pub(super) enum Error<'c> {
         value: &'c [u8],
         legal: Legal,
     },
-    #[error("invalid name \"{}\" of a cookie in \"{directive}\" directive, it must be {TOKEN}", Printable(.name))]
+    #[error("invalid cookie name \"{}\" in \"{directive}\" directive, it must be {TOKEN}", Printable(.name))]
     Name {
         directive: &'static str,
         name: &'c [u8],
@@ -49,9 +49,9 @@ pub(super) enum Error<'c> {
     /// Of a directive that cannot be read twice, as its zone is taken.
     #[error("duplicate \"{0}\" directive")]
     Doubled(&'static str),
-    #[error("\"hash=\", \"hmac=\" and \"text=\" are given in one \"{0}\" directive, it must be one of them")]
+    #[error("\"hash=\", \"hmac=\" and \"text=\" are mutually exclusive in \"{0}\" directive")]
     SeveralHashes(&'static str),
-    #[error("\"{0}\" and \"{1}\" are both given, remove one of them")]
+    #[error("\"{0}\" and \"{1}\" are both specified, remove one of them")]
     Both(&'static str, &'static str),
     #[error("\"{directive}\" could not compile \"{name}={}\"", Printable(.value))]
     Variable {
@@ -59,7 +59,7 @@ pub(super) enum Error<'c> {
         name: &'static str,
         value: &'c [u8],
     },
-    #[error("invalid variable \"{}\" in \"{directive}\" directive, it must be a variable, as \"$arg_route\" is", Printable(.word))]
+    #[error("invalid variable \"{}\" in \"{directive}\" directive, it must be a variable, such as \"$arg_route\"", Printable(.word))]
     NotVariable {
         directive: &'static str,
         word: &'c [u8],
@@ -75,11 +75,11 @@ pub(super) enum Error<'c> {
     Control(&'c [u8]),
     #[error("invalid value \"{}\" of parameter \"state\" in \"session_sticky_control\" directive, it must be a path of at most {MOST_PATH} bytes", Printable(.0))]
     StateFile(&'c [u8]),
-    #[error("\"state={}\" in \"session_sticky_control\" directive is another file than \"{}\" before, it must be one", Printable(.0), Printable(.1))]
+    #[error("\"state={}\" in \"session_sticky_control\" directive differs from \"{}\" before, all must be the same file", Printable(.0), Printable(.1))]
     OtherStateFile(&'c [u8], &'c [u8]),
-    #[error("\"session_sticky_control\" could not get memory to share")]
+    #[error("\"session_sticky_control\" could not create a shared memory zone")]
     NoControl,
-    #[error("\"drain_if=\" in \"session_sticky\" directive could not get memory to share")]
+    #[error("\"drain_if=\" in \"session_sticky\" directive could not create a shared memory zone")]
     NoDrain,
     #[error("\"{directive}\" could not use key_file \"{}\": {why}", Printable(.path))]
     KeyFile {
@@ -87,9 +87,9 @@ pub(super) enum Error<'c> {
         path: &'c [u8],
         why: Unusable,
     },
-    #[error("\"{0}\" with \"refresh=\" needs a \"maxidle=\" that is longer")]
+    #[error("\"{0}\" with \"refresh=\" needs a longer \"maxidle=\"")]
     Refresh(&'static str),
-    #[error("\"{0}\" with \"follow=\" needs another cookie than that of \"cookie=\"")]
+    #[error("\"{0}\" needs a cookie in \"follow=\" other than that in \"cookie=\"")]
     FollowsItself(&'static str),
     #[error("invalid number of arguments in \"{0}\" directive")]
     Count(&'static str),
@@ -119,9 +119,9 @@ pub(super) enum Warning<'c> {
         "\"session_sticky\" is its own first parameter, the second \"session_sticky\" is ignored"
     )]
     DoubledName,
-    #[error("duplicate \"{0}\" directive, the last one counts")]
+    #[error("duplicate \"{0}\" directive, the last one is used")]
     DoubledDirective(&'static str),
-    #[error("duplicate parameter \"{name}\" in \"{directive}\" directive, the last one counts")]
+    #[error("duplicate parameter \"{name}\" in \"{directive}\" directive, the last one is used")]
     DoubledParameter {
         directive: &'static str,
         name: &'static str,
@@ -133,12 +133,12 @@ pub(super) enum Warning<'c> {
     },
     #[error("the \"session_sticky_header\" directive is deprecated, use the \"session_sticky_hide_cookie\" directive instead")]
     Deprecated,
-    #[error("server \"{}\" is given twice {what}, the last one counts", string(.address))]
+    #[error("server \"{}\" is specified twice {what}, the last one is used", string(.address))]
     DoubledServer {
         address: &'c [u8],
         what: &'static str,
     },
-    #[error("\"session_sticky_control\" lets whoever reaches location \"{}\" drain servers, as it has neither \"allow\" nor \"deny\"", Printable(.0))]
+    #[error("\"session_sticky_control\" lets any client of location \"{}\" drain servers, as it has neither \"allow\" nor \"deny\"", Printable(.0))]
     OpenControl(&'c [u8]),
     #[error("\"{0}\" with {1}")]
     With(&'static str, Oddity<'c>),
@@ -147,37 +147,37 @@ pub(super) enum Warning<'c> {
 /// What is odd about a directive.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Oddity<'c> {
-    #[error("a cookie \"{}\", which is taken literally: its name takes no variables", Printable(.0))]
+    #[error("a cookie \"{}\", which is used literally: its name takes no variables", Printable(.0))]
     LiteralName(&'c [u8]),
     #[error("a cookie \"{}\" needs {needs}", Printable(.cookie))]
     CookiePrefix {
         cookie: &'c [u8],
         needs: &'static str,
     },
-    #[error("{0} needs \"secure\", browsers refuse such a cookie without it")]
+    #[error("{0} needs \"secure\", browsers reject such a cookie without it")]
     Insecure(&'static str),
-    #[error("{0} needs \"secure\", with \"secure=auto\" browsers refuse the cookie on requests without TLS")]
+    #[error("{0} needs \"secure\", with \"secure=auto\" browsers reject the cookie on requests without TLS")]
     InsecureAtTimes(&'static str),
-    #[error("{0} needs \"secure\", browsers refuse the cookie where the variable of \"secure=\" leaves it out")]
+    #[error("{0} needs \"secure\", browsers reject the cookie where the variable of \"secure=\" leaves it out")]
     InsecureByVariable(&'static str),
-    #[error("a cookie \"{}\" needs \"secure\", browsers refuse it where the variable of \"secure=\" leaves it out", Printable(.0))]
+    #[error("a cookie \"{}\" needs \"secure\", browsers reject it where the variable of \"secure=\" leaves it out", Printable(.0))]
     PrefixByVariable(&'c [u8]),
-    #[error("\"refresh=\" that is not shorter than \"maxage=\" lets browsers delete the cookie of a session in use")]
+    #[error("\"refresh=\" not shorter than \"maxage=\" lets browsers delete the cookie of an active session")]
     LateRefresh,
     #[error("\"{name}={}\", which has no variable: it is the same for each request", Printable(.text))]
     Constant { name: &'static str, text: &'c [u8] },
     #[error("key_file \"{}\", which {who}", Printable(.path))]
     OpenKeyFile { path: &'c [u8], who: &'static str },
-    #[error("key_file \"{}\", where line {line} repeats a key: it counts once", Printable(.path))]
+    #[error("key_file \"{}\", where line {line} repeats a key: the repetition is ignored", Printable(.path))]
     RepeatedKey { path: &'c [u8], line: usize },
-    #[error("\"path={}\", which is taken literally: it takes no variables in this directive", Printable(.0))]
+    #[error("\"path={}\", which is used literally: it takes no variables in this directive", Printable(.0))]
     LiteralPath(&'c [u8]),
-    #[error("\"path={}\" needs a leading slash, browsers take the folder of the request without it", Printable(.0))]
+    #[error("\"path={}\" needs a leading slash, without it browsers use the directory of the request", Printable(.0))]
     RelativePath(&'c [u8]),
     #[error("\"maxage=0\" sets the cookie without \"maxage=\", since browsers would delete it")]
     NoMaxAge,
     /// Of nginx's own directive, whose cookie stays as it is.
-    #[error("\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out")]
+    #[error("\"expires=0\" has no effect, since browsers delete such a cookie: specify at least one second, or omit it")]
     Expired,
     #[error("{0}")]
     Ignored(Nothing),
@@ -199,14 +199,14 @@ impl Display for Nothing {
         match self.ignored.case {
             Case::CookieOfApplication => write!(
                 f,
-                "{parameter}{value} only means something in mode=insert, in this mode the application sets it"
+                "{parameter}{value} applies only to mode=insert, in this mode the application sets it"
             ),
             Case::Mode(_, why) | Case::NoCookie(why) => {
                 let mode = mode_name(self.mode);
                 write!(f, "mode={mode} ignores {parameter}{value}: {why}")
             }
             Case::Without(_, what) => {
-                write!(f, "{parameter}{value} only means something with {what}")
+                write!(f, "{parameter}{value} applies only with {what}")
             }
         }
     }

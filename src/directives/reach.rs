@@ -78,7 +78,7 @@ fn first_that_differs<'c>(
         let how = if Servers::of(upstream)?.differ_from(&Servers::of(*other)?) {
             "has other servers or ids"
         } else if !read_each_other(upstream, *other) {
-            "signs it otherwise"
+            "signs it differently"
         } else {
             continue;
         };

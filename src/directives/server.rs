@@ -24,7 +24,7 @@ use crate::nginx::upstream::{ServerLine, Upstream};
 const DIRECTIVE: &str = "server";
 
 /// nginx's own limit (`NGX_HTTP_UPSTREAM_SID_LEN`).
-const ROUTE: &str = "a text of 1 to 32 characters";
+const ROUTE: &str = "a string of 1 to 32 characters";
 
 const ID: &str = "visible ASCII characters other than '\"', ',', ';', '\\', '|' and '~'";
 
@@ -168,7 +168,7 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
         .is_some_and(|policy| policy.accepts(System::Jvmroute));
     if reads_routes && !upstream.lines().any(|line| is_named(conf, &line)) {
         cf.warn_of_block(format_args!(
-            "\"accept=jvmroute\" does nothing in upstream \"{}\", as no server has \"id=\" or \"route=\", in {}",
+            "\"accept=jvmroute\" has no effect in upstream \"{}\", as no server has \"id=\" or \"route=\", in {}",
             string(upstream.host()),
             upstream.declared_at()
         ));
@@ -178,7 +178,7 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
         return;
     }
     cf.warn_of_block(format_args!(
-        "parameter \"id\" of the \"server\" directive does nothing in upstream \"{}\" without \"hash=plain\", \
+        "parameter \"id\" of the \"server\" directive has no effect in upstream \"{}\" without \"hash=plain\", \
          \"accept=plain\", \"accept=haproxy\", \"accept=jvmroute\", \"accept=angie\", \"mode=route\" or \"mode=learn\" of \"session_sticky\" in {}",
         string(upstream.host()),
         upstream.declared_at()
@@ -196,7 +196,7 @@ fn is_named(conf: &UpstreamConf, line: &ServerLine<'_>) -> bool {
 pub(crate) fn overlong_id(conf: &UpstreamConf) -> Option<(&'static [u8], usize, &'static str)> {
     let policy = conf.policy()?;
     let (most, why) = if policy.mode == Mode::Learn {
-        (MAX_ID, "cannot remember")
+        (MAX_ID, "cannot store")
     } else if policy.signer.is_some() && policy.hash == Hash::Plain {
         (LONGEST_ID, "cannot sign")
     } else {

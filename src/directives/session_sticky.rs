@@ -85,24 +85,22 @@ static DIRECTIVE: Directive = Directive {
     finish,
 };
 
-const SECONDS: &str = "a time in seconds, or with units as in \"1h30m\"";
+const SECONDS: &str = "a time in seconds, or with units such as \"1h30m\"";
 
-const SECURES: &str =
-    "\"auto\" or text with variables, or the parameter must stand without a value";
+const SECURES: &str = "\"auto\" or text with variables, or omitted";
 
-const FOLLOWED: &str =
-    "a token: the name of a cookie, or with '*' at its end the beginning of a name";
+const FOLLOWED: &str = "a token: a cookie name, or the beginning of one followed by '*'";
 
 const ATTRIBUTE: &str = "an attribute without ';' and control characters";
 
-const DRAIN_TIME: &str = "a time in seconds, or with units as in \"1h30m\", and not 0";
+const DRAIN_TIME: &str = "a time in seconds, or with units such as \"1h30m\", greater than 0";
 
 const DRAIN_TIME_IGNORED: &[Ignored] = &[Ignored {
     value: None,
     case: Case::Without(|parsed| parsed.drain_if.is_some(), "drain_if="),
 }];
 
-const NO_STAMPS: &str = "the cookie carries no stamps";
+const NO_STAMPS: &str = "the cookie has no stamps";
 
 const NO_STAMPS_IN_REWRITE: Ignored = Ignored::in_mode(Mode::Rewrite, NO_STAMPS);
 
@@ -132,7 +130,7 @@ const OPTION_IGNORED: &[Ignored] = &[
         value: Some("indirect"),
         case: Case::Mode(
             Mode::Rewrite,
-            "the application sets the cookie, so it may see it",
+            "the application sets the cookie and needs to see it",
         ),
     },
     Ignored::in_mode(Mode::Prefix, "the id is always hidden"),
@@ -159,7 +157,7 @@ const SIGN_IGNORED: &[Ignored] = &[
         value: None,
         case: Case::Without(
             may_have_stamps,
-            "maxidle= or maxlife=: without stamps hash=hmac is all that is needed",
+            "maxidle= or maxlife=: without stamps, hash=hmac is sufficient",
         ),
     },
 ];
@@ -196,7 +194,7 @@ const REBIND_IGNORED: &[Ignored] = &[
         value: Some("off"),
         case: Case::Without(
             |parsed| parsed.policy.fallback == Fallback::On,
-            "fallback=on: without, no other server is tried",
+            "fallback=on: without it, no other server is tried",
         ),
     },
     Ignored::in_mode(Mode::Route, "the request names its server"),

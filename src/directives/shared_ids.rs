@@ -23,7 +23,7 @@ pub(crate) fn check(cf: Conf<'_>, upstream: Upstream<'_>) {
         };
         cf.warn_of_block(format_args!(
             "server \"{}\" has {} addresses, which share the id \"{}\": all its sessions go to the first of them that is \
-             available; give each address a \"server\" line with an \"id\" of its own, or leave \"id\" out, in upstream \
+             available; give each address its own \"server\" line and \"id\", or omit \"id\", in upstream \
              \"{}\" in {}",
             string(line.name),
             line.addresses().len(),

@@ -23,7 +23,7 @@ pub(super) const CREATE: Parameter = Parameter::value("create", VARIABLE, |parse
 
 pub(super) const ZONE: Parameter = Parameter::value(
     "zone",
-    "\"name:size\", with a size of 8 pages of memory at least",
+    "\"name:size\" with a size of at least 8 memory pages",
     |parsed, value| {
         let mut parts = value.splitn(2, |byte| *byte == b':');
         let name = parts.next().filter(|name| !name.is_empty());
@@ -38,7 +38,7 @@ pub(super) const ZONE: Parameter = Parameter::value(
 
 pub(super) const TIMEOUT: Parameter = Parameter::value(
     "timeout",
-    "a time in seconds, or with units as in \"1h30m\", and not 0",
+    "a time in seconds, or with units such as \"1h30m\", greater than 0",
     |parsed, value| {
         let time = milliseconds(value).filter(|time| *time != 0);
         parsed.source.timeout = time.ok_or(Fault::Illegal)?;

@@ -20,7 +20,7 @@ pub(super) static DIRECTIVE: Directive = Directive {
 
 pub(super) const EXPIRES: Parameter = Parameter::value(
     "expires",
-    "\"max\" or a time in seconds, or with units as in \"1h30m\"",
+    "\"max\" or a time in seconds, or with units such as \"1h30m\"",
     expires,
 );
 

@@ -45,7 +45,7 @@ pub(super) static DIRECTIVE: Directive = Directive {
     finish,
 };
 
-const EXPIRES: &str = "a time of a second at least, or with units as in \"1h30m\"";
+const EXPIRES: &str = "a time of at least one second, or with units such as \"1h30m\"";
 
 const HASHES: &[Word] = &[
     ("index", |parsed| parsed.policy.hash = Hash::Index),

@@ -84,9 +84,9 @@ pub(super) fn missing_of_prefix(policy: &Policy, is_varying: bool) -> Option<&'s
     let may_be_secure = matches!(policy.secure, Secure::On | Secure::Variable);
     let is_host = may_be_secure && policy.domain.is_none() && !is_varying && *policy.path == *b"/";
     if begins(&policy.cookie, SECURE_PREFIX) && !may_be_secure {
-        Some("\"secure\": browsers refuse such a cookie without it")
+        Some("\"secure\": browsers reject such a cookie without it")
     } else if is_of_host(&policy.cookie) && !is_host {
-        Some("\"secure\", \"path=/\" and no \"domain=\": browsers refuse such a cookie otherwise")
+        Some("\"secure\", \"path=/\" and no \"domain=\": browsers reject such a cookie otherwise")
     } else {
         None
     }

@@ -91,7 +91,7 @@ impl Checked {
         if !value.is_empty() {
             error!(
                 request,
-                "session_sticky: {} \"{}\" of cookie \"{}\" is no {}, the cookie is set without it",
+                "session_sticky: {} \"{}\" of cookie \"{}\" is not a valid {}, the cookie is set without it",
                 self.attribute,
                 Printable(value),
                 Printable(&policy.cookie),

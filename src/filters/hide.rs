@@ -75,7 +75,7 @@ fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), O
 
     debug!(
         request,
-        "session_sticky: cookies are hidden in a list of fields of its own, rules:{}",
+        "session_sticky: cookies are hidden in a separate list of headers, rules:{}",
         rules.len()
     );
     let all = concat(request, view.rules, rules)?;

@@ -84,7 +84,7 @@ fn name(action: &Action<'_>) -> &'static str {
         Action::Rewrite(_) => "the server's cookie is rewritten",
         Action::Prefix(_) => "the server's cookie gets a prefix",
         Action::Learn(_) => "the session is learned",
-        Action::Preserve => "the server's cookie is left alone",
+        Action::Preserve => "the server's cookie is not changed",
     }
 }
 
@@ -253,8 +253,8 @@ fn log_doubled(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
     conf.told.doubled.set(true);
     warn!(
         request,
-        "session_sticky: a server of upstream \"{}\" sets a cookie \"{}\" too, and clients keep one of that name: \
-         use \"mode=prefix\" to share it, or another name",
+        "session_sticky: a server of upstream \"{}\" also sets a cookie \"{}\", clients keep only one of them: use \
+         \"mode=prefix\" to share the name, or choose another one",
         string(visit.upstream.host()),
         Printable(&visit.policy().cookie)
     );

@@ -79,7 +79,7 @@ impl ControlZone {
         unsafe { &*self.0.as_ref().data.cast::<ZoneData>() }
     }
 
-    /// Returns as whom workers run. Not while the configuration is being read.
+    /// Returns which runs the worker processes. Not while the configuration is being read.
     pub(crate) fn worker_user(&self) -> WorkerUser<'_> {
         // SAFETY: the zone lives as long as its cycle, whose configuration was read.
         unsafe { WorkerUser::of(self.data().cycle) }
@@ -146,7 +146,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         ngx_log_error!(
             NGX_LOG_EMERG,
             shm.log,
-            "could not make the table in zone \"{}\"",
+            "could not create the table in zone \"{}\"",
             shm.name
         );
         return Status::NGX_ERROR.into();

@@ -224,7 +224,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             ngx_log_error!(
                 NGX_LOG_EMERG,
                 zone.shm.log,
-                "could not make the counters in zone \"{}\"",
+                "could not create the counters in zone \"{}\"",
                 zone.shm.name
             );
             Status::NGX_ERROR.into()

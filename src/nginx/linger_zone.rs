@@ -88,7 +88,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         ngx_log_error!(
             NGX_LOG_EMERG,
             zone.shm.log,
-            "could not make the table in zone \"{}\"",
+            "could not create the table in zone \"{}\"",
             zone.shm.name
         );
         return Status::NGX_ERROR.into();

@@ -301,7 +301,7 @@ impl<'r> RoundRobin<'r> {
         }
         // SAFETY: the generation was compared under the lock of the group, which is still held: the server is in it.
         unsafe { self.hold(peers, member.peer, pc) };
-        debug!(pc, "session_sticky: candidate is taken");
+        debug!(pc, "session_sticky: candidate is selected");
         true
     }
 

@@ -183,7 +183,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
             ngx_log_error!(
                 NGX_LOG_EMERG,
                 zone.shm.log,
-                "could not make the table of learned sessions in zone \"{}\"",
+                "could not create the table of learned sessions in zone \"{}\"",
                 zone.shm.name
             );
             Status::NGX_ERROR.into()

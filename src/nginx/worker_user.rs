@@ -1,4 +1,4 @@
-//! The user as whom workers run, and what that may write.
+//! The user which runs the worker processes, and what that may write.
 
 use core::ffi::{c_char, c_int, CStr};
 use core::fmt::{self, Display, Formatter};
@@ -35,14 +35,14 @@ pub(crate) enum Unwritable<'c> {
 impl Display for Unwritable<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Unwritable::Folder(error) => write!(f, "its folder: {}", SystemError(error)),
-            Unwritable::NoFolder => f.write_str("its folder is none"),
+            Unwritable::Folder(error) => write!(f, "its directory: {}", SystemError(error)),
+            Unwritable::NoFolder => f.write_str("it has no directory"),
             Unwritable::Forbidden(Some(user)) => write!(
                 f,
-                "its folder cannot be written by user \"{}\", as whom workers run",
+                "its directory is not writable by user \"{}\", which runs the worker processes",
                 Printable(user)
             ),
-            Unwritable::Forbidden(None) => f.write_str("its folder cannot be written"),
+            Unwritable::Forbidden(None) => f.write_str("its directory is not writable"),
         }
     }
 }

@@ -156,7 +156,7 @@ impl From<Fault> for Unanswered {
 }
 
 impl<'r> Asked<'r> {
-    /// Returns what a request asks for; `None`: there is no such resource.
+    /// Returns what a request asks for; `None`: no such resource.
     fn of(request: Request<'r>) -> Option<Self> {
         // A subrequest has no request line of its own, and nginx has decoded its path already.
         let (path, is_encoded) = match request.target() {

@@ -62,32 +62,32 @@ impl Fault {
 
     fn text(self) -> &'static str {
         match self {
-            Fault::NoResource => "there is no such resource",
-            Fault::NoUpstream => "there is no such sticky upstream",
+            Fault::NoResource => "no such resource",
+            Fault::NoUpstream => "no such sticky upstream",
             Fault::NoServer => "the upstream has no such server",
-            Fault::Method(_) => "the resource has no such method",
-            Fault::Encoding => "a percent sign needs two hexadecimal digits behind it",
+            Fault::Method(_) => "the resource does not support this method",
+            Fault::Encoding => "a percent sign must be followed by two hexadecimal digits",
             Fault::Format => "format must be html, json or prometheus",
-            Fault::NoValue => "there is no value",
+            Fault::NoValue => "the value is missing",
             Fault::TooLong => "the body is too long",
             Fault::ContentType => {
                 "the body must be application/x-www-form-urlencoded or text/plain"
             }
-            Fault::Balancer => "the balancer of the upstream cannot be followed",
+            Fault::Balancer => "the balancer of the upstream is not supported",
             Fault::NotJson => "the body must be application/json",
             Fault::ForeignHost => {
                 "the host must be a server_name of the server, localhost or an address"
             }
-            Fault::ForeignSite => "the request is one of another site",
+            Fault::ForeignSite => "cross-site requests are not allowed",
             Fault::Nonsense => {
                 "the body must be {\"state\":\"up\"}, {\"state\":\"drain\"} or {\"state\":\"down\"}, the last two \
-                 also with \"for\" and a time such as \"30m\", or {\"drain\":true} or {\"drain\":false}"
+                 optionally with \"for\" and a time such as \"30m\", or {\"drain\":true} or {\"drain\":false}"
             }
-            Fault::Configured => "the configuration says that the server is down or drains",
-            Fault::Changing => "the servers of the upstream are changing, ask again",
-            Fault::Full => "there is no room to say something of another server",
+            Fault::Configured => "the server is down or draining in the configuration",
+            Fault::Changing => "the servers of the upstream are changing, try again",
+            Fault::Full => "there is no room for the state of another server",
             Fault::Unsaved => {
-                "the change is in force, but could not be saved: it ends with nginx, the error log says why"
+                "the change is in effect until nginx stops, but could not be saved: see the error log"
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn reconsider<'r>(
     // A balancer that turns to the backups does not know which of them the cookie has tried. Such a one is given back
     // unused, at the price of no try; it is marked now, so this comes to an end.
     while (rc == OK || rc == DONE) && was_tried(visit) {
-        debug!(pc, "session_sticky: a backup that was tried is given back");
+        debug!(pc, "session_sticky: a backup that was tried is released");
         visit.inner.give_back(pc);
         rc = visit.inner.get(pc);
     }
@@ -72,7 +72,7 @@ fn take_named<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> Option<ngx_i
     }
     debug!(
         pc,
-        "session_sticky: the backup of the session takes the place of the balancer's"
+        "session_sticky: the backup of the session replaces that of the balancer"
     );
     data.forget_check();
     visit.inner.give_back(pc);

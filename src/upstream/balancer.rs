@@ -278,7 +278,7 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     visit.choice = visit.choose();
     debug!(
         pc,
-        "session_sticky: the servers of the cookie are given up, {}",
+        "session_sticky: no server of the cookie can be used, {}",
         visit.choice.as_str()
     );
     if visit.choice != Choice::Refuse {
@@ -288,7 +288,7 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
             Printable(visit.reading.session.id),
             string(visit.upstream.host()),
             match visit.choice {
-                Choice::Lend => "another serves this request",
+                Choice::Lend => "another server handles this request",
                 _ => "the session moves",
             },
             Unavailable(visit)
@@ -338,7 +338,7 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
         rc = backups::reconsider(visit, pc, rc);
     }
 
-    debug!(pc, "session_sticky: left to the balancer, rc:{rc}");
+    debug!(pc, "session_sticky: the balancer is called, rc:{rc}");
     if rc == OK || rc == DONE {
         if note_served(visit).is_err() {
             return fail(visit);

@@ -20,7 +20,7 @@ pub(super) fn own_value<'r>(policy: &Policy, fields: Cookies<'r>) -> Option<Opti
 pub(super) fn pass_over(visit: &mut Visit<'_>) {
     debug!(
         visit.request,
-        "session_sticky: the request has no cookie of the application, so that of the session is not read"
+        "session_sticky: the request has no cookie of the application, the session cookie is not read"
     );
     visit.is_anonymous = true;
 }

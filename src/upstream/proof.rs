@@ -105,7 +105,7 @@ fn ask<'r>(
     let rc = inner.get(pc);
     debug!(
         pc,
-        "session_sticky: the balancer is asked before a cookie is followed, rc:{rc}"
+        "session_sticky: the balancer is called before a cookie is followed, rc:{rc}"
     );
     if rc == BUSY {
         // As round robin and what is based on it say it: nothing else names the upstream.

@@ -114,7 +114,7 @@ fn free_unusual<'r>(
     if failed && !visit.retried && was_stale(visit, pc) {
         debug!(
             pc,
-            "session_sticky: a kept-alive connection was closed, which counts as no failure"
+            "session_sticky: a kept-alive connection was closed, which is not a failure"
         );
         state &= !(NGX_PEER_FAILED as ngx_uint_t);
         if visit.lingerer().is_some() {
@@ -158,10 +158,7 @@ pub(super) fn keep_visit<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>)
     if newest.is_some_and(|newest| newest.0.is(&visit)) {
         return;
     }
-    debug!(
-        request,
-        "session_sticky: kept, should the request be handed on inside"
-    );
+    debug!(request, "session_sticky: kept for an internal redirect");
     // Freeing a server cannot fail: where memory is short, the response sets no cookie.
     pool.keep(EarlierVisit(visit));
     count_at_end(request, visit);

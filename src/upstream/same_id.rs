@@ -114,8 +114,7 @@ pub(super) fn chain(
 fn tell_over_limit(visit: &Visit<'_>, pc: PeerConnection<'_>) {
     info!(
         pc,
-        "session_sticky: server \"{}\" of upstream \"{}\" has max_conns connections, the session goes there over the \
-         limit: {}",
+        "session_sticky: server \"{}\" of upstream \"{}\" has reached max_conns, its session exceeds the limit: {}",
         Printable(visit.reading.session.id),
         string(visit.upstream.host()),
         OrNone(visit.inner.round_robin().address())

@@ -122,7 +122,7 @@ fn tell(zone: CounterZone, conf: &UpstreamConf, upstream: Upstream<'_>) {
     if !conf.told.uncounted.replace(true) {
         error!(
             Log::of_cycle(),
-            "session_sticky: there is no room to count the requests of all servers of upstream \"{}\"",
+            "session_sticky: no room to count the requests of all servers of upstream \"{}\"",
             string(upstream.host())
         );
     }

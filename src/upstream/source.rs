@@ -155,8 +155,8 @@ fn tell_full(visit: &Visit<'_>, learn: &Learn, now: u64) {
     if let Some(dropped) = learn.zone.take_dropped(now) {
         warn!(
             visit.request,
-            "session_sticky: zone \"{}\" of upstream \"{}\" is full, {dropped} of its {} sessions went before their \
-             timeout since the last such line: make it larger",
+            "session_sticky: zone \"{}\" of upstream \"{}\" is full, {dropped} of its {} sessions were removed before \
+             their timeout since the last such message: increase its size",
             string(learn.zone.name()),
             string(visit.upstream.host()),
             learn.zone.capacity()

@@ -95,7 +95,7 @@ pub(in crate::upstream) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r
     }
     debug!(
         pc,
-        "session_sticky: {} lingers and is taken",
+        "session_sticky: {} lingers and is selected",
         Printable(lingerer.gone.name())
     );
     true
@@ -134,8 +134,8 @@ pub(in crate::upstream) fn free(
     if zone.with(|table| table.end(&lingerer.server)) == Some(true) {
         info!(
             pc,
-            "session_sticky: server {} of upstream \"{}\" has left DNS and accepts no connection ({failure}), it keeps its sessions \
-             no longer",
+            "session_sticky: server {} of upstream \"{}\" has left DNS and accepts no connection ({failure}), it no \
+             longer keeps its sessions",
             Printable(lingerer.gone.name()),
             string(visit.upstream.host())
         );

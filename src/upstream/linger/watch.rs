@@ -151,8 +151,8 @@ fn tell(upstream: Upstream<'_>, conf: &UpstreamConf, gone: &[Server], added: Add
     if added.dropped != 0 && !conf.linger.told.replace(true) {
         warn!(
             Log::of_cycle(),
-            "session_sticky: more servers have left DNS than there is room for, {} of them lose their sessions before \"linger\" is \
-             over, for the sake of upstream \"{}\"",
+            "session_sticky: too many servers have left DNS, {} of them lose their sessions before the time of \
+             \"linger\" is over, to make room for upstream \"{}\"",
             added.dropped,
             string(upstream.host())
         );

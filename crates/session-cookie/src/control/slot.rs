@@ -72,7 +72,7 @@ impl Standing {
 /// What has ended of a server.
 pub struct Ended {
     pub(super) names: Names,
-    /// What was said of it; `None`: it does not ask to drain any more.
+    /// What was said of it; `None`: it no longer asks to drain.
     pub over: Option<Override>,
 }
 

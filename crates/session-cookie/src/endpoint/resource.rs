@@ -28,7 +28,7 @@ pub enum Resource<'a> {
 const UPSTREAMS: &[u8] = b"/upstreams/";
 
 impl<'a> Resource<'a> {
-    /// Returns the resource of a request target, whose query is left out; `None`: there is no such resource.
+    /// Returns the resource of a request target, whose query is left out; `None`: no such resource.
     ///
     /// The path of the location is not known, as it may be given by a regular expression. So the first `/upstreams/` counts,
     /// and the location itself is meant where there is none. nginx finds locations, and what may be done in them, by the decoded

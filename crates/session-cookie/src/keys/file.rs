@@ -39,13 +39,13 @@ pub enum Unusable {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Fault {
     /// The key is too short.
-    #[error("a key must have {LEAST_KEY} bytes at least")]
+    #[error("a key must have at least {LEAST_KEY} bytes")]
     Short,
     /// It is no text, or a line around a certificate or a key of TLS.
-    #[error("this is no key, but of a file of another kind")]
+    #[error("this is not a key, but part of another kind of file")]
     Foreign,
     /// There is a comment behind it, or what looks like one.
-    #[error("a comment must have a line of its own")]
+    #[error("a comment must be on its own line")]
     Comment,
     /// There are too many keys.
     #[error("there must be no more than {MOST_KEYS} keys")]

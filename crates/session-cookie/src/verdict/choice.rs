@@ -21,7 +21,7 @@ impl Choice {
     pub fn as_str(self) -> &'static str {
         match self {
             Choice::Bind => "the cookie chooses",
-            Choice::Lend => "another server is lent",
+            Choice::Lend => "another server is selected for this request",
             Choice::Balance => "the balancer chooses",
             Choice::Refuse => "the request is refused",
         }
