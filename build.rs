@@ -1,25 +1,24 @@
-//! Tells the module which nginx it is built for.
+//! Sets cfg values that describe the nginx the module is built for.
 //!
-//! nginx-sys describes the configured tree in `DEP_NGINX_*` variables; they become the cfg values
-//! `ngx_feature="…"` and one cfg for each nginx version in which a structure that the module touches
-//! changed.
+//! nginx-sys describes the configured source tree in `DEP_NGINX_*` variables. They become `ngx_feature="…"` values, and one cfg
+//! for each nginx version that changed a structure the module uses.
 
 use std::env;
 use std::error::Error;
 
 use sha2::{Digest, Sha256};
 
-/// Version from which on a cfg is set, its name, and the reason that it exists.
+/// The first version for which a cfg is set, and its name. The comments give the reason.
 const VERSIONS: &[(u64, &str)] = &[
-    // rr_peers_t has `tries`: servers that are down count for none
+    // rr_peers_t has `tries`, which does not count servers that are down
     (1_019_006, "nginx_peers_tries"),
     // headers_in.cookie is a linked list, ngx_table_elt_t has `next`
     (1_023_000, "nginx_header_chains"),
-    // rr_peer_t has `refs` and `zombie`, rr_peers_t has `config`: servers come and go at run time
+    // rr_peer_t has `refs` and `zombie`, rr_peers_t has `config`: servers are added and removed at run time
     (1_027_003, "nginx_peer_refs"),
     // ngx_http_request_t has a `port` before its bit fields
     (1_029_004, "nginx_request_port"),
-    // the keepalive module wraps every upstream itself, after all directives were read
+    // the keepalive module wraps every upstream itself, after all directives are read
     (1_029_007, "nginx_implicit_keepalive"),
 ];
 
@@ -40,13 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    // rr_peer_t and ngx_peer_connection_t have a `sid`: with nginx's own `sticky`, and with
-    // `--with-compat`, which keeps the layout
+    // rr_peer_t and ngx_peer_connection_t have a `sid`, with nginx's own `sticky` or with `--with-compat`, which fixes the layout
     println!("cargo::rustc-check-cfg=cfg(nginx_peer_sid)");
     if version >= 1_029_006 && defines_any(&["NGX_HTTP_UPSTREAM_SID", "NGX_COMPAT"])? {
         println!("cargo::rustc-cfg=nginx_peer_sid");
     }
-    // `server … drain` is nginx's own
+    // nginx has its own `server … drain`
     println!("cargo::rustc-check-cfg=cfg(nginx_drain)");
     if version >= 1_029_006 && defines_any(&["NGX_HTTP_UPSTREAM_STICKY"])? {
         println!("cargo::rustc-cfg=nginx_drain");
@@ -79,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Does the configured tree define any of these?
+/// Returns whether the configured source tree defines any of these names.
 fn defines_any(names: &[&str]) -> Result<bool, Box<dyn Error>> {
     let headers = env::var("DEP_NGINX_BUILD_DIR")? + "/ngx_auto_config.h";
     println!("cargo::rerun-if-changed={headers}");
@@ -88,8 +86,8 @@ fn defines_any(names: &[&str]) -> Result<bool, Box<dyn Error>> {
     Ok(words.any(|word| names.contains(&word)))
 }
 
-/// Tells the module the Content-Security-Policy of its page: what it may do is what its one script and its one style do, and
-/// to ask the server that it came from.
+/// Sets the Content-Security-Policy of the status page: it allows the page's one script, its one style, and requests to the
+/// server that sent the page.
 fn tell_policy_of_page() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={PAGE}");
     let page = std::fs::read_to_string(PAGE)?;
@@ -102,7 +100,7 @@ fn tell_policy_of_page() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the hash of the content of the one element of a name, as a policy has it.
+/// Returns the hash of the content of the only `element` in the page, in the syntax of a policy.
 fn hash_of(page: &str, element: &str) -> Result<String, Box<dyn Error>> {
     let (open, close) = (format!("<{element}>"), format!("</{element}>"));
     let mut parts = page.split(open.as_str());

@@ -9,7 +9,7 @@ use super::bytes;
 use super::request::Request;
 use super::upstream::Upstream;
 
-/// The upstreams of a configuration, by number: those that nginx has made of addresses are among them.
+/// The upstreams of a configuration by index, including those that nginx has made implicitly from addresses.
 #[derive(Clone, Copy)]
 pub(crate) struct Upstreams<'r>(
     &'r [*mut ngx_http_upstream_srv_conf_t],
@@ -17,7 +17,7 @@ pub(crate) struct Upstreams<'r>(
 );
 
 impl<'r> Request<'r> {
-    /// Returns the upstreams of its configuration.
+    /// Returns the upstreams of the request's configuration.
     pub(crate) fn upstreams(self) -> Upstreams<'r> {
         // SAFETY: the request is live, and its configuration outlives it. `upstreams` is an array of pointers, to which nginx
         // adds none once it serves requests.
@@ -30,19 +30,19 @@ impl<'r> Request<'r> {
 }
 
 impl<'r> Upstreams<'r> {
-    /// Returns the upstream of a number, `Some(None)` for one without a block of its own; `None`: there are no more.
+    /// Returns the upstream at an index, `Some(None)` for an implicit one; `None` if there are no more.
     pub(crate) fn get(self, number: usize) -> Option<Option<Upstream<'r>>> {
         let us = self.0.get(number)?;
-        // SAFETY: the upstreams of the array live as long as the cycle, which outlives its requests. While requests are served,
-        // nobody writes to the module's configuration of them.
+        // SAFETY: the upstreams of the array live as long as the cycle, which outlives its requests. The module's configuration
+        // of them is not written while requests are served.
         Some(unsafe { Upstream::new(*us) })
     }
 
-    /// Returns the upstream to which nginx passes a request for this host, if it has a block of its own; `port` is what stands
-    /// behind the host.
+    /// Returns the upstream to which nginx passes a request for this host and port, if it is an `upstream` block. `port` is
+    /// `None` if the address has none.
     pub(crate) fn destination(self, host: &[u8], port: Option<u16>) -> Option<Upstream<'r>> {
         let us = self.0.iter().find(|us| {
-            // SAFETY: the upstreams of the array live as long as the cycle, and nginx writes their names once.
+            // SAFETY: the upstreams of the array live as long as the cycle, and nginx sets their names once.
             let (name, of_block) = unsafe { (bytes((***us).host), (***us).port) };
             let is_port = (of_block == 0 && port.is_none()) || port.unwrap_or_default() == of_block;
             name.eq_ignore_ascii_case(host) && is_port
@@ -51,7 +51,7 @@ impl<'r> Upstreams<'r> {
         unsafe { Upstream::new(*us) }
     }
 
-    /// Returns the upstream of this name that has a block of its own.
+    /// Returns the `upstream` block with this name.
     pub(crate) fn find(self, name: &[u8]) -> Option<Upstream<'r>> {
         let mut all = (0..self.0.len()).filter_map(|number| self.get(number)?);
         all.find(|upstream| upstream.host() == name)

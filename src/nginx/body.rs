@@ -1,4 +1,4 @@
-//! The body of a request, read for a handler that goes on when all of it is there.
+//! Reading the request body for a handler that continues once all of it has been received.
 
 use core::marker::PhantomData;
 use core::ptr;
@@ -12,33 +12,33 @@ use super::pool::Text;
 use super::request::Request;
 use session_cookie::bytes::Sink;
 
-/// What a handler gets of a body.
+/// The body as passed to a handler.
 #[derive(Clone, Copy)]
 pub(crate) enum Body<'r> {
-    /// All of it; nothing, where the request has none.
+    /// The whole body; empty if the request has none.
     Whole(&'r [u8]),
-    /// It is longer than the handler takes.
+    /// The body is longer than the handler accepts.
     TooLong,
-    /// It could not be read: memory is short, or nginx's temporary file.
+    /// The body could not be read: memory is short, or reading nginx's temporary file failed.
     Unreadable,
 }
 
-/// A handler that needs the body of its request.
+/// A handler that needs the request body.
 pub(crate) trait WithBody {
-    /// How many bytes it takes.
+    /// The maximum length of the body, in bytes.
     const MOST: usize;
 
-    /// Goes on with the request. What it returns is what a content handler returns.
+    /// Continues with the request. The result is that of a content handler.
     fn go_on(request: Request<'_>, body: Body<'_>) -> ngx_int_t;
 }
 
 impl<'r> Request<'r> {
-    /// Reads the body and goes on with it, now or when the client has sent it. The content handler returns what this
-    /// returns.
+    /// Reads the body and calls `go_on`, now or when the client has sent the body. The result is to be returned by the content
+    /// handler.
     ///
-    /// nginx reads up to `client_max_body_size`, asks a client that waits to be asked (`Expect: 100-continue`), and ends the
-    /// request of one that vanishes or is too slow. A body whose length is told and too much is not waited for, but it is read:
-    /// nginx takes what it leaves behind for the next request of the connection.
+    /// nginx reads up to `client_max_body_size`, answers `Expect: 100-continue`, and ends the request if the client disconnects
+    /// or is too slow. If the declared length is too long, the handler is called without waiting for the body. The body is still
+    /// discarded, since nginx would otherwise take it for the connection's next request.
     pub(crate) fn read_body<H: WithBody>(self) -> ngx_int_t {
         if self.declared_length() > H::MOST as u64 {
             return match self.discard_body() {
@@ -46,7 +46,7 @@ impl<'r> Request<'r> {
                 Err(rc) => rc,
             };
         }
-        // SAFETY: the request is live, and nginx calls the handler once at the most, for this request.
+        // SAFETY: the request is live, and nginx calls the handler at most once, for this request.
         let rc = unsafe { ngx_http_read_client_request_body(self.as_ptr(), Some(on_body::<H>)) };
         if rc >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t {
             return rc;
@@ -54,16 +54,16 @@ impl<'r> Request<'r> {
         NGX_DONE as ngx_int_t
     }
 
-    /// Returns the length of the body that the client has told; 0, if it has told none.
+    /// Returns the length of the body that the client has declared; 0 if it has not.
     fn declared_length(self) -> u64 {
         // SAFETY: the request is live.
         let length = unsafe { (*self.as_ptr()).headers_in.content_length_n };
         u64::try_from(length).unwrap_or_default()
     }
 
-    /// Returns the body, which nginx has read.
+    /// Returns the body after nginx has read it.
     fn body(self, most: usize) -> Body<'r> {
-        // SAFETY: the request is live; what nginx has read of its body lives as long.
+        // SAFETY: the request is live; the body that nginx has read lives as long.
         let bufs = unsafe {
             ((*self.as_ptr()).request_body.as_ref()).map_or(ptr::null_mut(), |body| body.bufs)
         };
@@ -86,10 +86,10 @@ impl<'r> Request<'r> {
     }
 }
 
-/// Goes on with a request whose body was read, and ends it as nginx ends one whose content handler returns.
+/// Continues with a request whose body has been read, and ends it as nginx does when a content handler returns.
 unsafe extern "C" fn on_body<H: WithBody>(r: *mut ngx_http_request_t) {
-    // SAFETY: nginx calls this for the live request for which it was asked to read the body. It counts one for this call, which
-    // ngx_http_finalize_request() takes back; the handle is not used after it.
+    // SAFETY: nginx calls this for the live request whose body it was asked to read. It holds a reference for this call, which
+    // ngx_http_finalize_request() releases; the handle is not used afterwards.
     unsafe {
         let request = Request::new(r);
         let rc = H::go_on(request, request.body(H::MOST));
@@ -97,12 +97,12 @@ unsafe extern "C" fn on_body<H: WithBody>(r: *mut ngx_http_request_t) {
     }
 }
 
-/// A piece of a body, in memory or in a temporary file.
+/// A piece of the body, in memory or in a temporary file.
 struct Piece<'r>(*mut ngx_buf_t, PhantomData<&'r ()>);
 
 /// Returns the pieces of a body.
 fn pieces<'r>(bufs: *mut ngx_chain_t) -> impl Iterator<Item = Piece<'r>> {
-    // SAFETY: a chain that nginx has made of a body that was read, which it does not change any more; each link has a buffer.
+    // SAFETY: nginx does not modify the chain of a body that has been read; each link has a buffer.
     unsafe {
         core::iter::successors(bufs.as_ref(), |link| link.next.as_ref())
             .map(|link| Piece(link.buf, PhantomData))
@@ -116,7 +116,7 @@ impl Piece<'_> {
     }
 
     fn length(&self) -> usize {
-        // SAFETY: the buffer lives as long as the request; its text is a part of one piece of memory.
+        // SAFETY: the buffer lives as long as the request; `pos` and `last` are in the same allocation.
         unsafe {
             let buf = &*self.0;
             if self.is_in_file() {
@@ -127,11 +127,11 @@ impl Piece<'_> {
         }
     }
 
-    /// Appends the piece to a text that has room for it; `None`: it could not be read.
+    /// Appends the piece to a text that has room for it; `None` if it could not be read.
     fn write(&self, text: &mut Text<'_>) -> Option<()> {
         let mut left = self.length();
         if !self.is_in_file() {
-            // SAFETY: the buffer has so many bytes from `pos` on, to which nobody writes meanwhile.
+            // SAFETY: the buffer has `left` bytes from `pos`, which are not modified during the call.
             text.put(unsafe { core::slice::from_raw_parts((*self.0).pos, left) });
             return Some(());
         }
@@ -140,7 +140,7 @@ impl Piece<'_> {
         let (file, mut at) = unsafe { ((*self.0).file, (*self.0).file_pos) };
         while left > 0 {
             let most = left.min(block.len());
-            // SAFETY: the file is open as long as the request, and the block has room for so many bytes.
+            // SAFETY: the file is open as long as the request, and the block has room for `most` bytes.
             let read = unsafe { ngx_read_file(file, block.as_mut_ptr(), most, at) };
             let read = usize::try_from(read).ok().filter(|read| *read > 0)?;
             text.put(block.get(..read)?);

@@ -1,4 +1,4 @@
-//! What nginx calls for an upstream: balancers stand in each other, and each calls the one inside.
+//! The functions that nginx calls for an upstream. Load-balancing modules wrap each other's: each calls the one it has replaced.
 
 use ngx::core::Status;
 use ngx::ffi::{
@@ -11,53 +11,54 @@ use super::conf::Conf;
 use super::request::Request;
 use super::upstream::Upstream;
 
-/// A function that prepares an upstream.
+/// A function that initializes an upstream.
 pub(crate) type InitUpstreamFn =
     unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
 
-/// A function that prepares a request to an upstream.
+/// A function that initializes a request to an upstream.
 pub(crate) type InitPeerFn =
     unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t;
 
-/// What prepares an upstream.
+/// The function that initializes an upstream.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct InitUpstream(ngx_http_upstream_init_pt);
 
 impl InitUpstream {
-    /// Prepares the upstream.
+    /// Initializes the upstream.
     pub(crate) fn call(self, cf: Conf<'_>, upstream: Upstream<'_>) -> ngx_int_t {
         let Some(init) = self.0 else {
             return Status::NGX_ERROR.into();
         };
-        // SAFETY: the balancer's own function, for an upstream in which it was read.
+        // SAFETY: the load-balancing module's own function, called for the upstream from which it was read.
         unsafe { init(cf.as_ptr(), upstream.as_ptr()) }
     }
 
-    /// Returns whether there is none.
+    /// Returns whether there is no function.
     #[cfg(not(nginx_implicit_keepalive))]
     pub(crate) fn is_none(self) -> bool {
         self.0.is_none()
     }
 
-    /// Returns whether it is the same function.
+    /// Returns whether both are the same function.
     #[cfg(not(nginx_implicit_keepalive))]
     pub(crate) fn is(self, other: InitUpstream) -> bool {
         self.0.map(|init| init as usize) == other.0.map(|init| init as usize)
     }
 }
 
-/// What prepares a request to an upstream.
+/// The function that initializes a request to an upstream.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct InitPeer(ngx_http_upstream_init_peer_pt);
 
 impl InitPeer {
-    /// Prepares the request.
+    /// Initializes the request.
     #[inline(always)]
     pub(crate) fn call(self, request: Request<'_>, upstream: Upstream<'_>) -> ngx_int_t {
         let Some(init) = self.0 else {
             return Status::NGX_ERROR.into();
         };
-        // SAFETY: the balancer's own function, for a live request to the upstream that it has prepared.
+        // SAFETY: the load-balancing module's own function, called for a live request to the upstream that the module has
+        // initialized.
         unsafe { init(request.as_ptr(), upstream.as_ptr()) }
     }
 
@@ -66,37 +67,37 @@ impl InitPeer {
         self.0.map(|init| init as usize) == Some(init as usize)
     }
 
-    /// Returns whether it is nginx's round robin itself.
+    /// Returns whether it is nginx's own round robin.
     pub(crate) fn is_round_robin(self) -> bool {
         self.is(ngx_http_upstream_init_round_robin_peer)
     }
 }
 
 impl Upstream<'_> {
-    /// Returns what prepares the upstream: round robin, where no directive says otherwise.
+    /// Returns the function that initializes the upstream: that of round robin, unless a directive has set another.
     pub(crate) fn init(self) -> InitUpstream {
-        // SAFETY: an upstream lives as long as its cycle, and only a function pointer is copied.
+        // SAFETY: the upstream lives as long as its cycle, and only a function pointer is copied.
         let init = unsafe { (*self.as_ptr()).peer.init_upstream };
         InitUpstream(init.or(Some(ngx_http_upstream_init_round_robin)))
     }
 
-    /// Puts a function in the place of the one that prepares the upstream, and returns that one.
+    /// Replaces the function that initializes the upstream, and returns the previous one.
     pub(crate) fn replace_init(self, init: InitUpstreamFn) -> InitUpstream {
         let before = self.init();
-        // SAFETY: one thread reads the configuration, and no reference to the upstream is held.
+        // SAFETY: a single thread reads the configuration, and no reference to the upstream exists.
         unsafe { (*self.as_ptr()).peer.init_upstream = Some(init) };
         before
     }
 
-    /// Returns what prepares a request to the upstream, which its balancer has prepared.
+    /// Returns the function that initializes a request to the upstream, which must be initialized.
     pub(crate) fn init_peer(self) -> InitPeer {
-        // SAFETY: an upstream lives as long as its cycle, and only a function pointer is copied.
+        // SAFETY: the upstream lives as long as its cycle, and only a function pointer is copied.
         InitPeer(unsafe { (*self.as_ptr()).peer.init })
     }
 
-    /// Sets what prepares a request to the upstream.
+    /// Sets the function that initializes a request to the upstream.
     pub(crate) fn set_init_peer(self, init: InitPeerFn) {
-        // SAFETY: one thread reads the configuration, and no reference to the upstream is held.
+        // SAFETY: a single thread reads the configuration, and no reference to the upstream exists.
         unsafe { (*self.as_ptr()).peer.init = Some(init) };
     }
 }

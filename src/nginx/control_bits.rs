@@ -1,30 +1,29 @@
-//! What was said of a server at run time, in the `down` that nginx keeps of it.
+//! The states of servers set at run time, kept in nginx's `down` field of each server.
 
 use ngx::ffi::ngx_uint_t;
 
-/// A bit of `down` for a server that was said to drain, one for a server that was said to be down, and one for a server that
-/// drains because it has asked to, at run time. nginx has no use for them, and only asks whether `down` is 0: what the
-/// configuration says stays apart.
+/// Bits of `down`: the server was set to drain, was set to down, or drains because it asked to. nginx does not use these bits and
+/// only tests whether `down` is 0, so the configured value is preserved.
 const DRAINED: ngx_uint_t = 0x100;
 const TAKEN_DOWN: ngx_uint_t = 0x200;
 const ASKED: ngx_uint_t = 0x400;
 pub(super) const CONTROLLED: ngx_uint_t = DRAINED | TAKEN_DOWN | ASKED;
 
-/// What was said of a server at run time, or asked for by itself.
+/// The state of a server that was set at run time or requested by the server itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Control {
-    /// Nothing.
+    /// Not set.
     None,
-    /// It keeps its sessions, and gets no new ones.
+    /// The server keeps its sessions and gets no new ones.
     Drain,
-    /// The same, but by its own wish: unless no other server can be had.
+    /// Like `Drain`, but at the server's own request: it gets new sessions if no other server is available.
     Asked,
-    /// It gets nothing.
+    /// The server gets no requests.
     Down,
 }
 
 impl Control {
-    /// Returns what was said of a server with this `down`.
+    /// Returns the state of a server with this `down`.
     pub(super) fn of(down: ngx_uint_t) -> Self {
         match down & CONTROLLED {
             0 => Control::None,
@@ -34,10 +33,10 @@ impl Control {
         }
     }
 
-    /// Returns the `down` of a server of which this is said, and the configuration says `configured`.
+    /// Returns the `down` of a server in this state whose configuration has `configured`.
     pub(super) fn with(self, configured: ngx_uint_t) -> ngx_uint_t {
         match self {
-            // To what the configuration says draining adds nothing.
+            // Draining changes nothing for a server that is already down or draining by configuration.
             Control::Drain if configured == 0 => DRAINED,
             Control::Asked if configured == 0 => ASKED,
             Control::Drain | Control::Asked | Control::None => configured,

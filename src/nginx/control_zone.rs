@@ -1,5 +1,5 @@
-//! What was said of servers at run time, and what they ask for themselves, in a zone of shared memory. It has always the same size, so nginx hands it over at a
-//! reload.
+//! The shared memory zone with the server states that were set at run time or requested by the servers. Its size is fixed, so
+//! nginx keeps it across reloads.
 
 use core::cell::{Cell, OnceCell};
 use core::ffi::c_void;
@@ -17,21 +17,21 @@ use super::log::Log;
 use super::shared_zone::{self, take_all, take_over, Locking};
 use super::worker_user::WorkerUser;
 
-/// Whoever changes what is in the memory changes this as well: another file of the module may take it over.
+/// Must change with the layout of the memory, since a different version of the module may take over the zone.
 const NAME: &[u8] = b"session_sticky_control_2";
 
-/// The servers that there is room for.
+/// The maximum number of servers.
 pub(crate) const SERVERS: usize = 1024;
 
 const BYTES: usize = size_of::<Header>() + SERVERS * size_of::<Slot>();
 
-/// The size of the zone, of which nginx's slab pool takes a part.
+/// The size of the zone, part of which is used by nginx's slab pool.
 const SIZE: usize = 512 * 1024;
 
-/// What is done with the zone of a cycle when it has its memory.
+/// The type of the function called when the zone of a cycle has its memory.
 pub(crate) type Prepare = fn(ControlZone, IsNew, Log<'_>);
 
-/// Whether nothing was said in the memory yet.
+/// Whether the memory is new and contains no states yet.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum IsNew {
     Yes,
@@ -42,22 +42,23 @@ pub(crate) enum IsNew {
 #[derive(Clone, Copy)]
 pub(crate) struct ControlZone(NonNull<ngx_shm_zone_t>);
 
-/// What a cycle knows of the zone.
+/// The data of the zone in one cycle.
 struct ZoneData<'c> {
     cycle: *mut ngx_cycle_t,
     prepare: Prepare,
-    /// Whether operators may say something.
+    /// Whether operators may set states.
     controlled: Cell<bool>,
-    /// Where what is said is kept when nginx ends.
+    /// The file that keeps the states while nginx is not running.
     state_file: OnceCell<&'c [u8]>,
-    /// The table, when there is memory for it.
+    /// The table, once there is memory for it.
     table: OnceCell<Locking<Table<'static>>>,
 }
 
 impl ControlZone {
-    /// Adds the zone to the configuration; `None`: it could not be added.
+    /// Adds the zone to the configuration; `None` if it could not be added.
     pub(crate) fn add(cf: Conf<'_>, prepare: Prepare) -> Option<Self> {
-        // An address in nginx itself, which no zone of nginx's has: a reload with another file of the module keeps the zone.
+        // An address in nginx itself that no zone of nginx uses as a tag, so that the zone is kept across a reload with a
+        // different file of the module.
         let tag = ptr::from_ref(NgxHttpCoreModule::module()).cast_mut().cast();
         let zone = shared_zone::add(cf, NAME, SIZE, tag, Some(init))?;
         // SAFETY: `cf` is live, and has a cycle.
@@ -69,50 +70,50 @@ impl ControlZone {
             state_file: OnceCell::new(),
             table: OnceCell::new(),
         })?;
-        // SAFETY: the zone is in the cycle's pool, and nobody else holds a reference to it.
+        // SAFETY: the zone is in the cycle's pool, and no reference to it exists.
         unsafe { (*zone.as_ptr()).data = ptr::from_mut(data).cast() };
         Some(ControlZone(zone))
     }
 
     fn data(&self) -> &ZoneData<'static> {
-        // SAFETY: `add` has set the data, which lives as long as the cycle, as the handle does.
+        // SAFETY: `add` has set the data, which lives as long as the cycle, and so does the handle.
         unsafe { &*self.0.as_ref().data.cast::<ZoneData>() }
     }
 
-    /// Returns which runs the worker processes. Not while the configuration is being read.
+    /// Returns the user that worker processes run as. Not to be called while the configuration is being read.
     pub(crate) fn worker_user(&self) -> WorkerUser<'_> {
-        // SAFETY: the zone lives as long as its cycle, whose configuration was read.
+        // SAFETY: the zone lives as long as its cycle, whose configuration has been read.
         unsafe { WorkerUser::of(self.data().cycle) }
     }
 
-    /// Returns whether operators may say something; else what was said means nothing.
+    /// Returns whether operators may set states; if not, states that were set are ignored.
     pub(crate) fn is_controlled(&self) -> bool {
         self.data().controlled.get()
     }
 
-    /// Lets operators say something.
+    /// Allows operators to set states.
     pub(crate) fn set_controlled(&self) {
         self.data().controlled.set(true);
     }
 
-    /// Returns the file in which what is said is kept.
+    /// Returns the file that keeps the states.
     pub(crate) fn state_file(&self) -> Option<&'static [u8]> {
         self.data().state_file.get().copied()
     }
 
-    /// Sets the file. Returns the one that was set before, and stays.
+    /// Sets the file, unless one is set already. Returns the file that was set before.
     pub(crate) fn set_state_file(&self, path: &'static [u8]) -> Option<&'static [u8]> {
         let before = self.state_file();
         self.data().state_file.get_or_init(|| path);
         before
     }
 
-    /// Returns the table, of which only what needs no lock may be asked; `None`: the memory is not there.
+    /// Returns the table, for operations that need no lock; `None` if there is no memory.
     pub(crate) fn table(&self) -> Option<Table<'static>> {
         Some(self.data().table.get()?.table)
     }
 
-    /// Does something with the table, which is locked meanwhile. All workers wait for it.
+    /// Calls `work` with the table locked. All workers wait for the lock.
     pub(crate) fn with<T>(&self, work: impl FnOnce(Table<'static>) -> T) -> Option<T> {
         let locked = self.data().table.get()?.lock();
         locked.repair();
@@ -120,11 +121,10 @@ impl ControlZone {
     }
 }
 
-/// Makes the table of the zone, or takes over that of the cycle before, of which nothing is known but its memory. nginx calls it
-/// when it has the memory.
+/// Creates the table of the zone, or takes over that of the previous cycle, of which only the memory is known. nginx calls this
+/// when the zone has its memory.
 unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx calls this for the zone of `ControlZone::add`, whose data is set and whose memory is there. The zone has a
-    // log.
+    // SAFETY: nginx calls this for the zone of `ControlZone::add`, whose data is set and which has its memory and a log.
     let (handle, shm, data, log) = unsafe {
         (
             ControlZone(NonNull::new_unchecked(zone)),
@@ -134,8 +134,8 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         )
     };
     let is_new = if old.is_null() { IsNew::Yes } else { IsNew::No };
-    // SAFETY: nginx has made a slab pool of the zone's memory, in which nothing was allocated if there is no zone of the same
-    // name, size and tag in the cycle before; else it has handed that over.
+    // SAFETY: nginx has created a slab pool in the zone's memory. Nothing has been allocated from it, unless nginx has kept the
+    // memory of a zone with the same name, size and tag in the previous cycle.
     let table = unsafe {
         match is_new {
             IsNew::Yes => make_table(&*zone),
@@ -156,13 +156,14 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
     Status::NGX_OK.into()
 }
 
-/// Makes an empty table in the memory of a zone.
+/// Creates an empty table in the memory of a zone.
 ///
 /// # Safety
 ///
-/// nginx has made a slab pool of the zone's memory, in which nothing was allocated; it lives as long as what knows the table.
+/// nginx has created a slab pool in the zone's memory, from which nothing has been allocated. The zone outlives all uses of the
+/// table.
 unsafe fn make_table(zone: &ngx_shm_zone_t) -> Option<Locking<Table<'static>>> {
-    // SAFETY: the memory is new and aligned to a page, as the caller vouches, and `take_all` gives all of it.
+    // SAFETY: the caller guarantees that the memory is new; it is page-aligned, and `take_all` allocates all of it.
     let locking = unsafe {
         take_all(zone, |memory, size| {
             (size >= BYTES).then(|| table_at(memory))
@@ -176,10 +177,10 @@ unsafe fn make_table(zone: &ngx_shm_zone_t) -> Option<Locking<Table<'static>>> {
 ///
 /// # Safety
 ///
-/// The memory has [`BYTES`] at least, aligned to 64, lives for good, and is used for nothing else.
+/// The memory has at least [`BYTES`] bytes, is aligned to 64 bytes, is never freed, and is used for nothing else.
 unsafe fn table_at(memory: NonNull<u8>) -> Table<'static> {
-    // SAFETY: both parts have room in the memory, as the caller vouches, and consist of atomics, for which any content is legal,
-    // and to which other processes write as such.
+    // SAFETY: the caller guarantees that both parts fit into the memory. They consist of atomics, for which any content is valid,
+    // and other processes access them as atomics.
     unsafe {
         let slots = memory.add(size_of::<Header>()).cast::<Slot>();
         Table::new(

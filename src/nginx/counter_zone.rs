@@ -1,4 +1,4 @@
-//! The counters in a zone of shared memory, whose size follows from the configuration.
+//! The shared memory zone with the counters. Its size depends on the configuration.
 
 use core::cell::{Cell, OnceCell};
 use core::ffi::c_void;
@@ -20,45 +20,45 @@ use super::upstream::Upstream;
 
 const NAME: &[u8] = b"session_sticky_status";
 
-/// What tells the zone from those of other uses: its address.
+/// The address of this variable is the tag of the zone.
 static TAG: u8 = 0;
 
-/// How many slots are registered or looked at under the lock in one go.
+/// How many slots are registered or examined under one lock.
 const SLICE: usize = 256;
 
-/// How many workers have a line of their own at most.
+/// The maximum number of workers with a cache line of their own.
 const MOST_LINES: usize = 16;
 
 /// A handle of the zone. It lives as long as the cycle.
 #[derive(Clone, Copy)]
 pub(crate) struct CounterZone(NonNull<ngx_shm_zone_t>);
 
-/// What a cycle knows of the zone.
+/// The data of the zone in one cycle.
 struct ZoneData<'c> {
     layout: Layout,
     /// The upstreams whose requests are counted.
     upstreams: &'c [Upstream<'c>],
-    /// The table, when there is memory for it.
+    /// The table, once there is memory for it.
     counters: OnceCell<Locking<Table<'static>>>,
-    /// When this worker swept it last.
+    /// When this worker last swept the table.
     swept: Cell<time_t>,
 }
 
-/// How many seconds a worker waits before it sweeps once more.
+/// The minimum number of seconds between two sweeps by a worker.
 const PAUSE: time_t = 60;
 
 impl CounterZone {
-    /// Adds the zone to the configuration, with so many slots, for these upstreams; `None`: it could not be added.
+    /// Adds the zone to the configuration, with this number of slots, for these upstreams; `None` if it could not be added.
     pub(crate) fn add<'c>(
         cf: Conf<'c>,
         slots: usize,
         upstreams: &'c [Upstream<'c>],
     ) -> Option<Self> {
-        // SAFETY: nginx writes both once, when it starts.
+        // SAFETY: nginx sets both once, at startup.
         let (page, processors) = unsafe { (ngx_pagesize, ngx_ncpu) };
         let lines = usize::try_from(processors).unwrap_or(1).min(MOST_LINES);
         let layout = Layout::new(slots, lines)?;
-        // nginx's slab pool takes a part of the zone, some bytes for each page and for its own header.
+        // nginx's slab pool uses part of the zone: some bytes for each page, and its own header.
         let pages = layout.bytes.checked_div(page)?;
         let size = (pages.saturating_add(8).saturating_mul(page))
             .saturating_add(pages.saturating_mul(64))
@@ -71,7 +71,7 @@ impl CounterZone {
             counters: OnceCell::new(),
             swept: Cell::new(0),
         })?;
-        // SAFETY: the zone is in the cycle's pool, and nobody else holds a reference to it.
+        // SAFETY: the zone is in the cycle's pool, and no reference to it exists.
         unsafe { (*zone.as_ptr()).data = ptr::from_mut(data).cast() };
         Some(CounterZone(zone))
     }
@@ -82,7 +82,7 @@ impl CounterZone {
         unsafe { &*self.0.as_ref().data.cast::<ZoneData>() }
     }
 
-    /// Returns the counters; `None`: the memory is not there, as where the configuration is only tested.
+    /// Returns the counters; `None` if there is no memory, for example when the configuration is only tested.
     #[inline(always)]
     pub(crate) fn table(&self) -> Option<Table<'static>> {
         Some(self.data().counters.get()?.table)
@@ -93,7 +93,7 @@ impl CounterZone {
         self.data().upstreams
     }
 
-    /// Returns how much memory the counters take.
+    /// Returns the size of the counters in memory.
     pub(crate) fn bytes(&self) -> usize {
         self.data().layout.bytes
     }
@@ -102,12 +102,12 @@ impl CounterZone {
         self.table().map_or(Secret([0; 2]), |table| table.secret())
     }
 
-    /// Returns what a server is known by.
+    /// Returns the key of a server.
     pub(crate) fn server_key(&self, upstream: Upstream<'_>, address: &[u8]) -> Key {
         Key::of_pair(&self.secret(), upstream.host(), address)
     }
 
-    /// Returns what an upstream is known by.
+    /// Returns the key of an upstream.
     pub(crate) fn group_key(&self, upstream: Upstream<'_>) -> Key {
         Key::new(&self.secret(), upstream.host())
     }
@@ -117,19 +117,19 @@ impl CounterZone {
         self.data().counters.get()?.lock().find(key)
     }
 
-    /// Returns the slots of an upstream.
+    /// Returns the group of slots of an upstream.
     pub(crate) fn find_group(&self, key: Key) -> Option<Group> {
         self.data().counters.get()?.lock().find_group(key)
     }
 
-    /// Registers an upstream; `None`: there is no room.
+    /// Registers an upstream; `None` if there is no room.
     pub(crate) fn register_group(&self, key: Key) -> Option<Group> {
         let counters = self.data().counters.get()?;
         counters.lock().register_group(key, now())
     }
 
-    /// Registers servers of an upstream, and shows the slot of each in order, until there is no room for one. Returns how
-    /// many were registered.
+    /// Registers servers of an upstream until there is no room for another, and calls `show` with the slot of each in order.
+    /// Returns how many were registered.
     pub(crate) fn register(
         &self,
         group: Group,
@@ -144,7 +144,7 @@ impl CounterZone {
             let mut found = [SlotId::NONE; SLICE];
             let locked = counters.lock();
             for (found, key) in found.iter_mut().zip(keys) {
-                // Where there is no room for one, all slots were looked at.
+                // All slots have been examined if there is no room for one server.
                 let Some(slot) = locked.register(*key, group, now()) else {
                     break;
                 };
@@ -162,7 +162,7 @@ impl CounterZone {
         registered
     }
 
-    /// Returns whether this worker may sweep now, which it notes.
+    /// Returns whether it is time for this worker to sweep, and if so, records the time.
     pub(crate) fn is_time_to_sweep(&self, now: time_t) -> bool {
         let is_time = now.wrapping_sub(self.data().swept.get()) >= PAUSE;
         if is_time {
@@ -171,7 +171,7 @@ impl CounterZone {
         is_time
     }
 
-    /// Gives back the slots that nobody has wanted for so many seconds, but those with one of these keys, which are sorted.
+    /// Frees the slots last registered at least this many seconds ago, except those whose keys are in `wanted`, which is sorted.
     pub(crate) fn sweep(&self, wanted: &[Key], seconds: u32) {
         let Some(counters) = self.data().counters.get() else {
             return;
@@ -185,22 +185,22 @@ impl CounterZone {
     }
 }
 
-/// Returns the number of this worker, which those of the cycle before may have as well.
+/// Returns the number of this worker. A worker of the previous cycle may have the same number.
 #[inline(always)]
 pub(crate) fn worker() -> usize {
-    // SAFETY: nginx writes it once, when the worker starts.
+    // SAFETY: nginx sets it once, when the worker starts.
     unsafe { ngx_worker }
 }
 
-/// Returns the second, in as many bits as a slot has for it.
+/// Returns the current second in the type that a slot stores.
 fn now() -> u32 {
     u32::try_from(time::now()).unwrap_or(u32::MAX)
 }
 
-/// Makes the table of the zone, or takes over that of the cycle before. nginx calls it when it has the memory.
+/// Creates the table of the zone, or takes over that of the previous cycle. nginx calls this when the zone has its memory.
 unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx calls this for the zone of `CounterZone::add`, whose data is set and whose memory is there; `old` is the
-    // data of the zone of the same name, size and tag in the cycle before, if there was one.
+    // SAFETY: nginx calls this for the zone of `CounterZone::add`, whose data is set and which has its memory; `old` is the data
+    // of the zone with the same name, size and tag in the previous cycle, or null.
     let (zone, data, old) = unsafe {
         (
             &*zone,
@@ -214,7 +214,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         }
         return Status::NGX_OK.into();
     }
-    // SAFETY: nginx has made a slab pool of the zone's memory, in which nothing was allocated.
+    // SAFETY: nginx has created a slab pool in the zone's memory, from which nothing has been allocated.
     match unsafe { make_table(zone, data.layout) } {
         Some(counters) => {
             register_groups(data.upstreams, data.counters.get_or_init(|| counters));
@@ -232,31 +232,32 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
     }
 }
 
-/// Registers the upstreams, before the addresses of names can take all room: the requests of each are counted, whatever
-/// becomes of its servers.
+/// Registers the upstreams before the servers of resolved names can use up the room, so that the requests of each upstream are
+/// counted even if there is no room for its servers.
 fn register_groups(upstreams: &[Upstream<'_>], counters: &Locking<Table<'static>>) {
     let secret = counters.table.secret();
     for upstream in upstreams {
         let key = Key::new(&secret, upstream.host());
-        // There is no room if another cycle's servers have taken it. A worker tries again.
+        // The servers of another cycle may have used up the room. Workers try again.
         let _ = counters.lock().register_group(key, now());
     }
 }
 
-/// Makes a table in the memory of a zone, with what was counted in the cycle before. What workers of that add while they end
-/// is lost: their zone has another size.
+/// Creates a table in the memory of a zone, with the counters of the previous cycle. What that cycle's workers count while they
+/// shut down is lost, because their zone has a different size.
 ///
 /// # Safety
 ///
-/// nginx has made a slab pool of the zone's memory, in which nothing was allocated; it lives as long as what knows the table.
+/// nginx has created a slab pool in the zone's memory, from which nothing has been allocated. The zone outlives all uses of the
+/// table.
 unsafe fn make_table(zone: &ngx_shm_zone_t, layout: Layout) -> Option<Locking<Table<'static>>> {
-    // SAFETY: the memory is new, as the caller vouches, and `take_all` gives all of it.
+    // SAFETY: the caller guarantees that the memory is new, and `take_all` allocates all of it.
     let counters = unsafe {
         take_all(zone, |memory, size| {
             (size >= layout.bytes).then(|| table_at(memory, layout))
         })?
     };
-    // SAFETY: zones with this tag have the data of `CounterZone::add`, as long as their cycle is in force.
+    // SAFETY: zones with this tag have the data of `CounterZone::add` while their cycle is in use.
     let before = data_before(zone)
         .and_then(|data| unsafe { data.cast::<ZoneData>().as_ref().counters.get() });
     let table = counters.table;
@@ -270,14 +271,14 @@ unsafe fn make_table(zone: &ngx_shm_zone_t, layout: Layout) -> Option<Locking<Ta
     Some(counters)
 }
 
-/// Returns a table in memory of which it takes as much as the layout says.
+/// Returns a table in this memory, of which it uses as much as the layout specifies.
 ///
 /// # Safety
 ///
-/// The memory is as large as that at least, zeroed, aligned to 64 bytes, lives for good, and is used for nothing else.
+/// The memory is at least that large, zeroed, aligned to 64 bytes, never freed, and used for nothing else.
 unsafe fn table_at(memory: NonNull<u8>, layout: Layout) -> Table<'static> {
-    // SAFETY: the parts are in the memory, apart from each other and aligned, as `Layout` has it; they consist of atomics, for
-    // which any content is legal, and other processes write to them as such.
+    // SAFETY: according to `Layout`, the parts are in the memory, aligned, and do not overlap. They consist of atomics, for which
+    // any content is valid, and other processes access them as atomics.
     unsafe {
         let header = memory.cast::<Header>().as_ref();
         let slots = memory.add(layout.slots_at).cast::<Slot>();

@@ -1,4 +1,4 @@
-//! A server that is in nginx's lists no longer, and gets a request all the same.
+//! A server that is no longer in nginx's lists but still gets requests.
 
 use core::ptr;
 
@@ -11,11 +11,11 @@ use super::peers::{Address, ADDRESS};
 use super::pool::Pool;
 use super::{bytes, string};
 
-/// Room for an address of IPv6, aligned as the system wants it, and zeros behind it: whatever the memory held that it was copied
-/// from, nginx reads no further.
+/// Room for an IPv6 address with the alignment the system requires, followed by zeros: whatever bytes were copied into it, nginx
+/// reads no further.
 type Sockaddr = [u64; 5];
 
-/// Copies an address to where it is aligned; one that is longer is none.
+/// Copies an address to aligned memory. The result is empty if the address is too long.
 fn aligned(address: &[u8]) -> (Sockaddr, socklen_t) {
     let mut words = [0; 5];
     let length = address.len();
@@ -33,12 +33,12 @@ fn aligned(address: &[u8]) -> (Sockaddr, socklen_t) {
     (words, length as socklen_t)
 }
 
-/// Returns an address that the system has as a `struct sockaddr`, as nginx prints it.
+/// Prints a `struct sockaddr` as nginx does.
 pub(crate) fn printed(address: &[u8]) -> Address {
     let (mut words, length) = aligned(address);
     let mut text = [0; ADDRESS];
-    // SAFETY: the address is aligned and has so many bytes. nginx reads no more than those of IPv6, or the path of a socket up to
-    // the zeros behind it. The text has room for any.
+    // SAFETY: the address is aligned and has `length` bytes. nginx reads no more than an IPv6 address, or the path of a unix
+    // socket up to the zeros after it. The text has room for any address.
     let length = unsafe {
         ngx_sock_ntop(
             ptr::from_mut(&mut words).cast::<sockaddr>(),
@@ -51,7 +51,7 @@ pub(crate) fn printed(address: &[u8]) -> Address {
     Address::printed(text, length)
 }
 
-/// The server, in the pool of a request.
+/// The server, in memory from the pool of a request.
 pub(crate) struct GoneServer {
     sockaddr: Sockaddr,
     length: socklen_t,
@@ -59,7 +59,7 @@ pub(crate) struct GoneServer {
 }
 
 impl GoneServer {
-    /// Returns the server at an address; `None`: memory is short.
+    /// Returns the server at an address; `None` if memory is short.
     pub(crate) fn at(address: &[u8], pool: Pool<'_>) -> Option<Self> {
         let (sockaddr, length) = aligned(address);
         Some(GoneServer {
@@ -69,15 +69,15 @@ impl GoneServer {
         })
     }
 
-    /// Returns its address as nginx prints it.
+    /// Returns the address as nginx prints it.
     pub(crate) fn name(&self) -> &[u8] {
-        // SAFETY: `at` has put the name into the pool in which the server is.
+        // SAFETY: `at` has allocated the name from the pool that contains the server.
         unsafe { bytes(self.name) }
     }
 
-    /// Lets the connection of a request lead there, as a balancer does: nginx does not write through what it is given.
+    /// Sets the server as that of the connection, as a load-balancing method does. nginx does not write to it.
     pub(crate) fn take<'r>(&'r self, pc: PeerConnection<'r>) {
-        // SAFETY: the connection is live, nobody else writes to it meanwhile, and the server lives as long as the request.
+        // SAFETY: the connection is live, nothing else writes to it during the call, and the server lives as long as the request.
         unsafe {
             let pc = pc.as_ptr();
             (*pc).set_cached(0);
@@ -85,7 +85,7 @@ impl GoneServer {
             (*pc).sockaddr = ptr::from_ref(&self.sockaddr).cast_mut().cast();
             (*pc).socklen = self.length;
             (*pc).name = ptr::from_ref(&self.name).cast_mut();
-            // Of nginx's own `sticky`, which the upstream does not have.
+            // Used only by nginx's own `sticky`, which the upstream does not have.
             #[cfg(nginx_peer_sid)]
             {
                 (*pc).sid = ptr::null_mut();

@@ -1,4 +1,4 @@
-//! nginx's chain of header filters.
+//! The chain of header filters.
 
 use core::cell::Cell;
 
@@ -9,37 +9,37 @@ use ngx::ffi::{
 
 use super::request::Request;
 
-/// The filters after one of this module. nginx makes the chain anew for each configuration.
+/// The filters after a filter of this module. nginx builds the chain for each configuration.
 pub(crate) struct HeaderFilters(Cell<ngx_http_output_header_filter_pt>);
 
-// SAFETY: nginx has one thread that calls filters, and its thread pools do not.
+// SAFETY: filters are called by the worker's only event thread, never by its thread pools.
 unsafe impl Sync for HeaderFilters {}
 
 impl HeaderFilters {
-    /// Returns a place of which nginx has not made the chain yet.
+    /// Returns a placeholder for a chain that nginx has not built yet.
     pub(crate) const fn new() -> Self {
         HeaderFilters(Cell::new(None))
     }
 
-    /// Puts a filter before all that are in the chain.
+    /// Inserts a filter at the head of the chain.
     pub(crate) fn stand_before(
         &self,
         filter: unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t,
     ) {
-        // SAFETY: one thread reads the configuration, and no request is served meanwhile.
+        // SAFETY: a single thread reads the configuration, and no request is being served.
         unsafe {
             self.0.set(ngx_http_top_header_filter);
             ngx_http_top_header_filter = Some(filter);
         }
     }
 
-    /// Calls the first of them.
+    /// Calls the next filter.
     #[inline(always)]
     pub(crate) fn call(&self, request: Request<'_>) -> ngx_int_t {
         let Some(next) = self.0.get() else {
             return Status::NGX_OK.into();
         };
-        // SAFETY: a filter of nginx's chain, with the request that is in it.
+        // SAFETY: `next` is a filter of nginx's chain, called with the request that is passing through the chain.
         unsafe { next(request.as_ptr()) }
     }
 }

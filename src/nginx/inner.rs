@@ -1,4 +1,4 @@
-//! The balancer inside this module's own: what it has put into the connection when it prepared a request.
+//! The load-balancing method that this module wraps: the functions and data that it has set in the connection.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -16,7 +16,7 @@ use super::peer_connection::PeerConnection;
 use super::round_robin::RoundRobin;
 use super::upstream::Upstream;
 
-/// The functions of a balancer for one request, and what they are called with.
+/// The functions of a load-balancing method for a request, and the data with which they are called.
 #[derive(Clone, Copy)]
 pub(crate) struct Inner<'r> {
     data: RoundRobin<'r>,
@@ -28,7 +28,7 @@ pub(crate) struct Inner<'r> {
     request: PhantomData<&'r ()>,
 }
 
-/// What a balancer does with TLS sessions.
+/// The method's functions for TLS sessions.
 #[cfg(ngx_feature = "http_ssl")]
 #[derive(Clone, Copy)]
 struct Sessions {
@@ -44,7 +44,7 @@ impl Sessions {
     };
 }
 
-/// A balancer's functions in place of those of the inner one.
+/// The functions that replace those of the wrapped method.
 pub(crate) struct Outer {
     pub(crate) get: unsafe extern "C" fn(*mut ngx_peer_connection_t, *mut c_void) -> ngx_int_t,
     pub(crate) free: unsafe extern "C" fn(*mut ngx_peer_connection_t, *mut c_void, ngx_uint_t),
@@ -57,10 +57,10 @@ pub(crate) struct Outer {
 }
 
 impl<'r> Inner<'r> {
-    /// Returns the balancer that has prepared the request, unless it keeps other servers than the upstream's.
+    /// Returns the method that has initialized the request, unless its servers are not those of the upstream.
     #[inline(always)]
     pub(crate) fn of(pc: PeerConnection<'r>, upstream: Upstream<'_>) -> Option<Self> {
-        // SAFETY: the connection is live, and nobody writes to it while its functions are copied.
+        // SAFETY: the connection is live, and is not modified while its functions are copied.
         let peer = unsafe { &*pc.as_ptr() };
         Some(Inner {
             data: RoundRobin::of(pc, upstream)?,
@@ -73,8 +73,8 @@ impl<'r> Inner<'r> {
         })
     }
 
-    /// Returns the balancer that `prepare` makes the upstream's prepare the request once more, with the servers of now; `None`: it
-    /// cannot. What has been put into the connection stays as it is.
+    /// Has `prepare` initialize the request again with the current servers, and returns the resulting method; `None` if that
+    /// fails. The connection itself is restored.
     #[cold]
     #[inline(never)]
     pub(crate) fn renewed(
@@ -82,8 +82,8 @@ impl<'r> Inner<'r> {
         upstream: Upstream<'_>,
         prepare: impl FnOnce() -> ngx_int_t,
     ) -> Option<Self> {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile; it consists of numbers and pointers. A balancer
-        // that finds no data makes its own, as for the first server of a request.
+        // SAFETY: the connection is live, and nothing else writes to it during the call; it consists of numbers and pointers. A
+        // method that finds no data allocates its own, as for the first server of a request.
         let before = unsafe {
             let before = pc.as_ptr().read();
             (*pc.as_ptr()).data = core::ptr::null_mut();
@@ -96,24 +96,24 @@ impl<'r> Inner<'r> {
             inner.note_sessions(pc);
             inner
         });
-        // SAFETY: as above; what the balancer has put there was copied.
+        // SAFETY: as above; what the method has set has been copied.
         unsafe { pc.as_ptr().write(before) };
         inner
     }
 
-    /// Returns the round robin data, which is the first member of the data of every balancer of nginx.
+    /// Returns the round-robin data, the first member of the data of every load-balancing method of nginx.
     #[inline(always)]
     pub(crate) fn round_robin(&self) -> RoundRobin<'r> {
         self.data
     }
 
-    /// Notes what the balancer does with TLS sessions, which nginx asks for only where it speaks TLS to servers
+    /// Records the method's functions for TLS sessions. nginx calls them only if it uses TLS to connect to servers
     /// (`ngx_http_upstream_connect`).
     #[cfg(ngx_feature = "http_ssl")]
     #[cold]
     #[inline(never)]
     pub(crate) fn note_sessions(&mut self, pc: PeerConnection<'r>) {
-        // SAFETY: the connection is live, and nobody writes to it while its functions are copied.
+        // SAFETY: the connection is live, and is not modified while its functions are copied.
         let peer = unsafe { &*pc.as_ptr() };
         self.sessions = Sessions {
             set: peer.set_session,
@@ -121,49 +121,49 @@ impl<'r> Inner<'r> {
         };
     }
 
-    /// Puts `outer` in the place of the balancer, to be called with `data`.
+    /// Replaces the method's functions with those of `outer`, to be called with `data`.
     #[inline(always)]
     pub(crate) fn wrap<T>(pc: PeerConnection<'r>, outer: &Outer, data: NonNull<T>) {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile.
+        // SAFETY: the connection is live, and nothing else writes to it during the call.
         let peer = unsafe { &mut *pc.as_ptr() };
         peer.data = data.as_ptr().cast();
         peer.get = Some(outer.get);
         peer.free = Some(outer.free);
-        // nginx asks whether there is one.
+        // nginx tests whether this function is set.
         if peer.notify.is_some() {
             peer.notify = Some(outer.notify);
         }
     }
 
-    /// Puts `outer` in the place of what the balancer does with TLS sessions.
+    /// Replaces the method's functions for TLS sessions with those of `outer`.
     #[cfg(ngx_feature = "http_ssl")]
     pub(crate) fn wrap_sessions(pc: PeerConnection<'r>, outer: &Outer) {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile.
+        // SAFETY: the connection is live, and nothing else writes to it during the call.
         let peer = unsafe { &mut *pc.as_ptr() };
         peer.set_session = Some(outer.set_session);
         peer.save_session = Some(outer.save_session);
     }
 
-    /// Gets a server.
+    /// Selects a server.
     #[inline(always)]
     pub(crate) fn get(&self, pc: PeerConnection<'r>) -> ngx_int_t {
         let Some(get) = self.get else {
             return Status::NGX_ERROR.into();
         };
-        // SAFETY: the balancer's own function with its own data, for the request that it has prepared.
+        // SAFETY: the method's own function with its own data, for the request that it has initialized.
         unsafe { get(pc.as_ptr(), self.data.as_ptr().cast()) }
     }
 
-    /// Frees the server in use.
+    /// Releases the server in use.
     #[inline(always)]
     pub(crate) fn free(&self, pc: PeerConnection<'r>, state: ngx_uint_t) {
         if let Some(free) = self.free {
-            // SAFETY: the balancer's own function with its own data, after `get`.
+            // SAFETY: the method's own function with its own data, called after `get`.
             unsafe { free(pc.as_ptr(), self.data.as_ptr().cast(), state) }
         }
     }
 
-    /// Frees a server that was not used, at the price of no try.
+    /// Releases a server that was not used, without counting a try.
     pub(crate) fn give_back(&self, pc: PeerConnection<'r>) {
         let tries = pc.tries();
         self.free(pc, 0);
@@ -171,29 +171,29 @@ impl<'r> Inner<'r> {
         pc.forget_server();
     }
 
-    /// Passes on what nginx tells.
+    /// Forwards a notification from nginx.
     pub(crate) fn notify(&self, pc: PeerConnection<'r>, kind: ngx_uint_t) {
         if let Some(notify) = self.notify {
-            // SAFETY: the balancer's own function with its own data, after `get`.
+            // SAFETY: the method's own function with its own data, called after `get`.
             unsafe { notify(pc.as_ptr(), self.data.as_ptr().cast(), kind) }
         }
     }
 
-    /// Gives the connection the TLS session that is kept for the server in use.
+    /// Sets the TLS session saved for the server in use.
     #[cfg(ngx_feature = "http_ssl")]
     pub(crate) fn set_session(&self, pc: PeerConnection<'r>) -> ngx_int_t {
         let Some(set) = self.sessions.set else {
             return Status::NGX_OK.into();
         };
-        // SAFETY: the balancer's own function with its own data, after `get`.
+        // SAFETY: the method's own function with its own data, called after `get`.
         unsafe { set(pc.as_ptr(), self.data.as_ptr().cast()) }
     }
 
-    /// Keeps the TLS session of the connection for the server in use.
+    /// Saves the TLS session of the connection for the server in use.
     #[cfg(ngx_feature = "http_ssl")]
     pub(crate) fn save_session(&self, pc: PeerConnection<'r>) {
         if let Some(save) = self.sessions.save {
-            // SAFETY: the balancer's own function with its own data, after `get`.
+            // SAFETY: the method's own function with its own data, called after `get`.
             unsafe { save(pc.as_ptr(), self.data.as_ptr().cast()) }
         }
     }

@@ -1,4 +1,4 @@
-//! nginx's log.
+//! nginx's error log.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -12,7 +12,7 @@ use ngx::log::{log_error, write_fmt, LOG_BUFFER_SIZE};
 #[derive(Clone, Copy)]
 pub(crate) struct Log<'a>(NonNull<ngx_log_t>, PhantomData<&'a ()>);
 
-/// What has a log.
+/// A type that has a log.
 pub(crate) trait HasLog {
     /// Returns the log.
     fn log(&self) -> Log<'_>;
@@ -25,34 +25,34 @@ impl HasLog for Log<'_> {
 }
 
 impl Log<'_> {
-    /// Returns the log behind one of nginx's pointers.
+    /// Creates the handle of a log.
     ///
     /// # Safety
     ///
-    /// `log` is not null, and lives as long as the handle is used: that of a connection, a request or a cycle.
+    /// `log` is not null, and is live as long as the handle is used, like that of a connection, a request or a cycle.
     pub(crate) unsafe fn new(log: *mut ngx_log_t) -> Self {
-        // SAFETY: the caller vouches for a log, which is not null.
+        // SAFETY: the caller guarantees that `log` is not null.
         Log(unsafe { NonNull::new_unchecked(log) }, PhantomData)
     }
 
-    /// Returns the log of the cycle that is in force.
+    /// Returns the log of the current cycle.
     pub(crate) fn of_cycle() -> Self {
-        // SAFETY: a process that serves requests has a cycle in force, and that has a log.
+        // SAFETY: a process that serves requests has a current cycle, and that has a log.
         unsafe { Log::new((*ngx_cycle).log) }
     }
 
     fn level(self) -> ngx_uint_t {
-        // SAFETY: the log lives as long as its handle, and nginx writes the level only while it reads a configuration.
+        // SAFETY: the log lives as long as its handle, and nginx sets the level only while it reads a configuration.
         unsafe { self.0.as_ref().log_level }
     }
 
-    /// Returns whether lines of the debug level about HTTP are written.
+    /// Returns whether HTTP debug messages are logged.
     #[inline]
     pub(crate) fn debugs_http(self) -> bool {
         self.level() & ngx::ffi::NGX_LOG_DEBUG_HTTP as ngx_uint_t != 0
     }
 
-    /// Writes a line of this level, or of a level that is more important, if the log wants it.
+    /// Logs a message, if the log includes messages of this level.
     #[cold]
     #[inline(never)]
     pub(crate) fn write(self, level: u32, line: fmt::Arguments<'_>) {
@@ -62,7 +62,7 @@ impl Log<'_> {
         }
     }
 
-    /// Writes a line of the debug level.
+    /// Logs a debug message.
     #[cold]
     #[inline(never)]
     pub(crate) fn write_debug(self, line: fmt::Arguments<'_>) {
@@ -72,7 +72,7 @@ impl Log<'_> {
     fn write_line(self, level: ngx_uint_t, line: fmt::Arguments<'_>) {
         let mut buffer = [const { MaybeUninit::<u8>::uninit() }; LOG_BUFFER_SIZE];
         let line = write_fmt(&mut buffer, line);
-        // SAFETY: the log lives as long as its handle, and nginx copies the line before it returns.
+        // SAFETY: the log lives as long as its handle, and nginx copies the message before it returns.
         unsafe { log_error(level, self.0.as_ptr(), 0, line) };
     }
 }

@@ -1,5 +1,5 @@
-//! What nginx-sys leaves raw, made safe enough to read. All of `unsafe` is in this module, but for one line of each
-//! callback, which makes the handles.
+//! Safe wrappers around nginx-sys. All `unsafe` code is in this module, except trait implementations and the start of each
+//! callback, which creates its handles.
 
 pub(crate) mod all_upstreams;
 pub(crate) mod body;
@@ -48,22 +48,21 @@ pub(crate) mod worker_user;
 
 use ngx::ffi::ngx_str_t;
 
-/// Returns the bytes of an nginx string, for as long as its pool lives.
+/// Returns the bytes of an nginx string for the lifetime of its pool.
 ///
 /// # Safety
 ///
-/// `text.data` is null, or points to `text.len` bytes that live for `'a` and that nobody writes to meanwhile.
+/// `text.data` is null, or points to `text.len` bytes that stay valid and unmodified for `'a`.
 #[inline(always)]
 pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     if text.data.is_null() {
         return &[];
     }
-    // SAFETY: nginx's strings have `len` bytes at `data`, which is not null here; the caller vouches that they live for `'a`
-    // and that nobody writes there.
+    // SAFETY: `data` is not null and points to `len` bytes, which the caller guarantees to be valid and unmodified for `'a`.
     unsafe { core::slice::from_raw_parts(text.data, text.len) }
 }
 
-/// Returns an nginx string over bytes that outlive it. nginx does not write through it.
+/// Returns an nginx string that refers to `text`, which must outlive it. nginx does not write through it.
 pub(crate) fn string(text: &[u8]) -> ngx_str_t {
     ngx_str_t {
         len: text.len(),
@@ -71,7 +70,7 @@ pub(crate) fn string(text: &[u8]) -> ngx_str_t {
     }
 }
 
-/// Text from outside in a log line: what is no visible ASCII character becomes `\xNN`.
+/// External text in a log line: bytes that are not visible ASCII are printed as `\xNN`.
 pub(crate) struct Printable<'a>(pub(crate) &'a [u8]);
 
 impl core::fmt::Display for Printable<'_> {
@@ -80,7 +79,7 @@ impl core::fmt::Display for Printable<'_> {
     }
 }
 
-/// What may be missing, in a log line.
+/// An optional value in a log line, `none` if it is missing.
 pub(crate) struct OrNone<T>(pub(crate) Option<T>);
 
 impl<T: core::fmt::Display> core::fmt::Display for OrNone<T> {

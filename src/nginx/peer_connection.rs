@@ -1,4 +1,4 @@
-//! The connection to a server, for which a balancer chooses the server (`ngx_peer_connection_t`).
+//! The connection to a server, for which load-balancing methods select the server (`ngx_peer_connection_t`).
 
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
@@ -8,90 +8,90 @@ use ngx::ffi::{ngx_connection_t, ngx_peer_connection_t, ngx_uint_t};
 use super::log::{HasLog, Log};
 use super::upstream::Upstream;
 
-/// The connection to a server, live for `'r`.
+/// A handle of a connection to a server, valid for `'r`.
 #[derive(Clone, Copy)]
 pub(crate) struct PeerConnection<'r>(NonNull<ngx_peer_connection_t>, PhantomData<&'r ()>);
 
 impl<'r> PeerConnection<'r> {
-    /// Returns the connection that nginx calls a balancer for.
+    /// Creates the handle of the connection that nginx passes to a load-balancing method.
     ///
     /// # Safety
     ///
-    /// `pc` is not null and lives for `'r`, as one that nginx gives a balancer does, and nobody holds a `&mut` to it while
-    /// the handle is used.
+    /// `pc` is not null and is live for `'r`, as a connection passed to a load-balancing method is, and no `&mut` to it exists
+    /// while the handle is used.
     #[inline(always)]
     pub(crate) unsafe fn new(pc: *mut ngx_peer_connection_t) -> Self {
-        // SAFETY: the caller vouches for a connection, which is not null.
+        // SAFETY: the caller guarantees that `pc` is not null.
         PeerConnection(unsafe { NonNull::new_unchecked(pc) }, PhantomData)
     }
 
-    /// nginx's own pointer to the connection.
+    /// Returns nginx's pointer to the connection.
     #[inline(always)]
     pub(crate) fn as_ptr(self) -> *mut ngx_peer_connection_t {
         self.0.as_ptr()
     }
 
-    /// Returns how many tries are left.
+    /// Returns the number of tries left.
     pub(crate) fn tries(self) -> ngx_uint_t {
         // SAFETY: the connection is live.
         unsafe { self.0.as_ref().tries }
     }
 
-    /// Sets how many tries are left.
+    /// Sets the number of tries left.
     pub(crate) fn set_tries(mut self, tries: ngx_uint_t) {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile.
+        // SAFETY: the connection is live, and nothing else writes to it during the call.
         unsafe { self.0.as_mut().tries = tries }
     }
 
-    /// Returns whether it was kept alive before.
+    /// Returns whether this is a cached keepalive connection.
     pub(crate) fn is_cached(self) -> bool {
         // SAFETY: the connection is live.
         unsafe { self.0.as_ref().cached() != 0 }
     }
 
-    /// Returns whether a server was chosen.
+    /// Returns whether a server has been selected.
     #[inline(always)]
     pub(crate) fn has_server(self) -> bool {
         // SAFETY: the connection is live.
         unsafe { !self.0.as_ref().sockaddr.is_null() }
     }
 
-    /// Returns whether there is a socket. nginx frees the server before its socket.
+    /// Returns whether there is a socket. nginx releases the server before it closes the socket.
     pub(crate) fn has_connection(self) -> bool {
         self.connection().is_some()
     }
 
-    /// Returns whether nginx gave up waiting for the server; `false` without a socket.
+    /// Returns whether waiting for the server has timed out; `false` without a socket.
     pub(crate) fn is_timed_out(self) -> bool {
         self.connection().is_some_and(|connection| {
-            // SAFETY: a connection has both events.
+            // SAFETY: a connection has a read and a write event.
             unsafe { (*connection.read).timedout() != 0 || (*connection.write).timedout() != 0 }
         })
     }
 
     fn connection(self) -> Option<&'r ngx_connection_t> {
-        // SAFETY: null, or a connection that nginx does not close while it asks a balancer.
+        // SAFETY: null, or a connection that nginx does not close during a call of a load-balancing method.
         unsafe { self.0.as_ref().connection.as_ref() }
     }
 
-    /// Forgets the server that a balancer has chosen and got back unused.
+    /// Clears the server that a load-balancing method has selected, and that was released unused.
     pub(crate) fn forget_server(mut self) {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile.
+        // SAFETY: the connection is live, and nothing else writes to it during the call.
         let pc = unsafe { self.0.as_mut() };
         pc.sockaddr = ptr::null_mut();
         pc.name = ptr::null_mut();
         pc.connection = ptr::null_mut();
     }
 
-    /// Lets a balancer prepare the connection anew.
+    /// Clears the load-balancing method's data, so that the connection can be initialized again.
     pub(crate) fn forget_balancer(mut self) {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile.
+        // SAFETY: the connection is live, and nothing else writes to it during the call.
         unsafe { self.0.as_mut().data = ptr::null_mut() }
     }
 
-    /// Leaves the connection without a server, as a balancer does that has none left: nginx prints the upstream's name.
+    /// Leaves the connection without a server, as a load-balancing method does if none is left: nginx logs the upstream's name.
     pub(crate) fn refuse(mut self, upstream: Upstream<'_>) {
-        // SAFETY: the connection is live, and nobody else writes to it meanwhile; the upstream outlives it.
+        // SAFETY: the connection is live, and nothing else writes to it during the call; the upstream outlives it.
         unsafe {
             let pc = self.0.as_mut();
             pc.set_cached(0);
@@ -103,7 +103,7 @@ impl<'r> PeerConnection<'r> {
 
 impl HasLog for PeerConnection<'_> {
     fn log(&self) -> Log<'_> {
-        // SAFETY: nginx sets the log of a connection before it asks a balancer.
+        // SAFETY: nginx sets the log of a connection before it calls a load-balancing method.
         unsafe { Log::new(self.0.as_ref().log) }
     }
 }

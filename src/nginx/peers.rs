@@ -1,4 +1,4 @@
-//! The servers of an upstream as nginx's balancers keep them, with their locks
+//! The servers of an upstream in nginx's round-robin data structures, and the locks of these
 //! (`src/http/ngx_http_upstream_round_robin.h` of each supported version).
 
 use core::fmt::{self, Display, Formatter};
@@ -17,7 +17,7 @@ use super::time::Clock;
 use super::upstream::Upstream;
 use super::{bytes, Printable};
 
-/// A server. It may be gone: only a [group](Peers) of the same generation, which is locked, knows.
+/// A server. It may have been removed: it is valid only while a [group](Peers) of the same generation is locked.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Peer(*mut ngx_http_upstream_rr_peer_t);
 
@@ -35,38 +35,38 @@ impl Peer {
     }
 }
 
-/// A group of servers, primary or backup. Only a `zone` has a lock.
+/// A group of servers, primary or backup. It has a lock only if the upstream has a `zone`.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Peers<'c>(NonNull<ngx_http_upstream_rr_peers_t>, PhantomData<&'c ()>);
 
 #[cfg(nginx_upstream_check)]
 extern "C" {
-    /// Of nginx_upstream_check_module, compiled into nginx: whether its active check has marked a server down.
+    /// Provided by nginx_upstream_check_module: returns whether its active check has marked a server down.
     fn ngx_http_upstream_check_peer_down(index: ngx_uint_t) -> ngx_uint_t;
 }
 
-/// nginx 1.29.6 and newer: the bit of `down` for draining (`NGX_HTTP_UPSTREAM_DRAINING`).
+/// The bit of `down` for draining in nginx 1.29.6 and newer (`NGX_HTTP_UPSTREAM_DRAINING`).
 const DRAINING: ngx_uint_t = 8;
 
-/// That bit, where nginx has it.
+/// The same bit if this nginx has it, otherwise 0.
 const DRAINING_OF_NGINX: ngx_uint_t = if cfg!(nginx_drain) { DRAINING } else { 0 };
 impl<'c> Upstream<'c> {
-    /// Returns the primary servers of an upstream whose balancer is based on round robin.
+    /// Returns the primary servers of an upstream whose load-balancing method is based on round robin.
     #[inline(always)]
     pub(crate) fn primary(self) -> Option<Peers<'c>> {
-        // SAFETY: the upstream is live; round robin has left its servers there.
+        // SAFETY: the upstream is live; round robin sets `data` to its servers.
         let peers = unsafe { (*self.as_ptr()).peer.data };
         NonNull::new(peers.cast()).map(|peers| Peers(peers, PhantomData))
     }
 
-    /// Returns whether these look as round robin leaves them, also where no balancer has chosen a server yet: they lead to the
-    /// upstream's name or, where they are in a zone, to the zone. What is read of those of another is not followed.
+    /// Returns whether the upstream has the data structures of round robin, even if no server has been selected yet: they point
+    /// to the upstream's name, or to its zone if it has one. Pointers in another method's data are only compared.
     pub(crate) fn has_round_robin_peers(self) -> bool {
         let Some(peers) = self.primary() else {
             return false;
         };
-        // SAFETY: upstream and servers live as long as the cycle; what another balancer keeps is in a pool, which has room for so
-        // much, and is only compared.
+        // SAFETY: upstream and servers live as long as the cycle. The data of another method is in a pool and at least as large
+        // as the members read here, which are not dereferenced.
         unsafe {
             let us = self.as_ptr();
             if (*peers.as_ptr()).name == &raw mut (*us).host {
@@ -82,7 +82,7 @@ impl<'c> Upstream<'c> {
 }
 
 impl<'c> Peers<'c> {
-    /// Returns the group behind one of nginx's pointers, unless that is null.
+    /// Creates the handle of a group, unless the pointer is null.
     ///
     /// # Safety
     ///
@@ -96,13 +96,13 @@ impl<'c> Peers<'c> {
         self.0.as_ptr()
     }
 
-    /// Returns the other group: of the primary servers, the backups.
+    /// Returns the next group: for the primary servers, the backup servers.
     pub(crate) fn next(self) -> Option<Peers<'c>> {
         // SAFETY: the groups of an upstream live as long as its cycle.
         NonNull::new(unsafe { self.0.as_ref().next }).map(|peers| Peers(peers, PhantomData))
     }
 
-    /// Returns the group to which a server belongs, seen from the primary one.
+    /// Returns the group to which a server belongs; `self` is the primary group.
     #[inline(always)]
     pub(super) fn group_of(self, member: &Member<Peer>) -> Option<Peers<'c>> {
         if member.backup {
@@ -112,10 +112,10 @@ impl<'c> Peers<'c> {
         }
     }
 
-    /// Locks the group, so that no other worker reads or changes the servers.
+    /// Locks the group for writing: no other worker process reads or changes the servers while it is locked.
     #[inline(always)]
     pub(super) fn lock(self) -> Locked<'c> {
-        // SAFETY: the group is live, and this worker does not hold its lock: no function of this module that locks is
+        // SAFETY: the group is live, and this worker does not hold its lock: no function of this module that takes a lock is
         // called while one is held (`ngx_http_upstream_rr_peers_wlock`).
         #[cfg(ngx_feature = "http_upstream_zone")]
         unsafe {
@@ -126,10 +126,10 @@ impl<'c> Peers<'c> {
         Locked(self)
     }
 
-    /// Locks the group, so that no other worker changes the servers; others may read them.
+    /// Locks the group for reading: no other worker process changes the servers while it is locked.
     pub(super) fn lock_for_reading(self) -> Locked<'c> {
-        // SAFETY: the group is live, and this worker does not hold its lock: nothing that locks is called while one is
-        // held (`ngx_http_upstream_rr_peers_rlock`).
+        // SAFETY: the group is live, and this worker does not hold its lock: no function of this module that takes a lock is
+        // called while one is held (`ngx_http_upstream_rr_peers_rlock`).
         #[cfg(ngx_feature = "http_upstream_zone")]
         unsafe {
             if !(*self.as_ptr()).shpool.is_null() {
@@ -139,10 +139,10 @@ impl<'c> Peers<'c> {
         Locked(self)
     }
 
-    /// Returns the generation of the servers, which are locked: it changes when `resolve` brings or takes one.
+    /// Returns the generation of the servers, which must be locked. It changes when `resolve` adds or removes a server.
     #[inline(always)]
     pub(super) fn generation(self) -> ngx_uint_t {
-        // SAFETY: the group is live; `config` is null, or points into the zone.
+        // SAFETY: the group is live; `config` is null or points into the zone.
         #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
         let generation = unsafe { (*self.as_ptr()).config.as_ref().copied() };
         #[cfg(not(all(nginx_peer_refs, ngx_feature = "http_upstream_zone")))]
@@ -150,10 +150,10 @@ impl<'c> Peers<'c> {
         generation.unwrap_or_default()
     }
 
-    /// Returns the generation of the servers, which may be changing.
+    /// Returns the generation of the servers without a lock; it may change at any time.
     #[inline(always)]
     pub(crate) fn generation_now(self) -> ngx_uint_t {
-        // SAFETY: the group is live; `config` is null, or points into the zone, where other workers write a word.
+        // SAFETY: the group is live; `config` is null or points to a word in the zone, which other workers may be writing.
         #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
         let generation = unsafe {
             (*self.as_ptr())
@@ -166,7 +166,7 @@ impl<'c> Peers<'c> {
         generation.unwrap_or_default()
     }
 
-    /// Returns whether the upstream has one server only: nginx then looks at no failures.
+    /// Returns whether the upstream has a single server, whose failures nginx ignores.
     #[inline(always)]
     pub(crate) fn is_single(self) -> bool {
         // SAFETY: the group is live.
@@ -174,14 +174,14 @@ impl<'c> Peers<'c> {
     }
 }
 
-/// A group that is locked as long as this lives. Only a `zone` has a lock.
+/// The lock of a group, released on drop. A group without a `zone` has none.
 pub(super) struct Locked<'c>(Peers<'c>);
 
 impl Drop for Locked<'_> {
     /// `ngx_http_upstream_rr_peers_unlock()`
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the group is live, and this worker has locked it.
+        // SAFETY: the group is live and was locked by this worker.
         #[cfg(ngx_feature = "http_upstream_zone")]
         unsafe {
             if !(*self.0.as_ptr()).shpool.is_null() {
@@ -191,24 +191,24 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// Why nginx's own balancers would not choose a server.
+/// Why nginx's load-balancing methods do not select a server.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Reason {
-    /// The configuration says `down`, or what stands for it.
+    /// Its `down` is set, by the configuration or by another module.
     Down,
-    /// It was said to be down at run time.
+    /// It was set to down at run time.
     TakenDown,
     /// An active check of nginx_upstream_check_module has marked it down.
     #[cfg(nginx_upstream_check)]
     CheckFailed,
-    /// Too many failures: it is not tried up to this second.
+    /// Too many failures: it is not tried again until this second has passed.
     MaxFails(time_t),
-    /// It has as many connections as it may have.
+    /// It has reached its limit on connections.
     MaxConns,
 }
 
 impl Reason {
-    /// Returns whether it keeps a session away that may go over the limit of connections.
+    /// Returns whether a session must not use the server. With `Full::Over`, sessions may exceed the limit on connections.
     pub(crate) fn keeps_away(self, full: Full) -> bool {
         full == Full::Move || self != Reason::MaxConns
     }
@@ -227,7 +227,7 @@ impl Display for Reason {
     }
 }
 
-/// Returns why a server whose `down` is not 0 may not even keep its sessions.
+/// Returns why a server with a nonzero `down` is not available even to its sessions.
 #[cold]
 #[inline(never)]
 fn reason_of_down(down: ngx_uint_t, member: &Member<Peer>) -> Option<Reason> {
@@ -242,51 +242,51 @@ fn reason_of_down(down: ngx_uint_t, member: &Member<Peer>) -> Option<Reason> {
     is_down.then_some(Reason::Down)
 }
 
-/// Which failures count against a server.
+/// Which failures make a server unavailable.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Failures {
-    /// Those that nginx counts.
+    /// Those counted by nginx.
     Counted,
-    /// None: the caller knows better whether the server accepts connections.
+    /// None: the caller has better knowledge of whether the server accepts connections.
     Ignored,
 }
 
 impl Peers<'_> {
-    /// Returns why nginx's own balancers could not choose this server of the group for a request that has not tried it
-    /// (`ngx_http_upstream_get_peer`). A draining server may keep its sessions.
+    /// Returns why nginx's load-balancing methods would not select this server for a request that has not tried it yet
+    /// (`ngx_http_upstream_get_peer`). A draining server is available to its sessions.
     ///
     /// # Safety
     ///
-    /// The member is one of the group's generation, and the group is locked.
+    /// The member belongs to the group's current generation, and the group is locked.
     #[inline(always)]
     pub(super) unsafe fn reason(self, member: &Member<Peer>, failures: Failures) -> Option<Reason> {
-        // SAFETY: the member is a server of the group now, as the caller vouches, and the lock keeps it there.
+        // SAFETY: the caller guarantees that the member is in the group, where the lock keeps it.
         let peer = unsafe { &*member.peer.as_ptr() };
-        // Nearly every server.
+        // Nearly all servers have 0.
         if peer.down != 0 {
             if let Some(reason) = reason_of_down(peer.down, member) {
                 return Some(reason);
             }
         }
-        // SAFETY: the server is in this group, which is locked, as the caller vouches.
+        // SAFETY: the caller guarantees that the server is in this group, which is locked.
         unsafe { self.reason_beside_down(member.peer, failures) }
     }
 
-    /// See [`reason`](Self::reason), of a server that is not down.
+    /// See [`reason`](Self::reason); ignores `down`.
     ///
     /// # Safety
     ///
-    /// The server is one of the group, and the group is locked.
+    /// The server is in the group, and the group is locked.
     #[inline(always)]
     unsafe fn reason_beside_down(self, peer: Peer, failures: Failures) -> Option<Reason> {
-        // SAFETY: the server is one of the group now, as the caller vouches, and the lock keeps it there.
+        // SAFETY: the caller guarantees that the server is in the group, where the lock keeps it.
         let peer = unsafe { &*peer.as_ptr() };
         #[cfg(nginx_upstream_check)]
-        // SAFETY: nginx_upstream_check_module gives every server its index.
+        // SAFETY: nginx_upstream_check_module sets the index of each server.
         if unsafe { ngx_http_upstream_check_peer_down(peer.check_index) } != 0 {
             return Some(Reason::CheckFailed);
         }
-        // Failures of a single server are counted, but nobody looks at them.
+        // nginx counts the failures of a single server but ignores them.
         if failures == Failures::Counted
             && peer.max_fails != 0
             && peer.fails >= peer.max_fails
@@ -299,8 +299,8 @@ impl Peers<'_> {
         (peer.max_conns != 0 && peer.conns >= peer.max_conns).then_some(Reason::MaxConns)
     }
 
-    /// Does something with a server of this generation, which is locked for reading meanwhile; `None`: it may be gone. It is
-    /// asked of the primary servers.
+    /// Calls `work` for a server of this generation with its group locked for reading. Returns `None` if the generation has
+    /// changed, as the server may have been removed. `self` is the primary group.
     fn with<T>(
         self,
         member: &Member<Peer>,
@@ -312,7 +312,7 @@ impl Peers<'_> {
         (self.generation() == generation).then(|| work(peers))
     }
 
-    /// Returns why nginx's own balancers could not choose a server of this generation; `None`: it may be gone.
+    /// Calls [`reason`](Self::reason) for a server of this generation; `None` if it may have been removed.
     pub(crate) fn reason_of(
         self,
         member: &Member<Peer>,
@@ -320,42 +320,42 @@ impl Peers<'_> {
         failures: Failures,
     ) -> Option<Option<Reason>> {
         self.with(member, generation, |peers| {
-            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            // SAFETY: the generation was compared under the lock, which is still held, so the server exists.
             unsafe { peers.reason(member, failures) }
         })
     }
 
-    /// Returns the address of a server of this generation; `None`: it may be gone.
+    /// Returns the address of a server of this generation; `None` if it may have been removed.
     pub(crate) fn address_of(
         self,
         member: &Member<Peer>,
         generation: ngx_uint_t,
     ) -> Option<Address> {
         self.with(member, generation, |_| {
-            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            // SAFETY: the generation was compared under the lock, which is still held, so the server exists.
             unsafe { Address::of(member.peer) }
         })
     }
 
-    /// Returns what was said of a server of this generation at run time; `None`: it may be gone.
+    /// Returns the state set at run time of a server of this generation; `None` if it may have been removed.
     pub(crate) fn control_of(
         self,
         member: &Member<Peer>,
         generation: ngx_uint_t,
     ) -> Option<Control> {
         self.with(member, generation, |_| {
-            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            // SAFETY: the generation was compared under the lock, which is still held, so the server exists.
             Control::of(unsafe { (*member.peer.as_ptr()).down })
         })
     }
 
-    /// Returns what a server is like now.
+    /// Returns the current state of a server.
     ///
     /// # Safety
     ///
-    /// The server is one of the group, and the group is locked.
+    /// The server is in the group, and the group is locked.
     pub(super) unsafe fn look(self, peer: Peer) -> Look {
-        // SAFETY: the server is one of the group now, as the caller vouches, and the lock keeps it there.
+        // SAFETY: the caller guarantees that the server is in the group, where the lock keeps it.
         unsafe {
             let server = &*peer.as_ptr();
             Look {
@@ -370,23 +370,23 @@ impl Peers<'_> {
     }
 }
 
-/// What a server is like at a moment.
+/// The state of a server at one moment.
 #[derive(Clone, Copy)]
 pub(crate) struct Look {
     pub(crate) weight: ngx_int_t,
     pub(crate) connections: ngx_uint_t,
-    /// 0: no limit.
+    /// 0 means no limit.
     pub(crate) max_connections: ngx_uint_t,
-    /// Whether the balancers take it for down. Before nginx has `drain`, that is also said of a server that drains.
+    /// Whether the load-balancing methods consider it down. Before nginx had `drain`, this includes a draining server.
     pub(crate) down: bool,
-    /// What was said of it at run time.
+    /// The state set at run time.
     pub(crate) control: Control,
-    /// Why else they would not choose it.
+    /// Why else they would not select it.
     pub(crate) reason: Option<Reason>,
 }
 
 impl Look {
-    /// That of a server that is in no group.
+    /// The state of a server that is in no group.
     pub(super) const NONE: Self = Look {
         weight: 0,
         connections: 0,
@@ -397,24 +397,24 @@ impl Look {
     };
 }
 
-/// The address of a server as nginx prints it, copied: the server may go while it is in use.
+/// A copy of a server's address as nginx prints it. The server may be removed while the copy is in use.
 pub(crate) struct Address {
     text: [u8; ADDRESS],
     length: usize,
 }
 
-/// The longest address is that of a unix socket (`NGX_SOCKADDR_STRLEN`).
+/// The maximum length of an address, that of a unix socket (`NGX_SOCKADDR_STRLEN`).
 pub(super) const ADDRESS: usize = 128;
 
 impl Address {
-    /// Returns the address of a server.
+    /// Copies the address of a server.
     ///
     /// # Safety
     ///
-    /// The server is there: its group is locked, or the request holds it.
+    /// The server exists: its group is locked, or the request holds it.
     pub(super) unsafe fn of(peer: Peer) -> Self {
         let mut text = [0; ADDRESS];
-        // SAFETY: the server is there, as the caller vouches; its name is freed with it, and copied before this returns.
+        // SAFETY: the caller guarantees that the server exists; its name is freed with it, and copied before this returns.
         let name = unsafe { bytes((*peer.as_ptr()).name) };
         text.iter_mut()
             .zip(name)
@@ -425,7 +425,7 @@ impl Address {
         }
     }
 
-    /// Returns the address of a server in `text`, of which so much was written.
+    /// Returns the address that was printed into `text`, with its length.
     pub(super) fn printed(text: [u8; ADDRESS], length: usize) -> Self {
         Address { text, length }
     }
@@ -441,29 +441,29 @@ impl Display for Address {
     }
 }
 
-/// Returns the next server of a group that is locked, behind this one; the first, behind none.
+/// Returns the server after `last` in a group, or the first server if `last` is `None`.
 ///
 /// # Safety
 ///
-/// The group is locked, and `last` is none, or a server that is in the group now.
+/// The group is locked, and `last`, if given, is in it.
 pub(super) unsafe fn after(peers: Peers<'_>, last: Option<Peer>) -> Option<Peer> {
-    // SAFETY: the group is live and locked, and the last server is in its list, as the caller vouches: so is the next.
+    // SAFETY: the caller guarantees that the group is locked and that `last` is in its list, and so is the next server.
     let next = unsafe { last.map_or((*peers.as_ptr()).peer, |last| (*last.as_ptr()).next) };
     (!next.is_null()).then_some(Peer(next))
 }
 
-/// Returns the `server` line that a server comes of: its address as it was written, and whether it has `backup`.
+/// Returns the `server` directive of a server: the address as written, and whether it has `backup`.
 ///
-/// A server that `resolve` has brought leads to the line's template: with `service=` its own text is another,
-/// and it may stand among the backups because of its priority.
+/// A server added by `resolve` refers to the directive's template. With `service=`, its own text differs from the directive's,
+/// and its priority may put it in the backup group.
 ///
 /// # Safety
 ///
-/// The server is in a group of `primary` that is locked, and both outlive `'a`.
+/// The server is in a locked group of `primary`, and both outlive `'a`.
 pub(super) unsafe fn line_of<'a>(primary: Peers<'_>, peer: Peer, backup: bool) -> (&'a [u8], bool) {
     let peer = peer.as_ptr();
     #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
-    // SAFETY: the server is in a locked group, as the caller vouches; the template and its group live as long as the zone.
+    // SAFETY: the caller guarantees that the server is in a locked group. The template and its group live as long as the zone.
     unsafe {
         if let Some(host) = (*peer).host.as_ref() {
             return (
@@ -473,32 +473,32 @@ pub(super) unsafe fn line_of<'a>(primary: Peers<'_>, peer: Peer, backup: bool) -
         }
     }
     let _ = primary;
-    // SAFETY: the server is in a locked group, as the caller vouches, and its text lives as long as it is there.
+    // SAFETY: the caller guarantees that the server is in a locked group; its text lives as long as the server.
     (unsafe { bytes((*peer).server) }, backup)
 }
 
-/// What names a server in itself.
+/// The properties of a server that identify it, and how it was configured.
 pub(super) struct Names<'a> {
-    /// Its address as nginx prints it.
+    /// The address as nginx prints it.
     pub(super) name: &'a [u8],
-    /// Its address as the system has it, a `struct sockaddr`.
+    /// The address as a `struct sockaddr`.
     pub(super) address: &'a [u8],
-    /// nginx's own `route=`.
+    /// The value of nginx's own `route=`.
     pub(super) route: Option<&'a [u8]>,
-    /// Whether nginx itself read `drain` of it.
+    /// Whether the server has nginx's own `drain`.
     pub(super) draining: bool,
-    /// Whether `resolve` has brought it.
+    /// Whether `resolve` has added it.
     pub(super) resolved: bool,
 }
 
-/// Returns what names a server.
+/// Returns the names of a server.
 ///
 /// # Safety
 ///
-/// The server is in a group that is locked as long as `'a`.
+/// The server is in a group that is locked for `'a`.
 pub(super) unsafe fn names_of<'a>(peer: Peer) -> Names<'a> {
-    // SAFETY: the server is in a group that is locked for `'a`, as the caller vouches: it stays there, and its texts change
-    // only under the lock.
+    // SAFETY: the caller guarantees that the server's group is locked for `'a`; the server and its texts change only under the
+    // lock.
     unsafe {
         let peer = peer.as_ptr();
         #[cfg(nginx_peer_sid)]

@@ -1,4 +1,4 @@
-//! The body of a response, in pieces of memory that are used again when they were sent.
+//! The body of a response, in buffers that are reused after they have been sent.
 
 use core::mem;
 use core::ptr;
@@ -14,31 +14,31 @@ use super::own_module::own_module;
 use super::pool::Pool;
 use super::request::Request;
 
-/// The size of a piece: nginx takes memory of this size from the system, and filters copy nothing.
+/// The size of a buffer. nginx allocates memory of this size from the system, and filters do not copy it.
 const PIECE: usize = 16 * 1024;
 
-/// What was written of the body of a request's response, and what is being sent.
+/// The body of a request's response: the buffers being written and those being sent.
 pub(crate) struct Pieces<'r> {
     pool: Pool<'r>,
-    /// Those that may be written to again.
+    /// Buffers that can be reused.
     free: *mut ngx_chain_t,
-    /// Those that a filter, or the system, has not taken yet.
+    /// Buffers not yet taken by a filter or the system.
     busy: *mut ngx_chain_t,
-    /// Those that were written and not sent, in order, and the last of them.
+    /// Buffers written but not yet sent, in order, and the last of them.
     written: *mut ngx_chain_t,
     last: *mut ngx_chain_t,
-    /// The memory of the last of them.
+    /// The memory of the last written buffer.
     room: Room,
-    /// How many bytes are in those before it.
+    /// How many bytes are in the buffers before it.
     length: usize,
     lacks_memory: bool,
 }
 
-/// The memory that is being written to: a long answer is put in millions of pieces of a few bytes, so its buffer learns what
-/// is in it only when it is full or sent.
+/// The memory being written to. A long response is written in millions of small texts, so nginx's buffer is updated only when the
+/// memory is full or sent.
 struct Room {
     start: *mut u8,
-    /// Where the next byte goes.
+    /// The position of the next byte.
     at: *mut u8,
     end: *mut u8,
 }
@@ -50,24 +50,24 @@ impl Room {
         end: ptr::dangling_mut(),
     };
 
-    /// Returns how much was written to it.
+    /// Returns how many bytes have been written.
     #[inline(always)]
     fn length(&self) -> usize {
         self.at.addr().wrapping_sub(self.start.addr())
     }
 
-    /// Returns how much is left of it.
+    /// Returns how many bytes of room are left.
     #[inline(always)]
     fn left(&self) -> usize {
         self.end.addr().wrapping_sub(self.at.addr())
     }
 
-    /// Writes a text, if there is room for it. Of one whose length is known the compiler makes a move or two.
+    /// Writes a text, if there is room for it. The compiler turns a text of known length into one or two moves.
     #[inline(always)]
     fn put(&mut self, text: &[u8]) -> bool {
         let fits = text.len() <= self.left();
         if fits {
-            // SAFETY: from `at` to `end` there is room for the text, in memory of the pool that nobody else reads before it
+            // SAFETY: there is room for the text between `at` and `end`, in memory of the pool that nothing else reads before it
             // is sent.
             unsafe {
                 ptr::copy_nonoverlapping(text.as_ptr(), self.at, text.len());
@@ -79,7 +79,7 @@ impl Room {
 }
 
 impl<'r> Pieces<'r> {
-    /// Returns a body of nothing.
+    /// Returns an empty body.
     pub(crate) fn new(pool: Pool<'r>) -> Self {
         Pieces {
             pool,
@@ -93,34 +93,35 @@ impl<'r> Pieces<'r> {
         }
     }
 
-    /// Returns how many bytes were written and not sent.
+    /// Returns how many bytes have been written but not sent.
     pub(crate) fn length(&self) -> usize {
         self.length.saturating_add(self.room.length())
     }
 
-    /// Returns whether something was left out, because memory is short.
+    /// Returns whether part of the body was left out because memory is short.
     pub(crate) fn lacks_memory(&self) -> bool {
         self.lacks_memory
     }
 
-    /// Returns whether all that was sent was also taken.
+    /// Returns whether all buffers that were sent have been taken.
     pub(crate) fn is_clear(&self) -> bool {
         self.busy.is_null()
     }
 
-    /// Sends what was written to the filters, or lets them go on with what they have. `last`: nothing follows.
+    /// Sends the written buffers to the filters, or lets the filters continue with the buffers they have. `last` ends the body.
     pub(crate) fn send(&mut self, request: Request<'r>, last: bool) -> ngx_int_t {
         if last && self.last.is_null() && self.add_piece().is_none() {
             return Status::NGX_ERROR.into();
         }
         self.close_last();
         if last {
-            // SAFETY: the last piece is a link of the pool with a buffer, to which nobody else writes before it is sent.
+            // SAFETY: the last element is a link of the pool with a buffer, to which nothing else writes before it is sent.
             unsafe {
                 let buf = &mut *(*self.last).buf;
                 buf.set_last_buf(u32::from(request.is_main()));
                 buf.set_last_in_chain(1);
-                // Filters take a buffer without memory for a mark, which that of a subrequest is only if it says so.
+                // Filters accept an empty buffer only as a special one. A subrequest has no `last_buf`, and needs `sync` to mark
+                // it.
                 let is_empty = buf.pos == buf.last;
                 buf.set_temporary(u32::from(!is_empty));
                 buf.set_sync(u32::from(is_empty && !request.is_main()));
@@ -128,7 +129,7 @@ impl<'r> Pieces<'r> {
         }
         let written = self.written;
         self.forget_written();
-        // SAFETY: the request is live, and its header was sent; the chain is of its pool.
+        // SAFETY: the request is live, and its header has been sent; the chain is from its pool.
         let rc = unsafe { ngx_http_output_filter(request.as_ptr(), written) };
         self.sort(written);
         rc
@@ -140,19 +141,19 @@ impl<'r> Pieces<'r> {
         self.length = 0;
     }
 
-    /// Tells the buffer of the last piece what was written to it.
+    /// Updates nginx's buffer with the end of the text written to it.
     fn close_last(&mut self) {
         self.length = self.length();
         let room = mem::replace(&mut self.room, Room::NONE);
-        // SAFETY: the last piece is a link of the pool with a buffer, whose memory the room is.
+        // SAFETY: the last element is a link of the pool with a buffer, whose memory is `room`.
         if let Some(last) = unsafe { self.last.as_mut().and_then(|last| last.buf.as_mut()) } {
             last.last = room.at;
         }
     }
 
-    /// Adds pieces to those that are busy, and makes those free that were taken.
+    /// Adds the sent buffers to the busy ones, and moves those that have been taken to the free ones.
     fn sort(&mut self, mut sent: *mut ngx_chain_t) {
-        // SAFETY: chains of the pool, of which a link is in one. A buffer with the tag is one of this body.
+        // SAFETY: the chains are from the pool, and each link is in one chain only. Buffers with the tag belong to this body.
         unsafe {
             ngx_chain_update_chains(
                 self.pool.as_ptr(),
@@ -164,10 +165,10 @@ impl<'r> Pieces<'r> {
         }
     }
 
-    /// Appends an empty piece.
+    /// Appends an empty buffer.
     fn add_piece(&mut self) -> Option<()> {
-        // SAFETY: the pool is live, and the free pieces are its. A buffer that nginx has just made is zeroed; one that was used
-        // has its memory, and nothing in it. The link that is returned is in no chain.
+        // SAFETY: the pool is live, and the free buffers are from it. A new buffer is zeroed; a reused one has memory and is
+        // empty. The link that is returned is in no chain.
         unsafe {
             let link = ngx_chain_get_free_buf(self.pool.as_ptr(), &raw mut self.free).as_mut()?;
             let buf = link.buf.as_mut()?;
@@ -180,7 +181,7 @@ impl<'r> Pieces<'r> {
                 buf.tag = tag();
             }
             buf.set_temporary(1);
-            // Sent at once, however little is in it.
+            // Makes nginx send the buffer at once, however little it contains.
             buf.set_recycled(1);
             self.close_last();
             match self.last.as_mut() {
@@ -197,7 +198,7 @@ impl<'r> Pieces<'r> {
         Some(())
     }
 
-    /// Writes a text for which the last piece has no room.
+    /// Writes a text that does not fit into the last buffer.
     #[cold]
     fn put_on(&mut self, mut text: &[u8]) {
         loop {
@@ -226,7 +227,7 @@ impl Sink for Pieces<'_> {
     }
 }
 
-/// Returns what tells buffers of this module from those of others.
+/// Returns the tag of the module's buffers.
 fn tag() -> ngx_buf_tag_t {
     ptr::from_ref(own_module()).cast_mut().cast()
 }

@@ -1,8 +1,8 @@
-//! What a request remembers of variables, while something evaluates some of them and must leave no trace.
+//! Evaluating variables without changing the values that a request has cached.
 //!
-//! nginx evaluates the variables of a text first for its length, and takes them from what the request remembers when it writes
-//! the text. So a variable that evaluates others, and these still others, must not change what is remembered: one that is
-//! evaluated anew each time (`no_cacheable`) may have become longer than the room that was made for it.
+//! nginx evaluates the variables of a text first to compute its length, and then copies the cached values. While it does so, a
+//! variable that evaluates others must not change the cached values: a `no_cacheable` variable that is evaluated again may have
+//! become longer than the memory allocated for it.
 
 use ngx::ffi::ngx_http_variable_value_t;
 use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
@@ -10,15 +10,14 @@ use session_cookie::memory::OutOfMemory;
 
 use super::request::Request;
 
-/// Does something, and lets the request remember of variables what it did before, but of those of which it evaluates a value
-/// once.
+/// Calls `work`, and then restores the values of non-cacheable variables that the request had cached before.
 pub(super) fn aside<T>(request: Request<'_>, work: impl FnOnce() -> T) -> Result<T, OutOfMemory> {
     // SAFETY: the request is live, and its configuration outlives it.
     let count = unsafe {
         NgxHttpCoreModule::main_conf(&*request.as_ptr()).map_or(0, |core| core.variables.nelts)
     };
     let mut before = request.pool().stack(count).ok_or(OutOfMemory)?;
-    // SAFETY: a request has a value for each variable of its configuration, and nobody writes to them meanwhile.
+    // SAFETY: a request has a value for each variable of its configuration, which nothing else modifies.
     let values = unsafe { (*request.as_ptr()).variables };
     for at in 0..count {
         // SAFETY: as above.
@@ -27,7 +26,7 @@ pub(super) fn aside<T>(request: Request<'_>, work: impl FnOnce() -> T) -> Result
     let before: &[ngx_http_variable_value_t] = before.into_slice();
     let result = work();
     for (at, value) in before.iter().enumerate() {
-        // SAFETY: as above, and nobody holds a reference to a value.
+        // SAFETY: as above, and no reference to a value exists.
         unsafe {
             let place = values.add(at);
             if (*place).no_cacheable() != 0 {

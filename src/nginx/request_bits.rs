@@ -7,18 +7,18 @@ use ngx::ffi::ngx_http_request_t;
 use super::request::Request;
 
 impl Request<'_> {
-    /// Returns whether only the header of the response is wanted: for HEAD, and by some modules that make subrequests. Known
-    /// when the header was sent.
+    /// Returns whether only the header of the response is to be sent, as for HEAD and for subrequests of some modules. To be
+    /// called after the header has been sent.
     pub(crate) fn wants_header_only(self) -> bool {
         header_only(self.as_ptr())
     }
 
-    /// Lets nginx wait for the request, and for its main request, until it is [ended](Request::end).
+    /// Keeps the request and its main request alive until the request is [ended](Request::end).
     pub(super) fn hold(self) {
-        // Of the bit fields the counter is the first, of 16 bits, wherever they begin.
+        // The counter is the first bit field and has 16 bits, wherever the bit fields begin.
         const { assert!(offset_of!(ngx_http_request_t, _bitfield_1) % align_of::<u16>() == 0) };
-        // SAFETY: the request is live, and so is its main request; the counter is where the assertion expects it, and nobody
-        // holds a reference to it.
+        // SAFETY: the request and its main request are live; the counter is where the assertion expects it, and no reference to
+        // it exists.
         unsafe {
             let count = (&raw mut (*(*self.as_ptr()).main)._bitfield_1).cast::<u16>();
             count.write(count.read().wrapping_add(1));
@@ -28,12 +28,12 @@ impl Request<'_> {
 
 #[cfg(not(nginx_request_port))]
 fn header_only(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: the caller has a live request.
+    // SAFETY: callers pass a live request.
     unsafe { (*r).header_only() != 0 }
 }
 
-/// Since 1.29.4 the bit fields begin behind a `port` of two bytes, in the middle of a word. bindgen takes that place for the
-/// beginning of a word, so those behind the first few are not where it expects them.
+/// Since nginx 1.29.4, the bit fields begin after a two-byte `port`, in the middle of a word. bindgen assumes that they begin at
+/// a word, so its accessors are wrong for all but the first few.
 #[cfg(nginx_request_port)]
 fn header_only(r: *mut ngx_http_request_t) -> bool {
     const PORT: usize = offset_of!(ngx_http_request_t, port);
@@ -42,12 +42,12 @@ fn header_only(r: *mut ngx_http_request_t) -> bool {
             PORT % 4 == 0 && offset_of!(ngx_http_request_t, _bitfield_1) == PORT.wrapping_add(2)
         )
     };
-    // SAFETY: the caller has a live request, with words of bit fields from that of `port` on.
+    // SAFETY: callers pass a live request, whose words of bit fields begin with that of `port`.
     let word = unsafe { r.byte_add(PORT).cast::<u32>().add(HEADER_ONLY / 32).read() };
     word >> (HEADER_ONLY % 32) & 1 != 0
 }
 
-/// How many bits the fields before `header_only` have, in order.
+/// The widths of the fields before `header_only`, in order.
 #[cfg(nginx_request_port)]
 const BEFORE_HEADER_ONLY: &[&[usize]] = &[
     // port, count, subrequests, blocked, aio, http_state
@@ -73,7 +73,7 @@ const BEFORE_HEADER_ONLY: &[&[usize]] = &[
 #[cfg(nginx_request_port)]
 const HEADER_ONLY: usize = end_of(BEFORE_HEADER_ONLY);
 
-/// Returns where bit fields end that begin with a word, as compilers lay them out: none lies in two words of 32 bits.
+/// Returns the position after bit fields that begin at a word, as compilers lay them out: none crosses a 32-bit boundary.
 #[cfg(nginx_request_port)]
 const fn end_of(mut groups: &[&[usize]]) -> usize {
     let mut at = 0usize;

@@ -1,4 +1,4 @@
-//! What a request asks for: its method, its target, and fields that nginx need not know.
+//! The method, target and header fields of a request.
 
 use ngx::ffi::{ngx_table_elt_t, NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_PATCH, NGX_HTTP_POST};
 
@@ -6,7 +6,7 @@ use super::bytes;
 use super::cookies::parts;
 use super::request::Request;
 
-/// The method of a request, as far as the module has a use for it.
+/// The methods that the module distinguishes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Method {
     Get,
@@ -29,26 +29,25 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Returns the target as the client sent it, with its query; nginx decodes none of it and merges no slashes. A subrequest
-    /// has none of its own.
+    /// Returns the target with its query as the client sent it, not decoded or normalized; `None` for a subrequest.
     pub(crate) fn target(self) -> Option<&'r [u8]> {
-        // SAFETY: nginx keeps the text of a target in memory of its connection or of its request, as long as that lives.
+        // SAFETY: nginx keeps the text of a target in memory of its connection or of its request for as long as that lives.
         (self.is_main()).then(|| unsafe { bytes((*self.as_ptr()).unparsed_uri) })
     }
 
-    /// Returns the path, decoded, as nginx looks up locations by it.
+    /// Returns the decoded path, by which nginx finds locations.
     pub(crate) fn path(self) -> &'r [u8] {
-        // SAFETY: nginx keeps the text of a path in memory of its request, and writes a changed one elsewhere.
+        // SAFETY: nginx keeps the text of a path in memory of its request, and writes a changed path to other memory.
         unsafe { bytes((*self.as_ptr()).uri) }
     }
 
     /// Returns the query.
     pub(crate) fn query(self) -> &'r [u8] {
-        // SAFETY: nginx keeps the text of a query in memory of its request, and writes a changed one elsewhere.
+        // SAFETY: nginx keeps the text of a query in memory of its request, and writes a changed query to other memory.
         unsafe { bytes((*self.as_ptr()).args) }
     }
 
-    /// Returns the values of the fields with this name, which is written in lower case.
+    /// Returns the values of the fields with this name, which must be in lower case.
     pub(crate) fn fields(self, name: &'static [u8]) -> impl Iterator<Item = &'r [u8]> {
         let fields = parts(self).flat_map(<[ngx_table_elt_t]>::iter);
         fields.filter_map(move |field| {

@@ -1,4 +1,4 @@
-//! The fields of a response of which there may be several: `Set-Cookie` and `Cache-Control`.
+//! Response fields that may occur more than once: `Set-Cookie` and `Cache-Control`.
 
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
@@ -10,7 +10,7 @@ use super::exchange::Exchange;
 use super::request::Request;
 use super::{bytes, string};
 
-/// The name of a field. A type, so that the search for it is made for the name.
+/// The name of a field, as a type so that the search is compiled for each name.
 pub(crate) trait Name {
     const NAME: &'static [u8];
 }
@@ -27,7 +27,7 @@ impl Name for CacheControl {
     const NAME: &'static [u8] = b"Cache-Control";
 }
 
-/// A field of a response to a request that lives for `'r`.
+/// A field in the response to a request that lives for `'r`.
 #[derive(Clone, Copy)]
 pub(crate) struct Field<'r>(NonNull<ngx_table_elt_t>, PhantomData<&'r [u8]>);
 
@@ -43,31 +43,31 @@ impl<'r> Field<'r> {
         unsafe { bytes(self.0.as_ref().value) }
     }
 
-    /// Gives the field another value, from the request's pool.
+    /// Sets the value of the field, which must be in the request's pool.
     pub(crate) fn set(mut self, value: &'r [u8]) {
-        // SAFETY: the field lives as long as its request, and no reference to it is kept.
+        // SAFETY: the field lives as long as its request, and no reference to it exists.
         unsafe { self.0.as_mut().value = string(value) }
     }
 
-    /// Takes the field out of the response, as nginx marks removed fields.
+    /// Removes the field from the response, marking it as nginx does.
     pub(crate) fn remove(self) {
         self.take_out();
     }
 
-    /// Takes the field out for a while. Returns what it takes to put it back.
+    /// Removes the field temporarily. Returns the argument for [`put_back`](Self::put_back).
     pub(crate) fn take_out(mut self) -> ngx_uint_t {
-        // SAFETY: the field lives as long as its request, and no reference to it is kept.
+        // SAFETY: the field lives as long as its request, and no reference to it exists.
         unsafe { core::mem::replace(&mut self.0.as_mut().hash, 0) }
     }
 
-    /// Puts the field back.
+    /// Restores the field.
     pub(crate) fn put_back(mut self, hash: ngx_uint_t) {
-        // SAFETY: the field lives as long as its request, and no reference to it is kept.
+        // SAFETY: the field lives as long as its request, and no reference to it exists.
         unsafe { self.0.as_mut().hash = hash }
     }
 
-    /// Returns whether the field came with the response of an upstream server, as nginx copies fields to what it sends. The copy
-    /// shares its texts, but for a value that `proxy_cookie_*` has changed.
+    /// Returns whether the field came with the upstream server's response, whose fields nginx copies to the response it sends. A
+    /// copy shares the texts of the original, except a value changed by `proxy_cookie_*`.
     pub(crate) fn came_with(self, exchange: Exchange<'r>) -> bool {
         let (field, rewrites) = (self.field(), exchange.rewrites_cookies());
         exchange.set_cookies().any(|sent| {
@@ -78,28 +78,28 @@ impl<'r> Field<'r> {
 }
 
 impl<'r> Request<'r> {
-    /// Returns all `Set-Cookie` fields of the response. The list does not grow while it is read.
+    /// Returns all `Set-Cookie` fields of the response. The list must not grow during the iteration.
     #[inline(always)]
     pub(crate) fn set_cookies(self) -> Fields<'r, SetCookie> {
         self.response_fields()
     }
 
-    /// Returns all fields of a name in the response. The list does not grow while it is read.
+    /// Returns all fields of the response with this name. The list must not grow during the iteration.
     #[inline(always)]
     pub(crate) fn response_fields<N: Name>(self) -> Fields<'r, N> {
         // SAFETY: the request is live.
         Fields::of(unsafe { &raw const (*self.as_ptr()).headers_out.headers.part })
     }
 
-    /// Returns whether the response sets any cookie.
+    /// Returns whether the response sets any cookies.
     #[inline(always)]
     pub(crate) fn sets_cookies(self) -> bool {
         self.set_cookies().next().is_some()
     }
 
-    /// Lets nginx know of no `Cache-Control` in the response: it would write into one that was taken out.
+    /// Clears nginx's references to `Cache-Control` fields of the response: nginx would change a removed field.
     pub(crate) fn forget_cache_control(self) {
-        // SAFETY: the request is live, and no reference to its header is held.
+        // SAFETY: the request is live, and no reference to its header exists.
         let header = unsafe { &mut (*self.as_ptr()).headers_out };
         #[cfg(nginx_header_chains)]
         {
@@ -107,16 +107,16 @@ impl<'r> Request<'r> {
         }
         #[cfg(not(nginx_header_chains))]
         {
-            // As it is before there is one.
+            // The state when there is no such field.
             header.cache_control.elts = ptr::null_mut();
             header.cache_control.nelts = 0;
         }
     }
 
-    /// Adds a field to the response, whose header was not sent. nginx does not know of it as one of those that it keeps beside
-    /// the list, so that no module that comes later replaces it.
+    /// Adds a field to the response, whose header has not been sent yet. The field is only in the list and not among those to
+    /// which nginx keeps references, so modules that run later do not replace it.
     pub(crate) fn add_response_field<N: Name>(self, value: &'r [u8]) -> Result<(), OutOfMemory> {
-        // SAFETY: the list of a live request.
+        // SAFETY: the list belongs to a live request.
         let field = unsafe { ngx_list_push(&raw mut (*self.as_ptr()).headers_out.headers) };
         let field = NonNull::new(field.cast()).ok_or(OutOfMemory)?;
         let added = ngx_table_elt_t {
@@ -127,7 +127,7 @@ impl<'r> Request<'r> {
             #[cfg(nginx_header_chains)]
             next: ptr::null_mut(),
         };
-        // SAFETY: the new element is written whole.
+        // SAFETY: all of the new element is written.
         unsafe { field.write(added) };
         Ok(())
     }
@@ -136,12 +136,12 @@ impl<'r> Request<'r> {
 impl<'r> Exchange<'r> {
     /// Returns all `Set-Cookie` fields that the upstream server has sent.
     fn set_cookies(self) -> Fields<'r, SetCookie> {
-        // SAFETY: the exchange lives as long as its request, and has read a response, whose list does not grow any more.
+        // SAFETY: the exchange lives as long as its request, and has received a response, whose list does not grow any more.
         Fields::of(unsafe { &raw const (*self.as_ptr()).headers_in.headers.part })
     }
 }
 
-/// See [`Request::response_fields`].
+/// The iterator of [`Request::response_fields`].
 pub(crate) struct Fields<'r, N> {
     part: *const ngx_list_part_t,
     at: usize,
@@ -164,7 +164,7 @@ impl<'r, N: Name> Iterator for Fields<'r, N> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Field<'r>> {
-        // SAFETY: the list of a live request: parts linked to null, each with `nelts` elements.
+        // SAFETY: the list of a live request consists of linked parts, each with an array of `nelts` elements.
         unsafe {
             while let Some(part) = self.part.as_ref() {
                 let fields = part.elts.cast::<ngx_table_elt_t>();
@@ -183,18 +183,18 @@ impl<'r, N: Name> Iterator for Fields<'r, N> {
     }
 }
 
-/// Returns whether a field has this name and was not removed.
+/// Returns whether a field has this name and has not been removed.
 #[inline(always)]
 fn is_named<N: Name>(field: &ngx_table_elt_t) -> bool {
     if field.key.len != N::NAME.len() || field.hash == 0 {
         return false;
     }
-    // SAFETY: the key of a live field has `len` letters at `data`, and its length was compared.
+    // SAFETY: the key of a live field has `len` bytes at `data`, and `len` has been compared.
     let key = unsafe { core::slice::from_raw_parts(field.key.data, N::NAME.len()) };
     key == N::NAME || is_in_other_case(key, N::NAME)
 }
 
-/// Hardly anybody writes it like this.
+/// Rarely needed.
 #[cold]
 #[inline(never)]
 fn is_in_other_case(key: &[u8], name: &[u8]) -> bool {

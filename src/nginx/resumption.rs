@@ -1,4 +1,4 @@
-//! An event by which a request goes on after others had their turn.
+//! An event that continues a request after nginx has handled other events.
 
 use core::cell::UnsafeCell;
 
@@ -10,37 +10,37 @@ use ngx::ffi::{
 
 use super::request::Request;
 
-/// A worker that is about to end does so when no timer is left, whatever is posted. So there is one until the event has
-/// happened, which is long before this time is over.
+/// A worker that is shutting down exits when no timer is left, even if events are posted. This timer, in milliseconds, keeps it
+/// running until the event is handled, which happens long before the timer expires.
 const TIME: ngx_msec_t = 60_000;
 
-/// What goes on then.
+/// The code that continues a request.
 pub(crate) trait Resume {
-    /// Goes on with a request, which may be gone after that.
+    /// Continues a request, which may be freed by this.
     fn resume(request: Request<'_>);
 }
 
-/// An event of a request, in its pool: nginx links it into a queue.
+/// An event of a request, in its pool. nginx links it into a queue.
 pub(crate) struct Resumption<'r> {
     event: UnsafeCell<ngx_event_t>,
     request: Request<'r>,
 }
 
 impl<'r> Resumption<'r> {
-    /// Returns an event that is not to happen yet; `None`: memory is short.
+    /// Returns an event that is not posted yet; `None` if memory is short.
     pub(crate) fn of(request: Request<'r>) -> Option<&'r Self> {
         let event = || Resumption {
-            // SAFETY: numbers and pointers, of which zero is one.
+            // SAFETY: the structure consists of numbers and pointers, for which zero is valid.
             event: UnsafeCell::new(unsafe { core::mem::zeroed() }),
             request,
         };
         request.pool().place_dropped(event).map(|event| &*event)
     }
 
-    /// Lets the event happen when nginx has looked for others.
+    /// Posts the event; nginx handles it after it has polled for other events.
     pub(crate) fn post<H: Resume>(&'r self) {
-        // SAFETY: `of` has made the event, so it stays where it is, and is taken out of the queue when the request ends.
-        // Nothing else refers to it.
+        // SAFETY: `of` has allocated the event, so it is not moved, and it is removed from the queue when the request ends. No
+        // reference to it exists.
         unsafe {
             let event = self.event.get();
             let r = self.request.as_ptr();
@@ -55,18 +55,18 @@ impl<'r> Resumption<'r> {
 
 impl Drop for Resumption<'_> {
     fn drop(&mut self) {
-        // SAFETY: the event stays where it is until this returns.
+        // SAFETY: the event is not moved before this returns.
         unsafe { take_out(self.event.get()) };
     }
 }
 
-/// Takes an event out of the queue and out of the timers, as far as it is there.
+/// Removes an event from the queue and from the timers, if it is there.
 ///
 /// # Safety
 ///
-/// The event is one of a [`Resumption`], which lives.
+/// The event belongs to a live [`Resumption`].
 unsafe fn take_out(event: *mut ngx_event_t) {
-    // SAFETY: the event lives, as the caller vouches; its bits tell where nginx has linked it.
+    // SAFETY: the caller guarantees that the event is live; its bits show where nginx has linked it.
     unsafe {
         if (*event).posted() != 0 {
             ngx_delete_posted_event(event);
@@ -77,10 +77,10 @@ unsafe fn take_out(event: *mut ngx_event_t) {
     }
 }
 
-/// Goes on with the request of an event, as nginx goes on with that of a connection (`ngx_http_request_handler`).
+/// Continues the request of an event, as nginx continues that of a connection (`ngx_http_request_handler`).
 unsafe extern "C" fn happen<H: Resume>(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls this for an event that was posted and not dropped, so its request is live, and has a connection, which
-    // stays where it is when the request has ended. The log of the connection of a request has the context of one.
+    // SAFETY: nginx calls this for an event that was posted and not dropped, so its request is live and has a connection, which
+    // remains in memory after the request has ended. The log of a request's connection has a context of this type.
     unsafe {
         take_out(event);
         let r = (*event).data.cast::<ngx_http_request_t>();

@@ -1,4 +1,4 @@
-//! The round robin data of a request: which servers it may have, which it has tried, and which it has.
+//! The round-robin data of a request: the servers available to it, those it has tried, and the server in use.
 
 use core::fmt::{self, Display, Formatter};
 use core::marker::PhantomData;
@@ -14,19 +14,19 @@ use super::upstream::Upstream;
 use super::OrNone;
 use crate::log::debug;
 
-/// The data that every balancer of nginx begins with, for a request that lives for `'r`.
+/// A handle of a request's round-robin data, valid for `'r`. The data of every nginx load-balancing method begins with it.
 #[derive(Clone, Copy)]
 pub(crate) struct RoundRobin<'r>(
     NonNull<ngx_http_upstream_rr_peer_data_t>,
     PhantomData<&'r ()>,
 );
 
-/// A server of a request as it is now.
+/// The current state of a server, as seen by a request.
 pub(crate) struct Condition {
     pub(crate) address: Address,
-    /// Why nginx's own balancers would not choose it.
+    /// Why nginx's load-balancing methods would not select it.
     pub(crate) reason: Option<Reason>,
-    /// Whether the request has tried it. Of backups nginx notes that only while it chooses among them.
+    /// Whether the request has tried it. nginx records this for a backup server only while it selects among the backup servers.
     pub(crate) tried: bool,
 }
 
@@ -40,19 +40,19 @@ impl Display for Condition {
     }
 }
 
-/// The limits of `max_fails` and `fail_timeout` of a server.
+/// The `max_fails` and `fail_timeout` of a server.
 pub(crate) struct FailureLimits {
     pub(crate) max_fails: ngx_uint_t,
     pub(crate) fail_timeout: time_t,
 }
 
 impl<'r> RoundRobin<'r> {
-    /// Returns the data with which a balancer has prepared a request, unless it keeps other servers than the
-    /// upstream's.
+    /// Returns the data with which a load-balancing method has initialized a request, unless its servers are not those of the
+    /// upstream.
     #[inline(always)]
     pub(crate) fn of(pc: PeerConnection<'r>, upstream: Upstream<'_>) -> Option<Self> {
-        // SAFETY: the connection and the upstream are live. The data of a balancer is as long as that of round robin: what
-        // is read of another's is compared before it is believed.
+        // SAFETY: the connection and the upstream are live. The data of any load-balancing method is at least as large as that of
+        // round robin; what is read from it is only compared until it is known to be round robin's.
         unsafe {
             let data = NonNull::new((*pc.as_ptr()).data.cast())?;
             let this: Self = RoundRobin(data, PhantomData);
@@ -66,10 +66,10 @@ impl<'r> RoundRobin<'r> {
         self.0.as_ptr()
     }
 
-    /// Returns the generation of the servers that the request began with.
+    /// Returns the generation of the servers when the request was initialized.
     #[inline(always)]
     pub(crate) fn generation(self) -> ngx_uint_t {
-        // Without zones nginx does not write it.
+        // nginx sets it only if it is built with zones.
         #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
         // SAFETY: the data lives as long as the request.
         return unsafe { (*self.as_ptr()).config };
@@ -77,7 +77,7 @@ impl<'r> RoundRobin<'r> {
         0
     }
 
-    /// Returns the server in use; `None`, if the balancer that has chosen it is not based on round robin.
+    /// Returns the server in use; `None` if the method that selected it is not based on round robin.
     #[inline(always)]
     pub(crate) fn current(self) -> Option<Peer> {
         // SAFETY: the data lives as long as the request.
@@ -87,14 +87,14 @@ impl<'r> RoundRobin<'r> {
 
     /// Returns the address of the server in use.
     pub(crate) fn address(self) -> Option<Address> {
-        // SAFETY: the request holds the server in use.
+        // SAFETY: the request holds a reference to the server in use.
         self.current().map(|peer| unsafe { Address::of(peer) })
     }
 
     /// Returns the limits of the server in use.
     pub(crate) fn failure_limits(self) -> Option<FailureLimits> {
         let peer = self.current()?.as_ptr();
-        // SAFETY: the request holds the server in use.
+        // SAFETY: the request holds a reference to the server in use.
         unsafe {
             Some(FailureLimits {
                 max_fails: (*peer).max_fails,
@@ -103,55 +103,56 @@ impl<'r> RoundRobin<'r> {
         }
     }
 
-    /// Returns whether the upstream has one server only, which nginx tries whatever happened.
+    /// Returns whether the upstream has a single server, which nginx tries regardless of failures.
     pub(crate) fn is_single(self) -> bool {
         // SAFETY: the data lives as long as the request, and its servers as long as the cycle.
         unsafe { (*(*self.as_ptr()).peers).single() != 0 }
     }
 
-    /// Returns whether the connection is named as round robin, and what is based on it, names one for which no server is
+    /// Returns whether the connection has the name of the group, which methods based on round robin set if no server is
     /// available.
     pub(crate) fn names_group(self, pc: PeerConnection<'r>) -> bool {
         // SAFETY: data and connection live as long as the request, and the servers as long as the cycle.
         unsafe { (*pc.as_ptr()).name == (*(*self.as_ptr()).peers).name }
     }
 
-    /// Returns whether the balancer has turned to the backups.
+    /// Returns whether the load-balancing method has moved to the backup servers.
     pub(crate) fn is_among_backups(self, primary: Peers<'_>) -> bool {
         // SAFETY: the data lives as long as the request; the groups are only compared.
         let group = unsafe { Peers::at((*self.as_ptr()).peers) };
         group.is_some() && group == primary.next()
     }
 
-    /// Lets the balancer, which has turned to the backups, choose one of them that it was given back unused.
+    /// Clears the tried mark of a backup server that was released unused, so that the load-balancing method, which has moved to
+    /// the backup servers, can select it again.
     pub(crate) fn forget_backup(self, member: &Member<Peer>) {
         let (word, bit) = self.tried_bit(member);
-        // SAFETY: the word is one of the request's bitmap, which has as many bits as the larger group has servers.
+        // SAFETY: the word is part of the request's bitmap, which has a bit for each server of the larger group.
         unsafe { *word &= !bit };
     }
 
-    /// Lets the balancer begin with the primary servers.
+    /// Makes the load-balancing method begin with the primary servers.
     pub(crate) fn begin_with(self, primary: Peers<'_>) {
         // SAFETY: the data lives as long as the request.
         unsafe { (*self.as_ptr()).peers = primary.as_ptr() }
     }
 
-    /// Returns the word of the bitmap of those already tried, and the bit of a primary server in it.
+    /// Returns the word of the bitmap of tried servers that contains a server's bit, and the bit.
     #[inline(always)]
     fn tried_bit(self, member: &Member<Peer>) -> (*mut usize, usize) {
         let bits = usize::BITS;
-        // SAFETY: the bitmap has a bit for every primary server of the request's generation, of which the member is.
+        // SAFETY: the bitmap has a bit for each primary server of the request's generation, to which the member belongs.
         let word = unsafe { (*self.as_ptr()).tried.add((member.index / bits) as usize) };
         (word, 1usize.wrapping_shl(member.index % bits))
     }
 
     fn has_tried(self, member: &Member<Peer>) -> bool {
         let (word, bit) = self.tried_bit(member);
-        // SAFETY: the word is one of the request's bitmap, which has a bit for every primary server.
+        // SAFETY: the word is part of the request's bitmap, which has a bit for each primary server.
         !member.backup && unsafe { *word & bit != 0 }
     }
 
-    /// Looks what became of a server; `None`: it may be gone.
+    /// Returns the current state of a server; `None` if it may have been removed.
     pub(crate) fn condition(
         self,
         primary: Peers<'_>,
@@ -163,7 +164,7 @@ impl<'r> RoundRobin<'r> {
         if self.generation() != primary.generation() {
             return None;
         }
-        // SAFETY: the generation was compared under the lock, so the server is there.
+        // SAFETY: the generation was compared under the lock, so the server exists.
         let (address, reason) =
             unsafe { (Address::of(member.peer), peers.reason(member, failures)) };
         Some(Condition {
@@ -173,21 +174,21 @@ impl<'r> RoundRobin<'r> {
         })
     }
 
-    /// Lets a server be taken once more for a request that it did not get. The bitmap is about the primary servers as long
-    /// as the balancer was not asked.
+    /// Clears the tried mark of a server that the request did not get. Before the load-balancing method is called, only primary
+    /// servers have such marks.
     pub(crate) fn forget_try(self, member: &Member<Peer>) {
         if !member.backup {
             let (word, bit) = self.tried_bit(member);
-            // SAFETY: the word is one of the request's bitmap, which has a bit for this primary server.
+            // SAFETY: the word is part of the request's bitmap, which has a bit for this primary server.
             unsafe { *word &= !bit };
         }
     }
 
-    /// Takes back that the server in use is being tried again after failures: nobody learnt anything about it. Else
-    /// nginx would forget its failures when it is freed without another (`ngx_http_upstream_free_round_robin_peer`).
+    /// Clears the mark of the server in use as being tested after failures, because the test had no result. Otherwise, nginx
+    /// would reset its failures on release (`ngx_http_upstream_free_round_robin_peer`).
     pub(crate) fn forget_check(self) {
-        // SAFETY: the data lives as long as the request, and its servers as long as the cycle; the request holds the
-        // server in use, of which nobody else is told while its group is locked.
+        // SAFETY: the data lives as long as the request, and its servers as long as the cycle. The request holds a reference to
+        // the server in use; no other reference to it is used while its group is locked.
         unsafe {
             let Some(peers) = Peers::at((*self.as_ptr()).peers) else {
                 return;
@@ -199,11 +200,11 @@ impl<'r> RoundRobin<'r> {
         }
     }
 
-    /// Takes a server for a request as nginx's own balancers do: counts the connection, holds a reference,
-    /// marks it as tried. The marks are about the primary servers as long as no balancer has turned to the
-    /// backups, and stay so when a backup is taken here. `false`: it is not available, and nothing happened.
+    /// Takes a server for a request as nginx's load-balancing methods do: counts the connection, holds a reference, and marks the
+    /// server as tried. The marks are those of the primary servers until the load-balancing method moves to the backup servers,
+    /// so taking a backup server here sets none. Returns `false`, without any effect, if the server is not available.
     ///
-    /// The balancer of the request was not asked yet.
+    /// To be called before the request's load-balancing method.
     #[inline(always)]
     pub(crate) fn take(
         self,
@@ -219,7 +220,7 @@ impl<'r> RoundRobin<'r> {
         }
     }
 
-    /// [`take`](Self::take), apart for those who seldom need it.
+    /// [`take`](Self::take) as a function that is not inlined, for callers that rarely need it.
     #[cold]
     #[inline(never)]
     pub(crate) fn take_out_of_line(
@@ -232,7 +233,7 @@ impl<'r> RoundRobin<'r> {
         self.take(primary, member, failures, pc)
     }
 
-    /// [`take`](Self::take), also where the server has as many connections as it may have.
+    /// [`take`](Self::take), even if the server has reached its limit on connections.
     #[cold]
     #[inline(never)]
     pub(crate) fn take_over_limit(
@@ -249,7 +250,7 @@ impl<'r> RoundRobin<'r> {
         }
     }
 
-    /// Takes a server of the other group.
+    /// Takes a server from the backup group.
     #[cold]
     #[inline(never)]
     fn take_backup(
@@ -265,7 +266,7 @@ impl<'r> RoundRobin<'r> {
         })
     }
 
-    /// Takes a server of this group, which knows whether it is that of the backups: nearly none is.
+    /// Takes a server from this group. `BACKUP` is a constant because nearly all servers are primary.
     #[inline(always)]
     fn take_from<const BACKUP: bool>(
         self,
@@ -283,7 +284,7 @@ impl<'r> RoundRobin<'r> {
         );
         let _locked = peers.lock();
         if self.generation() != primary.generation()
-            // SAFETY: the group is locked, and its generation is that in which the server was counted: the server is there.
+            // SAFETY: the group is locked, and the server belongs to its current generation, so it exists.
             || unsafe { peers.reason(member, failures) }
                 .is_some_and(|reason| reason.keeps_away(full))
         {
@@ -291,29 +292,28 @@ impl<'r> RoundRobin<'r> {
         }
         if !BACKUP {
             let (word, bit) = self.tried_bit(member);
-            // SAFETY: the word is one of the request's bitmap, which has a bit for this primary server; nobody else holds a
-            // reference to it.
+            // SAFETY: the word is part of the request's bitmap, which has a bit for this primary server; no other reference to it
+            // exists.
             let word = unsafe { &mut *word };
             if *word & bit != 0 {
                 return false;
             }
             *word |= bit;
         }
-        // SAFETY: the generation was compared under the lock of the group, which is still held: the server is in it.
+        // SAFETY: the generation was compared under the lock of the group, which is still held, so the server is in it.
         unsafe { self.hold(peers, member.peer, pc) };
         debug!(pc, "session_sticky: candidate is selected");
         true
     }
 
-    /// Gives the request a server that is there, and that it holds from now on: the reference keeps the server until it
-    /// is freed.
+    /// Assigns a server to the request and holds a reference to it, which keeps the server until it is released.
     ///
     /// # Safety
     ///
     /// The server is in the group `peers`, which stays locked until this returns.
     #[inline(always)]
     unsafe fn hold(self, peers: Peers<'_>, peer: Peer, pc: PeerConnection<'r>) {
-        // SAFETY: data and connection live as long as the request, and the server is in a locked group, as the caller vouches.
+        // SAFETY: data and connection live as long as the request; the caller guarantees that the server is in a locked group.
         unsafe {
             let (data, peer, pc) = (self.as_ptr(), peer.as_ptr(), pc.as_ptr());
             (*data).peers = peers.as_ptr();
@@ -324,7 +324,7 @@ impl<'r> RoundRobin<'r> {
             }
             (*peer).conns = (*peer).conns.wrapping_add(1);
 
-            // The next request after `fail_timeout` is the one that tries a server again.
+            // Once `fail_timeout` has passed, a single request tests the server again: this one.
             let now = ngx_time();
             if now.wrapping_sub((*peer).checked) > (*peer).fail_timeout && !peers.is_single() {
                 (*peer).checked = now;

@@ -1,4 +1,4 @@
-//! What was said of servers at run time, written into the lists in which nginx's balancers keep them.
+//! Writing the states of servers set at run time to nginx's lists of servers.
 
 use ngx::ffi::ngx_uint_t;
 
@@ -7,14 +7,14 @@ use super::peers::{after, Address, Peer, Peers};
 use super::server_names::Shape;
 use super::upstream::Upstream;
 
-/// How many servers are written in one go.
+/// How many servers are written under one lock.
 const SLICE: usize = 512;
 
-/// The servers are others than those that were to be written.
+/// The list of servers has changed since it was read.
 pub(crate) struct Changed;
 
-/// Writes of each server of a group what `control_of` says of its address, and shows each: whether it drains because of that;
-/// `None`: the configuration says what it is. Returns the shape of the list.
+/// Sets the state of each server of a group to the result of `control_of` for its address. Calls `show` for each, with whether it
+/// drains because of that, or `None` if the configuration determines its state. Returns the shape of the list.
 pub(crate) fn control(
     upstream: Upstream<'_>,
     peers: Peers<'_>,
@@ -23,13 +23,13 @@ pub(crate) fn control(
     mut show: impl FnMut(Peer, Option<bool>),
 ) -> Result<Shape, Changed> {
     walk(upstream, peers, generation, |peer, address| {
-        // SAFETY: the server is one of the group, which is locked for writing meanwhile.
+        // SAFETY: the server is in the group, which is locked for writing.
         let drains = unsafe { peers.control(peer, control_of(address)) };
         show(peer, drains);
     })
 }
 
-/// Returns whether the configuration lets nginx choose a server of a group of which `control_of` says nothing.
+/// Returns whether the configuration lets nginx select a server of the group for which `control_of` returns no state.
 pub(crate) fn has_choice(
     upstream: Upstream<'_>,
     peers: Peers<'_>,
@@ -38,17 +38,17 @@ pub(crate) fn has_choice(
 ) -> Result<bool, Changed> {
     let mut found = false;
     walk(upstream, peers, generation, |peer, address| {
-        // SAFETY: the server is one of the group, which is locked meanwhile.
+        // SAFETY: the server is in the group, which is locked.
         let configured = unsafe { (*peer.as_ptr()).down } & !CONTROLLED;
         found |= configured == 0 && control_of(address) == Control::None;
     })?;
     Ok(found)
 }
 
-/// Shows each server of a group, with its address. Returns the shape of the list.
+/// Calls `show` for each server of a group, with its address. Returns the shape of the list.
 ///
-/// The group is locked for some at a time. What the next ones continue from is still in the list as long as generation and
-/// shape are the same, and is not read before they are compared.
+/// The group is locked for one slice at a time. The last server of a slice is still in the list if generation and shape are
+/// unchanged, and it is not read before they have been compared.
 fn walk(
     upstream: Upstream<'_>,
     peers: Peers<'_>,
@@ -66,7 +66,7 @@ fn walk(
         }
         shape = now;
         for _ in 0..SLICE {
-            // SAFETY: the group is locked; generation and shape say that the last server is still in it, and `after` finds one
+            // SAFETY: the group is locked. Generation and shape are unchanged, so `last` is still in it; `after` returns a server
             // of the group.
             unsafe {
                 let Some(peer) = after(peers, last) else {
@@ -80,14 +80,14 @@ fn walk(
 }
 
 impl Peers<'_> {
-    /// Says something of a server of the group at run time. nginx counts the tries of a request by the servers that are not
-    /// `down`. Returns whether the server is draining because of it; `None`: the configuration says what it is.
+    /// Sets the state of a server of the group at run time. Also updates `tries`, in which nginx counts the servers whose `down`
+    /// is 0. Returns whether the server drains because of the state, or `None` if the configuration determines its state.
     ///
     /// # Safety
     ///
     /// The server is in this group, which is locked for writing.
     unsafe fn control(self, peer: Peer, control: Control) -> Option<bool> {
-        // SAFETY: the server is in the group, which nobody else reads or writes, as the caller vouches.
+        // SAFETY: the caller guarantees that the server is in the group, which is locked for writing.
         unsafe {
             let place = &raw mut (*peer.as_ptr()).down;
             let before = *place;

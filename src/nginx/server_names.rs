@@ -1,4 +1,4 @@
-//! What names the servers of an upstream, copied while their group is locked: whatever is made of it can wait.
+//! The names and properties of an upstream's servers, copied under the lock of their group and processed without it.
 
 use ngx::ffi::{ngx_time, ngx_uint_t, time_t};
 use session_cookie::memory::{self, OutOfMemory};
@@ -7,16 +7,16 @@ use session_cookie::roster::Member;
 use super::peers::{after, line_of, names_of, Look, Peer, Peers};
 use super::upstream::{ServerLine, Upstream};
 
-/// How many servers are copied in one go, and how much text of each is expected.
+/// How many servers are copied under one lock, and how many bytes of text are expected for each.
 const SLICE: usize = 512;
 const TEXT: usize = 160;
 
-/// A server that was linked out is freed after a while, and another may be linked in at its place: then neither head
-/// nor number of the list need to tell. Modules that do so wait longer than this, in seconds.
+/// A removed server is freed after a delay, and a server added later may get its memory; head and number of the list may then be
+/// unchanged. Modules that add and remove servers wait longer than this, in seconds.
 pub(crate) const WATCHED: time_t = 20;
 
-/// A list of servers by what can be compared without reading a server. Modules that link servers in and out
-/// count no generation, but they put those that they add at the head, and keep the number.
+/// The properties of a server list that can be compared without reading any server. Modules that add and remove servers do not
+/// change the generation, but they insert new servers at the head and keep `number` up to date.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Shape {
     head: Peer,
@@ -24,16 +24,16 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// No list has it.
+    /// The shape of no list.
     pub(crate) const NONE: Self = Shape {
         head: Peer::NONE,
         number: usize::MAX,
     };
 
-    /// Returns the shape of a group now. Without its lock the result may be of a moment in which it is being changed.
+    /// Returns the current shape of a group. Without the lock, the result may be that of a list that is being changed.
     #[inline(always)]
     pub(crate) fn of(peers: Peers<'_>) -> Self {
-        // SAFETY: the group lives as long as its handle, and both are numbers of it: the head is not followed.
+        // SAFETY: the group lives as long as its handle; both are members of it, and the head is not dereferenced.
         unsafe {
             Shape {
                 head: Peer::new((*peers.as_ptr()).peer),
@@ -49,27 +49,27 @@ impl Default for Shape {
     }
 }
 
-/// What names one server.
+/// The names and properties of a server.
 pub(crate) struct Known<'a> {
     pub(crate) peer: Peer,
-    /// Its address as nginx prints it.
+    /// The address as nginx prints it.
     pub(crate) name: &'a [u8],
-    /// The `server` line that it comes of: its address, and whether it has `backup`.
+    /// The `server` directive of the server: its address, and whether it has `backup`.
     pub(crate) line: (&'a [u8], bool),
-    /// Its address as the system has it.
+    /// The address as a `struct sockaddr`.
     pub(crate) address: &'a [u8],
-    /// nginx's own `route=`.
+    /// The value of nginx's own `route=`.
     pub(crate) route: Option<&'a [u8]>,
-    /// Whether nginx itself read `drain` of it.
+    /// Whether the server has nginx's own `drain`.
     pub(crate) draining: bool,
-    /// Whether `resolve` has brought it.
+    /// Whether `resolve` has added it.
     pub(crate) resolved: bool,
-    /// What it was like when it was copied.
+    /// The state of the server when it was copied.
     pub(crate) look: Look,
 }
 
 impl<'a> Known<'a> {
-    /// Returns what named a server that is in the list no longer, and that `resolve` had brought.
+    /// Returns the names of a server that was added by `resolve` and is no longer in the list.
     pub(crate) fn gone(name: &'a [u8], address: &'a [u8], line: &ServerLine<'a>) -> Self {
         Known {
             peer: Peer::NONE,
@@ -84,7 +84,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// A server of a slice: as [`Known`], its texts by their lengths.
+/// A server of a slice: like [`Known`], with the lengths of its texts.
 struct Copied {
     peer: Peer,
     name: usize,
@@ -97,12 +97,12 @@ struct Copied {
     look: Look,
 }
 
-/// Some servers in a row.
+/// A number of consecutive servers.
 pub(crate) struct Slice {
     servers: Vec<Copied>,
-    /// Their texts, one behind the other.
+    /// The concatenated texts of the servers.
     text: Vec<u8>,
-    /// How much memory the texts of the next server need, if it is more than is left.
+    /// How much memory the texts of the next server need, if they did not fit.
     wanted: usize,
 }
 
@@ -115,7 +115,7 @@ impl Slice {
         })
     }
 
-    /// Reserves memory before the group is locked.
+    /// Empties the slice, and reserves memory before the group is locked.
     fn clear(&mut self) -> Result<(), OutOfMemory> {
         self.servers.clear();
         self.text.clear();
@@ -123,14 +123,13 @@ impl Slice {
         Ok(())
     }
 
-    /// Copies what names a server, unless memory had to be allocated for it.
+    /// Copies a server, unless that would need a memory allocation.
     ///
     /// # Safety
     ///
     /// The server is in the group `peers` of `primary`, which stays locked until this returns.
     unsafe fn copy(&mut self, primary: Peers<'_>, peers: Peers<'_>, peer: Peer) -> bool {
-        // SAFETY: the server is in a group that is locked, as the caller vouches, and the texts are copied before this
-        // returns.
+        // SAFETY: the caller guarantees that the server is in a locked group, and the texts are copied before this returns.
         let (names, (line, line_is_backup), look) = unsafe {
             let line = line_of(primary, peer, peers != primary);
             (names_of(peer), line, peers.look(peer))
@@ -187,7 +186,7 @@ impl Slice {
 
 /// Why the servers could not be counted.
 pub(crate) enum Uncounted {
-    /// They are of another generation than those that nginx has now.
+    /// nginx's servers now have a different generation.
     Changed,
     /// Memory is short.
     OutOfMemory,
@@ -199,7 +198,7 @@ impl From<OutOfMemory> for Uncounted {
     }
 }
 
-/// Shows each server of a group in order, none of which is locked meanwhile. Returns the shape of the list.
+/// Calls `show` for each server of a group in order, without holding the lock. Returns the shape of the list.
 pub(crate) fn each(
     upstream: Upstream<'_>,
     peers: Peers<'_>,
@@ -216,24 +215,23 @@ pub(crate) fn each(
 
 /// A walk along the servers of a group.
 ///
-/// They are copied in slices under the lock for reading. The next one continues where the last one ended: what it
-/// continues from is still in the list as long as generation and shape are the same, and is not read before they are
-/// compared.
+/// The servers are copied in slices under the read lock. Each slice continues after the last server of the previous one. That
+/// server is still in the list if generation and shape are unchanged, and it is not read before they have been compared.
 pub(crate) struct Walk {
     slice: Slice,
     generation: ngx_uint_t,
     shape: Shape,
-    /// The server that was copied last.
+    /// The server copied last.
     last: Option<Peer>,
-    /// How many servers were copied.
+    /// The number of servers copied.
     passed: usize,
-    /// When that was.
+    /// The time of the last copy.
     at: time_t,
     ended: bool,
 }
 
 impl Walk {
-    /// Returns a walk that goes so many servers at a time.
+    /// Returns a walk that copies up to this number of servers at a time.
     pub(crate) fn new(slice: usize) -> Result<Self, OutOfMemory> {
         Ok(Walk {
             slice: Slice::new(slice)?,
@@ -246,7 +244,7 @@ impl Walk {
         })
     }
 
-    /// Begins anew, with the servers of a generation.
+    /// Starts from the beginning, with the servers of a generation.
     pub(crate) fn begin(&mut self, generation: ngx_uint_t) {
         self.generation = generation;
         self.shape = Shape::NONE;
@@ -255,12 +253,12 @@ impl Walk {
         self.ended = false;
     }
 
-    /// Returns how many servers were passed.
+    /// Returns the number of servers copied.
     pub(crate) fn passed(&self) -> usize {
         self.passed
     }
 
-    /// Copies the next servers of the group; `false`: there are none.
+    /// Copies the next servers of the group; returns `false` if there are none.
     pub(crate) fn advance(
         &mut self,
         upstream: Upstream<'_>,
@@ -279,21 +277,21 @@ impl Walk {
         }
         self.shape = shape;
         self.at = now;
-        // SAFETY: the group is locked; generation and shape say that the last server is still in it.
+        // SAFETY: the group is locked. Generation and shape are unchanged, so the last server is still in it.
         let next = unsafe { after(peers, self.last) };
-        // SAFETY: `after` found the server in the group, which is locked since.
+        // SAFETY: `after` found the server in the group, which is still locked.
         unsafe { self.copy(primary, peers, next) };
         drop(locked);
         Ok(!self.slice.servers.is_empty() || !self.ended)
     }
 
-    /// Copies servers from this one on.
+    /// Copies servers, beginning with this one.
     ///
     /// # Safety
     ///
-    /// The server is one of the group `peers` of `primary`, if there is one, and the group stays locked until this returns.
+    /// The server, if any, is in the group `peers` of `primary`, which stays locked until this returns.
     unsafe fn copy(&mut self, primary: Peers<'_>, peers: Peers<'_>, mut next: Option<Peer>) {
-        // SAFETY: the group is locked, as the caller vouches, so the server that follows one of its list is in the list too.
+        // SAFETY: the caller guarantees that the group is locked, so the server after one in its list is in the list, too.
         unsafe {
             while let Some(peer) = next.filter(|peer| self.slice.copy(primary, peers, *peer)) {
                 self.last = next;
@@ -304,7 +302,7 @@ impl Walk {
         self.ended = next.is_none();
     }
 
-    /// Copies one server of a generation, and nothing else; `false`: it may be gone.
+    /// Copies a single server of a generation; returns `false` if it may have been removed.
     pub(crate) fn look_at(
         &mut self,
         upstream: Upstream<'_>,
@@ -317,14 +315,14 @@ impl Walk {
         let Some(peers) = primary.group_of(member) else {
             return Ok(false);
         };
-        // A second time where memory is to be reserved first.
+        // Tries again after reserving memory if the first attempt found too little.
         for _ in 0..2 {
             self.slice.clear()?;
             let _locked = peers.lock_for_reading();
             if primary.generation() != generation {
                 break;
             }
-            // SAFETY: the generation was compared under the lock, which is still held, so the server is there.
+            // SAFETY: the generation was compared under the lock, which is still held, so the server exists.
             if unsafe { self.slice.copy(primary, peers, member.peer) } {
                 return Ok(true);
             }
@@ -332,7 +330,7 @@ impl Walk {
         Ok(false)
     }
 
-    /// Continues with the servers as they are now: behind as many as were passed, whichever these are.
+    /// Continues in the current list, after the same number of servers, even if these are different ones.
     pub(crate) fn catch_up(&mut self, upstream: Upstream<'_>, peers: Peers<'_>) {
         let Some(primary) = upstream.primary() else {
             return;
@@ -343,7 +341,7 @@ impl Walk {
         self.at = ngx_time();
         self.last = None;
         for _ in 0..self.passed {
-            // SAFETY: the group is locked, and the last server was found in it since.
+            // SAFETY: the group is locked, and the last server was found in it under this lock.
             let next = unsafe { after(peers, self.last) };
             if next.is_none() {
                 break;
@@ -352,13 +350,13 @@ impl Walk {
         }
     }
 
-    /// Returns the servers that were copied last.
+    /// Returns the servers copied last.
     pub(crate) fn servers(&self) -> impl Iterator<Item = Known<'_>> {
         self.slice.iter()
     }
 }
 
-/// Shows each server of an upstream, primary and backup, as they are now.
+/// Calls `show` for each current server of an upstream, primary and backup.
 pub(crate) fn each_of_all(
     upstream: Upstream<'_>,
     mut show: impl FnMut(Known<'_>) -> Result<(), OutOfMemory>,

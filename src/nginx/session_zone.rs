@@ -1,4 +1,4 @@
-//! The table of learned sessions in a zone of shared memory.
+//! The shared memory zone with the table of learned sessions.
 
 use core::cell::OnceCell;
 use core::ffi::c_void;
@@ -19,13 +19,13 @@ use super::shared_zone::{self, data_before, new_secret, take_all, Locking};
 use super::time::milliseconds;
 use super::{bytes, string};
 
-/// The fewest pages of memory that a zone may have: nginx's own `sticky learn` demands as many.
+/// The minimum number of pages in a zone, as for nginx's own `sticky learn`.
 const PAGES: usize = 8;
 
-/// How many slots of a table are copied under its lock in one go.
+/// How many slots of a table are copied under one lock.
 const SLICE: usize = 256;
 
-/// The reason for which there is no zone.
+/// Why a zone could not be added.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoZone<'c> {
     #[error("is already used in upstream \"{}\"", string(.0))]
@@ -38,13 +38,13 @@ pub(crate) enum NoZone<'c> {
 #[derive(Clone, Copy)]
 pub(crate) struct SessionZone(NonNull<ngx_shm_zone_t>);
 
-/// What a cycle knows of a zone.
+/// The data of a zone in one cycle.
 struct ZoneData<'c> {
-    /// The upstream whose sessions are in it.
+    /// The name of the upstream whose sessions the zone contains.
     upstream: &'c [u8],
-    /// How long they live; where the zone gets another size, only those are taken along that do.
+    /// The timeout of sessions. When the size of the zone changes, only sessions that have not expired are copied.
     timeout: Timeout,
-    /// The table, when there is memory for it.
+    /// The table, once there is memory for it.
     sessions: OnceCell<Sessions>,
 }
 
@@ -52,19 +52,19 @@ struct ZoneData<'c> {
 #[derive(Clone, Copy)]
 struct Sessions {
     locking: Locking<Table<'static>>,
-    /// A copy of that of the table, which stays the same.
+    /// A copy of the table's secret, which never changes.
     secret: Secret,
 }
 
 impl SessionZone {
-    /// Returns whether a zone of so many bytes has room for a table.
+    /// Returns whether a zone of this size has room for a table.
     pub(crate) fn is_enough(size: usize) -> bool {
-        // SAFETY: nginx writes it once, when it starts.
+        // SAFETY: nginx sets it once, at startup.
         let page = unsafe { ngx_pagesize };
         size >= page.saturating_mul(PAGES)
     }
 
-    /// Adds a zone to the configuration, for the upstream that is being read.
+    /// Adds a zone to the configuration, for the upstream whose block is being read.
     pub(crate) fn add<'c>(
         cf: Conf<'c>,
         name: &'c [u8],
@@ -74,8 +74,8 @@ impl SessionZone {
         let upstream = cf.current_upstream().ok_or(NoZone::NotAdded)?;
         let tag = ptr::from_ref(own_module()).cast_mut().cast();
         let zone = shared_zone::add(cf, name, size, tag, Some(init)).ok_or(NoZone::NotAdded)?;
-        // SAFETY: the zone is in the cycle's pool, and nobody else holds a reference to it. Its data is null, or what this
-        // function has put there for the same cycle.
+        // SAFETY: the zone is in the cycle's pool, and no reference to it exists. Its data is null or was set by this function
+        // for the same cycle.
         unsafe {
             let place = &raw mut (*zone.as_ptr()).data;
             if let Some(data) = (*place).cast::<ZoneData<'c>>().as_ref() {
@@ -91,20 +91,20 @@ impl SessionZone {
         Ok(SessionZone(zone))
     }
 
-    /// Returns its name.
+    /// Returns the name of the zone.
     pub(crate) fn name(&self) -> &[u8] {
         // SAFETY: the zone lives as long as the cycle, like its name.
         unsafe { bytes(self.0.as_ref().shm.name) }
     }
 
-    /// Returns the table; `None`: the memory is not there, as where the configuration is only tested.
+    /// Returns the table; `None` if there is no memory, for example when the configuration is only tested.
     #[inline(always)]
     fn sessions(&self) -> Option<&Sessions> {
         // SAFETY: `add` has set the data, which lives as long as the cycle.
         unsafe { (*self.0.as_ref().data.cast::<ZoneData>()).sessions.get() }
     }
 
-    /// Returns what the table knows a session by.
+    /// Returns the key of a session in the table.
     #[inline]
     pub(crate) fn key(&self, session: &[u8]) -> Key {
         let secret = self.sessions().map_or(Secret([0; 2]), |known| known.secret);
@@ -118,7 +118,7 @@ impl SessionZone {
         self.sessions()?.locking.lock().find(key, now, timeout)
     }
 
-    /// Notes that a session is used, if it is known, and which server it has.
+    /// Records the use of a session and its server, if the session is known.
     #[inline(always)]
     pub(crate) fn renew(&self, key: Key, server: &ServerId, now: u64, timeout: Timeout) -> bool {
         let now = Tick::from_millis(now);
@@ -129,7 +129,7 @@ impl SessionZone {
         renewed.is_some()
     }
 
-    /// Notes the server of a session; `None`: there is no table.
+    /// Records the server of a session; `None` if there is no table.
     #[inline]
     pub(crate) fn learn(
         &self,
@@ -143,23 +143,23 @@ impl SessionZone {
         Some(known.locking.lock().learn(key, server, now, timeout))
     }
 
-    /// Returns how many sessions were dropped before their timeout, once a minute.
+    /// Returns how many sessions were dropped before their timeout, at most once a minute.
     #[cold]
     pub(crate) fn take_dropped(&self, now: u64) -> Option<u32> {
         let known = self.sessions()?;
         known.locking.lock().tell_dropped(Tick::from_millis(now))
     }
 
-    /// Returns how many sessions there is room for.
+    /// Returns the maximum number of sessions.
     pub(crate) fn capacity(&self) -> usize {
         (self.sessions()).map_or(0, |known| known.locking.table.capacity())
     }
 }
 
-/// Makes the table of a zone, or takes over that of the cycle before. nginx calls it when it has the memory.
+/// Creates the table of a zone, or takes over that of the previous cycle. nginx calls this when the zone has its memory.
 unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx calls this for a zone of `SessionZone::add`, whose data is set and whose memory is there; `old` is the
-    // data of the zone of the same name, size and tag in the cycle before, if there was one.
+    // SAFETY: nginx calls this for a zone of `SessionZone::add`, whose data is set and which has its memory; `old` is the data of
+    // the zone with the same name, size and tag in the previous cycle, or null.
     let (zone, data, old) = unsafe {
         (
             &*zone,
@@ -173,7 +173,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
         }
         return Status::NGX_OK.into();
     }
-    // SAFETY: nginx has made a slab pool of the zone's memory, in which nothing was allocated.
+    // SAFETY: nginx has created a slab pool in the zone's memory, from which nothing has been allocated.
     match unsafe { make_table(zone, data) } {
         Some(sessions) => {
             data.sessions.get_or_init(|| sessions);
@@ -191,17 +191,18 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, old: *mut c_void) -> ngx_in
     }
 }
 
-/// Makes a table of all the memory of a zone, with the sessions of the cycle before.
+/// Creates a table in all the memory of a zone, with the sessions of the previous cycle.
 ///
 /// # Safety
 ///
-/// nginx has made a slab pool of the zone's memory, in which nothing was allocated; it lives as long as what knows the table.
+/// nginx has created a slab pool in the zone's memory, from which nothing has been allocated. The zone outlives all uses of the
+/// table.
 unsafe fn make_table(zone: &ngx_shm_zone_t, data: &ZoneData<'_>) -> Option<Sessions> {
-    // SAFETY: the memory is new, as the caller vouches, and `take_all` gives all of it.
+    // SAFETY: the caller guarantees that the memory is new, and `take_all` allocates all of it.
     let locking = unsafe { take_all(zone, |memory, size| table_at(memory, size))? };
     let table = locking.table;
 
-    // SAFETY: zones with the tag of this module have the data of `SessionZone::add`, as long as their cycle is in force.
+    // SAFETY: zones with the tag of this module have the data of `SessionZone::add` while their cycle is in use.
     let before = data_before(zone)
         .and_then(|data| unsafe { data.cast::<ZoneData>().as_ref().sessions.get() });
     let secret = match before {
@@ -224,11 +225,11 @@ unsafe fn make_table(zone: &ngx_shm_zone_t, data: &ZoneData<'_>) -> Option<Sessi
 ///
 /// # Safety
 ///
-/// The memory is zeroed, aligned to 64 bytes, lives for good, and is used for nothing else.
+/// The memory is zeroed, is aligned to 64 bytes, is never freed, and is used for nothing else.
 unsafe fn table_at(memory: NonNull<u8>, size: usize) -> Option<Table<'static>> {
     let layout = Layout::of(size)?;
-    // SAFETY: the parts are in the memory, apart from each other and aligned, as `Layout` has it; they consist of atomics, for
-    // which any content is legal, and other processes write to them as such.
+    // SAFETY: according to `Layout`, the parts are in the memory, aligned, and do not overlap. They consist of atomics, for which
+    // any content is valid, and other processes access them as atomics.
     unsafe {
         let header = memory.cast::<Header>().as_ref();
         let buckets = memory.add(layout.buckets_at).cast::<AtomicU32>();

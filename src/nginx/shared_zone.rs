@@ -1,8 +1,8 @@
-//! Zones of shared memory that a table of the module takes whole.
+//! Shared memory zones in which a single table of the module occupies all memory.
 //!
-//! nginx makes a zone, and hands it over at a reload if its name, its size and its tag are the same. A table takes all of its
-//! memory at once, so nothing in there is allocated or freed while requests are served. Its lock is that of the zone's slab
-//! pool, which alone nginx releases when a worker dies that holds it (`src/os/unix/ngx_process.c`, `ngx_unlock_mutexes`).
+//! nginx creates a zone, and keeps it across a reload if its name, size and tag are unchanged. A table allocates all of the
+//! memory at once, so nothing is allocated or freed while requests are served. Its lock is that of the zone's slab pool, the only
+//! lock that nginx releases if a worker dies while holding it (`src/os/unix/ngx_process.c`, `ngx_unlock_mutexes`).
 
 use core::ffi::c_void;
 use core::ops::Deref;
@@ -19,7 +19,7 @@ use session_cookie::learned::Secret;
 use super::bytes;
 use super::conf::Conf;
 
-/// What is in the memory of a zone, and its lock.
+/// The table of a zone, and its lock.
 #[allow(clippy::disallowed_methods)] // a copy allocates nothing
 #[derive(Clone, Copy)]
 pub(super) struct Locking<T> {
@@ -28,7 +28,7 @@ pub(super) struct Locking<T> {
 }
 
 impl<T> Locking<T> {
-    /// Locks the table. All workers wait for it: what the caller needs is at hand before.
+    /// Locks the table. All workers wait for the lock, so callers prepare what they need beforehand.
     #[inline(always)]
     pub(super) fn lock(&self) -> Locked<'_, T> {
         // SAFETY: the mutex is that of the zone's slab pool, which lives as long as the table.
@@ -37,7 +37,7 @@ impl<T> Locking<T> {
     }
 }
 
-/// A table that is locked, until this is dropped.
+/// A table that is locked until this is dropped.
 pub(super) struct Locked<'t, T>(&'t Locking<T>);
 
 impl<T> Deref for Locked<'_, T> {
@@ -52,12 +52,12 @@ impl<T> Deref for Locked<'_, T> {
 impl<T> Drop for Locked<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: this process has locked it, by `Locking::lock`.
+        // SAFETY: `Locking::lock` has locked the mutex in this process.
         unsafe { ngx_shmtx_unlock(self.0.mutex) };
     }
 }
 
-/// Adds a zone to the configuration. One of the same name with another tag, nginx refuses.
+/// Adds a zone to the configuration. nginx refuses a zone with the same name and a different tag.
 pub(super) fn add(
     cf: Conf<'_>,
     name: &[u8],
@@ -66,8 +66,7 @@ pub(super) fn add(
     init: ngx_shm_zone_init_pt,
 ) -> Option<NonNull<ngx_shm_zone_t>> {
     let mut name = super::string(name);
-    // SAFETY: `cf` is live. The name is in the cycle's pool or static, and the zone is in that pool; nobody else holds a
-    // reference to it.
+    // SAFETY: `cf` is live. The name is in the cycle's pool or static, and the zone is in that pool; no reference to it exists.
     unsafe {
         let zone = NonNull::new(ngx_shared_memory_add(cf.as_ptr(), &raw mut name, size, tag))?;
         (*zone.as_ptr()).init = init;
@@ -75,50 +74,50 @@ pub(super) fn add(
     }
 }
 
-/// Takes all memory of a zone, which is new: its address and its size. `make` makes a table of it.
+/// Allocates all memory of a new zone. `make` creates a table in it, given the address and the size.
 ///
 /// # Safety
 ///
-/// nginx has made a slab pool of the zone's memory, in which nothing was allocated. What `make` keeps of the memory is kept
-/// as long as the zone.
+/// nginx has created a slab pool in the zone's memory, from which nothing has been allocated. What `make` keeps of the memory is
+/// not used after the zone is freed.
 pub(super) unsafe fn take_all<T>(
     zone: &ngx_shm_zone_t,
     make: impl FnOnce(NonNull<u8>, usize) -> Option<T>,
 ) -> Option<Locking<T>> {
     let pool: *mut ngx_slab_pool_t = zone.shm.addr.cast();
-    // SAFETY: the pool is there, as the caller vouches.
+    // SAFETY: the caller guarantees that the pool exists.
     let (mutex, memory, size) = unsafe {
         let size = (*pool).pfree.saturating_mul(ngx_pagesize);
         (&raw mut (*pool).mutex, ngx_slab_alloc(pool, size), size)
     };
     let memory = NonNull::new(memory)?.cast();
     let table = make(memory, size)?;
-    // SAFETY: the pool is there, and has a place for what whoever takes the zone over has to know.
+    // SAFETY: the pool exists; its `data` is reserved for use by the owner of the zone, here for `take_over`.
     unsafe { (*pool).data = memory.as_ptr().cast() };
     Some(Locking { mutex, table })
 }
 
-/// Takes over a zone, all of whose memory was taken by [`take_all`] in the cycle before, maybe by the module in another file:
-/// nothing but what is in the memory is known. `make` makes a table of its address.
+/// Takes over a zone whose memory was allocated by [`take_all`] in the previous cycle, possibly by a different file of the
+/// module: only the content of the memory is known. `make` creates a table at its address.
 ///
 /// # Safety
 ///
-/// nginx has handed the zone over to this cycle. What `make` keeps of the memory is kept as long as the zone.
+/// nginx has passed the zone on to this cycle. What `make` keeps of the memory is not used after the zone is freed.
 pub(super) unsafe fn take_over<T>(
     zone: &ngx_shm_zone_t,
     make: impl FnOnce(NonNull<u8>) -> T,
 ) -> Option<Locking<T>> {
     let pool: *mut ngx_slab_pool_t = zone.shm.addr.cast();
-    // SAFETY: the pool is there, as the caller vouches.
+    // SAFETY: the caller guarantees that the pool exists.
     let (mutex, memory) = unsafe { (&raw mut (*pool).mutex, (*pool).data) };
     let table = make(NonNull::new(memory)?.cast());
     Some(Locking { mutex, table })
 }
 
-/// Returns the data of the zone of the same name and tag in the cycle that is in force: nginx hands none over whose size is
-/// another.
+/// Returns the data of the zone with the same name and tag in the cycle currently in use. nginx does not pass it on if the sizes
+/// differ.
 pub(super) fn data_before(zone: &ngx_shm_zone_t) -> Option<NonNull<c_void>> {
-    // SAFETY: while a configuration is read, the cycle in force is live, with a list of its zones.
+    // SAFETY: while a configuration is read, the cycle in use is live, with a list of its zones.
     unsafe {
         let cycle = (ngx_cycle as *const ngx::ffi::ngx_cycle_t).as_ref()?;
         let mut part: *const ngx_list_part_t = &raw const cycle.shared_memory.part;
@@ -137,7 +136,7 @@ pub(super) fn data_before(zone: &ngx_shm_zone_t) -> Option<NonNull<c_void>> {
     None
 }
 
-/// Returns whether two zones have the same name and the same use.
+/// Returns whether two zones have the same name and tag.
 fn is_same(one: &ngx_shm_zone_t, other: &ngx_shm_zone_t) -> bool {
     let name = |text: ngx_str_t| {
         // SAFETY: the name of a zone lives as long as its cycle.
@@ -146,7 +145,7 @@ fn is_same(one: &ngx_shm_zone_t, other: &ngx_shm_zone_t) -> bool {
     one.tag == other.tag && name(one.shm.name) == name(other.shm.name)
 }
 
-/// Returns a secret that nobody can guess.
+/// Returns a random secret.
 pub(super) fn new_secret() -> Option<Secret> {
     let mut secret = [0; 2];
     for word in &mut secret {

@@ -1,14 +1,14 @@
-//! Errors of the system in words.
+//! System error messages.
 
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 use std::io;
 
-/// What to make of an error in a log line. The standard library takes memory for its words, and ends the process where that
-/// is short.
+/// A system error, to be printed in a log line. The standard library allocates memory for the message, and aborts the process if
+/// memory is short.
 pub(crate) struct SystemError<'e>(pub(crate) &'e io::Error);
 
-/// More than any of the system's words are long.
+/// More than the length of any system error message.
 const MOST_WORDS: usize = 128;
 
 impl Display for SystemError<'_> {
@@ -17,9 +17,9 @@ impl Display for SystemError<'_> {
             return self.0.fmt(f);
         };
         let mut words = [0; MOST_WORDS];
-        // SAFETY: it writes so many bytes at most.
+        // SAFETY: strerror_r() writes at most this number of bytes.
         unsafe { libc::strerror_r(code, words.as_mut_ptr().cast(), words.len()) };
-        // What did not fit is cut off, with a zero byte behind it.
+        // A message that does not fit is truncated, and ends with a zero byte.
         let words = CStr::from_bytes_until_nul(&words).unwrap_or_default();
         write!(f, "{} (os error {code})", words.to_bytes().escape_ascii())
     }

@@ -1,4 +1,4 @@
-//! An `upstream` block as the configuration has it.
+//! The configuration of an `upstream` block.
 
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
@@ -13,7 +13,7 @@ use ngx::http::HttpModuleServerConf;
 
 use super::{bytes, Printable};
 
-/// A handle of an explicit upstream. What it returns lives as long as the cycle.
+/// A handle of an explicit upstream. What its methods return lives as long as the cycle.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Upstream<'c> {
     us: NonNull<ngx_http_upstream_srv_conf_t>,
@@ -21,12 +21,12 @@ pub(crate) struct Upstream<'c> {
 }
 
 impl<'c> Upstream<'c> {
-    /// Makes the handle, if `us` is an upstream with a block of its own and not one that nginx has made of an address.
+    /// Creates the handle, if `us` is an `upstream` block and not an implicit upstream that nginx has made from an address.
     ///
     /// # Safety
     ///
-    /// `us` is null or belongs to a cycle that lives as long as everything that `'c` bounds. While handles of an
-    /// upstream are used, the module's configuration of it is written only by a callback that reads it through no handle.
+    /// `us` is null or belongs to a cycle that lives as long as everything bounded by `'c`. The module's configuration of the
+    /// upstream is written only by callbacks that do not read it through a handle.
     pub(crate) unsafe fn new(us: *mut ngx_http_upstream_srv_conf_t) -> Option<Self> {
         let us = NonNull::new(us)?;
         // SAFETY: upstreams are never freed before their cycle.
@@ -37,21 +37,21 @@ impl<'c> Upstream<'c> {
         })
     }
 
-    /// Makes the handle of the upstream of a request.
+    /// Creates the handle of a request's upstream.
     ///
     /// # Safety
     ///
-    /// `us` is not null, and an upstream with a block of its own whose cycle lives as long as everything that `'c` bounds.
+    /// `us` is not null, and is an `upstream` block of a cycle that lives as long as everything bounded by `'c`.
     #[inline(always)]
     pub(crate) unsafe fn of_request(us: *mut ngx_http_upstream_srv_conf_t) -> Self {
         Upstream {
-            // SAFETY: the caller vouches for an upstream, which is not null.
+            // SAFETY: the caller guarantees that `us` is not null.
             us: unsafe { NonNull::new_unchecked(us) },
             cycle: PhantomData,
         }
     }
 
-    /// Returns what nginx knows it by.
+    /// Returns nginx's pointer to the upstream.
     #[inline(always)]
     pub(crate) fn as_ptr(self) -> *mut ngx_http_upstream_srv_conf_t {
         self.us.as_ptr()
@@ -59,14 +59,13 @@ impl<'c> Upstream<'c> {
 
     /// Returns the name of the block.
     pub(crate) fn host(self) -> &'c [u8] {
-        // SAFETY: nginx writes the name once, into the cycle's pool.
+        // SAFETY: nginx sets the name once; it is in the cycle's pool.
         unsafe { bytes(self.us.as_ref().host) }
     }
 
     /// Returns where the block begins.
     pub(crate) fn declared_at(self) -> Place<'c> {
-        // SAFETY: the name of the file, which nginx gives every explicit upstream, ends with a zero byte and lives in
-        // the cycle's pool.
+        // SAFETY: nginx sets the file name of every explicit upstream; it ends with a zero byte and lives in the cycle's pool.
         unsafe {
             let us = self.us.as_ref();
             Place {
@@ -76,11 +75,11 @@ impl<'c> Upstream<'c> {
         }
     }
 
-    /// Returns what a module knows of the upstream.
+    /// Returns a module's configuration of the upstream.
     #[inline(always)]
     pub(crate) fn conf<M: HttpModuleServerConf>(self) -> Option<&'c M::ServerConf> {
-        // SAFETY: an explicit upstream has a place for each module's configuration, which is of the module's type, in
-        // the cycle's pool, or null. Nobody writes it meanwhile, as `new` demands.
+        // SAFETY: an explicit upstream has a slot for each module's configuration, which is null or a value of the module's type
+        // in the cycle's pool. It is not modified during the call, as `new` requires.
         unsafe {
             let confs = self.us.as_ref().srv_conf;
             (*confs.add(M::module().ctx_index))
@@ -89,20 +88,20 @@ impl<'c> Upstream<'c> {
         }
     }
 
-    /// Returns what a module knows of the upstream of a request: a configuration that could not be made is not used.
+    /// Returns a module's configuration of a request's upstream. Unlike in [`conf`](Self::conf), it cannot be missing.
     #[inline(always)]
     pub(crate) fn conf_in_use<M: HttpModuleServerConf>(self) -> &'c M::ServerConf {
-        // SAFETY: nginx refuses a configuration in which a module could not make its own of an upstream, and nobody writes
-        // to it while requests are served.
+        // SAFETY: nginx refuses a configuration in which a module failed to create its configuration of an upstream, and that
+        // configuration is not written while requests are served.
         unsafe { &*(*self.us.as_ref().srv_conf.add(M::module().ctx_index)).cast() }
     }
 
-    /// Returns the `server` lines that were read so far.
+    /// Returns the `server` directives read so far.
     pub(crate) fn lines(self) -> impl Iterator<Item = ServerLine<'c>> {
         (0..).map_while(move |at| self.line(at))
     }
 
-    /// Returns the `server` line that was read last.
+    /// Returns the `server` directive read last.
     pub(crate) fn last_line(self) -> Option<ServerLine<'c>> {
         // SAFETY: `servers` is null or an array in the cycle's pool.
         let count = unsafe { self.us.as_ref().servers.as_ref()?.nelts };
@@ -110,8 +109,8 @@ impl<'c> Upstream<'c> {
     }
 
     fn line(self, at: usize) -> Option<ServerLine<'c>> {
-        // SAFETY: an array of server lines, or null. Of the element, which moves when the array grows, only values are
-        // copied; the texts and addresses that they point to are in the cycle's pool and are written once.
+        // SAFETY: `servers` is null or an array of server lines. An element moves when the array grows, so only values are copied
+        // from it; the text and addresses they point to are in the cycle's pool and are written once.
         unsafe {
             let lines: &[ngx_http_upstream_server_t] =
                 self.us.as_ref().servers.as_ref()?.as_slice();
@@ -130,10 +129,11 @@ impl<'c> Upstream<'c> {
         }
     }
 
-    /// Returns whether a module prepares the upstream whose configuration begins with the function before which it stands
-    /// then.
+    /// Returns whether a module has wrapped the upstream's initialization. Only for modules whose configuration of an upstream
+    /// begins with the original `init_upstream` function, which is null unless they have wrapped it.
     pub(crate) fn is_prepared_by(self, module: &ngx_module_t) -> bool {
-        // SAFETY: an explicit upstream has a place for each module's configuration; that of these modules begins so.
+        // SAFETY: an explicit upstream has a slot for each module's configuration, which is null or begins with a function
+        // pointer.
         let init = unsafe {
             let confs = self.us.as_ref().srv_conf;
             let conf = *confs.add(module.ctx_index);
@@ -143,12 +143,12 @@ impl<'c> Upstream<'c> {
     }
 }
 
-/// What nginx has read of a `server` line.
+/// A `server` directive as nginx has read it.
 pub(crate) struct ServerLine<'c> {
-    /// The address as it is written.
+    /// The address as written in the configuration.
     pub(crate) name: &'c [u8],
     pub(crate) is_backup: bool,
-    /// Whether its addresses come and go at run time (`resolve`).
+    /// Whether the addresses change at run time (`resolve`).
     pub(crate) is_resolved: bool,
     /// nginx's own `route=` (1.29.6 and newer).
     pub(crate) route: Option<&'c [u8]>,
@@ -156,7 +156,7 @@ pub(crate) struct ServerLine<'c> {
 }
 
 impl<'c> ServerLine<'c> {
-    /// Returns its addresses as nginx prints them; none where they come at run time.
+    /// Returns the addresses as nginx prints them; none if they are resolved at run time.
     pub(crate) fn addresses(&self) -> impl ExactSizeIterator<Item = &'c [u8]> + Clone {
         // SAFETY: the name of an address is in the cycle's pool, like the address.
         self.addresses
@@ -167,7 +167,7 @@ impl<'c> ServerLine<'c> {
 
 #[cfg(nginx_peer_sid)]
 fn route_of<'c>(line: &ngx_http_upstream_server_t) -> Option<&'c [u8]> {
-    // SAFETY: a word of the configuration or nothing, in the cycle's pool.
+    // SAFETY: the text is empty or a word of the configuration in the cycle's pool.
     let route = unsafe { bytes(line.sid) };
     (!route.is_empty()).then_some(route)
 }
@@ -179,7 +179,7 @@ fn route_of<'c>(_: &ngx_http_upstream_server_t) -> Option<&'c [u8]> {
 
 #[cfg(all(nginx_peer_refs, ngx_feature = "http_upstream_zone"))]
 fn is_resolved(line: &ngx_http_upstream_server_t) -> bool {
-    // nginx keeps the name for that alone.
+    // nginx sets the name only for `resolve`.
     line.host.len != 0
 }
 
@@ -188,7 +188,7 @@ fn is_resolved(_: &ngx_http_upstream_server_t) -> bool {
     false
 }
 
-/// A place in a file of the configuration; shown as nginx does.
+/// A place in a configuration file, printed as nginx prints it.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'c> {
     pub(crate) file: &'c [u8],

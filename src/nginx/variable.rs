@@ -1,4 +1,4 @@
-//! Variables that a directive names.
+//! Variables specified in a directive.
 
 use core::cell::Cell;
 
@@ -16,13 +16,13 @@ use super::variables::is_undefined;
 /// A variable of the configuration.
 pub(crate) struct Variable {
     index: ngx_uint_t,
-    /// What it shows by its name.
+    /// What its name refers to.
     shows: Shows,
-    /// Whether it shows that, and nothing in the configuration defines it; known when all directives were read.
+    /// Whether `shows` applies because the configuration does not define the variable; known once all directives have been read.
     is_nginxs: Cell<bool>,
 }
 
-/// What a variable shows, if nothing defines it.
+/// What a variable's name refers to, if the configuration does not define it.
 enum Shows {
     /// A cookie of the request.
     Cookie(Name),
@@ -32,7 +32,7 @@ enum Shows {
 }
 
 impl Shows {
-    /// Tells it by the name of the variable, as the directive has it.
+    /// Derives this from the name of the variable in the directive.
     fn of(name: &[u8]) -> Result<Self, OutOfMemory> {
         if name.starts_with(b"upstream_cookie_") {
             return Ok(Shows::UpstreamCookie);
@@ -46,7 +46,7 @@ impl Shows {
 }
 
 impl Variable {
-    /// Makes the handle of the variable that nginx knows by this index.
+    /// Creates the handle of the variable with this index.
     pub(super) fn new(index: ngx_uint_t, name: &[u8]) -> Result<Self, OutOfMemory> {
         Ok(Variable {
             index,
@@ -55,12 +55,12 @@ impl Variable {
         })
     }
 
-    /// Finds out whether something defines it, now that all directives were read.
+    /// Determines whether the configuration defines the variable, after all directives have been read.
     pub(super) fn complete(&self, core: &ngx_http_core_main_conf_t) {
         self.is_nginxs.set(is_undefined(core, self.index));
     }
 
-    /// Returns the value that the variable has for a request now, unless that is empty. It lives as long as the request.
+    /// Returns the current value of the variable for a request, unless it is empty. It lives as long as the request.
     #[inline(always)]
     pub(crate) fn value<'r>(&self, request: Request<'r>) -> Option<&'r [u8]> {
         match &self.shows {
@@ -75,8 +75,8 @@ impl Variable {
     /// Returns the value as nginx evaluates it.
     #[inline(never)]
     fn evaluated<'r>(&self, request: Request<'r>) -> Option<&'r [u8]> {
-        // SAFETY: the request is live, and the index is one of its configuration. nginx keeps the text of a value in memory
-        // of the request or of the cycle, and does not write to it again.
+        // SAFETY: the request is live, and the index is one of its configuration. The text of a value is in memory of the request
+        // or of the cycle, and nginx does not modify it afterwards.
         unsafe {
             let value = ngx_http_get_flushed_variable(request.as_ptr(), self.index).as_ref()?;
             if value.not_found() != 0 || value.len() == 0 {
@@ -90,8 +90,8 @@ impl Variable {
     }
 }
 
-/// Returns the value of the first cookie that has exactly this name. nginx compares names without regard to case, which
-/// takes ten times as long, and may find a cookie that is not meant.
+/// Returns the value of the first cookie with exactly this name. nginx's own lookup ignores case: it takes ten times as long and
+/// may find a different cookie.
 #[inline(never)]
 fn cookie_value<'r>(name: &Name, request: Request<'r>) -> Option<&'r [u8]> {
     let mut fields = Cookies::current(request).values();
@@ -102,26 +102,26 @@ fn cookie_value<'r>(name: &Name, request: Request<'r>) -> Option<&'r [u8]> {
     (!value.is_empty()).then_some(value)
 }
 
-/// Looks into the fields behind the first one. Apart, because a loop around the search costs registers.
+/// Searches the fields after the first. This is a separate function because a loop around the search costs registers.
 #[cold]
 #[inline(never)]
 fn cookie_value_of_others<'r>(name: &Name, mut fields: Values<'r>) -> Option<&'r [u8]> {
     fields.find_map(|field| values(field, name).next())
 }
 
-/// Returns whether the response of the upstream server sets no cookie at all, as most do.
+/// Returns whether the upstream server's response sets no cookies, which is the most common case.
 #[inline(always)]
 fn sets_none(request: Request<'_>) -> bool {
     Exchange::of(request).is_none_or(|exchange| !exchange.sets_cookies())
 }
 
-/// Returns the first value among those of several variables.
+/// Returns the first value found among several variables.
 #[inline(always)]
 pub(crate) fn first_value<'r>(variables: &[Variable], request: Request<'r>) -> Option<&'r [u8]> {
     (variables.iter()).find_map(|variable| variable.value(request))
 }
 
-/// [`first_value`], while the request may be evaluating other variables.
+/// [`first_value`] for use while the request may be evaluating other variables.
 pub(crate) fn first_value_aside<'r>(
     variables: &[Variable],
     request: Request<'r>,

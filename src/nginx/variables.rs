@@ -1,9 +1,9 @@
-//! nginx's variables that show cookies, whose values a request remembers.
+//! nginx's variables that show cookies, and their values cached in a request.
 //!
-//! An operator may give a variable of their own such a name, by `set`, `map`, `auth_request_set` or a named capture: its
-//! value is theirs, and neither a client nor hiding may change it. nginx evaluates `$cookie_NAME` by itself only where the
-//! configuration does not define it, or only by `set`. In the latter case it depends on the request whose value it is:
-//! `set` copies what it evaluates, while nginx's own value points into a `Cookie` field.
+//! A configuration may define a variable with such a name by `set`, `map`, `auth_request_set` or a named capture. Its value then
+//! belongs to the configuration; neither clients nor hiding may change it. nginx itself evaluates `$cookie_NAME` only if the
+//! configuration does not define it, or defines it only by `set`. In the latter case, the value of a particular request may have
+//! either source: `set` copies the evaluated text, while nginx's own value points into a `Cookie` field.
 
 use ngx::ffi::{ngx_hash_key_t, ngx_http_core_main_conf_t, ngx_http_variable_t, NGX_HTTP_VAR_WEAK};
 
@@ -12,23 +12,24 @@ use session_cookie::memory::{push, OutOfMemory};
 use super::bytes;
 use super::request::Request;
 
-/// Those that the configuration uses.
+/// The variables that the configuration uses.
 #[derive(Default)]
 pub(crate) struct CookieVariables(Vec<(usize, Owner)>);
 
-/// Whose the value is that a request remembers at this index.
+/// The source of the value that a request caches at an index.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Owner {
-    /// nginx's own: `$http_cookie`, which nobody can define, and each `$cookie_NAME` that nobody does.
+    /// nginx: `$http_cookie`, which a configuration cannot define, and each `$cookie_NAME` that it does not define.
     Nginx,
-    /// Also the operator's: a `$cookie_NAME` that `set` defines anywhere in the configuration.
+    /// nginx or `set`: a `$cookie_NAME` defined by `set` anywhere in the configuration.
     Either,
 }
 
 impl CookieVariables {
-    /// Looks for them in the configuration.
+    /// Finds the variables in the configuration.
     pub(super) fn of(core: &ngx_http_core_main_conf_t) -> Result<Self, OutOfMemory> {
-        // SAFETY: nginx has made `variables` an array of these in the cycle's pool, and adds none meanwhile.
+        // SAFETY: `variables` is an array of `ngx_http_variable_t` in the cycle's pool, to which nginx adds none while it is
+        // read.
         let variables: &[ngx_http_variable_t] = unsafe { core.variables.as_slice() };
         let mut found = Vec::new();
         for (index, variable) in variables.iter().enumerate() {
@@ -45,7 +46,8 @@ impl CookieVariables {
         Ok(CookieVariables(found))
     }
 
-    /// Makes the request forget what nginx evaluated before its cookies, which were these fields, changed.
+    /// Invalidates the values that nginx cached from the request's cookies before they changed. `fields` are the `Cookie` fields
+    /// before the change.
     #[inline]
     #[allow(clippy::disallowed_methods)] // an iterator over borrowed fields
     pub(crate) fn forget<'a>(
@@ -54,7 +56,7 @@ impl CookieVariables {
         fields: impl Iterator<Item = &'a [u8]> + Clone,
     ) {
         for (index, owner) in &self.0 {
-            // SAFETY: a request remembers a value for every variable of its configuration.
+            // SAFETY: a request has a cached value for each variable of its configuration.
             let value = unsafe { &mut *(*request.as_ptr()).variables.add(*index) };
             let data = value.data.cast_const();
             if *owner == Owner::Nginx
@@ -67,9 +69,9 @@ impl CookieVariables {
     }
 }
 
-/// Returns whether nothing in the configuration defines the variable of this index: nginx knows it by a prefix of its name.
+/// Returns whether the configuration does not define the variable with this index: nginx evaluates it by its name's prefix.
 pub(super) fn is_undefined(core: &ngx_http_core_main_conf_t, index: usize) -> bool {
-    // SAFETY: nginx has made `variables` an array of these in the cycle's pool, and adds none meanwhile.
+    // SAFETY: `variables` is an array of `ngx_http_variable_t` in the cycle's pool, to which nginx adds none while it is read.
     let variables: &[ngx_http_variable_t] = unsafe { core.variables.as_slice() };
     variables.get(index).is_some_and(|variable| {
         // SAFETY: the name of a variable is a word of the configuration or a literal, and lives as long as the cycle.
@@ -78,14 +80,14 @@ pub(super) fn is_undefined(core: &ngx_http_core_main_conf_t, index: usize) -> bo
     })
 }
 
-/// Returns whether this may be where a cookie's value begins in a field. Behind its start: there an empty value may stand that `set` was
-/// given, just before the field was written into the same pool.
+/// Returns whether `data` may be the start of a cookie's value in the field. The field's first byte is excluded: an empty value
+/// given to `set` may point there, if it was allocated from the same pool just before the field.
 fn holds(field: &[u8], data: *const u8) -> bool {
     let field = field.as_ptr_range();
     field.start < data && data < field.end
 }
 
-/// Returns whose values a `$cookie_NAME` has; `None`: the operator's alone.
+/// Returns the source of a `$cookie_NAME`; `None` if the configuration alone determines it.
 fn owner_of(core: &ngx_http_core_main_conf_t, name: &[u8]) -> Option<Owner> {
     match flags_of(core, name) {
         None => Some(Owner::Nginx),
@@ -93,9 +95,10 @@ fn owner_of(core: &ngx_http_core_main_conf_t, name: &[u8]) -> Option<Owner> {
     }
 }
 
-/// Returns the flags of what defines the variable in the configuration, beside the prefix of its name.
+/// Returns the flags of the variable's definition in the configuration; `None` if it is not defined.
 fn flags_of(core: &ngx_http_core_main_conf_t, name: &[u8]) -> Option<usize> {
-    // SAFETY: an array in memory that lives as long as the configuration is read; each key is the name of a variable.
+    // SAFETY: the array lives as long as the configuration is read; each key is the name of a variable, and its value is that
+    // variable.
     unsafe {
         let keys: &[ngx_hash_key_t] = core.variables_keys.as_ref()?.keys.as_slice();
         let key = keys.iter().find(|key| bytes(key.key) == name)?;

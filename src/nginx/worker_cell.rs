@@ -1,21 +1,21 @@
-//! What a worker changes while it serves requests. A worker has one thread.
+//! State that a worker process changes while it serves requests. A worker serves them in a single thread.
 
 use core::cell::{Ref, RefCell, RefMut};
 
-/// A value that is read and written by one callback of nginx after the other.
+/// A value that is read and written by nginx's callbacks, which run sequentially.
 #[derive(Default)]
 pub(crate) struct WorkerCell<T>(RefCell<T>);
 
-/// A question about a value.
+/// A query of a value.
 ///
 /// # Safety
 ///
-/// [`answer`](Self::answer) reads and writes no [`WorkerCell`].
+/// [`answer`](Self::answer) must not read or write any [`WorkerCell`].
 pub(crate) unsafe trait Question<T> {
     /// The type of the answer, which holds no reference to the value.
     type Answer;
 
-    /// Answers the question.
+    /// Answers the query.
     fn answer(self, value: &T) -> Self::Answer;
 }
 
@@ -25,11 +25,11 @@ impl<T> WorkerCell<T> {
         WorkerCell(RefCell::new(value))
     }
 
-    /// Answers a question, at a lower price than that of a guard; `None` while the value is being written.
+    /// Answers a query at a lower cost than a guard; `None` while the value is being written.
     #[inline(always)]
     pub(crate) fn ask<Q: Question<T>>(&self, question: Q) -> Option<Q::Answer> {
-        // SAFETY: the value is not being written, and nobody begins to before the question is answered, since it reaches
-        // no cell.
+        // SAFETY: the value is not being written, and no write begins before the query is answered, because `answer` accesses no
+        // cell.
         let value = unsafe { self.0.try_borrow_unguarded() };
         value.ok().map(|value| question.answer(value))
     }

@@ -1,4 +1,4 @@
-//! What each worker does time and again.
+//! Periodic work in each worker process.
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -11,7 +11,7 @@ use ngx::http::HttpModuleMainConf;
 
 use super::conf::Conf;
 
-/// Between two times, in milliseconds.
+/// The interval in milliseconds.
 const INTERVAL: ngx_msec_t = 100;
 
 /// The cycle that a process serves.
@@ -19,21 +19,21 @@ const INTERVAL: ngx_msec_t = 100;
 pub(crate) struct ServedCycle(NonNull<ngx_cycle_t>);
 
 impl ServedCycle {
-    /// Returns the cycle that nginx calls a module for when a process begins or ends.
+    /// Creates the handle in a callback for the start or exit of a process.
     ///
     /// # Safety
     ///
-    /// The cycle is not null, and lives until the process ends.
+    /// The cycle is not null, and is live until the process exits.
     pub(crate) unsafe fn new(cycle: *mut ngx_cycle_t) -> Self {
-        // SAFETY: the caller vouches for a cycle, which is not null.
+        // SAFETY: the caller guarantees that `cycle` is not null.
         ServedCycle(unsafe { NonNull::new_unchecked(cycle) })
     }
 
-    /// Returns the configuration of a module of the `http` block; `None`: there is no such block, or the process serves no
+    /// Returns a module's configuration in the `http` block; `None` if there is no such block, or if the process serves no
     /// requests.
     pub(crate) fn main_conf<M: HttpModuleMainConf>(self) -> Option<&'static M::MainConf> {
-        // SAFETY: the cycle lives, and its configuration was read. It has a place for the configuration of each core module, and
-        // that of `http` one for each of its modules. nginx writes the kind of a process when that begins.
+        // SAFETY: the cycle is live, and its configuration has been read. It has a slot for the configuration of each core
+        // module, and that of `http` has a slot for each HTTP module. nginx sets the type of a process when the process starts.
         unsafe {
             if ![NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER].contains(&(ngx_process as u32)) {
                 return None;
@@ -46,8 +46,8 @@ impl ServedCycle {
     }
 }
 
-/// Something that each worker does ten times a second, and once more when it is about to end: what follows is for the workers of the
-/// next cycle to do. It holds up no end.
+/// Work that each worker does ten times a second, and once more when it shuts down; after that, it is up to the workers of the
+/// next cycle. The timer does not delay the shutdown.
 pub(crate) struct WorkerTimer<T: 'static> {
     event: UnsafeCell<ngx_event_t>,
     subject: T,
@@ -55,11 +55,11 @@ pub(crate) struct WorkerTimer<T: 'static> {
 }
 
 impl<T> WorkerTimer<T> {
-    /// Returns the timer of a configuration, which no process has started, and which does something with `subject`; `None`:
-    /// memory is short.
+    /// Returns a timer in the configuration that calls `work` with `subject`, once a process starts it; `None` if memory is
+    /// short.
     pub(crate) fn add(cf: Conf<'static>, subject: T, work: fn(&T)) -> Option<&'static Self> {
         let timer = cf.keep(WorkerTimer {
-            // SAFETY: numbers and pointers, of which zero is one.
+            // SAFETY: the structure consists of numbers and pointers, for which zero is valid.
             event: UnsafeCell::new(unsafe { core::mem::zeroed() }),
             subject,
             work,
@@ -67,22 +67,22 @@ impl<T> WorkerTimer<T> {
         timer.ok()
     }
 
-    /// Does the work for the last time, unless that was done.
+    /// Does the work for the last time, unless that has already happened.
     pub(crate) fn end(&self) {
-        // SAFETY: the event stays where it is, and nobody writes to it meanwhile.
+        // SAFETY: the event is not moved, and nothing writes to it during the call.
         if unsafe { (*self.event.get()).timer_set() } != 0 {
             (self.work)(&self.subject);
         }
     }
 
-    /// Starts it in this worker, and does the work once.
+    /// Does the work once, and starts the timer in this worker.
     pub(crate) fn start(&'static self, cycle: ServedCycle) {
         (self.work)(&self.subject);
-        // SAFETY: nginx has begun to handle events. The event stays where it is, and is taken out of the timers when its cycle
-        // ends; the log of the cycle that is served outlives it.
+        // SAFETY: nginx has initialized its event handling. The event is not moved, and is removed from the timers when its cycle
+        // ends; the log of the cycle outlives it.
         unsafe {
             let event = self.event.get();
-            // Where nginx was built for debugging, it looks there for the number of a connection.
+            // If built with debugging, nginx reads a connection's descriptor from here to log it.
             (*event).data = core::ptr::from_ref(self).cast_mut().cast();
             (*event).handler = Some(tick::<T>);
             (*event).log = cycle.0.as_ref().log;
@@ -95,7 +95,7 @@ impl<T> WorkerTimer<T> {
 impl<T> Drop for WorkerTimer<T> {
     fn drop(&mut self) {
         let event = self.event.get();
-        // SAFETY: the event stays where it is until this returns.
+        // SAFETY: the event is not moved before this returns.
         unsafe {
             if (*event).timer_set() != 0 {
                 ngx_del_timer(event);
@@ -104,14 +104,14 @@ impl<T> Drop for WorkerTimer<T> {
     }
 }
 
-/// Returns whether this worker accepts no connections any more, and ends when those that it has do.
+/// Returns whether this worker is shutting down: it accepts no connections, and exits when its last connection ends.
 pub(crate) fn is_ending() -> bool {
-    // SAFETY: a number that this process alone writes.
+    // SAFETY: a number that only this process writes.
     unsafe { ngx_exiting != 0 }
 }
 
 unsafe extern "C" fn tick<T: 'static>(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls this for the event of a timer that was started and not dropped.
+    // SAFETY: nginx calls this for the event of a timer that has been started and not dropped.
     unsafe {
         let timer = &*(*event).data.cast::<WorkerTimer<T>>();
         (timer.work)(&timer.subject);

@@ -1,4 +1,4 @@
-//! The user which runs the worker processes, and what that may write.
+//! The user that worker processes run as, and whether it may write to a directory.
 
 use core::ffi::{c_char, c_int, CStr};
 use core::fmt::{self, Display, Formatter};
@@ -15,20 +15,20 @@ use ngx::ffi::{ngx_core_conf_t, ngx_core_module, ngx_cycle_t};
 use super::system_error::SystemError;
 use super::Printable;
 
-/// The user as whom the workers of a cycle run.
+/// The user that a cycle's workers run as.
 #[derive(Clone, Copy)]
 pub(crate) struct WorkerUser<'c> {
-    /// As the configuration has it; `None`: as whom the master does.
+    /// The configured user; `None` if it is that of the master process.
     user: Option<&'c ngx_core_conf_t>,
     cycle: PhantomData<&'c ()>,
 }
 
 /// Why workers cannot replace a file.
 pub(crate) enum Unwritable<'c> {
-    /// The folder cannot be looked at.
+    /// The attributes of the directory cannot be read.
     Folder(io::Error),
     NoFolder,
-    /// The user may not.
+    /// The user lacks permission.
     Forbidden(Option<&'c [u8]>),
 }
 
@@ -50,23 +50,23 @@ impl Display for Unwritable<'_> {
 const WRITE: u32 = 0o3;
 const STICKY: u32 = 0o1000;
 
-/// How many groups of a user are looked at.
+/// The maximum number of a user's groups that is checked.
 const GROUPS: usize = 64;
 
 impl<'c> WorkerUser<'c> {
-    /// Returns the user of a cycle whose configuration was read.
+    /// Returns the user of a cycle whose configuration has been read.
     ///
     /// # Safety
     ///
-    /// The cycle is live for `'c`, and nginx has completed what the configuration says outside `http`.
+    /// The cycle is live for `'c`, and nginx has initialized the configuration outside the `http` block.
     pub(super) unsafe fn of(cycle: *mut ngx_cycle_t) -> Self {
         // SAFETY: a cycle has a configuration of each core module, at its index.
         let core = unsafe {
             let conf = *(*cycle).conf_ctx.add(ngx_core_module.index);
             conf.cast::<ngx_core_conf_t>().as_ref()
         };
-        // Where the master is not root, nginx ignores `user`.
-        // SAFETY: it only asks the system.
+        // nginx ignores `user` unless the master process runs as root.
+        // SAFETY: geteuid() has no preconditions.
         let is_root = unsafe { libc::geteuid() } == 0;
         WorkerUser {
             user: core.filter(|core| is_root && core.user != u32::MAX),
@@ -74,7 +74,7 @@ impl<'c> WorkerUser<'c> {
         }
     }
 
-    /// Looks whether a worker may make a file in the folder of this one, and put it in its place.
+    /// Returns whether a worker may create a file in the directory of `file`, and replace `file` with it.
     pub(crate) fn may_replace(self, file: &[u8]) -> Result<(), Unwritable<'c>> {
         let file = Path::new(OsStr::from_bytes(file));
         let folder = file.parent().ok_or(Unwritable::NoFolder)?;
@@ -83,7 +83,7 @@ impl<'c> WorkerUser<'c> {
             return Err(Unwritable::NoFolder);
         }
         let owner = |about: &Metadata| self.uid().is_some_and(|user| user == about.uid());
-        // In such a folder others' files cannot be replaced.
+        // In a sticky directory, files of other users cannot be replaced.
         let is_kept = about.permissions().mode() & STICKY != 0
             && !owner(&about)
             && fs::metadata(file).is_ok_and(|file| !owner(&file));
@@ -105,11 +105,11 @@ impl<'c> WorkerUser<'c> {
 
     fn name(self) -> Option<&'c CStr> {
         let name = self.user?.username;
-        // SAFETY: nginx keeps the name with a zero byte behind it, as long as the cycle.
+        // SAFETY: the name ends with a zero byte, and lives as long as the cycle.
         (!name.is_null()).then(|| unsafe { CStr::from_ptr(name.cast::<c_char>()) })
     }
 
-    /// Judges by the mode of a folder, as the system does it for a user that is not root.
+    /// Checks the mode of a directory, as the system does for a user that is not root.
     fn may_write(self, about: &Metadata) -> bool {
         let mode = about.permissions().mode();
         let bits = if self.uid() == Some(about.uid()) {
@@ -122,7 +122,7 @@ impl<'c> WorkerUser<'c> {
         bits & WRITE == WRITE
     }
 
-    /// Returns whether the user is in a group: nginx gives workers all groups of it.
+    /// Returns whether the user is in a group. nginx gives workers all of the user's groups.
     fn is_in(self, group: u32) -> bool {
         let Some(core) = self.user else {
             return false;
@@ -135,7 +135,7 @@ impl<'c> WorkerUser<'c> {
         };
         let mut groups = [0; GROUPS];
         let mut number = GROUPS as c_int;
-        // SAFETY: the name ends with a zero byte, and there is room for so many groups.
+        // SAFETY: the name ends with a zero byte, and there is room for `number` groups.
         let rc = unsafe {
             libc::getgrouplist(
                 name.as_ptr(),
@@ -152,7 +152,7 @@ impl<'c> WorkerUser<'c> {
     }
 }
 
-/// Asks the system whether this process may write to a folder.
+/// Asks the system whether this process may write to a directory.
 fn may_write_now(folder: &Path) -> bool {
     let mut path = [0; 512];
     let text = folder.as_os_str().as_bytes();

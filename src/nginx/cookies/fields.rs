@@ -1,4 +1,4 @@
-//! The `Cookie` fields of a request, in order, as nginx notes them: a chain since 1.23.0, an array before.
+//! The `Cookie` fields of a request in nginx's data structures: a linked list since 1.23.0, an array before.
 
 use core::marker::PhantomData;
 #[cfg(nginx_header_chains)]
@@ -22,7 +22,7 @@ pub(crate) struct Cookies<'r>(*mut ngx_table_elt_t, PhantomData<&'r [u8]>);
 pub(crate) struct Cookies<'r>(*mut *mut ngx_table_elt_t, usize, PhantomData<&'r [u8]>);
 
 impl<'r> Cookies<'r> {
-    /// Returns what tells the fields from those of other requests.
+    /// Returns the key of the fields, which distinguishes them from those of other requests.
     #[inline(always)]
     pub(super) fn key(self) -> usize {
         self.0.addr()
@@ -37,7 +37,7 @@ impl<'r> Cookies<'r> {
 
 #[cfg(nginx_header_chains)]
 impl<'r> Cookies<'r> {
-    /// Returns the fields as nginx has them now.
+    /// Returns nginx's current fields.
     #[inline(always)]
     pub(in crate::nginx) fn current(request: Request<'r>) -> Self {
         // SAFETY: the request is live.
@@ -47,32 +47,32 @@ impl<'r> Cookies<'r> {
         )
     }
 
-    /// Returns none yet, with the capacity for a number of fields.
+    /// Returns an empty sequence with room for `capacity` fields.
     pub(super) fn with_capacity(_: Request<'r>, _: usize) -> Option<Self> {
         Some(Cookies(ptr::null_mut(), PhantomData))
     }
 
-    /// Returns one field alone; `place` is memory for what notes it.
+    /// Returns a single field. `place` is memory for the array, which this nginx does not need.
     #[inline(always)]
     pub(super) fn one(field: *mut ngx_table_elt_t, _: *mut *mut ngx_table_elt_t) -> Self {
         Cookies(field, PhantomData)
     }
 
-    /// Appends a field behind `last`, which is the last one, or null.
+    /// Appends a field after `last`.
     ///
     /// # Safety
     ///
-    /// These fields were made by `with_capacity`, for more fields than were pushed. `last` is the one that was pushed last,
-    /// or null if none was; `field` is another one in the request's pool.
+    /// `self` was made by `with_capacity`, with room for another field. `last` is the field that was pushed last, or null if
+    /// there is none; `field` is a different field in the request's pool.
     pub(super) unsafe fn push(&mut self, last: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
-        // SAFETY: the last field is one of the new chain, as the caller vouches, which nobody else knows of yet.
+        // SAFETY: the caller guarantees that the last field is part of the new list, to which no other reference exists yet.
         match unsafe { last.as_mut() } {
             Some(last) => last.next = field,
             None => self.0 = field,
         }
     }
 
-    /// Puts the fields in the place of the current ones.
+    /// Replaces nginx's current fields.
     pub(super) fn install(self, request: Request<'r>) {
         // SAFETY: the request is live, and the fields live as long.
         unsafe { (*request.as_ptr()).headers_in.cookie = self.0 }
@@ -88,7 +88,7 @@ impl<'r> Cookies<'r> {
 
     #[inline(always)]
     fn take_first(&mut self) -> Option<&'r ngx_table_elt_t> {
-        // SAFETY: a chain of fields that live as long as the request.
+        // SAFETY: a linked list of fields that live as long as the request.
         let field = unsafe { self.0.as_ref()? };
         self.0 = field.next;
         Some(field)
@@ -97,41 +97,40 @@ impl<'r> Cookies<'r> {
 
 #[cfg(not(nginx_header_chains))]
 impl<'r> Cookies<'r> {
-    /// Returns the fields as nginx has them now.
+    /// Returns nginx's current fields.
     #[inline(always)]
     pub(in crate::nginx) fn current(request: Request<'r>) -> Self {
-        // SAFETY: the request is live. Without any field the array was never filled.
+        // SAFETY: the request is live. The array is zeroed if there are no fields.
         let array = unsafe { &(*request.as_ptr()).headers_in.cookies };
         Cookies(array.elts.cast(), array.nelts, PhantomData)
     }
 
-    /// Returns none yet, with the capacity for a number of fields.
+    /// Returns an empty sequence with room for `capacity` fields.
     pub(super) fn with_capacity(request: Request<'r>, capacity: usize) -> Option<Self> {
         let fields = request.pool().array(capacity.max(1))?;
         Some(Cookies(fields.as_ptr(), 0, PhantomData))
     }
 
-    /// Returns one field alone; `place` is memory for what notes it.
+    /// Returns a single field. `place` is memory for the array.
     #[inline(always)]
     pub(super) fn one(field: *mut ngx_table_elt_t, place: *mut *mut ngx_table_elt_t) -> Self {
-        // SAFETY: the caller gives new memory of the request's pool.
+        // SAFETY: the caller passes memory just allocated from the request's pool.
         unsafe { place.write(field) };
         Cookies(place, 1, PhantomData)
     }
 
-    /// Appends a field behind `last`, which is the last one, or null.
+    /// Appends a field.
     ///
     /// # Safety
     ///
-    /// These fields were made by `with_capacity`, for more fields than were pushed. `last` is the one that was pushed last,
-    /// or null if none was; `field` is another one in the request's pool.
+    /// `self` was made by `with_capacity`, with room for another field. `field` is in the request's pool.
     pub(super) unsafe fn push(&mut self, _: *mut ngx_table_elt_t, field: *mut ngx_table_elt_t) {
-        // SAFETY: the capacity of the array allows one more field, as the caller vouches, and nobody else knows of it yet.
+        // SAFETY: the caller guarantees that the array has room for another field; no reference to it exists yet.
         unsafe { self.0.add(self.1).write(field) };
         self.1 = self.1.saturating_add(1);
     }
 
-    /// Puts the fields in the place of the current ones.
+    /// Replaces nginx's current fields.
     pub(super) fn install(self, request: Request<'r>) {
         let fields = ngx_array_t {
             elts: self.0.cast(),
@@ -147,14 +146,14 @@ impl<'r> Cookies<'r> {
     /// Returns the field, if there is exactly one.
     #[inline(always)]
     pub(super) fn single(self) -> Option<*mut ngx_table_elt_t> {
-        // SAFETY: nginx counts one element in the array.
+        // SAFETY: the array has one element.
         (self.1 == 1).then(|| unsafe { *self.0 })
     }
 
     #[inline(always)]
     fn take_first(&mut self) -> Option<&'r ngx_table_elt_t> {
         self.1 = self.1.checked_sub(1)?;
-        // SAFETY: an array with so many more fields, which live as long as the request.
+        // SAFETY: the array has at least one more field; the fields live as long as the request.
         unsafe {
             let field = &**self.0;
             self.0 = self.0.add(1);
@@ -163,19 +162,19 @@ impl<'r> Cookies<'r> {
     }
 }
 
-/// See [`Cookies::values`].
-#[allow(clippy::disallowed_methods)] // what it holds is `Copy`
+/// The iterator of [`Cookies::values`].
+#[allow(clippy::disallowed_methods)] // the inner value is `Copy`
 #[derive(Clone)]
 pub(crate) struct Values<'r>(Cookies<'r>);
 
 impl<'r> Iterator for Values<'r> {
     type Item = &'r [u8];
 
-    /// Every request comes here, and from several places.
+    /// Inlined because it is called from several places for every request.
     #[inline(always)]
     fn next(&mut self) -> Option<&'r [u8]> {
         let field = self.0.take_first()?;
-        // SAFETY: the texts of header fields live in the request's pool, or in its connection's header buffers.
+        // SAFETY: the texts of header fields are in the request's pool, or in its connection's header buffers.
         Some(unsafe { bytes(field.value) })
     }
 }

@@ -8,7 +8,7 @@ use super::fields::Cookies;
 use crate::nginx::request::Request;
 use crate::nginx::{bytes, string};
 
-/// A list of header fields that is being written.
+/// A new list of header fields.
 pub(super) struct Fields<'r> {
     request: Request<'r>,
     start: *mut ngx_table_elt_t,
@@ -19,7 +19,7 @@ pub(super) struct Fields<'r> {
 }
 
 impl<'r> Fields<'r> {
-    /// Returns an empty list with the capacity for the fields of a request.
+    /// Returns an empty list with room for all fields of a request.
     pub(super) fn like(request: Request<'r>) -> Option<Self> {
         let capacity = parts(request).fold(0usize, |sum, part| sum.saturating_add(part.len()));
         Some(Fields {
@@ -32,20 +32,20 @@ impl<'r> Fields<'r> {
         })
     }
 
-    /// Appends copies of fields, which lead to no other field: nginx leaves the link of a field whose name it does not
-    /// know unwritten, and the other links lead into the list that is copied.
+    /// Appends copies of fields, without their links: nginx does not initialize the link of a field whose name it does not know,
+    /// and other links point into the original list.
     pub(super) fn copy(&mut self, fields: &[ngx_table_elt_t]) {
         for field in fields {
             self.push(field);
         }
     }
 
-    /// Appends a copy of a field that has the value, and notes it as a `Cookie` field.
+    /// Appends a copy of a `Cookie` field with another value.
     pub(super) fn copy_cookie(&mut self, field: &ngx_table_elt_t, value: &'r [u8]) {
         let Some(copy) = self.push(field) else {
             return;
         };
-        // SAFETY: the copy is a field of the new list, and each field of the old one is noted once at the most.
+        // SAFETY: the copy is a field of the new list, which has room for all fields, and each of them is copied at most once.
         unsafe {
             (*copy).value = string(value);
             self.cookies.push(self.last_cookie, copy);
@@ -53,12 +53,12 @@ impl<'r> Fields<'r> {
         self.last_cookie = copy;
     }
 
-    /// Appends a copy of a field, if the capacity allows it.
+    /// Appends a copy of a field; returns `None` if the list is full.
     fn push(&mut self, field: &ngx_table_elt_t) -> Option<*mut ngx_table_elt_t> {
         if self.length == self.capacity {
             return None;
         }
-        // SAFETY: the capacity allows one more field behind those that were copied, in memory that nobody else knows of.
+        // SAFETY: there is room for one more field after those copied, in memory to which no other reference exists.
         let copy = unsafe {
             let copy = self.start.add(self.length);
             copy.copy_from_nonoverlapping(field, 1);
@@ -72,8 +72,8 @@ impl<'r> Fields<'r> {
         Some(copy)
     }
 
-    /// Puts the list in the place of the request's own. It has one part: subrequests copy the head of a list and
-    /// share what follows, which other modules may change.
+    /// Replaces the request's list. The new list has a single part: subrequests copy the head of a list and share the other
+    /// parts, which other modules may change.
     pub(super) fn install(self) {
         let r = self.request.as_ptr();
         // SAFETY: the request is live, and so are the fields, which are in its pool.
@@ -89,7 +89,7 @@ impl<'r> Fields<'r> {
                 nalloc: self.capacity,
                 pool: self.request.pool().as_ptr(),
             };
-            // Whoever needs the other chains has nginx make them anew, from the new list.
+            // Makes nginx build its other linked lists again, from the new list, when a module needs them.
             #[cfg(nginx_header_chains)]
             (*r).headers_in.set_multi_linked(0);
         }
@@ -102,8 +102,8 @@ impl<'r> Fields<'r> {
 pub(in crate::nginx) fn parts<'r>(
     request: Request<'r>,
 ) -> impl Iterator<Item = &'r [ngx_table_elt_t]> {
-    // SAFETY: the list of a live request: parts linked to null, each with an array of `nelts` elements. Nobody writes to it before it
-    // is replaced.
+    // SAFETY: the list of a live request consists of linked parts, each with an array of `nelts` elements. It is not written
+    // before it is replaced.
     unsafe {
         let first = &raw const (*request.as_ptr()).headers_in.headers.part;
         let parts = core::iter::successors(first.as_ref(), |part| part.next.as_ref());
@@ -117,13 +117,13 @@ pub(super) fn is_cookie(field: &ngx_table_elt_t) -> bool {
     if !has_length_of_cookie(field) {
         return false;
     }
-    // SAFETY: the key of a live field lives as long as the field, and nobody writes to it.
+    // SAFETY: the key of a live field lives as long as the field, and is not modified.
     let key = unsafe { bytes(field.key) };
-    // `Accept` has as many letters.
+    // `Accept` has the same length.
     matches!(key.first(), Some(b'C' | b'c')) && key.eq_ignore_ascii_case(COOKIE)
 }
 
-/// Most fields are told from it by this.
+/// Returns whether the name has the length of `Cookie`, which most names do not.
 #[inline(always)]
 pub(super) fn has_length_of_cookie(field: &ngx_table_elt_t) -> bool {
     field.key.len == COOKIE.len()

@@ -1,10 +1,10 @@
 //! The `Cookie` fields of a request, and a request's own view of them.
 //!
-//! Requests share header fields: a subrequest begins with a copy of the list's head, so that changing a
-//! field in place would change it for its parent too, whenever that one happens to be sent. A view therefore
-//! is a list of the request's own, with `Cookie` fields of its own, unless it is certain that no other request
-//! has the field ([`SingleCookie`]). The fields as the client sent them are kept with the view in the pool, where the
-//! next location or a subrequest finds them: what is hidden once stays hidden, but can still be read.
+//! Requests share header fields: a subrequest begins with a copy of the list's head. Changing a field in place would also change
+//! it for the parent request, even if that is sent upstream later. A view is therefore a list of the request's own, with its own
+//! `Cookie` fields, unless it is certain that no other request uses the field ([`SingleCookie`]). The fields as sent by the
+//! client are kept with the view in the pool, where the next location or a subrequest finds them: a hidden cookie stays hidden
+//! from upstream servers, but the module can still read it.
 
 mod fields;
 mod list;

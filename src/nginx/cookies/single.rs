@@ -1,4 +1,4 @@
-//! A view of a request with one `Cookie` field, by a shorter way than [`View::install`].
+//! A faster alternative to [`View::install`] for requests with one `Cookie` field.
 
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
@@ -14,7 +14,7 @@ use crate::nginx::pool::Kept;
 use crate::nginx::request::Request;
 use crate::nginx::{bytes, string};
 
-/// The `Cookie` field of a request that has exactly one and no view of it yet: nearly every request.
+/// The `Cookie` field of a request that has exactly one and no view of it yet, as nearly all requests do.
 #[derive(Clone, Copy)]
 pub(crate) struct SingleCookie<'r> {
     request: Request<'r>,
@@ -22,7 +22,7 @@ pub(crate) struct SingleCookie<'r> {
 }
 
 impl<'r> SingleCookie<'r> {
-    /// Returns the field, if the request is such a one.
+    /// Returns the field, if the request meets these conditions.
     #[inline(always)]
     pub(crate) fn of(request: Request<'r>) -> Option<Self> {
         let current = Cookies::current(request);
@@ -37,8 +37,8 @@ impl<'r> SingleCookie<'r> {
         unsafe { bytes(self.field.as_ref().value) }
     }
 
-    /// Returns whether it is the only `Cookie` field of the request's list, by name. Other modules may have put one there
-    /// of which nginx does not know, and what is hidden must not slip through.
+    /// Returns whether it is the only field of the request's list that is named `Cookie`. Other modules may have added fields
+    /// that nginx has not recorded as cookies; they must be hidden, too.
     #[inline(always)]
     pub(crate) fn is_alone(self) -> bool {
         let mut is_there = false;
@@ -60,8 +60,8 @@ impl<'r> SingleCookie<'r> {
         ptr::eq(self.field.as_ptr(), field)
     }
 
-    /// Gives the request a view of its own, in which `left` is left of the field, in two pieces; if they
-    /// are empty, the field goes. Returns it as it was. The field is alone.
+    /// Gives the request a view of its own, in which the two pieces `left` remain of the field; the field is removed if both are
+    /// empty. Returns the original field. The field must be [alone](Self::is_alone).
     #[inline(always)]
     pub(crate) fn replace(
         mut self,
@@ -72,7 +72,7 @@ impl<'r> SingleCookie<'r> {
         let (place, value) = Place::new(self.request, left).ok_or(OutOfMemory)?;
         let original = Place::take(place, self.field);
         if !value.is_empty() && is_unshared(self.request) {
-            // SAFETY: the field lives as long as the request, and no other request has it.
+            // SAFETY: the field lives as long as the request, and no other request shares it.
             unsafe { self.field.as_mut().value = string(value) };
         } else {
             self.copy_list(value).ok_or(OutOfMemory)?;
@@ -83,13 +83,13 @@ impl<'r> SingleCookie<'r> {
             rules,
             single: Some(single),
         };
-        // SAFETY: the place is new memory of the pool, of which only the original field was written.
+        // SAFETY: the place is memory just allocated from the pool, of which only the original field has been written.
         unsafe { (self.request.pool()).keep_at(place.cast(), view) };
         Ok(original)
     }
 
-    /// Makes the list a copy of the request's own, in which the field has this value; if it is empty, the field is
-    /// missing. The others may not move, since nginx points to some of them.
+    /// Replaces the request's list with a copy in which the field has this value, or is missing if the value is empty. Other
+    /// fields must not be moved, since nginx points to some of them.
     #[cold]
     #[inline(never)]
     fn copy_list(self, value: &'r [u8]) -> Option<()> {
@@ -106,12 +106,12 @@ impl<'r> SingleCookie<'r> {
     }
 }
 
-/// Returns whether it is certain that no other request that is under way has the same fields. nginx counts what a main
-/// request waits for: itself, its subrequests, and also its own redirects and the reading of its body.
+/// Returns whether it is certain that no other active request shares the fields. nginx counts what a main request waits for:
+/// itself and its subrequests, but also its internal redirects and the reading of its body.
 #[inline(always)]
 fn is_unshared(request: Request<'_>) -> bool {
-    // Of its bit fields the counter is the first, of 16 bits. Those that follow are not where bindgen expects them
-    // (docs/architecture.md); this one is, where it begins at an even byte, also behind a `port` of two bytes.
+    // The counter is the first bit field and has 16 bits. bindgen's accessors of the fields after it are wrong
+    // (docs/architecture.md). The position of this one is correct if it begins at an even byte, also after a two-byte `port`.
     const { assert!(offset_of!(ngx_http_request_t, _bitfield_1) % align_of::<u16>() == 0) };
     // SAFETY: the request is live, and the counter is where the assertion expects it.
     let count = unsafe {
@@ -122,21 +122,21 @@ fn is_unshared(request: Request<'_>) -> bool {
     request.is_main() && count == 1
 }
 
-/// What a view of a [`SingleCookie`] needs, in one piece of memory. Behind it comes the text that is left.
+/// The memory needed for a view of a [`SingleCookie`], in a single allocation. The text that is left may follow it.
 #[repr(C)]
 struct Place<'r> {
     kept: Kept<'r, View<'r>>,
-    /// The field as the client sent it.
+    /// The field as sent by the client.
     field: ngx_table_elt_t,
-    /// The array of such fields.
+    /// The array of `Cookie` fields.
     fields: [*mut ngx_table_elt_t; FIELDS],
 }
 
-/// How many elements that array has.
+/// The length of that array.
 const FIELDS: usize = if cfg!(nginx_header_chains) { 0 } else { 1 };
 
 impl<'r> Place<'r> {
-    /// Memory that is not written yet, and what is left: two pieces together, or the one that is not empty.
+    /// Returns uninitialized memory, and the remaining text: the concatenation of both pieces, or the one that is not empty.
     #[inline(always)]
     fn new(
         request: Request<'r>,
@@ -152,10 +152,10 @@ impl<'r> Place<'r> {
         }
     }
 
-    /// Notes a field as it is.
+    /// Saves the original field.
     #[inline(always)]
     fn take(place: NonNull<Self>, field: NonNull<ngx_table_elt_t>) -> Cookies<'r> {
-        // SAFETY: the place is memory of its own, and the field is live.
+        // SAFETY: the caller passes memory just allocated, and a live field.
         unsafe {
             let copy = &raw mut (*place.as_ptr()).field;
             copy.copy_from_nonoverlapping(field.as_ptr(), 1);

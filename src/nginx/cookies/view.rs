@@ -9,25 +9,25 @@ use crate::nginx::bytes;
 use crate::nginx::pool::{PoolSlot, SlotKind};
 use crate::nginx::request::Request;
 
-/// A view of the `Cookie` fields: what it was made of.
+/// A view of the `Cookie` fields.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'r> {
     /// The fields as the request sees them.
     pub(crate) installed: Cookies<'r>,
-    /// The fields as the client sent them.
+    /// The fields as sent by the client.
     pub(crate) original: Cookies<'r>,
-    /// What is hidden of them.
+    /// The rules that hide some of them.
     pub(crate) rules: &'r [HideRule<'r>],
-    /// Where there is one rule, and one pair that it names: that pair.
+    /// The hidden pair, if there is only one rule and one matching pair.
     pub(crate) single: Option<SinglePair<'r>>,
 }
 
 /// The only pair that a rule hides in a request.
 #[derive(Clone, Copy)]
 pub(crate) struct SinglePair<'r> {
-    /// Its name: that of the policy from which the rule is.
+    /// The name of the pair, from the policy that the rule belongs to.
     pub(crate) name: &'r Name,
-    /// What is hidden of it: the value, or the id that is a prefix of it.
+    /// The hidden part of the pair: its value, or the ID at the start of the value.
     pub(crate) value: &'r [u8],
 }
 
@@ -41,17 +41,17 @@ unsafe impl<'r> PoolSlot<'r> for View<'r> {
 }
 
 impl<'r> View<'r> {
-    /// Returns the newest view in which these fields are what a request sees.
+    /// Returns the newest view in which the request sees these fields.
     #[inline(always)]
     pub(super) fn find(request: Request<'r>, installed: Cookies<'r>) -> Option<&'r View<'r>> {
         let newest = request.pool().newest::<View>(installed.key());
-        // The address of an array does not say how many fields it has.
+        // The address of an array does not determine its length.
         #[cfg(not(nginx_header_chains))]
         let newest = newest.filter(|view| view.installed == installed);
         newest
     }
 
-    /// Returns what the request sees now.
+    /// Returns what the request currently sees.
     #[inline(always)]
     pub(crate) fn of(request: Request<'r>) -> Self {
         let current = Cookies::current(request);
@@ -63,8 +63,8 @@ impl<'r> View<'r> {
         })
     }
 
-    /// Gives the request a view of its own, before its request to the upstream server is created: `strip` says what of
-    /// each `Cookie` field that it sees now is left; a field of which nothing is left goes.
+    /// Gives the request a view of its own, before nginx creates its request to the upstream server. `strip` returns what remains
+    /// of each `Cookie` field that the request currently sees; if nothing remains, the field is removed.
     pub(crate) fn install(
         self,
         request: Request<'r>,
@@ -74,7 +74,7 @@ impl<'r> View<'r> {
         let mut list = Fields::like(request).ok_or(OutOfMemory)?;
         for part in parts(request) {
             let mut rest = part;
-            // By name, whoever put them there: what is hidden must not slip through.
+            // Matches by name, to include fields that other modules have added; they must be hidden, too.
             while let Some(at) = rest.iter().position(is_cookie) {
                 let (before, from) = rest.split_at_checked(at).unwrap_or_default();
                 list.copy(before);

@@ -1,23 +1,23 @@
-//! The index of what is kept in a pool: chains of entries by the hash of their key, the newest first.
+//! An index of the values kept in a pool: a hash table of their entries by key. Each chain has its newest entry first.
 
 use core::cell::Cell;
 
 use super::handle::Pool;
 use super::slots::{Entry, Kept, PoolSlot, SlotKind};
 
-/// Where a chain begins.
+/// The head of a chain.
 type Chain<'p> = Cell<Option<&'p Entry<'p>>>;
 
-/// Lives in the pool; each [`Signpost`] in its list of cleanups leads there.
+/// The index. It is allocated from the pool; each [`Signpost`] in the pool's cleanup list points to it.
 pub(super) struct Index<'p> {
-    /// As many as the bits can tell.
+    /// Two to the power of `bits`.
     chains: Cell<&'p [Chain<'p>]>,
     bits: Cell<u32>,
-    /// Entries in all of them.
+    /// The number of entries in all chains.
     count: Cell<usize>,
 }
 
-/// What leads from the list to the index of everything behind it.
+/// A kept value that points to the index of all entries after it in the cleanup list.
 #[derive(Clone, Copy)]
 pub(super) struct Signpost<'p>(pub(super) &'p Index<'p>);
 
@@ -25,17 +25,17 @@ pub(super) struct Signpost<'p>(pub(super) &'p Index<'p>);
 unsafe impl<'p> PoolSlot<'p> for Signpost<'p> {
     const KIND: SlotKind = SlotKind::Index;
 
-    /// No key: nobody looks for it by one.
+    /// Signposts are not looked up by key.
     fn key(&self) -> usize {
         0
     }
 }
 
-/// How many chains an index has first.
+/// The initial number of chains, as a power of two.
 const BITS: u32 = 6;
 
 impl<'p> Index<'p> {
-    /// Returns the index of everything that is kept in the pool by now.
+    /// Returns the index of all values kept in the pool so far.
     pub(super) fn of(pool: Pool<'p>) -> Option<&'p Self> {
         let (index, mut newer) = newer(pool);
         let index: &Self = match index {
@@ -49,32 +49,32 @@ impl<'p> Index<'p> {
                 })?
             }
         };
-        // Entries may only go where a signpost leads.
+        // Allocate the signpost first: entries may be in the index only if a signpost points to it.
         let place = pool.array::<Kept<Signpost>>(1)?;
         while let Some(entry) = newer {
             newer = entry.older.get();
             index.insert(pool, entry);
         }
-        // SAFETY: the place is new memory of the pool.
+        // SAFETY: the pool has just allocated this memory for one such value.
         unsafe { pool.keep_at(place, Signpost(index)) };
         Some(index)
     }
 
-    /// Returns the newest entry of the chain in which those with this key are.
+    /// Returns the newest entry of the chain for this key.
     pub(super) fn first(&self, key: usize) -> Option<&'p Entry<'p>> {
         self.chain(key)?.get()
     }
 
-    /// Returns where the chain begins in which entries with this key are.
+    /// Returns the head of the chain for this key.
     fn chain(&self, key: usize) -> Option<&'p Chain<'p>> {
-        // Addresses in a pool differ in the middle: the upper bits of the product depend on all of them.
+        // Addresses in a pool differ in their middle bits; the upper bits of the product depend on all of them.
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize);
         self.chains
             .get()
             .get(hash >> usize::BITS.wrapping_sub(self.bits.get()))
     }
 
-    /// Adds an entry that is newer than all others.
+    /// Adds an entry that is newer than all entries in the index.
     fn insert(&self, pool: Pool<'p>, entry: &'p Entry<'p>) {
         if self.count.get() >> self.bits.get() != 0 {
             self.grow(pool);
@@ -89,8 +89,8 @@ impl<'p> Index<'p> {
         }
     }
 
-    /// Doubles the number of chains, unless memory is short. Each new one has entries of one old one only, so that their
-    /// order stays if they are moved from the oldest on.
+    /// Doubles the number of chains, unless memory is short. A new chain gets entries of one old chain only, so moving them from
+    /// the oldest to the newest keeps their order.
     fn grow(&self, pool: Pool<'p>) {
         let bits = self.bits.get().saturating_add(1);
         let Some(chains) = chains(pool, bits) else {
@@ -108,12 +108,12 @@ impl<'p> Index<'p> {
     }
 }
 
-/// Returns empty chains, as many as the bits can tell.
+/// Returns two to the power of `bits` empty chains.
 fn chains<'p>(pool: Pool<'p>, bits: u32) -> Option<&'p [Chain<'p>]> {
     pool.filled(1usize.checked_shl(bits)?, || Cell::new(None))
 }
 
-/// Returns the index, if there is one, and the entries that are not in it, linked from the oldest on.
+/// Returns the index, if there is one, and the entries that are not in it yet, linked from the oldest to the newest.
 fn newer<'p>(pool: Pool<'p>) -> (Option<&'p Index<'p>>, Option<&'p Entry<'p>>) {
     let mut first = None;
     for entry in pool.cleanups().flatten() {
@@ -126,7 +126,7 @@ fn newer<'p>(pool: Pool<'p>) -> (Option<&'p Index<'p>>, Option<&'p Entry<'p>>) {
     (None, first)
 }
 
-/// Returns a chain with its entries in the other order.
+/// Reverses the order of a chain.
 fn reversed<'p>(mut entry: Option<&'p Entry<'p>>) -> Option<&'p Entry<'p>> {
     let mut first = None;
     while let Some(moved) = entry {

@@ -1,10 +1,9 @@
-//! What the module keeps in the pool of a request, where it is found again however the request is redirected inside
-//! nginx, which clears a module's contexts.
+//! Values that the module keeps in the pool of a request. Unlike a module's context, they survive internal redirects.
 //!
-//! A main request and its subrequests share one pool, and its list of cleanups is all that leads there. Other modules put
-//! entries into it for each subrequest, and so does this one: a page with thousands of them must not walk the list for each.
-//! Where a walk becomes long, an index of what is kept is made in the pool, and an entry in the list that leads to it: the
-//! next walk ends there. Nearly every request has a handful of cleanups, and no index.
+//! They are entries in the pool's cleanup list, which a main request shares with its subrequests. This module and others add
+//! entries for each subrequest, so walking the whole list each time would be slow for a page with thousands of subrequests. After
+//! a long walk, the module therefore builds an index of its entries in the pool, and adds an entry that points to the index; the
+//! next walk ends at that entry. Nearly all requests have only a few cleanups and need no index.
 
 use core::marker::PhantomData;
 
@@ -12,7 +11,7 @@ use super::handle::Pool;
 use super::index::{Index, Signpost};
 use super::slots::{Cleanups, Entry, PoolSlot};
 
-/// How many cleanups are walked over: more than what nearly every request has.
+/// How many cleanups a walk visits before it uses the index: more than nearly any request has.
 const FAR: usize = 16;
 
 impl<'p> Pool<'p> {
@@ -34,14 +33,14 @@ impl<'p> Pool<'p> {
         self.newest_far(key)
     }
 
-    /// [`newest`](Self::newest) where there are many cleanups.
+    /// [`newest`](Self::newest) for a long cleanup list.
     #[cold]
     #[inline(never)]
     fn newest_far<T: PoolSlot<'p>>(self, key: usize) -> Option<&'p T> {
         self.kept(key).next()
     }
 
-    /// Returns the values of a type with this key, the newest first.
+    /// Returns the values of a type with this key, newest first.
     pub(crate) fn kept<T: PoolSlot<'p>>(self, key: usize) -> All<'p, T> {
         All {
             pool: self,
@@ -54,21 +53,21 @@ impl<'p> Pool<'p> {
     }
 }
 
-/// See [`Pool::kept`].
+/// The iterator of [`Pool::kept`].
 pub(crate) struct All<'p, T> {
     pool: Pool<'p>,
     key: usize,
     next: Next<'p>,
-    /// How far the walk may still go.
+    /// How many more cleanups the walk visits.
     left: usize,
-    /// The one that was found last.
+    /// The entry found last.
     last: Option<&'p Entry<'p>>,
     values: PhantomData<T>,
 }
 
-/// Where the search goes on.
+/// Where the search continues.
 enum Next<'p> {
-    /// In the list.
+    /// In the cleanup list.
     Cleanups(Cleanups<'p>),
     /// In a chain of the index.
     Chain(Option<&'p Entry<'p>>),
@@ -109,10 +108,10 @@ impl<'p, T: PoolSlot<'p>> Iterator for All<'p, T> {
 }
 
 impl<'p, T: PoolSlot<'p>> All<'p, T> {
-    /// Goes on in the index, after the one that was found last.
+    /// Continues in the index, after the entry found last.
     fn go_on_in_index(&mut self) {
         let Some(index) = Index::of(self.pool) else {
-            // Memory is short, and the walk goes on.
+            // Memory is short: walk the rest of the list.
             self.left = usize::MAX;
             return;
         };

@@ -1,4 +1,4 @@
-//! Memory of a request: freed with it, never before.
+//! Memory pools of nginx: memory is freed with its pool, never before.
 
 mod handle;
 mod index;

@@ -1,4 +1,4 @@
-//! What is kept in a pool: entries of this module in its list of cleanups, each with a value behind it.
+//! The entries in a pool's cleanup list that hold the values this module keeps.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -9,63 +9,63 @@ use ngx::ffi::ngx_pool_cleanup_t;
 
 use super::handle::Pool;
 
-/// A value that is kept in a pool that lives for `'p`.
+/// A value that can be kept in a pool that is live for `'p`.
 ///
 /// # Safety
 ///
-/// No other type has this [`KIND`](PoolSlot::KIND): by the kind alone it is known which type a value is of.
+/// No other type has the same [`KIND`](PoolSlot::KIND): the kind alone determines the type of a kept value.
 pub(crate) unsafe trait PoolSlot<'p>: Copy + 'p {
-    /// Tells one type from the other.
+    /// Identifies the type.
     const KIND: SlotKind;
 
-    /// Returns what it is looked for by: an address.
+    /// Returns the key by which the value is looked up: an address.
     fn key(&self) -> usize;
 }
 
-/// The types that are kept.
+/// The types of kept values.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum SlotKind {
     /// A view of the `Cookie` fields.
     View,
     /// A visit to a sticky upstream.
     Visit,
-    /// A change that waits for the body of its request.
+    /// A change to server states that waits for the request body.
     Change,
     /// A server that has left DNS.
     Lingerer,
-    /// The index of those that are older.
+    /// The index of the older entries.
     Index,
 }
 
-/// An entry of this module in the list. It tells its type, because functions are no mark for it: the linker may give two equal
-/// functions one address.
+/// An entry of this module in the cleanup list. It records the type of its value: a handler for each type would not identify the
+/// type, because the linker may merge equal functions.
 #[repr(C)]
 pub(super) struct Entry<'p> {
     cleanup: ngx_pool_cleanup_t,
     kind: SlotKind,
     key: usize,
-    /// The next older one in its chain of the index.
+    /// The next older entry in its chain of the index.
     pub(super) older: Cell<Option<&'p Entry<'p>>>,
 }
 
-/// A kept value.
+/// A kept value with its entry.
 #[repr(C)]
 pub(crate) struct Kept<'p, T> {
     entry: Entry<'p>,
     value: T,
 }
 
-/// Marks the entries of this module among the cleanups of a pool; there is nothing to clean up.
+/// The handler that marks the entries of this module among a pool's cleanups. It does nothing.
 unsafe extern "C" fn mark(_: *mut c_void) {}
 
 impl<'p> Entry<'p> {
-    /// Returns what the value is looked for by.
+    /// Returns the key of the value.
     #[inline(always)]
     pub(super) fn key(&self) -> usize {
         self.key
     }
 
-    /// Returns the value, if it is of this type and looked for by this key.
+    /// Returns the value, if it is of this type and has this key.
     #[inline(always)]
     pub(super) fn value_of<T: PoolSlot<'p>>(&'p self, key: usize) -> Option<&'p T> {
         self.value().filter(|_| self.key == key)
@@ -75,12 +75,12 @@ impl<'p> Entry<'p> {
     #[inline(always)]
     pub(super) fn value<T: PoolSlot<'p>>(&'p self) -> Option<&'p T> {
         let kept: *const Kept<'p, T> = core::ptr::from_ref(self).cast();
-        // SAFETY: an entry of a kind is the first member of what was kept, with a value of the kind's type behind it.
+        // SAFETY: an entry is the first member of a `Kept`, whose value is of the type that the kind determines.
         (self.kind == T::KIND).then(|| unsafe { &(*kept).value })
     }
 }
 
-/// A place in the list of a pool's cleanups.
+/// A position in a pool's cleanup list.
 #[derive(Clone, Copy)]
 pub(super) struct Cleanups<'p>(*mut ngx_pool_cleanup_t, PhantomData<&'p ()>);
 
@@ -92,14 +92,14 @@ impl Cleanups<'_> {
 }
 
 impl<'p> Iterator for Cleanups<'p> {
-    /// An entry of this module, or another module's.
+    /// An entry of this module; `None` for a cleanup of another module.
     type Item = Option<&'p Entry<'p>>;
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let is_mark = |handler| handler as usize == mark as *const () as usize;
-        // SAFETY: the list of a live pool is well formed, and nginx writes to no cleanup before the pool is destroyed;
-        // where the mark is, it begins an entry.
+        // SAFETY: the cleanup list of a live pool is well formed, and nginx modifies no cleanup before the pool is destroyed. A
+        // cleanup whose handler is `mark` is the first member of an `Entry`.
         unsafe {
             let cleanup = self.0.as_ref()?;
             let entry = self.0.cast::<Entry<'p>>();
@@ -110,7 +110,7 @@ impl<'p> Iterator for Cleanups<'p> {
 }
 
 impl<'p> Pool<'p> {
-    /// Returns the cleanups, the newest first.
+    /// Returns the cleanups, newest first.
     #[inline(always)]
     pub(super) fn cleanups(self) -> Cleanups<'p> {
         // SAFETY: the pool is live.
@@ -120,25 +120,25 @@ impl<'p> Pool<'p> {
     /// Keeps a value in the pool.
     pub(crate) fn keep<T: PoolSlot<'p>>(self, value: T) -> Option<&'p T> {
         let place = self.array::<Kept<T>>(1)?;
-        // SAFETY: the pool has just given this place, for one such value.
+        // SAFETY: the pool has just allocated this memory for one such value.
         Some(unsafe { self.keep_at(place, value) })
     }
 
-    /// Keeps a value in the pool, at a place that the pool has given already.
+    /// Keeps a value in the pool, in memory that was already allocated from it.
     ///
-    /// As ngx_pool_cleanup_add() does it, which would allocate twice.
+    /// Links the entry as ngx_pool_cleanup_add() does, which would need a second allocation.
     ///
     /// # Safety
     ///
-    /// `place` is memory of this pool, as large and as aligned as a [`Kept`], and nobody else reads or writes there.
+    /// `place` is memory from this pool with the size and alignment of a [`Kept`], and nothing else reads or writes it.
     #[inline(always)]
     pub(crate) unsafe fn keep_at<T: PoolSlot<'p>>(
         self,
         place: NonNull<Kept<'p, T>>,
         value: T,
     ) -> &'p T {
-        // SAFETY: the place is memory of the pool that nobody else writes to, as the caller vouches: it is written whole, and
-        // lives as long as the pool. The pool is live, and its list begins with an entry or null.
+        // SAFETY: the caller guarantees that `place` is memory from the pool that nothing else uses; all of it is written, and it
+        // lives as long as the pool. The pool is live, and the head of its list is a cleanup or null.
         unsafe {
             place.write(Kept {
                 entry: Entry {

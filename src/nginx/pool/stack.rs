@@ -1,4 +1,4 @@
-//! Lists in a pool.
+//! Fixed-capacity lists in a pool.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -6,7 +6,7 @@ use core::slice;
 
 use super::handle::Pool;
 
-/// A list in a pool, with a capacity that is known ahead.
+/// A list in a pool, with a fixed capacity.
 pub(crate) struct Stack<'p, T> {
     start: NonNull<T>,
     length: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Stack<'p, T> {
 }
 
 impl<'p> Pool<'p> {
-    /// Returns an empty list with the capacity for a number of values.
+    /// Returns an empty list with room for `capacity` values.
     pub(crate) fn stack<T: Copy>(self, capacity: usize) -> Option<Stack<'p, T>> {
         Some(Stack {
             start: self.array(capacity)?,
@@ -27,10 +27,10 @@ impl<'p> Pool<'p> {
 }
 
 impl<'p, T: Copy> Stack<'p, T> {
-    /// Appends a value, if the capacity allows it.
+    /// Appends a value; drops it if the list is full.
     pub(crate) fn push(&mut self, value: T) {
         if self.length < self.capacity {
-            // SAFETY: the capacity allows one more value behind those that were written, in memory that nobody else knows of.
+            // SAFETY: the memory has room for one more value after those written, and no other reference to that part exists.
             unsafe { self.start.add(self.length).write(value) };
             self.length = self.length.saturating_add(1);
         }
@@ -38,7 +38,7 @@ impl<'p, T: Copy> Stack<'p, T> {
 
     /// Returns the values.
     pub(crate) fn into_slice(self) -> &'p [T] {
-        // SAFETY: so many values were written, in memory that lives as long as the pool.
+        // SAFETY: `length` values have been written, in memory that lives as long as the pool.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }

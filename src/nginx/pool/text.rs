@@ -8,7 +8,7 @@ use session_cookie::bytes::Sink;
 
 use super::handle::Pool;
 
-/// Text that is written into a pool.
+/// Text being written into a pool, with a fixed capacity.
 pub(crate) struct Text<'p> {
     start: NonNull<u8>,
     length: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Text<'p> {
 }
 
 impl<'p> Pool<'p> {
-    /// Returns an empty text with the capacity for a number of bytes.
+    /// Returns an empty text with room for `capacity` bytes.
     #[inline(always)]
     pub(crate) fn text(self, capacity: usize) -> Option<Text<'p>> {
         Some(Text::over(self.bytes(capacity)?, capacity))
@@ -28,14 +28,14 @@ impl<'p> Pool<'p> {
         self.join([text])
     }
 
-    /// Returns one text of several.
+    /// Returns the concatenation of `pieces`.
     #[inline(always)]
     pub(crate) fn join<const N: usize>(self, pieces: [&[u8]; N]) -> Option<&'p [u8]> {
         let length = length(&pieces);
         Some(Text::over(self.bytes(length)?, length).filled(pieces))
     }
 
-    /// Memory for a `T`, not initialized, and one text of several behind it.
+    /// Returns memory for a `T`, uninitialized, and the concatenation of `pieces`, which follows it.
     #[inline(always)]
     pub(crate) fn with_text<T, const N: usize>(
         self,
@@ -47,15 +47,14 @@ impl<'p> Pool<'p> {
     }
 }
 
-/// Returns how long several pieces are together. They are parts of memory that do not overlap, so the sum does not
-/// overflow.
+/// Returns the total length of the pieces. It does not overflow, because the pieces do not overlap in memory.
 #[inline(always)]
 fn length(pieces: &[&[u8]]) -> usize {
     (pieces.iter()).fold(0, |length, piece| length.wrapping_add(piece.len()))
 }
 
 impl<'p> Text<'p> {
-    /// Returns an empty text over new memory of a pool.
+    /// Returns an empty text in memory just allocated from a pool.
     #[inline(always)]
     fn over(start: NonNull<u8>, capacity: usize) -> Self {
         Text {
@@ -66,11 +65,11 @@ impl<'p> Text<'p> {
         }
     }
 
-    /// Writes pieces that fill the text.
+    /// Writes pieces that exactly fill the text.
     #[inline(always)]
     fn filled<const N: usize>(mut self, pieces: [&[u8]; N]) -> &'p [u8] {
         for piece in pieces {
-            // SAFETY: the capacity of the text is the length of the pieces together.
+            // SAFETY: the capacity of the text is the total length of the pieces.
             unsafe {
                 self.start
                     .add(self.length)
@@ -81,19 +80,19 @@ impl<'p> Text<'p> {
         self.into_bytes()
     }
 
-    /// Returns what was written.
+    /// Returns the written bytes.
     #[inline(always)]
     pub(crate) fn into_bytes(self) -> &'p [u8] {
-        // SAFETY: so many bytes were written, in memory that lives as long as the pool.
+        // SAFETY: `length` bytes have been written, in memory that lives as long as the pool.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
-    /// Copies bytes of a number that is known to the compiler: so few take no call.
+    /// Appends a number of bytes known at compile time, which the compiler copies without a call.
     #[inline(always)]
     fn put_bytes<const N: usize>(&mut self, text: [u8; N]) {
         let length = self.length.saturating_add(N);
         if length <= self.capacity {
-            // SAFETY: `N` bytes fit behind those that were written, into memory that nobody else knows of.
+            // SAFETY: `N` more bytes fit after those written, and no other reference to that memory exists.
             unsafe { self.start.add(self.length).cast().write_unaligned(text) };
             self.length = length;
         }
@@ -101,12 +100,12 @@ impl<'p> Text<'p> {
 }
 
 impl Sink for Text<'_> {
-    /// Drops what does not fit.
+    /// Appends the text; drops it if it does not fit.
     #[inline(always)]
     fn put(&mut self, text: &[u8]) {
         let length = self.length.saturating_add(text.len());
         if length <= self.capacity {
-            // SAFETY: the text fits behind what was written, into memory that nobody else knows of.
+            // SAFETY: the text fits after the bytes written, and no other reference to that memory exists.
             unsafe {
                 self.start
                     .add(self.length)
