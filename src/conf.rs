@@ -1,4 +1,4 @@
-//! What the module knows of the `http` block, of each upstream and of each location.
+//! The module's configuration of the `http` block, of upstreams and of locations.
 
 use core::cell::{Cell, OnceCell};
 use core::fmt::{self, Display, Formatter};
@@ -34,15 +34,15 @@ use crate::nginx::Printable;
 use crate::upstream::linger::known::Linger;
 use crate::upstream::servers::{Edition, Servers};
 
-/// The module, as nginx sees it.
+/// The module, as nginx knows it.
 pub(crate) struct Sticky;
 
-/// What is known of the whole `http` block.
+/// The configuration of the `http` block.
 #[derive(Default)]
 pub(crate) struct MainConf {
     /// Every `session_sticky_hide_cookie`, to be checked when all upstreams are known.
     pub(crate) hide_directives: Vec<HideDirective>,
-    /// The sticky upstreams that the locations of each `server` block pass to.
+    /// The sticky upstreams to which the locations of each `server` block pass requests.
     pub(crate) reached: Vec<Reached>,
     /// Whether any location hides anything.
     pub(crate) hides: bool,
@@ -50,45 +50,45 @@ pub(crate) struct MainConf {
     pub(crate) no_fallback: bool,
     /// Whether any location has `sticky_hide_cookie`.
     pub(crate) silent: bool,
-    /// Where it stands what was said of servers, if any location has `session_sticky_control on`, and what they ask for
-    /// themselves, if any upstream has `drain_if=`.
+    /// The zone with the server states, if any location has `session_sticky_control on`, and with the servers that ask to
+    /// drain, if any upstream has `drain_if=`.
     pub(crate) control: Option<ControlZone>,
     /// Whether any location has `session_sticky_status`.
     pub(crate) counts: bool,
-    /// Where requests are counted, if they are.
+    /// The zone in which requests are counted, if they are.
     pub(crate) counters: Cell<Option<CounterZone>>,
-    /// What looks whether servers have left DNS, where some may linger.
+    /// The timer that checks whether servers have left DNS, if any may linger.
     pub(crate) watch: Cell<Option<&'static Watch>>,
-    /// The variables that show cookies.
+    /// The variables that contain cookies.
     pub(crate) cookie_variables: CookieVariables,
 }
 
-/// What looks whether servers of these upstreams have left DNS.
+/// The timer that checks whether servers of these upstreams have left DNS.
 pub(crate) type Watch = WorkerTimer<Vec<Upstream<'static>>>;
 
 /// An upstream that `session_sticky_hide_cookie` names, to be checked when all upstreams are known.
 pub(crate) struct HideDirective {
-    /// The name of the directive, which has two.
+    /// The name of the directive, which has an alias.
     pub(crate) directive: &'static [u8],
     pub(crate) upstream: &'static [u8],
     pub(crate) place: Place<'static>,
 }
 
-/// What the locations of a `server` block pass to.
+/// The upstreams to which the locations of a `server` block pass requests.
 pub(crate) struct Reached {
-    /// What tells the block from others.
+    /// Identifies the block.
     pub(crate) server: usize,
     pub(crate) upstreams: Vec<Upstream<'static>>,
 }
 
-/// The parameters of a `server` line that are the module's.
+/// The module's parameters in a `server` line.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ServerConf {
     /// `id=`.
     pub(crate) id: Option<&'static [u8]>,
-    /// `route=`, where nginx does not have it.
+    /// `route=`, if nginx does not have it.
     pub(crate) route: Option<&'static [u8]>,
-    /// `drain`, where nginx does not have it.
+    /// `drain`, if nginx does not have it.
     pub(crate) draining: bool,
 }
 
@@ -99,7 +99,7 @@ impl ServerConf {
     }
 }
 
-/// The `server` lines that have parameters of the module: by their address, and whether it is a backup.
+/// The `server` lines with parameters of the module, by address and whether the server is a backup.
 #[derive(Default)]
 pub(crate) struct ServerConfs(HashMap<(&'static [u8], bool), ServerConf, FxBuildHasher>);
 
@@ -109,7 +109,7 @@ impl ServerConfs {
         self.0.get(&(address, backup)).copied()
     }
 
-    /// Returns the parameters of a line, to be written.
+    /// Returns the parameters of a line, for writing.
     pub(crate) fn get_mut(
         &mut self,
         address: &'static [u8],
@@ -139,15 +139,15 @@ impl ServerConfs {
     }
 }
 
-/// What a directive makes of a sticky upstream.
+/// The configuration of a sticky upstream.
 pub(crate) struct StickyUpstream {
-    /// What the directive says.
+    /// The policy that the directive defines.
     pub(crate) policy: Policy,
     /// The name of the directive.
     pub(crate) directive: &'static str,
-    /// What tells the server of a session; `None`: the cookie.
+    /// What identifies a session or its server, if that is not the module's cookie.
     pub(crate) source: Option<&'static Source>,
-    /// What is read of a request.
+    /// What is read from a request.
     pub(crate) reads: Reads,
     /// Whether the policy has [extras](Policy::has_extras), or servers can ask to drain.
     pub(crate) has_extras: bool,
@@ -159,35 +159,35 @@ pub(crate) struct StickyUpstream {
     pub(crate) same_site: Option<ComplexValue>,
     /// `secure=` with a variable.
     pub(crate) secure: Option<ComplexValue>,
-    /// `if=`: persistence is switched off for a request for which it is empty or `0`.
+    /// `if=`: persistence is switched off for requests for which this is empty or `0`.
     pub(crate) condition: Option<ComplexValue>,
     /// How servers ask to drain, if they can.
     pub(crate) drain: Option<DrainIf>,
-    /// The cookie, made ready when all of this was read. This and what follows is written when all directives were read.
+    /// The template of the cookie. This and the following fields are set when all directives were read.
     pub(crate) template: OnceCell<Template>,
-    /// The cookie where it follows that of an application, without what it takes from that.
+    /// The template of a cookie that follows an application's, without what is copied from that.
     pub(crate) follow_template: OnceCell<Template>,
-    /// Whether something of the cookie is hidden from the servers.
+    /// Whether the cookie, or a part of it, is hidden from the servers.
     pub(crate) hides: Cell<bool>,
-    /// What is known ahead of sessions that go on.
+    /// What is known in advance about the responses of existing sessions.
     pub(crate) foreknown: Cell<Foreknown>,
-    /// Whether the cookie may not be set, by the policy or by a location.
+    /// Whether the policy or a location may prevent the cookie from being set.
     pub(crate) may_be_silent: Cell<bool>,
-    /// Whether a session may stay with its server whatever happens to that, by the policy or by a location.
+    /// Whether sessions may be strict, by the policy or by a location.
     pub(crate) may_be_strict: Cell<bool>,
 }
 
 /// How servers ask to drain.
 #[derive(Clone, Copy)]
 pub(crate) struct DrainIf {
-    /// `drain_if=`: a server asks with each response for which it is neither empty nor `0`.
+    /// `drain_if=`: a server asks to drain with each response for which this is neither empty nor `0`.
     pub(crate) condition: ComplexValue,
-    /// `drain_time=`: the seconds for which it drains from then on.
+    /// `drain_time=`: for how many seconds it then drains.
     pub(crate) time: u64,
 }
 
 impl StickyUpstream {
-    /// Returns what names servers, as a line in the log shows it.
+    /// Returns what names the servers, for log lines.
     pub(crate) fn subject(&self) -> Subject<'_> {
         match &self.source {
             None => Subject::Cookie(&self.policy.cookie),
@@ -199,28 +199,28 @@ impl StickyUpstream {
     }
 }
 
-/// What is read of a request.
+/// What is read from a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Reads {
-    /// The cookie.
+    /// The module's cookie.
     Cookie,
-    /// What tells the server of a session in its place.
+    /// The variables that identify a session or its server.
     Source(&'static Source),
-    /// First whether any of that is to be read.
+    /// First, whether any of these is to be read.
     First(ReadsFirst),
 }
 
 /// What is read first.
 #[derive(Clone, Copy)]
 pub(crate) enum ReadsFirst {
-    /// Whether the cookie of the application is there, whose session ours follows.
+    /// Whether the request has the application's cookie, which the module's session follows.
     Application,
-    /// Whether persistence is used at all, and whether the response may set the cookie; then, as above. Also where servers
+    /// Whether persistence is used, and whether the response may set the cookie; then the same as above. Also used if servers
     /// can ask to drain.
     Switches,
 }
 
-/// What names servers, as a line in the log shows it.
+/// What names the servers, for log lines.
 pub(crate) enum Subject<'c> {
     Cookie(&'c [u8]),
     Route,
@@ -237,10 +237,9 @@ impl Display for Subject<'_> {
     }
 }
 
-/// What tells the server of a session that has no cookie of the module.
+/// What identifies a session, or its server, without a cookie of the module.
 pub(crate) struct Source {
-    /// The variables of which the first that is not empty tells the ID of a server or, where sessions are learned, of a
-    /// session.
+    /// The first of these variables that is not empty is the ID of a server or, with learned sessions, of a session.
     pub(crate) lookup: Vec<Variable>,
     /// How sessions are learned, if they are.
     pub(crate) learn: Option<Learn>,
@@ -256,48 +255,48 @@ impl Source {
 
 /// How the servers of an application's own sessions are learned.
 pub(crate) struct Learn {
-    /// The variables of which the first that is not empty tells the ID of a session that a response begins.
+    /// The first of these variables that is not empty is the ID of a session that a response creates.
     pub(crate) create: Vec<Variable>,
     /// The table of sessions.
     pub(crate) zone: SessionZone,
-    /// How long a session is remembered that is not used.
+    /// How long an unused session is kept.
     pub(crate) timeout: Timeout,
-    /// Whether a session is learned when the header of the response is there, not when all of it is.
+    /// Whether a session is learned from the response header, without waiting for the complete response.
     pub(crate) after_header: bool,
 }
 
-/// What is known of one upstream.
+/// The configuration and state of an upstream.
 #[derive(Default)]
 pub(crate) struct UpstreamConf {
     /// What makes it sticky: `session_sticky`, or a directive of another system.
     pub(crate) sticky: Option<StickyUpstream>,
-    /// The parameters of `server` lines.
+    /// The module's parameters in `server` lines.
     pub(crate) server_confs: ServerConfs,
-    /// The place of the module between the upstream's balancer and nginx.
+    /// The module's place between the upstream's balancer and nginx.
     pub(crate) chain: Chain,
-    /// Whether there is a module that links servers in and out, and frees them, without counting a generation.
+    /// Whether there is a module that adds, removes and frees servers without changing the generation.
     pub(crate) watched: Cell<bool>,
-    /// Where its requests are counted, if they are.
+    /// The zone in which its requests are counted, if they are.
     pub(crate) counters: Cell<Option<CounterZone>>,
-    /// What was said of its servers at run time, as far as this worker has applied it.
+    /// The server states that this worker has applied.
     pub(crate) control: Applied,
-    /// What is known of its servers that linger.
+    /// Its lingering servers.
     pub(crate) linger: Linger,
-    /// The servers as this worker knows them. This and what follows changes while requests are served.
+    /// The servers as this worker knows them. This and the following fields change while requests are served.
     pub(crate) servers: WorkerCell<Servers>,
-    /// Which count they are of.
+    /// The edition of the servers.
     pub(crate) edition: Cell<Edition>,
-    /// The part of the counters that is its own.
+    /// Its own counters.
     pub(crate) group: Cell<Option<Group>>,
-    /// The servers to which this worker could not connect, and the requests that try them again.
+    /// The servers to which this worker could not connect, and the requests that are trying them again.
     unreachable: WorkerCell<Unreachable<Trial>>,
-    /// Whether its balancer has chosen one of the servers that nginx keeps.
+    /// Whether its balancer has chosen a server from nginx's lists.
     pub(crate) is_proven: Cell<bool>,
-    /// Whether its balancer is none of nginx's. It is told in the log when it is found.
+    /// Whether its balancer is not based on round robin. Logged when it is detected.
     pub(crate) is_foreign: Cell<bool>,
-    /// Whether it is being read what names the server of a session, or whether that is to be read, with variables.
+    /// Whether the variables that determine a request's session are being evaluated before its server is chosen.
     pub(crate) is_being_read: Cell<bool>,
-    /// What this worker has told in the log.
+    /// What this worker has logged.
     pub(crate) told: Told,
 }
 
@@ -312,15 +311,15 @@ impl UpstreamConf {
         (self.sticky.as_ref()).is_some_and(|sticky| sticky.drain.is_some())
     }
 
-    /// Returns whether the balancer of the upstream, of which this is the configuration, is based on round robin, as far as this
-    /// worker knows: what another one keeps is none of nginx's lists.
+    /// Returns whether the balancer of the upstream, whose configuration this is, is based on round robin, as far as this
+    /// worker knows. The data of other balancers are not nginx's lists.
     pub(crate) fn has_peers(&self, upstream: Upstream<'_>) -> bool {
         !self.chain.has_lua
             && !self.is_foreign.get()
             && (self.is_proven.get() || upstream.has_round_robin_peers())
     }
 
-    /// Does something with the servers to which this worker could not connect.
+    /// Calls a function with the servers to which this worker could not connect.
     #[inline(always)]
     pub(crate) fn unreachable<T>(
         &self,
@@ -330,7 +329,7 @@ impl UpstreamConf {
     }
 }
 
-/// What is told once a worker.
+/// What is logged once per worker.
 #[derive(Default)]
 pub(crate) struct Told {
     /// The cookie is not hidden from the servers.
@@ -339,49 +338,49 @@ pub(crate) struct Told {
     pub(crate) doubled: Cell<bool>,
     /// Not all servers are counted.
     pub(crate) uncounted: Cell<bool>,
-    /// There is no room for what a server asks for.
+    /// There is no room for a server that asks to drain.
     pub(crate) unasked: Cell<bool>,
 }
 
-/// What the module calls in turn: nginx's balancers stand in each other, and so does the module.
+/// The functions that the module wraps, just as nginx's balancers wrap each other.
 #[derive(Default)]
 pub(crate) struct Chain {
-    /// What prepares the upstream inside, when the module stands outermost.
+    /// The wrapped function that prepares the upstream, if the module is outermost.
     pub(crate) init_upstream: Cell<InitUpstream>,
-    /// What prepares a request inside.
+    /// The wrapped function that prepares a request.
     pub(crate) init_peer: Cell<InitPeer>,
-    /// Whether Lua of ngx_lua chooses, or may choose, for each request.
+    /// Whether a script of ngx_lua chooses, or may choose, the server of each request.
     pub(crate) has_lua: bool,
-    /// Where `keepalive` was read: the module stands between it and the balancer.
+    /// Set if `keepalive` was read: the module is between it and the balancer.
     #[cfg(not(nginx_implicit_keepalive))]
     pub(crate) keepalive: Option<Keepalive>,
 }
 
-/// What stands on both sides of the module where `keepalive` was read.
+/// What is on both sides of the module if `keepalive` was read.
 #[cfg(not(nginx_implicit_keepalive))]
 pub(crate) struct Keepalive {
     pub(crate) inside: InitUpstream,
     pub(crate) outside: InitUpstream,
 }
 
-/// What is known of one location.
+/// The configuration of a location.
 #[derive(Default)]
 pub(crate) struct LocationConf {
-    /// The upstreams that `session_sticky_hide_cookie` names in the location or, if it names none there, further out.
+    /// The upstreams that `session_sticky_hide_cookie` names in the location or, if there are none, in the enclosing block.
     pub(crate) hide_upstreams: Vec<&'static [u8]>,
     /// What the upstream server must not see.
     pub(crate) hides: Vec<HideRule<'static>>,
-    /// The upstream that the location passes to, if it is one that is known ahead.
+    /// The upstream to which the location passes requests, if it is known in advance.
     pub(crate) passes_to: Option<Upstream<'static>>,
-    /// `sticky_no_fallback`, in the location or further out: as `fallback=off` of whichever upstream.
+    /// `sticky_no_fallback`, in the location or an enclosing block: the same as `fallback=off` for all upstreams.
     pub(crate) no_fallback: bool,
-    /// `sticky_hide_cookie`, in the location or further out: no upstream's cookie is set.
+    /// `sticky_hide_cookie`, in the location or an enclosing block: no upstream's cookie is set.
     pub(crate) silent: bool,
     /// `session_sticky_status`, in this location.
     pub(crate) shows_status: bool,
-    /// `session_sticky_control`, in the location or further out; `None`: nowhere.
+    /// `session_sticky_control`, in the location or an enclosing block; `None` if it is in neither.
     pub(crate) control: Option<bool>,
-    /// The names of its `server` block, where servers can be controlled.
+    /// The names of the `server` block, if servers can be controlled in the location.
     pub(crate) server_names: ServerNames<'static>,
 }
 
@@ -392,19 +391,19 @@ impl HttpModule for Sticky {
     }
 }
 
-// SAFETY: `module::create_main_conf` makes configurations of this type.
+// SAFETY: `module::create_main_conf` creates configurations of this type.
 #[allow(unsafe_code)]
 unsafe impl HttpModuleMainConf for Sticky {
     type MainConf = MainConf;
 }
 
-// SAFETY: `module::create_srv_conf` makes configurations of this type.
+// SAFETY: `module::create_srv_conf` creates configurations of this type.
 #[allow(unsafe_code)]
 unsafe impl HttpModuleServerConf for Sticky {
     type ServerConf = UpstreamConf;
 }
 
-// SAFETY: `module::create_loc_conf` makes configurations of this type.
+// SAFETY: `module::create_loc_conf` creates configurations of this type.
 #[allow(unsafe_code)]
 unsafe impl HttpModuleLocationConf for Sticky {
     type LocationConf = LocationConf;

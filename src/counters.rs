@@ -1,4 +1,4 @@
-//! What is counted of requests, for `session_sticky_status`: the memory for it, and the sums.
+//! The request counters for `session_sticky_status`: their memory, and their sums.
 
 use session_cookie::counters::{Leaving, ServerCounts, SlotId, UpstreamCounts};
 use session_cookie::memory::{self, OutOfMemory};
@@ -8,17 +8,17 @@ use crate::nginx::conf::Conf;
 use crate::nginx::counter_zone::CounterZone;
 use crate::nginx::upstream::Upstream;
 
-/// How many slots an upstream takes for itself.
+/// The number of slots for an upstream itself.
 const GROUP: usize = 3;
 
-/// How many addresses of a name that is resolved at run time there is room for.
+/// The number of slots for a name that is resolved at run time.
 const RESOLVED: usize = 128;
 
-/// What the number of slots is rounded up to: a few servers more or less leave the size of the zone as it is, so that
-/// nginx hands it over at a reload.
+/// The number of slots is a multiple of this: a few servers more or fewer do not change the size of the zone, so that nginx
+/// keeps it on reload.
 const GRANULE: usize = 1024;
 
-/// Makes room for the counters of all sticky upstreams, if requests are counted. All directives were read.
+/// Adds the counters of all sticky upstreams, if requests are counted. Called after all directives were read.
 pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
     let main = cf.main_conf::<Sticky>().filter(|main| main.counts);
     let Some(main) = main else {
@@ -52,18 +52,18 @@ pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// The counters of the cycle in force.
+/// The counters of the current cycle.
 #[derive(Clone, Copy)]
 pub(crate) struct Counters(CounterZone);
 
 impl Counters {
-    /// Returns those of a configuration, if requests are counted.
+    /// Returns the counters of a configuration, if requests are counted.
     pub(crate) fn of_all(main: &MainConf) -> Option<Self> {
         let zone = main.counters.get()?;
         zone.table().is_some().then_some(Counters(zone))
     }
 
-    /// Returns those in which the requests of an upstream are counted, if they are.
+    /// Returns the counters for the requests of an upstream, if those are counted.
     pub(crate) fn of(conf: &UpstreamConf) -> Option<Self> {
         let zone = conf.counters.get()?;
         zone.table().is_some().then_some(Counters(zone))
@@ -74,7 +74,7 @@ impl Counters {
         self.0.find(key).unwrap_or(SlotId::NONE)
     }
 
-    /// Returns what was counted of a server.
+    /// Returns the counts of a server.
     pub(crate) fn server(&self, upstream: Upstream<'_>, address: &[u8]) -> ServerCounts {
         let slot = self.slot(upstream, address);
         (self.0.table()).map_or_else(ServerCounts::default, |table| table.server(slot))
@@ -86,26 +86,26 @@ impl Counters {
         (self.0.table()).map_or(Leaving::NONE, |table| table.leaving(slot, now))
     }
 
-    /// Notes that a server begins to drain.
+    /// Records that a server begins to drain.
     pub(crate) fn begin_leaving(&self, upstream: Upstream<'_>, address: &[u8]) {
         if let Some(table) = self.0.table() {
             table.begin_leaving(self.slot(upstream, address));
         }
     }
 
-    /// Returns what was counted of an upstream.
+    /// Returns the counts of an upstream.
     pub(crate) fn upstream(&self, upstream: Upstream<'_>) -> UpstreamCounts {
         let group = self.0.find_group(self.0.group_key(upstream));
         let counts = group.and_then(|group| Some(self.0.table()?.upstream(group)));
         counts.unwrap_or_default()
     }
 
-    /// Returns the second in which counting began.
+    /// Returns the second at which counting began.
     pub(crate) fn since(&self) -> u64 {
         self.0.table().map_or(0, |table| table.since())
     }
 
-    /// Returns how much memory they take.
+    /// Returns the size of the counters in memory.
     pub(crate) fn bytes(&self) -> usize {
         self.0.bytes()
     }

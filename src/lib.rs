@@ -1,15 +1,15 @@
-//! Cookie session persistence for stock nginx: the two modules that nginx gets to see.
+//! Cookie-based session persistence for stock nginx.
 //!
-//! There are two of them, because the directives of one have to be found before
-//! nginx's own of the same name, while the filters of the other belong among the filters:
+//! The library contains two nginx modules. The directives of the first must be found before nginx's own directives of the
+//! same name, while the second must be among the filters:
 //!
-//! * `ngx_http_session_sticky_server_module` stands before `ngx_http_upstream_module` and takes the
-//!   parameters of this module out of `server`, then hands over to nginx ([`directives::server`]);
-//! * `ngx_http_session_sticky_module` is a filter and does everything else. It stands behind the filters of all
-//!   other modules (`HTTP_AUX_FILTER`), whatever the order of `load_module`. nginx calls header filters from the
-//!   last to the first: the cookie is among the fields of the response before any of them sees it.
+//! * `ngx_http_session_sticky_server_module` comes before `ngx_http_upstream_module`. It removes this module's parameters
+//!   from `server` directives, then calls nginx's handler ([`directives::server`]).
+//! * `ngx_http_session_sticky_module` is a filter and does everything else. It comes after the filters of all other modules
+//!   (`HTTP_AUX_FILTER`), regardless of the order of `load_module`. nginx calls header filters from last to first, so the
+//!   cookie is in the response before any other filter sees it.
 //!
-//! A request meets [`filters::hide`], [`upstream`] and [`filters::set_cookie`], in this order.
+//! A request passes through [`filters::hide`], [`upstream`] and [`filters::set_cookie`], in this order.
 
 #![deny(unsafe_code)]
 #![deny(
@@ -47,7 +47,7 @@ static mut SERVER_CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: None,
 };
 
-/// Takes the parameters of this module out of directives that nginx has too, before nginx reads them.
+/// Removes this module's parameters from directives that nginx also has, before nginx reads them.
 #[no_mangle]
 #[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]
@@ -69,7 +69,7 @@ static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     merge_loc_conf: Some(module::merge_loc_conf),
 };
 
-/// Session persistence: directives, the choice of a server, and the filters.
+/// Session persistence: directives, server selection, and filters.
 #[no_mangle]
 #[allow(unsafe_code)]
 #[allow(non_upper_case_globals)]

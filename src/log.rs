@@ -1,6 +1,6 @@
-//! Lines in nginx's log, by the level that their name says, over whatever [has a log](crate::nginx::log::HasLog).
+//! Macros for lines in nginx's log, by level, through any value that [has a log](crate::nginx::log::HasLog).
 
-/// Writes a line of the level `error`.
+/// Writes a line at level `error`.
 macro_rules! log_error {
     ($log:expr, $($line:tt)+) => {
         $crate::nginx::log::HasLog::log(&$log)
@@ -8,7 +8,7 @@ macro_rules! log_error {
     };
 }
 
-/// Writes a line of the level `warn`.
+/// Writes a line at level `warn`.
 macro_rules! log_warn {
     ($log:expr, $($line:tt)+) => {
         $crate::nginx::log::HasLog::log(&$log)
@@ -16,7 +16,7 @@ macro_rules! log_warn {
     };
 }
 
-/// Writes a line of the level `notice`.
+/// Writes a line at level `notice`.
 macro_rules! log_notice {
     ($log:expr, $($line:tt)+) => {
         $crate::nginx::log::HasLog::log(&$log)
@@ -24,7 +24,7 @@ macro_rules! log_notice {
     };
 }
 
-/// Writes a line of the level `info`.
+/// Writes a line at level `info`.
 macro_rules! log_info {
     ($log:expr, $($line:tt)+) => {
         $crate::nginx::log::HasLog::log(&$log)
@@ -32,7 +32,7 @@ macro_rules! log_info {
     };
 }
 
-/// Writes a line of the level `debug` where nginx was built with `--with-debug`; elsewhere it is no code at all.
+/// Writes a line at level `debug` if nginx was built with `--with-debug`; otherwise, generates no code.
 macro_rules! log_debug {
     ($log:expr, $($line:tt)+) => {
         if cfg!(ngx_feature = "debug") {

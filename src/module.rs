@@ -1,5 +1,5 @@
-//! The wiring: what nginx calls while it reads a configuration, in this order. Configurations are made and merged, the
-//! module takes its place in each sticky upstream, and its handler and its filter are put into nginx's lists.
+//! The functions that nginx calls when it reads a configuration and when processes start and exit. Configurations are created
+//! and merged, the module is installed in each sticky upstream, and its handler and its filter are added to nginx's lists.
 
 use core::ffi::{c_char, c_void};
 
@@ -23,7 +23,7 @@ use crate::status::endpoint;
 use crate::upstream::chain;
 use crate::variables;
 
-/// Adds the variables, before any directive of the `http` block is read.
+/// Adds the variables before any directive in the `http` block is read.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
@@ -33,36 +33,36 @@ pub(crate) unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int
     }
 }
 
-/// Makes the configuration of the `http` block.
+/// Creates the configuration of the `http` block.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
     unsafe { Conf::new(cf) }.create::<MainConf>()
 }
 
-/// Makes the configuration of an upstream, and one of each `server` block, which is not used.
+/// Creates the configuration of an upstream, and one for each `server` block, which is not used.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_srv_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
     unsafe { Conf::new(cf) }.create::<UpstreamConf>()
 }
 
-/// Makes the configuration of a location.
+/// Creates the configuration of a location.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx calls this when it begins to read the block, and the handle is not used after the call.
     unsafe { Conf::new(cf) }.create::<LocationConf>()
 }
 
-/// Runs after those of the modules that pass requests, because all filters stand after them.
+/// Merges location configurations after the modules that pass requests, because all filters come after those modules.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn merge_loc_conf(
     cf: *mut ngx_conf_t,
     outer: *mut c_void,
     inner: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this while it reads the http block. Both are configurations that create_loc_conf() made, and
-    // nobody else holds them, nor that of the whole block.
+    // SAFETY: nginx calls this while it reads the http block. Both configurations were made by create_loc_conf(), and there
+    // is no other reference to them or to that of the whole block.
     let (cf, main, outer, inner) = unsafe {
         (
             Conf::new(cf),
@@ -107,14 +107,13 @@ fn merge(
     Ok(())
 }
 
-/// Returns the one upstream of these, unless there are others: then it is not known which of them a request is passed to.
+/// Returns the upstream if there is exactly one. With several, it is not known to which one a request is passed.
 fn only(mut upstreams: impl Iterator<Item = Upstream<'static>>) -> Option<Upstream<'static>> {
     let first = upstreams.next()?;
     upstreams.all(|other| other == first).then_some(first)
 }
 
-/// Puts the module into the chain of every upstream with a policy, before nginx prepares them: all
-/// directives were read, in whatever order they stood.
+/// Installs the module in every sticky upstream, after all directives were read and before nginx prepares the upstreams.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx calls this once in the http block, before the same function of the upstream module, and the handle is
@@ -127,7 +126,7 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
             continue;
         };
         if server::has_own_sticky(cf, upstream) {
-            // All was read: "cf" is at the end of the block, which is no place to point at.
+            // All directives were read: "cf" is at the end of the block, which is not where the error is.
             return cf.refuse_block(format_args!(
                 "\"{}\" and nginx's own \"sticky\" are both specified, remove one of them from upstream \"{}\" in {}",
                 sticky.directive,
@@ -158,10 +157,10 @@ pub(crate) unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, _: *mut c_vo
     }
 }
 
-/// Runs when a configuration is in force: nothing can fail any more.
+/// Runs when a configuration has come into force; nothing can fail any more.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    // SAFETY: nginx calls this with the cycle that is in force from now on, whose configuration was read.
+    // SAFETY: nginx calls this with the cycle that is now in force, whose configuration was read.
     let main = unsafe { Sticky::main_conf(&*cycle) };
     if let Some(zone) = main.and_then(|main| main.control) {
         start::take_effect(zone);
@@ -169,7 +168,7 @@ pub(crate) unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_
     Status::NGX_OK.into()
 }
 
-/// Starts what each worker does beside requests.
+/// Starts the timer that checks for servers that have left DNS.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx calls this when a process begins to handle events, with the cycle that it serves.
@@ -180,11 +179,11 @@ pub(crate) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
     Status::NGX_OK.into()
 }
 
-/// Does it once more, unless that was done: the workers of the next cycle may have begun since, and know nothing of what this
-/// one would have noticed.
+/// Checks once more, unless that was done: workers of the next cycle may have started since, and do not know what this worker
+/// would have detected.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
-    // SAFETY: nginx calls this when a process ends, with the cycle that it has served.
+    // SAFETY: nginx calls this when a process exits, with the cycle that it has served.
     if let Some(timer) = watch_of(unsafe { ServedCycle::new(cycle) }) {
         timer.end();
     }
@@ -194,10 +193,10 @@ fn watch_of(cycle: ServedCycle) -> Option<&'static Watch> {
     cycle.main_conf::<Sticky>()?.watch.get()
 }
 
-/// Runs once in the `http` block, when all of it was read.
+/// Runs once, after the `http` block was read.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx calls this when all of the http block was read; nobody else holds the module's configuration of it.
+    // SAFETY: nginx calls this after the http block was read; nothing else refers to the module's configuration of it.
     let (cf, main) = unsafe { (Conf::new(cf), Sticky::main_conf_mut(&*cf)) };
     match main.map(|main| finish(cf, main)) {
         Some(Ok(())) => Status::NGX_OK.into(),
@@ -213,8 +212,8 @@ fn finish(cf: Conf<'_>, main: &mut MainConf) -> Result<(), OutOfMemory> {
     hide_cookie::check(cf, main);
     reach::check(cf, main)?;
 
-    // Whatever this configuration says: after a reload that fails the master keeps the filters
-    // of the last configuration that it read, not of the one that is in force.
+    // In any case: after a failed reload, the master keeps the filters of the last configuration that it read, not of the one
+    // that is in force.
     set_cookie::install();
 
     for upstream in cf.upstreams() {

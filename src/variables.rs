@@ -1,5 +1,5 @@
-//! The variables of the module: what became of the session of a request. They are about the last sticky upstream that the
-//! request has met, and empty where it has met none. Two of them also tell of the upstream that the request is about to meet.
+//! The module's variables, which show the outcome of a request's session. They describe the last sticky upstream that the
+//! request has used, and are empty if there is none. Two of them also describe the upstream that the request is about to use.
 
 use ngx::core::Status as Code;
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t};
@@ -14,10 +14,10 @@ use crate::nginx::request::Request;
 use crate::upstream::early::{self, Early};
 use crate::upstream::visit::Visit;
 
-/// What a variable shows of a visit.
+/// Returns the value of a variable for a visit.
 type Show = for<'r> fn(&'r Visit<'r>) -> Result<Option<&'r [u8]>, OutOfMemory>;
 
-/// What it shows before.
+/// Returns the value of a variable before the server is chosen.
 type ShowEarly = for<'r> fn(&Early<'r>) -> Option<&'r [u8]>;
 
 const VARIABLES: [(&[u8], Show); 7] = [
@@ -48,7 +48,7 @@ const VARIABLES: [(&[u8], Show); 7] = [
     }),
 ];
 
-/// The places of `$session_sticky_status`, `$session_sticky_verdict` and `$session_sticky_previous` among these.
+/// The indexes of `$session_sticky_status`, `$session_sticky_verdict` and `$session_sticky_previous` in [`VARIABLES`].
 const STATUS: usize = 0;
 const VERDICT: usize = 1;
 const PREVIOUS: usize = 6;
@@ -67,7 +67,7 @@ pub(crate) fn add(cf: Conf<'_>) -> Option<()> {
     variables.try_for_each(|(number, (name, _))| cf.add_variable(name, evaluate, number))
 }
 
-/// Evaluates one of them.
+/// Evaluates a variable.
 #[allow(unsafe_code)]
 unsafe extern "C" fn evaluate(
     r: *mut ngx_http_request_t,
@@ -100,7 +100,7 @@ fn text(request: Request<'_>, number: usize) -> Result<Option<&[u8]>, OutOfMemor
     }
 }
 
-/// Returns whether the request is at a sticky upstream whose balancer cannot be followed.
+/// Returns whether the request uses a sticky upstream whose balancer rules out persistence.
 fn is_off(request: Request<'_>) -> bool {
     let upstream = Exchange::of(request).and_then(Exchange::upstream);
     let conf = upstream.and_then(|upstream| upstream.conf::<Sticky>());

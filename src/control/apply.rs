@@ -1,4 +1,4 @@
-//! What was said of servers is applied in each worker: when a request begins, before its balancer is prepared.
+//! Applies the server states in each worker, when a request begins and before its balancer is prepared.
 
 use session_cookie::control::Table;
 use session_cookie::memory::OutOfMemory;
@@ -16,10 +16,10 @@ use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 
-/// How often it is tried to apply something while nginx changes the servers; the next request tries again.
+/// The number of attempts while nginx changes the servers; the next request tries again.
 const ATTEMPTS: usize = 4;
 
-/// Applies what was said of the servers of an upstream, unless this worker has.
+/// Applies the states of an upstream's servers, unless this worker has already done so.
 #[inline(always)]
 pub(crate) fn refresh(upstream: Upstream<'_>, conf: &UpstreamConf) {
     if !is_applied(upstream, conf) {
@@ -27,7 +27,7 @@ pub(crate) fn refresh(upstream: Upstream<'_>, conf: &UpstreamConf) {
     }
 }
 
-/// Returns whether nothing was said since, and nothing ends now, and the servers are those of which it was applied.
+/// Returns whether the current states were applied to the current servers, and no state ends now.
 #[inline(always)]
 fn is_applied(upstream: Upstream<'_>, conf: &UpstreamConf) -> bool {
     let applied = &conf.control;
@@ -40,7 +40,7 @@ fn is_applied(upstream: Upstream<'_>, conf: &UpstreamConf) -> bool {
         && Shape::of(primary) == applied.shape.get()
 }
 
-/// Returns whether the servers are others than those of which it was applied.
+/// Returns whether the servers have changed since the states were applied.
 #[inline(always)]
 pub(crate) fn has_new_servers(upstream: Upstream<'_>, conf: &UpstreamConf) -> bool {
     let applied = &conf.control;
@@ -59,7 +59,7 @@ fn apply(upstream: Upstream<'_>, conf: &UpstreamConf) {
     }
     end_what_is_due(zone);
     if zone.state_file().is_some() {
-        // What cannot be saved is told in the log.
+        // Failures are logged.
         let _ = state_file::save_unsaved(zone);
     }
     conf.control.table.set(zone.table());
@@ -96,7 +96,7 @@ impl From<OutOfMemory> for Failed {
     }
 }
 
-/// Writes into nginx's lists what was said, and notes in what this worker knows of the servers which of them drain.
+/// Writes the states to nginx's lists, and notes in this worker's copy of the servers which of them drain.
 fn apply_to(
     upstream: Upstream<'_>,
     primary: Peers<'_>,
@@ -105,7 +105,7 @@ fn apply_to(
 ) -> Result<(), Failed> {
     let said = Said::of(upstream, zone, conf.can_ask())?.ok_or(Failed::Changed)?;
     let generation = primary.generation_now();
-    // Where every server that could be chosen asks to drain, none does.
+    // If every server that could be chosen asks to drain, none is drained.
     let is_left = |peers| {
         let control_of = |address: &[u8]| said.control_of(address, true);
         has_choice(upstream, peers, generation, control_of)
@@ -132,7 +132,7 @@ fn apply_to(
     if has_changed {
         known.put_draining_last();
     }
-    // Another worker may have written what was said since. What this one has written after that must not stay.
+    // Another worker may have written newer states in the meantime, and this worker may have overwritten them.
     if zone.table().map(Table::generation) != Some(said.generation) {
         return Err(Failed::Changed);
     }
@@ -144,7 +144,7 @@ fn apply_to(
     Ok(())
 }
 
-/// Ends what is due now. The worker in which a request comes by first does it for all.
+/// Ends the states whose time is over. The first worker that gets a request does so for all.
 fn end_what_is_due(zone: ControlZone) {
     let now = now();
     if zone.table().is_none_or(|table| now < table.next_end()) {
@@ -173,7 +173,7 @@ fn end_what_is_due(zone: ControlZone) {
         );
     }
     if has_ended {
-        // What cannot be saved is told in the log.
+        // Failures are logged.
         let _ = state_file::save(zone);
     }
 }

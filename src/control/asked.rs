@@ -1,5 +1,5 @@
-//! Servers that ask to drain themselves: what their responses say is compared with what is known, and only what is new gets
-//! into memory that the workers share.
+//! Servers that ask to drain: each response is compared with what the worker knows, and only changes are written to shared
+//! memory.
 
 use ngx::ffi::time_t;
 use session_cookie::control::{end_of, is_renewed, Full, State, Table};
@@ -12,7 +12,7 @@ use crate::nginx::time::{now, Clock};
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 
-/// Notes whether a server asks to drain for so many seconds.
+/// Records whether a server asks to drain, and for how many seconds.
 pub(crate) fn note(
     request: Request<'_>,
     upstream: Upstream<'_>,
@@ -34,7 +34,7 @@ pub(crate) fn note(
     let asked = zone.with(|table| {
         let until = match asks {
             Some(time) => Some(end_of(now, time)),
-            // It may ask again with its next response, for which nobody has to be told if it still drains.
+            // It may ask again with its next response. If it still drains then, no other worker has to be notified.
             None if pace.get().is_hasty(now) => table
                 .find_asked(name, address)
                 .map(|until| until.min(end_of(now, 1))),
@@ -69,8 +69,8 @@ pub(crate) fn note(
     }
 }
 
-/// Returns whether nothing is to be noted, as far as that is known without a lock. What this worker has applied is what is known,
-/// but for the end, which moves without anybody being told.
+/// Returns whether there is nothing to record, as far as is known without a lock. The worker knows what it has applied,
+/// except for the time at which draining ends, which changes without a notification.
 fn is_known(conf: &UpstreamConf, table: Table<'_>, address: &[u8], asks: Option<u64>) -> bool {
     let control = &conf.control;
     let generation = table.generation();
@@ -88,7 +88,7 @@ fn is_known(conf: &UpstreamConf, table: Table<'_>, address: &[u8], asks: Option<
     }
 }
 
-/// Tells in the log that a server begins or ceases to ask.
+/// Logs that a server starts or stops asking to drain.
 fn tell(request: Request<'_>, upstream: Upstream<'_>, address: &[u8], until: Option<u64>) {
     let (address, upstream) = (Printable(address), string(upstream.host()));
     match until {

@@ -1,4 +1,4 @@
-//! Whether a request that changes something is one that the operator has sent.
+//! Checks that a request for a change comes from the operator.
 
 use session_cookie::control::guard::{
     is_address_or_localhost, is_json, is_own_origin, is_own_site,
@@ -7,17 +7,17 @@ use session_cookie::control::guard::{
 use crate::conf::Sticky;
 use crate::nginx::request::Request;
 
-/// Why a request must not change anything.
+/// Why a request may not change anything.
 pub(crate) enum Forbidden {
-    /// Its host may be a name that another site has given to this address.
+    /// Its host may be a name that another site has assigned to this address.
     Host,
-    /// Another site has sent it.
+    /// It comes from another site.
     Site,
-    /// A form may have sent it.
+    /// It may come from an HTML form.
     ContentType,
 }
 
-/// Looks whether a request may change something.
+/// Checks whether a request may change something.
 pub(crate) fn check(request: Request<'_>) -> Result<(), Forbidden> {
     let location = request.location().conf::<Sticky>();
     if !is_address_or_localhost(request.host()) && !location.server_names.have_host_of(request) {
@@ -35,11 +35,11 @@ pub(crate) fn check(request: Request<'_>) -> Result<(), Forbidden> {
     }
 }
 
-/// Returns whether this is the origin that the request was sent to.
+/// Returns whether this is the origin to which the request was sent.
 fn is_of_request(request: Request<'_>, origin: &[u8]) -> bool {
     match request.host_field() {
         Some(host) => is_own_origin(origin, host, request.is_tls()),
-        // HTTP/3, always with TLS. Of its authority nginx keeps the host; a port is that at which the request has arrived.
+        // HTTP/3, always with TLS. nginx keeps only the host of its authority; a port must be that of the connection.
         None => is_own_authority(origin, request),
     }
 }

@@ -1,8 +1,8 @@
-//! `session_sticky_control`: servers are drained and taken down while nginx runs, in all workers, without a reload.
+//! `session_sticky_control`: servers are drained and taken down while nginx is running, in all workers, without a reload.
 //!
-//! [`patch`] is asked to, and says so in memory that the workers share. Each of them compares one number with it when a
-//! request begins, and writes into nginx's lists of servers what has changed ([`apply`]). [`state_file`] keeps it longer than
-//! that memory. Servers that [ask](asked) to drain stand there as well.
+//! [`patch`] handles the request and writes the new state to shared memory. When a request begins, each worker compares one
+//! number with that memory, and writes changes to nginx's lists of servers ([`apply`]). [`state_file`] keeps the states
+//! across restarts. The shared memory also holds the servers that [ask](asked) to drain.
 
 pub(crate) mod applied;
 pub(crate) mod apply;

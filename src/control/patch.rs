@@ -1,4 +1,4 @@
-//! A request that says something of servers at run time: `PATCH` of a server, or of all that share an id.
+//! Requests that set server states: `PATCH` of a server, or of all servers that share an ID.
 
 use ngx::core::Status;
 use ngx::ffi::ngx_int_t;
@@ -22,10 +22,10 @@ use crate::nginx::{string, Printable};
 use crate::status::answer::{self, Fault};
 use crate::upstream::count::ServerIds;
 
-/// How often servers are looked for while nginx changes them.
+/// The number of attempts to find servers while nginx changes them.
 const ATTEMPTS: usize = 4;
 
-/// What a request asks for, until its body was read.
+/// A request for a change whose body is being read.
 #[derive(Clone, Copy)]
 struct Asked<'r> {
     request: Request<'r>,
@@ -43,8 +43,8 @@ unsafe impl<'r> PoolSlot<'r> for Asked<'r> {
     }
 }
 
-/// Changes what was said of a server of a sticky upstream, or of those that share this id, when the body is there. Returns what the
-/// handler of the content has to return.
+/// Changes the state of a server of a sticky upstream, or of all that share this ID, once the body was read. Returns the
+/// result of the content handler.
 pub(crate) fn patch<'r>(
     request: Request<'r>,
     upstream: Upstream<'r>,
@@ -80,10 +80,10 @@ impl WithBody for Patch {
     }
 }
 
-/// Of what something was said.
+/// What was changed.
 enum Changed {
     Servers,
-    /// Of a server that is gone: nothing is said of it any more.
+    /// A server that is gone: its state was removed.
     Gone,
 }
 
@@ -141,7 +141,7 @@ impl Asked<'_> {
         let changed = zone.with(|table| table.change(self.upstream.host(), addresses, over));
         match changed {
             Some(Ok(true)) => {}
-            // It was said before, but may not have been saved.
+            // The state is unchanged, but may not have been saved.
             Some(Ok(false)) => {
                 state_file::save_unsaved(zone).map_err(|_| Fault::Unsaved)?;
                 return Ok(Changed::Servers);
@@ -159,7 +159,7 @@ impl Asked<'_> {
         Ok(Changed::Servers)
     }
 
-    /// Returns whether one of the servers drains already: then it is known for how long what its sessions do was noted.
+    /// Returns whether one of the servers already drains, so that the requests of its sessions are already being recorded.
     fn is_draining(&self, zone: ControlZone, servers: &[Server]) -> bool {
         let is_said = |server: &Server| {
             (self.said(zone, server)).is_some_and(|said| said.state == State::Drain)
@@ -172,13 +172,13 @@ impl Asked<'_> {
         (servers.iter()).any(|server| server.drains || is_said(server) || asks(server))
     }
 
-    /// Returns what was said of a server.
+    /// Returns the state that was set for a server.
     fn said(&self, zone: ControlZone, server: &Server) -> Option<Override> {
         zone.with(|table| table.find(self.upstream.host(), &server.address))
             .flatten()
     }
 
-    /// Takes back what was said of a server that is gone, by its address; it might come back.
+    /// Removes the state of a server that is gone, by its address: the server might return.
     fn forget(&self, zone: ControlZone, change: Change<'_>) -> Result<Changed, Unchanged> {
         if change.target != Target::Up {
             return Err(Fault::NoServer.into());
@@ -194,7 +194,7 @@ impl Asked<'_> {
         Ok(Changed::Gone)
     }
 
-    /// Tells in the log what a server is now, and by whom.
+    /// Logs the new state of a server, and the user that has set it.
     fn tell(&self, address: &[u8], word: &str, change: Change<'_>) {
         let duration = change.duration.unwrap_or_default();
         notice!(
@@ -210,7 +210,7 @@ impl Asked<'_> {
     }
 }
 
-/// Returns what is to be said of servers.
+/// Returns the state to be set.
 fn over_of(change: &Change<'_>) -> Result<Option<Override>, Nonsense> {
     let state = match change.target {
         Target::Up => return Ok(None),
@@ -221,23 +221,23 @@ fn over_of(change: &Change<'_>) -> Result<Option<Override>, Nonsense> {
     Ok(Some(Override { state, until }))
 }
 
-/// Returns the second in which a time is over that begins now.
+/// Returns the second at which a period that begins now ends.
 fn end_of(duration: &[u8]) -> Result<u64, Nonsense> {
     let seconds = seconds(duration).filter(|seconds| *seconds != 0);
     let end = seconds.and_then(|seconds| now().checked_add(seconds));
     end.filter(|end| *end <= LATEST).ok_or(Nonsense)
 }
 
-/// A server that is asked for.
+/// A server to be changed.
 struct Server {
     address: Box<[u8]>,
-    /// What the configuration says of it: `down`, or `drain`.
+    /// Whether the configuration has `down` or `drain` for it.
     down: bool,
     drains: bool,
 }
 
 impl Server {
-    /// Returns what it is when it was said to be that.
+    /// Returns the description of its state after a change.
     fn word_for(&self, target: Target) -> &'static str {
         match target {
             Target::Down => "down",
@@ -248,7 +248,7 @@ impl Server {
         }
     }
 
-    /// Returns whether it can be that: what the configuration says cannot be lifted.
+    /// Returns whether it can be changed to this state: a state from the configuration cannot be removed.
     fn may_become(&self, target: Target) -> bool {
         match target {
             Target::Up => !self.down && !self.drains,
@@ -258,7 +258,7 @@ impl Server {
     }
 }
 
-/// Returns the servers of an upstream that have this id, or this address.
+/// Returns the servers of an upstream with this ID or this address.
 fn find(
     upstream: Upstream<'_>,
     conf: &UpstreamConf,

@@ -1,4 +1,4 @@
-//! What is known of the servers of one upstream at run time, copied: the table is locked once, not for each server.
+//! A copy of the server states of one upstream, for which the table is locked once instead of for each server.
 
 use session_cookie::control::{Override, Place, Standing, State};
 use session_cookie::memory::{self, OutOfMemory};
@@ -7,10 +7,10 @@ use crate::nginx::control_bits::Control;
 use crate::nginx::control_zone::ControlZone;
 use crate::nginx::upstream::Upstream;
 
-/// How often it is tried to copy what others add to meanwhile.
+/// The number of attempts while other processes add servers.
 const ATTEMPTS: usize = 4;
 
-/// What was said of the servers of an upstream, and what they ask for themselves, in the order of their addresses.
+/// The states set for the servers of an upstream, and the servers that ask to drain, sorted by address.
 #[derive(Default)]
 pub(crate) struct Said {
     pub(super) generation: u64,
@@ -23,7 +23,7 @@ struct Server {
     standing: Standing,
 }
 
-/// An address, as a text with zeros behind it: what is longer has no room in a table beside the name of an upstream.
+/// An address, padded with zeros: a longer one does not fit into the table together with the name of an upstream.
 type AddressText = [u8; 128];
 
 fn text_of(address: &[u8]) -> AddressText {
@@ -35,7 +35,7 @@ fn text_of(address: &[u8]) -> AddressText {
 }
 
 impl Said {
-    /// Returns what is known of the servers of an upstream, if there is a zone; nothing, if that changes all the time. See
+    /// Returns the states of an upstream's servers; none if there is no zone, or if the table keeps changing. See
     /// [`of`](Self::of).
     pub(crate) fn of_shown(
         upstream: Upstream<'_>,
@@ -53,8 +53,8 @@ impl Said {
         Ok(Said::default())
     }
 
-    /// Returns what is known of the servers of an upstream; `None`: more was said meanwhile. What operators may not say by the
-    /// configuration, and what servers cannot ask for, is left out. Memory is at hand before the table is locked.
+    /// Returns the states of an upstream's servers; `None` if servers were added in the meantime. What the configuration does
+    /// not let operators or servers set is left out. Memory is reserved before the table is locked.
     pub(super) fn of(
         upstream: Upstream<'_>,
         zone: ControlZone,
@@ -102,22 +102,22 @@ impl Said {
         found.ok().and_then(|at| self.servers.get(at))
     }
 
-    /// Returns what was said of a server.
+    /// Returns the state that was set for a server.
     pub(crate) fn over_of(&self, address: &[u8]) -> Option<Override> {
         self.server(address)?.standing.over
     }
 
-    /// Returns whether an operator has said that a server is down.
+    /// Returns whether an operator has set a server to `down`.
     pub(crate) fn is_down(&self, address: &[u8]) -> bool {
         (self.over_of(address)).is_some_and(|over| over.state == State::Down)
     }
 
-    /// Returns up to when a server asks to drain.
+    /// Returns the second until which a server asks to drain.
     pub(crate) fn asked_of(&self, address: &[u8]) -> Option<u64> {
         self.server(address)?.standing.asked
     }
 
-    /// Returns where it stands that a server asks to drain, if it does.
+    /// Returns the place in the table of a server that asks to drain.
     pub(super) fn place_of_asked(&self, address: &[u8]) -> Option<Place> {
         let server = self.server(address)?;
         server.standing.asked.map(|_| server.place)
@@ -128,7 +128,7 @@ impl Said {
         (self.servers.iter()).any(|server| server.standing.asked.is_some())
     }
 
-    /// Returns what that makes of a server. The operator's word wins; `obeys`: servers that ask to drain do.
+    /// Returns the resulting state of a server. That set by an operator wins; `obeys`: servers that ask to drain are drained.
     pub(super) fn control_of(&self, address: &[u8], obeys: bool) -> Control {
         let standing = self.server(address).map(|server| server.standing);
         match standing.unwrap_or_default() {

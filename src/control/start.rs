@@ -1,4 +1,4 @@
-//! The zone of `session_sticky_control` and `drain_if=`, and what happens with it when nginx has read a configuration.
+//! The zone of `session_sticky_control` and `drain_if=`, and its preparation for a new configuration.
 
 use session_cookie::control::Table;
 
@@ -10,7 +10,7 @@ use crate::nginx::control_zone::{ControlZone, IsNew};
 use crate::nginx::log::Log;
 use crate::nginx::Printable;
 
-/// Returns the zone, which is added where there is none yet; `None`: it could not be added.
+/// Returns the zone, which is added if necessary; `None` if it could not be added.
 pub(crate) fn zone(cf: Conf<'_>, main: &mut MainConf) -> Option<ControlZone> {
     if main.control.is_none() {
         main.control = ControlZone::add(cf, prepare);
@@ -18,11 +18,11 @@ pub(crate) fn zone(cf: Conf<'_>, main: &mut MainConf) -> Option<ControlZone> {
     main.control
 }
 
-/// Reads what was said before nginx was started, and looks whether workers will be able to write it.
+/// Reads the states that were set before nginx was started, and checks whether workers will be able to write them.
 fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
     let was_controlled = zone.with(Table::is_controlled) == Some(true);
     if zone.is_controlled() && !was_controlled {
-        // It was said long ago.
+        // The states are from before `session_sticky_control` was last removed.
         zone.with(Table::forget_said);
     }
     let Some(path) = zone.state_file() else {
@@ -37,15 +37,15 @@ fn prepare(zone: ControlZone, is_new: IsNew, log: Log<'_>) {
         );
     }
     if is_new == IsNew::No && was_controlled {
-        // The file may be another than before: the first worker that applies what is said writes it.
+        // The file may be another one: the first worker that applies the states writes it.
         zone.with(Table::forget_saved);
     } else {
         state_file::restore(zone, path, log);
     }
 }
 
-/// Notes whether operators may say something, now that the configuration is in force: one with which nginx could not go on
-/// must not have what was said forgotten.
+/// Records whether operators may set states, now that the configuration is in force: one that nginx could not apply must not
+/// discard any states.
 pub(crate) fn take_effect(zone: ControlZone) {
     zone.with(|table| table.set_controlled(zone.is_controlled()));
 }

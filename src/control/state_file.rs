@@ -1,5 +1,5 @@
-//! `state=FILE`: what was said of servers outlives nginx. A worker writes the file anew at each change, beside it, and puts
-//! it in its place when all of it is on the disk; the master reads it when there is nothing in memory yet.
+//! `state=FILE`: server states are kept across restarts. At each change, a worker writes a new file in the same directory,
+//! and renames it once all of it is on disk. The master reads the file if there are no states in memory yet.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -20,10 +20,10 @@ use crate::nginx::log::Log;
 use crate::nginx::system_error::SystemError;
 use crate::nginx::Printable;
 
-/// The longest path: the standard library allocates for none that is shorter, whose allocations may fail.
+/// The longest path. The standard library allocates no memory for it: a failed allocation would abort the process.
 pub(crate) const MOST_PATH: usize = 320;
 
-/// The longest file that is read.
+/// The maximum length of a file that is read.
 const MOST_FILE: u64 = 1 << 22;
 
 /// A file could not be written or read.
@@ -53,7 +53,7 @@ impl From<Full> for Failure {
     }
 }
 
-/// Saves what is said in a zone, if it has a file. What fails is told in the log as well.
+/// Saves the states of a zone, if it has a file. Failures are also logged.
 pub(crate) fn save(zone: ControlZone) -> Result<(), Failure> {
     let Some(path) = zone.state_file() else {
         return Ok(());
@@ -67,7 +67,7 @@ pub(crate) fn save(zone: ControlZone) -> Result<(), Failure> {
     })
 }
 
-/// Saves what is said in a zone, unless all of it was.
+/// Saves the states of a zone, unless they are already saved.
 pub(crate) fn save_unsaved(zone: ControlZone) -> Result<(), Failure> {
     match zone.with(|table| table.is_unsaved(table.generation())) {
         Some(true) => save(zone),
@@ -83,11 +83,11 @@ fn write(zone: ControlZone, path: &[u8]) -> Result<(), Failure> {
     let written =
         write_beside(own, text.as_bytes()).and_then(|()| put_in_place(zone, generation, own, path));
     if written.is_err() {
-        // It may not even be there.
+        // It may not even exist.
         let _ = fs::remove_file(own);
     }
     written?;
-    // So that the name is on the disk as well.
+    // So that the new name is on disk as well.
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -127,7 +127,7 @@ impl Sink for Digits {
     }
 }
 
-/// Returns what is said as a text, and its generation. Memory is at hand before the table is locked.
+/// Returns the states as text, and their generation. Memory is reserved before the table is locked.
 fn text_of(zone: ControlZone) -> Result<(Buffer, u64), OutOfMemory> {
     loop {
         let number = zone.with(|table| table.len()).unwrap_or_default();
@@ -145,10 +145,10 @@ fn text_of(zone: ControlZone) -> Result<(Buffer, u64), OutOfMemory> {
     }
 }
 
-/// Writes a file of this process alone.
+/// Writes a file that belongs to this process alone.
 fn write_beside(own: &Path, text: &[u8]) -> io::Result<()> {
     match fs::remove_file(own) {
-        // Of a worker that was killed.
+        // Left by a worker that was killed.
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -162,7 +162,7 @@ fn write_beside(own: &Path, text: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Puts the file in its place, unless another worker has put a newer one there meanwhile, which has this change as well.
+/// Moves the file into place, unless another worker has already put a newer one there, which includes this change.
 fn put_in_place(zone: ControlZone, generation: u64, own: &Path, path: &Path) -> io::Result<()> {
     let placed = zone.with(|table| {
         if !table.is_unsaved(generation) {
@@ -175,8 +175,7 @@ fn put_in_place(zone: ControlZone, generation: u64, own: &Path, path: &Path) -> 
     placed.unwrap_or(Ok(()))
 }
 
-/// Reads the file into a zone in which nothing was said yet. A file that is not there is none; one that cannot be understood
-/// is told, and ignored as a whole.
+/// Reads the file into a zone without states. A missing file is not an error; a damaged one is logged, and ignored entirely.
 pub(crate) fn restore(zone: ControlZone, path: &[u8], log: Log<'_>) {
     match read_into(zone, path) {
         Ok(()) => {}
@@ -190,7 +189,7 @@ pub(crate) fn restore(zone: ControlZone, path: &[u8], log: Log<'_>) {
 }
 
 fn read_into(zone: ControlZone, path: &[u8]) -> Result<(), Failure> {
-    // The folder is that of workers: nobody who may write there is to have nginx wait for a pipe.
+    // Workers may write to the directory: a named pipe there must not block nginx.
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -218,7 +217,7 @@ fn read_into(zone: ControlZone, path: &[u8]) -> Result<(), Failure> {
     }
     let restored = zone.with(|table| {
         let mut result = Ok(());
-        // It was read once already.
+        // It was already read once without an error.
         let _ = read(&text, |entry| {
             let over = Some(entry.over);
             if let Err(full) = table.change(entry.upstream, [entry.address].into_iter(), over) {

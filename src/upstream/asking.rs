@@ -1,11 +1,11 @@
-//! `drain_if=`: with its response a server asks to drain, or says that it need not any more.
+//! `drain_if=`: a server asks to drain by its response, or stops asking.
 
 use session_cookie::memory::OutOfMemory;
 
 use super::visit::Visit;
 use crate::control::asked;
 
-/// Looks at the response whose header is being sent, if a server of the visit has made it.
+/// Examines the response whose header is being sent, if a server of the visit has sent it.
 pub(crate) fn look_at_sent(visit: &Visit<'_>) -> Result<(), OutOfMemory> {
     if visit.is_responding() {
         look(visit)
@@ -14,14 +14,14 @@ pub(crate) fn look_at_sent(visit: &Visit<'_>) -> Result<(), OutOfMemory> {
     }
 }
 
-/// Looks at a response of the server in use that nginx does not send: another server is tried, or the request goes on inside.
+/// Examines a response that nginx does not send because another server is tried or the request is redirected internally.
 #[cold]
 #[inline(never)]
 pub(super) fn look_at_unsent(visit: &Visit<'_>, has_failed: bool) {
     let is_unsent = has_failed || (visit.exchange.has_response() && !visit.is_header_sent());
-    // Of half a header it is not known what it would have said.
+    // An incomplete header does not show whether the server asks.
     if is_unsent && visit.exchange.has_whole_header() {
-        // Freeing a server cannot fail: where memory is short, its next response is looked at.
+        // Freeing a server cannot fail. If memory is short, the server's next response is examined.
         let _ = look(visit);
     }
 }

@@ -1,5 +1,5 @@
-//! What becomes of the server that the balancer has chosen for a session that names servers, where there are backups: the
-//! balancer does not know of those.
+//! Adjusts the balancer's choice for sessions that name servers, some of which are backups: the balancer does not know which
+//! backups a session names or has tried.
 
 use ngx::ffi::ngx_int_t;
 use session_cookie::roster::Member;
@@ -11,7 +11,7 @@ use crate::log::debug;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::{Failures, Peer};
 
-/// Returns what the balancer says in the end.
+/// Returns the final result of choosing a server.
 #[cold]
 #[inline(never)]
 pub(super) fn reconsider<'r>(
@@ -19,8 +19,8 @@ pub(super) fn reconsider<'r>(
     pc: PeerConnection<'r>,
     mut rc: ngx_int_t,
 ) -> ngx_int_t {
-    // A balancer that turns to the backups does not know which of them the cookie has tried. Such a one is given back
-    // unused, at the price of no try; it is marked now, so this comes to an end.
+    // A balancer that turns to the backups does not know which of them the cookie has tried. A tried one is returned unused,
+    // without using up a try. It is marked now, so the loop ends.
     while (rc == OK || rc == DONE) && was_tried(visit) {
         debug!(pc, "session_sticky: a backup that was tried is released");
         visit.inner.give_back(pc);
@@ -32,7 +32,7 @@ pub(super) fn reconsider<'r>(
     rc
 }
 
-/// Returns whether the server that the balancer chose is a backup that the cookie has chosen before.
+/// Returns whether the balancer chose a backup that the cookie has already chosen.
 fn was_tried(visit: &Visit<'_>) -> bool {
     let Some(named) = &visit.named else {
         return false;
@@ -46,9 +46,9 @@ fn was_tried(visit: &Visit<'_>) -> bool {
     })
 }
 
-/// Chooses the backup that the session names in place of the one that the balancer has chosen: nginx's own `sticky` leads a
-/// session to a backup only when the balancer has found no primary server, and has turned to the backups. Returns what the
-/// balancer says if it is asked once more; `None`: what it has chosen stays.
+/// Replaces the backup that the balancer has chosen with the one that the session names: nginx's own `sticky` sends a session
+/// to a backup only when the balancer has found no primary server and turned to the backups. Returns the new result; `None`
+/// if the balancer's choice is kept.
 fn take_named<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> Option<ngx_int_t> {
     let primary = visit.upstream.primary()?;
     let data = visit.inner.round_robin();
@@ -63,7 +63,7 @@ fn take_named<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> Option<ngx_i
         server.is_some_and(|server| server.reason.is_none())
     };
     if chosen.peer == member.peer {
-        // The balancer has marked it: should it fail, another's turn has come.
+        // The balancer has marked this backup: if it fails, another server is chosen.
         mark_tried(visit);
         return None;
     }

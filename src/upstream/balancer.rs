@@ -1,4 +1,4 @@
-//! A request to a sticky upstream: it is prepared once, then a server is got as often as it is tried.
+//! A request to a sticky upstream: prepared once, then given a server for each try.
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -30,7 +30,7 @@ use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, OrNone, Printable};
 
-/// What nginx calls in place of the balancer's functions.
+/// The functions that nginx calls in place of the balancer's.
 const OUTER: Outer = Outer {
     get,
     free,
@@ -41,31 +41,31 @@ const OUTER: Outer = Outer {
     save_session,
 };
 
-/// The same where sessions are learned.
+/// [`OUTER`] for learned sessions.
 const LEARNING: Outer = Outer {
     free: free_and_learn,
     ..OUTER
 };
 
-/// The same where persistence is switched off for the request.
+/// [`OUTER`] for requests for which persistence is switched off.
 const OFF: Outer = Outer {
     get: get_without_session,
     ..OUTER
 };
 
-/// The same where servers may drain by their own wish, whether persistence is switched off or not.
+/// [`OUTER`] for upstreams whose servers can ask to drain, whether persistence is switched off or not.
 const WILLING: Outer = Outer {
     get: get_or_take_willing,
     ..OUTER
 };
 
-/// The same where sessions are learned.
+/// [`WILLING`] for learned sessions.
 const WILLING_LEARNING: Outer = Outer {
     free: free_and_learn,
     ..WILLING
 };
 
-/// Returns what nginx calls where sessions have no cookie of the module.
+/// Returns the functions for sessions without a cookie of the module.
 #[inline(always)]
 fn outer_of(source: &Source) -> &'static Outer {
     if source.learn.is_some() {
@@ -75,7 +75,7 @@ fn outer_of(source: &Source) -> &'static Outer {
     }
 }
 
-/// Returns what nginx calls where it was asked whether persistence is used, which it is or not.
+/// Returns the functions for upstreams with switches: `is_on` is whether persistence is used for the request.
 #[cold]
 #[inline(never)]
 fn outer_behind_switches(sticky: &StickyUpstream, is_on: bool) -> &'static Outer {
@@ -89,13 +89,13 @@ fn outer_behind_switches(sticky: &StickyUpstream, is_on: bool) -> &'static Outer
     }
 }
 
-/// Prepares a request: the balancer first, then the cookie.
+/// Prepares a request: first the balancer, then the cookie.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn init_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this for a live request in an exchange with an explicit upstream that the module stands before.
+    // SAFETY: nginx calls this for a live request in an exchange with an explicit upstream in which the module is installed.
     let (request, upstream, exchange) = unsafe {
         (
             Request::new(r),
@@ -106,13 +106,13 @@ pub(super) unsafe extern "C" fn init_peer(
     prepare::<false>(request, upstream, exchange)
 }
 
-/// The same where nothing but the application's cookie tells whether that of the session is read.
+/// [`init_peer`] where only the application's cookie determines whether the module's cookie is read.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn init_followed_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this in place of `init_peer`, and as it calls that.
+    // SAFETY: nginx calls this in place of `init_peer`, under the same conditions.
     let (request, upstream, exchange) = unsafe {
         (
             Request::new(r),
@@ -123,7 +123,7 @@ pub(super) unsafe extern "C" fn init_followed_peer(
     prepare::<true>(request, upstream, exchange)
 }
 
-/// See [`init_peer`] and, for `FOLLOWS`, [`init_followed_peer`].
+/// Implements [`init_peer`] and, with `FOLLOWS`, [`init_followed_peer`].
 #[inline(always)]
 pub(super) fn prepare<'r, const FOLLOWS: bool>(
     request: Request<'r>,
@@ -181,15 +181,14 @@ pub(super) fn prepare<'r, const FOLLOWS: bool>(
     OK
 }
 
-/// Gets a server.
+/// Chooses a server for a try.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn get(
     pc: *mut ngx_peer_connection_t,
     data: *mut c_void,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this with the data that `prepare` gave it, a visit in the pool of a live request, to which nobody
-    // else holds a reference.
-    // `kept` is read when `visit` is no longer used.
+    // SAFETY: nginx passes the data that `prepare` set, a visit in the pool of a live request, to which there is no other
+    // reference. `kept` is read only after the last use of `visit`.
     let (visit, kept, pc) = unsafe {
         let visit = data.cast::<Visit>();
         (&mut *visit, Placed::new(visit), PeerConnection::new(pc))
@@ -203,7 +202,7 @@ pub(super) unsafe extern "C" fn get(
         if lend::take_another(visit, pc) {
             return OK;
         }
-        // From now on the marks of those that were tried are the balancer's.
+        // From here on, the marks of tried servers are the balancer's.
         visit.choice = Choice::Balance;
     }
     let rc = match visit.choice {
@@ -216,13 +215,13 @@ pub(super) unsafe extern "C" fn get(
     rc
 }
 
-/// Gets a server where persistence is switched off for the request.
+/// Chooses a server for a request for which persistence is switched off.
 #[allow(unsafe_code)]
 unsafe extern "C" fn get_without_session(
     pc: *mut ngx_peer_connection_t,
     data: *mut c_void,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this in place of `get`, and as it calls that.
+    // SAFETY: nginx calls this in place of `get`, under the same conditions.
     let (visit, kept, pc) = unsafe {
         let visit = data.cast::<Visit>();
         (&mut *visit, Placed::new(visit), PeerConnection::new(pc))
@@ -235,13 +234,13 @@ unsafe extern "C" fn get_without_session(
     rc
 }
 
-/// Gets a server where some may drain by their own wish.
+/// Chooses a server in an upstream whose servers can ask to drain.
 #[allow(unsafe_code)]
 unsafe extern "C" fn get_or_take_willing(
     pc: *mut ngx_peer_connection_t,
     data: *mut c_void,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this in place of `get`, and as it calls that; no reference to the visit is held beside the calls.
+    // SAFETY: as for `get`, in whose place nginx calls this; no reference to the visit exists during the calls.
     unsafe {
         let (is_past, is_off) = {
             let visit = &*data.cast::<Visit>();
@@ -256,17 +255,17 @@ unsafe extern "C" fn get_or_take_willing(
     }
 }
 
-/// Decides who chooses now that the server that the cookie names cannot be had. `true`: another cookie of that name was
-/// followed.
+/// Decides how to go on when no server that the cookie names is available. Returns `true` if another cookie of the same name
+/// was followed.
 #[cold]
 #[inline(never)]
 fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
-    // A request that began with other servers keeps them, and its marks are about those.
+    // If the list has changed, the request keeps the old servers, to which its marks refer.
     if visit.is_current() {
         if let Some(primary) = visit.upstream.primary() {
             visit.inner.round_robin().begin_with(primary);
         }
-        // A strict session goes nowhere else once its own server was asked.
+        // Once its own server was asked, a strict session goes to no other.
         if visit.attempts == 0 && visit.policy().has_cookie() && other_values::bind(visit, pc) {
             return true;
         }
@@ -297,7 +296,7 @@ fn give_up_binding<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     false
 }
 
-/// Fails the request, as it fails when a balancer has no server left.
+/// Fails the request as a balancer does that has no server left.
 #[cold]
 #[inline(never)]
 fn refuse(visit: &Visit<'_>, pc: PeerConnection<'_>) -> ngx_int_t {
@@ -318,7 +317,7 @@ fn refuse(visit: &Visit<'_>, pc: PeerConnection<'_>) -> ngx_int_t {
     BUSY
 }
 
-/// Fails the request, as nginx fails it where memory is short.
+/// Fails the request as nginx does when memory is short.
 #[cold]
 #[inline(never)]
 fn fail(visit: &Visit<'_>) -> ngx_int_t {
@@ -330,7 +329,7 @@ fn fail(visit: &Visit<'_>) -> ngx_int_t {
     ERROR
 }
 
-/// Lets the balancer choose, and notes whom.
+/// Lets the balancer choose a server, and records the choice.
 #[inline(never)]
 fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
     let mut rc = visit.inner.get(pc);
@@ -344,7 +343,7 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
             return fail(visit);
         }
         if visit.inner.round_robin().current().is_none() {
-            // The data only begins like that of round robin, whose server it is not.
+            // The balancer's data only begins like that of round robin: the server is not in nginx's list.
             stand_aside(visit.conf, visit.upstream, pc.log());
         } else {
             visit.conf.is_proven.set(true);
@@ -358,10 +357,10 @@ fn balance<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> ngx_int_t {
     rc
 }
 
-/// Passes on what nginx tells the balancer.
+/// Forwards a notification to the balancer.
 #[allow(unsafe_code)]
 unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
-    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` set, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
     debug!(pc, "session_sticky: notify, type:{kind}");
     if visit.lingerer().is_none() {
@@ -369,24 +368,24 @@ unsafe extern "C" fn notify(pc: *mut ngx_peer_connection_t, data: *mut c_void, k
     }
 }
 
-/// Gives a connection the TLS session that the balancer keeps for its server.
+/// Gives a connection the TLS session that the balancer has saved for the server.
 #[cfg(ngx_feature = "http_ssl")]
 #[allow(unsafe_code)]
 unsafe extern "C" fn set_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
-    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` set, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
-    // The balancer keeps no session of a server that it does not know.
+    // The balancer saves no TLS sessions of servers that it does not know.
     if visit.lingerer().is_some() {
         return OK;
     }
     visit.inner.set_session(pc)
 }
 
-/// Lets the balancer keep the TLS session of a connection.
+/// Lets the balancer save the TLS session of a connection.
 #[cfg(ngx_feature = "http_ssl")]
 #[allow(unsafe_code)]
 unsafe extern "C" fn save_session(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
-    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` set, which lives as long as the request.
     let (visit, pc) = unsafe { (&*data.cast::<Visit>(), PeerConnection::new(pc)) };
     if visit.lingerer().is_none() {
         visit.inner.save_session(pc);

@@ -1,4 +1,4 @@
-//! The server that the cookie names is chosen.
+//! Chooses the server that the cookie names.
 
 use session_cookie::policy::Full;
 
@@ -9,7 +9,7 @@ use super::{same_id, strict};
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::Failures;
 
-/// Chooses the first available server that the cookie names, and was not chosen before. The balancer was not asked yet.
+/// Chooses the first available server that the cookie names and that was not tried. The balancer was not asked yet.
 #[inline(always)]
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     if visit.sticky.may_be_strict.get() && visit.is_strict() {
@@ -19,7 +19,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     let Some(primary) = visit.upstream.primary() else {
         return false;
     };
-    // Where a server has not passed, it was named just now: nothing has changed since.
+    // An untried server has just been looked up: the servers have not changed since.
     match &mut visit.named {
         Some(named) if !named.tried => {
             named.tried = true;
@@ -33,7 +33,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     true
 }
 
-/// [`bind`] where the first server that the cookie names could not be had, or was chosen before.
+/// [`bind`] where the first server that the cookie names is unavailable or was already chosen.
 #[cold]
 #[inline(never)]
 fn bind_next<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen: bool) -> bool {
@@ -64,7 +64,7 @@ fn bind_next<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen: bool
     }
 }
 
-/// [`bind_next`] of a session that may go over the limit of its server's connections.
+/// [`bind_next`] for a session that may exceed the connection limit of its server.
 fn bind_over_limit<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen: bool) -> bool {
     if was_chosen {
         same_id::mark(visit);
@@ -73,7 +73,7 @@ fn bind_over_limit<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen
         note_bound(visit, pc);
         return true;
     }
-    // The marks are about the servers of the id no longer, all of which have had their turn.
+    // All servers with the ID were tried, so their marks are no longer needed.
     visit.tried_backups = 0;
     let servers = visit.servers();
     if let Some((servers, named)) = servers.zip(visit.named.as_mut()) {

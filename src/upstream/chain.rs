@@ -1,4 +1,4 @@
-//! The place of the module between the balancer of an upstream and nginx.
+//! The module's place between the balancer of an upstream and nginx.
 
 use ngx::ffi::{ngx_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 use session_cookie::foreknown::{Foreknown, Settled};
@@ -12,8 +12,7 @@ use crate::conf::{Sticky, UpstreamConf};
 use crate::nginx::conf::Conf;
 use crate::nginx::upstream::Upstream;
 
-/// Takes the place of the module in the chain of an upstream whose directives were all read, and which nginx has not
-/// prepared yet.
+/// Installs the module in an upstream, after all directives were read and before nginx prepares the upstream.
 pub(crate) fn install(upstream: Upstream<'_>, conf: &UpstreamConf) {
     #[cfg(not(nginx_implicit_keepalive))]
     if let Some(keepalive) = &conf.chain.keepalive {
@@ -25,14 +24,14 @@ pub(crate) fn install(upstream: Upstream<'_>, conf: &UpstreamConf) {
     conf.chain.init_upstream.set(inside);
 }
 
-/// Prepares an upstream in which the module stands outermost. A module that changes the servers at run time calls it
-/// again, as an event of its own.
+/// Prepares an upstream in which the module is outermost. A module that changes the servers at run time calls it again, in an
+/// event of its own.
 #[allow(unsafe_code)]
 unsafe extern "C" fn init_upstream(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this for an explicit upstream, in which `install` has put it.
+    // SAFETY: nginx calls this for an explicit upstream, in which `install` has set it.
     let (cf, upstream) = unsafe { (Conf::new(cf), Upstream::of_request(us)) };
     let Some(conf) = upstream.conf::<Sticky>() else {
         return ERROR;
@@ -45,14 +44,14 @@ unsafe extern "C" fn init_upstream(
     rc
 }
 
-/// Prepares an upstream in which `keepalive` stands around the module.
+/// Prepares an upstream in which `keepalive` wraps the module.
 #[cfg(not(nginx_implicit_keepalive))]
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn init_upstream_inside(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: `keepalive` calls this for an explicit upstream in which it was read, when it is itself prepared.
+    // SAFETY: `keepalive` calls this when it is prepared, for the explicit upstream in which it was read.
     let (cf, upstream) = unsafe { (Conf::new(cf), Upstream::of_request(us)) };
     let Some(conf) = upstream.conf::<Sticky>() else {
         return ERROR;
@@ -69,8 +68,8 @@ pub(crate) unsafe extern "C" fn init_upstream_inside(
     rc
 }
 
-/// Takes the place of the module before the requests of an upstream whose balancer was prepared, for the first time or
-/// once more.
+/// Installs the module's `init_peer` in an upstream whose balancer was prepared, for the first time or again, and completes
+/// the configuration.
 fn stand_before_requests(
     cf: Conf<'_>,
     upstream: Upstream<'_>,
@@ -109,7 +108,7 @@ fn stand_before_requests(
     let learns_from_header = (sticky.source.as_ref())
         .and_then(|source| source.learn.as_ref())
         .is_some_and(|learn| learn.after_header);
-    // What a response says of its server is looked at, whatever becomes of the session.
+    // With `drain_if=`, every response is examined, regardless of the outcome of the session.
     if !learns_from_header && sticky.drain.is_none() {
         let quiet = match conf.counters.get() {
             Some(_) => Settled::Counted,

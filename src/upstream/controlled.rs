@@ -1,4 +1,4 @@
-//! Where servers can be controlled at run time: before a request is prepared, what was said of them is applied.
+//! Upstreams whose servers can be controlled at run time: server states are applied before a request is prepared.
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 
@@ -8,7 +8,7 @@ use crate::control::apply::{has_new_servers, refresh};
 use crate::nginx::chain::InitPeerFn;
 use crate::nginx::upstream::Upstream;
 
-/// Returns what prepares a request, by whether the balancer is round robin itself.
+/// Returns the function that prepares a request, depending on whether the balancer is round robin itself.
 pub(super) fn init_peer_of(conf: &UpstreamConf, is_round_robin: bool) -> InitPeerFn {
     let reads = conf.sticky.as_ref().map(|sticky| sticky.reads);
     let follows = matches!(reads, Some(Reads::First(ReadsFirst::Application)));
@@ -27,22 +27,22 @@ unsafe extern "C" fn init_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this in place of `balancer::init_peer`, and as it calls that.
+    // SAFETY: nginx calls this in place of `balancer::init_peer`, under the same conditions.
     unsafe { apply_around(Upstream::of_request(us), || balancer::init_peer(r, us)) }
 }
 
-/// Prepares a request with another balancer.
+/// Prepares a request whose balancer is another one.
 #[allow(unsafe_code)]
 unsafe extern "C" fn init_proven_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this in place of `proof::init_peer`, and as it calls that.
+    // SAFETY: nginx calls this in place of `proof::init_peer`, under the same conditions.
     unsafe { apply_around(Upstream::of_request(us), || proof::init_peer(r, us)) }
 }
 
-/// Applies what was said of the servers before a request is prepared. Once more after that, where another worker has brought
-/// new servers meanwhile: the request has not got one yet, and must not get a new one of which something was said.
+/// Applies the server states before a request is prepared, and again afterwards if another worker has added servers in the
+/// meantime: the request has no server yet, and must not get a new one whose state was set.
 #[inline(always)]
 fn apply_around(upstream: Upstream<'_>, prepare: impl FnOnce() -> ngx_int_t) -> ngx_int_t {
     let conf = upstream.conf_in_use::<Sticky>();

@@ -1,4 +1,4 @@
-//! Counting the servers of an upstream: their ids, in each scheme.
+//! Collects the servers of an upstream, and their IDs in each scheme.
 
 use core::hash::Hash;
 
@@ -19,9 +19,9 @@ use crate::nginx::peers::{Peer, Peers};
 use crate::nginx::server_names::{each, Known, Shape, Uncounted};
 use crate::nginx::upstream::Upstream;
 
-/// Counts the servers of this generation.
+/// Collects the servers of this generation.
 ///
-/// The groups are read one at a time; a change between the two shows in the generation.
+/// The groups are read one at a time; a change in between shows in the generation.
 pub(super) fn count(
     upstream: Upstream<'_>,
     conf: &UpstreamConf,
@@ -51,8 +51,7 @@ pub(super) fn count(
     })
 }
 
-/// Returns the static `server` lines that have several addresses: by their text, and whether they have `backup`; in
-/// order.
+/// Returns the static `server` lines with several addresses, each by its text and whether it has `backup`; sorted.
 fn of_several(upstream: Upstream<'_>) -> Result<Vec<(&[u8], bool)>, OutOfMemory> {
     let several = (upstream.lines()).filter(|line| line.addresses().len() > 1);
     let mut lines = memory::collect(several.map(|line| (line.name, line.is_backup)))?;
@@ -60,7 +59,7 @@ fn of_several(upstream: Upstream<'_>) -> Result<Vec<(&[u8], bool)>, OutOfMemory>
     Ok(lines)
 }
 
-/// What is known of an upstream's `server` lines, to tell the ids of its servers.
+/// What determines the IDs of an upstream's servers.
 pub(crate) struct ServerIds<'a> {
     conf: &'a UpstreamConf,
     policy: &'a Policy,
@@ -68,7 +67,7 @@ pub(crate) struct ServerIds<'a> {
 }
 
 impl<'a> ServerIds<'a> {
-    /// Returns what is known of the lines of an upstream.
+    /// Reads the `server` lines of an upstream.
     pub(crate) fn of(
         upstream: Upstream<'a>,
         conf: &'a UpstreamConf,
@@ -81,12 +80,12 @@ impl<'a> ServerIds<'a> {
         })
     }
 
-    /// Returns the id of a server at its place in the upstream.
+    /// Returns the ID of the server at this place in the upstream.
     pub(crate) fn id<'k>(&'k self, known: &'k Known<'k>, place: usize) -> Id<'k> {
         self.server(known, place).id(self.policy.hash)
     }
 
-    /// Returns whether the configuration says of a server that it keeps its sessions and gets no new ones.
+    /// Returns whether the configuration drains a server, so that it keeps its sessions and gets no new ones.
     pub(crate) fn drains(&self, known: &Known<'_>) -> bool {
         known.draining || line_of(self.conf, known).is_some_and(|line| line.draining)
     }
@@ -103,7 +102,7 @@ impl<'a> ServerIds<'a> {
     }
 }
 
-/// Servers being counted, each known as a `P`.
+/// Servers being collected, each identified by a `P`.
 pub(super) struct Count<'a, P> {
     names: ServerIds<'a>,
     own: RosterBuilder<P>,
@@ -113,7 +112,7 @@ pub(super) struct Count<'a, P> {
 }
 
 impl Count<'_, Peer> {
-    /// Counts the servers of a group, behind so many primaries.
+    /// Adds the servers of a group, which follow this number of primary servers.
     fn add_group(
         &mut self,
         unplaced: &mut Option<Unplaced>,
@@ -123,7 +122,7 @@ impl Count<'_, Peer> {
         primaries: usize,
     ) -> Result<Shape, Uncounted> {
         let backup = upstream.primary() != Some(peers);
-        // Not locked: only for how much to reserve.
+        // Read without a lock: only an estimate for the reservation.
         self.reserve(Shape::of(peers).number)?;
         let mut index = 0;
         each(upstream, peers, generation, |known| {
@@ -154,7 +153,7 @@ impl Count<'_, Peer> {
 }
 
 impl<'a, P: Copy + Eq + Hash> Count<'a, P> {
-    /// Returns no servers yet.
+    /// Returns an empty collection.
     pub(super) fn new(names: ServerIds<'a>) -> Result<Self, OutOfMemory> {
         let accept = names.policy.accept.iter();
         Ok(Count {
@@ -165,7 +164,7 @@ impl<'a, P: Copy + Eq + Hash> Count<'a, P> {
         })
     }
 
-    /// Counts a server at its place in the upstream.
+    /// Adds a server at its place in the upstream.
     pub(super) fn add(
         &mut self,
         known: &Known<'_>,
@@ -191,7 +190,7 @@ impl<'a, P: Copy + Eq + Hash> Count<'a, P> {
         Ok(())
     }
 
-    /// Returns the servers that were counted.
+    /// Returns the servers that were added.
     pub(super) fn finish(self) -> Result<Servers<P>, OutOfMemory> {
         Ok(Servers {
             own: self.own.finish()?,
@@ -202,7 +201,7 @@ impl<'a, P: Copy + Eq + Hash> Count<'a, P> {
     }
 }
 
-/// Returns the parameters of the module in the line of a server.
+/// Returns the module's parameters in the line of a server.
 fn line_of(conf: &UpstreamConf, known: &Known<'_>) -> Option<ServerConf> {
     if conf.server_confs.is_empty() {
         return None;
@@ -211,21 +210,21 @@ fn line_of(conf: &UpstreamConf, known: &Known<'_>) -> Option<ServerConf> {
     conf.server_confs.get(address, backup)
 }
 
-/// A server whose ids are asked for.
+/// A server whose IDs are determined.
 struct Server<'a> {
     known: &'a Known<'a>,
-    /// What the module has read of its line.
+    /// The module's parameters in its line.
     line: Option<ServerConf>,
     /// Its place in the upstream, from 0.
     place: usize,
-    /// Whether its line means several servers, now or from time to time.
+    /// Whether its line can stand for several servers.
     is_one_of_several: bool,
     key: &'a [u8],
     keys: &'a Keys,
 }
 
 impl<'a> Server<'a> {
-    /// Returns what the cookie names it by.
+    /// Returns its ID.
     fn id(&self, hash: IdHash) -> Id<'a> {
         let name = self.known.name;
         match hash {
@@ -237,16 +236,16 @@ impl<'a> Server<'a> {
             IdHash::Given => (self.given_id()).map_or_else(|| Id::md5(name), Id::from),
             IdHash::Index => Id::number(self.place as u64),
             IdHash::Hmac => self.keys.own_id(name),
-            // Those of one line must not share an id.
+            // Servers of one line must not share an ID.
             IdHash::Line(digest) if self.is_one_of_several => self.digest(name, digest),
             IdHash::Line(digest) => self.digest(self.known.line.0, digest),
         }
     }
 
-    /// Returns what else names it.
+    /// Returns its IDs in an accepted scheme.
     fn accepted(&self, scheme: Accepted) -> [Option<Id<'a>>; 2] {
         match scheme {
-            // The number of addresses of a line may have been another when the cookie was set.
+            // The line may have had another number of addresses when the cookie was set.
             Accepted::Id(IdHash::Line(digest)) => {
                 let (line, name) = (self.known.line.0, self.known.name);
                 let other = (line != name).then(|| self.digest(name, digest));
@@ -267,7 +266,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Returns what other systems may name it by.
+    /// Returns what other systems derive its ID from.
     fn to_others(&self) -> foreign::Server<'a> {
         foreign::Server {
             address: self.known.name,
@@ -276,7 +275,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Returns a digest of an address that can stand in a cookie.
+    /// Returns a digest of an address that can be in a cookie.
     fn digest(&self, address: &'a [u8], digest: Digest) -> Id<'a> {
         match digest {
             Digest::Raw if !may_be_id(address) => Id::md5(address),
@@ -284,20 +283,20 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Returns the id that the operator gave it: `id=`, else `route=`.
+    /// Returns the ID that the operator has assigned to it: `id=` or, without it, `route=`.
     fn given_id(&self) -> Option<&'a [u8]> {
         let id = self.line.and_then(|line| line.id);
         id.or_else(|| self.route())
     }
 
-    /// Returns its `route=`: nginx's own, or that of the module.
+    /// Returns its `route=`: nginx's own, or the module's.
     fn route(&self) -> Option<&'a [u8]> {
         let route = self.line.and_then(|line| line.route);
         self.known.route.or(route)
     }
 }
 
-/// Returns whether a server's name can stand in a cookie as it is. The path of a socket may not.
+/// Returns whether a server's name is valid in a cookie as it is. The path of a UNIX-domain socket may not be.
 fn may_be_id(name: &[u8]) -> bool {
     is_cookie_value(name) && name.iter().copied().all(may_stand_in_id)
 }
@@ -312,10 +311,10 @@ fn finish_all<P: Copy + Eq + Hash>(
     Ok(rosters)
 }
 
-/// The servers by their ids in one scheme, being counted.
+/// The servers by ID in one scheme, being collected.
 struct RosterBuilder<P> {
     roster: Roster<P>,
-    /// Those that come last: of several servers with one id, none that drains gets the next session.
+    /// Draining servers, which are added last: of several servers with one ID, one that drains must not get the next session.
     draining: Vec<(Box<[u8]>, Member<P>)>,
 }
 

@@ -1,11 +1,10 @@
-//! Counting what became of requests, for `session_sticky_status`: each once, when the header of its response is sent, or
-//! when it ends without one.
+//! Counts requests for `session_sticky_status`, each once: when its response header is sent, or when it ends without one.
 //!
-//! What is counted is what the variables say in the log, but for the server. A request counts with the one that it was sent
-//! to last, also where that has not answered, and `$session_sticky_server` is empty; a refused one with the server that has
-//! the session; and one for which no server was left, or none but the one that its session was to leave, with none. A
-//! request that nginx hands on inside (X-Accel-Redirect, an intercepted error) counts at each sticky upstream on its way, of
-//! which the log has the last.
+//! The counts agree with the variables in the log, except for the server. A request counts for the server to which it was
+//! last sent, even if that server has not responded and `$session_sticky_server` is empty; a refused request for the server
+//! of its session; and a request for which no server was left, or only the one that its session was to leave, for none. A
+//! request that is redirected internally (X-Accel-Redirect, an intercepted error) counts at each sticky upstream on its way;
+//! the log shows the last one.
 
 use core::iter::once;
 
@@ -28,8 +27,8 @@ pub(crate) fn counts(visit: &Visit<'_>) -> bool {
     visit.conf.counters.get().is_some()
 }
 
-/// Counts a request whose session is known to need nothing: its server, which it has named, has served it. `false`: it is
-/// to be looked at.
+/// Counts a request whose session needs no action, and whose own server has served it. Returns `false` if the request has to
+/// be examined.
 #[inline(always)]
 pub(crate) fn count_settled(visit: &Visit<'_>) -> bool {
     let (Served::Cookie, Some(named)) = (&visit.served, &visit.named) else {
@@ -44,8 +43,7 @@ pub(crate) fn count_settled(visit: &Visit<'_>) -> bool {
     true
 }
 
-/// Counts a request whose response has passed, at each of the upstreams on its way. It is to be [counted](counts) at the
-/// newest.
+/// Counts a request whose response has been sent, at each upstream on its way. The newest one must [count](counts) requests.
 #[inline(always)]
 pub(crate) fn count_all<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
     if request.upstream_states().len() > 1 {
@@ -61,14 +59,14 @@ fn count_each<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
     once(newest).chain(Visit::earlier(request)).for_each(count);
 }
 
-/// Counts a request, unless it was counted or is not to be.
+/// Counts a request if its upstream counts requests and it was not counted yet.
 pub(super) fn count(visit: &Visit<'_>) {
     if counts(visit) {
         count_once(visit);
     }
 }
 
-/// Counts a request, unless it was counted.
+/// Counts a request if it was not counted yet.
 #[inline(always)]
 fn count_once(visit: &Visit<'_>) {
     if visit.counted.replace(true) {
@@ -88,7 +86,7 @@ fn count_once(visit: &Visit<'_>) {
     count_unusual(visit);
 }
 
-/// [`count`], where a request does not take one of the two usual ways.
+/// [`count`] outside of the two usual cases.
 #[cold]
 #[inline(never)]
 fn count_unusual(visit: &Visit<'_>) {
@@ -106,7 +104,7 @@ fn count_unusual(visit: &Visit<'_>) {
     };
     let own = named.and_then(|named| slot(named.first));
     let served = match visit.served {
-        // It was given up, and no other was found.
+        // It was given up, and no other server was found.
         Served::Cookie if verdict.is_down() => None,
         Served::Cookie => named.and_then(|named| slot(named.this)),
         _ => visit.served_by.and_then(slot),
@@ -139,7 +137,7 @@ fn count_unusual(visit: &Visit<'_>) {
     }
 }
 
-/// Counts a visit when its request ends, unless it was counted by then: it may end without a header.
+/// Counts a visit when its request ends, if it was not counted yet: it may end without a response header.
 struct AtEnd<'r>(Placed<'r, Visit<'r>>);
 
 impl Drop for AtEnd<'_> {
@@ -148,7 +146,7 @@ impl Drop for AtEnd<'_> {
     }
 }
 
-/// Lets a visit be counted at the end of its request, at the latest. Where memory is short, it may not be counted.
+/// Makes sure that a visit is counted by the end of its request, unless memory is short.
 #[inline(always)]
 pub(super) fn count_at_end<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>) {
     if counts(visit.get()) {
@@ -156,7 +154,7 @@ pub(super) fn count_at_end<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>
     }
 }
 
-/// Counts a request whose session is not looked at.
+/// Counts a request without persistence.
 #[cold]
 #[inline(never)]
 pub(super) fn count_off(conf: &UpstreamConf, upstream: Upstream<'_>) {
@@ -166,7 +164,7 @@ pub(super) fn count_off(conf: &UpstreamConf, upstream: Upstream<'_>) {
     }
 }
 
-/// Counts that a session has gone to its server over the limit of that server's connections.
+/// Counts a session that has exceeded the connection limit of its server.
 #[cold]
 pub(super) fn count_over_limit(visit: &Visit<'_>) {
     let table = visit.conf.counters.get().and_then(|zone| zone.table());
@@ -175,7 +173,7 @@ pub(super) fn count_over_limit(visit: &Visit<'_>) {
     }
 }
 
-/// Returns the counters of the upstream, which are registered with its servers, or now.
+/// Returns the counters of the upstream. They are registered along with its servers, or here.
 fn group(conf: &UpstreamConf, upstream: Upstream<'_>) -> Option<Group> {
     if conf.group.get().is_none() {
         let register = |zone: CounterZone| zone.register_group(zone.group_key(upstream));
@@ -184,7 +182,7 @@ fn group(conf: &UpstreamConf, upstream: Upstream<'_>) -> Option<Group> {
     conf.group.get()
 }
 
-/// Returns the slot of the server in use, where the servers have changed since it was chosen.
+/// Finds the slot of the server in use by its address: the servers have changed since it was chosen.
 #[cold]
 fn slot_by_address(visit: &Visit<'_>) -> Option<SlotId> {
     if matches!(visit.served, Served::Unknown) {

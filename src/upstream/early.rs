@@ -1,5 +1,5 @@
-//! What a request says of its session before its server is chosen, as `proxy_set_header` and `if` ask for it: nothing is taken,
-//! marked or logged.
+//! The session of a request before its server is chosen, as used by `proxy_set_header` and `if`. Nothing is reserved, marked
+//! or logged.
 
 use core::cell::Cell;
 
@@ -21,11 +21,11 @@ use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::variable::first_value_aside;
 
-/// What a request says of its session now.
+/// The session of a request before its server is chosen.
 pub(crate) struct Early<'r> {
-    /// `None`: what is read asks for it.
+    /// `None` while the variables on which it depends are evaluated.
     pub(crate) verdict: Option<Verdict>,
-    /// The address of the server that has the session.
+    /// The address of the session's server.
     pub(crate) previous: Option<&'r [u8]>,
 }
 
@@ -36,7 +36,7 @@ impl Early<'_> {
     };
 }
 
-/// Reads what a request says of its session, if its server is still to be chosen, by a sticky upstream that is known.
+/// Reads the session of a request for which a known sticky upstream is still to choose the server.
 #[cold]
 #[inline(never)]
 pub(crate) fn read(request: Request<'_>) -> Result<Option<Early<'_>>, OutOfMemory> {
@@ -49,7 +49,7 @@ pub(crate) fn read(request: Request<'_>) -> Result<Option<Early<'_>>, OutOfMemor
     if !conf.has_peers(upstream) {
         return Ok(None);
     }
-    // What is read may be made of a variable that asks for this: then that is empty, here as when the request is prepared.
+    // The variables that are read may depend on this one, which is then empty, as it is while the request is prepared.
     let is_prepared = Exchange::of(request).is_some_and(Exchange::is_being_prepared);
     if is_prepared || conf.is_being_read.replace(true) {
         return Ok(Some(Early::NOTHING));
@@ -59,13 +59,13 @@ pub(crate) fn read(request: Request<'_>) -> Result<Option<Early<'_>>, OutOfMemor
     early
 }
 
-/// Returns the sticky upstream that the request is about to be passed to: by the exchange, once its location has begun one,
-/// else by the location.
+/// Returns the sticky upstream to which the request is about to be passed: that of the exchange, if its location has begun
+/// one, otherwise that of the location.
 fn destination<'r>(
     request: Request<'r>,
 ) -> Option<(Upstream<'r>, &'r UpstreamConf, &'r StickyUpstream)> {
     let location = request.location();
-    // A redirect inside nginx leaves the exchange of the location before.
+    // An internal redirect leaves the exchange of the earlier location in place.
     let exchange = Exchange::of(request).filter(|exchange| exchange.is_of(location));
     let upstream = match exchange {
         Some(exchange) => exchange.destination(request),
@@ -109,7 +109,7 @@ fn read_for<'r>(
     }))
 }
 
-/// Judges what names servers, and tells the address of the one that would be chosen or, if none can be had, of the first.
+/// Returns the verdict, and the address of the server that would be chosen or, if none is available, of the first one named.
 fn judge<'r>(
     explanation: &Explanation<'_, 'r>,
     request: Request<'r>,
@@ -139,7 +139,7 @@ fn judge<'r>(
     Ok((first.unwrap_or(Verdict::None), None))
 }
 
-/// Shows each value that may name servers, up to one of which something is returned.
+/// Calls `look` with each value that may name servers until it returns a result.
 fn find_value<'r, T>(
     request: Request<'r>,
     sticky: &'r StickyUpstream,
@@ -162,8 +162,8 @@ fn find_value<'r, T>(
         .transpose()
 }
 
-/// Returns the address of the server that had the session when the request came: that which serves it, if that is one of the
-/// session's, else the first of these.
+/// Returns the address of the server that had the session when the request arrived: the server in use, if the session names
+/// it, otherwise the first server that the session names.
 #[cold]
 #[inline(never)]
 pub(crate) fn previous_of<'r>(visit: &Visit<'r>) -> Result<Option<&'r [u8]>, OutOfMemory> {

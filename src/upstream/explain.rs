@@ -1,4 +1,4 @@
-//! What would become of a session, without a request of it: nothing is taken, marked or logged.
+//! Explains the outcome of a session without a request of it. Nothing is reserved, marked or logged.
 
 use core::cell::Cell;
 
@@ -24,29 +24,29 @@ use crate::nginx::time::milliseconds;
 use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 
-/// What would become of a session.
+/// The outcome of a session.
 pub(crate) struct Explained<'r> {
     pub(crate) reading: Reading<'r>,
-    /// The scheme in which it names a server; `Some(None)`: that of the policy.
+    /// The scheme in which the session names a server, `Some(None)` for the policy's; `None` if it names no server.
     pub(crate) scheme: Option<Option<Accepted>>,
-    /// The server that would serve it or, where none does that it names, the first of these.
+    /// The server that would serve the session; if none that it names would, the first of those.
     pub(crate) member: Option<Member<Peer>>,
-    /// In which generation of the servers.
+    /// The generation of the servers.
     pub(crate) generation: ngx_uint_t,
     pub(crate) would: Status,
-    /// The server that would serve it, if that lingers.
+    /// The lingering server that would serve the session, if any.
     pub(crate) lingering: Option<Lingering>,
 }
 
-/// What it takes to tell what would become of sessions of one upstream.
+/// What is needed to explain the sessions of an upstream.
 pub(super) struct Explanation<'a, 'r> {
     reader: Reader<'a, 'r>,
     primary: Peers<'r>,
     is_strict: bool,
 }
 
-/// Explains what would become of a session with this value: that of a cookie, a route, or the ID of a learned session.
-/// `None`: the servers cannot be told, since they are changing.
+/// Explains the outcome of a session with this value: that of a cookie, a route, or the ID of a learned session. Returns
+/// `None` if the servers are changing.
 pub(crate) fn explain<'r>(
     request: Request<'r>,
     upstream: Upstream<'r>,
@@ -80,7 +80,7 @@ pub(crate) fn explain<'r>(
     Ok(explained)
 }
 
-/// Reads the value as a request to the upstream has it read.
+/// Reads the value as a request to the upstream would.
 fn read<'r, D: Directory<'r>>(
     directory: &D,
     sticky: &'r StickyUpstream,
@@ -110,8 +110,8 @@ fn read<'r, D: Directory<'r>>(
 }
 
 impl<'a, 'r> Explanation<'a, 'r> {
-    /// Returns that of an upstream, whose sessions are [strict](super::strict) or not. Whether memory was short stands in
-    /// `lacks_memory`.
+    /// Creates the explanation for an upstream whose sessions are [strict](super::strict) or not. `lacks_memory` is set if
+    /// memory is short.
     pub(super) fn new(
         request: Request<'r>,
         upstream: Upstream<'r>,
@@ -137,7 +137,7 @@ impl<'a, 'r> Explanation<'a, 'r> {
         })
     }
 
-    /// Reads the value as a request to the upstream has it read.
+    /// Reads the value as a request to the upstream would.
     pub(super) fn read(
         &self,
         sticky: &'r StickyUpstream,
@@ -147,7 +147,7 @@ impl<'a, 'r> Explanation<'a, 'r> {
         read(&self.reader, sticky, value, self.reader.pool, reading)
     }
 
-    /// Finds the server that lingers and that the value names, where it names no other. It is read as a request has it read.
+    /// Finds the lingering server that a value names, if it names no other. The value is read as a request would.
     pub(super) fn lingering(
         &self,
         sticky: &'r StickyUpstream,
@@ -163,7 +163,7 @@ impl<'a, 'r> Explanation<'a, 'r> {
         Ok(found.map(|(scheme, lingering)| (reading, scheme, lingering)))
     }
 
-    /// Returns the accepted scheme that this is; `None`: it is that of the policy.
+    /// Returns the accepted scheme; `None` for the policy's.
     fn accepted(&self, scheme: IdScheme) -> Option<Accepted> {
         match scheme {
             IdScheme::Own => None,
@@ -173,7 +173,7 @@ impl<'a, 'r> Explanation<'a, 'r> {
         }
     }
 
-    /// Tells what would become of a session that names these servers.
+    /// Determines the outcome of a session that names these servers.
     fn judge(&self, mut reading: Reading<'r>, named: Option<Candidate>) -> Option<Explained<'r>> {
         let policy = self.reader.policy;
         let Some(named) = named else {
@@ -215,11 +215,11 @@ impl<'a, 'r> Explanation<'a, 'r> {
         })
     }
 
-    /// Returns which of the servers a request with this session would be bound to. `None`: its verdict would be `down`.
+    /// Returns the server to which a request of the session would be bound; `None` if its verdict would be `down`.
     pub(super) fn would_bind(&self, named: Candidate) -> Option<Member<Peer>> {
         let servers = self.reader.servers()?;
         let leads_to_backups = self.is_strict || !self.reader.policy.as_nginx;
-        // Without a look at it, the balancer is asked first.
+        // The balancer would be asked first, so the backup is not examined.
         if named.member.backup && !leads_to_backups {
             return Some(named.member);
         }
@@ -227,22 +227,21 @@ impl<'a, 'r> Explanation<'a, 'r> {
         bound.filter(|member| leads_to_backups || !member.backup)
     }
 
-    /// Returns the address of a server; `None`: it may be gone.
+    /// Returns the address of a server; `None` if it may be gone.
     pub(super) fn address_of(&self, member: &Member<Peer>) -> Option<Address> {
         (self.primary).address_of(member, self.reader.generation)
     }
 
-    /// Tells what becomes of a session whose server is not to be had.
+    /// Returns the status of a session whose server is not available.
     fn without_server(&self, verdict: Verdict) -> Status {
         let policy = self.reader.policy;
         let choice = choose(verdict, policy, policy.fallback, policy.silent);
         status(choice, verdict, policy, false, policy.silent)
     }
 
-    /// Returns the first of the servers with an id that would be chosen.
+    /// Returns the first server with the ID that would be chosen.
     fn available(&self, roster: &Roster<Peer>, named: Candidate) -> Option<Member<Peer>> {
-        // A strict session does without a server only where that accepts no connections, but prefers others to one that
-        // failed.
+        // A strict session avoids a server only if it accepts no connections, but prefers servers without failures.
         let failures: &[Failures] = if self.is_strict {
             &[Failures::Counted, Failures::Ignored]
         } else {
@@ -266,7 +265,7 @@ impl<'a, 'r> Explanation<'a, 'r> {
         reason.is_some_and(|reason| !reason.is_some_and(|reason| reason.keeps_away(full)))
     }
 
-    /// Returns whether a strict session would do without the server, since that accepts no connections.
+    /// Returns whether a strict session would avoid the server because it accepts no connections.
     fn is_refused(&self, member: &Member<Peer>) -> bool {
         if !self.is_strict {
             return false;
@@ -279,8 +278,8 @@ impl<'a, 'r> Explanation<'a, 'r> {
         })
     }
 
-    /// Returns whether the session is left to the balancer, although its server may be had: as nginx leads none to a backup
-    /// while a primary server is available.
+    /// Returns whether the session is left to the balancer although its server is available: like nginx, a session does not
+    /// go to a backup while a primary server is available.
     fn is_left_to_balancer(&self, all: &Roster<Peer>, member: &Member<Peer>) -> bool {
         self.reader.policy.as_nginx
             && member.backup

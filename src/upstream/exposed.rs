@@ -1,5 +1,5 @@
-//! Cookies that are not hidden from the servers of their upstream. Where a location passes requests by a variable nobody knows
-//! ahead what is to be hidden, and an application that reads a cookie with the id in it fails in silence.
+//! Detects cookies that are not hidden from the upstream servers. Where a location passes requests by a variable, it is not
+//! known in advance what to hide, and an application that reads a cookie with the ID in it fails silently.
 
 use session_cookie::cookie::{values, HiddenPart};
 use session_cookie::id::PREFIX_END;
@@ -9,7 +9,7 @@ use crate::log::error;
 use crate::nginx::cookies::View;
 use crate::nginx::{string, Printable};
 
-/// Logs a cookie that the servers of its upstream are about to see, once a worker and upstream.
+/// Logs, once per worker and upstream, a cookie that the upstream servers are about to see.
 #[cold]
 #[inline(never)]
 pub(super) fn look(visit: &Visit<'_>) {

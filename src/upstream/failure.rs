@@ -1,19 +1,19 @@
-//! The reason for which a server that was tried did not serve the request.
+//! Why a server did not serve the request.
 
 use core::fmt::{self, Display};
 
-/// The reason for which a server that was tried did not serve the request.
+/// Why a server did not serve the request.
 #[derive(Clone, Copy)]
 pub(super) enum Failure {
-    /// It was refused, or its TLS handshake failed.
+    /// The connection was refused, or the TLS handshake failed.
     Connection,
     /// The connection or the handshake took longer than `proxy_connect_timeout`.
     ConnectionTimedOut,
-    /// There was no response in time.
+    /// No response arrived in time.
     TimedOut,
-    /// A response with this status asked for another server (`proxy_next_upstream`).
+    /// A response with this status leads to another server (`proxy_next_upstream`).
     Status(u16),
-    /// The connection ended early, or the response was none.
+    /// The connection was closed early, or the response was invalid.
     Response,
 }
 

@@ -1,4 +1,4 @@
-//! Where the session follows that of an application: without the application's cookie in the request there is none.
+//! Sessions that follow those of an application: a request without the application's cookie has no session.
 
 use session_cookie::policy::Policy;
 
@@ -6,15 +6,15 @@ use super::visit::Visit;
 use crate::log::debug;
 use crate::nginx::cookies::Cookies;
 
-/// Returns the first value of our cookie in the fields of a request, if it has any; `None`: the cookie of the application is
-/// not there.
+/// Returns the first value of the module's cookie in the request, if it has any; `None` if the application's cookie is
+/// missing.
 #[inline(always)]
 pub(super) fn own_value<'r>(policy: &Policy, fields: Cookies<'r>) -> Option<Option<&'r [u8]>> {
     let follow = policy.follow.as_ref()?;
     follow.own_value(fields.values(), &policy.cookie)
 }
 
-/// Lets the request be a first visit, whatever cookie of ours it has.
+/// Treats the request as a first visit, even if it has the module's cookie.
 #[cold]
 #[inline(never)]
 pub(super) fn pass_over(visit: &mut Visit<'_>) {

@@ -7,8 +7,8 @@ use crate::nginx::log::Log;
 use crate::nginx::string;
 use crate::nginx::upstream::Upstream;
 
-/// Leaves the requests of an upstream to its balancer, which is none of nginx's: no cookie names a server of it. Said
-/// once in each worker.
+/// Leaves the requests of an upstream to its balancer, which is not based on round robin: no cookie is followed. Logged once
+/// per worker.
 #[cold]
 #[inline(never)]
 pub(super) fn stand_aside(conf: &UpstreamConf, upstream: Upstream<'_>, log: Log<'_>) {

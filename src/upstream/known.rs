@@ -1,4 +1,4 @@
-//! The servers that an upstream has: they are counted anew when nginx has changed them.
+//! The servers of an upstream, which are read again when nginx has changed them.
 
 use core::cell::{Cell, Ref};
 
@@ -13,9 +13,9 @@ use crate::nginx::server_names::{Shape, Uncounted, WATCHED};
 use crate::nginx::upstream::Upstream;
 use crate::nginx::worker_cell::Question;
 
-/// Returns the servers of this generation, counted anew if it is another than the last one, or if the list is.
+/// Returns the servers of this generation. They are read again if the generation or the list has changed.
 ///
-/// `None` if nginx has changed them once more in the meantime, or if memory is short, which `lacks_memory` tells then.
+/// Returns `None` if nginx has changed them in the meantime, or if memory is short, which sets `lacks_memory`.
 #[inline(always)]
 pub(super) fn servers<'c>(
     conf: &'c UpstreamConf,
@@ -32,7 +32,7 @@ pub(super) fn servers<'c>(
     }
 }
 
-/// Returns the first server of an id among those of this generation; counts them anew as [`servers`] does.
+/// Returns the first server with an ID, in this generation. The servers are read again as by [`servers`].
 #[inline(always)]
 pub(super) fn find<'c>(
     conf: &'c UpstreamConf,
@@ -55,7 +55,7 @@ pub(super) fn find<'c>(
     }
 }
 
-/// [`find`] where the servers have to be counted.
+/// [`find`] where the servers have to be read again.
 #[cold]
 #[inline(never)]
 fn find_counted<'c>(
@@ -70,24 +70,24 @@ fn find_counted<'c>(
     first_of(&servers.own, id, member)
 }
 
-/// Which server is the first of an id, if these are the servers.
+/// Looks for the first server with an ID, if the servers are of this generation.
 #[derive(Clone, Copy)]
 struct FindId<'a> {
     generation: ngx_uint_t,
     shape: Shape,
     id: &'a [u8],
-    /// Where the server is noted.
+    /// Where the server is stored.
     member: &'a Cell<Member<Peer>>,
 }
 
-/// What servers say of an id.
+/// The result of [`FindId`].
 enum Answer {
-    /// They are of another generation.
+    /// The servers are of another generation.
     Outdated,
     Known(Option<EntryId>),
 }
 
-// SAFETY: a roster is searched, which reaches no cell of a worker.
+// SAFETY: only a roster is searched; no `WorkerCell` is read or written.
 #[allow(unsafe_code)]
 unsafe impl Question<Servers> for FindId<'_> {
     type Answer = Answer;
@@ -101,7 +101,7 @@ unsafe impl Question<Servers> for FindId<'_> {
     }
 }
 
-/// Returns the first server of an id, which is noted as well.
+/// Returns the first server with an ID, and stores it in `member`.
 #[inline(always)]
 fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Option<EntryId> {
     let first = roster.find(id)?;
@@ -109,13 +109,13 @@ fn first_of(roster: &Roster<Peer>, id: &[u8], member: &Cell<Member<Peer>>) -> Op
     Some(first)
 }
 
-/// Where the requests of a server are counted, if these are the servers.
+/// Looks for the place where the requests of a server are counted, if the servers are of this edition.
 struct TallyOf {
     edition: Edition,
     server: EntryId,
 }
 
-// SAFETY: numbers are compared and looked up, which reaches no cell of a worker.
+// SAFETY: only numbers are compared and looked up; no `WorkerCell` is read or written.
 #[allow(unsafe_code)]
 unsafe impl Question<Servers> for TallyOf {
     type Answer = Tally;
@@ -129,21 +129,20 @@ unsafe impl Question<Servers> for TallyOf {
     }
 }
 
-/// Returns where the requests of a server of this edition are counted.
+/// Returns where the requests of a server in this edition are counted.
 #[inline(always)]
 pub(super) fn tally(conf: &UpstreamConf, edition: Edition, server: EntryId) -> Tally {
     let question = TallyOf { edition, server };
     conf.servers.ask(question).unwrap_or(Tally::NONE)
 }
 
-/// Returns which count the servers are of that were asked for last.
+/// Returns the edition of the servers that were read last.
 #[inline(always)]
 pub(super) fn edition(conf: &UpstreamConf) -> Edition {
     conf.edition.get()
 }
 
-/// Forgets the servers of an upstream, which are about to be made anew: nothing of what is known of them may be asked any
-/// more.
+/// Discards the known servers of an upstream, which are about to be replaced.
 pub(super) fn forget(conf: &UpstreamConf) {
     conf.control.forget();
     if let Some(mut known) = conf.servers.write() {
@@ -154,7 +153,7 @@ pub(super) fn forget(conf: &UpstreamConf) {
     }
 }
 
-/// Lets no id name a server any more, until they are counted anew.
+/// Makes all IDs unknown until the servers are read again.
 pub(super) fn forget_ids(conf: &UpstreamConf) {
     if let Some(mut known) = conf.servers.write() {
         known.own = Roster::default();
@@ -162,7 +161,7 @@ pub(super) fn forget_ids(conf: &UpstreamConf) {
     }
 }
 
-/// Counts the servers, unless they are those that are known.
+/// Reads the servers again, unless those that are known are current.
 #[cold]
 #[inline(never)]
 fn recount<'c>(
@@ -173,7 +172,7 @@ fn recount<'c>(
 ) -> Option<Ref<'c, Servers>> {
     let now = ngx_time();
     let shape = Shape::of(upstream.primary()?);
-    // The caller may hold them already: they are written only if they have changed.
+    // The caller may have borrowed them: they are written only if they have changed.
     let known = conf.servers.read()?;
     if known.is_of(generation, shape) && now.wrapping_sub(known.asked.get()) <= WATCHED {
         known.asked.set(now);

@@ -1,5 +1,5 @@
-//! A session whose server is away and which cannot be bound to another: one and the same other server serves it,
-//! with every request, so that what the application keeps there is found again. When its own server is back it returns.
+//! Lent sessions: while the server of a session is unavailable and the session cannot move, the same other server serves each
+//! request, so that what the application keeps there is found again. The session returns when its own server is available.
 
 use session_cookie::cookie::values;
 use session_cookie::id::{md5_hex, MD5_HEX};
@@ -15,11 +15,11 @@ use crate::nginx::peers::{Failures, Peers};
 use crate::nginx::time::now;
 use crate::nginx::OrNone;
 
-/// The most servers that are looked at, where one after the other is not available.
+/// The maximum number of servers that are examined.
 const MOST: usize = 64;
 
-/// Chooses the first available server of those that the session's value begins with; `false`: the balancer, which was not
-/// asked yet, has to.
+/// Chooses the first available server in an order that the session determines. Returns `false` if the balancer, which was not
+/// asked yet, has to choose.
 #[cold]
 #[inline(never)]
 pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
@@ -47,30 +47,30 @@ pub(super) fn take_another<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) ->
         if !take_first(true) {
             return false;
         }
-        // nginx marks no backup as tried here: should it fail, the balancer chooses.
+        // nginx does not mark a backup as tried here: if it fails, the balancer chooses.
         visit.tried_backups = 1;
     }
     debug!(pc, "session_sticky: lent to {}", OrNone(data.address()));
-    // Where memory is short, the response fails.
+    // If memory is short, the response fails.
     let _ = note_served(visit);
     true
 }
 
-/// Lets a session begin that has no stamps yet, if its response will write them: what tells it from others is the same then with
-/// its next request.
+/// Adds stamps to a session without any if its response will write them, so that the next request identifies the session by
+/// the same text.
 fn begin_session(visit: &mut Visit<'_>) {
     let is_unstamped = visit.reading.session.stamps.is_none();
     if is_unstamped && visit.policy().limits.any() && !visit.is_silent() {
         visit.reading.session.stamps = Some(Stamps {
-            // Long ago, so that they are written however fresh they may be.
+            // Long ago, so that the response writes them.
             last_seen: 0,
             first_seen: now(),
         });
     }
 }
 
-/// Returns the MD5 of the address of the server that the session names, where its own ID depends on keys: those may change,
-/// and another proxy may have others. So did it where IDs were the MD5 before.
+/// Returns the MD5 of the address of the server that the session names, if its own ID depends on keys, which may change and
+/// differ between proxies. The order of servers is then the same as with MD5 IDs.
 fn digest_of_named(visit: &Visit<'_>, primary: Peers<'_>) -> Option<[u8; MD5_HEX]> {
     let policy = visit.policy();
     if policy.hash != Hash::Hmac || !matches!(policy.mode, Mode::Insert | Mode::Repeat) {
@@ -82,8 +82,8 @@ fn digest_of_named(visit: &Visit<'_>, primary: Peers<'_>) -> Option<[u8; MD5_HEX
     Some(md5_hex(address.as_bytes()))
 }
 
-/// Returns what tells a session from others for as long as it lives: its own ID, its route, or the value of its cookie, but
-/// for when it was last seen.
+/// Returns what identifies a session as long as it lives: its own ID, its route, or the value of its cookie without the time
+/// of its last request.
 fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
     let session = &visit.reading.session;
     if let Some(looked_up) = visit.session {
@@ -98,7 +98,7 @@ fn session_text<'r>(visit: &Visit<'r>) -> (&'r [u8], [u8; 8]) {
             let fields = View::of(visit.request).original;
             let name = &visit.policy().cookie;
             let mut all = fields.values().flat_map(|field| values(field, name));
-            // An id that was accepted in another scheme is no part of it.
+            // An ID that was accepted in another scheme is not part of the field.
             #[allow(clippy::disallowed_methods)] // an iterator over borrowed fields
             let first = all.clone().next().unwrap_or(session.id);
             let value = all.find(|value| value.as_ptr_range().contains(&session.id.as_ptr()));

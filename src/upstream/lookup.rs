@@ -1,4 +1,4 @@
-//! From the cookie of a request to the servers that it names, and what the log says of it.
+//! Finds the servers that the cookie of a request names, and logs the verdict.
 
 use core::cell::{Cell, Ref};
 
@@ -23,7 +23,7 @@ use crate::nginx::time::now;
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{string, Printable};
 
-/// No server.
+/// A placeholder for no server.
 const NOBODY: Member<Peer> = Member {
     peer: Peer::NONE,
     index: 0,
@@ -31,20 +31,20 @@ const NOBODY: Member<Peer> = Member {
     draining: false,
 };
 
-/// The servers that a request may get, to be looked up by id.
+/// Looks up, by ID, the servers that a request may use.
 #[derive(Clone, Copy)]
 struct ServerLookup<'a, 'r> {
     conf: &'r UpstreamConf,
     upstream: Upstream<'r>,
     generation: ngx_uint_t,
-    /// The first server of the id that was found last.
+    /// The first server of the last ID that was found.
     member: &'a Cell<Member<Peer>>,
-    /// Whether memory was too short to count the servers.
+    /// Whether memory ran out while the servers were being read.
     lacks_memory: &'a Cell<bool>,
 }
 
 impl<'a, 'r> ServerLookup<'a, 'r> {
-    /// Returns those of a request that is not written to meanwhile.
+    /// Returns the lookup of a request, which stays borrowed.
     fn of(visit: &'a Visit<'r>, member: &'a Cell<Member<Peer>>) -> Self {
         ServerLookup {
             conf: visit.conf,
@@ -70,8 +70,8 @@ impl Lookup<EntryId> for ServerLookup<'_, '_> {
     }
 }
 
-/// Reads the cookie, and finds the servers that it names; `FOLLOWS`: only if the cookie of the application is there, whose
-/// session ours follows.
+/// Reads the cookie and finds the servers that it names. With `FOLLOWS`, only if the request has the application's cookie,
+/// which the module's session follows.
 #[inline(always)]
 pub(super) fn read_cookie<const FOLLOWS: bool>(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let (request, conf, sticky) = (visit.request, visit.conf, visit.sticky);
@@ -125,7 +125,7 @@ pub(super) fn read_cookie<const FOLLOWS: bool>(visit: &mut Visit<'_>) -> Result<
     Ok(())
 }
 
-/// Finds the servers that an ID names which stands in no cookie of the module.
+/// Finds the servers named by an ID that does not come from a cookie of the module.
 pub(super) fn name_server<'r>(visit: &mut Visit<'r>, id: &'r [u8]) -> Result<(), OutOfMemory> {
     let policy = visit.policy();
     let member = Cell::new(NOBODY);
@@ -135,21 +135,21 @@ pub(super) fn name_server<'r>(visit: &mut Visit<'r>, id: &'r [u8]) -> Result<(),
     let Some(first) = found else {
         return read_again(visit);
     };
-    // Another upstream may have a cookie to set, if it handed its response on.
+    // If another upstream has handed the request on, that upstream may have a cookie to set.
     if visit.request.upstream_states().is_empty() {
         visit.settled = (visit.sticky.foreknown.get()).settled(policy, &visit.reading, now);
     }
     visit.edition = edition(visit.conf);
     visit.named = Some(Candidate::first(IdScheme::Own, first, member.get()));
-    // nginx leads no session to a backup while a primary server is available: the balancer knows. It is not asked where
-    // the location is strict.
+    // nginx sends no session to a backup while a primary server is available, which only the balancer knows. A strict session
+    // is bound without asking the balancer.
     if !policy.as_nginx || !member.get().backup || visit.is_strict() {
         visit.choice = Choice::Bind;
     }
     Ok(())
 }
 
-/// Reads a cookie that names no server of the upstream as it stands.
+/// Reads a cookie or ID that names no current server in the policy's scheme.
 #[cold]
 #[inline(never)]
 fn read_again(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
@@ -187,7 +187,7 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
         let reader = Reader::of(visit);
         let mut reading = if number == 0 { first } else { Reading::NONE };
         let named = match number {
-            // It was judged in the scheme of the policy.
+            // Already judged in the policy's scheme.
             0 => reader.read_others(value, &mut reading),
             _ => reader.read_one(value, &mut reading),
         };
@@ -195,7 +195,7 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
             follow(visit, reading, named);
             return true;
         }
-        // If none names a server, the first says what became of the cookie.
+        // If no value names a server, the first one determines the verdict.
         if number == 0 {
             reader.tell(value, &mut first);
         }
@@ -204,8 +204,7 @@ fn read_other_schemes(visit: &mut Visit<'_>) -> bool {
     false
 }
 
-/// Reads an ID that stands in no cookie in the schemes that are accepted besides that of the policy, in which it is what it
-/// is as a whole.
+/// Reads, in the accepted schemes, an ID that is not from a cookie. In the policy's scheme, the whole value is the ID.
 fn read_other_routes(visit: &mut Visit<'_>) -> bool {
     let mut reading = visit.reading;
     let Some(named) = Reader::of(visit).read_accepted(visit.reading.session.id, &mut reading)
@@ -216,7 +215,7 @@ fn read_other_routes(visit: &mut Visit<'_>) -> bool {
     true
 }
 
-/// Lets the request go to the servers that are named in an accepted scheme.
+/// Binds the request to the servers that a value names.
 fn follow<'r>(visit: &mut Visit<'r>, reading: Reading<'r>, named: Candidate) {
     visit.reading = reading;
     visit.edition = edition(visit.conf);
@@ -224,7 +223,7 @@ fn follow<'r>(visit: &mut Visit<'r>, reading: Reading<'r>, named: Candidate) {
     visit.choice = Choice::Bind;
 }
 
-/// Judges one value, in the scheme of the policy and in those that are accepted.
+/// Judges a value in the policy's scheme and in the accepted schemes.
 pub(super) fn read_one<'r>(
     visit: &Visit<'r>,
     value: &'r [u8],
@@ -233,16 +232,16 @@ pub(super) fn read_one<'r>(
     Reader::of(visit).read_one(value, reading)
 }
 
-/// What it takes to judge a value.
+/// What is needed to judge a value.
 pub(super) struct Reader<'a, 'r> {
     pub(super) conf: &'r UpstreamConf,
     pub(super) policy: &'r Policy,
     pub(super) upstream: Upstream<'r>,
     pub(super) generation: ngx_uint_t,
-    /// Which count of the servers was met, if one was.
+    /// The edition of the servers in use, if any.
     pub(super) edition: Edition,
     pub(super) pool: Pool<'r>,
-    /// Whether memory was short.
+    /// Whether memory ran out.
     pub(super) lacks_memory: &'a Cell<bool>,
 }
 
@@ -259,7 +258,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         }
     }
 
-    /// Returns the servers, unless they have changed since some were met.
+    /// Returns the servers, unless the list has changed since it was first used.
     pub(super) fn servers(&self) -> Option<Ref<'r, Servers>> {
         let servers = servers(self.conf, self.upstream, self.generation, self.lacks_memory)?;
         let is_same = self.edition == Edition::NONE || self.edition == servers.edition();

@@ -1,8 +1,7 @@
-//! Around the balancer of an upstream: the cookie chooses the server, or the balancer does.
+//! Server selection: a wrapper around the balancer of an upstream. Either the cookie or the balancer chooses the server.
 //!
-//! In the order in which nginx calls it: [`chain`] prepares an upstream once; [`balancer`] prepares each request, in which
-//! [`lookup`] reads the cookie, and gets a server as often as the request is tried; [`release`] frees it. [`visit`] is the
-//! state of a request in between.
+//! In the order of nginx's calls: [`chain`] prepares an upstream once. For each request, [`balancer`] is prepared, [`lookup`]
+//! reads the cookie, and a server is chosen for each try; [`release`] frees it. [`visit`] is the state of a request.
 
 pub(crate) mod asking;
 mod backups;

@@ -1,5 +1,5 @@
-//! Several cookies of one name, as browsers send them for several paths or domains: where the server of the first
-//! that names one cannot be had, the next that names one that can is followed.
+//! Several cookies of one name, which browsers send for several paths or domains: if the server that the first one names is
+//! unavailable, the next one that names an available server is followed.
 
 use session_cookie::foreknown::Settled;
 use session_cookie::verdict::{judged_values, Reading};
@@ -12,7 +12,7 @@ use crate::nginx::cookies::View;
 use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::time::now;
 
-/// Chooses a server by another cookie of the name. `false`: none names one that can be had, and the visit is as it was.
+/// Chooses a server by another cookie of the name. `false`: none names an available server, and the visit is unchanged.
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     #[allow(clippy::disallowed_methods)] // a visit owns no memory
     let before = visit.clone();
@@ -34,7 +34,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         visit.edition = edition(visit.conf);
         if bind_out_of_line(visit, pc) {
             visit.values_seen = number;
-            // What was known of the other cookie counts for nothing.
+            // What was known in advance for the other cookie no longer applies.
             visit.settled = if visit.is_first_try(1) {
                 let foreknown = visit.sticky.foreknown.get();
                 foreknown.settled(visit.policy(), &visit.reading, now)
@@ -48,7 +48,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     false
 }
 
-/// [`bind::bind`], apart from what nearly every request goes through.
+/// [`bind::bind`], kept out of the path of ordinary requests.
 #[inline(never)]
 fn bind_out_of_line<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     bind::bind(visit, pc)

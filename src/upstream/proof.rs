@@ -1,9 +1,9 @@
-//! Balancers that are not nginx's round robin: whether the server that they choose is one of those that nginx keeps.
+//! Balancers other than nginx's round robin: checks whether the servers that they choose are in nginx's lists.
 //!
-//! This is known when such a balancer has chosen for the first time in a worker. Until then no cookie is followed: the
-//! balancer may route requests as it likes, as `balancer_by_lua_block` does, and a cookie must not get a client around
-//! it. So before the first cookie is followed the balancer is asked for a server, which it gets back unused. Of
-//! `balancer_by_lua_block` one answer tells nothing about the next request: no cookie is followed where it is read.
+//! This is known once such a balancer has chosen a server in a worker. Until then, no cookie is followed: the balancer may
+//! route requests as it likes, as `balancer_by_lua_block` does, and a cookie must not let a client bypass it. So, before the
+//! first cookie is followed, the balancer is asked for a server, which is returned unused. For `balancer_by_lua_block`, one
+//! answer says nothing about the next request, so no cookie is followed where that directive is used.
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_upstream_srv_conf_t, ngx_int_t};
 use session_cookie::verdict::Choice;
@@ -21,13 +21,13 @@ use crate::nginx::log::HasLog;
 use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 
-/// Prepares a request in the place of the balancer's `init_peer`, where the balancer is another than round robin.
+/// Prepares a request in place of the `init_peer` of a balancer other than round robin.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn init_peer(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this for a live request in an exchange with an explicit upstream that the module stands before.
+    // SAFETY: nginx calls this for a live request in an exchange with an explicit upstream in which the module is installed.
     let (request, upstream, exchange) = unsafe {
         (
             Request::new(r),
@@ -52,15 +52,15 @@ pub(super) unsafe extern "C" fn init_peer(
     }
 }
 
-/// Returns whether a request that was prepared goes where its cookie says: to the server that it names, or to one that is
-/// lent to the session in its place.
+/// Returns whether a prepared request follows its cookie: to the server that the cookie names, or to one that is lent to the
+/// session.
 fn follows_cookie<'r>(request: Request<'r>, before: Option<&Visit<'r>>) -> bool {
     let is_new = |visit: &&Visit| before.is_none_or(|before| !core::ptr::eq(*visit, before));
     let visit = request.context::<Sticky>().filter(is_new);
     visit.is_some_and(|visit| matches!(visit.choice, Choice::Bind | Choice::Lend))
 }
 
-/// Asks the balancer, and prepares the request once more, now that it is known whether the cookie is followed.
+/// Asks the balancer, and prepares the request again, now that it is known whether the cookie may be followed.
 #[cold]
 #[inline(never)]
 fn prove<'r>(
@@ -88,8 +88,8 @@ fn prove<'r>(
     }
 }
 
-/// Asks a balancer that has prepared the request for a server, and gives that back unused. Returns whether a cookie may
-/// be followed: it may where the server is one of those that nginx keeps, or where none of them was available.
+/// Asks a balancer that has prepared the request for a server, and returns the server unused. Returns whether a cookie may be
+/// followed: if the server is in one of nginx's lists, or if none was available.
 fn ask<'r>(
     request: Request<'r>,
     upstream: Upstream<'r>,
@@ -108,7 +108,7 @@ fn ask<'r>(
         "session_sticky: the balancer is called before a cookie is followed, rc:{rc}"
     );
     if rc == BUSY {
-        // As round robin and what is based on it say it: nothing else names the upstream.
+        // Round robin and the balancers based on it name the upstream here; no others do.
         return data.names_group(pc);
     }
     if rc != OK && rc != DONE {

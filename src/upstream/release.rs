@@ -1,4 +1,4 @@
-//! A request is done with a server: the server is freed, and what it tells of itself is noted.
+//! Frees the server of a request, and records what its response or failure has shown.
 
 use core::ffi::c_void;
 
@@ -28,8 +28,8 @@ pub(super) unsafe extern "C" fn free(
     data: *mut c_void,
     state: ngx_uint_t,
 ) {
-    // SAFETY: nginx calls this after `get`, with the visit that `prepare` gave it, which lives as long as the request.
-    // `kept` is read when `visit` is no longer used.
+    // SAFETY: nginx calls this after `get`, with the visit that `prepare` set. It lives as long as the request, and there is
+    // no other reference to it. `kept` is read only after the last use of `visit`.
     let (visit, kept, pc) = unsafe {
         let visit = data.cast::<Visit>();
         (&mut *visit, Placed::new(visit), PeerConnection::new(pc))
@@ -50,17 +50,17 @@ pub(super) unsafe extern "C" fn free(
     }
 }
 
-/// Frees a server whose sessions may be learned.
+/// Frees a server in an upstream with learned sessions.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn free_and_learn(
     pc: *mut ngx_peer_connection_t,
     data: *mut c_void,
     state: ngx_uint_t,
 ) {
-    // SAFETY: nginx calls this in place of `free`, and as it calls that; no reference to the visit is held beside its call.
+    // SAFETY: as for `free`, in whose place nginx calls this; no reference to the visit exists during the call.
     unsafe {
         free(pc, data, state);
-        // A response for which another server is asked is nobody's.
+        // If another server is tried, the response is discarded.
         if !has_failed(state) {
             learn_at_end(&*data.cast::<Visit>());
         }
@@ -69,14 +69,14 @@ pub(super) unsafe extern "C" fn free_and_learn(
 
 /// How a server is freed.
 enum Kind {
-    /// Nothing is to be noted of it but that it has responded.
+    /// It has responded, and nothing else is to be recorded.
     Usual,
-    /// Neither has it responded nor failed.
+    /// It has neither responded nor failed.
     Unanswered,
     Unusual,
 }
 
-/// Returns how a server is to be freed, and notes whether it has responded.
+/// Returns how a server is to be freed, and records whether it has responded.
 #[inline(always)]
 fn kind(visit: &mut Visit<'_>, state: ngx_uint_t) -> Kind {
     if has_failed(state) || visit.attempts != 0 {
@@ -92,8 +92,8 @@ fn kind(visit: &mut Visit<'_>, state: ngx_uint_t) -> Kind {
     }
 }
 
-/// Frees a server that has not responded: the client has gone, or gets what the cache has. The request is counted now, as its
-/// response may have no header.
+/// Frees a server that has not responded: the client has closed the connection, or gets a cached response. The request is
+/// counted now, because its response may have no header.
 #[cold]
 #[inline(never)]
 fn free_unanswered<'r>(visit: &Visit<'r>, pc: PeerConnection<'r>, state: ngx_uint_t) {
@@ -101,8 +101,8 @@ fn free_unanswered<'r>(visit: &Visit<'r>, pc: PeerConnection<'r>, state: ngx_uin
     count(visit);
 }
 
-/// Frees a server that has failed, or of which something is to be noted. Returns the request, if it may be handed on inside
-/// nginx, which will clear its contexts.
+/// Frees a server that has failed, or about which something is to be recorded. Returns the request if it may be redirected
+/// internally, which clears its contexts.
 #[cold]
 #[inline(never)]
 fn free_unusual<'r>(
@@ -136,7 +136,7 @@ fn free_unusual<'r>(
         None => visit.inner.free(pc, state),
     }
     if failed && visit.conf.control.is_wanted() {
-        // Another server is got next, which may have been drained since this one was.
+        // The next server may have been drained since this one was chosen.
         refresh(visit.upstream, visit.conf);
     }
     if !failed && !visit.has_response {
@@ -145,11 +145,11 @@ fn free_unusual<'r>(
     (failed || (visit.has_response && !visit.is_header_sent())).then_some(visit.request)
 }
 
-/// Keeps a visit where it is found when nginx has cleared the contexts of its request, or has done so already.
+/// Keeps a visit where it is found after nginx has cleared the contexts of its request.
 #[cold]
 #[inline(never)]
 pub(super) fn keep_visit<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>) {
-    // What has failed may be tried again.
+    // After a failure, the request may be tried again.
     if visit.get().has_response {
         visit.get().note_left();
     }
@@ -158,21 +158,24 @@ pub(super) fn keep_visit<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>)
     if newest.is_some_and(|newest| newest.0.is(&visit)) {
         return;
     }
-    debug!(request, "session_sticky: kept for an internal redirect");
-    // Freeing a server cannot fail: where memory is short, the response sets no cookie.
+    debug!(
+        request,
+        "session_sticky: kept, should the request be handed on inside"
+    );
+    // Freeing a server cannot fail. If memory is short, the response sets no cookie.
     pool.keep(EarlierVisit(visit));
     count_at_end(request, visit);
 }
 
-/// Returns whether nginx has something against the server.
+/// Returns whether the server has failed, or another server is to be tried.
 #[inline(always)]
 fn has_failed(state: ngx_uint_t) -> bool {
     state & (NGX_PEER_FAILED | NGX_PEER_NEXT) as ngx_uint_t != 0
 }
 
-/// Returns whether the server closed a connection that was kept alive, just when it was used again. That says nothing
-/// about the server: nginx itself takes no try away for it (`ngx_http_upstream_next`). The second time it does:
-/// a server that closes without a response must not get the request by every connection to it.
+/// Returns whether the server closed a kept-alive connection just when it was used again. That says nothing about the server,
+/// and nginx itself uses up no try (`ngx_http_upstream_next`). The second time counts as a failure: a server that closes
+/// without a response must not get the request on every connection to it.
 fn was_stale(visit: &Visit<'_>, pc: PeerConnection<'_>) -> bool {
     pc.is_cached()
         && visit.exchange.bytes_received() == 0
@@ -180,7 +183,7 @@ fn was_stale(visit: &Visit<'_>, pc: PeerConnection<'_>) -> bool {
         && !pc.is_timed_out()
 }
 
-/// Lets the server that the cookie names be chosen once more.
+/// Allows the server that the cookie names to be chosen again.
 #[cold]
 #[inline(never)]
 fn rebind_same_peer(visit: &mut Visit<'_>) {
@@ -200,9 +203,9 @@ fn rebind_same_peer(visit: &mut Visit<'_>) {
     }
 }
 
-/// Notes why the server in use failed, and whether it accepts connections. nginx frees the server before its connection.
+/// Records why the server in use failed, and whether it accepts connections. nginx frees the server before its connection.
 ///
-/// `state` is what nginx says of it when it is freed.
+/// `state` is what nginx passes when it frees the server.
 #[cold]
 #[inline(never)]
 fn learn(visit: &mut Visit<'_>, pc: PeerConnection<'_>, state: ngx_uint_t) {
@@ -213,7 +216,7 @@ fn learn(visit: &mut Visit<'_>, pc: PeerConnection<'_>, state: ngx_uint_t) {
 
     let trial = visit.exchange.trial();
     (visit.conf).unreachable(|servers| servers.end_trial(|other| other == trial));
-    // A server of an older list may be gone, whoever holds it.
+    // A server of an older list may be gone even while it is in use.
     if !visit.is_current() {
         return;
     }
@@ -225,22 +228,22 @@ fn learn(visit: &mut Visit<'_>, pc: PeerConnection<'_>, state: ngx_uint_t) {
         if reached {
             servers.succeed(address.as_bytes());
         } else if failed && !pc.is_cached() && !data.is_single() {
-            // nginx tries a single server whatever happened, and so do strict sessions.
+            // nginx tries a single server regardless of its failures, and so do strict sessions.
             let tolerance = Tolerance {
                 max_fails: limits.max_fails as u64,
                 fail_timeout: u64::try_from(limits.fail_timeout).unwrap_or_default(),
             };
-            // Where memory is short nothing is noted, and the server is tried again.
+            // If memory is short, nothing is recorded, and the server is tried again.
             let _ = servers.fail(address.as_bytes(), tolerance, now());
         }
     });
 }
 
-/// Returns why the server in use failed, if it has, and whether it has accepted the request.
+/// Returns why the server in use failed, if it has, and whether the request has reached it.
 #[cold]
 fn why_failed(visit: &Visit<'_>, pc: PeerConnection<'_>) -> (Failure, bool) {
     let exchange = visit.exchange;
-    // What `keepalive` has taken to keep is missing as well, but something came of it.
+    // A connection that `keepalive` has saved is missing as well, but bytes were received on it.
     let is_kept = !pc.has_connection() && exchange.bytes_received() != 0;
     let reached = (pc.has_connection() || is_kept) && exchange.is_request_sent();
     // Three digits (`ngx_http_parse_status_line`).

@@ -1,5 +1,5 @@
-//! The servers of one id, of which each may be asked more than once, on other terms: those of a strict session, and of one
-//! that may go over the limit of a server's connections.
+//! Servers with the same ID, each of which may be considered several times, under different conditions: for strict sessions,
+//! and for sessions that may exceed a server's connection limit.
 
 use session_cookie::policy::Full;
 use session_cookie::roster::{EntryId, Member, Roster};
@@ -11,7 +11,7 @@ use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::{Failures, Peer};
 use crate::nginx::{string, OrNone, Printable};
 
-/// Returns on which terms servers are asked, one after the other: one that has room is better than one that is full.
+/// Returns how full servers are treated, in turn: a server with room is preferred to a full one.
 pub(super) fn limits(full: Full) -> &'static [Full] {
     match full {
         Full::Move => &[Full::Move],
@@ -19,8 +19,8 @@ pub(super) fn limits(full: Full) -> &'static [Full] {
     }
 }
 
-/// Chooses the first server that the cookie names, that was not chosen before, and that is not to be skipped, by the first of
-/// these `failures` that lets one be chosen. The balancer was not asked yet.
+/// Chooses the first server that the cookie names, that was not chosen before, and that is not skipped, under the first of
+/// these `failures` that yields one. The balancer was not asked yet.
 #[inline(always)]
 pub(super) fn take_first<'r>(
     visit: &mut Visit<'r>,
@@ -68,14 +68,14 @@ pub(super) fn take_first<'r>(
     false
 }
 
-/// Notes that the server whose turn it was has been chosen, if it is a backup: nginx marks the primary ones.
+/// Marks the current server as tried, if it is a backup: nginx marks the primary ones.
 pub(super) fn mark(visit: &mut Visit<'_>) {
     if let Some(bit) = bit_of_this(visit) {
         visit.tried_backups |= bit;
     }
 }
 
-/// Lets the server whose turn it is be chosen once more.
+/// Allows the current server to be chosen again.
 pub(super) fn unmark(visit: &mut Visit<'_>) {
     if let Some(bit) = bit_of_this(visit) {
         visit.tried_backups &= !bit;
@@ -90,7 +90,7 @@ fn bit_of_this(visit: &Visit<'_>) -> Option<u32> {
     Some(bit)
 }
 
-/// Returns the servers of an id, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones.
+/// Returns the servers with an ID, each backup with its bit in [`Visit::tried_backups`]; nginx marks the primary ones.
 /// Backups beyond the 31st share a bit, and one try.
 pub(super) fn chain(
     roster: &Roster<Peer>,
@@ -108,7 +108,7 @@ pub(super) fn chain(
     })
 }
 
-/// Tells that the session goes to its server over the limit.
+/// Logs and counts a session that exceeds the connection limit of its server.
 #[cold]
 #[inline(never)]
 fn tell_over_limit(visit: &Visit<'_>, pc: PeerConnection<'_>) {

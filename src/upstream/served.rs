@@ -1,4 +1,4 @@
-//! The server that serves a request, and what is noted of it.
+//! Records the server that serves a request.
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::foreknown::Settled;
@@ -13,7 +13,7 @@ use crate::nginx::peers::Peer;
 use crate::nginx::server_names::Shape;
 use crate::nginx::worker_cell::Question;
 
-/// Notes the server that was chosen by the cookie.
+/// Records the server that the cookie has chosen.
 #[inline(always)]
 pub(super) fn note_bound(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     visit.served = Served::Cookie;
@@ -24,7 +24,7 @@ pub(super) fn note_bound(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
     }
 }
 
-/// [`note_bound`] where the id is another one in the scheme of the policy, or where the server is draining.
+/// [`note_bound`] where the ID is not in the policy's scheme, or the server is draining.
 #[cold]
 #[inline(never)]
 fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
@@ -32,18 +32,18 @@ fn note_unusual(visit: &mut Visit<'_>, pc: PeerConnection<'_>) {
         return;
     };
     if named.scheme != IdScheme::Own {
-        // Those that share such an id may differ in that of the policy.
-        // Where memory is short, the response fails.
+        // Servers that share such an ID may have different ones in the policy's scheme. If memory is short, the response
+        // fails.
         let _ = note_served(visit);
     }
     if named.member.draining {
-        // The request is looked at when it is counted.
+        // The request has to be examined when it is counted.
         visit.settled = Settled::No;
         visit.grant_try(pc);
     }
 }
 
-/// Notes the id of the server in use. The roster may be counted anew while the request lives, so the id is copied.
+/// Records the ID of the server in use. The ID is copied, because the servers may be read again during the request.
 #[inline]
 pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     let data = visit.inner.round_robin();
@@ -66,17 +66,17 @@ pub(super) fn note_served(visit: &mut Visit<'_>) -> Result<(), OutOfMemory> {
     visit.check_memory()
 }
 
-/// Notes which id a server has, if these are the servers, and if it is as long as most are.
+/// Records the ID of a server, if the servers are of this generation and the ID has the usual length.
 struct NoteId<'a, 'r> {
     generation: ngx_uint_t,
     shape: Shape,
     peer: Peer,
-    /// Where id and server are noted.
+    /// Where the ID and the server are stored.
     served: &'a mut Served<'r>,
     served_by: &'a mut Option<EntryId>,
 }
 
-// SAFETY: a roster is searched, which reaches no cell of a worker.
+// SAFETY: only a roster is searched; no `WorkerCell` is read or written.
 #[allow(unsafe_code)]
 unsafe impl Question<Servers> for NoteId<'_, '_> {
     type Answer = bool;
@@ -98,7 +98,7 @@ unsafe impl Question<Servers> for NoteId<'_, '_> {
     }
 }
 
-/// [`note_served`] where the servers have to be looked at.
+/// [`note_served`] where the servers have to be read again, or the ID has another length.
 #[cold]
 #[inline(never)]
 fn note_other(visit: &mut Visit<'_>) {

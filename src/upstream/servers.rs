@@ -1,4 +1,4 @@
-//! The servers of an upstream as a worker knows them: id → server, and server → id.
+//! The servers of an upstream as a worker knows them, by ID, and the IDs by server.
 
 use core::cell::Cell;
 use core::hash::Hash;
@@ -14,7 +14,7 @@ use session_cookie::roster::{EntryId, Member, Roster};
 use crate::nginx::peers::Peer;
 use crate::nginx::server_names::Shape;
 
-/// Which count of an upstream's servers: what a request remembers of one means nothing in another, and may be gone.
+/// Identifies one reading of an upstream's servers. What a request remembers of one edition is invalid in another.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Edition(pub(super) u64);
 
@@ -25,33 +25,33 @@ impl Default for Edition {
 }
 
 impl Edition {
-    /// Before any was counted.
+    /// No servers were read yet.
     pub(crate) const NONE: Self = Edition(0);
 }
 
-/// The servers of one generation, each known as a `P`.
+/// The servers of one generation, each identified by a `P`.
 pub(crate) struct Servers<P = Peer> {
-    /// What a request compares with its own: none has that of an upstream that is [watched](crate::conf::UpstreamConf::watched).
+    /// Compared with a request's generation. None matches in a [watched](crate::conf::UpstreamConf::watched) upstream.
     pub(super) generation: ngx_uint_t,
-    /// That in which they were counted.
+    /// The generation in which the servers were read.
     pub(super) counted: ngx_uint_t,
-    /// Of the primary servers.
+    /// The shape of the list of primary servers.
     pub(super) shape: Shape,
     pub(super) edition: Edition,
-    /// By the ids of the module's own cookies.
+    /// By ID, in the scheme of the module's own cookies.
     pub(crate) own: Roster<P>,
-    /// By their ids in each of the schemes that `accept=` lists.
+    /// By ID, in each of the schemes that `accept=` lists.
     pub(super) accepted: Vec<Roster<P>>,
-    /// By the keys of ingress-nginx's sessions, if those are accepted.
+    /// By the session keys of ingress-nginx, if those are accepted.
     pub(super) ring: Option<Ring<P>>,
-    /// Where the requests of each are counted, in the order of `own`; empty where they are not.
+    /// Where the requests of each server are counted, in the order of `own`; empty if they are not counted.
     pub(super) tallies: Vec<Tally>,
-    /// When a request last asked for them, in an upstream that is watched.
+    /// The last time at which a request needed them, in an upstream that is watched.
     pub(super) asked: Cell<time_t>,
 }
 
 impl<P> Default for Servers<P> {
-    /// Returns the servers of no generation.
+    /// Returns servers of no generation.
     fn default() -> Self {
         Servers {
             generation: ngx_uint_t::MAX,
@@ -71,19 +71,19 @@ impl<P> Default for Servers<P> {
 #[derive(Clone, Copy)]
 pub(super) struct Tally {
     pub(super) slot: SlotId,
-    /// Where this worker counts them.
+    /// The cache line in which this worker counts them.
     pub(super) line: Option<&'static Line>,
 }
 
 impl Tally {
-    /// Nowhere.
+    /// Not counted.
     pub(super) const NONE: Self = Tally {
         slot: SlotId::NONE,
         line: None,
     };
 }
 
-/// A scheme of ids: that of the policy, or the accepted one of this number.
+/// A scheme of IDs: the policy's, or the accepted one with this number.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum IdScheme {
     Own,
@@ -91,25 +91,25 @@ pub(crate) enum IdScheme {
 }
 
 impl Servers {
-    /// Returns whether a request of this generation may use them without a look at when they were counted.
+    /// Returns whether a request of this generation may use the servers without further checks.
     #[inline(always)]
     pub(super) fn are_known_of(&self, generation: ngx_uint_t, shape: Shape) -> bool {
         self.generation == generation && self.shape == shape
     }
 
-    /// Returns whether they were counted in this generation, of a list of this shape.
+    /// Returns whether the servers were read in this generation, from a list of this shape.
     pub(super) fn is_of(&self, generation: ngx_uint_t, shape: Shape) -> bool {
         self.counted == generation && self.shape == shape
     }
 
-    /// Returns which count they are of.
+    /// Returns the edition of the servers.
     #[inline(always)]
     pub(crate) fn edition(&self) -> Edition {
         self.edition
     }
 
-    /// Notes whether a server drains. Returns whether that is another thing than before: then
-    /// [`put_draining_last`](Self::put_draining_last) is due.
+    /// Sets whether a server drains. Returns whether that has changed, in which case
+    /// [`put_draining_last`](Self::put_draining_last) has to be called.
     pub(crate) fn set_draining(&mut self, peer: Peer, draining: bool) -> bool {
         let mut has_changed = false;
         for roster in self.rosters() {
@@ -118,7 +118,7 @@ impl Servers {
         has_changed
     }
 
-    /// Puts servers that drain behind others of the same id.
+    /// Moves draining servers behind others with the same ID.
     pub(crate) fn put_draining_last(&mut self) {
         self.rosters().for_each(Roster::put_draining_last);
     }
@@ -129,7 +129,7 @@ impl Servers {
 }
 
 impl<P: Copy + Eq + Hash> Servers<P> {
-    /// Returns the servers by their ids in this scheme.
+    /// Returns the servers by ID in this scheme.
     #[inline]
     pub(crate) fn by(&self, scheme: IdScheme) -> Option<&Roster<P>> {
         match scheme {
@@ -138,15 +138,15 @@ impl<P: Copy + Eq + Hash> Servers<P> {
         }
     }
 
-    /// Returns the servers that an id in any accepted scheme names: the scheme that is listed first wins. An id by two keys,
-    /// which a proxy has made whose key file is another one, names those that either does.
+    /// Returns the servers that an ID in any accepted scheme names; the scheme that is listed first wins. An ID with two
+    /// keys, from a proxy with another key file, names the servers that either of its IDs names.
     pub(crate) fn find_accepted(&self, id: &[u8], policy: &Policy) -> Option<Found<'_, P>> {
         let find = |(number, roster)| find(IdScheme::Accepted(number), roster, id);
         let found = (0..).zip(&self.accepted).find_map(find);
         found.or_else(|| ids_in(id).find_map(|id| self.find_by_key(id, policy)))
     }
 
-    /// Returns the servers that a value names by the key of a session of ingress-nginx.
+    /// Returns the servers that a value names as a session key of ingress-nginx.
     pub(crate) fn find_on_ring(
         &self,
         value: &[u8],
@@ -171,7 +171,7 @@ impl<P: Copy + Eq + Hash> Servers<P> {
         }))
     }
 
-    /// Returns the servers that an id by a single key names.
+    /// Returns the servers that an ID with a single key names.
     fn find_by_key(&self, id: &[u8], policy: &Policy) -> Option<Found<'_, P>> {
         let own = (policy.hash == IdHash::Hmac).then_some((IdScheme::Own, &self.own));
         let accepted = (0..).zip(policy.accept.iter().zip(&self.accepted));
@@ -184,7 +184,7 @@ impl<P: Copy + Eq + Hash> Servers<P> {
     }
 }
 
-/// The scheme in which an id names servers, and the first of them.
+/// The scheme in which an ID names servers, and the first of those servers.
 pub(crate) type Found<'s, P> = (IdScheme, EntryId, &'s Member<P>);
 
 fn find<'s, P: Copy + Eq + Hash>(

@@ -1,5 +1,4 @@
-//! Where the requests of each server are counted: its slot in memory that the workers share, taken when the servers are
-//! counted.
+//! Assigns each server a slot in shared memory, in which its requests are counted. This is done when the servers are read.
 
 use ngx::ffi::ngx_time;
 use session_cookie::counters::{Group, Key};
@@ -16,17 +15,17 @@ use crate::nginx::server_names::{each_of_all, Uncounted};
 use crate::nginx::string;
 use crate::nginx::upstream::Upstream;
 
-/// How many seconds a slot stays that nobody has wanted: workers that are about to end may still count there.
+/// For how many seconds an unused slot is kept: workers that are shutting down may still count there.
 const KEPT: u32 = 60;
 
-/// The servers of an upstream, to be given slots.
+/// The servers of an upstream that are to be assigned slots.
 pub(super) struct Unplaced {
     zone: CounterZone,
     keys: Vec<(Peer, Key)>,
 }
 
 impl Unplaced {
-    /// Returns none yet; `None`: requests are not counted.
+    /// Returns an empty list; `None` if requests are not counted.
     pub(super) fn new(conf: &UpstreamConf) -> Option<Self> {
         let zone = conf.counters.get()?;
         zone.table()?;
@@ -47,7 +46,7 @@ impl Unplaced {
         memory::push(&mut self.keys, (peer, key))
     }
 
-    /// Returns the slot of each server, in the order of the roster.
+    /// Assigns the slots, and returns them in the order of the roster.
     pub(super) fn place(
         self,
         conf: &UpstreamConf,
@@ -89,7 +88,7 @@ impl Unplaced {
     }
 }
 
-/// Gives back the slots of servers that are gone.
+/// Frees the slots of servers that are gone.
 #[cold]
 fn sweep(zone: CounterZone) -> Result<(), OutOfMemory> {
     let mut wanted = Vec::new();
@@ -103,7 +102,7 @@ fn sweep(zone: CounterZone) -> Result<(), OutOfMemory> {
         });
         match all {
             Ok(()) => (),
-            // Not all servers are known now. The next one for which there is no room asks again.
+            // Not all servers are known now. The next server for which there is no room tries again.
             Err(Uncounted::Changed) => return Ok(()),
             Err(Uncounted::OutOfMemory) => return Err(OutOfMemory),
         }
@@ -113,7 +112,7 @@ fn sweep(zone: CounterZone) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Tells that some servers are not counted.
+/// Reports that some servers are not counted.
 #[cold]
 fn tell(zone: CounterZone, conf: &UpstreamConf, upstream: Upstream<'_>) {
     if let Some(table) = zone.table() {

@@ -1,5 +1,5 @@
-//! Sessions without a cookie of the module: the request names its server (`route`), or a table of learned sessions does
-//! (`learn`).
+//! Sessions without a cookie of the module: the request names its server (`route`), or the server is found in a table of
+//! learned sessions (`learn`).
 
 use core::ptr;
 
@@ -16,7 +16,7 @@ use crate::nginx::time::now;
 use crate::nginx::variable::first_value;
 use crate::nginx::{string, Printable};
 
-/// Reads what tells the server of the session, and finds the servers that it names.
+/// Reads the variables that identify the session or its server, and finds the servers.
 #[inline(never)]
 pub(super) fn read<'r>(visit: &mut Visit<'r>, source: &'r Source) -> Result<(), OutOfMemory> {
     let Some(value) = first_value(&source.lookup, visit.request) else {
@@ -47,17 +47,17 @@ pub(super) fn read<'r>(visit: &mut Visit<'r>, source: &'r Source) -> Result<(), 
     }
 }
 
-/// Learns which server has the session, now that the header of its response is there.
+/// Learns the session's server when the response header has arrived.
 #[inline(never)]
 pub(crate) fn learn_from_header(visit: &Visit<'_>) {
-    // Of a response that was handed on it was learned already, and the variables are those of a later one.
+    // If the response was handed on, the session is already learned, and the variables now describe a later response.
     if let Some(learn) = learn_of(visit).filter(|learn| learn.after_header && !visit.has_response) {
         note(visit, learn);
     }
 }
 
-/// Learns which server has the session, now that it is done with: when its response is complete or, where the header would
-/// do, when that was not sent, because the response is handed on inside nginx.
+/// Learns the session's server when the response is complete. If the header would suffice: only when it was not sent because
+/// the response is handed on inside nginx.
 #[inline(never)]
 pub(super) fn learn_at_end(visit: &Visit<'_>) {
     if let Some(learn) =
@@ -71,8 +71,8 @@ fn learn_of<'r>(visit: &Visit<'r>) -> Option<&'r Learn> {
     visit.sticky.source.as_ref()?.learn.as_ref()
 }
 
-/// Notes in the table which server has the session: the one that the response begins or, if it begins none, the one of the
-/// request, which is noted only if it is known.
+/// Records the session's server in the table: for the session that the response creates or, if it creates none, for the
+/// session of the request, which must be known.
 fn note(visit: &Visit<'_>, learn: &Learn) {
     let Some(served) = visit.responded_by() else {
         return;
@@ -85,12 +85,12 @@ fn note(visit: &Visit<'_>, learn: &Learn) {
     }
 }
 
-/// Notes that the session of the request is used, if it is known, and its server.
+/// Renews the session of the request, if it is known, and records its server.
 #[inline(always)]
 fn renew(visit: &Visit<'_>, learn: &Learn, session: &LookedUp<'_>, served: &[u8]) {
     let other;
     let server = match &session.server {
-        // Nearly always the server that was found has responded.
+        // Nearly always, the server that was found has responded.
         Some(server) if ptr::eq(server.as_bytes(), served) => server,
         _ => match owner(visit, served) {
             Some(owner) => {
@@ -108,7 +108,7 @@ fn renew(visit: &Visit<'_>, learn: &Learn, session: &LookedUp<'_>, served: &[u8]
     );
 }
 
-/// Notes the server of a session that the response begins.
+/// Records the server of a session that the response creates.
 #[cold]
 #[inline(never)]
 fn begin(
@@ -120,7 +120,7 @@ fn begin(
 ) {
     let (key, owner) = match session {
         Some(session) if session.id == created => (session.key, owner(visit, served)),
-        // Another session than that of the request begins on the server that has responded.
+        // A session other than the request's begins on the server that has responded.
         _ => (learn.zone.key(created), ServerId::new(served)),
     };
     let Some(owner) = owner else {
@@ -138,7 +138,7 @@ fn begin(
     }
 }
 
-/// Returns the server that the session of the request has from now on.
+/// Returns the server to which the session of the request belongs from now on.
 #[cold]
 #[inline(never)]
 fn owner(visit: &Visit<'_>, served: &[u8]) -> Option<ServerId> {
@@ -148,7 +148,7 @@ fn owner(visit: &Visit<'_>, served: &[u8]) -> Option<ServerId> {
     }
 }
 
-/// Warns, once a minute, of sessions that had to go although they were in use.
+/// Warns, at most once a minute, about sessions that were dropped while in use.
 #[cold]
 #[inline(never)]
 fn tell_full(visit: &Visit<'_>, learn: &Learn, now: u64) {

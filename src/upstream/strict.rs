@@ -1,9 +1,9 @@
-//! Strict sessions, of `fallback=off` and the like: no server of another id serves them.
+//! Strict sessions, with `fallback=off` and similar parameters: no server with another ID serves them.
 //!
-//! A request of such a session has as many tries as servers with its id are left. With one try left nginx passes
-//! on whatever the server responds (`ngx_http_upstream_test_next`), and a timeout is 504, as for a server that has
-//! no equal. Failures that nginx counts do not turn a session away, since there is nowhere else to go: only a server
-//! that does not accept connections does ([`session_cookie::unreachable`]).
+//! A request of such a session has as many tries as there are servers left with its ID. On the last try, nginx passes on any
+//! response of the server (`ngx_http_upstream_test_next`), and a timeout results in 504, as for an upstream with a single
+//! server. Failures that nginx counts do not rule out a server, since the session has nowhere else to go: only a server that
+//! accepts no connections is ruled out ([`session_cookie::unreachable`]).
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::roster::{EntryId, Member};
@@ -17,8 +17,8 @@ use crate::nginx::peer_connection::PeerConnection;
 use crate::nginx::peers::{Failures, Peer, Reason};
 use crate::nginx::time::now;
 
-/// Chooses a server that the cookie names and that was not chosen before: the first that nginx's balancers would
-/// choose, else the first that accepts connections. The balancer was not asked yet.
+/// Chooses a server that the cookie names and that was not chosen before: the first that nginx's balancers would choose,
+/// otherwise the first that accepts connections. The balancer was not asked yet.
 #[cold]
 #[inline(never)]
 pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
@@ -31,7 +31,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         return false;
     }
     visit.attempts = visit.attempts.saturating_add(1);
-    // Another entry of the same address is left as long as this one is not being tried.
+    // Determined before the trial begins, which rules out other entries with the same address.
     let tries = tries(visit);
     begin_trial(visit);
     note_bound(visit, pc);
@@ -39,7 +39,7 @@ pub(super) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
     true
 }
 
-/// Lets the server in use be chosen once more.
+/// Allows the server in use to be chosen again.
 #[cold]
 #[inline(never)]
 pub(super) fn forget_try(visit: &mut Visit<'_>) {
@@ -47,8 +47,8 @@ pub(super) fn forget_try(visit: &mut Visit<'_>) {
     unmark(visit);
 }
 
-/// Returns how often nginx may try: this server, and one more if another of its id is left, of which the same is then
-/// asked.
+/// Returns how many tries nginx may make: one for this server, and one if another server with its ID is left, for which the
+/// number is then determined again.
 fn tries(visit: &Visit<'_>) -> ngx_uint_t {
     let is_left = is_any_left(visit).unwrap_or_default();
     let limit = visit.exchange.next_upstream_tries();
@@ -59,7 +59,7 @@ fn tries(visit: &Visit<'_>) -> ngx_uint_t {
     }
 }
 
-/// Returns whether another server of the id can be had.
+/// Returns whether another server with the ID is available.
 fn is_any_left(visit: &Visit<'_>) -> Option<bool> {
     let named = visit.named?;
     let primary = visit.upstream.primary()?;
@@ -76,7 +76,7 @@ fn is_any_left(visit: &Visit<'_>) -> Option<bool> {
     Some(all.any(is_left))
 }
 
-/// Returns the second up to which a server is not to be tried, because it does not accept connections.
+/// Returns the second until which a server is not tried because it accepts no connections.
 #[inline]
 pub(super) fn refused_until(visit: &Visit<'_>, member: &Member<Peer>) -> Option<u64> {
     if visit.conf.unreachable(|servers| servers.is_empty()) != Some(false) {
@@ -96,7 +96,7 @@ fn look_up(visit: &Visit<'_>, member: &Member<Peer>) -> Option<u64> {
         .unreachable(|servers| servers.refused_until(address, now(), Trial::is_connected))?
 }
 
-/// Notes that the server that was chosen is being tried.
+/// Records that the chosen server is being tried.
 fn begin_trial(visit: &Visit<'_>) {
     let Some(address) = visit.inner.round_robin().address() else {
         return;

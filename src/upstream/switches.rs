@@ -1,4 +1,4 @@
-//! Where `if=` and `postonly` tell of each request whether persistence is used.
+//! Requests for which something else is read before the cookie: `if=` and `postonly`, or the application's cookie.
 
 use session_cookie::memory::OutOfMemory;
 use session_cookie::verdict::Verdict;
@@ -9,7 +9,7 @@ use super::visit::Visit;
 use crate::conf::ReadsFirst;
 use crate::nginx::request_line::Method;
 
-/// Reads what names servers, unless persistence is switched off for the request (`false`).
+/// Reads the cookie, route or session; returns `false` if persistence is switched off for the request.
 #[inline(always)]
 pub(super) fn read(visit: &mut Visit<'_>, first: ReadsFirst) -> Result<bool, OutOfMemory> {
     match first {
@@ -27,7 +27,7 @@ fn read_with_switches(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
             return Ok(false);
         }
     }
-    // A redirect inside nginx will change the method.
+    // An internal redirect may change the method.
     visit.is_silent = sticky.policy.post_only && request.method() != Method::Post;
     match sticky.source {
         Some(source) => source::read(visit, source),

@@ -1,4 +1,4 @@
-//! What the log says of the servers that a cookie names and that could not be had.
+//! Log text about unavailable servers that a cookie names.
 
 use core::fmt::{self, Display};
 
@@ -11,14 +11,14 @@ use crate::nginx::peers::{Failures, Peer};
 use crate::nginx::round_robin::Condition;
 use crate::nginx::time::Clock;
 
-/// The most servers of one id that are listed.
+/// The maximum number of servers with one ID that are listed.
 const MOST: usize = 8;
 
-/// The text where nginx has changed the servers meanwhile, so that they may not be looked at.
+/// Written if nginx has changed the servers in the meantime, so that they cannot be examined.
 const CHANGED: &str = "the servers have changed";
 
-/// The servers that the cookie of a request names, as they stand at the end of a line: the address of each, and why it
-/// could not be had. Nothing, if it names none.
+/// The servers that the cookie of a request names, for the end of a log line: the address of each, and why it is unavailable.
+/// Empty if it names none.
 pub(super) struct Unavailable<'a, 'r>(pub(super) &'a Visit<'r>);
 
 impl Display for Unavailable<'_, '_> {
@@ -70,7 +70,7 @@ impl Display for Unavailable<'_, '_> {
     }
 }
 
-/// Failures that nginx counts turn no strict session away.
+/// Strict sessions ignore the failures that nginx counts.
 fn failures_of(visit: &Visit<'_>) -> Failures {
     if visit.is_strict() {
         Failures::Ignored

@@ -24,8 +24,8 @@ use crate::nginx::pool::{Placed, PoolSlot, SlotKind};
 use crate::nginx::request::{HttpModuleContext, Location, Request};
 use crate::nginx::upstream::Upstream;
 
-/// What [`Visit::acted`] is where a cookie of the server was edited, or left alone, or where the session is ended. No clock
-/// shows it.
+/// Values of [`Visit::acted`] that are not times: the response edits a cookie of the server, leaves it alone, or ends the
+/// session.
 const EDITED: u64 = u64::MAX;
 const PRESERVED: u64 = u64::MAX - 1;
 const DELETED: u64 = u64::MAX - 2;
@@ -35,98 +35,97 @@ const DELETED: u64 = u64::MAX - 2;
 #[derive(Clone)]
 pub(crate) struct Visit<'r> {
     pub(crate) request: Request<'r>,
-    /// The location that passed it; a redirect inside nginx may lead to another one.
+    /// The location that passed the request; an internal redirect may lead to another one.
     pub(super) location: Location<'r>,
     pub(crate) upstream: Upstream<'r>,
     pub(crate) conf: &'r UpstreamConf,
-    /// What it exchanges with the server; the request may get another exchange by a redirect inside nginx.
+    /// The exchange with the server; the request may get another one after an internal redirect.
     pub(crate) exchange: Exchange<'r>,
     pub(crate) sticky: &'r StickyUpstream,
     pub(crate) reading: Reading<'r>,
-    /// The servers that the cookie names, among those of this generation.
+    /// The servers that the cookie names, in the current generation.
     pub(super) named: Option<Candidate>,
-    /// What was looked up of a learned session.
+    /// The result of looking up a learned session.
     pub(super) session: Option<&'r LookedUp<'r>>,
-    /// Which count of the upstream's servers the request met, if it has met one.
+    /// The edition of the servers that the request uses, if any.
     pub(super) edition: Edition,
-    /// The one who chooses the next server.
+    /// How the next server is chosen.
     pub(super) choice: Choice,
-    /// Whether its balancer has no server left, and those are taken that drain by their own wish.
+    /// Whether the balancer has no server left, so that the request goes to servers that asked to drain.
     pub(super) past_balancer: bool,
-    /// Whether a connection to the server in use was closed, so that it was tried once more.
+    /// Whether the server was tried again because it closed a kept-alive connection.
     pub(super) retried: bool,
-    /// How many servers a strict session has tried.
+    /// The number of tries made for a strict session or to a lingering server.
     pub(super) attempts: u16,
-    /// Which of the backups of its id it has tried: a bit for each, in their order. Of a session that is lent, whether
-    /// a backup was.
+    /// The backups that were tried: one bit for each backup with the session's ID, in order. For a lent session, nonzero if a
+    /// backup was tried.
     pub(super) tried_backups: u32,
-    /// Why the server that was tried last did not serve the request, and which it was of those that the cookie names.
+    /// Why the last server did not serve the request, and its entry among the servers that the cookie names.
     pub(super) failure: Option<(Failure, EntryId)>,
     /// The server in use.
     pub(super) served: Served<'r>,
-    /// Which server that is in its edition, where it is not that of the cookie.
+    /// The entry of the server in its edition, if it is not the one that the cookie names.
     pub(super) served_by: Option<EntryId>,
-    /// Whether it is known that responses need nothing, as long as the cookie chooses.
+    /// Whether the response is known to need no action as long as the cookie chooses the server.
     pub(super) settled: Settled,
-    /// Whether the server has responded. Known when it is freed.
+    /// Whether the server has responded. Set when the server is freed.
     pub(super) has_response: bool,
-    /// Whether its response is on the way to the client. (nginx's own flag cannot be read: since 1.29.4 bindgen
-    /// misplaces the bits of a request.)
+    /// Whether the response header is being sent to the client. (nginx's own flag is unusable: since 1.29.4, bindgen
+    /// misplaces the bit fields of a request.)
     header_sent: Cell<bool>,
-    /// What the response has done for the session: set its cookie in this second, edited a cookie of the server
-    /// ([`EDITED`]), left one alone that is the application's to set ([`PRESERVED`]), ended the session ([`DELETED`]), or
-    /// nothing (0).
+    /// What the response has done for the session: the time at which it set the cookie, [`EDITED`] for a cookie of the
+    /// server, [`PRESERVED`] for a cookie left to the application, [`DELETED`] for an ended session, or 0 for nothing.
     acted: Cell<u64>,
-    /// Whether its response does not set the cookie, although others of the upstream do.
+    /// Whether this response must not set the cookie, although other responses of the upstream may.
     pub(super) is_silent: bool,
-    /// Whether the request has no cookie of the application, whose session ours follows.
+    /// Whether the request lacks the application's cookie, which the module's session follows.
     pub(crate) is_anonymous: bool,
-    /// Whether what became of the request was counted.
+    /// Whether the request was counted.
     pub(super) counted: Cell<bool>,
-    /// How many servers the request had tried when it left the upstream with a response; 0 if it did not.
+    /// The number of tries when the request left the upstream with a response; 0 if it has not left.
     tries: Cell<usize>,
-    /// Whether memory was short when something was to be known of the servers: the request fails.
+    /// Whether memory ran out while the servers were being read; the request then fails.
     pub(super) lacks_memory: Cell<bool>,
-    /// How many of several cookies had their turn.
+    /// How many of several cookies with the same name were considered.
     pub(super) values_seen: u8,
 
     pub(super) inner: Inner<'r>,
 }
 
-/// A session that was looked up in the table.
+/// The result of looking up a learned session.
 pub(super) struct LookedUp<'r> {
-    /// Its ID, which is the application's.
+    /// The session ID, which is the application's.
     pub(super) id: &'r [u8],
     pub(super) key: Key,
-    /// The server that has it; `None`: the session is not known.
+    /// The server of the session; `None` if the session is not known.
     pub(super) server: Option<ServerId>,
 }
 
-/// The id of the server in use.
+/// The server in use, and its ID.
 #[derive(Clone, Copy)]
 pub(super) enum Served<'r> {
-    /// No server that the module knows.
+    /// A server that the module does not know.
     Unknown,
-    /// That of the cookie.
+    /// The server that the cookie names.
     Cookie,
-    /// Another one, as long as most are.
+    /// Another server, whose ID has the usual length.
     Md5([u8; MD5_HEX]),
-    /// Another one.
+    /// Another server, with any other ID.
     Other(&'r [u8]),
-    /// That of the cookie, which lingers. So it is from the moment on in which it is found.
+    /// The lingering server that the cookie names. Set as soon as that server is found.
     Lingering(&'r Lingerer),
 }
 
-/// The servers that a cookie names: whose turn it is.
+/// The servers that a cookie names, and the current one of them.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
-    /// How the cookie names them.
+    /// The scheme in which the cookie names them.
     pub(super) scheme: IdScheme,
     pub(super) first: EntryId,
-    /// The one whose turn it is.
+    /// The current server.
     pub(super) this: EntryId,
     pub(super) member: Member<Peer>,
-    /// Whether it was chosen, or could not be.
+    /// Whether the current server was chosen or was unavailable.
     pub(super) tried: bool,
 }
 
@@ -141,7 +140,7 @@ impl Candidate {
         }
     }
 
-    /// Makes it the turn of the next server.
+    /// Makes the next server the current one.
     #[cold]
     #[inline(never)]
     pub(super) fn advance(&mut self, servers: &Servers) -> Option<()> {
@@ -152,7 +151,7 @@ impl Candidate {
         Some(())
     }
 
-    /// Returns the servers whose turn was.
+    /// Returns the servers that were tried.
     pub(super) fn before<'a>(
         &self,
         roster: &'a Roster<Peer>,
@@ -172,7 +171,7 @@ impl HttpModuleContext for Sticky {
     type Context<'r> = Visit<'r>;
 }
 
-/// A visit after which nginx may hand the request on inside.
+/// A visit after which nginx may redirect the request internally.
 #[derive(Clone, Copy)]
 pub(super) struct EarlierVisit<'r>(pub(super) Placed<'r, Visit<'r>>);
 
@@ -187,7 +186,7 @@ unsafe impl<'r> PoolSlot<'r> for EarlierVisit<'r> {
 }
 
 impl<'r> Visit<'r> {
-    /// Returns a request whose balancer is `inner`, before its cookie was read.
+    /// Creates the visit of a request whose balancer is `inner`, before the cookie is read.
     #[inline(always)]
     pub(super) fn new(
         request: Request<'r>,
@@ -236,7 +235,7 @@ impl<'r> Visit<'r> {
         &self.sticky.policy
     }
 
-    /// Returns the newest visit of a request, also after a redirect inside nginx has cleared its contexts.
+    /// Returns the newest visit of a request, even after an internal redirect has cleared the request's contexts.
     #[inline]
     pub(crate) fn of(request: Request<'r>) -> Option<&'r Visit<'r>> {
         request.context::<Sticky>().or_else(|| {
@@ -245,7 +244,7 @@ impl<'r> Visit<'r> {
         })
     }
 
-    /// Returns the visits of a request after which nginx may have handed it on inside, newest first.
+    /// Returns the visits after which the request may have been redirected internally, newest first.
     pub(crate) fn earlier(request: Request<'r>) -> impl Iterator<Item = &'r Visit<'r>> {
         (request.pool().kept::<EarlierVisit>(request.address())).map(|earlier| earlier.0.get())
     }
@@ -255,48 +254,48 @@ impl<'r> Visit<'r> {
         self.reading.verdict == Verdict::Unused
     }
 
-    /// Returns whether the response to the request never sets the cookie.
+    /// Returns whether the response must not set the cookie.
     #[inline(never)]
     pub(crate) fn is_silent(&self) -> bool {
         self.is_silent || self.policy().silent || self.location().silent
     }
 
-    /// Returns whether an upstream that the request has met before leaves its cookie to this one, if both have the same name.
-    /// Where X-Accel-Redirect has made GET of the POST that may set it, it does only if a session is followed here that was
-    /// not there.
+    /// Returns whether the cookie of an upstream that the request used earlier is left to this upstream, if both cookies have
+    /// the same name. If X-Accel-Redirect turned a POST that may set the cookie into a GET, this requires a session that is
+    /// bound here and was not bound there.
     pub(crate) fn takes_cookie_of(&self, earlier: &Visit<'_>) -> bool {
         let is_bound = |visit: &Visit<'_>| visit.status() == Status::Bound;
         let takes = !self.is_silent || (is_bound(self) && !is_bound(earlier));
         self.policy().has_cookie() && takes && *self.policy().cookie == *earlier.policy().cookie
     }
 
-    /// Returns what the location says that passed the request.
+    /// Returns the configuration of the location that passed the request.
     pub(crate) fn location(&self) -> &'r LocationConf {
         self.location.conf::<Sticky>()
     }
 
-    /// Notes that the header of the response is being sent.
+    /// Records that the response header is being sent.
     pub(crate) fn note_header(&self) {
         self.header_sent.set(true);
     }
 
-    /// Notes that the response sets the cookie of the session, now.
+    /// Records that the response sets the session's cookie.
     #[inline(always)]
     pub(crate) fn note_set(&self, now: u64) {
         self.acted.set(now);
     }
 
-    /// Notes that a cookie of the server was edited.
+    /// Records that the response edits a cookie of the server.
     pub(crate) fn note_edited(&self) {
         self.acted.set(EDITED);
     }
 
-    /// Notes that the response deletes the cookie of the session, as the application ends its own.
+    /// Records that the response deletes the session's cookie because the application ends its own session.
     pub(crate) fn note_deleted(&self) {
         self.acted.set(DELETED);
     }
 
-    /// Notes that a cookie of the server was left alone, and whether it ends the session.
+    /// Records that the response leaves a cookie of the server alone, and whether that cookie ends the session.
     pub(crate) fn note_preserved(&self, ends: bool) {
         if ends {
             self.note_deleted();
@@ -305,7 +304,7 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// Notes that the request leaves the upstream with its response, and may go on elsewhere.
+    /// Records that the request leaves the upstream with its response and may continue elsewhere.
     pub(super) fn note_left(&self) {
         self.tries.set(self.request.upstream_states().len());
     }
@@ -315,18 +314,18 @@ impl<'r> Visit<'r> {
         self.header_sent.get()
     }
 
-    /// Returns whether it is known ahead that nothing is to be done for the session.
+    /// Returns whether the response is known in advance to need no action.
     #[inline]
     pub(crate) fn settled(&self) -> Settled {
         self.settled
     }
 
-    /// Returns the id of the server that responded; `None`: what is sent is nginx's own.
+    /// Returns the ID of the server that responded; `None` if the response is nginx's own or the server is not known.
     pub(crate) fn responded_by(&self) -> Option<&[u8]> {
         if !self.has_responded() {
             return None;
         }
-        // Not a jump by a table, as the first of these is what nearly all are.
+        // Nearly all requests match this variant: avoid a jump table.
         if matches!(self.served, Served::Cookie) {
             return Some(self.reading.session.id);
         }
@@ -348,7 +347,7 @@ impl<'r> Visit<'r> {
         self.last_address()
     }
 
-    /// Returns whether the server in use, or the last one, has responded.
+    /// Returns whether the current or last server has responded.
     fn has_responded(&self) -> bool {
         self.has_response || self.is_responding()
     }
@@ -362,14 +361,14 @@ impl<'r> Visit<'r> {
         self.request.tried_address(tries.checked_sub(1)?)
     }
 
-    /// Returns what became of the session.
+    /// Returns the session's status.
     pub(crate) fn status(&self) -> Status {
         let (verdict, id) = (self.reading.verdict, self.reading.session.id);
         let names_server =
             verdict.is_down() || matches!(verdict, Verdict::Valid | Verdict::Accepted);
         let is_own = match &self.served {
             Served::Unknown => false,
-            // Before another was asked.
+            // Still set if the server was given up and no other was chosen.
             Served::Cookie | Served::Lingering(_) => !verdict.is_down(),
             Served::Md5(served) => names_server && served == id,
             Served::Other(served) => names_server && *served == id,
@@ -396,8 +395,8 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// Returns whether its response has set the cookie of the session, or nothing was to be done (`false`); `None`: it has
-    /// edited a cookie of the server, or left one alone.
+    /// Returns whether the response has set the session's cookie; `None` if it has edited or preserved a cookie of the
+    /// server, or ended the session.
     #[inline(always)]
     pub(super) fn has_set(&self) -> Option<bool> {
         match self.acted.get() {
@@ -406,7 +405,7 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// Returns the second in which the session began; `None` if its cookie does not tell.
+    /// Returns the time at which the session began; `None` if it is not known.
     pub(crate) fn first_seen(&self) -> Option<u64> {
         match (self.acted.get(), self.reading.session.stamps) {
             _ if !self.policy().limits.any() => None,
@@ -419,13 +418,13 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// Returns whether the cookie that was set is that of a new session, or of one that has moved.
+    /// Returns whether the cookie that was set is for a new or moved session.
     fn is_new(&self) -> bool {
         !matches!(self.reading.verdict, Verdict::Accepted)
             && !matches!(self.status(), Status::Bound | Status::Lent)
     }
 
-    /// Fails where memory was too short to tell the id of a server.
+    /// Fails if memory ran out while the servers were being read.
     pub(crate) fn check_memory(&self) -> Result<(), OutOfMemory> {
         if self.lacks_memory.get() {
             Err(OutOfMemory)
@@ -434,7 +433,7 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// Returns whether the server in use is responding: the request may have another exchange by now.
+    /// Returns whether the server in use is responding. The request may have another exchange by now.
     pub(super) fn is_responding(&self) -> bool {
         let current = Exchange::of(self.request).map(Exchange::as_ptr);
         current == Some(self.exchange.as_ptr())
@@ -442,21 +441,21 @@ impl<'r> Visit<'r> {
             && self.exchange.has_response()
     }
 
-    /// Returns whether the request has gone to no server but for so many tries. Else its response may have come through
-    /// another upstream, and have to do more than this visit calls for.
+    /// Returns whether the request has made at most this number of tries in all upstreams. If not, the response may have come
+    /// through another upstream and need more actions than this visit requires.
     #[inline]
     pub(super) fn is_first_try(&self, tries: usize) -> bool {
         self.request.upstream_states().len() <= tries
     }
 
-    /// Returns the servers that the request may get, unless they have changed since it met those of its edition.
+    /// Returns the servers that the request may use, unless the list has changed since the request first used it.
     pub(super) fn servers(&self) -> Option<Ref<'r, Servers>> {
         let generation = self.inner.round_robin().generation();
         let servers = servers(self.conf, self.upstream, generation, &self.lacks_memory)?;
         (self.edition == Edition::NONE || self.edition == servers.edition()).then_some(servers)
     }
 
-    /// Returns the server in use, or to be used, if it lingers.
+    /// Returns the server in use, or to be used, if it is lingering.
     pub(super) fn lingerer(&self) -> Option<&'r Lingerer> {
         match self.served {
             Served::Lingering(lingerer) => Some(lingerer),
@@ -464,8 +463,8 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// nginx counts the tries of a request by the servers that are not `down`, which a draining one is to the
-    /// balancers, and one that lingers is not among them: without this, one that fails would leave no try for the others.
+    /// Adds a try. nginx derives the number of tries from the servers that are not `down`. It sees a draining server as
+    /// `down`, and has no lingering servers: without this, a failure of such a server would leave no try for the others.
     #[cold]
     #[inline(never)]
     pub(super) fn grant_try(&self, pc: PeerConnection<'_>) {
@@ -475,20 +474,20 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// Returns whether the servers are still those that the request began with. Else what it knows of them may be gone.
+    /// Returns whether the request's servers are current. If they are not, its entries may be invalid.
     #[cold]
     #[inline(never)]
     pub(super) fn is_current(&self) -> bool {
         self.servers().is_some()
     }
 
-    /// Returns whether a session of this request stays with its server whatever happens to that.
+    /// Returns whether the session must stay with its server even if that server is unavailable.
     #[cold]
     pub(super) fn is_strict(&self) -> bool {
         self.policy().fallback != Fallback::On || self.location().no_fallback
     }
 
-    /// Returns what makes the session strict, as it stands in the configuration.
+    /// Returns the parameter or directive that makes the session strict.
     pub(super) fn strictness(&self) -> &'static str {
         match self.policy().fallback {
             _ if self.location().no_fallback => "sticky_no_fallback",
@@ -498,7 +497,7 @@ impl<'r> Visit<'r> {
         }
     }
 
-    /// Returns who chooses the server now, by the verdict.
+    /// Returns how the server is to be chosen after the verdict.
     #[cold]
     #[inline(never)]
     pub(super) fn choose(&self) -> Choice {
@@ -506,7 +505,7 @@ impl<'r> Visit<'r> {
         choose(verdict, self.policy(), self.fallback(), self.is_silent())
     }
 
-    /// Returns what happens when the server that the cookie names cannot be had: the location may be stricter.
+    /// Returns the `fallback` in effect: the location may be stricter than the policy.
     #[cold]
     #[inline(never)]
     fn fallback(&self) -> Fallback {

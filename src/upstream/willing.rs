@@ -1,4 +1,4 @@
-//! Where servers drain by their own wish, and no other can be had: they are asked before a request fails.
+//! Servers that drain because they asked to: if no other server is available, they are used before a request fails.
 
 use core::iter::successors;
 
@@ -16,10 +16,10 @@ use crate::nginx::peers::{Failures, Peer};
 use crate::nginx::time::milliseconds;
 use crate::nginx::{string, OrNone};
 
-/// The most servers that are looked at, where one after the other is not available.
+/// The maximum number of servers that are examined.
 const MOST: usize = 64;
 
-/// Returns what a balancer's choice, or its lack of one, comes to.
+/// Returns the final result after the balancer has chosen a server, or has none.
 pub(super) fn reconsider<'r>(
     visit: &mut Visit<'r>,
     pc: PeerConnection<'r>,
@@ -36,8 +36,8 @@ pub(super) fn reconsider<'r>(
     }
 }
 
-/// Takes a server that drains by its own wish, as the balancer has none. It is not asked again: of several groups of servers
-/// its marks are about the last one.
+/// Takes a server that asked to drain, because the balancer has none left. The balancer is not asked again: if there are
+/// several groups of servers, its marks refer to the last one.
 #[cold]
 #[inline(never)]
 fn take<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
@@ -59,15 +59,15 @@ fn take<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
         OrNone(data.address())
     );
     if !visit.is_off() {
-        // Where memory is short, the response fails.
+        // If memory is short, the response fails.
         let _ = note_served(visit);
     }
     grant_try(visit, pc);
     true
 }
 
-/// Lets the request be tried once more if this is its last try: nginx counts no server that drains. A session that no other
-/// server may serve has tries of its own.
+/// Grants another try if this is the last one: nginx does not count draining servers. A session that no other server may
+/// serve has tries of its own.
 #[inline(always)]
 fn grant_try<'r>(visit: &Visit<'r>, pc: PeerConnection<'r>) {
     if pc.tries() <= 1 && visit.conf.control.has_willing() {
@@ -86,8 +86,7 @@ fn grant_last_try<'r>(visit: &Visit<'r>, pc: PeerConnection<'r>) {
     }
 }
 
-/// Returns a server that drains by its own wish, is available, and was not tried for this request: a primary one, if there is
-/// one.
+/// Returns an available server that asked to drain and was not tried for this request, preferably a primary one.
 fn find(visit: &Visit<'_>) -> Option<Member<Peer>> {
     let servers = visit.servers()?;
     let (time, request) = (
@@ -119,8 +118,8 @@ fn is_willing(visit: &Visit<'_>, member: &Member<Peer>) -> bool {
     })
 }
 
-/// Returns the addresses of the servers that the request has tried in this upstream, the last one first. nginx begins a try
-/// before it gets a server, and parts the tries of one upstream from those of the next by one without a server.
+/// Returns the addresses of the servers that the request has tried in this upstream, newest first. nginx begins a try before
+/// it chooses a server, and separates the tries of two upstreams by one without a server.
 fn tried<'r>(visit: &Visit<'r>) -> impl Iterator<Item = &'r [u8]> {
     let request = visit.request;
     let this = request.upstream_states().len().checked_sub(1);

@@ -1,4 +1,4 @@
-//! The servers that linger, to be looked up by their ids.
+//! Looks up lingering servers by ID.
 
 use core::cell::{Cell, Ref};
 
@@ -24,14 +24,14 @@ use crate::upstream::count::{Count, ServerIds};
 use crate::upstream::directory::Directory;
 use crate::upstream::servers::IdScheme;
 
-/// How many slots of the table are looked at while it is locked.
+/// The number of slots that are examined under one lock.
 const SLICE: usize = 2048;
 
-/// A server that lingers.
+/// A lingering server.
 #[derive(Clone, Copy)]
 pub(crate) struct Lingering {
     pub(super) server: Server,
-    /// The seconds that it has left.
+    /// The remaining seconds.
     pub(crate) left: u64,
 }
 
@@ -42,20 +42,20 @@ impl Lingering {
     }
 }
 
-/// The servers of an upstream that linger, as a request or an explanation meets them.
+/// The lingering servers of an upstream, for a request or an explanation.
 pub(crate) struct Departed<'a, 'r> {
     zone: LingerZone,
     policy: &'r Policy,
     roster: Ref<'r, Roster>,
     upstream: Upstream<'r>,
-    /// Where it stands what was said of servers at run time.
+    /// The zone with the server states set at run time.
     control: Option<ControlZone>,
     pool: Pool<'r>,
     lacks_memory: &'a Cell<bool>,
 }
 
 impl<'a, 'r> Departed<'a, 'r> {
-    /// Looks for servers that have left, and returns those that linger now; `None`: there are none.
+    /// Checks for servers that have left, and returns the lingering ones; `None` if there are none.
     pub(crate) fn of(
         upstream: Upstream<'r>,
         conf: &'r UpstreamConf,
@@ -80,7 +80,7 @@ impl<'a, 'r> Departed<'a, 'r> {
         }))
     }
 
-    /// Returns the first server of an id that still lingers.
+    /// Returns the first server with an ID that still lingers.
     fn first(&self, scheme: IdScheme, first: EntryId) -> Option<(Number, Lingering)> {
         let roster = self.roster.servers.by(scheme)?;
         let mut all = core::iter::successors(Some(first), |entry| roster.next(*entry));
@@ -94,8 +94,8 @@ impl<'a, 'r> Departed<'a, 'r> {
         })
     }
 
-    /// Returns whether an operator has said that a server is down. Only that of one which would serve a request is looked up:
-    /// anybody can send ids that name none.
+    /// Returns whether an operator has set the server to `down`. This is looked up only for a server that would serve a
+    /// request: any client can send IDs that name none.
     fn is_down(&self, server: &Server) -> bool {
         let Some(zone) = self.control.filter(ControlZone::is_controlled) else {
             return false;
@@ -130,15 +130,15 @@ impl<'r> Directory<'r> for Departed<'_, 'r> {
     }
 }
 
-/// Looks for servers that have left since the last tick of the timer. A worker that is about to end has the servers of a cycle
-/// that is over.
+/// Checks for servers that have left since the last tick of the timer. A worker that is shutting down does not check: its
+/// servers are those of an old cycle.
 fn notice_departures(upstream: Upstream<'_>, conf: &UpstreamConf) {
     if !is_ending() {
         look(upstream, conf);
     }
 }
 
-/// Returns the servers by their ids, counted anew if others have begun to linger; `None`: none ever did.
+/// Returns the lingering servers by ID, read again if others have begun to linger; `None` if none ever have.
 fn roster_of<'c>(
     upstream: Upstream<'c>,
     conf: &'c UpstreamConf,
@@ -190,7 +190,7 @@ fn count(
         };
         let address = server.address.as_bytes();
         let name = printed(address);
-        // It has no place among the servers any more.
+        // It is no longer in the upstream.
         count.add(
             &Known::gone(name.as_bytes(), address, line),
             member,
@@ -205,7 +205,7 @@ fn count(
     })
 }
 
-/// Shows each server of an upstream that lingers, where it is in the table, and the seconds that it has left.
+/// Calls `show` with each lingering server of an upstream, its place in the table, and its remaining seconds.
 fn each(
     conf: &UpstreamConf,
     zone: LingerZone,
@@ -235,8 +235,7 @@ fn each(
     Ok(())
 }
 
-/// Returns the servers of an upstream that linger, for the status. A server that is no longer among the servers of the upstream
-/// is among these at once.
+/// Returns the lingering servers of an upstream, for the status. A server is included as soon as it has left the upstream.
 pub(crate) fn lingering(
     upstream: Upstream<'_>,
     conf: &UpstreamConf,

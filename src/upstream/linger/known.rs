@@ -1,4 +1,4 @@
-//! What a worker knows of the servers of an upstream that linger.
+//! What a worker knows about the lingering servers of an upstream.
 
 use core::cell::{Cell, OnceCell};
 
@@ -13,16 +13,16 @@ use crate::nginx::worker_cell::WorkerCell;
 use crate::upstream::failure::Failure;
 use crate::upstream::servers::Servers;
 
-/// What is known of the servers of one upstream that linger. Where none may, there is no zone.
+/// The lingering servers of an upstream. If none may linger, there is no zone.
 #[derive(Default)]
 pub(crate) struct Linger {
-    /// Where they are.
+    /// The shared memory zone of lingering servers.
     pub(crate) zone: Cell<Option<LingerZone>>,
-    /// The `server` lines from which they may come, in order.
+    /// The `server` lines whose servers may linger, sorted.
     pub(crate) lines: OnceCell<Vec<(Line, ServerLine<'static>)>>,
     pub(super) seen: WorkerCell<Seen>,
     pub(super) roster: WorkerCell<Roster>,
-    /// Whether this worker has told that there are too many.
+    /// Whether this worker has logged that there are too many.
     pub(super) told: Cell<bool>,
 }
 
@@ -35,24 +35,24 @@ impl Linger {
     }
 }
 
-/// The servers that DNS had told of when they were looked at last.
+/// The servers that DNS had returned at the last check.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// Of which generation they are; `None`: they were not looked at.
+    /// Their generation; `None` if they were never checked.
     pub(super) generation: Option<ngx_uint_t>,
-    /// In which second.
+    /// The second of the last check.
     pub(super) at: Cell<u64>,
-    /// In order.
+    /// Sorted.
     pub(super) servers: Vec<Server>,
 }
 
-/// The servers that linger, by their ids.
+/// The lingering servers, by ID.
 #[derive(Default)]
 pub(super) struct Roster {
-    /// Of which generation of the table they are.
+    /// The generation of the table.
     pub(super) generation: u64,
     pub(super) servers: Servers<Number>,
-    /// Where each is in the table.
+    /// The place of each server in the table.
     pub(super) places: Vec<(Place, Server)>,
 }
 
@@ -60,20 +60,20 @@ pub(super) struct Roster {
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(super) struct Number(pub(super) u32);
 
-/// A server that lingers, and a request to it.
+/// A lingering server to which a request is bound.
 pub(crate) struct Lingerer {
     pub(super) server: Server,
     pub(super) gone: GoneServer,
-    /// Whether the request was sent there, or could not be.
+    /// Whether it was chosen.
     pub(super) tried: Cell<bool>,
     /// Why it did not serve the request.
     pub(super) failure: Cell<Option<Failure>>,
 }
 
-/// The server of a session that lingers, and which another may have served since.
+/// The lingering server of a session; another server may have served the request since.
 #[derive(Clone, Copy)]
 pub(super) struct Followed<'r> {
-    /// Where the exchange is that it was found for.
+    /// The address of the exchange for which it was found.
     pub(super) exchange: usize,
     pub(super) lingerer: &'r Lingerer,
 }
@@ -89,7 +89,7 @@ unsafe impl<'r> PoolSlot<'r> for Followed<'r> {
 }
 
 impl Lingerer {
-    /// Lets it be chosen once more.
+    /// Allows it to be chosen again.
     pub(crate) fn forget_try(&self) {
         self.tried.set(false);
     }

@@ -1,7 +1,7 @@
 //! Servers whose address has left DNS and which keep their sessions for a while (`linger=`).
 //!
-//! [`watch`] notices in each worker who has left and who is back, and writes it down for all; [`known`] is what a worker knows;
-//! [`departed`] finds those that linger by their ids, and [`request`] lets a request go to one.
+//! In each worker, [`watch`] detects which servers have left or returned, and records it in shared memory; [`known`] is what
+//! a worker knows; [`departed`] looks up lingering servers by ID, and [`request`] sends a request to one.
 
 mod departed;
 pub(crate) mod known;

@@ -1,4 +1,4 @@
-//! A request of a session whose server lingers.
+//! Requests of sessions whose server is lingering.
 
 use session_cookie::memory::OutOfMemory;
 use session_cookie::verdict::{judged_values, Choice, Reading};
@@ -18,7 +18,7 @@ use crate::upstream::failure::Failure;
 use crate::upstream::servers::Edition;
 use crate::upstream::visit::{Served, Visit};
 
-/// Lets a request whose session has none of the servers of now go to one that lingers. Returns whether there is one.
+/// Binds a request whose session names no current server to a lingering one. Returns whether there is one.
 #[cold]
 #[inline(never)]
 pub(in crate::upstream) fn follow(visit: &mut Visit<'_>) -> Result<bool, OutOfMemory> {
@@ -43,7 +43,7 @@ pub(in crate::upstream) fn follow(visit: &mut Visit<'_>) -> Result<bool, OutOfMe
     Ok(true)
 }
 
-/// Returns the address of the server that lingered when the request came, and whose session it has.
+/// Returns the address of the lingering server that had the session when the request arrived.
 pub(in crate::upstream) fn address_of<'r>(visit: &Visit<'r>) -> Option<&'r [u8]> {
     visit.conf.linger.zone.get()?;
     let exchange = visit.exchange.as_ptr().addr();
@@ -51,7 +51,7 @@ pub(in crate::upstream) fn address_of<'r>(visit: &Visit<'r>) -> Option<&'r [u8]>
     Some(followed.lingerer.gone.name())
 }
 
-/// Finds the server that lingers and that the first value names which names one.
+/// Finds the lingering server of the first value that names one.
 fn find<'r>(visit: &Visit<'r>) -> Result<Option<(Reading<'r>, Lingering)>, OutOfMemory> {
     let pool = visit.request.pool();
     let departed = Departed::of(visit.upstream, visit.conf, pool, &visit.lacks_memory)?;
@@ -75,7 +75,7 @@ fn find<'r>(visit: &Visit<'r>) -> Result<Option<(Reading<'r>, Lingering)>, OutOf
     Ok(found)
 }
 
-/// Chooses the server that lingers, unless it was chosen before.
+/// Chooses the lingering server, unless it was chosen before.
 #[cold]
 #[inline(never)]
 pub(in crate::upstream) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) -> bool {
@@ -86,7 +86,7 @@ pub(in crate::upstream) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r
         return false;
     };
     lingerer.gone.take(pc);
-    // It is looked at when it is freed.
+    // So that the server is examined when it is freed.
     visit.attempts = visit.attempts.saturating_add(1);
     if visit.is_strict() {
         pc.set_tries(1);
@@ -101,8 +101,8 @@ pub(in crate::upstream) fn bind<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r
     true
 }
 
-/// Lets the balancer begin with the servers of now, if these are others than when the request came: it was not asked yet, and
-/// nginx lets it choose none of a list that has changed.
+/// Prepares the balancer again if the servers have changed since the request arrived: the balancer was not asked yet, and
+/// nginx lets it choose no server from a list that has changed.
 pub(in crate::upstream) fn give_up<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>) {
     let prepare = || {
         let init = visit.conf.chain.init_peer.get();
@@ -114,7 +114,7 @@ pub(in crate::upstream) fn give_up<'r>(visit: &mut Visit<'r>, pc: PeerConnection
     }
 }
 
-/// Frees the server in use, which lingers: no balancer knows of it. `reached`: it has accepted a connection.
+/// Frees the lingering server in use, which no balancer knows. `failure` includes whether the request has reached it.
 pub(in crate::upstream) fn free(
     visit: &Visit<'_>,
     lingerer: &Lingerer,
@@ -126,7 +126,7 @@ pub(in crate::upstream) fn free(
         return;
     };
     lingerer.failure.set(Some(failure));
-    // A connection that was kept alive tells nothing of the next one.
+    // A kept-alive connection says nothing about new ones.
     let zone = visit.conf.linger.zone.get();
     let Some(zone) = zone.filter(|_| !reached && !pc.is_cached()) else {
         return;

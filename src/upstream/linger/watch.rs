@@ -1,8 +1,8 @@
-//! Who has left DNS, and who is back: each worker compares the servers that nginx has now with those that it had.
+//! Detects servers that have left DNS, and those that have returned: each worker compares nginx's servers with earlier ones.
 //!
-//! That is done ten times a second and not only with requests: an address that was gone for an hour must not be taken for one
-//! that is just gone, and a reload in between would find no worker that knows of it. It is done once more before a session of an unknown server moves. What a worker sees first is compared with
-//! nothing: what has left before, other workers have written down.
+//! This is done ten times a second, not only with requests: an address that left an hour ago must not be taken for one that
+//! has just left, and after a reload no worker would know about it. It is also done before a session with an unknown server
+//! moves. The first servers that a worker sees are not compared: other workers have recorded the servers that left before.
 
 use core::cell::Cell;
 
@@ -22,11 +22,11 @@ use crate::nginx::time::milliseconds;
 use crate::nginx::upstream::Upstream;
 use crate::upstream::count::ServerIds;
 
-/// For how many servers the table is locked at once.
+/// The number of servers that are recorded under one lock.
 const SLICE: usize = 128;
 
-/// Looks at all upstreams some of whose servers may linger.
-// It is what a timer is given: a reference to a list.
+/// Checks all upstreams whose servers may linger.
+// The timer passes a reference to its list.
 #[allow(clippy::ptr_arg)]
 pub(crate) fn watch(upstreams: &Vec<Upstream<'static>>) {
     for upstream in upstreams {
@@ -34,12 +34,12 @@ pub(crate) fn watch(upstreams: &Vec<Upstream<'static>>) {
     }
 }
 
-/// Returns the second of a clock that nobody sets, and that all processes of nginx share.
+/// Returns the seconds of a monotonic clock that all nginx processes share.
 pub(super) fn second() -> u64 {
     milliseconds() / 1000
 }
 
-/// Looks who has left and who is back, if nginx has changed the servers since this worker did so last.
+/// Checks for servers that have left or returned, if nginx has changed the servers since this worker's last check.
 pub(super) fn look(upstream: Upstream<'_>, conf: &UpstreamConf) {
     let Some(primary) = upstream.primary().filter(|_| conf.has_peers(upstream)) else {
         return;
@@ -51,7 +51,7 @@ pub(super) fn look(upstream: Upstream<'_>, conf: &UpstreamConf) {
         }
     }
     match compare(upstream, conf, primary) {
-        // While nginx changes them, the next time will do.
+        // If nginx is changing the servers, the next check suffices.
         Ok(()) | Err(Uncounted::Changed) => {}
         Err(Uncounted::OutOfMemory) => error!(
             Log::of_cycle(),
@@ -76,7 +76,7 @@ fn compare(
     let Some(mut seen) = conf.linger.seen.write() else {
         return Ok(());
     };
-    // Memory is at hand before anything is written down.
+    // Memory is reserved before anything is recorded.
     let mut gone = memory::with_capacity(seen.servers.len())?;
     let said = Said::of_shown(upstream, conf.control.zone.get(), conf.can_ask())?;
     let is_down = |server: &Server| said.is_down(printed(server.address.as_bytes()).as_bytes());
@@ -107,7 +107,7 @@ fn compare(
     Ok(())
 }
 
-/// Returns the servers that DNS has told of, in order. One that is down serves no sessions.
+/// Returns the servers that DNS has returned, sorted. Servers that are down have no sessions.
 fn servers_of(
     upstream: Upstream<'_>,
     conf: &UpstreamConf,
@@ -135,7 +135,7 @@ fn servers_of(
     Ok(servers)
 }
 
-/// Tells of servers that begin to linger, in the worker that has written them down.
+/// Logs the servers that begin to linger, in the worker that has recorded them.
 fn tell(upstream: Upstream<'_>, conf: &UpstreamConf, gone: &[Server], added: Added) {
     let time = conf.policy().map_or(0, |policy| policy.linger);
     if let (1.., Some(first)) = (added.new, gone.first()) {
@@ -159,7 +159,7 @@ fn tell(upstream: Upstream<'_>, conf: &UpstreamConf, gone: &[Server], added: Add
     }
 }
 
-/// A number of servers in words.
+/// A number of servers, as text.
 struct Number(usize);
 
 impl core::fmt::Display for Number {
