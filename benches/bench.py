@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What stickiness costs: against nginx without it, against nginx's own, against HAProxy.
+"""Measures the cost of session persistence compared with plain nginx, nginx's own `sticky` and HAProxy.
 
 usage: bench.py --nginx NGINX --module SO [--own-nginx NGINX --own-module SO] [--haproxy HAPROXY] [--quick]
 
---own-nginx: one with a `sticky` of its own, and our module for it. --quick: a part, printed only; else the
-results go to results.json, results.md, cost.svg and, as a summary, between the marks in README.md.
+--own-nginx: an nginx that has its own `sticky`; --own-module: this module built for it. --quick: measures a subset
+and only prints the results, which are otherwise written to benches/results.json, benches/cost.svg and between the
+marks in benches/README.md.
 """
 
 import argparse
@@ -28,7 +29,7 @@ HERE = Path(__file__).parent
 BEGIN, END = "<!-- summary: made by make bench -->\n", "<!-- end of summary -->\n"
 
 QUICK = ["base", "base-id", "base-stamps", "unused", "carried", "indirect", "renewed", "first-visit"]
-# our cases beside nginx's own
+# the cases of this module that are compared with nginx's own
 BESIDE = ["carried", "first-visit", "route", "learned"]
 
 

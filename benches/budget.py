@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Do requests cost no more instructions than benches/budget.txt allows, and take memory from their pool only?
+"""Checks that requests cost no more instructions than benches/budget.txt allows, and allocate only from their pool.
 
 usage: budget.py NGINX MODULE [write]
-       budget.py NGINX MODULE explain FILE    where they go; FILE: what the first form said is too much
+       budget.py NGINX MODULE failed FILE     writes the lines that exceed their limits to FILE
+       budget.py NGINX MODULE explain FILE    shows which functions the instructions of these lines are spent in
 
-The limit is for what a case costs over its base, so that compilers and libraries hardly matter. libc
-chooses functions by what the processor can do: here it takes those that every x86-64 processor can run.
+The limits apply to the difference between a case and its base, so compilers and libraries hardly affect them.
+libc selects functions by processor features; here it is limited to those that every x86-64 processor can run.
 """
 
 import os
@@ -20,11 +21,11 @@ from measure.memory import allocations
 
 BUDGET = Path(__file__).with_name("budget.txt")
 SLACK = 0.03
-# what a measurement is repeatable to
+# the repeatability of a measurement, in instructions
 NOISE = 10
-# layouts of the heap, an odd number
+# the number of heap layouts, odd
 LAYOUTS = 3
-# what is explained
+# the maximum number of lines in an explanation
 MOST = 20
 
 BASELINE = dict(
@@ -34,7 +35,7 @@ BASELINE = dict(
 
 
 def lines():
-    """(name, servers, zone, ceiling) of each line; comments as they are."""
+    """Yields (name, servers, zone, ceiling) for each line, and comments unchanged."""
     for line in BUDGET.read_text(encoding="ascii").splitlines():
         if line.startswith("#") or not line.strip():
             yield line
@@ -48,14 +49,14 @@ def line(name, count, zone, ceiling):
 
 
 class Measured:
-    """Measures each case and base once."""
+    """Measures each case and each base once."""
 
     def __init__(self, nginx, module):
         self.nginx, self.module = nginx, module
         self.known = {}
 
     def get(self, name, count, zone):
-        """The median over some layouts of the heap: from where malloc takes the block of a request's pool is luck."""
+        """Returns the median over several heap layouts, because the cost of allocating a request's pool varies."""
         key = (name, count, zone)
         if key not in self.known:
             all_of_them = [
@@ -75,7 +76,8 @@ class Measured:
         return self.known[key]
 
     def with_base(self, name, count, zone):
-        """The case, and its base. A bound request is to cost the same however many servers there are."""
+        """Returns the results of a case and its base. The base of a bound request always has 2 servers, because the
+        cost of such a request must not depend on the number of servers."""
         case = by_name()[name]
         return self.get(name, count, zone), self.get(case.base, 2 if case.bound else count, zone)
 
@@ -108,7 +110,7 @@ def check(measured, write):
 
 
 def explain(measured, entry):
-    """Prints where the difference to the base is: by function, and the module's by source file."""
+    """Prints the difference to the base by function and, for the module, by source file."""
     name, count, zone, _ = entry.split()
     case, base = measured.with_base(name, int(count), zone == "zone")
     after, before = case.functions(), base.functions()

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Does the worst request cost no more than a few times what it costs plain nginx?
+"""Checks that the most expensive requests cost at most a few times as much as with plain nginx.
 
 usage: worst.py NGINX MODULE [all]
 
-Sends Cookie headers of 32 kB to each configuration of the module, and requests pages with thousands of subrequests.
-Prints the most expensive request of each configuration, and writes these to worst.md; or prints all of them. Fails if one
-exceeds its limit.
+Measures requests with Cookie headers of 32 kB in each configuration of the module, and pages with thousands of
+subrequests. Prints the most expensive request of each configuration, or all of them. Fails if a request costs
+more than its limit.
 """
 
 import os
@@ -43,7 +43,7 @@ def main():
 
 
 def most_expensive(costs):
-    """Of each configuration the one whose factor is the highest."""
+    """Returns the row with the highest factor for each configuration."""
     most = {}
     for row in costs:
         name, _, plain, ours = row

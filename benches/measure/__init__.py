@@ -1,1 +1,1 @@
-"""What `make bench` and `make budget` measure with: Python's standard library, valgrind and wrk."""
+"""The measurements of `make bench` and `make budget`. Requires only Python's standard library, valgrind and wrk."""

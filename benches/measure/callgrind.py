@@ -1,8 +1,8 @@
-"""Runs a proxy under callgrind, and tells what windows of requests cost in it.
+"""Runs a proxy under callgrind and measures the cost of windows of requests.
 
-A window ends with SIGUSR1: nginx then calls ngx_reopen_files(), before which callgrind writes down what
-was executed since the last time, and starts from zero. One more window, three times as long, gives the
-slope, in which starting and the signal itself cancel out.
+A window ends with SIGUSR1: nginx then calls ngx_reopen_files(), before which callgrind dumps the counts since the
+previous dump and resets them. A second window, three times as long, yields the slope, in which the costs of starting
+and of the signal cancel out.
 """
 
 import math
@@ -31,7 +31,7 @@ def tool(out):
 
 
 class Profile:
-    """One file of callgrind's."""
+    """A callgrind output file."""
 
     def __init__(self, path):
         self.total = 0
@@ -51,7 +51,7 @@ class Profile:
                 cost = int(line.split()[-1])
                 if inclusive:
                     inclusive = False
-                    # The clock's texts are made anew every second, however many requests that has.
+                    # nginx formats its cached time strings every second, regardless of the number of requests.
                     if function == "ngx_time_update" and called.startswith("ngx_"):
                         self.total -= cost
                 else:
@@ -73,7 +73,7 @@ class Profile:
 
 
 class Traced:
-    """A proxy that runs under callgrind."""
+    """A proxy running under callgrind."""
 
     def __init__(self, scratch, command, address, env=None):
         self.out = scratch.file("callgrind")
@@ -88,17 +88,17 @@ class Traced:
         self.running.stop()
 
     def window(self):
-        """What was executed since the last window."""
+        """Returns the profile since the previous window."""
         return Profile(self._dump()[0])
 
     def total(self):
-        """The same as a number, which leaves no file."""
+        """Returns the number of instructions since the previous window, and removes the file."""
         path, total = self._dump()
         os.unlink(path)
         return total
 
     def _dump(self):
-        """The file that callgrind writes, and how many instructions are in it."""
+        """Makes callgrind write a file. Returns its path and the number of instructions in it."""
         self.dumps += 1
         path = f"{self.out}.{self.dumps}"
         end = time.monotonic() + 120
@@ -112,7 +112,7 @@ class Traced:
                 if complete:
                     return path, int(complete[1])
             elif time.monotonic() - asked > 2:
-                # A signal that lands just before epoll_wait() is not seen until the next event.
+                # A signal that arrives just before epoll_wait() is not handled until the next event.
                 self.running.process.send_signal(signal.SIGUSR1)
                 asked = time.monotonic()
             time.sleep(0.005)
@@ -120,7 +120,7 @@ class Traced:
 
 
 class Slope:
-    """What one request costs: the median over several pairs of windows."""
+    """The cost of one request: the median over several pairs of windows."""
 
     def __init__(self, pairs, requests):
         self.requests = requests
@@ -135,11 +135,11 @@ class Slope:
         return {key: statistics.median(self._differences(lambda p, key=key: table(p).get(key, 0))) for key in keys}
 
     def functions(self):
-        """(object, function, source file) → instructions of its own."""
+        """Returns (object, function, source file) → own instructions."""
         return self._by(lambda profile: profile.own)
 
     def calls(self):
-        """(object of the caller, called function) → calls."""
+        """Returns (object of the caller, called function) → calls."""
         return self._by(lambda profile: profile.calls)
 
 

@@ -1,14 +1,14 @@
-"""What is measured: configurations, what the client and the upstream server send, and the fair base.
+"""The measured cases: the configuration, the cookies sent by the client and by the upstream server, and the base.
 
-The base of a case is round robin, in the same nginx, that receives a cookie of the same length.
+The base of a case is round robin with the same nginx and a cookie of the same length.
 """
 
 from dataclasses import dataclass
 
-# what the application behind sets, in mode=rewrite and mode=prefix
+# the cookie set by the application with mode=rewrite and mode=prefix
 APPLICATION = "route=session-of-the-application; Path=/; HttpOnly"
 
-# with room for 100,000 sessions, in nginx's own zone too
+# with room for 100,000 sessions, also in nginx's own zone
 LEARNED = "create=$upstream_cookie_route lookup=$cookie_route zone=sessions:32m"
 
 KEYS = "key_file=keys"
@@ -20,19 +20,19 @@ CONTROL = f"{STATUS} session_sticky_control on; allow 127.0.0.1; deny all;"
 @dataclass(frozen=True)
 class Case:
     name: str
-    #: what stands in the upstream; None: the module is not even loaded
+    #: the directives in the upstream block; None: the module is not loaded
     upstream: str | None
-    #: of the client: none, id, keyed, stamps, signed, prefix; learned: the ID of a session that the application has
-    #: begun
+    #: the cookie sent by the client: none, id, keyed, stamps, signed, prefix; learned: the ID of a session that the
+    #: application has started
     cookie: str
     base: str | None = None
-    #: what stands in a server block of its own
+    #: the directives in a separate server block
     endpoint: str = ""
-    #: does the upstream server set the cookie itself?
+    #: whether the upstream server sets the cookie
     sets: bool = False
-    #: does the answer to the client set the cookie?
+    #: whether the response to the client sets the cookie
     answer_sets: bool = False
-    #: is the request bound to the server that its cookie names?
+    #: whether the request is bound to the server that its cookie names
     bound: bool = False
 
     def title(self):
@@ -102,11 +102,11 @@ CASES = [
     Case("learned", f"session_sticky mode=learn {LEARNED};", "learned", "base-id", bound=True),
 ]
 
-# nginx's own, since 1.29.6
+# nginx's own `sticky`, available since 1.29.6
 OWN_CASES = [
     Case("base", None, "none"),
     Case("base-id", None, "id"),
-    # it says the cookie anew in every answer
+    # every response sets the cookie again
     Case("own-carried", "sticky cookie route;", "id", "base-id", answer_sets=True, bound=True),
     Case("own-first-visit", "sticky cookie route;", "none", "base", answer_sets=True),
     Case("own-route", "sticky route $cookie_route;", "id", "base-id", bound=True),

@@ -1,4 +1,4 @@
-"""A client with one kept-alive connection, and the cookies that it sends."""
+"""A client with one persistent connection, and the cookies that it sends."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ def position(place, count):
 
 
 def md5_id(server):
-    """What hash=md5, and nginx's own sticky, call the server."""
+    """Returns the ID of a server with hash=md5 and with nginx's own `sticky`."""
     return hashlib.md5(server.encode()).hexdigest()
 
 
@@ -29,19 +29,19 @@ def mac(key, text):
 
 
 def keyed_id(server):
-    """What hash=hmac calls the server."""
+    """Returns the ID of a server with hash=hmac."""
     return mac(KEY.encode(), server)[:16].hex()
 
 
 def signed(text):
-    """What `sign` makes of a value with stamps, of the cookie `route`."""
+    """Signs a value with timestamps as `sign` does, for the cookie `route`."""
     derived = mac(KEY.encode(), "\0signature of cookie route")
     signature = base64.urlsafe_b64encode(mac(derived, text)[:16]).decode().rstrip("=")
     return f"{text}|{signature}"
 
 
 def cookie_value(kind, place, count, port):
-    """The value of the cookie `route`, or None for a client that has none."""
+    """Returns the value of the cookie `route`, or None for a client without it."""
     if kind == "none":
         return None
     if kind == "learned":
@@ -53,7 +53,7 @@ def cookie_value(kind, place, count, port):
     if kind == "keyed":
         return keyed_id(server)
     if kind in ("stamps", "signed"):
-        # seen before, so that the answer says it anew
+        # last seen in the past, so that the response sets the cookie again
         now = int(time.time())
         text = f"{name}|{now - 60}|{now - 600}"
         return signed(text) if kind == "signed" else text
@@ -63,12 +63,12 @@ def cookie_value(kind, place, count, port):
 
 
 def session(number):
-    """The ID of a session of the application, as long as the ID of a server."""
+    """Returns the ID of a session of the application. It has the same length as the ID of a server."""
     return hashlib.md5(str(number).encode()).hexdigest()
 
 
 def cookies(value):
-    """Other cookies come along, before and after."""
+    """Returns a Cookie field with other cookies before and after this one."""
     ours = f"route={value}; " if value else ""
     return f"theme=dark; lang=en-GB; {ours}_ga=GA1.2.1234567890.1234567890"
 
@@ -88,11 +88,11 @@ class Client:
         self.socket.close()
 
     def carry(self, value):
-        """From now on with this cookie."""
+        """Sends this cookie from now on."""
         self.request = REQUEST + f"Cookie: {cookies(value)}\r\n\r\n".encode()
 
     def log_in(self, session):
-        """One request with which the application begins this session."""
+        """Sends a request for which the application starts this session."""
         usual = self.request
         self.request = usual.replace(b"/index.html", f"/login?id={session}".encode(), 1)
         self.get()
@@ -105,7 +105,7 @@ class Client:
         self.rest += data
 
     def get(self):
-        """One request; the header of its answer, which must be 200."""
+        """Sends a request and returns the header of the response, whose status must be 200."""
         self.socket.sendall(self.request)
         while b"\r\n\r\n" not in self.rest:
             self._more()
@@ -131,7 +131,7 @@ def set_cookies(head):
 
 
 def log_in(client, sessions=1):
-    """The session that is measured begins, and then others on its server, which need no walk over all servers."""
+    """Starts the measured session, then others on the same server, which need no round robin over all servers."""
     client.log_in(session(0))
     client.carry(session(0))
     for other in range(1, sessions):

@@ -7,7 +7,7 @@ from .cases import APPLICATION
 from .client import Client, cookie_value, log_in, position, set_cookies
 from .programs import Backend, Proxy, Scratch, die, free_port, servers
 
-# more than the keepalive connections of the upstream
+# more than the idle keepalive connections to the upstream
 IDLE = 70
 
 
@@ -27,9 +27,9 @@ def measure(
     pairs=3,
     env=None,
 ):
-    """The Slope of one case; dies if the requests did not go the way that the case is about.
+    """Returns the Slope of a case. Exits if the requests were not handled as the case requires.
 
-    sessions: how many are known, where they are learned.
+    sessions: the number of known sessions, if sessions are learned.
     """
     proxy = Proxy.of(case, nginx, module, zone=zone, count=count, pool=pool, layout=layout)
     with Scratch() as scratch:
@@ -40,11 +40,11 @@ def measure(
             value = cookie_value(case.cookie, place, count, backend.port)
             traced = Traced(scratch, proxy.command(scratch, conf), address, env)
             with traced, Client(address) as client:
-                # nginx keeps as many idle connections as the base does: each has a timer
+                # Each idle connection has a timer, so there must be as many as with the base.
                 visits = min(count, IDLE)
                 client.repeat(visits)
                 if case.cookie == "learned":
-                    # Round robin goes on to the server that is to have the session.
+                    # Advance round robin to the server that is to have the session.
                     on_the_way = (position(place, count) - visits) % count
                     client.repeat(on_the_way)
                     visits += on_the_way
@@ -59,7 +59,7 @@ def measure(
 
 
 def expect_one(log, visits, address):
-    """Every request after the first visits reached this server."""
+    """Checks that every request after the first visits was passed to this server."""
     with open(log, encoding="ascii") as file:
         reached = set(file.read().split()[visits:])
     if reached != {address.rsplit(":", 1)[0]}:

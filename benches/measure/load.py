@@ -1,7 +1,7 @@
-"""Throughput, latency and processor time under wrk, in pairs: a contender and its base in turn.
+"""Throughput, latency and processor time under wrk, measured in pairs: a contender and its base alternately.
 
-A figure of one contender says little, because machines have moods. What counts is the ratio to its base just
-before or after; its median and quartiles are over all pairs.
+Absolute figures are not significant, because of run-to-run variation. The results are the ratios to the base, which
+is measured immediately before or after, with their median and quartiles over all pairs.
 """
 
 import os
@@ -17,13 +17,13 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 def processors():
-    """One for the proxy, the others for wrk and the servers behind: then the proxy is what limits."""
+    """Returns a processor for the proxy and the others for wrk and upstream servers, so the proxy is the bottleneck."""
     cpus = sorted(os.sched_getaffinity(0))
     return ({cpus[0]}, set(cpus[1:])) if len(cpus) > 1 else (None, None)
 
 
 class Contender:
-    """A proxy that is running, and what its client sends."""
+    """A running proxy, and the cookie that its client sends."""
 
     def __init__(self, name, base, scratch, command, address, cookie):
         self.name, self.base, self.address, self.cookie = name, base, address, cookie
@@ -31,7 +31,7 @@ class Contender:
         self.running.wait_for(address)
 
     def processor_time(self):
-        """Seconds, in user and kernel mode."""
+        """Returns the seconds spent in user and kernel mode."""
         with open(f"/proc/{self.running.pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
@@ -76,7 +76,7 @@ def duration(text, percentile):
 
 
 class Field:
-    """Contenders, started side by side; who has no turn is idle."""
+    """Contenders, all running at the same time. Only one of them is measured at a time; the others are idle."""
 
     def __init__(self, count, backend_nginx):
         self.count = count
@@ -122,7 +122,7 @@ class Field:
         port = self.backend.port
         lines = []
         for number, server in enumerate(servers(self.count, port)):
-            # the same text as ours, so that the request is as long
+            # the same value as with the module, so that requests have the same length
             value = md5_id(server)
             lines.append(f"  server s{number} {server}" + (f" cookie {value}" if sticky else ""))
         return scratch.file(
@@ -138,7 +138,7 @@ class Field:
         )
 
     def run(self, connections, seconds, rounds):
-        """name → what it did, and how that compares to its base."""
+        """Returns name → the results of a contender and their ratios to its base."""
         by_name = {contender.name: contender for contender in self.contenders}
         for contender in self.contenders:
             contender.round(connections, 1)  # warm
@@ -149,7 +149,7 @@ class Field:
                 if not contender.base:
                     continue
                 pair = [by_name[contender.base], contender]
-                # nobody is always first
+                # the two alternate in going first
                 for one in pair if number % 2 == 0 else pair[::-1]:
                     played[one.name].append(one.round(connections, seconds))
                 its, mine = (played[one.name][-1] for one in pair)
@@ -165,7 +165,7 @@ def summary(rounds, ratios):
 
 
 def spread(values):
-    """Quartiles: 25 %, 50 %, 75 %."""
+    """Returns the quartiles: 25 %, 50 %, 75 %."""
     if len(values) == 1:
         return values * 3
     return statistics.quantiles(values, n=4, method="inclusive")

@@ -1,4 +1,4 @@
-"""What a request and an upstream need of memory."""
+"""The memory used by requests and by upstreams."""
 
 import os
 
@@ -7,7 +7,7 @@ from .cases import APPLICATION
 from .client import Client, cookie_value, log_in
 from .programs import Backend, Proxy, Running, Scratch, free_port
 
-# what takes memory from the system or from libc's heap
+# the functions that allocate memory from the system or from the heap of libc
 ALLOCATORS = {
     "malloc",
     "calloc",
@@ -25,7 +25,7 @@ ALLOCATORS = {
 
 
 def allocations(result, module=""):
-    """Of a Slope: calls of allocators for one request, and how many of them the module's code made."""
+    """Returns, for a Slope, the number of allocator calls per request, and how many of them the module makes."""
     every = own = 0.0
     for (caller, called), calls in result.calls().items():
         if called.split("'")[0] in ALLOCATORS and caller != "libc.so.6":
@@ -35,15 +35,15 @@ def allocations(result, module=""):
     return every, own
 
 
-# Sizes of a request's pool to look for the smallest that suffices in: above the buffer for the answer's
-# header, which else is taken from elsewhere.
+# The sizes of a request's pool that are searched for the smallest sufficient one. They exceed the size of the buffer
+# for the response header, which would otherwise be allocated elsewhere.
 SMALLEST, LARGEST, STEP = 7200, 10400, 16
 
 
 def pool_bytes(case, nginx, module, backend_nginx):
-    """The smallest request_pool_size with which a request needs no second block, for 2 servers.
+    """Returns the smallest request_pool_size with which a request needs no second block, for 2 servers.
 
-    All sizes are served by one nginx, each on an address of its own.
+    One nginx listens on a separate address for each size.
     """
     sizes = list(range(SMALLEST, LARGEST + 1, STEP))
     proxy = Proxy.of(case, nginx, module, pool=str(LARGEST * 2 // STEP * STEP))
@@ -80,7 +80,7 @@ def pool_bytes(case, nginx, module, backend_nginx):
 
 
 def worker_bytes(case, nginx, module, backend_nginx, count, zone=False):
-    """Memory of its own that a worker has after it served a few requests."""
+    """Returns the private memory of a worker process after a few requests."""
     proxy = Proxy.of(case, nginx, module, zone=zone, count=count)
     with Scratch() as scratch, Backend(scratch, backend_nginx) as backend:
         address = ("127.0.0.1", free_port())
@@ -102,7 +102,7 @@ def anonymous(pid):
 
 
 def index_bytes(case, base, nginx, module, backend_nginx, zone=False, count=10_000):
-    """Bytes of a server in a worker, beyond what plain nginx has for it."""
+    """Returns the bytes per server in a worker process, in addition to those of plain nginx."""
 
     def more(servers):
         return worker_bytes(case, nginx, module, backend_nginx, servers, zone) - worker_bytes(

@@ -1,4 +1,4 @@
-"""A plot of cost against number of servers, as SVG: both axes logarithmic, readable on light and on dark."""
+"""An SVG plot of the cost by number of servers, with logarithmic axes, for light and dark color schemes."""
 
 import math
 from html import escape
@@ -44,7 +44,7 @@ def number(value):
 
 
 def ticks(low, high):
-    """1, 2, 5, 10, 20, 50, … between them, ends included."""
+    """Yields 1, 2, 5, 10, 20, 50, … within these limits, inclusive."""
     power = 10 ** math.floor(math.log10(low))
     while True:
         for step in (1, 2, 5):
@@ -56,7 +56,7 @@ def ticks(low, high):
 
 
 def apart(places, gap=18):
-    """Moves labels off each other, in their order from top to bottom."""
+    """Moves overlapping labels apart, keeping their order from top to bottom."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     result = list(places)
     for before, here in pairwise(order):

@@ -1,6 +1,6 @@
-"""The programs that are measured: an nginx with or without modules, and HAProxy.
+"""The measured programs: nginx with and without modules, and HAProxy.
 
-All of them speak on 127.0.0.0/8 only. The upstream server is one more nginx, never under valgrind.
+They use addresses in 127.0.0.0/8 only. The upstream servers are one more nginx, which never runs under valgrind.
 """
 
 import os
@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-# nginx takes an environment variable of this name for the sockets that a previous binary hands over.
+# nginx treats an environment variable with this name as the list of sockets inherited from a previous binary.
 os.environ.pop("NGINX", None)
 
 
@@ -20,19 +20,19 @@ def die(text):
 
 
 def free_port():
-    """A port that nobody listens on, on any address."""
+    """Returns a port on which no process listens, on any address."""
     with socket.socket() as probe:
         probe.bind(("0.0.0.0", 0))
         return probe.getsockname()[1]
 
 
 def servers(count, port):
-    """The addresses of the servers behind: one process answers on all of them."""
+    """Returns the addresses of the upstream servers. One process listens on all of them."""
     return [f"127.1.{i // 250}.{i % 250 + 1}:{port}" for i in range(count)]
 
 
 class Scratch:
-    """A folder that goes away, and in it whatever a program writes."""
+    """A temporary directory for all files that a program writes."""
 
     def __init__(self):
         self.path = tempfile.mkdtemp(prefix="bench-")
@@ -54,7 +54,7 @@ class Scratch:
 
 
 class Running:
-    """A program that was started, and is ended by its own process number."""
+    """A started program, which is stopped by its process ID."""
 
     def __init__(self, command, log, tool=(), cpus=None, env=None):
         self.log = log
@@ -85,7 +85,7 @@ class Running:
                 die(f"{self.process.args[0]} ended by itself:\n{log.read()[-2000:]}")
 
     def wait_for(self, address, seconds=120):
-        """Until something accepts connections there."""
+        """Waits until connections to this address are accepted."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.alive()
@@ -97,7 +97,7 @@ class Running:
         return die(f"nothing listens on {address} after {seconds} s")
 
     def stop(self):
-        # A signal that lands just before epoll_wait() is not seen until the next event.
+        # A signal that arrives just before epoll_wait() is not handled until the next event.
         for _ in range(20):
             if self.process.poll() is not None:
                 return
@@ -112,7 +112,7 @@ class Running:
 
 
 def paths(scratch, name):
-    """Keeps everything that an nginx writes below the scratch folder."""
+    """Returns directives that keep the temporary files of nginx in the scratch directory."""
     return "".join(
         f"{kind}_temp_path {scratch.file(name)}.{kind}; "
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -126,14 +126,14 @@ def head(scratch, name):
 
 
 class Backend:
-    """The servers behind, one process on one port of every address."""
+    """The upstream servers: one process that listens on one port of all addresses."""
 
-    # Whoever logs in gets a session of the application.
+    # A login starts a session of the application.
     PLAIN = (
         "location / { return 200 'hello from the backend\\n'; } "
         "location = /login { add_header Set-Cookie 'route=$arg_id; Path=/'; return 200 'welcome\\n'; }"
     )
-    # sets the cookie itself, as mode=rewrite and mode=prefix need it
+    # sets the cookie, which mode=rewrite and mode=prefix require
     SETS = "location / {{ add_header Set-Cookie '{}'; return 200 'hello from the backend\\n'; }}"
 
     def __init__(self, scratch, nginx, sets=None, log=None, cpus=None, more="", location=None):
@@ -159,16 +159,17 @@ class Backend:
         self.running.stop()
 
 
-# The key of ids and signatures: no secret, as everything here stays on this machine.
+# The key for IDs and signatures. It need not be secret, because no data leaves the machine.
 KEY = "a key for measurements"
 
-# Whether nginx's malloc finds the blocks of a request's pool in holes that the configuration left, or splits
-# something for each of them, differs by 300 instructions, with as little as another map: so many of them.
+# malloc may find the blocks of a request's pool in holes left by the configuration, or may have to split a block for
+# each of them. The difference is 300 instructions, and a single additional map may cause it. These are the numbers of
+# additional maps.
 LAYOUTS = (0, 1, 2, 3, 5, 8, 13)
 
 
 class Proxy:
-    """How one nginx is configured to pass requests on; `layout` lays its heap out differently."""
+    """The configuration of an nginx as a proxy. `layout` changes its heap layout."""
 
     def __init__(self, nginx, modules=(), upstream="", endpoint="", zone=False, count=2, pool="16k", layout=0):
         self.nginx = nginx
@@ -182,18 +183,18 @@ class Proxy:
 
     @classmethod
     def of(cls, case, nginx, module, **options):
-        """What a case is about; one without an upstream of its own has no module."""
+        """Returns the proxy for a case. The module is not loaded if the case has no directives for the upstream."""
         modules = [module] if module and case.upstream is not None else []
         return cls(nginx, modules, case.upstream or "", case.endpoint, **options)
 
     def conf(self, scratch, backend_port, address, keepalive=64, more=""):
-        """One worker without a master, kept-alive connections on both sides."""
+        """Writes a configuration with one process without a master, and persistent connections on both sides."""
         loads = "".join(f"load_module {module};\n" for module in self.modules)
         # about 1,100 bytes a server
         zone = f"zone u {max(256, self.count * 2)}k;" if self.zone else ""
         pool = f"request_pool_size {self.pool};" if self.pool else ""
         scratch.file("keys", f"{KEY}\n")
-        # where no request is measured, which would have one location more to choose from
+        # in a separate server block, because another location would affect the measured requests
         endpoint = f"server {{ listen unix:{scratch.path}/status; {self.endpoint} }}\n" if self.endpoint else ""
         lines = "\n".join(f"server {address};" for address in servers(self.count, backend_port))
         return scratch.file(

@@ -1,4 +1,4 @@
-"""The results as tables of Markdown."""
+"""Formats the results as Markdown tables."""
 
 import statistics
 
@@ -17,7 +17,7 @@ def signed(value):
 
 
 def key(nginx, name, count, zone=False, place="middle", pool="16k", layout=0):
-    """Under which name a result is kept: JSON's keys are strings."""
+    """Returns the key under which a result is stored. JSON keys are strings."""
     parts = [nginx, name, str(count), place]
     if zone:
         parts.append("zone")
@@ -29,7 +29,7 @@ def key(nginx, name, count, zone=False, place="middle", pool="16k", layout=0):
 
 
 def costs(results, nginx, cases, counts):
-    """A row for each case: its figures, and what it costs over its base."""
+    """Returns a table with a row per case: its costs and its difference to the base."""
     got = results["instructions"]
     variants = {
         f"over its base at {counts[0]}": {},
@@ -48,7 +48,7 @@ def costs(results, nginx, cases, counts):
 
 
 def over(got, nginx, case, count, how):
-    """What a case costs over its base: the median over the layouts of the heap in which both were measured."""
+    """Returns the difference between a case and its base: the median over the heap layouts of both."""
     differences = []
     for layout in LAYOUTS:
         mine, base = (key(nginx, name, count, layout=layout, **how) for name in (case.name, case.base))
@@ -58,7 +58,7 @@ def over(got, nginx, case, count, how):
 
 
 def places(results, nginx, cases, counts):
-    """Where the server stands in the list: for each case the most and the least."""
+    """Returns a table with the costs of each case by the position of the server in the list."""
     got = results["instructions"]
     head = ["", *[f"{number(count)} servers" for count in counts]]
     rows = []
@@ -176,7 +176,7 @@ def markdown(results):
 
 
 def plot(results):
-    """All lines are of one nginx: of the one that has its own sticky, if that was measured."""
+    """Returns the plot. All lines are for one nginx: the one with its own `sticky`, if measured."""
     got = results["instructions"]
     nginx = "own" if results["own"] else "ours"
     lines = [

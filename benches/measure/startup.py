@@ -1,4 +1,4 @@
-"""Loading a configuration with many servers: nginx -t."""
+"""Loading a configuration with many servers (nginx -t)."""
 
 import re
 import resource
@@ -9,7 +9,7 @@ from .programs import Proxy, Scratch
 
 
 def seconds(command):
-    """Processor time of one run."""
+    """Returns the processor time of one run."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -29,7 +29,7 @@ def instructions(scratch, command):
 
 
 def loading(nginx, module, upstream, count=10_000, rounds=11):
-    """Plain nginx, with the module in use, and their ratio: instructions, and seconds in turn."""
+    """Returns instructions and alternately measured seconds of nginx without and with the module, and their ratios."""
     with Scratch() as plain, Scratch() as sticky:
         commands = []
         for scratch, proxy in (

@@ -1,7 +1,7 @@
-"""The worst that one request can ask for: Cookie headers of 32 kB, and pages of thousands of subrequests.
+"""The most expensive single requests: Cookie headers of 32 kB, and pages with thousands of subrequests.
 
-Each location of one proxy is a configuration of the module. The same locations of another proxy, which has not
-loaded the module, are what its requests are compared with.
+Each location of a proxy has another configuration of the module. The requests are compared with those to the same
+locations of a second proxy, which does not load the module.
 """
 
 import os
@@ -14,25 +14,25 @@ from .programs import Backend, Scratch, die, free_port, head, paths
 
 SIZE = 32 * 1024
 INCLUDES = 2000
-# one field of this size, or several
+# for one field of this size, or for several
 BUFFERS = "large_client_header_buffers 8 64k;"
-# a name that repeats itself, and is longer than any register
+# a repetitive name that is longer than any register
 LONG = "a" * 300
 ACCEPT = "accept=md5,index,nginx,raw,sha1,haproxy"
 
-# the shape that is sent in four fields
+# the shape that is sent as four fields
 IN_FOUR = "name=~;, in four fields"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A configuration that is asked with Cookie headers made to be expensive."""
+    """A configuration to which expensive Cookie headers are sent."""
 
     name: str
-    #: what stands in the upstream
+    #: the directives in the upstream block
     upstream: str
     cookie: str = "route"
-    #: what else stands in the location
+    #: additional directives in the location
     location: str = ""
 
 
@@ -54,7 +54,7 @@ SETTINGS = [
 
 
 def shapes(name, ids):
-    """Fields of nearly SIZE bytes, by what they are made of."""
+    """Returns fields of nearly SIZE bytes, by the pieces they consist of."""
     first, start = name[0], name[:-1]
     pieces = {
         "the name": name,
@@ -71,7 +71,7 @@ def shapes(name, ids):
         "name=ends of a stamp; ": f"{name}={'|' * 70}; ",
     }
     fields = {what: piece * (SIZE // len(piece)) for what, piece in pieces.items()}
-    # what follows two of them is searched in another way than what follows one
+    # text after two such pairs is searched in a different way than text after one
     for what, piece in {";": ";", "its first letter;": f"{first};", "x;": "x;"}.items():
         fields[f"two name=~; and then {what}"] = f"{name}=~;" * 2 + piece * (SIZE // len(piece))
     for what in ("|", "."):
@@ -86,7 +86,7 @@ class Page:
     """A page with many subrequests."""
 
     name: str
-    #: where the page and its parts are, with what is included
+    #: the URIs of the page and of the included part
     uri: str
     part: str
 
@@ -103,7 +103,7 @@ PAGES = [
 
 
 class Measured:
-    """One nginx with all of these locations, under callgrind; `module`: with the module's directives."""
+    """An nginx with all these locations under callgrind. With `module`, they contain the module's directives."""
 
     def __init__(self, scratch, nginx, module, port, env=None):
         self.scratch = scratch
@@ -158,7 +158,7 @@ class Measured:
         )
 
     def cost(self, uri, fields, expect):
-        """The instructions of one request, where the location was asked before."""
+        """Returns the instructions of a request, after another request to the same location."""
         if uri not in self.warm:
             self.warm.add(uri)
             self.get(uri, [], expect)
@@ -194,13 +194,13 @@ def write_pages(scratch):
 
 
 class Worst:
-    """Measures with and without the module; each request once."""
+    """Measures each request once with the module and once without it."""
 
     def __init__(self, nginx, module, env=None):
         self.nginx, self.module, self.env = nginx, module, env
 
     def cookies(self):
-        """(configuration, shape, instructions of plain nginx, with the module)"""
+        """Yields (configuration, shape, instructions of plain nginx, instructions with the module)."""
         with Scratch() as plain, Scratch() as sticky, Scratch() as behind, self.backend(behind) as backend:
             ids = [md5_id(f"127.1.0.{i + 1}:{backend.port}") for i in range(2)]
             with self.measured(plain, None, backend) as base, self.measured(sticky, self.module, backend) as ours:
@@ -214,7 +214,7 @@ class Worst:
                         yield setting.name, what, known[key], ours.cost(f"/{number}/", fields, 1)
 
     def pages(self):
-        """The same for pages."""
+        """Yields the same for pages."""
         with Scratch() as plain, Scratch() as sticky, Scratch() as behind, self.backend(behind) as backend:
             for scratch in (plain, sticky, behind):
                 write_pages(scratch)

@@ -1,4 +1,4 @@
-//! What changes the state of servers: the body of a request, and the file that keeps it.
+//! Input that changes the state of servers: the body of a control request, and the state file.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -8,7 +8,7 @@ use session_cookie::control::guard::{is_address_or_localhost, is_named, is_own_o
 use session_cookie::control::{Change, Entry, Target};
 use session_cookie_fuzz::{fuzz_target, text, written};
 
-/// Whatever is taken is JSON, and means the same to others. They take the last of two members of one name.
+/// An accepted body must be JSON and mean the same to other parsers, which use the last of two members with the same name.
 fn check_change(body: &[u8]) {
     let Ok(change) = Change::read(body) else {
         return;
@@ -43,7 +43,7 @@ fn servers(text: &[u8]) -> Option<Servers> {
     result.ok().map(|()| servers)
 }
 
-/// Whatever is read can be written, and is read again as the same.
+/// A file that can be read must be the same after writing and reading it again.
 fn check_file(text: &[u8]) {
     let Some(known) = servers(text) else { return };
     let again = written(most(known.len()), |sink| {

@@ -1,4 +1,4 @@
-//! The request's `Cookie` field: values by name, and hiding.
+//! The `Cookie` field of a request: values by name, and hiding.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -13,7 +13,7 @@ struct Input<'a> {
     field: &'a [u8],
 }
 
-/// The values of a name, by a reading of the field that is slow and plain.
+/// Returns the values of a name, found in a slow and simple way.
 fn expected<'h>(field: &'h [u8], name: &[u8]) -> Vec<&'h [u8]> {
     field
         .split(|byte| *byte == b';')
@@ -23,7 +23,7 @@ fn expected<'h>(field: &'h [u8], name: &[u8]) -> Vec<&'h [u8]> {
         .collect()
 }
 
-/// Returns the value of a hidden pair, or the id that is hidden of it.
+/// Returns the value of a hidden pair, or the hidden ID of a prefixed value.
 fn hidden<'h>(value: &'h [u8], part: HiddenPart) -> Option<&'h [u8]> {
     match part {
         HiddenPart::Pair => Some(value),
@@ -31,7 +31,7 @@ fn hidden<'h>(value: &'h [u8], part: HiddenPart) -> Option<&'h [u8]> {
     }
 }
 
-/// The field without what the rule hides.
+/// Returns the field without the parts hidden by the rule.
 fn stripped(field: &[u8], rule: &HideRule) -> Vec<u8> {
     let hidden: Vec<_> = values(field, rule.name)
         .map(|value| hidden(value, rule.part))
@@ -57,14 +57,14 @@ fn is_blank(segment: Option<&[u8]>) -> bool {
     segment.is_none_or(|segment| trimmed(segment).is_empty())
 }
 
-/// How many segments are blank.
+/// Returns the number of blank segments.
 fn blanks(field: &[u8]) -> usize {
     let segments = field.split(|byte| *byte == b';');
     let blank = |segment: &&[u8]| !field.is_empty() && is_blank(Some(segment));
     segments.filter(blank).count()
 }
 
-/// The value that the upstream server should see of `value` in prefix mode.
+/// Returns the value that the upstream server should receive for `value` in prefix mode.
 fn without_prefix(value: &[u8]) -> Vec<u8> {
     let Some((id, application)) = split_prefix(value) else {
         assert!(!value.contains(&b'~'));
@@ -85,7 +85,7 @@ fuzz_target!(|input: Input| {
         let found: Vec<_> = values(&field, name).collect();
         assert_eq!(found, expected(&field, name));
 
-        // Of an application, which has a session if there is a value.
+        // For a followed cookie of the application: the client has a session if the cookie has a value.
         let has_value = |value: &&[u8]| !unquoted(value).is_empty();
         let is_there = expected(&field, name).iter().any(has_value);
         let follow = Follow::new(name, Copies::ALL).unwrap();
@@ -105,7 +105,7 @@ fuzz_target!(|input: Input| {
             assert_eq!(left, field);
             continue;
         }
-        // Nothing blank that was not there before, and nothing at either end.
+        // There are no more blank segments than before, and none at either end.
         assert!(blanks(&left) <= blanks(&field));
         if part == HiddenPart::Pair {
             assert!(left.is_empty() || !is_blank(left.split(|byte| *byte == b';').next()));

@@ -1,11 +1,11 @@
-//! What is asked of `session_sticky_status`: a path and the names in it, a query, and `Accept`.
+//! Requests to `session_sticky_status`: the path and the names in it, the query, and `Accept`.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
 use session_cookie::endpoint::{decode, parameter, Format, Resource};
 use session_cookie_fuzz::fuzz_target;
 
-/// Names are parts of the path without a slash, and what is asked for does not depend on the query.
+/// Names must be parts of the path without slashes, and the query must not affect which resource is requested.
 fn check_path(target: &[u8]) {
     let resource = Resource::of(target);
     let path = target.split(|byte| matches!(byte, b'?' | b'#')).next();
@@ -22,7 +22,7 @@ fn check_path(target: &[u8]) {
     }
 }
 
-/// What is decoded is what was encoded, and what has no percent sign stays as it is.
+/// Decoding must reverse encoding, and must not change text without percent signs.
 fn check_encoding(text: &[u8]) {
     let encoded: String = text.iter().map(|byte| format!("%{byte:02X}")).collect();
     assert_eq!(&*decode(encoded.as_bytes()).unwrap(), text);

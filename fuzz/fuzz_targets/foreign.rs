@@ -1,4 +1,4 @@
-//! Cookies of other systems: what names a server there names it here, and nothing else does.
+//! Cookies of other systems: a value is accepted exactly if the other system uses it for one of the servers.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -30,7 +30,7 @@ const BACKEND: &str = "default-shop-80";
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     servers: Vec<Line>,
-    /// Which systems are accepted, in this order.
+    /// The accepted systems, in this order.
     systems: Vec<u8>,
     is_prefix: bool,
     has_secret: bool,
@@ -40,7 +40,7 @@ struct Input<'a> {
 /// A `server` line.
 #[derive(Arbitrary, Debug)]
 struct Line {
-    /// Few addresses, so that values of the roster's servers are frequent.
+    /// Selects one of a few addresses, so that values often name servers of the roster.
     ip: u8,
     port: u8,
     id: Option<u8>,
@@ -49,18 +49,18 @@ struct Line {
 
 #[derive(Arbitrary, Debug)]
 struct Value<'a> {
-    /// The system that has set it, and for which server of the roster; `None`: for another.
+    /// The system that has set the value, and the server of the roster it names; `None` for another server.
     system: u8,
     server: Option<u8>,
     other: Line,
     form: u8,
-    /// What is changed in it, if anything, and what stands around it.
+    /// A change of the value, if any. The following fields add quotes and text around it.
     flaw: Option<(u8, u8)>,
     is_quoted: bool,
     before: Option<&'a [u8]>,
 }
 
-/// A server as the other systems know it.
+/// A server, with the names that other systems use for it.
 struct Known {
     address: String,
     name: Option<String>,
@@ -111,7 +111,7 @@ fn without_zeros(digits: &str) -> String {
     if rest.is_empty() { "0" } else { rest }.to_owned()
 }
 
-/// The values that a system sets for a server, whole.
+/// Returns the complete values that a system may set for a server.
 fn minted(system: System, server: &Known, secret: &str) -> Vec<String> {
     let names = || std::iter::once(&server.address).chain(&server.name);
     match system {
@@ -191,10 +191,10 @@ fn minted(system: System, server: &Known, secret: &str) -> Vec<String> {
     }
 }
 
-/// Whether a value without quotes is one that a system may have set for a server.
+/// Returns `true` if a value without quotes is one that a system may have set for a server.
 fn names(system: System, value: &str, server: &Known, secret: &str) -> bool {
     match (system, &server.id) {
-        // of any session, and in any route domain
+        // any session ID and any route domain are accepted
         (System::Jvmroute, Some(id)) => value.split_once('.').is_some_and(|(_, route)| route == id),
         (System::Bigip, _) => {
             let domain = value
@@ -260,7 +260,7 @@ fuzz_target!(|input: Input| {
         let mut reading = Reading::NONE;
         let found: Option<usize> = judge.read_accepted(&value, true, &mut reading);
 
-        // What is a session of ours by its form, then what is not. Names of servers are ASCII.
+        // Values in the module's own form come first, then others. The names of servers are ASCII.
         let own = decode(&value, policy.mode).ok();
         let own = own.map(|session| String::from_utf8_lossy(session.id));
         let rest = match value.iter().position(|byte| *byte == b'~') {
@@ -336,7 +336,7 @@ impl Value<'_> {
     }
 }
 
-/// A value of `affinity-mode: balanced`.
+/// Returns a value of `affinity-mode: balanced`.
 fn key_of_session(number: u8) -> Vec<u8> {
     let tail = md5(&format!("{}{BACKEND}", md5(BACKEND)));
     format!("1784523424.{number}.41.7919|{tail}").into_bytes()
@@ -349,7 +349,7 @@ fn crc32(text: &[u8], before: u32) -> u32 {
     })
 }
 
-/// A key leads to the server of the first point behind it, by a walk along all points.
+/// Checks that a key is mapped to the server of the next point on the ring, by examining all points.
 fn check_key(given: &Given, servers: &[Known], value: &[u8]) {
     let Some(key) = given
         .ingress

@@ -1,4 +1,4 @@
-//! Key files, ids by keys, and signed values: what other programs make of them.
+//! Key files, IDs made with keys, and signed values, compared with independent implementations.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -53,7 +53,7 @@ impl Edit {
     }
 }
 
-/// The keys of a file, and the line of the first that is repeated, by the words of the manual.
+/// Returns the keys of a file and the line number of the first repeated key, as documented.
 fn expected(file: &[u8]) -> Result<(Vec<&[u8]>, Option<usize>), Unusable> {
     let mut keys: Vec<&[u8]> = Vec::new();
     let mut repeated = None;
@@ -106,7 +106,7 @@ fuzz_target!(|input: Input| {
     let id = text(input.id);
     check_ids(&read.keys, &texts, &id);
 
-    // A server's id, as a configuration may give it.
+    // An ID of a server that is allowed in a configuration.
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"|~\",;\\".contains(byte);
     let id: Vec<u8> = id.into_iter().filter(is_plain).take(LONGEST_ID).collect();
     if id.is_empty() {
@@ -137,7 +137,7 @@ fuzz_target!(|input: Input| {
     );
     assert_eq!(decode(&value, Mode::Insert), Ok(session));
 
-    // Another file, which may have some of these keys.
+    // Another file, which may contain some of these keys.
     let others = input
         .other
         .iter()
@@ -173,7 +173,7 @@ fuzz_target!(|input: Input| {
     let is_followed = matches!(reading.verdict, Verdict::Valid | Verdict::Accepted);
     assert_eq!(found.is_some(), is_followed);
     if is_followed {
-        // Whatever is followed was signed as it stands.
+        // An accepted value must be one that was signed, unchanged.
         assert_eq!(reading.session, session);
         let (text, signatures) = signed(unquoted(&changed)).expect("it is followed");
         assert_eq!(text, signed_text);
@@ -205,12 +205,12 @@ fn check_ids(keys: &Keys, texts: &[&[u8]], address: &[u8]) {
         1 => assert!(parts.is_empty() && own.len() == ID),
         _ => assert_eq!(parts, [expected[0].as_bytes(), expected[1].as_bytes()]),
     }
-    // A text of any kind has two parts, or none.
+    // An arbitrary text has two parts or none.
     let parts: Vec<_> = ids_in(address).collect();
     assert!(parts.is_empty() || parts.join(&b'.') == address);
 }
 
-/// Checks what the keys of another file make of a value.
+/// Checks the result of verifying a value with the keys of another file.
 fn check_verified(signer: &Signer, others: &[Vec<u8>], texts: &[&[u8]], value: &[u8]) {
     let signed = Signed::parse(value).unwrap();
     let have_signed = &texts[..texts.len().min(2)];

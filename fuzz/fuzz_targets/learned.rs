@@ -17,7 +17,7 @@ enum Operation {
     Learn(u8, u8),
     Forget(u8),
     Wait(u8),
-    /// A bucket gets any value, and sessions may be lost or come back.
+    /// Overwrites a bucket, which may lose sessions or bring some back.
     Overwrite(u8, u32),
     Copy(u8, u8),
 }
@@ -59,7 +59,7 @@ fn server(number: u8) -> ServerId {
     ServerId::new(&text[..usize::from(number % 32) + 1]).unwrap()
 }
 
-/// Copies what is alive, in slices; the copy tells of no session what the table does not tell.
+/// Copies the live sessions in slices.
 fn copy(from: &Table<'_>, slots: u8, number: u8, now: Tick, timeout: Timeout) -> Memory {
     let memory = Memory::new(slots, from.secret());
     let mut start = 0;
@@ -81,7 +81,7 @@ fuzz_target!(|input: Input| {
     let table = memory.table();
     let key = |session: u8| Key::new(&table.secret(), &[session]);
     let timeout = Timeout::from_millis(TIMEOUT * 100);
-    // Ticks wrap around; these do not.
+    // Ticks wrap around; milliseconds do not.
     let mut millis = u64::from(input.start) * 100;
     let mut known = HashMap::new();
     let mut is_whole = true;

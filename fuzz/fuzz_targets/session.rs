@@ -1,4 +1,4 @@
-//! The cookie's value: id and stamps.
+//! The value of the cookie: the ID and timestamps.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -6,7 +6,7 @@ use session_cookie::policy::Mode;
 use session_cookie::session::{decode, decode_usual, encode, encoded_len, Session, Undecodable};
 use session_cookie_fuzz::{fuzz_target, session, signed, text, unquoted, written};
 
-/// `ID` or `ID|LASTSEEN|FIRSTSEEN`, by a reading that is slow and plain; behind the latter may be a signature.
+/// Parses `ID` or `ID|LASTSEEN|FIRSTSEEN` in a slow and simple way; a signature may follow the latter.
 fn expected(value: &[u8]) -> Result<Session<'_>, Undecodable> {
     let value = unquoted(value);
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
@@ -34,7 +34,7 @@ fuzz_target!(|seed: &[u8]| {
 
     if let Ok(session) = decoded {
         let again = written(encoded_len(&session), |out| encode(&session, out));
-        // A server's id has no double quote in it.
+        // The ID of a server does not contain double quotes.
         if !session.id.contains(&b'"') {
             assert_eq!(decode(&again, Mode::Insert), Ok(session));
         }

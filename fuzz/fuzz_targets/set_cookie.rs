@@ -1,4 +1,4 @@
-//! The response's `Set-Cookie` field: a server's, edited, and our own, written.
+//! The `Set-Cookie` field of a response: editing the upstream server's field, and writing the module's own.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -18,7 +18,7 @@ struct Input<'a> {
     id: &'a [u8],
     field: &'a [u8],
     domain: Option<&'a [u8]>,
-    /// Whether variables tell it, and tell anything.
+    /// Whether the domain is set by variables, and whether they have a value.
     domain_varies: Option<bool>,
     path: &'a [u8],
     path_varies: Option<bool>,
@@ -31,7 +31,7 @@ struct Input<'a> {
 
 const ID: &[u8] = b"d349ca31adc862f4d7e6faa19e516d6d";
 
-/// The names of the attributes that the crate `cookie` knows.
+/// The attribute names that the crate `cookie` knows.
 const ATTRIBUTES: [&str; 8] = [
     "domain",
     "expires",
@@ -43,7 +43,7 @@ const ATTRIBUTES: [&str; 8] = [
     "secure",
 ];
 
-/// Returns the field as the crate `cookie` reads it; nothing if it does not, or takes more for white space than RFC 6265.
+/// Returns the field as parsed by the crate `cookie`; `None` if it cannot or if it knows more kinds of white space than RFC 6265.
 fn oracle(field: &[u8]) -> Option<Cookie<'_>> {
     let field = std::str::from_utf8(field).ok()?;
     let odd = |letter: char| letter.is_whitespace() && letter != ' ' && letter != '\t';
@@ -54,7 +54,7 @@ fn oracle(field: &[u8]) -> Option<Cookie<'_>> {
 }
 
 fuzz_target!(|input: Input| {
-    // An id as the configuration takes it.
+    // An ID that is allowed in the configuration.
     let id = text(input.id);
     let fits = !id.is_empty() && is_cookie_value(&id) && !id.contains(&b'|') && !id.contains(&b'~');
     let id = if fits { &id[..] } else { ID };
@@ -83,13 +83,13 @@ fn edit(field: &[u8], id: &[u8]) {
 
     match ends(field, unquoted(value)) {
         Some(ends) => assert_eq!(deletes(field, ready, NOW), ends),
-        // by the date, which may be in any form
+        // depends on the date, which may be in any form
         None => assert!(deletes(field, ready, u64::MAX) || !deletes(field, ready, 0)),
     }
 
     follow(field, name, deletes(field, ready, NOW));
 
-    // Only the value changes.
+    // Only the value may change.
     let rewritten = rewrite(field, ready, id).expect("the name is the field's");
     let rewritten = rewritten.concat();
     let again = parse(&rewritten, ready).expect("an edited field has a value");
@@ -114,7 +114,7 @@ fn edit(field: &[u8], id: &[u8]) {
         assert_edited(&prefixed, meant, [id, b"~", value].concat());
     }
 
-    // The next request brings it back, names the server, and shows it what it has set.
+    // The next request with this cookie must name the server, and the upstream server must receive the value that it has set.
     if is_token(name) {
         let cookie = [name, b"=", again.value].concat();
         assert_eq!(values(&cookie, ready).collect::<Vec<_>>(), [again.value]);
@@ -134,7 +134,8 @@ fn edit(field: &[u8], id: &[u8]) {
     }
 }
 
-/// Ours lives and dies with the cookie of an application, in the same place: a cookie that follows ours is the same.
+/// The module's cookie must be set and deleted together with the application's, with the same domain and path, and so must a
+/// cookie that follows the module's.
 fn follow(field: &[u8], name: &[u8], deletes: bool) {
     let (policy, varying) = (Policy::new().unwrap(), Varying::default());
     let mirrored = |field: &[u8], name: &[u8]| {
@@ -159,10 +160,10 @@ fn follow(field: &[u8], name: &[u8], deletes: bool) {
     assert_eq!(mirrored(&[b"route=", value, rest].concat(), b"route"), ours);
 }
 
-/// Any time; no field has a date of it.
+/// An arbitrary time that does not occur in any field.
 const NOW: u64 = 1_600_000_000;
 
-/// Whether a field deletes its cookie, unless a date tells it.
+/// Returns whether a field deletes its cookie, or `None` if that depends on a date.
 fn ends(field: &[u8], value: &[u8]) -> Option<bool> {
     let attributes = field.split(|byte| *byte == b';').skip(1).filter_map(parted);
     let named = |name: &'static [u8]| {
@@ -189,7 +190,7 @@ fn assert_edited(field: &[u8], meant: &Cookie, value: Vec<u8>) {
 }
 
 fn insert(input: &Input, id: &[u8]) {
-    // As the configuration takes them.
+    // Only texts that are allowed in the configuration.
     let legal = |seed: &[u8]| {
         let text = text(seed);
         (!text.is_empty() && is_attribute_value(&text)).then(|| text.into_boxed_slice())
@@ -286,7 +287,7 @@ fn insert(input: &Input, id: &[u8]) {
         attributes
     );
 
-    // Attributes of the configuration may be given once more, and then the last counts.
+    // If the configuration adds a known attribute again, the last one is used.
     let is_known = |attribute: &[u8]| {
         let name = attribute.split(|byte| *byte == b'=').next();
         let is =
@@ -305,7 +306,7 @@ fn insert(input: &Input, id: &[u8]) {
     } else {
         Some(&*policy.path)
     };
-    // The dot before a domain means nothing, and neither does a domain that is empty (RFC 6265, section 5.2.3).
+    // A dot before a domain and an empty domain are ignored (RFC 6265, section 5.2.3).
     let domain = domain.map(trimmed).filter(|domain| !domain.is_empty());
     let domain = domain.map(|domain| domain.strip_prefix(b".").unwrap_or(domain));
     let read = oracle(&field).expect("a field of ours is read");

@@ -1,4 +1,4 @@
-//! From the values of a cookie to a verdict, to the choice of a server, to the response and back.
+//! The whole cycle: values of a cookie, the verdict, the choice of a server, the response, and the next request.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -20,14 +20,14 @@ struct Input<'a> {
     max_life: Option<u64>,
     now: u64,
     refresh: u64,
-    /// How many keys there are, if values are signed.
+    /// The number of keys, if values are signed.
     keys: u8,
     known: &'a [u8],
     fields: Vec<&'a [u8]>,
     values: Vec<Value>,
 }
 
-/// A value with no signature, one or two, with keys that are known or not.
+/// A value with no signature, one or two signatures, made with known or unknown keys.
 #[derive(Arbitrary, Debug)]
 struct Value {
     stamps: (u64, u64),
@@ -39,7 +39,7 @@ struct Value {
 impl Value {
     fn field(&self, id: &[u8], now: u64) -> Vec<u8> {
         let [last, first] = [self.stamps.0, self.stamps.1].map(|time| match time {
-            // around now, or any time
+            // close to the current time, or any time
             0..0x8000_0000 => now.saturating_add(2_048).saturating_sub(time % 4_096),
             time => time,
         });
@@ -60,7 +60,7 @@ fn key(number: u8) -> String {
     format!("the key of number {number}")
 }
 
-/// The verdict on one value alone, by the words of the manual.
+/// Returns the verdict on a single value, as documented.
 fn expected(value: &[u8], policy: &Policy, keys: &[String], known: &[u8], now: u64) -> Verdict {
     if keys.is_empty() {
         return match decode(value, policy.mode) {
@@ -102,7 +102,7 @@ fn expected_of(session: Session, policy: &Policy, known: &[u8], now: u64) -> Ver
     if let (Some(stamps), true) = (session.stamps, max_idle.or(max_life).is_some()) {
         let age = |since: u64| i128::from(now) - i128::from(since);
         let (idle, life) = (age(stamps.last_seen), age(stamps.first_seen));
-        // No clock comes near the end of time, where the tolerance ends too.
+        // Except near the maximum time, where adding the tolerance saturates.
         if now < u64::MAX - CLOCK_TOLERANCE && idle.min(life) < -i128::from(CLOCK_TOLERANCE) {
             return Verdict::Invalid;
         }
@@ -127,7 +127,7 @@ fuzz_target!(|input: Input| {
         max_idle: input.max_idle,
         max_life: input.max_life,
     };
-    // Only sessions with limits are signed, in a cookie of ours.
+    // Only inserted cookies of sessions with limits are signed.
     let keys: Vec<_> = match mode {
         Mode::Insert if limits.any() => (0..input.keys % 4).map(key).collect(),
         _ => Vec::new(),
@@ -152,7 +152,7 @@ fuzz_target!(|input: Input| {
         ..Policy::new().unwrap()
     };
     let sets = flag(2);
-    // Near the stamps that the words bring, or anywhere.
+    // Close to the timestamps in the words, or any time.
     let now = if flag(3) {
         1_600_000_000 + input.now % 200_000
     } else {
@@ -172,7 +172,7 @@ fuzz_target!(|input: Input| {
             .take(MOST_VALUES)
     };
 
-    // The first value that is followed wins, else the first.
+    // The first accepted value wins; if there is none, the first value.
     let mut reading = Reading::NONE;
     let judge = Judge {
         policy: &policy,
@@ -187,7 +187,7 @@ fuzz_target!(|input: Input| {
     let (value, verdict) = *followed.or(judged.first()).unwrap_or(&(b"", Verdict::None));
     assert_eq!(reading.verdict, verdict);
     assert_eq!(found.is_some(), is_followed(verdict));
-    // What nobody has signed begins no later than now: it is signed from now on.
+    // An unsigned session must not start later than now, because it will be signed from now on.
     if !keys.is_empty() && is_followed(verdict) && signed(unquoted(value)).is_none() {
         let stamps = reading.session.stamps;
         assert!(stamps.is_none_or(|stamps| stamps.first_seen <= now));
@@ -209,7 +209,7 @@ fuzz_target!(|input: Input| {
         check_response(&policy, &reading, served, sets, now);
     }
 
-    // The server failed meanwhile.
+    // The server has become unavailable in the meantime.
     if is_followed(verdict) {
         let down = Reading {
             verdict: verdict.down(),
@@ -219,7 +219,7 @@ fuzz_target!(|input: Input| {
     }
 });
 
-/// How many values are judged, at the most.
+/// The maximum number of values that are evaluated.
 const MOST_VALUES: usize = 8;
 
 fn is_followed(verdict: Verdict) -> bool {
@@ -236,7 +236,7 @@ fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool,
         Verdict::DownAccepted => is_same,
         _ => false,
     };
-    // What is ahead of the clock is not fresh.
+    // A timestamp ahead of the clock is not fresh.
     let age = (reading.session.stamps).and_then(|stamps| now.checked_sub(stamps.last_seen));
     let is_fresh = age.is_some_and(|age| age < policy.refresh);
 
@@ -279,7 +279,7 @@ fn check_response(policy: &Policy, reading: &Reading, served: &[u8], sets: bool,
         assert!(!is_left || policy.replaces());
     }
 
-    // The next request in the same second brings it back, and needs no action.
+    // The next request in the same second includes the cookie and must require no action.
     let plain = |byte: &u8| byte.is_ascii_alphanumeric();
     if owner.is_empty() || owner.len() > LONGEST_ID || !owner.iter().all(plain) {
         return;

@@ -1,4 +1,4 @@
-//! The words of the configuration, which become parts of header fields.
+//! Words of the configuration that become parts of header fields.
 
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
@@ -35,7 +35,7 @@ fuzz_target!(|seed: &[u8]| {
     let inner = unquote(&word);
     assert!(inner == word || [b"\"", inner, b"\""].concat() == word);
 
-    // Whatever is taken can stand in a header field, in its place, and ends nothing there.
+    // An accepted word must be valid at its place in a header field, and must not contain a delimiter.
     for (taken, breaks) in [
         (is_domain(&word), &b" \t;,\"\\=/:@"[..]),
         (is_token(&word), b" \t;,\"\\=/:@()<>?[]{}"),

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: text that looks like header fields, and reading it back the slow way.
+//! Shared by the fuzz targets: generating text that looks like header fields, and simple reference parsers.
 
 use hmac::{Hmac, KeyInit, Mac};
 use session_cookie::bytes::Sink;
@@ -8,7 +8,7 @@ use sha2::Sha256;
 #[cfg(feature = "libfuzzer")]
 pub use libfuzzer_sys::fuzz_target;
 
-/// What libFuzzer's macro does, without it: the target becomes a function `run` of the fuzzer's bytes.
+/// Replaces libFuzzer's macro: the target becomes a function `run` that takes the fuzzer's bytes.
 #[cfg(not(feature = "libfuzzer"))]
 #[macro_export]
 macro_rules! fuzz_target {
@@ -25,7 +25,7 @@ macro_rules! fuzz_target {
     };
 }
 
-/// Words of the grammars, of which random bytes alone would make few.
+/// Words of the grammars, which random bytes alone would rarely form.
 const WORDS: [&[u8]; 26] = [
     b"; ",
     b";",
@@ -55,16 +55,16 @@ const WORDS: [&[u8]; 26] = [
     b"; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
 ];
 
-/// Cookies' names, as a configuration may give them: tokens.
+/// Names of cookies that are allowed in a configuration: tokens.
 pub const NAMES: [&[u8]; 6] = [b"route", b"s", b"a", b"__Host-s", b"~", b"|"];
 
-/// Where words begin among the bytes.
+/// The first byte that represents a word.
 const FIRST_WORD: u8 = 0xc0;
 
-/// The byte after this one stands for itself.
+/// The byte after this one is taken literally.
 const ESCAPE: u8 = 0xff;
 
-/// Text from the fuzzer's bytes: some stand for a word, the others for themselves.
+/// Returns the text for the fuzzer's bytes: some represent a word, the others are taken literally.
 pub fn text(seed: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(seed.len());
     let mut bytes = seed.iter().copied();
@@ -84,7 +84,7 @@ pub fn text(seed: &[u8]) -> Vec<u8> {
     text
 }
 
-/// A text of any length.
+/// A text of unlimited length.
 #[derive(Default)]
 pub struct Text(Vec<u8>);
 
@@ -95,13 +95,13 @@ impl Sink for Text {
 }
 
 impl Text {
-    /// Returns what was written.
+    /// Returns the written text.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// Returns what `write` writes; it must need no more than `capacity`.
+/// Returns the text that `write` writes, which must not be longer than `capacity`.
 pub fn written(capacity: usize, write: impl FnOnce(&mut Text)) -> Vec<u8> {
     let mut text = Text::default();
     write(&mut text);
@@ -113,7 +113,7 @@ pub fn written(capacity: usize, write: impl FnOnce(&mut Text)) -> Vec<u8> {
     text.0
 }
 
-/// White space cut at both ends.
+/// Returns a text without surrounding white space.
 pub fn trimmed(text: &[u8]) -> &[u8] {
     let solid = |byte: &u8| *byte != b' ' && *byte != b'\t';
     match (text.iter().position(solid), text.iter().rposition(solid)) {
@@ -122,13 +122,13 @@ pub fn trimmed(text: &[u8]) -> &[u8] {
     }
 }
 
-/// `NAME=VALUE` without the white space around both, or `None` without an equals sign.
+/// Splits `NAME=VALUE` and removes white space around both. Returns `None` without an equals sign.
 pub fn parted(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     Some((trimmed(&pair[..equals]), trimmed(&pair[equals + 1..])))
 }
 
-/// A decimal number by the standard library's rules, less its plus sign.
+/// Parses a decimal number as the standard library does, but without a plus sign.
 pub fn number(digits: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(digits).ok()?;
     if digits.starts_with('+') {
@@ -137,19 +137,19 @@ pub fn number(digits: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// HMAC-SHA-256, as its authors have written it.
+/// Returns an HMAC-SHA-256 computed by the crate `hmac`.
 pub fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mac = Hmac::<Sha256>::new_from_slice(key).expect("any key will do");
     mac.chain_update(text).finalize().into_bytes().to_vec()
 }
 
-/// The signature of a text by one key, in a cookie of this name.
+/// Returns the signature of a text, made with one key for a cookie with this name.
 pub fn signature(key: &[u8], name: &[u8], text: &[u8]) -> String {
     let derived = hmac(key, &[b"\0signature of cookie ", name].concat());
     base64url(&hmac(&derived, text)[..16])
 }
 
-/// Base64url without padding (RFC 4648, section 5), bit by bit.
+/// Encodes bytes in base64url without padding (RFC 4648, section 5), bit by bit.
 fn base64url(bytes: &[u8]) -> String {
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits = bytes
@@ -162,7 +162,7 @@ fn base64url(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Parts a value before what stands in the place of a signature: 22 bytes, or twice as many with a dot between.
+/// Splits a value before its signatures: one of 22 bytes, or two separated by a dot.
 pub fn signed(value: &[u8]) -> Option<(&[u8], Vec<&[u8]>)> {
     let place = |length: usize| {
         let (text, rest) = value.split_at_checked(value.len().checked_sub(length)?)?;
@@ -175,7 +175,7 @@ pub fn signed(value: &[u8]) -> Option<(&[u8], Vec<&[u8]>)> {
     (two[22] == b'.').then(|| (text, vec![&two[..22], &two[23..]]))
 }
 
-/// The session of `ID` or `ID|LASTSEEN|FIRSTSEEN`.
+/// Parses `ID` or `ID|LASTSEEN|FIRSTSEEN`.
 pub fn session(text: &[u8]) -> Option<Session<'_>> {
     let parts: Vec<&[u8]> = text.split(|byte| *byte == b'|').collect();
     let session = match parts[..] {
@@ -194,7 +194,7 @@ pub fn session(text: &[u8]) -> Option<Session<'_>> {
     session.filter(|session| !session.id.is_empty())
 }
 
-/// Takes off one pair of double quotes.
+/// Removes one pair of double quotes.
 pub fn unquoted(value: &[u8]) -> &[u8] {
     let quoted = value.len() > 1 && value.starts_with(b"\"") && value.ends_with(b"\"");
     if quoted {

@@ -1,4 +1,4 @@
-//! Every fuzz target with what is in `seeds/`, without a fuzzer: what was found once is not lost again.
+//! Runs every fuzz target with the inputs in `seeds/`, without a fuzzer, as a regression test.
 
 #![cfg(not(feature = "libfuzzer"))]
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Declares targets by their files, and makes a test of each.
+/// Declares the targets by their files, and defines a test for each.
 macro_rules! targets {
     ($($name:ident $file:literal)*) => {
         const TARGETS: &[&str] = &[$(stringify!($name)),*];
@@ -40,7 +40,7 @@ targets! {
     words "../fuzz_targets/words.rs"
 }
 
-/// Runs a target with each of its seeds; a test prints which one was the last.
+/// Runs a target with each of its seeds. If a test fails, the last path printed is that of the failing seed.
 fn replay(target: &str, run: fn(&[u8])) {
     let seeds = files(&Path::new("seeds").join(target));
     assert!(!seeds.is_empty());

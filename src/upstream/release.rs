@@ -158,10 +158,7 @@ pub(super) fn keep_visit<'r>(request: Request<'r>, visit: Placed<'r, Visit<'r>>)
     if newest.is_some_and(|newest| newest.0.is(&visit)) {
         return;
     }
-    debug!(
-        request,
-        "session_sticky: kept, should the request be handed on inside"
-    );
+    debug!(request, "session_sticky: kept for an internal redirect");
     // Freeing a server cannot fail. If memory is short, the response sets no cookie.
     pool.keep(EarlierVisit(visit));
     count_at_end(request, visit);

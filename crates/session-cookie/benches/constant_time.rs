@@ -1,14 +1,15 @@
-//! Does it take the same time to find any wrong signature? Who could tell by the time how much of a signature is right would
-//! make one digit after the other.
+//! Checks that rejecting any wrong signature takes the same time. If the time depended on how many digits are correct, an
+//! attacker could find a signature one digit at a time.
 //!
-//! Two answers, and an error if either is no:
+//! There are two checks; the program fails if either fails:
 //!
-//! * callgrind counts the instructions for wrong signatures that differ from the right one in the first digit, in the middle,
-//!   in the last digit and in all. They must be the same to one. What a processor makes of them it cannot tell.
-//! * Time is measured as dudect does (Reparaz, Balasch, Verbauwhede: Dude, is my code constant time?, 2016): two wrong
-//!   signatures in random order, in the same memory, and Welch's t-test of whether their times have one mean; also without the
-//!   longest times, which are those of interrupts. Above 4.5 that is unlikely, above 10 there is a leak. A comparison that ends
-//!   at the first difference is measured in the same way: where it is not found, the machine is too noisy to tell.
+//! * callgrind counts the instructions for wrong signatures that differ from the correct one in the first digit, in the middle,
+//!   in the last digit and in all digits. The counts must be equal. This does not show how long a processor takes for them.
+//! * Time is measured with the method of dudect (Reparaz, Balasch, Verbauwhede: Dude, is my code constant time?, 2016): two wrong
+//!   signatures are verified in random order, in the same memory, and Welch's t-test shows whether their mean times differ. The
+//!   test is repeated without the longest times, which are caused by interrupts. A value above 4.5 is suspicious, and one above
+//!   10 indicates a leak. A comparison that stops at the first difference is measured in the same way; if its leak is not
+//!   detected, the machine is too noisy.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -28,10 +29,10 @@ use session_cookie::keys::{Keys, Signature, Signer};
 use session_cookie::session::signed::Signed;
 use session_cookie::session::{Session, Stamps};
 
-/// How long a signature by one key is.
+/// The length of a signature made with one key.
 const DIGITS: usize = 22;
 
-/// Where signatures differ from right ones; `None`: everywhere.
+/// The positions at which signatures differ from the correct one; `None` for all positions.
 const PLACES: [(&str, Option<usize>); 4] = [
     ("first", Some(0)),
     ("mid", Some(DIGITS / 2)),
@@ -49,7 +50,7 @@ fn main() {
     exit(i32::from(!costs_the_same || !takes_the_same));
 }
 
-/// A signer with so many keys, and a value that it has signed.
+/// Returns a signer with `number` keys, and a value that it has signed.
 fn signer(number: usize) -> (Signer, Vec<u8>) {
     let lines = (0..number).map(|number| format!("the key of number {number}\n"));
     let keys = Keys::read(lines.collect::<String>().as_bytes())
@@ -68,7 +69,7 @@ fn signer(number: usize) -> (Signer, Vec<u8>) {
     (signer, value.as_bytes().to_vec())
 }
 
-/// Puts another digit into each of the signatures of a value, in one place or in all.
+/// Changes each signature of a value in one position or in all of them.
 fn spoil(value: &mut [u8], place: Option<usize>) {
     let end = value.iter().rposition(|byte| *byte == b'|').unwrap() + 1;
     for signature in value[end..].chunks_mut(DIGITS + 1) {
@@ -80,7 +81,7 @@ fn spoil(value: &mut [u8], place: Option<usize>) {
     }
 }
 
-/// Verifies a wrong value so many times: what callgrind counts.
+/// Verifies a wrong value `times` times. Its instructions are counted by callgrind.
 fn verify(place: &str, number: usize, times: u64) {
     let (_, place) = PLACES
         .into_iter()
@@ -98,7 +99,7 @@ const TURNS: (u64, u64) = (100, 300);
 
 fn costs_the_same(number: usize) -> bool {
     let costs = PLACES.map(|(place, _)| {
-        // Every run gets as long a command line.
+        // All command lines have the same length.
         let place = format!("{place:<5}");
         callgrind::turn(&[&place, &number.to_string()], TURNS)
     });
@@ -109,7 +110,7 @@ fn costs_the_same(number: usize) -> bool {
     is_same
 }
 
-/// How many times are measured.
+/// The number of measured times.
 const SAMPLES: usize = 1_000_000;
 
 fn takes_the_same() -> bool {
@@ -124,7 +125,7 @@ fn takes_the_same() -> bool {
         let signed = Signed::parse(value).unwrap();
         black_box(signer.verify(&signed));
     };
-    // The same, and the signatures compared digit by digit.
+    // Also compares the signatures digit by digit, which is not constant-time.
     let leaks = |value: &[u8]| {
         verify(value);
         black_box(
@@ -163,7 +164,7 @@ fn takes_the_same() -> bool {
 const SUSPECT: f64 = 4.5;
 const LEAK: f64 = 10.0;
 
-/// The times of one kind: how many, their mean, and the sum of the squares of the distances from it (Welford).
+/// Statistics of the times of one signature: their number, their mean and the sum of squared differences from it (Welford).
 #[derive(Clone, Copy, Default)]
 struct Times {
     number: f64,
@@ -179,14 +180,13 @@ impl Times {
         self.squares += distance * (time - self.mean);
     }
 
-    /// The square of the standard error of the mean.
+    /// Returns the square of the standard error of the mean.
     fn error(&self) -> f64 {
         self.squares / (self.number - 1.0) / self.number
     }
 }
 
-/// Returns the largest of Welch's t for the times of two values: of all of them, and of those that are no longer than what
-/// certain shares of them take.
+/// Returns the maximum of Welch's t for the times of two values: for all times, and for those up to certain percentiles.
 fn t(one: &[u8], other: &[u8], run: impl Fn(&[u8])) -> f64 {
     let mut value = one.to_vec();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -197,7 +197,7 @@ fn t(one: &[u8], other: &[u8], run: impl Fn(&[u8])) -> f64 {
         random ^= random >> 7;
         random ^= random << 17;
         let kind = usize::from(random & 1 << 32 != 0);
-        // Both are read each time, so that it is the same where they stand.
+        // Both values are read each time, so that their addresses do not matter.
         let mask = if kind == 0 { 0xff } else { 0 };
         for (byte, (one, other)) in value.iter_mut().zip(one.iter().zip(other)) {
             *byte = one & mask | other & !mask;

@@ -1,4 +1,4 @@
-//! Instructions of each subject, with callgrind.
+//! Instructions per call of each measured function, counted by callgrind.
 
 #![allow(clippy::arithmetic_side_effects, clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Nanoseconds of each subject, with criterion.
+//! Time per call of each measured function, measured by criterion.
 
 #![allow(clippy::arithmetic_side_effects, clippy::unwrap_used)]
 

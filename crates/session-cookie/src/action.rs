@@ -1,30 +1,31 @@
-//! The action of a response for the session.
+//! Decides what to do with a response so that the client stays on its server.
 
 use crate::policy::{Mode, Policy, Rebind};
 use crate::session::{Session, Stamps};
 use crate::verdict::{Reading, Verdict};
 
-/// The action of a response for the session.
+/// What to do with a response for the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action<'a> {
-    /// Nothing.
+    /// Leave the response unchanged.
     None,
-    /// Adds a `Set-Cookie` with this session. If the policy replaces those of the upstream server, every `Set-Cookie`
-    /// of that name that came from it goes.
+    /// Add a `Set-Cookie` with this session. If the policy [replaces](Policy::replaces) cookies of the upstream server,
+    /// remove every `Set-Cookie` with this name that the server has sent.
     Insert(Session<'a>),
-    /// Puts this id in place of the value in the `Set-Cookie` of the upstream server, if there is one.
+    /// Replace the value in the upstream server's `Set-Cookie`, if there is one, with this ID.
     Rewrite(&'a [u8]),
-    /// Puts this id before the value in the `Set-Cookie` of the upstream server, if there is one.
+    /// Put this ID before the value in the upstream server's `Set-Cookie`, if there is one.
     Prefix(&'a [u8]),
-    /// Remembers that the session belongs to the server with this id.
+    /// Store that the session belongs to the server with this ID.
     Learn(&'a [u8]),
-    /// Leaves the `Set-Cookie` of the upstream server alone, and adds none.
+    /// Leave the upstream server's `Set-Cookie` unchanged, and add none.
     Preserve,
 }
 
-/// Decides on the action of a response that came from the server with the id `served`.
+/// Returns the action for a response from the server with the ID `served`.
 ///
-/// `sets` tells whether that server itself sets a cookie of the name; `now` is seconds since the epoch.
+/// `sets` returns whether the response itself sets a cookie with the name of the policy's cookie. `now` is in seconds
+/// since the epoch.
 ///
 /// ```
 /// use session_cookie::action::{respond, Action};
@@ -32,7 +33,7 @@ pub enum Action<'a> {
 /// use session_cookie::session::Session;
 /// use session_cookie::verdict::Reading;
 ///
-/// // The first visit of a client: a cookie binds it to the server that the balancer chose.
+/// // The first visit of a client: the cookie binds it to the server that was chosen.
 /// let session = Session { id: b"a", stamps: None };
 /// let action = respond(&Policy::new()?, &Reading::NONE, b"a", || false, 1_600_000_000);
 /// assert_eq!(action, Action::Insert(session));
@@ -49,7 +50,8 @@ pub fn respond<'a>(
     respond_as::<true>(policy, reading, served, sets, now)
 }
 
-/// Decides as [`respond`] does; `EXTRAS`: the policy may have [extras](Policy::has_extras), which else are not looked for.
+/// Does the same as [`respond`]. With `EXTRAS` false, the policy must have no [extras](Policy::has_extras): they are
+/// not checked.
 #[inline(always)]
 pub fn respond_as<'a, const EXTRAS: bool>(
     policy: &Policy,
@@ -83,8 +85,8 @@ pub fn respond_as<'a, const EXTRAS: bool>(
     }
 }
 
-/// Returns the session from now on, where the response came from the server with the id `served`: for a cookie that is set
-/// in any case.
+/// Returns the session that a cookie has to contain if it is set in any case. The response came from the server with
+/// the ID `served`.
 pub fn session_from_now_on<'a>(
     policy: &Policy,
     reading: &Reading<'a>,
@@ -98,12 +100,12 @@ pub fn session_from_now_on<'a>(
     }
 }
 
-/// The owner of the session from now on.
+/// The server that owns the session after the response.
 #[derive(Clone, Copy)]
 enum Owner<'a> {
     /// The server that the cookie names.
     Kept(&'a [u8]),
-    /// The server that the cookie names in an accepted scheme, not in that of the policy.
+    /// The server that the cookie names, but in an accepted scheme other than that of the policy.
     Upgraded(&'a [u8]),
     /// The server that sent the response.
     New(&'a [u8]),
@@ -128,10 +130,10 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
     let id = reading.session.id;
     match (reading.verdict, policy.rebind) {
         (Verdict::Down, Rebind::Off) => Owner::Kept(id),
-        // Else the client would have no other by the time when the scheme is no longer accepted.
+        // Otherwise the client would still have the old cookie when the scheme is no longer accepted.
         (Verdict::DownAccepted, Rebind::Off) => Owner::Upgraded(id),
-        // Mostly it is the same text, not only an equal one. Down: the balancer may choose that server after all, when
-        // it has been tried again meanwhile. Then the session has not moved.
+        // The pointers are usually equal, which is cheaper to check. `Down`: the load-balancing method may still choose
+        // the server of the session if it has become available in the meantime. The session has not moved then.
         (Verdict::Valid | Verdict::Down, _) if core::ptr::eq(id, served) || id == served => {
             Owner::Kept(id)
         }
@@ -141,7 +143,7 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
     }
 }
 
-/// Returns the stamps of the session from now on: a session begins when its cookie is new.
+/// Returns the stamps of the session after the response. A session begins when its cookie is first set.
 #[inline]
 fn stamps<const EXTRAS: bool>(
     policy: &Policy,
@@ -184,7 +186,7 @@ mod tests {
         }
     }
 
-    /// The id, and when the session was last and first seen.
+    /// The ID, and the times at which the session was last and first seen.
     type Inserted<'a> = (&'a [u8], Option<(u64, u64)>);
 
     fn inserted(action: Action<'_>) -> Option<Inserted<'_>> {
@@ -282,7 +284,7 @@ mod tests {
         assert_eq!(respond(Verdict::Valid, NOW, b"a"), None);
         assert_eq!(respond(Verdict::Valid, NOW - 9, b"a"), None);
         assert_eq!(respond(Verdict::Valid, NOW - 10, b"a"), renewed);
-        // Another clock is ahead of ours.
+        // The clock of another proxy is ahead of this one.
         assert_eq!(respond(Verdict::Valid, NOW + 1, b"a"), renewed);
         let for_ever = Policy {
             refresh: u64::MAX,
@@ -344,7 +346,7 @@ mod tests {
             upgraded(&limited(), b"a"),
             Some((&b"a"[..], Some((NOW, NOW - 9))))
         );
-        // Another server that has the same id in the accepted scheme.
+        // A different server has the same ID in the accepted scheme.
         assert_eq!(
             upgraded(&limited(), b"b"),
             Some((&b"b"[..], Some((NOW, NOW - 9))))

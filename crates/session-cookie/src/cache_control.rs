@@ -1,24 +1,24 @@
-//! The `Cache-Control` field of a response (RFC 9111, section 5.2): shared caches must not store one that sets the cookie of
-//! a session.
+//! The `Cache-Control` field of a response (RFC 9111, section 5.2). It prevents shared caches from storing responses
+//! that set the cookie of a session.
 
 use crate::bytes::{trim, Sink};
 
-/// The field that tells shared caches not to store a response.
+/// The value that prevents shared caches from storing a response.
 pub const PRIVATE: &[u8] = b"private";
 
 const BETWEEN: &[u8] = b", ";
 
-/// Returns the most bytes that [`write_rest`] writes for fields of so many bytes each.
+/// Returns an upper bound for the bytes that [`write_rest`] writes for fields of these lengths.
 pub fn rest_len(fields: impl Iterator<Item = usize>) -> usize {
     fields.fold(0, |sum: usize, length| {
-        // Each comma may get a space.
+        // A space may be added after each comma.
         let most = length.saturating_mul(BETWEEN.len());
         sum.saturating_add(most).saturating_add(BETWEEN.len())
     })
 }
 
-/// Writes what these fields say besides [`PRIVATE`] to a browser, which so keeps the response for no longer than the upstream
-/// server has said: what is for shared caches only is left out.
+/// Writes the directives of these fields that have to be kept along with [`PRIVATE`]. They still apply to a browser,
+/// which so keeps the response no longer than the upstream server allows. Directives for shared caches are omitted.
 ///
 /// ```
 /// use session_cookie::bytes::Buffer;
@@ -41,7 +41,7 @@ pub fn write_rest<'a>(fields: impl Iterator<Item = &'a [u8]>, out: &mut impl Sin
     }
 }
 
-/// Returns whether a directive is for shared caches only, contradicts [`PRIVATE`], or says it.
+/// Returns whether a directive is for shared caches only, contradicts [`PRIVATE`], or repeats it.
 fn is_for_shared(directive: &[u8]) -> bool {
     let name = directive.split(|byte| *byte == b'=').next();
     let name = trim(name.unwrap_or_default());
@@ -49,7 +49,7 @@ fn is_for_shared(directive: &[u8]) -> bool {
     shared.iter().any(|one| name.eq_ignore_ascii_case(one))
 }
 
-/// Returns the directives of a field, which commas part that are in no quotes.
+/// Returns the directives of a field, which are separated by commas outside quotes.
 fn directives(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     field

@@ -1,33 +1,33 @@
-//! What is known of a response before it is there: with nearly every request, that it needs no action.
+//! Decides before the response arrives whether it needs an action. For nearly every request, it needs none.
 
 use crate::policy::{Mode, Policy};
 use crate::verdict::{Reading, Verdict};
 
-/// The foreknowledge that a response of the server that the cookie names needs no action.
+/// Whether a response from the server that the cookie names needs an action.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Settled {
-    /// It needs none, as with nearly every request: the session goes on, and its cookie is up to date.
+    /// No: the session continues, and its cookie is up to date. This is the case for nearly every request.
     Yes,
-    /// It needs none, and the request is to be counted.
+    /// No, but the request has to be counted.
     Counted,
-    /// It needs none unless it sets a cookie.
+    /// No, unless the response sets a cookie.
     UnlessSet,
     /// It may need one.
     #[default]
     No,
 }
 
-/// What is known of a response before there is a request, if its session goes on.
+/// What is known about responses before any request is received, if the session of the request continues.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Foreknown {
-    /// Where its cookie has no stamps.
+    /// For a cookie without stamps.
     pub unstamped: Settled,
-    /// Where its stamps are fresh.
+    /// For a cookie whose stamps are too recent to be renewed.
     pub fresh: Settled,
 }
 
 impl Foreknown {
-    /// Returns what is known under a policy; `quiet` is what there is to do where the response needs nothing.
+    /// Returns what follows from a policy. `quiet` is the value for responses that need no action.
     pub fn new(policy: &Policy, quiet: Settled) -> Self {
         let quiet = if policy.replaces() || policy.preserve || policy.follow.is_some() {
             Settled::UnlessSet
@@ -41,7 +41,7 @@ impl Foreknown {
         }
     }
 
-    /// Returns what is known of the response when a cookie was read; `clock` tells the seconds since the epoch.
+    /// Decides on the response once the cookie has been read. `clock` returns the seconds since the epoch.
     #[inline]
     pub fn settled(&self, policy: &Policy, reading: &Reading, clock: impl Fn() -> u64) -> Settled {
         match (reading.verdict, reading.session.stamps) {
@@ -77,7 +77,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Policies by mode, visibility, limits, `refresh`, `preserve` and signatures.
+    /// Policies with all combinations of mode, visibility, limits, `refresh`, `preserve` and signatures.
     pub(crate) fn policies() -> impl Iterator<Item = Policy> {
         let keys = Keys::read(b"the key of a test").unwrap().keys;
         let modes = [
@@ -141,7 +141,7 @@ pub(crate) mod tests {
                 }
             }
         }
-        // insert without limits, insert with fresh stamps, route
+        // `insert` without limits, `insert` with fresh stamps, `route`
         assert_eq!(known, 16 + 8 + 32);
     }
 

@@ -1,4 +1,4 @@
-//! Ids, by which a cookie names a server.
+//! The IDs that name servers in cookies.
 
 use core::ops::Deref;
 
@@ -9,19 +9,19 @@ use sha1::Sha1;
 
 use crate::bytes::{find, Sink, USUAL_LENGTH};
 
-/// The length of [`md5_hex`].
+/// The length of the text that [`md5_hex`] returns.
 pub const MD5_HEX: usize = 32;
 
-// It is where searches look first.
+// Searches look at this place first.
 const _: () = assert!(MD5_HEX == USUAL_LENGTH);
 
-/// The length of the longest text that is made: that of the ids of a server by two keys.
+/// The length of the longest generated ID: that of a server by two keys.
 pub(crate) const LONGEST: usize = 65;
 
-/// Returns the MD5 of a server's name, as nginx prints its address, in lower-case hexadecimal.
+/// Returns the MD5 of a server's address, as nginx prints it, in lower-case hexadecimal.
 ///
-/// Tengine's `hash=md5` and nginx's own `sticky cookie` (`ngx_http_upstream_init_round_robin_sid`) make these ids
-/// too, so that sessions survive a move between them.
+/// Tengine's `hash=md5` and nginx's own `sticky cookie` (`ngx_http_upstream_init_round_robin_sid`) generate the same
+/// IDs, so sessions survive a migration between them.
 ///
 /// ```
 /// use session_cookie::id::md5_hex;
@@ -32,20 +32,20 @@ pub fn md5_hex(name: &[u8]) -> [u8; MD5_HEX] {
     md5_hex_of(&[name])
 }
 
-/// Returns the MD5 of a text in pieces, in lower-case hexadecimal.
+/// Returns the MD5 of the concatenated pieces, in lower-case hexadecimal.
 pub(crate) fn md5_hex_of(pieces: &[&[u8]]) -> [u8; MD5_HEX] {
     let mut md5 = Md5::new();
     pieces.iter().for_each(|piece| md5.update(piece));
     let mut text = [0; MD5_HEX];
-    // It is twice as long as the digest.
+    // The encoding cannot fail: the text is twice as long as the digest.
     let _ = base16ct::lower::encode(&md5.finalize(), &mut text);
     text
 }
 
-/// A digest of an address, which is written into a cookie in hexadecimal.
+/// How an address is written into a cookie. Digests are in hexadecimal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Digest {
-    /// No digest: the address itself, as it is.
+    /// The address itself.
     Raw,
     /// Its MD5.
     Md5,
@@ -58,7 +58,7 @@ pub enum Digest {
 }
 
 impl Digest {
-    /// Returns the word for it in configurations.
+    /// Returns the name of the digest in configurations.
     pub fn as_str(self) -> &'static str {
         match self {
             Digest::Raw => "raw",
@@ -70,7 +70,7 @@ impl Digest {
     }
 }
 
-/// The id of a server: a part of its configuration, or a short text made of one. It needs no memory of its own.
+/// The ID of a server: a slice of the configuration, or a short text derived from it. It allocates no memory.
 #[derive(Debug)]
 pub struct Id<'a>(Text<'a>);
 
@@ -81,19 +81,19 @@ enum Text<'a> {
 }
 
 impl Id<'_> {
-    /// Returns the [`md5_hex`] of a server's name.
+    /// Returns the [`md5_hex`] of a server's address.
     pub fn md5(name: &[u8]) -> Self {
         Id::short(&md5_hex(name))
     }
 
-    /// Returns a number in decimal.
+    /// Returns the ID that consists of a number in decimal.
     pub fn number(number: u64) -> Self {
         let mut text = ArrayVec::new();
         text.put_decimal(number);
         Id(Text::Short(text))
     }
 
-    /// Returns a short text.
+    /// Returns the ID that consists of a short text.
     pub(crate) fn short(text: &[u8]) -> Self {
         let mut id = ArrayVec::new();
         id.put(text);
@@ -107,14 +107,14 @@ impl Id<'_> {
 }
 
 impl<'a> Id<'a> {
-    /// Returns the id that nginx-sticky-module-ng makes of an address: the one in a `server` line, or in its releases
-    /// that of the system. `key` is that of an HMAC.
+    /// Returns the ID that nginx-sticky-module-ng generates from an address: the text in a `server` line or, for its
+    /// releases, the `struct sockaddr`. `key` is the key of an HMAC.
     pub fn of_address(address: &'a [u8], digest: Digest, key: &[u8]) -> Self {
         match digest {
             Digest::Raw => Id::from(address),
             Digest::Md5 => Id::md5(address),
             Digest::Sha1 => Id::hex(&Sha1::digest(address)),
-            // A key of any length is taken.
+            // This cannot fail: a key may have any length.
             Digest::HmacMd5 => Hmac::<Md5>::new_from_slice(key).map_or(Id::from(&[][..]), |mac| {
                 Id::hex(&mac.chain_update(address).finalize().into_bytes())
             }),
@@ -143,12 +143,13 @@ impl Deref for Id<'_> {
     }
 }
 
-/// The end of the id in the value of a cookie in prefix mode.
+/// The byte that ends the ID in the value of a cookie in prefix mode.
 pub const PREFIX_END: u8 = b'~';
 
-/// Splits `ID~value` at the first tilde into the id and the value that the application set.
+/// Splits `ID~value` at the first tilde into the ID and the value set by the application.
 ///
-/// A user agent may have put the whole in double quotes; the opening quote then belongs to the value.
+/// A user agent may have enclosed the whole value in double quotes; the opening quote is removed, the closing quote
+/// remains in the application's value.
 #[inline(always)]
 pub fn split_prefix(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = value.strip_prefix(b"\"").unwrap_or(value);
@@ -188,7 +189,7 @@ mod tests {
             id(Digest::HmacSha1, &[b'k'; 100]),
             "6af4d49283f5a8632cc8ecb8e9275660f8c51872"
         );
-        // As that module's own tests expect of 127.0.0.1:1984.
+        // The module's own tests expect these values for 127.0.0.1:1984.
         let address = b"\x02\0\x07\xc0\x7f\0\0\x01\0\0\0\0\0\0\0\0";
         assert_eq!(
             *Id::of_address(address, Digest::Md5, b""),

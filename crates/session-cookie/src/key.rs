@@ -1,19 +1,19 @@
-//! What a session, or a server, is known by in memory that processes share.
+//! The keys of sessions and servers in shared memory.
 
 use core::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-/// The secret of a table. Who does not know it cannot choose sessions that share a bucket.
+/// The secret of a table. A client that does not know it cannot choose sessions that fall into the same bucket.
 #[derive(Clone, Copy)]
 pub struct Secret(pub [u64; 2]);
 
-/// The SipHash-2-4 of a text, of 128 bits: two texts do not have the same.
+/// The 128-bit SipHash-2-4 of a text. Collisions are assumed not to occur.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Key(pub(crate) [u64; 2]);
 
 impl Key {
-    /// The key of a session; it needs no lock.
+    /// Returns the key of a session. No lock is needed.
     #[inline]
     pub fn new(secret: &Secret, session: &[u8]) -> Self {
         let Secret([first, second]) = *secret;
@@ -23,7 +23,7 @@ impl Key {
         Key([hash.h1, hash.h2])
     }
 
-    /// The key of two texts, the first of which has no zero byte.
+    /// Returns the key of two texts, the first of which contains no zero byte.
     pub fn of_pair(secret: &Secret, first: &[u8], second: &[u8]) -> Self {
         let Secret([one, two]) = *secret;
         let mut hasher = SipHasher24::new_with_keys(one, two);
@@ -39,7 +39,7 @@ impl Key {
 mod tests {
     use super::*;
 
-    /// The vector of the authors of SipHash for 15 bytes.
+    /// The test vector of SipHash's authors for 15 bytes.
     #[test]
     fn the_hash_is_siphash_2_4_128() {
         let secret = Secret([0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]);

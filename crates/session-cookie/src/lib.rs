@@ -1,23 +1,25 @@
 //! Session persistence by cookie, without a web server.
 //!
-//! A load balancer that keeps a client on one server does four things, each of which has a module:
+//! A load balancer that keeps each client on one server performs four steps:
 //!
-//! 1. it reads a `Cookie` field, and hides a pair of it from the upstream server ([`cookie`]);
-//! 2. it decodes the value ([`session`]) and judges it ([`verdict`]);
-//! 3. it looks up the server of the id ([`roster`], [`id`]), under the rules of the configuration ([`policy`]);
-//! 4. it decides what the response does ([`action`]), and writes or edits `Set-Cookie` ([`set_cookie`]); [`cache_control`] keeps
-//!    that from shared caches.
+//! 1. It reads the `Cookie` field of the request, and may hide a pair of it from the upstream server ([`cookie`]).
+//! 2. It decodes the value of the cookie ([`session`]) and judges it ([`verdict`]).
+//! 3. It looks up the server with the ID in the cookie ([`roster`], [`id`]) according to the configuration ([`policy`]).
+//! 4. It decides what to do with the response ([`action`], for most requests in advance: [`foreknown`]), and writes or edits
+//!    `Set-Cookie` ([`set_cookie`]). [`cache_control`] prevents shared caches from storing a response that sets the cookie.
 //!
-//! [`learned`] is a table of sessions whose servers are known without a cookie of ours, [`counters`] of what requests
-//! did, and [`control`] of what an operator has said of servers, all in memory that processes share.
-//! [`endpoint`] reads what is asked of the page that shows how sessions stand.
-//! [`keys`] makes ids that tell nothing of a server, and signatures; [`foreign`] reads what other systems have set.
-//! [`mod@unreachable`] keeps what is known of servers that do not accept connections, and [`bytes`] has the grammar of all
-//! these texts.
+//! Several tables are kept in memory that processes share: [`learned`] maps sessions of the application to servers,
+//! [`linger`] remembers servers whose addresses have disappeared from DNS, [`counters`] counts requests, and
+//! [`control`] holds the server states that are set at run time.
 //!
-//! Everything is a function of its arguments: there is no clock, and no panic whatever the bytes are. Only what is made
-//! before requests, or once for many, allocates, by the functions of [`memory`]: where memory is short, the caller is
-//! told.
+//! [`endpoint`] parses requests to the status page, and [`status`] defines the outcome of a request for its session.
+//! [`keys`] generates IDs that reveal nothing about servers, and signatures. [`foreign`] reads cookies set by other
+//! systems. [`mod@unreachable`] keeps track of servers that do not accept connections, and [`bytes`] implements the
+//! grammar of header fields.
+//!
+//! The crate reads no clock: results depend only on the arguments and the tables. No input causes a panic. Memory is
+//! allocated only for data that is built before requests are processed or that many requests use, by the functions of
+//! [`memory`], which return an error if allocation fails.
 
 #![no_std]
 #![forbid(unsafe_code)]

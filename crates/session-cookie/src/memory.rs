@@ -1,9 +1,9 @@
-//! Owned memory whose allocation may fail: then nothing has changed, and the caller is told.
+//! Fallible allocation of owned memory. If an allocation fails, nothing has changed and an error is returned.
 //!
-//! `alloc`'s own functions end the process when memory is short. Clippy forbids them in the project
-//! (`clippy.toml`); this is the only module that may call them, after it has reserved what they need.
+//! `alloc`'s own functions abort the process if memory allocation fails. Clippy forbids them in this project
+//! (`clippy.toml`); only this module may call them, after it has reserved the memory that they need.
 
-#![allow(clippy::disallowed_methods)] // after what they need was reserved
+#![allow(clippy::disallowed_methods)] // the memory has been reserved
 
 use alloc::boxed::Box;
 use alloc::collections::TryReserveError;
@@ -12,7 +12,7 @@ use core::hash::{BuildHasher, Hash};
 
 use hashbrown::{HashMap, HashTable};
 
-/// Memory is short.
+/// Memory allocation failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("out of memory")]
 pub struct OutOfMemory;
@@ -33,18 +33,18 @@ impl From<hashbrown::TryReserveError> for OutOfMemory {
 ///
 /// # Errors
 ///
-/// Memory is short; `elements` is as it was.
+/// Returns an error if memory allocation fails; `elements` is then unchanged.
 pub fn push<T>(elements: &mut Vec<T>, element: T) -> Result<(), OutOfMemory> {
     elements.try_reserve(1)?;
     elements.push(element);
     Ok(())
 }
 
-/// Appends copies of all `more`.
+/// Appends copies of all elements of `more`.
 ///
 /// # Errors
 ///
-/// Memory is short; `elements` is as it was.
+/// Returns an error if memory allocation fails; `elements` is then unchanged.
 pub fn append<T: Copy>(elements: &mut Vec<T>, more: &[T]) -> Result<(), OutOfMemory> {
     elements.try_reserve(more.len())?;
     elements.extend_from_slice(more);
@@ -55,7 +55,7 @@ pub fn append<T: Copy>(elements: &mut Vec<T>, more: &[T]) -> Result<(), OutOfMem
 ///
 /// # Errors
 ///
-/// Memory is short.
+/// Returns an error if memory allocation fails.
 pub fn collect<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>, OutOfMemory> {
     let elements = elements.into_iter();
     let mut collected = with_capacity(elements.size_hint().0)?;
@@ -69,7 +69,7 @@ pub fn collect<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>, OutOf
 ///
 /// # Errors
 ///
-/// Memory is short.
+/// Returns an error if memory allocation fails.
 pub fn with_capacity<T>(capacity: usize) -> Result<Vec<T>, OutOfMemory> {
     let mut elements = Vec::new();
     elements.try_reserve_exact(capacity)?;
@@ -80,19 +80,19 @@ pub fn with_capacity<T>(capacity: usize) -> Result<Vec<T>, OutOfMemory> {
 ///
 /// # Errors
 ///
-/// Memory is short.
+/// Returns an error if memory allocation fails.
 pub fn boxed<T: Copy>(elements: &[T]) -> Result<Box<[T]>, OutOfMemory> {
     let mut copy = with_capacity(elements.len())?;
     copy.extend_from_slice(elements);
-    // As long as its capacity: nothing is allocated again.
+    // The length equals the capacity, so nothing is reallocated.
     Ok(copy.into_boxed_slice())
 }
 
-/// Makes a slice of a vector.
+/// Converts a vector to a boxed slice.
 ///
 /// # Errors
 ///
-/// It has more capacity than elements, and memory is short.
+/// Returns an error if the vector has spare capacity and memory allocation fails.
 pub fn into_boxed<T>(elements: Vec<T>) -> Result<Box<[T]>, OutOfMemory> {
     if elements.capacity() == elements.len() {
         return Ok(elements.into_boxed_slice());
@@ -102,11 +102,11 @@ pub fn into_boxed<T>(elements: Vec<T>) -> Result<Box<[T]>, OutOfMemory> {
     Ok(exact.into_boxed_slice())
 }
 
-/// Joins slices to one.
+/// Concatenates slices.
 ///
 /// # Errors
 ///
-/// Memory is short.
+/// Returns an error if memory allocation fails.
 pub fn concat<T: Copy>(pieces: &[&[T]]) -> Result<Box<[T]>, OutOfMemory> {
     let length = pieces
         .iter()
@@ -118,11 +118,11 @@ pub fn concat<T: Copy>(pieces: &[&[T]]) -> Result<Box<[T]>, OutOfMemory> {
     Ok(joined.into_boxed_slice())
 }
 
-/// Sets the value of a key in a map.
+/// Inserts a value into a map, replacing the value that the key had.
 ///
 /// # Errors
 ///
-/// Memory is short; `map` is as it was.
+/// Returns an error if memory allocation fails; `map` is then unchanged.
 pub fn insert<K: Eq + Hash, V, S: BuildHasher>(
     map: &mut HashMap<K, V, S>,
     key: K,
@@ -133,11 +133,12 @@ pub fn insert<K: Eq + Hash, V, S: BuildHasher>(
     Ok(())
 }
 
-/// Adds an element, which is equal to none of a table, under its hash; `hasher` tells those of others.
+/// Inserts an element that is equal to no element of the table. `hash` is its hash, and `hasher` returns the hash of
+/// any element.
 ///
 /// # Errors
 ///
-/// Memory is short; `table` is as it was.
+/// Returns an error if memory allocation fails; `table` is then unchanged.
 pub fn insert_unique<T>(
     table: &mut HashTable<T>,
     hash: u64,

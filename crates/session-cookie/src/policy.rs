@@ -1,4 +1,4 @@
-//! The rules of one upstream, as they are configured.
+//! The session persistence settings of one upstream.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,35 +10,36 @@ use crate::memory::{self, OutOfMemory};
 
 pub use crate::id::Digest;
 
-/// Where a session is kept: in a cookie, and who sets that; in the request; or in a table.
+/// Where the server of a session is stored: in a cookie (set by the proxy or by the application), in the request, or in
+/// a table.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
-    /// The proxy adds a cookie of its own, where the client has to learn something.
+    /// The proxy adds its own cookie to a response if the client does not have it yet, or if it has to be renewed.
     #[default]
     Insert,
-    /// The proxy adds a cookie of its own to every response, in place of one of that name from the upstream server.
+    /// The proxy adds its own cookie to every response, and replaces a cookie of that name from the upstream server.
     Repeat,
-    /// The proxy puts the id in place of the value of a cookie that the application sets.
+    /// The proxy replaces the value of a cookie set by the application with the ID.
     Rewrite,
-    /// The proxy puts the id before the value of a cookie that the application sets.
+    /// The proxy puts the ID before the value of a cookie set by the application.
     Prefix,
-    /// The request names the server itself; there is no cookie.
+    /// The request itself names the server; there is no cookie.
     Route,
-    /// The proxy remembers the servers of the application's own sessions; there is no cookie of the module.
+    /// The proxy stores which server each session of the application belongs to; there is no cookie of the module.
     Learn,
 }
 
-/// The visibility of the cookie to upstream servers.
+/// Whether upstream servers receive the cookie.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Visibility {
-    /// They see it.
+    /// Upstream servers receive the cookie.
     #[default]
     Direct,
-    /// It is hidden from them.
+    /// The cookie is removed from requests to upstream servers.
     Indirect,
 }
 
-/// The scheme of the ids by which the cookie names servers.
+/// How the IDs that name servers in the cookie are made.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Hash {
     /// The MD5 of the server's address, in hexadecimal.
@@ -46,20 +47,20 @@ pub enum Hash {
     Md5,
     /// The SHA-1 of the server's address, in hexadecimal.
     Sha1,
-    /// The id that is configured for the server, else its address.
+    /// The ID configured for the server, or its address if none is configured.
     Plain,
-    /// The place of the server in the upstream, from 0.
+    /// The index of the server in the upstream, from 0.
     Index,
-    /// A digest of the address as it is written in the `server` directive, which may be a name.
+    /// A digest of the address as written in the `server` directive, which may be a host name.
     Line(Digest),
-    /// The id that is configured for the server, else the MD5 of its address: that of nginx's own `sticky`.
+    /// The ID configured for the server, or the MD5 of its address: the scheme of nginx's own `sticky`.
     Given,
     /// An HMAC of the server's address with a key of the policy, in hexadecimal.
     Hmac,
 }
 
 impl Hash {
-    /// Returns the word for it in `accept=`.
+    /// Returns the name of the scheme in `accept=`.
     pub fn as_str(self) -> &'static str {
         match self {
             Hash::Md5 => "md5",
@@ -73,21 +74,21 @@ impl Hash {
     }
 }
 
-/// The behaviour where the server that the cookie names is not available.
+/// What happens if the server that the cookie names is not available.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Fallback {
-    /// The balancer chooses another.
+    /// The load-balancing method chooses another server.
     #[default]
     On,
-    /// The balancer chooses another if the cookie names no server of the upstream; if it names one that is not
-    /// available, the request fails.
+    /// If the cookie names no server of the upstream, the load-balancing method chooses one. If it names a server that
+    /// is not available, the request fails.
     Unknown,
     /// The request fails.
     Off,
 }
 
 impl Fallback {
-    /// Returns the word for it in configurations and logs.
+    /// Returns the name of the value in configurations and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Fallback::On => "on",
@@ -97,76 +98,76 @@ impl Fallback {
     }
 }
 
-/// The owner of a session after another server than that of the cookie has served it.
+/// Which server owns a session after a server other than that of the cookie has processed a request.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Rebind {
-    /// The other server: the session has moved.
+    /// The other server: the session moves.
     #[default]
     On,
-    /// Still the server of the cookie: the client returns when that server does.
+    /// The server of the cookie: the client returns to it as soon as it is available.
     Off,
 }
 
-/// The behaviour where the server that the cookie names has as many connections as it may have.
+/// What happens if the server that the cookie names has reached its maximum number of connections.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Full {
-    /// The server is not available.
+    /// The server counts as not available.
     #[default]
     Move,
-    /// The session goes there over the limit.
+    /// The request is passed to the server over the limit.
     Over,
 }
 
-/// The limits of the life of a session, in seconds; `None` is no limit.
+/// The time limits of a session, in seconds; `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
-    /// The seconds since the last request.
+    /// The longest time since the last request.
     pub max_idle: Option<u64>,
-    /// The seconds since the first request.
+    /// The longest time since the first request.
     pub max_life: Option<u64>,
 }
 
 impl Limits {
-    /// Returns whether there is any limit, so that cookies carry stamps.
+    /// Returns whether there is any limit, in which case cookies carry stamps.
     pub fn any(&self) -> bool {
         self.max_idle.is_some() || self.max_life.is_some()
     }
 }
 
-/// The `Secure` attribute.
+/// When the `Secure` attribute is set.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Secure {
-    /// It is never set.
+    /// Never.
     #[default]
     Off,
-    /// It is always set.
+    /// Always.
     On,
-    /// It is set where the request came over TLS.
+    /// If the request came over TLS.
     Auto,
-    /// It is set where a variable says so.
+    /// If the value of a variable says so.
     Variable,
 }
 
 /// The `SameSite` attribute (RFC 6265bis, section 4.1.2.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SameSite {
-    /// The cookie is sent with requests of the same site only.
+    /// The cookie is sent only with requests from the same site.
     Strict,
-    /// The cookie is sent with top-level navigations from other sites too.
+    /// The cookie is also sent with top-level navigations from other sites.
     Lax,
-    /// The cookie is always sent; user agents want `Secure` with it.
+    /// The cookie is always sent; user agents require `Secure` with it.
     None,
 }
 
 impl SameSite {
-    /// Reads the word, in any case.
+    /// Parses the value of the attribute, ignoring case.
     pub fn parse(word: &[u8]) -> Option<Self> {
         [SameSite::Strict, SameSite::Lax, SameSite::None]
             .into_iter()
             .find(|same_site| word.eq_ignore_ascii_case(same_site.as_bytes()))
     }
 
-    /// Returns the word as it stands in the attribute.
+    /// Returns the value as written in the attribute.
     pub fn as_bytes(self) -> &'static [u8] {
         match self {
             SameSite::Strict => b"Strict",
@@ -175,7 +176,7 @@ impl SameSite {
         }
     }
 
-    /// Returns the word in lower case.
+    /// Returns the value in lower case.
     pub fn as_lower_case(self) -> &'static [u8] {
         match self {
             SameSite::Strict => b"strict",
@@ -185,26 +186,25 @@ impl SameSite {
     }
 }
 
-/// A scheme of ids, or of whole values, that is accepted besides that of the policy.
+/// A scheme of IDs, or of whole values, that is accepted in addition to the scheme of the policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Accepted {
-    /// Ids of this scheme.
+    /// IDs of this scheme.
     Id(Hash),
-    /// HMACs of a server's address with the key of this number.
+    /// HMACs of a server's address with the key at this index.
     Key(usize),
-    /// Digests of a server's address as the system keeps it, a `struct sockaddr`: ids of nginx-sticky-module-ng's
-    /// releases, up to 1.2.6.
+    /// Digests of a server's address as a `struct sockaddr`: the IDs of nginx-sticky-module-ng's releases up to 1.2.6.
     Address(Digest),
-    /// Ids of nginx's own `sticky`: a server's `route=`, else the MD5 of its name.
+    /// IDs of nginx's own `sticky`: a server's `route=`, or the MD5 of its name.
     Nginx,
-    /// HAProxy's values: the configured id of a server, alone or with dates.
+    /// HAProxy's values: the configured ID of a server, alone or with dates.
     Haproxy,
     /// Values of another system.
     Foreign(System),
 }
 
 impl Accepted {
-    /// Returns the word for it in `accept=`.
+    /// Returns the name of the scheme in `accept=`.
     pub fn as_str(self) -> &'static str {
         match self {
             Accepted::Id(hash) => hash.as_str(),
@@ -217,17 +217,17 @@ impl Accepted {
     }
 }
 
-/// The style in which the attributes of a cookie are written. User agents take both alike.
+/// How the attributes of a cookie are written. User agents understand both styles.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Style {
-    /// That of RFC 6265, in the order of Tengine.
+    /// As in RFC 6265, in the order that Tengine uses.
     #[default]
     Rfc,
-    /// That of nginx's own `sticky cookie`.
+    /// As nginx's own `sticky cookie` writes them.
     Nginx,
 }
 
-/// The rules of one upstream.
+/// The session persistence settings of one upstream.
 ///
 /// ```
 /// use session_cookie::cookie::Name;
@@ -245,39 +245,39 @@ pub enum Style {
 pub struct Policy {
     /// The name of the cookie.
     pub cookie: Name,
-    /// The one who sets it, or where sessions are kept without one.
+    /// Where the server of a session is stored.
     pub mode: Mode,
-    /// The visibility of the cookie to upstream servers.
+    /// Whether upstream servers receive the cookie.
     pub visibility: Visibility,
-    /// The scheme of its ids.
+    /// The scheme of the IDs in the cookie.
     pub hash: Hash,
-    /// Other schemes that are accepted, and upgraded.
+    /// Other accepted schemes. A cookie in one of them is replaced by one in the scheme of the policy.
     pub accept: Vec<Accepted>,
     /// The key of [`Digest::HmacMd5`] and [`Digest::HmacSha1`].
     pub hmac_key: Box<[u8]>,
-    /// What has to be known for [`Accepted::Foreign`].
+    /// The settings that [`Accepted::Foreign`] needs.
     pub foreign: Given,
     /// The keys of [`Hash::Hmac`] and [`Accepted::Key`].
     pub keys: Keys,
-    /// What signs values, if they are signed. Only sessions with limits are, in a cookie that the proxy adds.
+    /// Signs values, if set. Only values with stamps are signed, and only in a cookie that the proxy adds.
     pub signer: Option<Signer>,
-    /// Whether values without a signature are accepted where values are signed.
+    /// Whether values without a signature are accepted even though values are signed.
     pub accepts_unsigned: bool,
-    /// The text behind the id after which the application's own value of the cookie follows, if it does.
+    /// The delimiter between the ID and the application's own value in the cookie, if the cookie carries both.
     pub transfer: Option<Box<[u8]>>,
-    /// The behaviour where the server that the cookie names is not available.
+    /// What happens if the server that the cookie names is not available.
     pub fallback: Fallback,
-    /// The owner of the session after that.
+    /// Which server owns the session after another server has been used instead.
     pub rebind: Rebind,
-    /// The behaviour where that server has as many connections as it may have.
+    /// What happens if the server that the cookie names has reached its maximum number of connections.
     pub full: Full,
-    /// The limits of the life of a session.
+    /// The time limits of a session.
     pub limits: Limits,
-    /// The age, in seconds, from which on stamps are renewed.
+    /// The age in seconds from which stamps are renewed.
     pub refresh: u64,
-    /// The `Domain` attribute, where no variable tells it.
+    /// The `Domain` attribute, unless it is set by a variable.
     pub domain: Option<Box<[u8]>>,
-    /// The `Path` attribute, where no variable tells it; an empty one is left out.
+    /// The `Path` attribute, unless it is set by a variable; omitted if empty.
     pub path: Box<[u8]>,
     /// The `Max-Age` and `Expires` attributes: the seconds for which the user agent keeps the cookie.
     pub max_age: Option<u64>,
@@ -285,37 +285,37 @@ pub struct Policy {
     pub secure: Secure,
     /// The `HttpOnly` attribute.
     pub http_only: bool,
-    /// The `SameSite` attribute, where no variable tells it.
+    /// The `SameSite` attribute, unless it is set by a variable.
     pub same_site: Option<SameSite>,
     /// The `Partitioned` attribute.
     pub partitioned: bool,
-    /// The other attributes, in order.
+    /// Other attributes, in order.
     pub attributes: Vec<Box<[u8]>>,
-    /// The style of all attributes.
+    /// How the attributes are written.
     pub style: Style,
-    /// Whether the cookie is never set, because clients have it from elsewhere.
+    /// Whether the proxy never sets the cookie, because clients get it from elsewhere.
     pub silent: bool,
-    /// Whether only the response to a POST sets it.
+    /// Whether only responses to POST requests set the cookie.
     pub post_only: bool,
-    /// Whether shared caches are told not to store a response that sets it.
+    /// Whether shared caches are prevented from storing a response that sets the cookie.
     pub no_cache: bool,
-    /// Whether the upstream server may set a cookie of the name itself, above all to end the session.
+    /// Whether the upstream server may set a cookie of this name itself, above all to end the session.
     pub preserve: bool,
-    /// The cookie of the application whose session ours follows.
+    /// The cookie of the application whose lifetime and attributes the proxy's cookie follows.
     pub follow: Option<Follow>,
-    /// The seconds for which a server whose address has left DNS keeps its sessions.
+    /// The time in seconds for which a server keeps its sessions after its address has disappeared from DNS.
     pub linger: u64,
-    /// Whether a session is led no further than by nginx's own `sticky`: to a backup only where no primary server is
-    /// available, and to whichever server the balancer chooses while its own is away.
+    /// Whether sessions behave as with nginx's own `sticky`: backup servers are used only if no primary server is available,
+    /// and while the server of a session is unavailable, the load-balancing method chooses a server for each request.
     pub as_nginx: bool,
 }
 
 impl Policy {
-    /// Returns the rules by default.
+    /// Returns the default settings.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn new() -> Result<Self, OutOfMemory> {
         Ok(Policy {
             cookie: Name::new(b"route")?,
@@ -353,7 +353,7 @@ impl Policy {
         })
     }
 
-    /// Returns whether a session that goes on needs no cookie in a response, unless in place of the upstream server's.
+    /// Returns whether a response needs no cookie while the session continues, except to replace one of the upstream server.
     #[inline]
     pub fn is_quiet(&self) -> bool {
         match self.mode {
@@ -363,13 +363,14 @@ impl Policy {
         }
     }
 
-    /// Returns whether sessions are kept in a cookie.
+    /// Returns whether the server of a session is stored in a cookie.
     #[inline]
     pub fn has_cookie(&self) -> bool {
         !matches!(self.mode, Mode::Route | Mode::Learn)
     }
 
-    /// Returns whether stamps are not renewed yet. Stamps of the future, which another clock has set, are renewed.
+    /// Returns whether stamps are too recent to be renewed. Stamps in the future, set by a proxy whose clock is ahead,
+    /// are renewed.
     #[inline]
     pub fn is_fresh(&self, last_seen: u64, now: u64) -> bool {
         now.checked_sub(last_seen)
@@ -386,13 +387,13 @@ impl Policy {
         }
     }
 
-    /// Returns the rule that hides it.
+    /// Returns the rule that hides this part.
     pub fn hide_rule(&self) -> Option<HideRule<'_>> {
         let name = &self.cookie;
         self.hidden_part().map(|part| HideRule { name, part })
     }
 
-    /// Returns whether servers may be named by their configured ids.
+    /// Returns whether cookies may name servers by their configured IDs.
     pub fn reads_given_ids(&self) -> bool {
         let reads = |scheme: &Accepted| {
             matches!(
@@ -405,23 +406,23 @@ impl Policy {
         matches!(self.hash, Hash::Plain | Hash::Given) || self.accept.iter().any(reads)
     }
 
-    /// Returns whether the cookies of another system are accepted.
+    /// Returns whether cookies of this system are accepted.
     pub fn accepts(&self, system: System) -> bool {
         self.accept.contains(&Accepted::Foreign(system))
     }
 
-    /// Returns whether a value may be of another scheme than that of the policy.
+    /// Returns whether a value may be in a scheme other than that of the policy.
     #[inline]
     pub fn reads_other_schemes(&self) -> bool {
         !self.accept.is_empty() || self.transfer.is_some() || self.hash == Hash::Hmac
     }
 
-    /// Returns whether a value of an accepted scheme may be no cookie of the policy at all where it is read as one.
+    /// Returns whether a value that counts as no cookie of the policy, because no ID precedes it, may be in an accepted scheme.
     pub fn accepts_unmarked(&self) -> bool {
         self.mode == Mode::Prefix && !self.accept.is_empty()
     }
 
-    /// Returns whether there is more to do than most policies ask for when a server responds.
+    /// Returns whether responses need more work than under most policies.
     pub fn has_extras(&self) -> bool {
         self.transfer.is_some()
             || self.signer.is_some()
@@ -432,12 +433,12 @@ impl Policy {
             || self.follow.is_some()
     }
 
-    /// Returns whether no cookie is inserted where the response sets one of that name.
+    /// Returns whether no cookie is added if the response already sets one of that name.
     pub fn yields(&self) -> bool {
         self.preserve && matches!(self.mode, Mode::Insert | Mode::Repeat)
     }
 
-    /// Returns whether the inserted cookie takes the place of one of that name from the upstream server, unless that is
+    /// Returns whether the added cookie replaces one of that name from the upstream server, unless that one is
     /// [preserved](Self::preserve).
     pub fn replaces(&self) -> bool {
         self.mode == Mode::Repeat || self.visibility == Visibility::Indirect

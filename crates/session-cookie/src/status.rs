@@ -1,27 +1,27 @@
-//! What became of the session of a request, in one word.
+//! The outcome of a request for its session.
 
 use crate::policy::Policy;
 use crate::verdict::{learns_of_other, Choice, Verdict};
 
-/// What became of the session of a request.
+/// What happened to the session of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
-    /// The balancer chose the server: the request named none.
+    /// A first visit: the load-balancing method chose the server, since the request named none.
     New,
-    /// The server of the session served the request.
+    /// The request was passed to the server of the session.
     Bound,
-    /// The server of the session could not be had, and the session belongs to another now.
+    /// The server of the session was unavailable, and the session now belongs to another server.
     Moved,
-    /// The server of the session could not be had, and another served this request only.
+    /// The server of the session was unavailable, and another server processed only this request.
     Lent,
-    /// The server of the session could not be had, and no other may serve it.
+    /// The server of the session was unavailable, and no other server was allowed to process the request.
     Refused,
-    /// The session was not looked at: persistence is switched off for the request.
+    /// The session was ignored: persistence is switched off for the request.
     Off,
 }
 
 impl Status {
-    /// Returns the word for it in logs and manuals.
+    /// Returns the value that logs and variables show.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::New => "new",
@@ -34,27 +34,27 @@ impl Status {
     }
 }
 
-/// What the response to a request has done for the session.
+/// What the response to a request did for the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ActionTaken {
     /// Nothing.
     None,
-    /// It has set the cookie of a session that begins, or that has moved.
+    /// Set the cookie of a session that begins or has moved.
     Inserted,
-    /// It has set the cookie of a session that goes on.
+    /// Set the cookie of a session that continues.
     Updated,
-    /// It has put an id in place of the value of the server's cookie.
+    /// Replaced the value of the upstream server's cookie with an ID.
     Rewritten,
-    /// It has put an id before the value of the server's cookie.
+    /// Put an ID before the value of the upstream server's cookie.
     Prefixed,
-    /// It has left a cookie of the name alone that the server has set.
+    /// Left a cookie of this name that the upstream server has set unchanged.
     Preserved,
-    /// It has left the server alone, which has ended the session.
+    /// Left the upstream server's cookie, which ended the session, unchanged.
     Deleted,
 }
 
 impl ActionTaken {
-    /// Returns the word for it in logs and manuals.
+    /// Returns the value that logs and variables show.
     pub fn as_str(self) -> &'static str {
         match self {
             ActionTaken::None => "none",
@@ -68,9 +68,10 @@ impl ActionTaken {
     }
 }
 
-/// Returns what became of the session of a request with this verdict, whose server `choice` chose last.
+/// Returns the status of a request with this verdict. `choice` is the last choice made for the request.
 ///
-/// `is_own` tells whether it is a server of the session, `is_silent` whether the cookie is never set.
+/// `is_own` indicates whether the last server belongs to the session, and `is_silent` whether the response must not set
+/// the cookie.
 ///
 /// ```
 /// use session_cookie::policy::Policy;
@@ -101,7 +102,7 @@ pub fn status(
     match verdict {
         _ if names_server && learns => Status::Moved,
         _ if names_server => Status::Lent,
-        // The server that would have been lent was not available.
+        // The server chosen to be lent was not available.
         Verdict::Unknown if !learns && !policy.as_nginx => Status::Lent,
         _ => Status::New,
     }
@@ -134,7 +135,7 @@ mod tests {
         policy.mode = Mode::Route;
         assert_eq!(word(&policy, Balance, Down, false), "lent");
         assert_eq!(word(&policy, Balance, Unknown, false), "lent");
-        // A backup, while a primary server is available.
+        // A backup server, while a primary server is available.
         policy.as_nginx = true;
         assert_eq!(word(&policy, Balance, Valid, false), "lent");
         assert_eq!(word(&policy, Balance, Valid, true), "bound");

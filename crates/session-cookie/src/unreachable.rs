@@ -1,9 +1,9 @@
-//! The servers that did not accept a connection when they were last asked for one.
+//! Servers that did not accept the most recent connection.
 //!
-//! A strict session has no other server to go to. It is refused without a try only while its server is known
-//! not to accept connections, which no late response and no error tells. The rules are those
-//! of nginx's `max_fails` and `fail_timeout` (`ngx_http_upstream_get_peer`,
-//! `ngx_http_upstream_free_round_robin_peer`), applied to failures of connections alone.
+//! A session that must not move has no other server to use. Its requests are refused without a try only while its
+//! server is known not to accept connections; a late response or another error does not show that. The rules are those
+//! of nginx's `max_fails` and `fail_timeout` (`ngx_http_upstream_get_peer`, `ngx_http_upstream_free_round_robin_peer`),
+//! applied to connection failures only.
 
 use alloc::boxed::Box;
 
@@ -12,30 +12,30 @@ use rustc_hash::FxBuildHasher;
 
 use crate::memory::{self, OutOfMemory};
 
-/// The parameters of a `server` directive that tell how many failures it tolerates.
+/// The parameters of a `server` directive that specify how many failures are tolerated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tolerance {
-    /// The failures that make a server unavailable; none do if it is 0.
+    /// The number of failures that make a server unavailable; 0 disables this.
     pub max_fails: u64,
-    /// The seconds for which they do.
+    /// The time in seconds for which the server is then unavailable.
     pub fail_timeout: u64,
 }
 
-/// The failures of a server that did not accept its last connection. `T` stands for a request that tries it again.
+/// The failures of a server that did not accept its most recent connection. `T` identifies a request that tries it again.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::disallowed_methods)] // a copy allocates nothing
 struct Failures<T> {
     tolerance: Tolerance,
     count: u64,
-    /// The time of the last, in seconds.
+    /// The time of the last failure, in seconds.
     at: u64,
-    /// The request that tries it again, and the time since when it does.
+    /// The request that tries the server again, and the time at which it began.
     trial: Option<(T, u64)>,
 }
 
 impl<T: Copy> Failures<T> {
-    /// Returns the second up to which the server is not tried, if that has not passed. When one request tries it
-    /// again, others are held off for as long again, but no longer than until that has got its connection.
+    /// Returns the last second in which the server is not tried, unless that has passed. While one request tries the
+    /// server again, other requests are held off for another `fail_timeout`, or until that request is connected.
     fn until(&self, now: u64, is_connected: impl Fn(T) -> bool) -> Option<u64> {
         let Tolerance {
             max_fails,
@@ -57,7 +57,7 @@ impl<T: Copy> Failures<T> {
     }
 }
 
-/// The servers that did not accept their last connection, by address.
+/// The servers that did not accept their most recent connection, by address.
 ///
 /// ```
 /// use session_cookie::unreachable::{Tolerance, Unreachable};
@@ -79,17 +79,17 @@ impl<T> Default for Unreachable<T> {
 }
 
 impl<T: Copy> Unreachable<T> {
-    /// Returns whether every server accepted its last connection.
+    /// Returns whether every server accepted its most recent connection.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Notes that a server did not accept a connection.
+    /// Records that a server did not accept a connection.
     ///
     /// # Errors
     ///
-    /// Memory is short, and nothing is noted.
+    /// Returns an error if memory allocation fails; nothing is recorded then.
     pub fn fail(
         &mut self,
         address: &[u8],
@@ -97,7 +97,7 @@ impl<T: Copy> Unreachable<T> {
         now: u64,
     ) -> Result<(), OutOfMemory> {
         if let Some(failures) = self.0.get_mut(address) {
-            // Failures add up within `fail_timeout`; so do those of a server that is tried again.
+            // Failures within `fail_timeout` of each other add up; so does a failure of a server that is tried again.
             let lately = now <= failures.at.saturating_add(tolerance.fail_timeout);
             let adds_up = lately || failures.count >= tolerance.max_fails;
             *failures = Failures {
@@ -112,7 +112,7 @@ impl<T: Copy> Unreachable<T> {
             };
             return Ok(());
         }
-        // What left the upstream is never asked again, so it must be forgotten some time.
+        // Servers that have been removed from the upstream are never looked up again, so old entries are dropped here.
         self.0.retain(|_, failures| {
             failures.trial.is_some()
                 || now
@@ -130,12 +130,12 @@ impl<T: Copy> Unreachable<T> {
         memory::insert(&mut self.0, memory::boxed(address)?, failures)
     }
 
-    /// Notes that a server has accepted a connection.
+    /// Records that a server has accepted a connection.
     pub fn succeed(&mut self, address: &[u8]) {
         self.0.remove(address);
     }
 
-    /// Returns the second up to which a server is not to be tried, if it is not to be tried now.
+    /// Returns the last second in which a server must not be tried, if it must not be tried now.
     pub fn refused_until(
         &self,
         address: &[u8],
@@ -145,7 +145,7 @@ impl<T: Copy> Unreachable<T> {
         self.0.get(address)?.until(now, is_connected)
     }
 
-    /// Notes that a request tries a server.
+    /// Records that a request tries a server again.
     pub fn begin_trial(&mut self, address: &[u8], trial: T, now: u64) {
         if let Some(failures) = self.0.get_mut(address) {
             let is_over = |since: u64| now > since.saturating_add(failures.tolerance.fail_timeout);
@@ -155,7 +155,7 @@ impl<T: Copy> Unreachable<T> {
         }
     }
 
-    /// Notes that a request is done with its server, whichever that was.
+    /// Records that a request has finished with its server, whichever that was.
     pub fn end_trial(&mut self, is_it: impl Fn(T) -> bool) {
         for failures in self.0.values_mut() {
             failures.trial = failures.trial.filter(|(trial, _)| !is_it(*trial));
@@ -163,7 +163,7 @@ impl<T: Copy> Unreachable<T> {
     }
 }
 
-/// The seconds for which a server is remembered beyond its `fail_timeout`.
+/// The time in seconds for which an entry is kept after its `fail_timeout`.
 const FORGET_AFTER: u64 = 3_600;
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// A request that tries, and whether it is connected.
+    /// A request that tries a server, and whether it is connected.
     type Trial = (u32, bool);
 
     fn until(servers: &Unreachable<Trial>, address: &[u8], now: u64) -> Option<u64> {

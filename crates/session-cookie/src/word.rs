@@ -1,8 +1,8 @@
-//! A word of shared memory, and the order in which words are stored.
+//! Words of shared memory, and the order in which they are stored.
 
 use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 
-/// A word that other processes write while they hold the lock.
+/// A word that other processes write only while they hold the lock.
 pub(crate) trait Word {
     type Value;
 
@@ -43,14 +43,14 @@ impl Word for AtomicU64 {
     }
 }
 
-/// The stores before are made before those that follow, by the compiler as well as by the processor; on x86-64 no
-/// instruction is needed for it.
+/// Orders all stores before this call before all stores after it, for the compiler and for the processor. On x86-64
+/// this takes no instruction.
 #[inline(always)]
 pub(crate) fn then() {
     fence(Ordering::Release);
 }
 
-/// The end of a process at one of its stores.
+/// Simulates the death of a process at one of its stores.
 #[cfg(test)]
 pub(crate) mod death {
     extern crate std;
@@ -73,7 +73,7 @@ pub(crate) mod death {
         }
     }
 
-    /// Does as many stores of `operation` as allowed; `None` if it died of that.
+    /// Runs `operation`, which dies after this number of stores; returns `None` if it has died.
     pub(crate) fn after<T>(stores: u32, operation: impl FnOnce() -> T) -> Option<T> {
         STORES_LEFT.set(Some(stores));
         let outcome = catch_unwind(AssertUnwindSafe(operation));

@@ -1,4 +1,4 @@
-//! Reading and hiding cookies of any field, compared with readings of the field that are slow and plain.
+//! Compares reading and hiding cookies in arbitrary fields with slow and simple implementations.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -11,15 +11,15 @@ use session_cookie::bytes::{trim, trim_start, Sink};
 use session_cookie::cookie::{values, HiddenPart, HidePlan, HideRule, Name};
 use session_cookie::id::{split_prefix, PREFIX_END};
 
-/// A vector register has so many bytes, and fields are searched by such blocks.
+/// The number of bytes in a vector register. Fields are searched in blocks of this size.
 const BLOCK: usize = 16;
 
-/// Returns the value of a pair that has the name.
+/// Returns the value of a pair with this name.
 fn value_of<'p>(pair: &'p [u8], name: &[u8]) -> Option<&'p [u8]> {
     trim_start(trim_start(pair).strip_prefix(name)?).strip_prefix(b"=")
 }
 
-/// Returns the values of a name, pair by pair.
+/// Returns the values of a name by examining each pair.
 fn values_pair_by_pair(field: &[u8], name: &[u8]) -> Vec<Vec<u8>> {
     let pairs = field.split(|byte| *byte == b';');
     pairs
@@ -42,7 +42,7 @@ fn without_trailing(text: &[u8]) -> &[u8] {
     &text[..last.map_or(0, |last| last + 1)]
 }
 
-/// What is written.
+/// The written text.
 #[derive(Default)]
 struct Text(Vec<u8>);
 
@@ -52,7 +52,7 @@ impl Sink for Text {
     }
 }
 
-/// Returns what is written of a field by its rule.
+/// Returns the field as written by a hiding rule.
 fn stripped(field: &str, name: &str, part: HiddenPart) -> String {
     let name = &Name::new(name.as_bytes()).unwrap();
     let rule = HideRule { name, part };
@@ -64,7 +64,7 @@ fn stripped(field: &str, name: &str, part: HiddenPart) -> String {
     String::from_utf8(left.0).unwrap()
 }
 
-/// Returns what is left of a field of which something is hidden, pair by pair.
+/// Returns the field with the name hidden, by examining each pair.
 fn stripped_pair_by_pair(field: &[u8], name: &[u8], part: HiddenPart) -> Vec<u8> {
     let (mut left, mut kept) = (Vec::new(), Vec::new());
     let mut put = |kept: &mut Vec<u8>, trailing| {
@@ -102,7 +102,7 @@ fn stripped_pair_by_pair(field: &[u8], name: &[u8], part: HiddenPart) -> Vec<u8>
     put(&mut kept, false)
 }
 
-/// Any bytes, and many that matter.
+/// Generates arbitrary bytes, many of which are significant to the parser.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let of_names = proptest::sample::select(b"abcABC =;~\"\t".to_vec());
     proptest::collection::vec(prop_oneof![any::<u8>(), of_names.clone(), of_names], 0..80)
@@ -125,8 +125,8 @@ proptest! {
         prop_assert_eq!(found, values_pair_by_pair(&field, name.as_bytes()));
     }
 
-    /// A field that ends before, at and behind the ends of blocks, in which a name stands between
-    /// white space, parts of it, and names of which it is a part.
+    /// Fields that end before, at and after block boundaries and contain the name between white space, parts of it, and names
+    /// that include it.
     #[test]
     fn a_name_is_found_in_a_field_of_any_length(
         name in prop_oneof!["[a-c]{1,3}", "[a-c]{6,9}", "[a-c]{10,40}"],
@@ -206,8 +206,8 @@ proptest! {
         }
     }
 
-    /// What a client would send that wants the search to be long: a few pieces, over and over, which are parts of the
-    /// name, or nearly the cookie.
+    /// Fields that a client could send to make the search slow: a few pieces, repeated many times, that are parts of the name or
+    /// almost the cookie.
     #[test]
     fn a_name_is_found_among_what_is_nearly_it(
         name in prop_oneof!["a{1,3}", "a{7,9}", "a{20}", "[ab]{1,9}", "ab{15,17}"],

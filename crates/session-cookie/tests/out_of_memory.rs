@@ -1,4 +1,4 @@
-//! Each allocation fails once: the caller is told, and can try again.
+//! Makes each allocation fail once: the caller must get an error and be able to retry.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,13 +16,13 @@ use session_cookie::set_cookie::{ByVariables, Template};
 use session_cookie::unreachable::{Tolerance, Unreachable};
 
 thread_local! {
-    /// How many allocations succeed before one fails; `None`: all succeed.
+    /// The number of allocations that succeed before one fails; `None` if all succeed.
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 struct Failing;
 
-/// Returns whether the next allocation fails.
+/// Returns `true` if the next allocation is to fail.
 fn fails() -> bool {
     match LEFT.get() {
         None => false,
@@ -37,13 +37,13 @@ fn fails() -> bool {
     }
 }
 
-// SAFETY: all memory is that of `System`.
+// SAFETY: every call is forwarded to `System` with unchanged arguments, or fails with a null pointer as the trait allows.
 unsafe impl GlobalAlloc for Failing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if fails() {
             return null_mut();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of this method, which is the same for `System`.
         unsafe { System.alloc(layout) }
     }
 
@@ -51,12 +51,12 @@ unsafe impl GlobalAlloc for Failing {
         if fails() {
             return null_mut();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of this method, which is the same for `System`.
         unsafe { System.realloc(memory, layout, size) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of this method, which is the same for `System`.
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -64,7 +64,7 @@ unsafe impl GlobalAlloc for Failing {
 #[global_allocator]
 static ALLOCATOR: Failing = Failing;
 
-/// Does `work`, of which the first allocation fails, then the second, until all succeed. Returns how many there are.
+/// Runs `work` repeatedly and lets each of its allocations fail once, until all succeed. Returns the number of allocations.
 fn fail_each(mut work: impl FnMut() -> Result<(), OutOfMemory>) -> u32 {
     for number in 0.. {
         LEFT.set(Some(number));

@@ -1,4 +1,4 @@
-//! One key takes the place of another on two proxies that share sessions, one proxy after the other: no session is lost.
+//! A key is replaced on two proxies that share sessions, first on one and then on the other. No session may be lost.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -24,7 +24,7 @@ const SERVERS: [&str; 3] = ["192.0.2.1:80", "192.0.2.2:80", "unix:/run/server.so
 /// The numbers of the keys in a key file.
 type File = Vec<u8>;
 
-/// How a proxy is configured but for its keys.
+/// The configuration of a proxy except for its keys.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     hash: Hash,
@@ -42,7 +42,7 @@ fn any_kind() -> impl Strategy<Value = Kind> {
     })
 }
 
-/// A proxy with servers, to which it leads requests as nginx does.
+/// A proxy that selects servers as nginx does.
 struct Proxy {
     policy: Policy,
 }
@@ -75,7 +75,7 @@ impl Proxy {
         Proxy { policy }
     }
 
-    /// Returns the id of a server.
+    /// Returns the ID of a server.
     fn id(&self, server: usize) -> Vec<u8> {
         let address = SERVERS[server].as_bytes();
         match self.policy.hash {
@@ -84,12 +84,12 @@ impl Proxy {
         }
     }
 
-    /// Returns the server that has an id.
+    /// Returns the server with this ID.
     fn own(&self, id: &[u8]) -> Option<usize> {
         (0..SERVERS.len()).find(|server| self.id(*server) == id)
     }
 
-    /// Returns the server that an id in an accepted scheme names.
+    /// Returns the server named by an ID in an accepted scheme.
     fn accepted(&self, id: &[u8]) -> Option<usize> {
         let by_single_key = |id: &[u8]| {
             let keys = self.policy.accept.iter().filter_map(|scheme| match scheme {
@@ -108,7 +108,8 @@ impl Proxy {
             .or_else(|| ids_in(id).find_map(|id| own(id).or_else(|| by_single_key(id))))
     }
 
-    /// Serves a request with this value of the cookie, if it has one. Returns its server, and what the response sets.
+    /// Handles a request with this value of the cookie. Returns the server named by the cookie and the value that the response
+    /// sets.
     fn serve(&self, value: Option<&[u8]>, now: u64) -> (Option<usize>, Option<Vec<u8>>) {
         let mut reading = Reading::NONE;
         let judge = Judge {
@@ -143,7 +144,7 @@ impl Proxy {
         (named, Some(set.as_bytes().to_vec()))
     }
 
-    /// Returns the cookie of a first visit.
+    /// Returns the cookie set on a first visit.
     fn first_visit(&self, now: u64) -> Vec<u8> {
         let (named, set) = self.serve(None, now);
         assert_eq!(named, None);
@@ -151,7 +152,7 @@ impl Proxy {
     }
 }
 
-/// A change of a key file, as long as it has one to eight keys.
+/// A change of a key file. It is skipped if the file would have fewer than one or more than eight keys.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     AddFirst,
@@ -207,7 +208,7 @@ fn at_each_moment_each_proxy_follows_what_the_other_has_set() {
     }
 }
 
-/// What the manual says: without the second key one would lose what the other sets.
+/// As documented, without the second key a proxy would not accept cookies set by the other.
 #[test]
 fn a_key_that_a_proxy_does_not_have_names_nothing() {
     for kind in kinds().filter(|kind| kind.signs || kind.hash == Hash::Hmac) {
@@ -219,7 +220,7 @@ fn a_key_that_a_proxy_does_not_have_names_nothing() {
     }
 }
 
-/// A client, and the proxies that it comes by at.
+/// A client and its cookie.
 struct Client {
     kind: Kind,
     now: u64,
@@ -235,7 +236,7 @@ impl Client {
         }
     }
 
-    /// Sends a request to a proxy, so many seconds after the last one. Returns its server.
+    /// Sends a request to a proxy with this key file, `seconds` after the previous one. Returns the server named by the cookie.
     fn come_by(&mut self, file: &[u8], seconds: u64) -> Option<usize> {
         self.now += seconds;
         let (named, set) = Proxy::new(self.kind, file).serve(Some(&self.value), self.now);
@@ -246,7 +247,7 @@ impl Client {
     }
 }
 
-/// Whatever four changes there are, one request while the proxies have one file, and one while they have two, are enough.
+/// For every sequence of four changes, one request while both proxies have the same file and one while they differ are enough.
 #[test]
 fn fresh_stamps_are_signed_anew_in_time() {
     let fresh = kinds().filter(|kind| kind.signs && kind.refresh != 0);

@@ -1,4 +1,4 @@
-//! The crate `cookie` reads a `Set-Cookie` that was written or edited as it was meant: the oracle of what is written.
+//! Checks written and edited `Set-Cookie` fields by parsing them with the crate `cookie`.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
@@ -11,14 +11,14 @@ use session_cookie::policy::{Policy, SameSite, Secure, Style};
 use session_cookie::session::{Session, Stamps};
 use session_cookie::set_cookie::{prefix, rewrite, ByVariables, Template, Varying};
 
-/// One moment, as an HTTP-date and with hyphens.
+/// A time, as an HTTP-date and in the form with hyphens.
 const DATES: [&str; 2] = [
     "Thu, 31 Dec 2037 23:55:55 GMT",
     "Thu, 31-Dec-37 23:55:55 GMT",
 ];
 const MOMENT: i64 = 2_145_916_555;
 
-/// An attribute, and whether variables tell it in place of the policy.
+/// Generates an attribute, and whether it is set by variables instead of the policy.
 fn attribute(text: &'static str) -> impl Strategy<Value = (Option<String>, bool)> {
     (option::of(text), any::<bool>())
 }
@@ -32,7 +32,7 @@ fn same_site() -> impl Strategy<Value = (Option<SameSite>, bool)> {
     (option::of(words), any::<bool>())
 }
 
-/// Returns the value for a policy and for variables, of which one has it.
+/// Returns the values for the policy and for variables, of which only one is set.
 fn parted<T>((value, by_variable): (Option<T>, bool)) -> (Option<T>, Option<T>) {
     if by_variable {
         (None, value)
@@ -45,7 +45,7 @@ fn boxed(text: Option<&String>) -> Option<Box<[u8]>> {
     text.map(|text| text.as_bytes().into())
 }
 
-/// Returns what user agents keep of a text: no white space around it (RFC 6265, section 5.2).
+/// Returns a text as user agents store it: without surrounding white space (RFC 6265, section 5.2).
 fn kept(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim)
 }

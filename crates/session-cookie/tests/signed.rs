@@ -1,4 +1,4 @@
-//! Signed values: what is signed is followed, and nothing else is.
+//! Signed values: only values with a correct signature are accepted.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -52,7 +52,7 @@ fn session(id: &str, last_seen: u64, first_seen: u64) -> Session<'_> {
     }
 }
 
-/// Returns the value of a session that was seen so many seconds ago.
+/// Returns the value of a session last used `idle` seconds ago and started `age` seconds ago.
 fn value(policy: &Policy, idle: u64, age: u64) -> Vec<u8> {
     signed(policy, &session(ID, NOW - idle, NOW - age))
 }
@@ -73,7 +73,7 @@ fn read<'a>(policy: &Policy, value: &'a [u8], id: &str) -> Reading<'a> {
     let found = judge.read_value(value, &mut reading);
     assert_eq!(found.is_some(), is_followed(&reading));
     if !is_followed(&reading) {
-        // Nor is it in any accepted scheme.
+        // It must not be valid in an accepted scheme either.
         assert!(judge.read_accepted(value, false, &mut reading).is_none());
     }
     reading
@@ -87,7 +87,7 @@ fn is_followed(reading: &Reading) -> bool {
     matches!(reading.verdict, Verdict::Valid | Verdict::Accepted)
 }
 
-/// Returns every value from which one byte was changed, taken out or put in.
+/// Returns all values that differ from this one in one changed, removed or inserted byte.
 fn with_another_byte(value: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     let bytes = 0..=u8::MAX;
     (0..=value.len()).flat_map(move |at| {
@@ -124,7 +124,7 @@ fn no_value_with_another_byte_is_followed() {
     }
 }
 
-/// A proxy that has one of the keys cannot tell whether the other signature was changed. What is signed was not.
+/// A proxy with only one of the keys cannot notice a change of the other signature. The signed text must be unchanged.
 #[test]
 fn of_two_signatures_one_is_enough_for_what_is_signed() {
     let policy = policy(KEYS);
@@ -185,7 +185,7 @@ fn a_signature_does_not_keep_a_session_alive() {
     ] {
         let value = value(&policy, idle, age);
         assert_eq!(verdict(&policy, &value), expected);
-        // Forged is said first.
+        // `Forged` takes precedence.
         assert_eq!(verdict(&policy, &value[..54]), Verdict::Forged);
     }
     let future = signed(&policy, &session(ID, NOW + 86_401, NOW));
@@ -310,7 +310,7 @@ fn a_policy_that_does_not_sign_reads_what_others_sign() {
     );
 }
 
-/// An id as servers have it.
+/// Generates an ID of a server.
 fn any_id() -> impl Strategy<Value = String> {
     prop_oneof![
         "[0-9a-f]{32}",
@@ -349,7 +349,7 @@ proptest! {
             prop_assert_eq!(is_followed(&reading), number < 2);
         }
 
-        // The field brings it.
+        // The `Set-Cookie` field contains the same value.
         let template = Template::new(&signs, ByVariables::default()).unwrap();
         let length = template.max_len_signed(&session, &Varying::default());
         let mut field = Buffer::with_capacity(length).unwrap();
@@ -377,7 +377,7 @@ proptest! {
         if cookie != other_cookie {
             prop_assert_eq!(read(&other_name, &value, &id).verdict, Verdict::Forged);
         }
-        // The signature of another text.
+        // the signature of another text
         let text = format!("{other_id}|{}|{}", NOW - idle, NOW - 9);
         let signature = &value[id.len() + 22..];
         if id != other_id {

@@ -1,5 +1,5 @@
-//! Nothing of a key is left in the memory of a process that has read it and has dropped it. The memory is read from outside, as
-//! in a dump: it belongs to another process of this program.
+//! Checks that no part of a key remains in the memory of a process that has read and dropped it. The memory is read from outside,
+//! as in a core dump: it belongs to a child process running the same program.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -24,13 +24,13 @@ use session_cookie::session::{Session, Stamps};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// Leaves memory that is freed as it is.
+/// An allocator that never reuses or overwrites freed memory.
 struct Keeping;
 
-// SAFETY: all memory is that of `System`, and none of it is used twice.
+// SAFETY: memory is allocated by `System` with unchanged arguments. `dealloc` does nothing, so no block is used twice.
 unsafe impl GlobalAlloc for Keeping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of this method, which is the same for `System`.
         unsafe { System.alloc(layout) }
     }
 
@@ -40,19 +40,18 @@ unsafe impl GlobalAlloc for Keeping {
 #[global_allocator]
 static ALLOCATOR: Keeping = Keeping;
 
-/// Set for the process whose memory is read.
+/// Set in the environment of the process whose memory is read.
 const IS_READ: &str = "SESSION_COOKIE_TEST_IS_READ";
 
-/// Names the program that runs this one, where the system cannot: an emulator of its processor.
+/// Names the emulator that runs this program if the system cannot run it directly.
 const RUN_BY: &str = "SESSION_COOKIE_TEST_RUN_BY";
 
 const READY: &str = "ready to be read";
 
-/// The lengths of the keys. Of those that are longer than a block of SHA-256 the digest is used. There are enough to make a vector
-/// grow.
+/// The lengths of the keys. The digest is used for keys longer than a SHA-256 block. There are enough keys to make a vector grow.
 const LENGTHS: [usize; 6] = [24, 80, 16, 64, 65, 33];
 
-/// Returns a byte of a key, which stands in no program.
+/// Returns a byte of a key. The keys are computed so that they do not appear in the program itself.
 fn key_byte(length: usize, at: usize) -> u8 {
     let letters = b"etaoinshrdlucmfwypvbgkjqxz";
     letters[(length + at * at) % letters.len()]
@@ -110,7 +109,7 @@ fn read_and_drop_keys() {
     }
     let keys = Keys::read(&text).unwrap().keys;
     let signer = keys.signer(b"route").unwrap();
-    // Where nothing is optimized, states are moved about for each MAC.
+    // Unoptimized code copies states around for each MAC.
     if !cfg!(debug_assertions) {
         use_keys(&keys, &signer);
     }
@@ -130,7 +129,7 @@ fn use_keys(keys: &Keys, signer: &Signer) {
     black_box(signer.verify(&Signed::parse(value.as_bytes()).unwrap()));
 }
 
-/// Returns what a process has in memory that it can write to.
+/// Returns the contents of the writable memory of a process.
 fn memory(process: &Child) -> Vec<Vec<u8>> {
     let of_process = |file: &str| format!("/proc/{}/{file}", process.id());
     let memory = File::open(of_process("mem")).unwrap();
@@ -146,7 +145,7 @@ fn memory(process: &Child) -> Vec<Vec<u8>> {
     read.flatten().collect()
 }
 
-/// Returns the parts of a memory that lie between pages of zeros, which an emulator has many of.
+/// Returns the parts of a memory region between pages of zeros, of which an emulator has many.
 fn used_pages(memory: &[u8]) -> Vec<Vec<u8>> {
     const PAGE: usize = 4096;
     let is_used = |page: &&[u8]| **page != [0; PAGE];
@@ -161,7 +160,7 @@ fn is_in(memory: &[Vec<u8>], bytes: &[u8]) -> bool {
     memory.iter().any(|part| finder.find(part).is_some())
 }
 
-/// Returns what would give the key of a length away, or what is derived of it: with a word of what it is.
+/// Returns the byte sequences that would reveal the key of this length or the key derived from it, each with a description.
 fn traces(length: usize) -> Vec<(String, Vec<u8>)> {
     let key: Vec<_> = (0..length).map(|at| key_byte(length, at)).collect();
     let mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
@@ -185,7 +184,7 @@ fn traces_of(key: &[u8]) -> Vec<(String, Vec<u8>)> {
             .zip(used)
             .for_each(|(byte, key)| *byte ^= key);
         traces.push((format!("{pass} block"), block[..16].to_vec()));
-        // as words, in which the processor has them
+        // as words in the byte order of the processor
         let in_words = |bytes: &[u8]| -> Vec<u8> {
             bytes
                 .chunks(4)
@@ -204,7 +203,7 @@ fn traces_of(key: &[u8]) -> Vec<(String, Vec<u8>)> {
     traces
 }
 
-/// Returns the state after one block.
+/// Returns the SHA-256 state after one block.
 fn state(block: &[u8; 64]) -> [u32; 8] {
     let mut state = [
         0x6a09_e667,

@@ -1,14 +1,14 @@
-//! Instructions of this program, counted by callgrind.
+//! Counts the instructions of this program with callgrind.
 
 use std::env;
 use std::process::Command;
 
-/// Returns the instructions of one turn: the slope between two runs of this program with so many turns, in which its start
-/// cancels out. It is called with `arguments` and the number of turns.
+/// Returns the number of instructions of one turn. It is the slope between runs of this program with `few` and with `many` turns,
+/// so the cost of starting cancels out. The program is called with `arguments` and the number of turns.
 pub(crate) fn turn(arguments: &[&str], (few, many): (u64, u64)) -> u64 {
     let counted = |turns| counted(arguments, turns);
     let turns = many - few;
-    // A start may take a few more than another.
+    // Rounds: the cost of starting varies slightly.
     (counted(many) - counted(few) + turns / 2) / turns
 }
 

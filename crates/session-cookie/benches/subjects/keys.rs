@@ -1,7 +1,7 @@
-//! Ids by keys, and signed values, beside values that are not signed.
+//! IDs made with keys, and signed values compared with unsigned ones.
 //!
-//! callgrind knows no processor with instructions for SHA-256: what is counted is what it takes without them. What
-//! criterion measures is the processor that it runs on.
+//! callgrind does not emulate the SHA-256 instructions of processors, so the instruction counts are those without them. criterion
+//! measures the processor that it runs on.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use session_cookie::verdict::{Judge, Reading};
 
 use super::{add, Subject, ID, ROOM, STAMPED};
 
-/// The second of the last request, as [`STAMPED`] has it.
+/// The time of the last request in [`STAMPED`].
 const LAST_SEEN: u64 = 1_556_447_041;
 
 fn keys(number: usize) -> Keys {
@@ -27,7 +27,7 @@ fn keys(number: usize) -> Keys {
         .keys
 }
 
-/// The rules of sessions that end, signed where there are keys.
+/// Returns a policy with limits, which signs if there are keys.
 fn policy(keys: Option<&Keys>, refresh: u64) -> Policy {
     let policy = Policy::new().unwrap();
     Policy {
@@ -41,7 +41,7 @@ fn policy(keys: Option<&Keys>, refresh: u64) -> Policy {
     }
 }
 
-/// The value of [`STAMPED`], signed if the policy signs.
+/// Returns the value of [`STAMPED`], signed if the policy signs.
 fn value(policy: &Policy) -> Vec<u8> {
     let session = Session {
         id: ID.as_bytes(),
@@ -60,7 +60,7 @@ fn value(policy: &Policy) -> Vec<u8> {
     }
 }
 
-/// Reads a value, and writes what the response sets.
+/// Evaluates a value and writes the field that the response sets.
 fn request(policy: &Policy, template: &Template, value: &[u8], now: u64, out: &mut Buffer) {
     let judge = Judge {
         policy,
@@ -100,7 +100,7 @@ pub(super) fn add_all(subjects: &mut Vec<Subject>) {
     stamps(subjects);
 }
 
-/// A request of a session that ends, with all that is done for it but looking for the cookie.
+/// Adds requests of sessions with limits: everything that is done for a request except searching for the cookie.
 fn stamps(subjects: &mut Vec<Subject>) {
     let (one, two) = (keys(1), keys(2));
     let kinds = [

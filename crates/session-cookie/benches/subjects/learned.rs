@@ -1,4 +1,4 @@
-//! The table of learned sessions, against their number.
+//! The table of learned sessions, with different numbers of sessions.
 
 use std::cell::OnceCell;
 use std::hint::black_box;
@@ -9,13 +9,13 @@ use session_cookie::learned::{Header, Key, Layout, Secret, ServerId, Slot, Table
 
 use super::{add, Subject, ID};
 
-/// A prime: the sessions of a table in an order that its memory knows nothing of.
+/// The distance between consecutively used sessions, a prime: memory is accessed in no particular order.
 const STRIDE: u32 = 7_919;
 
-/// What is measured, with the number of a turn.
+/// A measured function, which is passed the number of the turn.
 type Function = Box<dyn Fn(&Table<'_>, u32)>;
 
-/// A table that is full.
+/// A full table.
 struct Full {
     header: Header,
     buckets: Vec<AtomicU32>,
@@ -60,14 +60,14 @@ fn key(session: u32) -> Key {
     Key::new(&Secret([1, 2]), &session.to_le_bytes())
 }
 
-/// The functions of a table, without and with what they find.
+/// Adds the functions of a table, and one that does nothing, for comparison.
 pub(super) fn learned(subjects: &mut Vec<Subject>) {
     add(subjects, "learned key/26 bytes", || {
         let session = black_box(b"0123456789abcdef0123456789");
         black_box(Key::new(black_box(&Secret([1, 2])), session));
     });
     for sessions in [10_u32, 100_000, 1_000_000] {
-        // made when it is needed: it takes a while
+        // created on first use, because it takes a while
         let full = Rc::new(OnceCell::new());
         let mut run = |name: &str, run: Function| {
             let full = Rc::clone(&full);

@@ -1,4 +1,4 @@
-//! What is measured: each function that a request goes through, with inputs of several sizes.
+//! The measured functions: each one that is called for a request, with inputs of several sizes.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -19,10 +19,10 @@ const STAMPED: &str = "d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556440041";
 const PREFIXED: &str = "d349ca31adc862f4d7e6faa19e516d6d~session-of-the-application";
 const SET_COOKIE: &str = "route=session-of-the-application; Path=/; HttpOnly; SameSite=Lax";
 
-/// Suffices for what is written.
+/// The capacity of output buffers.
 const ROOM: usize = 256;
 
-/// A function with its input, under the name that the results have.
+/// A function with its input, and its name in the results.
 pub(crate) struct Subject {
     pub(crate) name: String,
     pub(crate) run: Box<dyn FnMut()>,
@@ -46,7 +46,7 @@ fn add(subjects: &mut Vec<Subject>, name: impl Into<String>, run: impl FnMut() +
     });
 }
 
-/// A Cookie field of so many pairs and bytes; ours is the last but one, or the only one.
+/// Returns a `Cookie` field with this number of pairs and bytes. The module's cookie is the last but one, or the only one.
 fn field(pairs: usize, bytes: usize) -> Vec<u8> {
     let ours = format!("route={ID}");
     let others = pairs - 1;
@@ -67,7 +67,7 @@ fn field(pairs: usize, bytes: usize) -> Vec<u8> {
     field.into_bytes()
 }
 
-/// The Cookie field: the value by its name, and hiding it, against number of pairs and size.
+/// Adds functions for the `Cookie` field: finding a value and hiding it, for several numbers of pairs and sizes.
 fn scan(subjects: &mut Vec<Subject>) {
     let sizes = [
         (1, 38),
@@ -99,7 +99,7 @@ fn scan(subjects: &mut Vec<Subject>) {
     }
 }
 
-/// The value of the cookie.
+/// Adds functions for the value of the cookie.
 fn value(subjects: &mut Vec<Subject>) {
     let session = Session {
         id: ID.as_bytes(),
@@ -135,7 +135,7 @@ fn value(subjects: &mut Vec<Subject>) {
     });
 }
 
-/// The Set-Cookie field: a server's, and our own.
+/// Adds functions for the `Set-Cookie` field: the upstream server's and the module's own.
 fn set_cookie(subjects: &mut Vec<Subject>) {
     let name = Policy::new().unwrap().cookie;
     add(subjects, "set-cookie edit/rewrite", move || {
@@ -168,7 +168,7 @@ fn set_cookie(subjects: &mut Vec<Subject>) {
     }
 }
 
-/// The servers, by id and by address.
+/// Adds lookups of servers by ID and by address.
 fn roster(subjects: &mut Vec<Subject>) {
     for servers in [2_u32, 100, 1_000, 10_000] {
         let mut roster = Roster::default();

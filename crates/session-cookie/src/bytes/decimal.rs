@@ -1,9 +1,9 @@
 //! Decimal numbers.
 
-/// The digits of the largest `u64`.
+/// The number of digits of the largest `u64`.
 pub const DECIMAL: usize = 20;
 
-/// The digits of the numbers below 100.
+/// The digits of all numbers below 100.
 static PAIRS: [[u8; 2]; 100] = pairs();
 
 #[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)] // evaluated by the compiler
@@ -17,7 +17,7 @@ const fn pairs() -> [[u8; 2]; 100] {
     pairs
 }
 
-/// Reads a decimal number: digits only, no sign, no overflow.
+/// Parses a decimal number. A sign, any other non-digit, or an overflow gives `None`.
 pub fn decimal(digits: &[u8]) -> Option<u64> {
     match leading_decimal(digits) {
         Some((number, [])) => Some(number),
@@ -25,10 +25,10 @@ pub fn decimal(digits: &[u8]) -> Option<u64> {
     }
 }
 
-/// Reads the decimal number at the start, and returns what follows it.
+/// Parses the decimal number at the start of a text, and returns it with the remaining text.
 #[inline]
 pub fn leading_decimal(text: &[u8]) -> Option<(u64, &[u8])> {
-    // Seconds since the epoch have ten digits.
+    // Times in seconds since the epoch have ten digits, so the first eight are converted at once.
     let (mut number, mut rest) = match text.split_first_chunk() {
         Some((block, rest)) => eight_digits(*block).map_or((0, text), |number| (number, rest)),
         None => (0, text),
@@ -46,12 +46,12 @@ pub fn leading_decimal(text: &[u8]) -> Option<(u64, &[u8])> {
     match digits.len() {
         0 => None,
         1..DECIMAL => Some((number, rest)),
-        // Only so many digits can be too many.
+        // Only numbers with this many digits can overflow.
         _ => Some((core::str::from_utf8(digits).ok()?.parse().ok()?, rest)),
     }
 }
 
-/// Returns the ten digits of a number that has so many.
+/// Returns the digits of a number that has exactly ten.
 #[inline(always)]
 pub fn to_ten_digits(number: u64) -> Option<[u8; 10]> {
     if !(1_000_000_000..10_000_000_000).contains(&number) {
@@ -63,11 +63,11 @@ pub fn to_ten_digits(number: u64) -> Option<[u8; 10]> {
     Some([tens, ones, a, b, c, d, e, f, g, h])
 }
 
-/// Returns the digits of a number below 100,000,000: [`eight_digits`] backwards. The quotients are those of
-/// multiplications, which are exact for numbers as small as these.
+/// Returns the digits of a number below 100,000,000, the inverse of [`eight_digits`]. Quotients are computed by
+/// multiplication, which is exact for numbers this small.
 #[inline(always)]
 fn to_eight_digits(number: u64) -> [u8; 8] {
-    // What takes the place of `whole` in each lane: its quotient, and above it the remainder.
+    // In each lane, replaces `whole` by its quotient, and puts the remainder above it.
     let part = |whole: u64, quotients: u64, divisor: u64, bits: u32| {
         let remainders = whole.wrapping_sub(quotients.wrapping_mul(divisor));
         quotients | remainders << bits
@@ -80,7 +80,8 @@ fn to_eight_digits(number: u64) -> [u8; 8] {
     (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
-/// Returns the number of eight digits: neighbours are joined to pairs, pairs to fours, these to eight.
+/// Returns the number with these eight digits: neighbouring digits are combined to pairs, pairs to groups of four, and
+/// these to the number.
 #[inline]
 fn eight_digits(digits: [u8; 8]) -> Option<u64> {
     let text = u64::from_le_bytes(digits);

@@ -1,17 +1,17 @@
-//! The grammar of header fields and cookies: white space, tokens, values.
+//! The grammar of header fields and cookies: white space, tokens and values.
 
 /// Returns whether a byte is optional white space (OWS, RFC 9110, section 5.6.3).
 pub const fn is_ows(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Cuts white space at both ends.
+/// Removes white space at both ends.
 #[inline]
 pub fn trim(text: &[u8]) -> &[u8] {
     trim_end(trim_start(text))
 }
 
-/// Cuts white space at the start.
+/// Removes white space at the start.
 #[inline]
 pub fn trim_start(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text {
@@ -23,7 +23,7 @@ pub fn trim_start(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Cuts white space at the end.
+/// Removes white space at the end.
 #[inline]
 pub fn trim_end(mut text: &[u8]) -> &[u8] {
     while let [rest @ .., last] = text {
@@ -35,7 +35,7 @@ pub fn trim_end(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Takes one pair of double quotes off a value that stands in them (RFC 6265, section 4.1.1).
+/// Removes the double quotes around a value (RFC 6265, section 4.1.1).
 pub fn unquote(value: &[u8]) -> &[u8] {
     match value {
         [b'"', inner @ .., b'"'] => inner,
@@ -43,7 +43,7 @@ pub fn unquote(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns whether a text is a token (RFC 9110, section 5.6.2), as a cookie's name has to be.
+/// Returns whether a text is a token (RFC 9110, section 5.6.2). The name of a cookie must be one.
 pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
         && text
@@ -51,21 +51,21 @@ pub fn is_token(text: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// Returns whether every byte is a cookie-octet (RFC 6265, section 4.1.1), so that it can stand in a cookie's value.
+/// Returns whether every byte is a cookie-octet (RFC 6265, section 4.1.1), as in the value of a cookie.
 pub fn is_cookie_value(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\'))
 }
 
-/// Returns whether a text is an attribute's value (RFC 6265, section 4.1.1): no control character, no semicolon.
+/// Returns whether a text is a valid attribute value (RFC 6265, section 4.1.1): no control characters and no semicolons.
 pub fn is_attribute_value(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| matches!(byte, b' '..=b'~') && *byte != b';')
 }
 
-/// Returns whether a text is a host name as the `Domain` attribute takes it, with or without a leading dot.
+/// Returns whether a text is a valid host name for the `Domain` attribute, with or without a leading dot.
 ///
-/// It has labels of letters, digits, hyphens and underscores; RFC 6265, section 5.2.3, drops the dot.
+/// Labels consist of letters, digits, hyphens and underscores. User agents ignore the leading dot (RFC 6265, section 5.2.3).
 pub fn is_domain(text: &[u8]) -> bool {
     let name = text.strip_prefix(b".").unwrap_or(text);
     name.split(|byte| *byte == b'.').all(|label| {
@@ -76,13 +76,12 @@ pub fn is_domain(text: &[u8]) -> bool {
     })
 }
 
-/// Returns whether a text is a path as user agents take it in the `Path` attribute (RFC 6265, section 5.2.4). In place
-/// of any other they take the default path (section 5.1.4).
+/// Returns whether user agents accept a text as the `Path` attribute (RFC 6265, section 5.2.4). They replace any other
+/// value with the default path (section 5.1.4).
 pub fn is_path(text: &[u8]) -> bool {
     text.starts_with(b"/") && is_attribute_value(text)
 }
-/// Cuts white space at both ends, of which there mostly is none: hardly anything begins or ends with a byte up to
-/// the space.
+/// Removes white space at both ends. Most texts have none, which is the fast path.
 #[inline(always)]
 pub(crate) fn trimmed(text: &[u8]) -> &[u8] {
     match text {

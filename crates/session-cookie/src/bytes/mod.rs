@@ -1,4 +1,4 @@
-//! The bytes of header fields: their grammar, searching, decimal numbers, and where they are written to.
+//! The grammar of header fields, searching, decimal numbers, and buffers for text.
 
 mod decimal;
 mod grammar;

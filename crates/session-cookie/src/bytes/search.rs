@@ -1,20 +1,20 @@
-//! Searching header fields, which are mostly shorter than what the call of a library pays for (docs/performance.md).
+//! Searches in header fields. Most are so short that the call overhead of a library would dominate (docs/performance.md).
 //!
-//! Bytes are compared in blocks, of which the crate `wide` makes a mask with a bit for each place. The tests compare
-//! every search with one that looks at byte after byte.
+//! Bytes are compared in blocks. The crate `wide` turns the result into a mask with one bit for each place. The tests
+//! compare every search with one that examines byte after byte.
 
 use wide::u8x16;
 
-/// The bytes of a vector register, where there are any.
+/// The size of a vector register in bytes.
 const BLOCK: usize = 16;
 
-/// The length of most ids, behind which what is searched for mostly stands.
+/// The length of most IDs. The byte that a search looks for usually follows such an ID.
 pub const USUAL_LENGTH: usize = 32;
 
 /// Returns the first place of `byte` in a text.
 #[inline(always)]
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    // Mostly it is what ends an id.
+    // The byte usually ends an ID.
     if let Some((id, [end, ..])) = text.split_first_chunk::<USUAL_LENGTH>() {
         if *end == byte && !is_in(byte, id) {
             return Some(USUAL_LENGTH);
@@ -34,13 +34,13 @@ pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
     let Some(last) = text.last_chunk() else {
         return find_in_short(byte, text);
     };
-    // It is looked at together with some bytes before it, whose places go: fewer than there are.
+    // The rest is searched together with some bytes before it, whose places are shifted out. The shift is less than the width.
     let overlap = BLOCK.wrapping_sub(rest.len()) as u32;
     let places = places_of(byte, last).wrapping_shr(overlap);
     (places != 0).then(|| lowest(places.into(), text, rest))
 }
 
-/// Returns whether `byte` stands in a text.
+/// Returns whether a text contains `byte`.
 #[inline(always)]
 pub fn contains(byte: u8, text: &[u8]) -> bool {
     match <&[u8; USUAL_LENGTH]>::try_from(text) {
@@ -49,7 +49,7 @@ pub fn contains(byte: u8, text: &[u8]) -> bool {
     }
 }
 
-/// Returns whether `byte` stands in a block; the compiler makes comparisons of vectors of this.
+/// Returns whether a block contains `byte`. The compiler vectorizes this.
 #[inline(always)]
 fn is_in<const N: usize>(byte: u8, block: &[u8; N]) -> bool {
     block
@@ -57,14 +57,14 @@ fn is_in<const N: usize>(byte: u8, block: &[u8; N]) -> bool {
         .fold(false, |is_in, other| is_in | (*other == byte))
 }
 
-/// Returns the places of `byte` in a block: a bit for each, the lowest for the first.
+/// Returns the places of `byte` in a block as a mask, with the lowest bit for the first byte.
 #[inline(always)]
 fn places_of(byte: u8, block: &[u8; BLOCK]) -> u16 {
-    // It has a bit for each byte.
+    // The mask has 16 bits, one for each byte.
     u8x16::new(*block).cmp_eq(u8x16::splat(byte)).move_mask() as u16
 }
 
-/// Returns the lowest of these places, which are those of the last part of a text, `rest`.
+/// Returns the lowest of these places, which are relative to `rest`, the last part of a text.
 #[inline(always)]
 fn lowest(places: u32, text: &[u8], rest: &[u8]) -> usize {
     let before = text.len().wrapping_sub(rest.len());
@@ -76,10 +76,10 @@ fn find_in_short(byte: u8, text: &[u8]) -> Option<usize> {
     text.iter().position(|other| *other == byte)
 }
 
-/// The bytes of a word, among which [`find_near`] looks first.
+/// The bytes of a word, in which [`find_near`] looks first.
 const NEAR: usize = 8;
 
-/// Returns the first place of `byte` in a text, where it mostly is near.
+/// Returns the first place of `byte` in a text. Fast if the place is near the start.
 #[inline(always)]
 pub(crate) fn find_near(byte: u8, text: &[u8]) -> Option<usize> {
     let Some(word) = text.first_chunk() else {
@@ -97,7 +97,7 @@ fn find_farther(byte: u8, text: &[u8]) -> Option<usize> {
     Some(find(byte, rest)?.wrapping_add(NEAR))
 }
 
-/// Returns the places of `byte` in a word: the upper bit of each.
+/// Returns the places of `byte` in a word, with the highest bit of each matching byte set.
 #[inline(always)]
 pub(crate) fn places_in_word(byte: u8, word: &[u8; NEAR]) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
@@ -105,27 +105,27 @@ pub(crate) fn places_in_word(byte: u8, word: &[u8; NEAR]) -> u64 {
     !((other & LOW).wrapping_add(LOW) | other | LOW)
 }
 
-/// Returns the first of these places.
+/// Returns the first place in the result of [`places_in_word`].
 #[inline(always)]
 pub(crate) fn lowest_in_word(places: u64) -> usize {
     places.trailing_zeros() as usize / 8
 }
 
-/// The places where a pair of bytes may begin in a window: each of its bytes but the last, which may only be the second.
+/// The number of places in a window where two adjacent bytes may begin: all but the last byte, which can only be the second.
 const PLACES: usize = 2 * BLOCK;
 const WINDOW: usize = PLACES + 1;
 const HALF_WINDOW: usize = BLOCK + 1;
 
-/// The first two bytes of a word that is searched for, or the only one.
+/// The first two bytes of a searched word, or its only byte.
 #[derive(Clone, Copy)]
 pub(crate) struct FirstBytes {
-    /// Each as often as a block has bytes; the second is zero if there is none. Plain bytes: nginx's pools would not
-    /// align vectors.
+    /// Each byte is repeated to fill a block; the second is zero if the word has only one byte. These are plain arrays
+    /// because memory from nginx's pools is not aligned for vectors.
     first: [u8; BLOCK],
     second: [u8; BLOCK],
     /// The length of the word.
     length: usize,
-    /// The length from which [`FirstBytes::find_next`] searches a text.
+    /// The shortest text that [`FirstBytes::find_next`] can search.
     shortest_text: usize,
 }
 
@@ -140,14 +140,14 @@ impl FirstBytes {
         }
     }
 
-    /// Returns whether a text is long enough for [`FirstBytes::find_next`]. None is if there is one byte only.
+    /// Returns whether a text is long enough for [`FirstBytes::find_next`]. For a word of one byte, no text is.
     #[inline(always)]
     pub(crate) fn can_search(&self, text: &[u8]) -> bool {
         text.len() >= self.shortest_text
     }
 
-    /// Returns the first place of both bytes in a text, which mostly is near its beginning; `None` may also mean that it is
-    /// short.
+    /// Returns the first place of both bytes in a text. Fast if the place is near the start. `None` may also mean that
+    /// the text is too short.
     #[inline(always)]
     pub(crate) fn find_first(&self, text: &[u8]) -> Option<usize> {
         match self.places(text.first_chunk()?) {
@@ -156,13 +156,13 @@ impl FirstBytes {
         }
     }
 
-    /// Returns the first place behind those of the first window.
+    /// Returns the first place after those of the first window.
     #[inline(never)]
     fn find_later(&self, text: &[u8]) -> Option<usize> {
         self.find_next(text, text.get(PLACES..)?)
     }
 
-    /// Returns the next place of both bytes in a text, in its last part `rest`.
+    /// Returns the next place of both bytes in a text, searching its last part, `rest`.
     #[inline(always)]
     pub(crate) fn find_next(&self, text: &[u8], mut rest: &[u8]) -> Option<usize> {
         while let Some(window) = rest.first_chunk() {
@@ -175,13 +175,14 @@ impl FirstBytes {
         if rest.len() <= self.length {
             return None;
         }
-        // The rest is looked at together with some bytes before it, whose places go: fewer than there are.
+        // The rest is searched together with some bytes before it, whose places are shifted out. The shift is less than
+        // the width.
         let overlap = WINDOW.wrapping_sub(rest.len()) as u32;
         let places = self.places(text.last_chunk()?).wrapping_shr(overlap);
         (places != 0).then(|| lowest(places, text, rest))
     }
 
-    /// Returns the places of both bytes in a window: a bit for each, the lowest for the first.
+    /// Returns the places of both bytes in a window as a mask, with the lowest bit for the first byte.
     #[inline(always)]
     fn places(&self, window: &[u8; WINDOW]) -> u32 {
         match (window.first_chunk(), window.last_chunk()) {
@@ -197,12 +198,12 @@ impl FirstBytes {
         let ([these @ .., _], [_, next @ ..]) = (window, window);
         let these = u8x16::new(*these).cmp_eq(u8x16::new(self.first));
         let next = u8x16::new(*next).cmp_eq(u8x16::new(self.second));
-        // It has a bit for each byte.
+        // The mask has 16 bits, one for each byte.
         (these & next).move_mask() as u16
     }
 
-    /// Returns the places in a window, but for its first byte, where a name with these bytes may begin a pair: behind a
-    /// semicolon or white space. A name of one byte ends there.
+    /// Returns the places in a window, except its first byte, where a name with these bytes may begin a pair: after a
+    /// semicolon or white space. A name of one byte must also end there.
     #[inline(always)]
     fn beginnings(&self, window: &[u8; 1 + BLOCK + 1]) -> u32 {
         let ([before @ .., _, _], [_, these @ .., _], [_, _, next @ ..]) = (window, window, window);
@@ -217,28 +218,28 @@ impl FirstBytes {
         } else {
             next_is(b'=') | next_is(b' ') | next_is(b'\t')
         };
-        // It has a bit for each byte.
+        // The mask has 16 bits, one for each byte.
         u32::from(places.move_mask() as u16)
     }
 }
 
-/// The places of a field where a name may begin a pair, in order and in time that is linear in the field.
+/// Iterates over the places of a field where a name may begin a pair, in order and in time linear in the length of the field.
 pub(crate) struct Beginnings<'h> {
     field: &'h [u8],
-    /// A bit for each place, the lowest for `from`.
+    /// A bit for each place, the lowest for the place `from`.
     places: u32,
     from: usize,
-    /// The part that was not looked at, and the byte before it.
+    /// The part that has not been searched, and the byte before it.
     rest: &'h [u8],
 }
 
 impl<'h> Beginnings<'h> {
-    /// Returns the places at `start`, which is where a field, or a pair of it, begins or ends, and behind it.
+    /// Returns the places from `start` on. `start` is where the field or one of its pairs begins or ends.
     #[inline]
     pub(crate) fn new(field: &'h [u8], start: usize) -> Self {
         Beginnings {
             field,
-            // Nothing stands before the first place, so it is not found in a block.
+            // The search in a block needs a byte before a place, so it does not find the first one.
             places: u32::from(start == 0),
             from: 0,
             rest: field.get(start.saturating_sub(1)..).unwrap_or_default(),
@@ -264,7 +265,7 @@ impl<'h> Beginnings<'h> {
     }
 }
 
-/// Returns a text that does not fill a block, and zeros.
+/// Returns a text that does not fill a block, padded with zeros.
 fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
     let mut block = [0; N];
     for (place, byte) in block.iter_mut().zip(text) {
@@ -279,7 +280,7 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// The searches, byte after byte.
+    /// Reference implementations, which examine byte after byte.
     mod naive {
         use alloc::vec::Vec;
 
@@ -346,7 +347,7 @@ mod tests {
                 prop_assert_eq!(bytes.find_first(text), bytes.find_next(text, text));
                 let found = bytes.find_next(text, &text[start..]);
                 let expected = naive::find_next([word[0], word[1]], text, start, word.len());
-                // What is too near to the end may be found, too: no pair fits there.
+                // A place too near the end for a pair may be found as well.
                 if found != expected {
                     prop_assert!(expected.is_none() && found.is_some_and(|at| at + word.len() >= text.len()));
                 }

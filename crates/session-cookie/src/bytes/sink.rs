@@ -1,4 +1,4 @@
-//! Destinations of text.
+//! Output buffers for text.
 
 use alloc::vec::Vec;
 
@@ -6,12 +6,13 @@ use arrayvec::ArrayVec;
 
 use crate::memory::{self, OutOfMemory};
 
-/// A destination of text. Whoever provides one has reserved memory for the most that is written.
+/// An output buffer for text. Memory for the longest possible output must have been reserved.
 pub trait Sink {
     /// Appends `text`.
     fn put(&mut self, text: &[u8]);
 
-    /// Appends text of which there may be thousands of bytes in pieces of two or three: no call copies them.
+    /// Appends a short text. There may be thousands of pieces of two or three bytes, so implementations should copy
+    /// them without a function call.
     #[inline(always)]
     fn put_piece(&mut self, text: &[u8]) {
         self.put(text);
@@ -23,14 +24,14 @@ pub trait Sink {
     }
 }
 
-/// A text that does not fit is dropped.
+/// A text that does not fit is discarded.
 impl<const N: usize> Sink for ArrayVec<u8, N> {
     fn put(&mut self, text: &[u8]) {
         let _ = self.try_extend_from_slice(text);
     }
 }
 
-/// The length of a text that is not written.
+/// Counts the length of a text without storing it.
 #[derive(Debug, Default)]
 pub struct Length(pub usize);
 
@@ -40,37 +41,37 @@ impl Sink for Length {
     }
 }
 
-/// A text of limited length: what does not fit is dropped.
+/// A buffer of fixed capacity. A text that does not fit is discarded.
 #[derive(Debug, Default)]
 pub struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// Returns an empty text with the capacity for a number of bytes.
+    /// Returns an empty buffer with this capacity in bytes.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn with_capacity(capacity: usize) -> Result<Self, OutOfMemory> {
         memory::with_capacity(capacity).map(Buffer)
     }
 
-    /// Returns what was written.
+    /// Returns the buffered text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Empties the text.
+    /// Empties the buffer.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 }
 
 impl Sink for Buffer {
-    /// Appends `text`, if the capacity allows it.
+    /// Appends `text` if the capacity allows it.
     fn put(&mut self, text: &[u8]) {
         let free = self.0.capacity().saturating_sub(self.0.len());
         if text.len() <= free {
-            // Within the capacity: nothing is allocated.
+            // This stays within the capacity, so nothing is allocated.
             let _ = memory::append(&mut self.0, text);
         }
     }

@@ -1,20 +1,21 @@
-//! For how long a server drains that asks for it with its responses.
+//! The time for which a server drains after it has requested it with a response.
 
-/// The latest second in which something may end: JSON has no greater numbers for all its readers.
+/// The latest second in which a state may end. Not all JSON parsers support greater numbers.
 pub const LATEST: u64 = 1 << 53;
 
-/// Returns the second up to which a server drains that asks for it now.
+/// Returns the second up to which a server drains if it requests that now.
 pub fn end_of(now: u64, time: u64) -> u64 {
     now.saturating_add(time).clamp(1, LATEST)
 }
 
-/// Returns whether a server that asks now has asked in this second before, up to `until`: then the end stays.
+/// Returns whether `until` is the end that a request made now would set. The server has then already requested draining
+/// in this second, and the end need not be changed.
 pub fn is_renewed(until: u64, now: u64, time: u64) -> bool {
     until == end_of(now, time)
 }
 
-/// How many servers of an upstream have begun or ceased to ask in one second. Each time all workers apply what is known anew,
-/// which they must not with each response of a server that cannot decide.
+/// Counts how often the servers of an upstream begin or stop requesting draining in one second. After each change, all
+/// workers apply the recorded states again, which must not happen with every response of a server that alternates.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     second: u64,
@@ -22,7 +23,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The most changes for which everybody is told at once.
+    /// The number of changes in one second that take effect at once.
     const MOST: u32 = 16;
 
     /// Counts a change.
@@ -36,7 +37,8 @@ impl Pace {
         self.changes = self.changes.saturating_add(1);
     }
 
-    /// Returns whether there were so many in this second that a server which ceases to ask drains for the rest of it.
+    /// Returns whether there were so many changes in this second that a server that stops requesting continues to drain
+    /// until the second is over.
     pub fn is_hasty(self, now: u64) -> bool {
         self.second == now && self.changes >= Self::MOST
     }

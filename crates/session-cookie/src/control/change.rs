@@ -1,9 +1,9 @@
-//! What a request asks for: the two words of a JSON object.
+//! Parses the body of a request that changes the state of a server: a JSON object.
 
-/// What a server is to be.
+/// The requested state of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Target {
-    /// What the configuration says.
+    /// The state in the configuration.
     Up,
     /// Draining.
     Drain,
@@ -12,7 +12,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Returns the word for it.
+    /// Returns the name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Target::Up => "up",
@@ -22,20 +22,20 @@ impl Target {
     }
 }
 
-/// What a request asks for.
+/// The change that a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Change<'a> {
-    /// What the server is to be.
+    /// The requested state.
     pub target: Target,
-    /// For how long, as nginx writes times; `None`: until somebody says otherwise.
+    /// The time for which the state lasts, in nginx's notation; `None` if it lasts until it is changed.
     pub duration: Option<&'a [u8]>,
 }
 
-/// It is none of the objects that are known.
+/// The body is not one of the known objects.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Nonsense;
 
-/// A value of an object.
+/// The value of a member of an object.
 #[derive(Clone, Copy)]
 enum Value<'a> {
     Text(&'a [u8]),
@@ -43,13 +43,13 @@ enum Value<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Reads `{"state":"up"|"drain"|"down","for":"30m"}` or `{"drain":true|false}`, with members in any order and white
-    /// space where JSON allows it. Members that are unknown or given twice are refused, and so are texts with an escape:
-    /// none of these words needs one.
+    /// Parses `{"state":"up"|"drain"|"down","for":"30m"}` or `{"drain":true|false}`, with members in any order and
+    /// white space where JSON allows it. Unknown or repeated members are rejected, and so are strings with an escape,
+    /// which none of the accepted strings needs.
     ///
     /// # Errors
     ///
-    /// It is anything else.
+    /// Returns an error for any other text.
     pub fn read(body: &'a [u8]) -> Result<Self, Nonsense> {
         let mut text = Text(body);
         let (mut state, mut duration, mut drain) = (None, None, None);
@@ -94,7 +94,7 @@ fn target(word: &[u8]) -> Result<Target, Nonsense> {
         .ok_or(Nonsense)
 }
 
-/// What is left of a text.
+/// The part of a text that has not been parsed yet.
 struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -104,7 +104,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Takes the next byte that is no white space.
+    /// Takes the next byte, skipping white space.
     fn next(&mut self) -> Option<u8> {
         self.skip_white_space();
         let (first, rest) = self.0.split_first()?;

@@ -1,4 +1,4 @@
-//! A table as a text that outlives it.
+//! The text format in which a table is saved.
 //!
 //! ```text
 //! session_sticky_control 1
@@ -7,8 +7,8 @@
 //! end 2
 //! ```
 //!
-//! A line a server: what was said, the second in which it ends or 0, the upstream, and the address. The last line shows that
-//! the text is whole.
+//! Each server has a line with its state, the second in which the state ends or 0, the upstream, and the address. The
+//! last line shows that the text is complete.
 
 use super::slot::Slot;
 use super::{Entry, Override, State, MAX_NAMES};
@@ -16,13 +16,13 @@ use crate::bytes::{decimal, Sink};
 
 const FIRST_LINE: &[u8] = b"session_sticky_control 1";
 
-/// The most bytes of a text with so many servers.
+/// Returns an upper bound for the size in bytes of a text with this number of servers.
 pub fn most(servers: usize) -> usize {
     let line = MAX_NAMES.saturating_mul(3).saturating_add(40);
     servers.saturating_mul(line).saturating_add(80)
 }
 
-/// The text being written.
+/// Writes the text of a table.
 pub struct Writer<'s, S> {
     sink: &'s mut S,
     servers: u64,
@@ -57,15 +57,15 @@ impl<'s, S: Sink> Writer<'s, S> {
     }
 }
 
-/// The number, from 1, of the first line that cannot be understood, or of the end where that is missing.
+/// The number, from 1, of the first line that cannot be parsed, or of the missing last line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Damaged(pub usize);
 
-/// Reads a text and shows its servers; none, where any line of it is damaged.
+/// Parses a text and passes its servers to `show`, or none of them if any line is damaged.
 ///
 /// # Errors
 ///
-/// A line is damaged.
+/// Returns an error if a line is damaged.
 pub fn read(text: &[u8], mut show: impl FnMut(Entry<'_>)) -> Result<(), Damaged> {
     walk(text, |_| {})?;
     walk(text, &mut show)
@@ -94,7 +94,7 @@ fn walk(text: &[u8], mut show: impl FnMut(Entry<'_>)) -> Result<(), Damaged> {
     }
 }
 
-/// Reads the line of a server.
+/// Parses the line of a server.
 fn read_line(line: &[u8], show: impl FnOnce(Entry<'_>)) -> Option<()> {
     let mut words = line.split(|byte| *byte == b' ');
     let state = match words.next()? {
@@ -121,13 +121,13 @@ fn read_line(line: &[u8], show: impl FnOnce(Entry<'_>)) -> Option<()> {
     Some(())
 }
 
-/// Returns whether a byte stands for itself.
+/// Returns whether a byte is written without encoding.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b'[' | b']')
 }
 
-/// Writes a name with what could end it as `%` and two hexadecimal digits.
+/// Writes a name, with bytes that could end it encoded as `%` and two hexadecimal digits.
 fn encode(name: &[u8], sink: &mut impl Sink) {
     for byte in name {
         if is_plain(*byte) {
@@ -141,7 +141,7 @@ fn encode(name: &[u8], sink: &mut impl Sink) {
     }
 }
 
-/// Reads a name; `None`: it was not written by [`encode`], is empty, or too long.
+/// Decodes a name. Returns `None` if [`encode`] has not written it, or if it is empty or too long.
 fn decode<'n>(text: &[u8], name: &'n mut [u8; MAX_NAMES]) -> Option<&'n [u8]> {
     let mut bytes = text.iter().copied();
     let mut length = 0usize;

@@ -1,8 +1,9 @@
-//! What an operator has said of servers while nginx runs: that one gets no new sessions any more, or nothing at all. And
-//! which of them ask for the first themselves, with their responses ([`is_renewed`]).
+//! Server states that are set at run time. An operator can drain a server, which then receives no new sessions, or take
+//! it down. Servers can also request draining themselves, with their responses ([`is_renewed`]).
 //!
-//! [`Table`] holds it in memory that the workers share, [`mod@file`] as a text that outlives them. [`Change::read`] reads what a
-//! request asks for, and [`guard`] tells whether it is one that the operator meant to send.
+//! [`Table`] holds the states in memory that the worker processes share, and [`mod@file`] is the text format in which
+//! they are saved. [`Change::read`] parses the body of a request that changes a state, and [`guard`] checks whether the
+//! operator intended that request.
 
 mod asked;
 mod change;
@@ -18,17 +19,17 @@ pub use change::{Change, Nonsense, Target};
 pub use slot::{Ended, Entry, Slot, Standing, MAX_NAMES};
 pub use table::{Full, Header, Place, Table};
 
-/// What a server is besides what the configuration says.
+/// A state that overrides the configuration of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum State {
-    /// It keeps its sessions, and gets no new ones.
+    /// The server keeps its sessions and receives no new ones.
     Drain,
-    /// It gets nothing.
+    /// The server receives no requests.
     Down,
 }
 
 impl State {
-    /// Returns the word for it.
+    /// Returns the name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Drain => "drain",
@@ -37,18 +38,18 @@ impl State {
     }
 }
 
-/// What was said of a server.
+/// The state that an operator has set for a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Override {
-    /// What it is.
+    /// The state.
     pub state: State,
-    /// The second since the epoch in which that ends; `None`: when somebody says so.
+    /// The second since the epoch in which the state ends; `None` if it lasts until it is changed.
     pub until: Option<u64>,
 }
 
 impl Override {
-    /// Returns what the server is when the time is over: one that was draining has no time left for its sessions, and
-    /// one that was down is up again.
+    /// Returns the state that follows when the time is over. A server that was draining is then down without a time
+    /// limit; a server that was down is up again.
     pub fn after(self) -> Option<Override> {
         match self.state {
             State::Drain => Some(Override {

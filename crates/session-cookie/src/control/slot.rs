@@ -1,4 +1,4 @@
-//! The place of one server in shared memory.
+//! The entry of one server in shared memory.
 
 use core::num::NonZeroU64;
 use core::sync::atomic::AtomicU64;
@@ -8,15 +8,16 @@ use crate::word::{then, Word};
 
 const WORDS: usize = 45;
 
-/// How many bytes the name of an upstream and the address of a server may have together.
+/// The maximum total length of the name of an upstream and the address of a server, in bytes.
 pub const MAX_NAMES: usize = WORDS * size_of::<u64>();
 
-/// The place of one server. Two words tell whether there is one: what was said of it, and until when, and until when it asks
-/// to drain. They are stored when the names are in place, and taken back before these are used for another.
+/// The entry of one server. Two words show whether the slot is in use: the state that was set with the second in which
+/// it ends, and the second in which draining requested by the server ends. They are stored after the names, and cleared
+/// before the names are overwritten.
 #[repr(C, align(64))]
 pub struct Slot {
     pub(super) state: AtomicU64,
-    /// The second up to which the server asks to drain; 0: it does not.
+    /// The second up to which the server has requested draining; 0 if it has not.
     pub(super) asked: AtomicU64,
     /// The lengths of both names.
     pub(super) lengths: AtomicU64,
@@ -36,48 +37,48 @@ impl Default for Slot {
     }
 }
 
-/// A server of which something was said.
+/// A server whose state an operator has set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Entry<'a> {
     /// The name of its upstream.
     pub upstream: &'a [u8],
     /// Its address as nginx prints it.
     pub address: &'a [u8],
-    /// What was said.
+    /// The state that was set.
     pub over: Override,
 }
 
-/// What is known of a server: what the operator has said of it, and what it asks for itself.
+/// The recorded state of a server: set by an operator, and requested by the server itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Standing {
-    /// What was said.
+    /// The state that an operator has set.
     pub over: Option<Override>,
-    /// The second up to which it asks to drain.
+    /// The second up to which the server has requested draining.
     pub asked: Option<u64>,
 }
 
 impl Standing {
-    /// Returns whether nothing is known.
+    /// Returns whether no state is recorded.
     pub(super) fn is_empty(self) -> bool {
         self == Standing::default()
     }
 
-    /// Returns the first second in which some of it ends.
+    /// Returns the earliest second in which one of the two ends.
     pub(super) fn end(self) -> Option<u64> {
         let said = self.over.and_then(|over| over.until);
         said.into_iter().chain(self.asked).min()
     }
 }
 
-/// What has ended of a server.
+/// A recorded state that has ended.
 pub struct Ended {
     pub(super) names: Names,
-    /// What was said of it; `None`: it no longer asks to drain.
+    /// The state that an operator had set; `None` if draining that the server had requested has ended.
     pub over: Option<Override>,
 }
 
 impl Ended {
-    /// Returns the name of its upstream, and its address.
+    /// Returns the name of the upstream, and the address of the server.
     pub fn names(&self) -> (&[u8], &[u8]) {
         self.names.get().unwrap_or_default()
     }
@@ -91,7 +92,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Returns the names in one text; `None`: they have no room in a slot.
+    /// Returns a copy of the names, or `None` if they do not fit in a slot.
     fn new(upstream: &[u8], address: &[u8]) -> Option<Self> {
         let mut names = Names {
             bytes: [[0; size_of::<u64>()]; WORDS],
@@ -121,22 +122,22 @@ impl Names {
 const LENGTH: u64 = 0xffff;
 
 impl Slot {
-    /// Returns whether names have room in a slot.
+    /// Returns whether names fit in a slot.
     pub(super) fn has_room(upstream: &[u8], address: &[u8]) -> bool {
         upstream.len().saturating_add(address.len()) <= MAX_NAMES
     }
 
-    /// Returns what was said of the server in this slot, if there is one.
+    /// Returns the state that an operator has set for the server in this slot.
     pub(super) fn over(&self) -> Option<Override> {
         unpack(self.state.get())
     }
 
-    /// Returns up to when the server in this slot asks to drain.
+    /// Returns the second up to which the server in this slot has requested draining.
     pub(super) fn asked(&self) -> Option<u64> {
         NonZeroU64::new(self.asked.get()).map(NonZeroU64::get)
     }
 
-    /// Returns what is known of the server in this slot; nothing, if there is none.
+    /// Returns the recorded state of the server in this slot; empty if the slot is not in use.
     pub(super) fn standing(&self) -> Standing {
         Standing {
             over: self.over(),
@@ -144,12 +145,12 @@ impl Slot {
         }
     }
 
-    /// Says something else of the server in this slot; `None`: nothing any more.
+    /// Sets or removes the operator's state of the server in this slot.
     pub(super) fn set_over(&self, over: Option<Override>) {
         self.state.set(over.map_or(EMPTY, pack));
     }
 
-    /// Notes up to when the server in this slot asks to drain; `None`: it does not.
+    /// Sets or removes the second up to which the server in this slot has requested draining.
     pub(super) fn set_asked(&self, until: Option<u64>) {
         self.asked.set(until.unwrap_or_default());
     }
@@ -179,7 +180,7 @@ impl Slot {
             && names.next().is_none()
     }
 
-    /// Puts a server into this slot, in the place of another.
+    /// Stores a server in this slot, replacing any other.
     pub(super) fn fill(&self, upstream: &[u8], address: &[u8], standing: Standing) {
         let Some(names) = Names::new(upstream, address) else {
             return;
@@ -198,7 +199,7 @@ impl Slot {
 }
 
 fn lengths(upstream: &[u8], address: &[u8]) -> u64 {
-    // Both are at most `MAX_NAMES`.
+    // Both lengths are at most `MAX_NAMES`.
     (upstream.len() as u64 & LENGTH) | (address.len() as u64 & LENGTH) << u16::BITS
 }
 
@@ -207,7 +208,7 @@ const DRAIN: u64 = 1;
 const DOWN: u64 = 2;
 const KIND: u64 = 0xff;
 
-/// Returns the word of a state: what it is in the lowest byte, and above it when it ends, or 0.
+/// Packs a state into a word: the state in the lowest byte, and above it the second in which it ends, or 0.
 fn pack(over: Override) -> u64 {
     let kind = match over.state {
         State::Drain => DRAIN,

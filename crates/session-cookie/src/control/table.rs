@@ -1,13 +1,14 @@
-//! The servers of which something was said, or that ask for something, in memory that the workers share.
+//! The table of server states in memory that the worker processes share.
 //!
-//! Whoever reads or changes it holds the lock of that memory; only the generation, the time of the next end, and up to when a
-//! server asks are read without it. A process may be killed at any store, and the lock is taken away from it. So:
+//! The table may be read or changed only while the lock of that memory is held. The generation, the time of the next
+//! end, and the time up to which a server has requested draining may be read without it. A process may be killed at any
+//! store, and nginx then releases its lock. Therefore:
 //!
-//! * A slot tells by two words whether there is a server in it, stored when all else of it is in place.
-//! * The generation is odd while something is changed. Whoever finds it odd with the lock held knows that somebody died
-//!   there, and makes it even ([`Table::repair`]): whatever was changed by then, each worker compares the generation with
-//!   that of what it has applied, and reads the table once more.
-//! * Nothing leads from one slot to the other, and no content of a slot leads outside.
+//! * Two words of a slot show whether the slot is in use. They are stored last.
+//! * The generation is odd during a change. A process that holds the lock and finds it odd knows that another process
+//!   was killed during a change, and makes it even ([`Table::repair`]). Each worker compares the generation with the
+//!   one that it has applied, and reads the table again, whatever part of the change was stored.
+//! * Slots do not refer to each other, and their content is not used to access other memory.
 
 use core::sync::atomic::AtomicU64;
 
@@ -15,28 +16,28 @@ use super::slot::{Ended, Entry, Slot, Standing};
 use super::Override;
 use crate::word::{then, Word};
 
-/// What a table keeps of itself.
+/// The header of a table.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Header {
     generation: AtomicU64,
-    /// The first second in which something ends.
+    /// The earliest second in which a state ends.
     next_end: AtomicU64,
-    /// The generation that was saved last.
+    /// The generation that was last saved.
     saved: AtomicU64,
-    /// Whether operators may say something, by the configuration in force.
+    /// Whether the current configuration lets operators change states.
     controlled: AtomicU64,
 }
 
-/// There is no room for a server, or for its names.
+/// The table has no room for a server, or a slot has none for its names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Full;
 
-/// The place of a server, as long as the generation is the same.
+/// The index of a server's slot, valid as long as the generation does not change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place(usize);
 
-/// A handle of the table.
+/// A handle to the table.
 #[derive(Clone, Copy)]
 pub struct Table<'z> {
     header: &'z Header,
@@ -44,12 +45,12 @@ pub struct Table<'z> {
 }
 
 impl<'z> Table<'z> {
-    /// Returns the table in this memory.
+    /// Returns a handle to the table in this memory.
     pub fn new(header: &'z Header, slots: &'z [Slot]) -> Self {
         Table { header, slots }
     }
 
-    /// Makes it an empty table, whatever the memory holds.
+    /// Initializes an empty table, whatever the memory contains.
     pub fn clear(self) {
         for slot in self.slots {
             slot.set_over(None);
@@ -57,31 +58,31 @@ impl<'z> Table<'z> {
         }
         self.header.controlled.set(0);
         self.header.next_end.set(u64::MAX);
-        // There is nothing to save.
+        // An empty table need not be saved.
         self.header.saved.set(FIRST);
         self.header.generation.set(FIRST);
     }
 
-    /// Returns what changes whenever something else does; never 0. No lock is needed.
+    /// Returns the generation, which changes with every change of the table and is never 0. No lock is needed.
     #[inline(always)]
     pub fn generation(self) -> u64 {
         self.header.generation.get()
     }
 
-    /// Returns the first second in which something ends. No lock is needed.
+    /// Returns the earliest second in which a state ends. No lock is needed.
     #[inline(always)]
     pub fn next_end(self) -> u64 {
         self.header.next_end.get()
     }
 
-    /// Ends a change whose maker was killed. To be called by whoever has got the lock, before anything else.
+    /// Completes a change during which a process was killed. Must be called first whenever the lock has been acquired.
     pub fn repair(self) {
         if self.generation() & 1 != 0 {
             self.finish();
         }
     }
 
-    /// Returns of how many servers something was said.
+    /// Returns the number of servers whose state an operator has set.
     pub fn len(self) -> usize {
         self.slots
             .iter()
@@ -89,12 +90,12 @@ impl<'z> Table<'z> {
             .count()
     }
 
-    /// Returns whether nothing was said.
+    /// Returns whether no operator has set a state.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Shows all servers of which something was said.
+    /// Passes all servers whose state an operator has set to `show`.
     pub fn each(self, mut show: impl FnMut(Entry<'_>)) {
         for slot in self.slots {
             let Some(over) = slot.over() else { continue };
@@ -108,7 +109,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Shows what is known of the servers of an upstream, with their places and addresses.
+    /// Passes the places, addresses and recorded states of the servers of an upstream to `show`.
     pub fn each_known(self, upstream: &[u8], mut show: impl FnMut(Place, &[u8], Standing)) {
         for (place, slot) in self.slots.iter().enumerate() {
             let standing = slot.standing();
@@ -126,17 +127,17 @@ impl<'z> Table<'z> {
         self.slots.iter().filter(|slot| !slot.standing().is_empty())
     }
 
-    /// Returns what was said of a server.
+    /// Returns the state that an operator has set for a server.
     pub fn find(self, upstream: &[u8], address: &[u8]) -> Option<Override> {
         self.slot_of(upstream, address)?.over()
     }
 
-    /// Returns up to when a server asks to drain.
+    /// Returns the second up to which a server has requested draining.
     pub fn find_asked(self, upstream: &[u8], address: &[u8]) -> Option<u64> {
         self.slot_of(upstream, address)?.asked()
     }
 
-    /// Returns up to when the server at this place asks to drain. No lock is needed.
+    /// Returns the second up to which the server at this place has requested draining. No lock is needed.
     pub fn asked_at(self, place: Place) -> Option<u64> {
         self.slots.get(place.0)?.asked()
     }
@@ -145,12 +146,12 @@ impl<'z> Table<'z> {
         self.taken().find(|slot| slot.holds(upstream, address))
     }
 
-    /// Says the same of servers of one upstream; `None`: nothing any more, and what they ask for themselves is over.
-    /// Returns whether that was another thing.
+    /// Sets the same state for several servers of one upstream. `None` removes the state and also ends draining that
+    /// the servers have requested. Returns whether that has changed anything.
     ///
     /// # Errors
     ///
-    /// There is no room for all of them, and nothing has changed.
+    /// Returns an error if there is no room for all of them; nothing has changed then.
     pub fn change<'a>(
         self,
         upstream: &[u8],
@@ -158,7 +159,7 @@ impl<'z> Table<'z> {
         to: Option<Override>,
     ) -> Result<bool, Full> {
         let (mut wanted, mut changes) = (0usize, false);
-        #[allow(clippy::disallowed_methods)] // of an iterator over borrowed texts
+        #[allow(clippy::disallowed_methods)] // cloning this iterator allocates nothing
         for address in addresses.clone() {
             let before = self.standing(upstream, address);
             changes |= before.over != to || (to.is_none() && before.asked.is_some());
@@ -175,8 +176,8 @@ impl<'z> Table<'z> {
         if changes {
             self.begin();
             let is_known = |address: &&[u8]| self.slot_of(upstream, address).is_some();
-            // First those that have a slot: what is new must not take it.
-            #[allow(clippy::disallowed_methods)] // of an iterator over borrowed texts
+            // Servers that already have a slot come first, so that a new server cannot take their slot.
+            #[allow(clippy::disallowed_methods)] // cloning this iterator allocates nothing
             let known = addresses.clone().filter(is_known);
             known.for_each(|address| self.set(upstream, address, to));
             addresses.for_each(|address| self.set(upstream, address, to));
@@ -197,7 +198,7 @@ impl<'z> Table<'z> {
                 slot.set_asked(None);
             }
         } else if to.is_some() {
-            // What servers ask for takes no room from what is said.
+            // Requests of servers must not take room from operators.
             let unsaid = || self.slots.iter().find(|slot| slot.over().is_none());
             if let Some(slot) = self.free().or_else(unsaid) {
                 let standing = Standing {
@@ -213,19 +214,19 @@ impl<'z> Table<'z> {
         self.slots.iter().find(|slot| slot.standing().is_empty())
     }
 
-    /// Notes up to when a server asks to drain; `None`: it does not. Returns whether it did not before, or did. Where it asks
-    /// still, nobody has to be told.
+    /// Records the second up to which a server has requested draining; `None` if it no longer does. Returns whether the
+    /// server has begun or stopped requesting it. If it only continues, other workers need not be notified.
     ///
     /// # Errors
     ///
-    /// There is no room for it, and nothing has changed.
+    /// Returns an error if there is no room for it; nothing has changed then.
     pub fn ask(self, upstream: &[u8], address: &[u8], until: Option<u64>) -> Result<bool, Full> {
         let until = until.filter(|until| *until != 0);
         let slot = self.slot_of(upstream, address);
         let before = slot.and_then(Slot::asked);
         if until.is_some() == before.is_some() {
             if let Some((slot, until)) = slot.zip(until.filter(|_| until != before)) {
-                // A later end is found when the one before has come.
+                // The later end is found when the earlier one has passed.
                 self.header.next_end.set(self.next_end().min(until));
                 then();
                 slot.set_asked(Some(until));
@@ -254,11 +255,11 @@ impl<'z> Table<'z> {
         Ok(true)
     }
 
-    /// Ends what is due now, of one server, which is returned; `None`: nothing is.
+    /// Ends a state that is due now, and returns it, or returns `None` if none is due.
     pub fn end_one(self, now: u64) -> Option<Ended> {
         let is_due = |slot: &&Slot| slot.standing().end().is_some_and(|end| end <= now);
         let Some(slot) = self.slots.iter().find(is_due) else {
-            // What was said to be the next end may be none.
+            // The recorded next end may have been postponed or removed.
             self.set_next_end();
             return None;
         };
@@ -282,17 +283,17 @@ impl<'z> Table<'z> {
         Some(ended)
     }
 
-    /// Returns whether operators may say something, by the configuration in force.
+    /// Returns whether the current configuration lets operators change states.
     pub fn is_controlled(self) -> bool {
         self.header.controlled.get() != 0
     }
 
-    /// Notes whether operators may say something, by the configuration that is in force from now on.
+    /// Records whether the configuration that takes effect lets operators change states.
     pub fn set_controlled(self, controlled: bool) {
         self.header.controlled.set(controlled.into());
     }
 
-    /// Forgets what was said.
+    /// Removes all states that operators have set.
     pub fn forget_said(self) {
         if !self.is_empty() {
             self.begin();
@@ -301,18 +302,18 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Returns whether a text of this generation is newer than what was saved last.
+    /// Returns whether this generation is newer than the one that was last saved.
     pub fn is_unsaved(self, generation: u64) -> bool {
-        // Even after a wrap, which no nginx lives to see.
+        // The difference is correct even after a wraparound.
         generation.wrapping_sub(self.header.saved.get()) as i64 > 0
     }
 
-    /// Notes that a text of this generation was saved.
+    /// Records that this generation was saved.
     pub fn note_saved(self, generation: u64) {
         self.header.saved.set(generation);
     }
 
-    /// Notes that what is said was not saved where it is to be saved from now on.
+    /// Records that the current states have not been saved to the file that is used from now on.
     pub fn forget_saved(self) {
         self.header.saved.set(self.generation().wrapping_sub(1));
     }
@@ -329,7 +330,8 @@ impl<'z> Table<'z> {
         self.header.generation.set(odd.wrapping_add(1).max(FIRST));
     }
 
-    /// [`finish`](Self::finish) where all that was said stays as it was: if it was saved, it still is.
+    /// Does the same as [`finish`](Self::finish) if the states set by operators have not changed. If they were saved,
+    /// they still are.
     fn finish_unsaid(self, is_saved: bool) {
         self.finish();
         if is_saved {

@@ -1,11 +1,11 @@
-//! The cookie of an application whose session ours follows, in the `Cookie` field.
+//! Finds the application's cookie that the proxy's cookie follows (`follow=`) in the `Cookie` field.
 
 use super::name::{split_value, Name};
 use super::values;
 use crate::bytes::{trim, trim_start, trimmed, unquote};
 use crate::memory::OutOfMemory;
 
-/// The cookie of an application whose session ours follows: where it is not there, there is no session.
+/// The application's cookie that the proxy's cookie follows: a request without it has no session.
 ///
 /// ```
 /// use session_cookie::cookie::{Copies, Follow};
@@ -17,32 +17,32 @@ use crate::memory::OutOfMemory;
 /// ```
 #[derive(Debug)]
 pub struct Follow {
-    /// The name, or its beginning.
+    /// The name, or its prefix.
     name: Name,
     is_beginning: bool,
-    /// The attributes that ours takes from it.
+    /// The attributes that the proxy's cookie copies.
     pub copies: Copies,
 }
 
-/// The attributes that our cookie takes from that of the application, as the configuration gives no others.
+/// The attributes that the proxy's cookie copies from the application's cookie, because the configuration does not set them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Copies {
-    /// Whether `Max-Age` and `Expires` are among them.
+    /// Whether `Max-Age` and `Expires` are copied.
     pub lifetime: bool,
-    /// Whether `Domain` is.
+    /// Whether `Domain` is copied.
     pub domain: bool,
-    /// Whether `Path` is.
+    /// Whether `Path` is copied.
     pub path: bool,
-    /// Whether `Secure` is.
+    /// Whether `Secure` is copied.
     pub secure: bool,
-    /// Whether `SameSite` is.
+    /// Whether `SameSite` is copied.
     pub same_site: bool,
-    /// Whether `Partitioned` is.
+    /// Whether `Partitioned` is copied.
     pub partitioned: bool,
 }
 
 impl Copies {
-    /// All of them.
+    /// All attributes.
     pub const ALL: Self = Copies {
         lifetime: true,
         domain: true,
@@ -54,11 +54,11 @@ impl Copies {
 }
 
 impl Follow {
-    /// Makes a name ready, which is a token; one that ends in `*` means all names that begin so.
+    /// Prepares a name, which must be a token. A name that ends in `*` matches all names with this prefix.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn new(name: &[u8], copies: Copies) -> Result<Self, OutOfMemory> {
         let beginning = name.strip_suffix(b"*");
         Ok(Follow {
@@ -77,30 +77,31 @@ impl Follow {
         }
     }
 
-    /// Returns the first value of our cookie in the fields of a request, if it has any; `None`: the cookie of the application
-    /// is not there.
+    /// Returns the first value of the proxy's cookie in the fields of a request, or `Some(None)` if the request has no
+    /// such cookie. Returns `None` if the request has no cookie of the application.
     #[inline(always)]
     pub fn own_value<'a>(
         &self,
         fields: impl Iterator<Item = &'a [u8]> + Clone,
         own: &Name,
     ) -> Option<Option<&'a [u8]>> {
-        #[allow(clippy::disallowed_methods)] // an iterator over fields owns none
+        #[allow(clippy::disallowed_methods)] // cloning this iterator allocates nothing
         let first = fields.clone().next()?;
         if let Some(value) = self.usual_value(first, own) {
             return Some(Some(value));
         }
-        // Taken apart, so that what is returned need not lie in memory.
+        // Destructured, so that the result can be returned in registers.
         match self.own_value_otherwise(fields, own)? {
             Some(value) => Some(Some(value)),
             None => Some(None),
         }
     }
 
-    /// Returns the first value of our cookie in a field, if both cookies stand there as they mostly do. `None` tells nothing.
+    /// Returns the first value of the proxy's cookie in a field if both cookies are in the usual form. `None` does not
+    /// mean that a cookie is missing.
     #[inline(always)]
     fn usual_value<'h>(&self, field: &'h [u8], own: &Name) -> Option<&'h [u8]> {
-        // Where the name is a beginning, a cookie may have no more of it.
+        // If the name is a prefix, a cookie with exactly this name matches as well.
         let theirs = self.name.find_usual(field)?;
         let first = *theirs.get(self.name.len().wrapping_add(1))?;
         if first <= b'"' || first == b';' {
@@ -118,21 +119,21 @@ impl Follow {
         mut fields: impl Iterator<Item = &'a [u8]> + Clone,
         own: &Name,
     ) -> Option<Option<&'a [u8]>> {
-        #[allow(clippy::disallowed_methods)] // an iterator over fields owns none
+        #[allow(clippy::disallowed_methods)] // cloning this iterator allocates nothing
         let is_in = self.is_in(fields.clone());
         is_in.then(|| fields.find_map(|field| values(field, own).next()))
     }
 
-    /// Returns whether the cookie is in the fields of a request. Without a value it is as good as deleted.
+    /// Returns whether the fields of a request contain the cookie. A cookie with an empty value counts as deleted.
     pub fn is_in<'a>(&self, mut fields: impl Iterator<Item = &'a [u8]>) -> bool {
         fields.any(|field| {
-            // Where it is not there, no pair need be looked at.
+            // If the name does not occur, the pairs need not be examined.
             let may_be_in = self.is_beginning || self.name.find(field, field).is_some();
             may_be_in && self.cookies_in(field).next().is_some()
         })
     }
 
-    /// Returns the names of such cookies in a field, of those that have a value.
+    /// Returns the names of the followed cookies in a field that have a value.
     pub(crate) fn cookies_in<'h>(&self, field: &'h [u8]) -> CookiesIn<'h, '_> {
         CookiesIn {
             follow: self,
@@ -168,7 +169,7 @@ impl<'h> Iterator for CookiesIn<'h, '_> {
     }
 }
 
-/// Parts a pair at its first equals sign, and cuts white space.
+/// Splits a pair at its first equals sign, and removes white space.
 pub(crate) fn halves(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut halves = pair.splitn(2, |byte| *byte == b'=');
     Some((trim(halves.next()?), trim(halves.next()?)))
@@ -260,7 +261,7 @@ mod tests {
         }
     }
 
-    /// The cookies of a field that are followed, byte after byte.
+    /// Reference implementation, which examines byte after byte.
     fn naive(name: &str, field: &str) -> bool {
         let white = |letter| letter == ' ' || letter == '\t';
         field.split(';').any(|pair| {

@@ -1,8 +1,8 @@
-//! Hiding a cookie in a `Cookie` field: its pairs, or the prefixes of their values.
+//! Hides a cookie in a `Cookie` field: its pairs, or the prefixes of their values.
 //!
-//! A [`HideRule`] tells which cookie, and which [`HiddenPart`] of it. [`HideRule::plan`] tells what the rule does to a
-//! field without writing it: a [`HidePlan`]. Where that does not suffice, [`HideRule::strip`] writes the field without
-//! every [`HiddenSpan`].
+//! A [`HideRule`] specifies the cookie and the [`HiddenPart`] of it. [`HideRule::plan`] returns the effect of the rule
+//! on a field without writing the field: a [`HidePlan`]. If the plan does not contain the result, [`HideRule::strip`]
+//! writes the field without any [`HiddenSpan`].
 
 use super::name::{split_value, Found, Name};
 use crate::bytes::{
@@ -10,12 +10,12 @@ use crate::bytes::{
 };
 use crate::id::{split_prefix, PREFIX_END};
 
-/// The part of a cookie that its upstream server must not see.
+/// The part of a cookie that is hidden from the upstream server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HiddenPart {
     /// The whole pair.
     Pair,
-    /// The start of the value: the id and [`PREFIX_END`], which stand before the value that the application set.
+    /// The start of the value: the ID and [`PREFIX_END`], which precede the value set by the application.
     Prefix,
 }
 
@@ -40,11 +40,10 @@ pub struct HideRule<'n> {
     pub part: HiddenPart,
 }
 
-/// A place in a field of which a rule hides everything: adjacent pairs with the semicolon before them, or an id with its
-/// mark.
+/// A part of a field that a rule hides entirely: adjacent pairs with the semicolon before them, or an ID with [`PREFIX_END`].
 #[derive(Clone, Copy, Debug)]
 pub struct HiddenSpan<'h> {
-    /// The field from the start of the span on, and from its end on.
+    /// The field from the start of the span on, and after the end of the span.
     from: &'h [u8],
     behind: &'h [u8],
 }
@@ -52,26 +51,26 @@ pub struct HiddenSpan<'h> {
 /// The effect of a rule on a field.
 #[derive(Clone, Copy, Debug)]
 pub enum HidePlan<'h> {
-    /// The field stays as it is: no pair has the name.
+    /// The field is unchanged: no pair has the name.
     Unchanged,
-    /// A single pair has the name, and the rest of the field is known.
+    /// Exactly one pair has the name, and the rest of the field is known.
     Single(SinglePair<'h>),
-    /// The field has to be written anew by [`HideRule::strip`], if [`HideRule::first_span`] finds anything: several
-    /// pairs have the name, or one that has no prefix to hide.
+    /// The field has to be rewritten by [`HideRule::strip`] if [`HideRule::first_span`] finds anything: several pairs
+    /// have the name, or one that has no prefix to hide.
     Strip,
 }
 
-/// The single pair of a field that has the name, and the rest of the field.
+/// The only pair of a field that has the name, and the rest of the field.
 #[derive(Clone, Copy, Debug)]
 pub struct SinglePair<'h> {
-    /// The value of the pair, or the id that is its prefix.
+    /// The value of the pair, or the ID that is its prefix.
     pub value: &'h [u8],
-    /// The bytes that [`HideRule::strip`] would write, in two pieces; both are empty if nothing remains.
+    /// The bytes that [`HideRule::strip`] would write, in two pieces. Both are empty if nothing remains.
     pub rest: [&'h [u8]; 2],
 }
 
 impl HideRule<'_> {
-    /// Returns the first place of a field in which the rule hides something.
+    /// Returns the first part of a field that the rule hides.
     #[inline]
     pub fn first_span<'h>(&self, field: &'h [u8]) -> Option<HiddenSpan<'h>> {
         let Found { before, .. } = self.name.find(field, field)?;
@@ -85,9 +84,9 @@ impl HideRule<'_> {
         }
     }
 
-    /// Writes the field without what the rule hides, of which `first` is the first; nothing, if nothing remains.
+    /// Writes the field without its hidden parts, the first of which is `first`. Writes nothing if nothing remains.
     ///
-    /// The other pairs stay to the byte, in order. What is written is never longer than `field`.
+    /// The other pairs are copied byte for byte, in order. The output is never longer than `field`.
     #[inline]
     pub fn strip<'h>(&self, field: &'h [u8], first: HiddenSpan<'h>, out: &mut impl Sink) {
         let mut rest = first.behind;
@@ -121,7 +120,7 @@ impl HideRule<'_> {
         put_pairs(rest, is_empty, out);
     }
 
-    /// Returns what the rule does to a field, without writing it.
+    /// Returns the effect of the rule on a field, without writing the field.
     #[inline(always)]
     pub fn plan<'h>(&self, field: &'h [u8]) -> HidePlan<'h> {
         let Some(found) = self.name.find(field, field) else {
@@ -133,7 +132,7 @@ impl HideRule<'_> {
         }
     }
 
-    /// Returns the pair that was found, if no other has the name.
+    /// Returns the found pair if no other pair has the name.
     #[inline(always)]
     fn single<'h>(&self, field: &'h [u8], found: Found<'h>) -> Option<SinglePair<'h>> {
         let Found { before, behind } = found;
@@ -142,13 +141,13 @@ impl HideRule<'_> {
                 let (value, after) = split_value(behind)?;
                 (trimmed(value), without_trailing(before), after)
             }
-            // Where the application's value ends need not be known.
+            // The end of the application's value is not needed.
             HiddenPart::Prefix => {
                 let (id, application) = split_prefix(trim_start(behind))?;
                 if contains(b';', id) {
                     return None;
                 }
-                // It is the end of the field, and stands behind the id and its mark.
+                // `application` is the end of the field. The ID and its mark precede it.
                 let mark = field.len().wrapping_sub(application.len());
                 let before = mark.wrapping_sub(id.len()).wrapping_sub(1);
                 (id, field.get(..before)?, application)
@@ -159,7 +158,7 @@ impl HideRule<'_> {
         }
         let (before, mut after) = (without_separators(before), without_trailing(after));
         if before.is_empty() {
-            // The second cuts nothing then, and is not called.
+            // In the usual case, `without_separators` removes nothing more and makes no call.
             after = without_separators(after.strip_prefix(b"; ").unwrap_or(after));
         }
         Some(SinglePair {
@@ -169,14 +168,14 @@ impl HideRule<'_> {
     }
 }
 
-/// The spans in the last part of a field, which begins where the field, or a pair of it, begins or ends.
+/// Finds spans in `rest`, the last part of a field, which begins where the field or one of its pairs begins or ends.
 struct Spans<'h, 'n> {
     rest: &'h [u8],
     name: &'n Name,
 }
 
 impl<'h> Spans<'h, '_> {
-    /// Returns adjacent pairs, of which there may be thousands of two bytes.
+    /// Returns the next span of adjacent pairs. A client may send thousands of pairs of two bytes.
     #[inline(always)]
     fn next_pairs(&mut self) -> Option<HiddenSpan<'h>> {
         let (from, mut value) = self.next_pair()?;
@@ -193,7 +192,7 @@ impl<'h> Spans<'h, '_> {
         })
     }
 
-    /// Returns an id with its mark.
+    /// Returns the next ID with its mark.
     #[inline(always)]
     fn next_prefix(&mut self) -> Option<HiddenSpan<'h>> {
         loop {
@@ -209,7 +208,7 @@ impl<'h> Spans<'h, '_> {
         }
     }
 
-    /// Goes to the end of the pair that has this value, and returns where the mark is in the value.
+    /// Advances to the end of the pair with this value, and returns the place of the mark in the value.
     #[inline(always)]
     fn pass(&mut self, value: &'h [u8]) -> Option<usize> {
         if let Some(word) = value.first_chunk() {
@@ -225,7 +224,7 @@ impl<'h> Spans<'h, '_> {
         find(PREFIX_END, until(value, self.rest))
     }
 
-    /// Returns the next pair of the name, from the semicolon before it on, and what follows its equals sign.
+    /// Returns the next pair of the name: the text from the semicolon before it on, and the text after its equals sign.
     #[inline(always)]
     fn next_pair(&self) -> Option<(&'h [u8], &'h [u8])> {
         match self.adjacent_pair() {
@@ -234,7 +233,7 @@ impl<'h> Spans<'h, '_> {
         }
     }
 
-    /// Returns what follows the equals sign of the pair behind this semicolon, if it has the name.
+    /// Returns the text after the equals sign of the pair after this semicolon, if the pair has the name.
     #[inline(always)]
     fn adjacent_pair(&self) -> Option<&'h [u8]> {
         self.name.value_of(self.rest.strip_prefix(b";")?)
@@ -247,7 +246,7 @@ impl<'h> Spans<'h, '_> {
     }
 }
 
-/// Cuts white space, and the quote in which a user agent may have put the id.
+/// Removes white space, and the quote that a user agent may have put before the ID.
 #[cold]
 #[inline(never)]
 fn without_quote(value: &[u8]) -> &[u8] {
@@ -263,14 +262,14 @@ fn from_end(text: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Returns the start of a text of which `end` is the end.
+/// Returns the part of a text before its suffix `end`.
 #[inline(always)]
 fn until<'t>(text: &'t [u8], end: &[u8]) -> &'t [u8] {
     let length = text.len().wrapping_sub(end.len());
     text.get(..length).unwrap_or_default()
 }
 
-/// Writes pairs, with the semicolon before them unless they are the first. Returns whether there are any.
+/// Writes pairs, with the semicolon before them unless they are the first. Returns whether there were any.
 #[inline]
 fn put_pairs(pairs: &[u8], is_first: bool, out: &mut impl Sink) -> bool {
     let mut pairs = without_trailing(pairs);
@@ -284,7 +283,7 @@ fn put_pairs(pairs: &[u8], is_first: bool, out: &mut impl Sink) -> bool {
     true
 }
 
-/// Cuts semicolons and white space at the end, of which there mostly are none.
+/// Removes semicolons and white space at the end. Most texts have none.
 #[inline(always)]
 fn without_trailing(text: &[u8]) -> &[u8] {
     match text.last() {
@@ -305,7 +304,7 @@ fn without_trailing_slowly(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Cuts semicolons and white space at the start, of which there mostly are none.
+/// Removes semicolons and white space at the start. Most texts have none.
 #[inline(always)]
 fn without_separators(text: &[u8]) -> &[u8] {
     match text.first() {
@@ -326,7 +325,7 @@ fn without_separators_slowly(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Returns whether a byte may stand between pairs.
+/// Returns whether a byte may separate pairs.
 fn is_separator(byte: u8) -> bool {
     byte == b';' || is_ows(byte)
 }

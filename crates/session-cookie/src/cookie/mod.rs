@@ -1,8 +1,8 @@
-//! The `Cookie` field of a request (RFC 6265, section 4.2): [`values`] finds those of a name, a [`HideRule`] hides them, and
-//! a [`Follow`] tells whether that of an application is there.
+//! The `Cookie` field of a request (RFC 6265, section 4.2). [`values`] finds the cookies of a name, a [`HideRule`]
+//! hides them, and a [`Follow`] checks whether an application's cookie is present.
 //!
-//! A field is pairs between semicolons. As user agents do, a semicolon separates inside double quotes
-//! too (RFC 6265, section 5.2). Names are compared exactly, case and all.
+//! A field consists of pairs separated by semicolons. As in user agents, a semicolon inside double quotes also
+//! separates (RFC 6265, section 5.2). Names are compared exactly, including case.
 
 mod follow;
 mod hide;
@@ -17,7 +17,7 @@ pub use name::Name;
 
 pub(crate) use follow::halves;
 
-/// Returns the values of all pairs of a name in one field, in order, double quotes and all.
+/// Returns an iterator over the values of all pairs of a name in one field, in order, including double quotes.
 ///
 /// ```
 /// use session_cookie::cookie::{values, Name};
@@ -36,7 +36,7 @@ pub fn values<'h, 'n>(field: &'h [u8], name: &'n Name) -> Values<'h, 'n> {
     }
 }
 
-/// An iterator over the values of a name; [`values`] returns it.
+/// The iterator that [`values`] returns.
 #[derive(Clone, Debug)]
 #[allow(clippy::disallowed_methods)] // the clone of a reference allocates nothing
 pub struct Values<'h, 'n> {

@@ -1,8 +1,8 @@
-//! The name of a cookie, and the search for it in a `Cookie` field.
+//! Searches a `Cookie` field for the name of a cookie.
 //!
-//! Every request to a sticky upstream is searched. What is looked for is the first two bytes of the name side by
-//! side, in windows of 32 places: what is found is seldom not the cookie (docs/performance.md). Where it is not, a client
-//! may have meant it, and the search goes on by another way ([`Pairs`]).
+//! The fields of every request to a sticky upstream are searched. The search looks for the first two bytes of the name,
+//! in windows of 32 places, which seldom finds anything but the cookie (docs/performance.md). If it does, the place may
+//! still be a pair in an unusual form, and a slower search ([`Pairs`]) goes on from there.
 
 use alloc::boxed::Box;
 use core::fmt::{self, Debug, Formatter};
@@ -11,10 +11,10 @@ use core::ops::Deref;
 use crate::bytes::{find, trim_end, trim_start, Beginnings, FirstBytes};
 use crate::memory::{self, OutOfMemory};
 
-/// The bytes of a word.
+/// The size of a word in bytes.
 const WORD: usize = 8;
 
-/// The name of a cookie, made ready to be searched for.
+/// The name of a cookie, prepared for searches.
 ///
 /// ```
 /// use session_cookie::cookie::Name;
@@ -26,27 +26,27 @@ const WORD: usize = 8;
 pub struct Name {
     text: Box<[u8]>,
     first_bytes: FirstBytes,
-    /// The first bytes of the name and its equals sign as a number, and masks for those of the name, and of both.
+    /// The first bytes of the name and the equals sign as a number, and masks for the bytes of the name and of both.
     word: u64,
     mask: u64,
     pair_mask: u64,
 }
 
-/// A pair that was found in a field.
+/// A pair found in a field.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<'h> {
-    /// The part of the field up to the semicolon before it; empty if there is none.
+    /// The part of the field before the semicolon that precedes the pair; empty if there is none.
     pub(crate) before: &'h [u8],
-    /// The part of the field behind its equals sign.
+    /// The part of the field after the pair's equals sign.
     pub(crate) behind: &'h [u8],
 }
 
 impl Name {
-    /// Makes a name ready, which is a token (RFC 6265, section 4.1.1).
+    /// Prepares a name. It must be a token (RFC 6265, section 4.1.1).
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn new(name: &[u8]) -> Result<Self, OutOfMemory> {
         let (mut word, mut mask, mut pair_mask) = ([0; WORD], [0; WORD], [0; WORD]);
         let places = word.iter_mut().zip(&mut pair_mask);
@@ -69,12 +69,12 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn try_clone(&self) -> Result<Self, OutOfMemory> {
         Name::new(self)
     }
 
-    /// Returns what follows the name at the start of a text.
+    /// Returns the text after the name if a text begins with the name.
     #[inline(always)]
     pub(crate) fn strip<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         text.get(self.text.len()..).filter(|_| self.begins(text))
@@ -92,8 +92,8 @@ impl Name {
         }
     }
 
-    /// Returns the first pair of this name that begins in the last part of a field, `rest`, which begins where the field
-    /// does, or where a pair of it ends.
+    /// Returns the first pair of this name that begins in `rest`, the last part of a field. `rest` begins where the
+    /// field begins or where one of its pairs ends.
     #[inline(always)]
     pub(crate) fn find<'h>(&self, field: &'h [u8], mut rest: &'h [u8]) -> Option<Found<'h>> {
         if self.first_bytes.can_search(field) {
@@ -109,13 +109,13 @@ impl Name {
             }
             rest = text;
         }
-        // Taken apart, so that what is returned need not lie in memory.
+        // Destructured, so that the result can be returned in registers.
         let Found { before, behind } = self.find_otherwise(field, rest)?;
         Some(Found { before, behind })
     }
 
-    /// Returns the part of a field that begins with its first pair of this name, if there is one that is written as usual,
-    /// and where the first two bytes of the name stand nowhere before it. `None` tells nothing.
+    /// Returns the part of a field from its first pair of this name on. The pair must be in the usual form, and the first two
+    /// bytes of the name must not occur before it: otherwise returns `None`, which does not mean that there is no pair.
     #[inline(always)]
     pub(super) fn find_usual<'h>(&self, field: &'h [u8]) -> Option<&'h [u8]> {
         let place = self.first_bytes.find_first(field)?;
@@ -130,8 +130,8 @@ impl Name {
         is_behind_another.then_some(text)
     }
 
-    /// Returns the first pair in short fields and of names of one byte, where pairs are written in another way than usual,
-    /// and where the first two bytes of the name stand elsewhere in the field.
+    /// Returns the first pair in all other cases: in short fields, for names of one byte, for pairs in an unusual form,
+    /// and if the first two bytes of the name also occur elsewhere in the field.
     #[cold]
     #[inline(never)]
     fn find_otherwise<'h>(&self, field: &'h [u8], rest: &'h [u8]) -> Option<Found<'h>> {
@@ -139,7 +139,8 @@ impl Name {
             .next()
     }
 
-    /// Returns what follows the name and an equals sign at the start of a text; `None` may also mean that it is short.
+    /// Returns the text after the name and an equals sign if a text begins with both. `None` may also mean that the
+    /// text is too short.
     #[inline(always)]
     pub(crate) fn strip_usual<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         if self.begins_pair(text) {
@@ -149,7 +150,7 @@ impl Name {
         }
     }
 
-    /// Returns what follows the equals sign of the pair that begins a text, if it has this name.
+    /// Returns the text after the equals sign if a text begins with a pair of this name.
     #[inline(always)]
     pub(crate) fn value_of<'t>(&self, pair: &'t [u8]) -> Option<&'t [u8]> {
         match self.strip_usual(pair) {
@@ -158,7 +159,7 @@ impl Name {
         }
     }
 
-    /// Returns whether a text begins with the name and an equals sign; `false` may also mean that it is short.
+    /// Returns whether a text begins with the name and an equals sign. `false` may also mean that the text is too short.
     #[inline(always)]
     fn begins_pair(&self, text: &[u8]) -> bool {
         let Some(word) = text.first_chunk::<WORD>() else {
@@ -168,14 +169,14 @@ impl Name {
             && (self.text.len() < WORD || self.begins_long_pair(text))
     }
 
-    /// Returns whether a text begins with the name, which fills a word, and an equals sign.
+    /// Returns whether a text begins with the name, which is at least one word long, and an equals sign.
     #[inline(never)]
     fn begins_long_pair(&self, text: &[u8]) -> bool {
         text.starts_with(&self.text) && text.get(self.text.len()) == Some(&b'=')
     }
 
-    /// Returns the pair of this name that begins with `text`, be there white space around the name. The text may also be
-    /// a part of another name, or of a value.
+    /// Returns the pair of this name that begins with `text`, with or without white space around the name. `text` may
+    /// also begin inside another name or inside a value, in which case this returns `None`.
     #[inline(always)]
     fn pair_at<'h>(&self, before: &'h [u8], text: &'h [u8]) -> Option<Found<'h>> {
         let behind = trim_start(self.strip(text)?).strip_prefix(b"=")?;
@@ -188,8 +189,8 @@ impl Name {
     }
 }
 
-/// The pairs of a name, found in time that is linear in the field, whatever a client has made it of: a name begins
-/// a pair only behind a semicolon and white space, none of which can stand in it, so that places never overlap.
+/// Iterates over the pairs of a name in time linear in the length of the field, whatever a client sends. A name begins
+/// a pair only after a semicolon or white space, which cannot be part of a name, so matches never overlap.
 pub(crate) struct Pairs<'h, 'n> {
     name: &'n Name,
     field: &'h [u8],
@@ -197,8 +198,7 @@ pub(crate) struct Pairs<'h, 'n> {
 }
 
 impl Name {
-    /// Returns the pairs of this name that begin at `start`, which is where a field, or a pair of it, begins or ends, and
-    /// behind it.
+    /// Returns the pairs of this name from `start` on. `start` is where the field or one of its pairs begins or ends.
     #[inline]
     pub(crate) fn pairs<'h>(&self, field: &'h [u8], start: usize) -> Pairs<'h, '_> {
         Pairs {
@@ -224,7 +224,7 @@ impl<'h> Iterator for Pairs<'h, '_> {
     }
 }
 
-/// Splits what follows an equals sign where the pair ends.
+/// Splits the text after an equals sign at the end of the pair.
 #[inline(always)]
 pub(super) fn split_value(behind: &[u8]) -> Option<(&[u8], &[u8])> {
     match find(b';', behind) {

@@ -1,53 +1,53 @@
-//! What is counted, and what it means.
+//! The counters and their meaning.
 //!
-//! Nearly every request is one of two: it carries a valid cookie and its response does nothing for the session, or it
-//! carries none and gets one. Each has a counter of its own with the server, so that it is one addition, not three;
-//! the sums of an upstream take them apart again.
+//! Nearly every request is one of two kinds: it has a valid cookie and its response needs no action, or it has no
+//! cookie and gets one. The server has one counter for each of these kinds, so that a request takes one addition
+//! instead of three. They are split up again when the sums of an upstream are calculated.
 
-/// How many counters a line has.
+/// The number of counters in a line.
 pub(super) const COUNTERS: usize = 8;
 
 /// A counter of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Count {
-    /// The server of the session served the request; verdict `valid`, action `none`.
+    /// The request was passed to the server of its session; verdict `valid`, action `none`.
     Settled,
     /// A first visit; verdict `none`, action `inserted`.
     Opened,
-    /// Another first visit. From here on verdict and action are counted apart.
+    /// Any other first visit. For this counter and the following ones, verdict and action are counted separately.
     New,
-    /// The server of the session served the request.
+    /// The request was passed to the server of its session.
     Bound,
-    /// The session moved here from another server.
+    /// The session moved to this server.
     Moved,
-    /// The request was lent here, as the server of its session could not be had.
+    /// The request was lent to this server, because the server of its session was unavailable.
     Lent,
-    /// The request was refused: this server, which has the session, could not be had.
+    /// The request was refused, because this server, which owns the session, was unavailable.
     Refused,
-    /// A session of this server was served by another.
+    /// A request of one of this server's sessions was passed to another server.
     Away,
 }
 
-/// The requests by what became of their session.
+/// The number of requests by [status](crate::status::Status).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RequestCounts {
-    /// The balancer chose the server.
+    /// First visits.
     pub new: u64,
-    /// The server of the session served them.
+    /// Requests passed to the server of their session.
     pub bound: u64,
-    /// The session moved.
+    /// Requests whose session moved.
     pub moved: u64,
-    /// Another server served this request only.
+    /// Requests lent to another server.
     pub lent: u64,
-    /// No other server was to serve them.
+    /// Refused requests.
     pub refused: u64,
-    /// The session was not looked at.
+    /// Requests for which persistence is switched off.
     pub off: u64,
 }
 
-/// The requests by the verdict on their cookie.
+/// The number of requests by [verdict](crate::verdict::Verdict).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[allow(missing_docs)] // the verdicts' own words
+#[allow(missing_docs)] // named after the verdicts
 pub struct VerdictCounts {
     pub none: u64,
     pub valid: u64,
@@ -60,9 +60,9 @@ pub struct VerdictCounts {
     pub unused: u64,
 }
 
-/// The requests by what their response did for the session.
+/// The number of requests by [action](crate::status::ActionTaken).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[allow(missing_docs)] // the actions' own words
+#[allow(missing_docs)] // named after the actions
 pub struct ActionCounts {
     pub none: u64,
     pub inserted: u64,
@@ -73,39 +73,39 @@ pub struct ActionCounts {
     pub deleted: u64,
 }
 
-/// What was counted of a server.
+/// The counts of a server.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ServerCounts {
-    /// First visits that the balancer sent here.
+    /// First visits passed to this server.
     pub new: u64,
-    /// Requests of its sessions that it served.
+    /// Requests of its sessions passed to this server.
     pub bound: u64,
-    /// Requests by which a session moved here.
+    /// Requests with which a session moved to this server.
     pub moved: u64,
-    /// Requests of other servers' sessions that were lent here.
+    /// Requests of other servers' sessions lent to this server.
     pub lent: u64,
     /// Requests of its sessions that were refused.
     pub refused: u64,
-    /// Requests of its sessions that another server served.
+    /// Requests of its sessions passed to another server.
     pub moved_away: u64,
 }
 
-/// What was counted of an upstream.
+/// The counts of an upstream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct UpstreamCounts {
-    /// All requests.
+    /// All requests, by status.
     pub requests: RequestCounts,
-    /// Those of them that had no server, or one whose slot was given away since.
+    /// Those requests that were not passed to any server, or to a server whose slot has been freed since.
     pub without_server: RequestCounts,
-    /// All requests.
+    /// All requests, by verdict.
     pub verdicts: VerdictCounts,
-    /// All requests.
+    /// All requests, by action.
     pub actions: ActionCounts,
-    /// How often a session went to its server over the limit of that server's connections.
+    /// Requests passed to the server of their session over its connection limit.
     pub over_limit: u64,
 }
 
-/// What the line of a server holds, in the order of [`Count`].
+/// The counters in the line of a server, in the order of [`Count`].
 pub(super) type Counters = [u64; COUNTERS];
 
 impl ServerCounts {
@@ -135,7 +135,7 @@ impl RequestCounts {
         }
     }
 
-    /// What of a server's is an upstream's.
+    /// Returns the counts of a server that are added to those of its upstream.
     pub(super) fn of_server(server: ServerCounts) -> Counters {
         let ServerCounts {
             new,
@@ -150,7 +150,7 @@ impl RequestCounts {
 }
 
 impl VerdictCounts {
-    /// `off` requests have not been looked at.
+    /// Unpacks counters; `off` is the number of requests for which persistence is switched off.
     pub(super) fn of(counters: Counters, off: u64) -> Self {
         let [none, valid, expired, old, unknown, down, invalid, forged] = counters;
         VerdictCounts {
@@ -173,7 +173,7 @@ impl VerdictCounts {
 }
 
 impl ActionCounts {
-    /// `off` requests had nothing done for a session.
+    /// Unpacks counters; `off` requests had no action.
     pub(super) fn of(counters: Counters, off: u64) -> Self {
         let [none, inserted, updated, rewritten, prefixed, preserved, deleted, _] = counters;
         ActionCounts {

@@ -1,4 +1,4 @@
-//! The slots of an upstream: what no server has served, verdicts, and actions.
+//! The slots of an upstream: requests without a server, verdicts, and actions.
 
 use super::counts::{
     sum, ActionCounts, Counters, RequestCounts, ServerCounts, UpstreamCounts, VerdictCounts,
@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 use crate::word::Word;
 
 impl Table<'_> {
-    /// Registers an upstream, unless it is there already; `None`: there is no room. `now` is in seconds.
+    /// Registers an upstream unless it is registered already. Returns `None` if there is no room. `now` is in seconds.
     pub fn register_group(&self, key: Key, now: u32) -> Option<Group> {
         let [requests, verdicts, actions] =
             Group::keys(key).map(|key| self.register_at(key, END, now));
@@ -22,7 +22,7 @@ impl Table<'_> {
         })
     }
 
-    /// Returns the slots of a group, if all are there.
+    /// Returns the slots of a group if all of them exist.
     pub fn find_group(&self, key: Key) -> Option<Group> {
         let [requests, verdicts, actions] = Group::keys(key).map(|key| self.find(key));
         Some(Group {
@@ -38,7 +38,7 @@ impl Table<'_> {
         self.add_at(group.actions, worker, action_counter(action));
     }
 
-    /// Counts a request that no server has served.
+    /// Counts a request that was not passed to any server.
     pub fn add_without_server(&self, group: Group, worker: usize, status: Status) {
         let counter = match status {
             Status::New => 0,
@@ -51,17 +51,17 @@ impl Table<'_> {
         self.add_at(group.requests, worker, counter);
     }
 
-    /// Counts a request whose session is not looked at.
+    /// Counts a request for which persistence is switched off.
     pub fn add_off(&self, group: Group, worker: usize) {
         self.add_at(group.requests, worker, OFF);
     }
 
-    /// Counts that a session has gone to its server over the limit of that server's connections.
+    /// Counts a request passed to the server of its session over the connection limit of that server.
     pub fn add_over_limit(&self, group: Group, worker: usize) {
         self.add_at(group.requests, worker, OVER_LIMIT);
     }
 
-    /// Returns what was counted of an upstream.
+    /// Returns the counts of an upstream.
     pub fn upstream(&self, group: Group) -> UpstreamCounts {
         let without_server = self.counters(group.requests);
         let mut requests = without_server;
@@ -86,7 +86,7 @@ impl Table<'_> {
         }
     }
 
-    /// Adds what was counted of a server that goes to its upstream.
+    /// Adds the counts of a server that is removed to its upstream.
     pub(super) fn fold(&self, first: SlotId, counters: Counters) {
         let Some(key) = self.slot(first).map(Slot::key) else {
             return;
@@ -110,10 +110,10 @@ impl Table<'_> {
     }
 }
 
-/// The counter of requests whose session is not looked at: their verdict and action are always the same.
+/// The counter of requests for which persistence is switched off. Their verdict and action are always the same.
 const OFF: usize = 5;
 
-/// The counter of requests that went over a limit. No server has one.
+/// The counter of requests over a connection limit. Servers have no such counter.
 const OVER_LIMIT: usize = 6;
 
 fn verdict_counter(verdict: Verdict) -> usize {
@@ -126,7 +126,7 @@ fn verdict_counter(verdict: Verdict) -> usize {
         Verdict::Down | Verdict::DownAccepted => 5,
         Verdict::Invalid => 6,
         Verdict::Forged => 7,
-        // It is counted as off.
+        // These requests are counted by [`OFF`].
         Verdict::Unused => usize::MAX,
     }
 }

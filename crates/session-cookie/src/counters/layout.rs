@@ -1,34 +1,34 @@
-//! How memory is divided.
+//! The layout of the memory.
 
 use core::sync::atomic::AtomicU32;
 
 use super::slot::{Header, Line, Slot};
 
-/// How memory is divided: header, slots, lines, buckets.
+/// The layout of the memory: header, slots, lines, buckets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Layout {
     /// The number of slots.
     pub slots: usize,
-    /// The number of lines, which is that of slots times a power of two.
+    /// The number of lines: the number of slots times a power of two.
     pub lines: usize,
     /// The number of buckets, a power of two.
     pub buckets: usize,
-    /// Where the slots begin, in bytes.
+    /// The offset of the slots in bytes.
     pub slots_at: usize,
-    /// Where the lines begin, in bytes.
+    /// The offset of the lines in bytes.
     pub lines_at: usize,
-    /// Where the buckets begin, in bytes.
+    /// The offset of the buckets in bytes.
     pub buckets_at: usize,
-    /// How much memory it takes.
+    /// The total size in bytes.
     pub bytes: usize,
 }
 
-/// An index + 1 must have a place in 32 bits, and no slot the greatest.
+/// The index of a slot + 1 must fit in 32 bits, and no slot has the greatest index, [`SlotId::NONE`](super::SlotId::NONE).
 const MOST_SLOTS: usize = 1 << 31;
 
 impl Layout {
-    /// Returns the layout for so many slots, each with lines for so many workers, of which the next power of two is taken;
-    /// `None` if there are too many.
+    /// Returns the layout for this number of slots, each with one line per worker, rounded up to a power of two.
+    /// Returns `None` if there are too many.
     pub fn new(slots: usize, workers: usize) -> Option<Self> {
         if slots > MOST_SLOTS {
             return None;

@@ -1,18 +1,18 @@
-//! The requests of the sessions that a draining server still has, of the last minute.
+//! Counts the requests of a draining server's remaining sessions in the last minute.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::word::Word;
 
-/// How long a bucket is, in seconds, and how many there are.
+/// The time that a bucket covers, in seconds, and the number of buckets.
 const SPAN: u64 = 6;
 const BUCKETS: usize = 10;
 
-/// The bits of a bucket that count; those above tell its time.
+/// The bits of a bucket that hold the count; the bits above hold its time.
 const COUNT_BITS: u32 = 32;
 const COUNT: u64 = u32::MAX as u64;
 
-/// Requests by their time: the last of all, and how many there were in each span of a minute.
+/// The time of the last request, and the number of requests in each part of a minute.
 #[derive(Default)]
 #[repr(C)]
 pub(super) struct Buckets {
@@ -20,17 +20,17 @@ pub(super) struct Buckets {
     counts: [AtomicU64; BUCKETS],
 }
 
-/// The requests of the sessions that a draining server still has.
+/// The requests of a draining server's remaining sessions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Leaving {
-    /// How many there were in the last minute.
+    /// The number of requests in the last minute.
     pub last_minute: u64,
-    /// The second of the last one.
+    /// The second of the last request.
     pub last: Option<u64>,
 }
 
 impl Leaving {
-    /// None.
+    /// No requests.
     pub const NONE: Self = Leaving {
         last_minute: 0,
         last: None,
@@ -38,7 +38,7 @@ impl Leaving {
 }
 
 impl Buckets {
-    /// Notes a request in this second. Several workers may do so at once.
+    /// Records a request in this second. Several workers may call this at the same time.
     pub(super) fn note(&self, now: u64) {
         self.last.fetch_max(now, Ordering::Relaxed);
         let span = now / SPAN;
@@ -48,7 +48,7 @@ impl Buckets {
         let Some(bucket) = place.and_then(|at| self.counts.get(at)) else {
             return;
         };
-        // It cannot fail: each count has a successor.
+        // This cannot fail: the closure always returns a value.
         let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
             let count = if old >> COUNT_BITS == span & COUNT {
                 (old & COUNT).saturating_add(1).min(COUNT)
@@ -103,12 +103,12 @@ mod tests {
             buckets.note(NOW + second);
             let leaving = buckets.get(NOW + second);
             assert_eq!(leaving.last, Some(NOW + second));
-            // The oldest span may be over in part.
+            // A part of the oldest span may be more than a minute ago.
             assert!((second + 1).min(55) <= leaving.last_minute && leaving.last_minute <= 60);
         }
         assert_eq!(buckets.get(NOW + 119 + 60).last_minute, 0);
         assert_eq!(buckets.get(NOW + 1_000_000).last, Some(NOW + 119));
-        // A clock that is set back.
+        // The clock is set back.
         buckets.note(NOW - 1_000);
         assert_eq!(buckets.get(NOW - 1_000).last_minute, 1);
         buckets.clear();

@@ -1,16 +1,16 @@
-//! What requests did, counted in memory that the workers share.
+//! Request counters in memory that the worker processes share.
 //!
-//! A server has a [`Slot`], which is found by a key, and a line of cache of its own for each worker, to which that adds
-//! without a lock: [`Table::add`]. Nobody waits for anybody, and nothing is lost when a worker is killed. More workers than
-//! there are lines share them, which costs time only. Whoever asks for the sums reads the lines of all workers.
+//! A server has a [`Slot`], found by its key, and one cache line per worker, which only that worker increments, without a lock:
+//! [`Table::add`]. No worker waits for another, and no count is lost if a worker is killed. If there are more workers than
+//! lines, some of them share a line, which only costs time. The sums are calculated from the lines of all workers.
 //!
-//! The servers of an upstream stand in a list, which begins in the first slot of a [`Group`]: three more lines, for
-//! requests that no server has served, and for how often each verdict and each action was.
+//! The servers of an upstream form a list that begins in the first slot of a [`Group`]. A group has three slots of its
+//! own: for requests that were not passed to any server, for the verdicts, and for the actions.
 //!
-//! All other functions are called under one lock. A process may be killed at any store while it holds that lock; what the
-//! next one finds is a table all the same. Memory consists of atomics and of indexes that are checked, and each loop has a
-//! bound. A slot is found once its bucket is stored, which is last; one that was taken and is not found is
-//! [swept](Table::sweep).
+//! Functions must be called under one lock unless their documentation says otherwise. A process may be killed at any
+//! store while it holds that lock; the table then is still valid. Memory consists of atomics and of indexes that are
+//! checked, and every loop is bounded. A slot can be found once it is linked to its bucket, which is the last store. A
+//! slot that was taken but cannot be found is freed by [`Table::sweep`].
 //!
 //! ```
 //! use core::sync::atomic::AtomicU32;

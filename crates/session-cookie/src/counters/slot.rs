@@ -1,4 +1,4 @@
-//! What the memory consists of.
+//! The structures in shared memory.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -7,29 +7,29 @@ use super::leaving::Buckets;
 use crate::key::Key;
 use crate::word::Word;
 
-/// What a table keeps of itself.
+/// The header of a table.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Header {
     pub(super) secret: [AtomicU64; 2],
     /// The second in which counting began.
     pub(super) since: AtomicU64,
-    /// The number of slots that were ever taken, from the first on.
+    /// The number of slots that have ever been used. Slots are used in order.
     pub(super) taken: AtomicU32,
-    /// Where the next slot that was given back is looked for.
+    /// The index at which the search for a freed slot begins.
     pub(super) hand: AtomicU32,
-    /// Whether a server could not be counted.
+    /// Whether there was no room for a server.
     pub(super) incomplete: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Header>() == 64);
 
-/// The place of a server, or of a part of an upstream's group, in a table.
+/// The index of the slot of a server, or of a part of an upstream's group.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SlotId(pub(super) u32);
 
 impl SlotId {
-    /// No slot; what is added there goes nowhere.
+    /// No slot. Counts added to it are discarded.
     pub const NONE: Self = SlotId(u32::MAX);
 
     #[inline(always)]
@@ -37,7 +37,7 @@ impl SlotId {
         self.0 as usize
     }
 
-    /// What a link to it is: its index + 1.
+    /// Returns the link to the slot: its index + 1.
     pub(super) fn link(self) -> u32 {
         self.0.wrapping_add(1)
     }
@@ -50,44 +50,44 @@ impl SlotId {
 /// The slots of an upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Group {
-    /// Requests by what became of their session; the list of servers begins here.
+    /// Requests by status. The list of servers begins in this slot.
     pub(super) requests: SlotId,
     pub(super) verdicts: SlotId,
     pub(super) actions: SlotId,
 }
 
 impl Group {
-    /// That of an upstream which is not counted.
+    /// The group of an upstream that is not counted.
     pub const NONE: Self = Group {
         requests: SlotId::NONE,
         verdicts: SlotId::NONE,
         actions: SlotId::NONE,
     };
 
-    /// Returns the keys of its parts.
+    /// Returns the keys of the slots of a group.
     pub fn keys(key: Key) -> [Key; 3] {
         let Key([first, second]) = key;
         [0, 1, 2].map(|part| Key([first, second ^ part]))
     }
 }
 
-/// The end of a chain and of a list.
+/// The link that ends a chain or a list.
 pub(super) const END: u32 = 0;
 
-/// What is known of a server, or of a part of a group.
+/// The slot of a server, or of a part of a group.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Slot {
     key: [AtomicU64; 2],
-    /// The next of its bucket.
+    /// The next slot in the same bucket.
     pub(super) next: AtomicU32,
-    /// The first slot of its group; none for those of a group themselves.
+    /// The first slot of the server's group; none in the slots of the group itself.
     pub(super) group: AtomicU32,
-    /// The next server of its group, or the first one in the slot with which that begins.
+    /// The next server of the group or, in the first slot of the group, the first server.
     pub(super) member: AtomicU32,
-    /// The second in which somebody last said that it is wanted, never 0; 0: it is free.
+    /// The second in which the slot was last registered, never 0; 0 if the slot is free.
     pub(super) wanted: AtomicU32,
-    /// The requests of sessions that a draining server still has.
+    /// The requests of the remaining sessions of a draining server.
     pub(super) leaving: Buckets,
 }
 
@@ -114,7 +114,7 @@ impl Slot {
     }
 }
 
-/// What one worker has counted.
+/// The counts of one worker.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Line([AtomicU64; COUNTERS]);
@@ -139,7 +139,7 @@ impl Line {
         self.0.each_ref().map(Word::get)
     }
 
-    /// Takes away what was counted.
+    /// Returns the counts and resets them to 0.
     pub(super) fn take(&self) -> [u64; COUNTERS] {
         self.0
             .each_ref()

@@ -1,4 +1,4 @@
-//! Giving back the slots of servers that are gone.
+//! Frees the slots of servers that no longer exist.
 
 use core::sync::atomic::AtomicU32;
 
@@ -8,11 +8,11 @@ use crate::key::Key;
 use crate::word::{then, Word};
 
 impl Table<'_> {
-    /// Gives back slots that nobody wants: so many of them are looked at, from the one with this number on. What was
-    /// counted of a server goes to its upstream. Returns where to go on, or `None` at the end.
+    /// Frees slots that are no longer used, examining `number` slots from the index `start` on. The counts of a server
+    /// are added to its upstream. Returns the index at which to continue, or `None` at the end.
     ///
-    /// `is_wanted` says of a key whether it is that of a server, or part of an upstream, that there is. A slot that
-    /// somebody registered after the second `before` stays: there may be servers that the caller does not know yet.
+    /// `is_wanted` returns whether a key is that of an existing server or of a part of an existing upstream. Slots
+    /// registered after the second `before` are kept, since there may be servers that the caller does not know yet.
     pub fn sweep(
         &self,
         start: usize,
@@ -51,7 +51,7 @@ impl Table<'_> {
         slot.wanted.set(0);
     }
 
-    /// Takes a slot out of a list that begins with this link.
+    /// Removes a slot from the list that begins with this link.
     fn unlink(&self, head: &AtomicU32, id: SlotId, link: impl Fn(&Slot) -> &AtomicU32 + Copy) {
         let after = self.slot(id).map_or(END, |slot| link(slot).get());
         if head.get() == id.link() {

@@ -1,4 +1,4 @@
-//! The table: slots by their key, and the lines that they have.
+//! The table: slots, found by key, and their lines.
 
 use core::sync::atomic::AtomicU32;
 
@@ -8,19 +8,19 @@ use super::slot::{Group, Header, Line, Slot, SlotId, END};
 use crate::key::{Key, Secret};
 use crate::word::{then, Word};
 
-/// The counters of servers and upstreams.
+/// A handle to the counters of servers and upstreams.
 #[derive(Clone, Copy)]
 pub struct Table<'z> {
     pub(super) header: &'z Header,
     pub(super) buckets: &'z [AtomicU32],
     pub(super) slots: &'z [Slot],
     lines: &'z [Line],
-    /// How far the index of a slot is from that of its first line, in bits.
+    /// The index of a slot is shifted by this number of bits to get the index of its first line.
     shift: u32,
 }
 
 impl<'z> Table<'z> {
-    /// The table in this memory, as divided by [`Layout`](super::Layout).
+    /// Returns a handle to the table in this memory, which is divided according to [`Layout`](super::Layout).
     pub fn new(
         header: &'z Header,
         buckets: &'z [AtomicU32],
@@ -37,7 +37,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Makes it an empty table, whatever the memory holds; counting begins in this second.
+    /// Initializes an empty table, whatever the memory contains. Counting begins in the second `since`.
     pub fn clear(&self, secret: Secret, since: u64) {
         let header = self.header;
         self.buckets.iter().for_each(|bucket| bucket.set(END));
@@ -50,34 +50,34 @@ impl<'z> Table<'z> {
         header.incomplete.set(0);
     }
 
-    /// The secret on which the keys depend.
+    /// Returns the secret from which the keys are derived.
     pub fn secret(&self) -> Secret {
         Secret(self.header.secret.each_ref().map(Word::get))
     }
 
-    /// The second in which counting began.
+    /// Returns the second in which counting began.
     pub fn since(&self) -> u64 {
         self.header.since.get()
     }
 
-    /// Whether there was room for every server so far.
+    /// Returns whether there has been room for every server.
     pub fn is_complete(&self) -> bool {
         self.header.incomplete.get() == 0
     }
 
-    /// Notes that there was no room for a server.
+    /// Records that there was no room for a server.
     pub fn note_incomplete(&self) {
         self.header.incomplete.set(1);
     }
 
-    /// Returns the line in which a worker counts the requests of a server; it needs no lock.
+    /// Returns the line in which a worker counts the requests of a server. No lock is needed.
     pub fn line(&self, slot: SlotId, worker: usize) -> Option<&'z Line> {
         let workers = 1usize.wrapping_shl(self.shift).wrapping_sub(1);
         let first = slot.index().wrapping_shl(self.shift);
         self.lines.get(first | worker & workers)
     }
 
-    /// Counts a request; it needs no lock.
+    /// Counts a request. No lock is needed.
     pub fn add(&self, slot: SlotId, worker: usize, count: Count) {
         self.add_at(slot, worker, count as usize);
     }
@@ -88,7 +88,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Adds to the first line of a slot.
+    /// Adds counts to the first line of a slot.
     pub(super) fn add_all(&self, slot: SlotId, counters: Counters) {
         if let Some(line) = self.lines_of(slot).first() {
             for (counter, number) in counters.into_iter().enumerate() {
@@ -103,32 +103,32 @@ impl<'z> Table<'z> {
         self.lines.get(first..end).unwrap_or_default()
     }
 
-    /// Returns what all workers have counted.
+    /// Returns the sums over all workers.
     pub(super) fn counters(&self, slot: SlotId) -> Counters {
         let lines = self.lines_of(slot).iter();
         lines.fold([0; COUNTERS], |all, line| sum(all, line.get()))
     }
 
-    /// Returns what was counted of a server; it needs no lock.
+    /// Returns the counts of a server. No lock is needed.
     pub fn server(&self, slot: SlotId) -> ServerCounts {
         ServerCounts::of(self.counters(slot))
     }
 
-    /// Notes a request of a session that a draining server still has; it needs no lock. `now` is in seconds.
+    /// Records a request of a draining server's remaining sessions. No lock is needed. `now` is in seconds.
     pub fn note_leaving(&self, slot: SlotId, now: u64) {
         if let Some(slot) = self.slot(slot) {
             slot.leaving.note(now);
         }
     }
 
-    /// Notes that a server begins to drain: nothing is known of what it still has.
+    /// Records that a server begins to drain, and clears its recorded requests.
     pub fn begin_leaving(&self, slot: SlotId) {
         if let Some(slot) = self.slot(slot) {
             slot.leaving.clear();
         }
     }
 
-    /// Returns the requests of the sessions that a draining server still has; it needs no lock.
+    /// Returns the recorded requests of a draining server's remaining sessions. No lock is needed.
     pub fn leaving(&self, slot: SlotId, now: u64) -> Leaving {
         self.slot(slot)
             .map_or(Leaving::NONE, |slot| slot.leaving.get(now))
@@ -141,12 +141,12 @@ impl<'z> Table<'z> {
         chain.find(|(_, slot)| slot.key() == key).map(|(id, _)| id)
     }
 
-    /// Registers a server of a group, unless it is there already; `None`: there is no room. `now` is in seconds.
+    /// Registers a server of a group unless it is registered already. Returns `None` if there is no room. `now` is in seconds.
     pub fn register(&self, key: Key, group: Group, now: u32) -> Option<SlotId> {
         self.register_at(key, group.requests.link(), now)
     }
 
-    /// See [`register`](Self::register); without a group for the parts of one.
+    /// See [`register`](Self::register). For the slots of a group itself, `group` is [`END`].
     pub(super) fn register_at(&self, key: Key, group: u32, now: u32) -> Option<SlotId> {
         let wanted = now.max(1);
         if let Some(found) = self.find(key) {
@@ -173,7 +173,7 @@ impl<'z> Table<'z> {
         Some(id)
     }
 
-    /// Takes a slot that is free.
+    /// Takes a free slot.
     fn take(&self, wanted: u32) -> Option<SlotId> {
         let taken = self.header.taken.get();
         if let Some(slot) = self.slot(SlotId(taken)) {
@@ -200,7 +200,7 @@ impl<'z> Table<'z> {
         self.buckets.get(usize::try_from(hash).ok()? & mask)
     }
 
-    /// Follows links, from this one on. A loop in them ends when there were as many as slots.
+    /// Follows links, beginning with `head`. The number of slots bounds the iteration, in case the links form a loop.
     pub(super) fn walk<'a>(
         &self,
         head: u32,
@@ -217,7 +217,7 @@ impl<'z> Table<'z> {
         core::iter::successors(entry(head), move |(_, slot)| entry(next(slot))).take(slots.len())
     }
 
-    /// Returns how many slots are taken: the number of slots, and of those that are not free.
+    /// Returns the number of slots, and the number of slots in use.
     pub fn usage(&self) -> (usize, usize) {
         let taken = usize::try_from(self.header.taken.get()).unwrap_or_default();
         let used = self.slots.iter().take(taken).filter(|slot| !slot.is_free());

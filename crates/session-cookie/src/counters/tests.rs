@@ -1,4 +1,4 @@
-//! Tables as a whole: sums, room, and what is left when processes die.
+//! Tests of whole tables: sums, room, and the state after a process has died.
 
 extern crate std;
 
@@ -44,7 +44,7 @@ fn upstream(number: u32) -> Key {
     Key([u64::from(number % 3), u64::from(number) << 8])
 }
 
-/// The key of a server. Few of its bits choose the bucket, so chains become long.
+/// The key of a server. Few of its bits select the bucket, so chains become long.
 fn server(upstream: u32, number: u32) -> Key {
     Key([
         u64::from(number % 3),
@@ -52,7 +52,7 @@ fn server(upstream: u32, number: u32) -> Key {
     ])
 }
 
-/// Each slot that is not free is in the chain of its bucket once, and a server in the list of its group.
+/// Checks that each slot in use is in the chain of its bucket once, and each server in the list of its group once.
 fn check(table: &Table<'_>) {
     let mut found = Vec::new();
     for bucket in table.buckets {
@@ -273,7 +273,7 @@ fn a_slot_is_given_back_and_its_upstream_keeps_what_was_counted() {
     table.add(b, 1, Count::Moved);
     let before = table.upstream(group);
 
-    // Nobody wants anything but the upstream itself, which has servers, but what came lately stays.
+    // Only the upstream itself is wanted. It has servers, and recently registered ones are kept.
     let keys = Group::keys(upstream(1));
     let is_wanted = |key| keys.contains(&key);
     assert_eq!(table.sweep(0, 3, 15, is_wanted), Some(3));
@@ -296,7 +296,7 @@ fn a_slot_is_given_back_and_its_upstream_keeps_what_was_counted() {
     assert_eq!(table.leaving(c, 5), Leaving::NONE);
     assert_eq!(table.upstream(group).requests, before.requests);
 
-    // An upstream that is gone goes after its servers.
+    // A removed upstream is freed after its servers.
     for _ in 0..2 {
         table.sweep(0, 100, 100, |_| false);
         check(&table);
@@ -370,7 +370,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// The table goes on: what is swept makes room for as many again.
+/// Checks that the table can still be used: freed slots make room for the same number of servers.
 fn check_future(table: &Table<'_>) {
     for _ in 0..3 {
         table.sweep(0, 100, 1, |_| false);

@@ -1,4 +1,4 @@
-//! Copying what was counted into a table of another size.
+//! Copies the counts into a table of another size.
 
 use super::counts::{sum, Counters, COUNTERS};
 use super::slot::{Slot, SlotId};
@@ -6,9 +6,9 @@ use super::table::Table;
 use crate::word::Word;
 
 impl Table<'_> {
-    /// Takes over what was counted in another table, as far as there is room. This table was [cleared](Table::clear) with the
-    /// other one's [secret](Table::secret), on which the keys depend. What workers add to the other one after that is not
-    /// followed.
+    /// Copies the counts of another table, as far as there is room. This table must have been [cleared](Table::clear)
+    /// with the [secret](Table::secret) of the other one, from which the keys are derived. Counts that workers later
+    /// add to the other table are not copied.
     pub fn take_over(&self, other: &Table<'_>) {
         if !other.is_complete() {
             self.note_incomplete();
@@ -19,7 +19,7 @@ impl Table<'_> {
                 .zip(other.slots.iter().take(taken))
                 .filter(|(_, slot)| !slot.is_free())
         };
-        // An upstream goes before its servers.
+        // Upstreams are copied before their servers.
         let groups = used().filter(|(_, slot)| slot.group().is_none());
         let servers = used().filter(|(_, slot)| slot.group().is_some());
         for (index, slot) in groups.chain(servers) {
@@ -51,7 +51,7 @@ impl Table<'_> {
         }
     }
 
-    /// Takes away what all workers have counted.
+    /// Returns the sums over all workers and resets them to 0.
     pub(super) fn take_counters(&self, id: SlotId) -> Counters {
         let lines = self.lines_of(id).iter();
         lines.fold([0; COUNTERS], |all, line| sum(all, line.take()))

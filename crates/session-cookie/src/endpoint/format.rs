@@ -1,23 +1,23 @@
-//! The format of an answer, as the client wants it (RFC 9110, section 12.5.1).
+//! Content negotiation: the format of the response (RFC 9110, section 12.5.1).
 
 use crate::bytes::trim;
 
-/// The format of an answer. If a client likes several equally well, it gets the one that stands first here.
+/// The format of the response. If a client accepts several with the same preference, the first in this list is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
-    /// A page for people.
+    /// The HTML page.
     Page,
-    /// The document of everything.
+    /// The JSON document.
     Json,
-    /// Prometheus' text.
+    /// Prometheus' text format.
     Prometheus,
 }
 
-/// How much a client likes a format: the quality value in thousandths, and how closely its range of types names it.
+/// A client's preference for a format: the quality value in thousandths, and how specific the matching media range is.
 type Liking = (u16, u8);
 
 impl Format {
-    /// Returns the format that a parameter names.
+    /// Returns the format named by a query parameter.
     pub fn of_name(name: &[u8]) -> Option<Self> {
         match name {
             b"html" => Some(Format::Page),
@@ -27,10 +27,10 @@ impl Format {
         }
     }
 
-    /// Returns the format that a client likes best by its `Accept` fields; the page, if it likes none.
+    /// Returns the format that a client prefers by its `Accept` fields, or the page if it accepts none of them.
     ///
-    /// A range that names a type counts more than one with an asterisk: clients that add `*/*` for good measure want
-    /// what they name.
+    /// With the same quality, a more specific range takes precedence: clients that append `*/*` prefer the types that
+    /// they name.
     ///
     /// ```
     /// use session_cookie::endpoint::Format;
@@ -41,7 +41,7 @@ impl Format {
     /// assert_eq!(accepts("application/openmetrics-text;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"), Format::Prometheus);
     /// ```
     pub fn accepted<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Self {
-        // The closest range tells the quality of a type, whatever comes before or behind it.
+        // The most specific range determines the quality of a type, whatever the order of the ranges.
         let mut likings: [Option<(u8, u16)>; 3] = [None; 3];
         for range in fields.flat_map(|field| field.split(|byte| *byte == b',')) {
             let (range, quality) = read_range(range);
@@ -63,12 +63,12 @@ impl Format {
 
     const ALL: [Self; 3] = [Format::Page, Format::Json, Format::Prometheus];
 
-    /// Returns how closely a range of types names the format, if it does.
+    /// Returns how specifically a media range names the format, if it matches.
     fn closeness(self, range: &[u8]) -> Option<u8> {
         let names: &[&[u8]] = match self {
             Format::Page => &[b"*/*", b"text/*", b"text/html"],
             Format::Json => &[b"*/*", b"application/*", b"application/json"],
-            // A scraper names these; that of OpenMetrics, which nobody else asks for, it takes for the other too.
+            // Scrapers accept these types. Only scrapers request OpenMetrics, and they accept the text format as well.
             Format::Prometheus => &[b"", b"", b"text/plain", b"application/openmetrics-text"],
         };
         let mut closeness = (0..).zip(names);
@@ -78,7 +78,7 @@ impl Format {
     }
 }
 
-/// Reads a range of types, without its parameters, and its quality in thousandths.
+/// Parses a media range without its parameters, and its quality in thousandths.
 fn read_range(range: &[u8]) -> (&[u8], u16) {
     let mut parts = range.split(|byte| *byte == b';');
     let range = trim(parts.next().unwrap_or_default());
@@ -89,7 +89,7 @@ fn read_range(range: &[u8]) -> (&[u8], u16) {
     (range, quality.unwrap_or(1000))
 }
 
-/// Reads a quality value; one that is malformed is none at all.
+/// Parses a quality value. A malformed one counts as 0.
 fn read_quality(text: &[u8]) -> u16 {
     let (whole, fraction) = match text {
         [whole @ (b'0' | b'1')] => (*whole, &[][..]),

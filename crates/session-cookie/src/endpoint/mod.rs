@@ -1,5 +1,4 @@
-//! Requests to the endpoint that shows how sessions stand: which of its [resources](Resource) one asks for, in which
-//! [`Format`], and the texts in it that are percent-encoded.
+//! Requests to the status page: the requested [resource](Resource) and [`Format`], and percent-encoded texts.
 
 mod format;
 mod percent;

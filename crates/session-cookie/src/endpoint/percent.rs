@@ -1,15 +1,15 @@
-//! Percent-encoding (RFC 3986, section 2.1), and the parameters of a query or of a form.
+//! Percent-encoding (RFC 3986, section 2.1), and the parameters of a query or a form.
 
 use alloc::boxed::Box;
 
 use crate::memory::{push, with_capacity, OutOfMemory};
 
-/// Why a text could not be decoded.
+/// The reason why a text could not be decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Undecodable {
-    /// There are no two hexadecimal digits behind a percent sign.
+    /// A percent sign is not followed by two hexadecimal digits.
     Malformed,
-    /// Memory is short.
+    /// Memory allocation failed.
     OutOfMemory,
 }
 
@@ -19,12 +19,12 @@ impl From<OutOfMemory> for Undecodable {
     }
 }
 
-/// Decodes a text, once. A plus sign is itself, also in a query and in a form: what is asked about is the value of a cookie,
-/// in which there are no spaces.
+/// Decodes a text once. A plus sign is not decoded, even in a query or a form: the values are those of cookies, which
+/// contain no spaces.
 ///
 /// # Errors
 ///
-/// It is malformed, or memory is short.
+/// Returns an error if the text is malformed or memory allocation fails.
 ///
 /// ```
 /// use session_cookie::endpoint::{decode, Undecodable};
@@ -55,8 +55,8 @@ fn byte_of([high, low]: [u8; 2]) -> Option<u8> {
     u8::try_from((digit(high)? << 4) | digit(low)?).ok()
 }
 
-/// Returns the value of the first parameter of this name in a query or a form, still encoded. A name is compared as it
-/// stands.
+/// Returns the value of the first parameter with this name in a query or a form, still encoded. Names are compared
+/// without decoding.
 pub fn parameter<'a>(query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     query.split(|byte| *byte == b'&').find_map(|pair| {
         let mut parts = pair.splitn(2, |byte| *byte == b'=');

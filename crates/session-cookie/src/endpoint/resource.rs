@@ -1,13 +1,13 @@
-//! The resource of a request, found in its path.
+//! Finds the resource of a request in its path.
 
 use memchr::memmem;
 
-/// A resource below the location of the endpoint. Names are those of the path: percent-encoded, if it is.
+/// A resource below the location of the status page. Names are as in the path, and may be percent-encoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resource<'a> {
     /// The location itself.
     Root,
-    /// `upstreams`: all of them.
+    /// `upstreams`: all upstreams
     Upstreams,
     /// `upstreams/NAME`
     Upstream(&'a [u8]),
@@ -17,22 +17,22 @@ pub enum Resource<'a> {
     Server {
         /// The name of the upstream.
         upstream: &'a [u8],
-        /// The id or the address of the server.
+        /// The ID or the address of the server.
         server: &'a [u8],
     },
     /// `upstreams/NAME/explain`
     Explain(&'a [u8]),
 }
 
-/// What stands between the location and the names.
+/// The path between the location and the names.
 const UPSTREAMS: &[u8] = b"/upstreams/";
 
 impl<'a> Resource<'a> {
-    /// Returns the resource of a request target, whose query is left out; `None`: no such resource.
+    /// Returns the resource of a request target, without its query, or `None` if no such resource.
     ///
-    /// The path of the location is not known, as it may be given by a regular expression. So the first `/upstreams/` counts,
-    /// and the location itself is meant where there is none. nginx finds locations, and what may be done in them, by the decoded
-    /// path: where that has one before, no name behind the other is meant.
+    /// The path of the location is not known, since a regular expression may define it. The first `/upstreams/`
+    /// therefore counts, and a path without one denotes the location itself. nginx selects the location, and its access
+    /// rules, by the decoded path: if the decoded path contains an earlier `/upstreams/`, no such resource.
     ///
     /// ```
     /// use session_cookie::endpoint::Resource;
@@ -75,7 +75,7 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// Returns whether a text is one with [`UPSTREAMS`] in it when it is decoded.
+/// Returns whether a text contains [`UPSTREAMS`] once it is decoded.
 fn hides_upstreams(text: &[u8]) -> bool {
     memchr::memchr(b'%', text).is_some()
         && (0..text.len()).any(|start| {
@@ -86,7 +86,7 @@ fn hides_upstreams(text: &[u8]) -> bool {
         })
 }
 
-/// Takes a byte, which may be percent-encoded.
+/// Takes the next byte, which may be percent-encoded.
 fn take_decoded(text: &mut &[u8]) -> Option<u8> {
     let (first, rest) = text.split_first()?;
     let digit = |byte: &u8| u8::try_from(char::from(*byte).to_digit(16)?).ok();

@@ -1,11 +1,12 @@
-//! Cookies of Angie's `sticky cookie`: what names a server, its `sid=` or else the MD5 of its address, or with `sticky_secret`
-//! the MD5 of that and of the secret.
+//! Cookies of Angie's `sticky cookie`: the server's `sid=`, or the MD5 of its address. With `sticky_secret`, the value
+//! is the MD5 of that text followed by the secret.
 
 use crate::id::{md5_hex, md5_hex_of};
 use crate::memory::OutOfMemory;
 
-/// Hands over the value of a server by its id, if it has one, or by its address. With a secret, a server that has an id may
-/// have had no `sid=`; without one, anybody could write the MD5 of its address.
+/// Passes the values of a server, from its ID if it has one or else from its address, to `add`. With a secret, the
+/// value from the address is also accepted for a server with an ID, because it may have had no `sid=`. Without a secret
+/// it is not, because anyone could compute it.
 pub(super) fn each_id(
     id: Option<&[u8]>,
     address: &[u8],

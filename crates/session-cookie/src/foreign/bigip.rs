@@ -1,14 +1,14 @@
-//! Cookies of F5 BIG-IP, which are a server's address and port (K6917):
+//! Cookies of F5 BIG-IP, which contain the address and port of a server (K6917):
 //!
 //! ```text
-//! 1677787402.36895.0000                            10.1.1.100:8080: the number with the bytes of each in the other order
-//! vi20010112000000000000000000000030.20480         [2001:112::30]:80: its port too
-//! rd5o00000000000000000000ffffc0000201o80          192.0.2.1:80 in the route domain 5
-//! rd3o20010112000000000000000000000030o80          [2001:112::30]:80 in the route domain 3
+//! 1677787402.36895.0000                            10.1.1.100:8080, with the bytes of both numbers reversed
+//! vi20010112000000000000000000000030.20480         [2001:112::30]:80, with the bytes of the port reversed
+//! rd5o00000000000000000000ffffc0000201o80          192.0.2.1:80 in route domain 5
+//! rd3o20010112000000000000000000000030o80          [2001:112::30]:80 in route domain 3
 //! ```
 //!
-//! The servers of a pool are hardly ever told by their route domains alone: any is taken. Values that are encrypted cannot
-//! be read.
+//! Servers of one pool rarely differ only in their route domains, so any route domain is accepted. Encrypted values are
+//! not supported.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -17,23 +17,23 @@ use arrayvec::ArrayVec;
 use crate::bytes::Sink;
 use crate::memory::OutOfMemory;
 
-/// The end of a value with an IPv4 address, which is reserved.
+/// The end of a value with an IPv4 address. It is reserved.
 const RESERVED: &[u8] = b".0000";
 
-/// What stands before the address, and before the port, in a value with a route domain.
+/// The byte before the address and before the port in a value with a route domain.
 const BETWEEN: u8 = b'o';
 
-/// The digits of the highest route domain, 65534.
+/// The number of digits of the highest route domain, 65534.
 const LONGEST_DOMAIN: usize = 5;
 
 /// The length of an IPv6 address in hexadecimal.
 const DIGITS: usize = 32;
 
-/// The longest value but for its route domain: that of an IPv6 address, with two letters, a dot and a port.
+/// The length of the longest value without its route domain: an IPv6 address, two letters, a dot and a port.
 const LONGEST: usize = DIGITS + 3 + 5;
 
-/// Hands over the value of a server, and what follows the route domain in that with one. There is none of a socket that is
-/// not on the network.
+/// Passes two texts to `add`: the value of a server, and the part after the route domain of its value with one.
+/// Addresses that are not IP addresses have none.
 pub(super) fn each_id(
     address: &[u8],
     add: &mut dyn FnMut(&[u8]) -> Result<(), OutOfMemory>,
@@ -72,7 +72,7 @@ pub(super) fn each_id(
     add(&value)
 }
 
-/// Returns what follows the route domain in a value with one.
+/// Returns the part of a value after its route domain, if it has one.
 pub(super) fn without_domain(value: &[u8]) -> Option<&[u8]> {
     let rest = value.strip_prefix(b"rd")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -83,7 +83,7 @@ pub(super) fn without_domain(value: &[u8]) -> Option<&[u8]> {
 
 fn hex(address: [u8; DIGITS / 2]) -> [u8; DIGITS] {
     let mut text = [0; DIGITS];
-    // It is twice as long.
+    // The encoding cannot fail: the text is twice as long.
     let _ = base16ct::lower::encode(&address, &mut text);
     text
 }
@@ -104,7 +104,7 @@ mod tests {
         ids
     }
 
-    /// K6917: Overview of BIG-IP persistence cookie encoding.
+    /// From K6917: Overview of BIG-IP persistence cookie encoding.
     #[test]
     fn published_values() {
         assert_eq!(ids("10.1.1.100:8080")[0], "1677787402.36895.0000");

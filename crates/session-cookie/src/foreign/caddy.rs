@@ -1,5 +1,4 @@
-//! Cookies of Caddy's `lb_policy cookie`: the HMAC-SHA-256 of a server's address with a secret, which may be empty, in
-//! hexadecimal.
+//! Cookies of Caddy's `lb_policy cookie`: the HMAC-SHA-256 of a server's address, in hexadecimal. The secret may be empty.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,10 +8,10 @@ use crate::memory::OutOfMemory;
 /// The length of a value.
 const LENGTH: usize = 64;
 
-/// The port that Caddy puts behind a name without one.
+/// The port that Caddy appends to an address without one.
 const PORT: &[u8] = b":80";
 
-/// Hands over the value of a server by what its address is written as.
+/// Passes the value of a server with this address, as written, to `add`.
 pub(super) fn each_id(
     name: &[u8],
     secret: &[u8],
@@ -20,13 +19,13 @@ pub(super) fn each_id(
 ) -> Result<(), OutOfMemory> {
     let lacks_port = !name.contains(&b':') || name.ends_with(b"]");
     let port = if lacks_port { PORT } else { b"" };
-    // A key of any length is taken.
+    // This cannot fail: a key may have any length.
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret) else {
         return Ok(());
     };
     let mac = mac.chain_update(name).chain_update(port).finalize();
     let mut value = [0; LENGTH];
-    // It is twice as long as the digest.
+    // The encoding cannot fail: the text is twice as long as the digest.
     let _ = base16ct::lower::encode(&mac.into_bytes(), &mut value);
     add(&value)
 }

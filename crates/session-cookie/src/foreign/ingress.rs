@@ -1,12 +1,12 @@
-//! Cookies of ingress-nginx, which say of a session
+//! Cookies of ingress-nginx, which have the following values:
 //!
 //! ```text
 //! md5(NAME address)|md5(md5(NAME) NAME)    affinity-mode: persistent
 //! KEY|md5(md5(NAME) NAME)                  affinity-mode: balanced
 //! ```
 //!
-//! NAME is that of the backend, `namespace-service-port`, digests are in hexadecimal, and KEY is made of a time, the number of
-//! a process and one at random, with dots between them. Before 0.49 and 1.0 nothing followed the first part.
+//! NAME is the name of the backend, `namespace-service-port`. Digests are in hexadecimal. KEY consists of a time, a
+//! process ID and a random number, separated by dots. Before versions 0.49 and 1.0, values had only the first part.
 
 use alloc::boxed::Box;
 
@@ -17,23 +17,23 @@ use crate::id::{md5_hex, md5_hex_of, MD5_HEX};
 use crate::memory::{self, OutOfMemory};
 use crate::session::STAMP;
 
-/// The longest key: three or four numbers of a `double`'s digits.
+/// The length of the longest key: three or four numbers, each with at most the digits of a `double`.
 const LONGEST_KEY: usize = 64;
 
 /// A backend of ingress-nginx.
 #[derive(Debug)]
 pub struct Backend {
     name: Box<[u8]>,
-    /// What stands at the end of a value, behind the stroke.
+    /// The end of a value, after the vertical bar.
     tail: [u8; MD5_HEX],
 }
 
 impl Backend {
-    /// Returns the backend of a name.
+    /// Returns the backend with this name.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn new(name: &[u8]) -> Result<Self, OutOfMemory> {
         Ok(Backend {
             name: memory::boxed(name)?,
@@ -41,7 +41,7 @@ impl Backend {
         })
     }
 
-    /// Returns what precedes the name of the backend in a value, if that is the backend of the value.
+    /// Returns the part of a value before the digest of the backend's name, if it is a value of this backend.
     pub fn split<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
         let start = value.strip_suffix(&self.tail)?;
         start
@@ -49,7 +49,7 @@ impl Backend {
             .filter(|start| !start.is_empty())
     }
 
-    /// Returns the key of a session of `affinity-mode: balanced`.
+    /// Returns the key of a session with `affinity-mode: balanced`.
     pub fn key<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
         self.split(value).filter(|start| {
             start.len() <= LONGEST_KEY
@@ -58,7 +58,7 @@ impl Backend {
         })
     }
 
-    /// Hands over the values of a server with `affinity-mode: persistent`: of today, and as they once were.
+    /// Passes the values of a server with `affinity-mode: persistent` to `add`, in the current form and in the old one.
     pub(super) fn each_id(
         &self,
         address: &[u8],

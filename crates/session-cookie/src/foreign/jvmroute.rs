@@ -1,24 +1,24 @@
-//! Routes of Apache's mod_proxy_balancer and mod_jk: what stands behind the first dot of a session's ID, as a Tomcat puts
-//! its `jvmRoute` there.
+//! Routes of Apache's mod_proxy_balancer and mod_jk: the part of a session ID after the first dot, where Tomcat appends
+//! its `jvmRoute`.
 
 use arrayvec::ArrayVec;
 
 use crate::bytes::{find, Sink};
 use crate::memory::OutOfMemory;
 
-/// What stands before a route. It is a part of it here, so that an ID without a dot is none.
+/// The byte before a route. It is included in the route, so that a session ID without a dot does not match.
 const DOT: u8 = b'.';
 
-/// The longest route. Apache's have 96 bytes (`PROXY_WORKER_MAX_ROUTE_SIZE`).
+/// The length of the longest route. Apache's are limited to 96 bytes (`PROXY_WORKER_MAX_ROUTE_SIZE`).
 const LONGEST: usize = 255;
 
-/// Returns the route in a session's ID, with its dot.
+/// Returns the route in a session ID, including the dot.
 pub(super) fn route(session: &[u8]) -> Option<&[u8]> {
     let (_, route) = session.split_at_checked(find(DOT, session)?)?;
     (route.len() > 1).then_some(route)
 }
 
-/// Hands over the route of a server, which is its id here. One that is longer is left out.
+/// Passes the route of a server, which is its configured ID, to `add`. A route that is too long is skipped.
 pub(super) fn each_id(
     id: &[u8],
     add: &mut dyn FnMut(&[u8]) -> Result<(), OutOfMemory>,

@@ -1,7 +1,7 @@
-//! Cookies that other systems have set: what they call a server, and where that stands in their values.
+//! Cookies set by other systems: the IDs that name servers in their values.
 //!
-//! Each is made of what the configuration of that system says of a server, by its own source or manual, so that sessions
-//! outlive a move here. All is read, and nothing written: the next response brings a cookie of the policy's own form.
+//! The IDs are derived from the configuration of the server in the other system, according to its source or manual, so that
+//! sessions survive a migration. Such cookies are only read: the next response sets a cookie in the policy's own scheme.
 
 mod angie;
 mod bigip;
@@ -19,12 +19,12 @@ use crate::memory::OutOfMemory;
 
 pub use ring::{Ring, MOST_SERVERS};
 
-/// Another system whose cookies are understood.
+/// Another system whose cookies are supported.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum System {
     /// ingress-nginx.
     Ingress,
-    /// Apache with mod_proxy_balancer or mod_jk, and Tomcats.
+    /// Apache with mod_proxy_balancer or mod_jk, and Tomcat.
     Jvmroute,
     /// Traefik.
     Traefik,
@@ -36,7 +36,7 @@ pub enum System {
     Caddy,
 }
 
-/// What has to be known of other systems.
+/// The settings needed to read the cookies of other systems.
 #[derive(Default)]
 pub struct Given {
     /// The backend of ingress-nginx.
@@ -45,21 +45,21 @@ pub struct Given {
     pub secret: Box<[u8]>,
 }
 
-/// Without the secret.
+/// Omits the secret.
 impl Debug for Given {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.ingress)
     }
 }
 
-/// What another system may call a server by.
+/// The properties of a server from which other systems derive its ID.
 #[derive(Clone, Copy, Debug)]
 pub struct Server<'a> {
     /// Its address, as nginx prints it.
     pub address: &'a [u8],
-    /// What the `server` line says in place of that, if it is something else.
+    /// The address as written in the `server` directive, if it differs from `address`.
     pub line: Option<&'a [u8]>,
-    /// The id that is configured for it.
+    /// The ID configured for it.
     pub given: Option<&'a [u8]>,
 }
 
@@ -69,17 +69,17 @@ impl<'a> Server<'a> {
     }
 }
 
-/// What names a server in the value of another system, where that is read in another way than our own.
+/// The ID of a server in a value of another system that is not read like a value of the policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Named<'a> {
-    /// The id.
+    /// The ID.
     pub id: &'a [u8],
-    /// Whether only that system writes such values: then one is not malformed if no server has the id.
+    /// Whether only that system writes such values, so that a value is not malformed even if no server has the ID.
     pub is_certain: bool,
 }
 
 impl System {
-    /// Returns the word for it in configurations.
+    /// Returns the name of the system in configurations.
     pub fn as_str(self) -> &'static str {
         match self {
             System::Ingress => "ingress",
@@ -91,11 +91,11 @@ impl System {
         }
     }
 
-    /// Hands over each id that the system may have given a server.
+    /// Passes each ID that the system may use for a server to `add`.
     ///
     /// # Errors
     ///
-    /// Memory is short: what `add` returns.
+    /// Returns an error of `add`, which signals that memory allocation has failed.
     pub fn each_id(
         self,
         server: &Server<'_>,
@@ -124,7 +124,7 @@ impl System {
         }
     }
 
-    /// Returns what names a server in a value without quotes.
+    /// Returns the ID in a value without quotes.
     pub fn named<'a>(self, value: &'a [u8], given: &Given) -> Option<Named<'a>> {
         match self {
             System::Ingress => {

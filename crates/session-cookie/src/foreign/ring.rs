@@ -1,5 +1,5 @@
-//! The ring on which ingress-nginx looks servers up by the keys of sessions (`affinity-mode: balanced`): that of
-//! lua-resty-balancer, with 160 points a server.
+//! The ring on which ingress-nginx looks up servers by session keys (`affinity-mode: balanced`): that of
+//! lua-resty-balancer, with 160 points per server.
 
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -8,18 +8,18 @@ use crc32fast::Hasher;
 
 use crate::memory::{self, OutOfMemory};
 
-/// The points of a server, each of which gives the next one.
+/// The number of points of a server. Each point is derived from the previous one.
 const POINTS: usize = 160;
 
-/// The servers of the largest ring. It takes 20 MB; no session is looked up among more.
+/// The number of servers in the largest ring, which takes 20 MB. With more servers, no session is found.
 pub const MOST_SERVERS: usize = 1 << 14;
 
-/// The servers of a ring, and the ring once it was asked for.
+/// The servers of a ring, and its points, which are computed on the first look-up.
 #[derive(Debug)]
 pub struct Ring<P> {
-    /// Each with the CRC-32 of its address, which its points go on from.
+    /// Each server with the CRC-32 of its address, from which its points are derived.
     servers: Vec<(u32, P)>,
-    /// In each a point, and in its lower half the number of the server.
+    /// Each element holds a point in its upper half, and the number of the server in its lower half.
     points: OnceCell<Vec<u64>>,
 }
 
@@ -33,21 +33,21 @@ impl<P> Default for Ring<P> {
 }
 
 impl<P: Copy> Ring<P> {
-    /// Adds a server to a ring that was not asked for yet.
+    /// Adds a server. No look-up may have been made yet.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn add(&mut self, address: &[u8], peer: P) -> Result<(), OutOfMemory> {
         memory::push(&mut self.servers, (crc32fast::hash(address), peer))
     }
 
-    /// Returns the server of a key: that of the first point at or behind the key's own, else of the first point. The first
-    /// look-up makes the ring.
+    /// Returns the server of a key: the server of the first point at or after the key's hash, or of the first point of
+    /// the ring. The first look-up computes the points.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns an error if memory allocation fails.
     pub fn find(&self, key: &[u8]) -> Result<Option<P>, OutOfMemory> {
         if self.servers.len() > MOST_SERVERS {
             return Ok(None);
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use alloc::format;
 
-    /// As one that lua-resty-balancer 0.05 has made of these servers, with LuaJIT 2.1.
+    /// The expected servers were computed by lua-resty-balancer 0.05 with LuaJIT 2.1.
     #[test]
     fn servers_are_those_of_lua_resty_balancer() {
         let ring = |servers: u32, address: fn(u32) -> alloc::string::String| {

@@ -1,14 +1,14 @@
-//! Cookies of Traefik, which are made of the URL of a server.
+//! Cookies of Traefik, which are derived from the URL of a server.
 //!
 //! | since | the value |
 //! | --- | --- |
-//! | 3.3.4 | the first 16 digits of its SHA-256 |
-//! | 3.0 | FNV-1 of the 16 digits of its FNV-1a |
-//! | 2.5 | FNV-1a |
+//! | 3.3.4 | the first 16 digits of the URL's SHA-256 |
+//! | 3.0 | FNV-1 of the 16 digits of the URL's FNV-1a |
+//! | 2.5 | the URL's FNV-1a |
 //! | 1.0 | the URL itself |
 //!
-//! Digits are hexadecimal. The hashes of 64 bits are written without leading zeros; that inside of another one is not.
-//! Traefik itself does not find those of 3.0 to 3.3.3 any more, as it looks for FNV-1 of FNV-1.
+//! All digits are hexadecimal. FNV hashes have 64 bits and are written without leading zeros, except for an inner hash.
+//! Traefik itself no longer accepts the values of 3.0 to 3.3.3, because it compares them with FNV-1 of FNV-1.
 
 use arrayvec::ArrayVec;
 use sha2::{Digest as _, Sha256};
@@ -16,19 +16,19 @@ use sha2::{Digest as _, Sha256};
 use crate::bytes::Sink;
 use crate::memory::OutOfMemory;
 
-/// How the URLs of servers begin.
+/// The possible beginnings of a server's URL.
 const SCHEMES: [&[u8]; 3] = [b"http://", b"https://", b"h2c://"];
 
-/// How they end, behind the address.
+/// The possible ends of a server's URL, after the address.
 const ENDS: [&[u8]; 2] = [b"", b"/"];
 
-/// The digits of a hash.
+/// The number of digits of a hash.
 const DIGITS: usize = 16;
 
-/// The longest URL that is looked for as it is.
+/// The length of the longest URL that is also accepted in plain text.
 const LONGEST: usize = 128;
 
-/// Hands over the values of a server at an address, in whichever of these ways its URL is written.
+/// Passes the values for the server at an address to `add`, for every way in which its URL may be written.
 pub(super) fn each_id(
     address: &[u8],
     add: &mut dyn FnMut(&[u8]) -> Result<(), OutOfMemory>,
@@ -64,18 +64,18 @@ fn each_of_url(
     add(&text)
 }
 
-/// What both hashes begin with, and multiply by.
+/// The initial value and the multiplier of both hashes.
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0100_0000_01b3;
 
-/// Returns the hash FNV-1 of 64 bits.
+/// Returns the 64-bit FNV-1 hash.
 fn fnv_1(text: impl Iterator<Item = u8>) -> u64 {
     text.fold(BASIS, |hash, byte| {
         hash.wrapping_mul(PRIME) ^ u64::from(byte)
     })
 }
 
-/// Returns the hash FNV-1a of 64 bits.
+/// Returns the 64-bit FNV-1a hash.
 fn fnv_1a(text: impl Iterator<Item = u8>) -> u64 {
     text.fold(BASIS, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(PRIME)
@@ -84,7 +84,7 @@ fn fnv_1a(text: impl Iterator<Item = u8>) -> u64 {
 
 fn hex(bytes: [u8; DIGITS / 2]) -> [u8; DIGITS] {
     let mut text = [0; DIGITS];
-    // It is twice as long.
+    // The encoding cannot fail: the text is twice as long.
     let _ = base16ct::lower::encode(&bytes, &mut text);
     text
 }
@@ -116,7 +116,7 @@ mod tests {
         ids
     }
 
-    /// draft-eastlake-fnv, of which Go's hash/fnv has the same vectors.
+    /// From draft-eastlake-fnv. Go's hash/fnv has the same vectors.
     #[test]
     fn published_hashes() {
         for (text, one, other) in [
@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// By Python, of http://10.1.1.100:8080: hashlib.sha256(url).hexdigest()[:16], and FNV in a loop.
+    /// Computed with Python for http://10.1.1.100:8080: hashlib.sha256(url).hexdigest()[:16], and FNV in a loop.
     #[test]
     fn values_of_a_server() {
         let ids = ids(b"10.1.1.100:8080");

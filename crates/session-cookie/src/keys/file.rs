@@ -1,4 +1,4 @@
-//! The text of a key file: a key a line, the newest first; empty lines and lines that begin with `#` count for nothing.
+//! Parsing of key files: one key per line, newest first. Empty lines and lines that begin with `#` are ignored.
 
 use subtle::ConstantTimeEq;
 
@@ -6,31 +6,31 @@ use super::hmac::{wipe_stack, Key};
 use super::{Keys, WRITING};
 use crate::memory::{self, OutOfMemory};
 
-/// The fewest bytes of a key.
+/// The minimum length of a key, in bytes.
 pub const LEAST_KEY: usize = 16;
 
-/// The most keys of a file: a request whose cookie is forged costs a signature with each.
+/// The maximum number of keys in a file. Verifying a forged cookie computes a signature with each of them.
 pub const MOST_KEYS: usize = 8;
 
-/// What was read of a key file.
+/// The result of reading a key file.
 #[derive(Debug)]
 pub struct Read {
     /// The keys.
     pub keys: Keys,
-    /// The line of a key that an earlier line has as well, if there is one: it counts for nothing.
+    /// The number of the first line, if any, whose key repeats that of an earlier line; such lines are ignored.
     pub repeated: Option<usize>,
 }
 
-/// The reason for which a key file cannot be used. It tells nothing of the keys.
+/// The reason why a key file cannot be used. It does not reveal the keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unusable {
-    /// What is wrong with a line, which has this number from 1 on.
+    /// An invalid line: its number, counted from 1, and what is wrong with it.
     #[error("line {0}: {1}")]
     Line(usize, Fault),
-    /// There is no key.
+    /// The file contains no keys.
     #[error("it has no key")]
     Empty,
-    /// Memory is short.
+    /// Memory allocation failed.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
 }
@@ -41,10 +41,10 @@ pub enum Fault {
     /// The key is too short.
     #[error("a key must have at least {LEAST_KEY} bytes")]
     Short,
-    /// It is no text, or a line around a certificate or a key of TLS.
+    /// The line contains control characters, or is a PEM boundary line of a certificate or private key.
     #[error("this is not a key, but part of another kind of file")]
     Foreign,
-    /// There is a comment behind it, or what looks like one.
+    /// The key is followed by a comment, or by what looks like one.
     #[error("a comment must be on its own line")]
     Comment,
     /// There are too many keys.
@@ -53,11 +53,11 @@ pub enum Fault {
 }
 
 impl Keys {
-    /// Reads the text of a key file. White space around a key does not belong to it.
+    /// Parses the text of a key file. White space around a key is ignored.
     ///
     /// # Errors
     ///
-    /// The text has no keys, or what is no key, or memory is short.
+    /// Returns an error if the text contains no keys or an invalid line, or if memory allocation fails.
     ///
     /// ```
     /// use session_cookie::keys::{Fault, Keys, Unusable};
@@ -75,10 +75,10 @@ impl Keys {
 
     #[inline(never)]
     fn read_lines(text: &[u8]) -> Result<Read, Unusable> {
-        // Where a vector grows, it leaves what it had behind.
+        // Has its full capacity from the start: a growing vector would leave copies of the keys in freed memory.
         let mut keys = Keys(memory::with_capacity(MOST_KEYS)?);
         let mut repeated = None;
-        // Some editors mark a text as UTF-8. The mark would make a key of a comment.
+        // Some editors write a UTF-8 byte order mark, with which a comment in the first line would be taken for a key.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let lines = (1usize..).zip(lines);
@@ -112,22 +112,22 @@ impl Keys {
         Ok(Read { keys, repeated })
     }
 
-    /// Returns whether a key is one of these.
+    /// Returns `true` if these keys include `key`.
     fn has(&self, key: &Key) -> bool {
         let mac = key.mac(&[]);
         let is_same = |other: &Key| other.mac(&[]).ct_eq(&mac).into();
         self.0.iter().any(is_same)
     }
 
-    /// Returns whether what a proxy with `other` keys says in a cookie is understood with these.
+    /// Returns `true` if a proxy with these keys accepts the cookies written by a proxy with the `other` keys.
     pub fn understand(&self, other: &Keys) -> bool {
         let mut writing = other.0.iter().take(WRITING);
         writing.any(|key| self.has(key))
     }
 }
 
-/// Returns whether a line belongs to another kind of file, of which everybody may know some lines: with control characters,
-/// as in UTF-16 and in what is no text; or the first or last line of PEM (RFC 7468).
+/// Returns `true` if a line belongs to a file of another type, whose lines may be public knowledge: a line with control
+/// characters, as in UTF-16 and binary files, or the first or last line of a PEM block (RFC 7468).
 fn is_foreign(line: &[u8]) -> bool {
     line.starts_with(b"-----") || line.iter().any(u8::is_ascii_control)
 }

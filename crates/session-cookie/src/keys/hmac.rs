@@ -1,4 +1,4 @@
-//! HMAC-SHA-256 (RFC 2104) with a key that is prepared: what both of its passes begin with is computed once.
+//! HMAC-SHA-256 (RFC 2104) with a prepared key: the initial states of both passes are computed only once.
 
 use hmac::block_api::HmacCore;
 use hmac::digest::block_api::{Buffer, FixedOutputCore, UpdateCore};
@@ -6,26 +6,26 @@ use hmac::KeyInit;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-/// How many bytes of a MAC are used: 128 bits (RFC 2104, section 5).
+/// The length of a truncated MAC, in bytes: 128 bits (RFC 2104, section 5).
 pub(super) const TRUNCATED: usize = 16;
 
-/// A prepared key. Of these states, and of the copies that are used up for a MAC, nothing is left when they are dropped.
+/// A prepared key. Its states, and their copies used to compute a MAC, are wiped when they are dropped.
 pub(super) struct Key(HmacCore<Sha256>);
 
 impl Key {
-    /// Prepares a key of any length; there is none that HMAC does not take.
+    /// Prepares a key. HMAC accepts keys of any length, so this always returns `Some`.
     pub(super) fn new(key: &[u8]) -> Option<Self> {
         HmacCore::new_from_slice(key).ok().map(Key)
     }
 
-    /// Returns a key that is derived from this one: the MAC of a text in pieces.
+    /// Returns a key derived from this one: the MAC of a text given in pieces.
     pub(super) fn derive(&self, text: &[&[u8]]) -> Option<Self> {
         let mut mac = Zeroizing::new([0; 32]);
         self.write_mac(text, &mut mac);
         Key::new(mac.as_slice())
     }
 
-    /// Returns the truncated MAC of a text in pieces.
+    /// Returns the truncated MAC of a text given in pieces.
     #[inline]
     pub(super) fn mac(&self, text: &[&[u8]]) -> [u8; TRUNCATED] {
         let mut mac = [0; 32];
@@ -33,7 +33,7 @@ impl Key {
         mac.first_chunk().copied().unwrap_or_default()
     }
 
-    /// `Hmac` itself would copy its states once more to finish.
+    /// Computes the full MAC. Used instead of `Hmac`, which makes one more copy of its states to finish.
     #[inline]
     fn write_mac(&self, text: &[&[u8]], mac: &mut [u8; 32]) {
         #[allow(clippy::disallowed_methods)] // a copy allocates nothing
@@ -46,11 +46,10 @@ impl Key {
     }
 }
 
-/// How much of the stack preparing keys has used, at the most: twice what it takes where nothing is optimized.
+/// The number of bytes of stack to wipe: twice what preparing keys uses in unoptimized code.
 const STACK: usize = 16 << 10;
 
-/// Overwrites what was left on the stack by the functions that the caller has called: where a key is moved, a copy of its
-/// states stays behind.
+/// Overwrites the stack used by the functions that the caller has called. Moving a key leaves a copy of its states on the stack.
 #[inline(never)]
 pub(super) fn wipe_stack() {
     [0_u8; STACK].zeroize();
@@ -98,7 +97,7 @@ mod tests {
                 &[0xcd; 50],
                 "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
             ),
-            // of which only the first 128 bits are published
+            // only the first 128 bits are published
             (
                 &[0x0c; 20],
                 b"Test With Truncation",
@@ -131,7 +130,7 @@ mod tests {
             prop_assert_eq!(&full_mac(&key, &[&pieces.concat()]), &mac);
             let truncated = Key::new(&key).unwrap().mac(&slices);
             prop_assert_eq!(alloc::format!("{:032x}", u128::from_be_bytes(truncated)), &mac[..32]);
-            // As `Hmac` makes it.
+            // The same MAC, computed by `Hmac`.
             let mut other = hmac::Hmac::<Sha256>::new_from_slice(&key).unwrap();
             slices.iter().for_each(|piece| hmac::Mac::update(&mut other, piece));
             let other = hmac::Mac::finalize(other).into_bytes();

@@ -1,12 +1,12 @@
-//! Keys: ids that reveal nothing about servers ([`Keys`]), and signatures that clients cannot forge ([`Signer`]).
+//! Server IDs that do not reveal the server ([`Keys`]), and signatures that clients cannot forge ([`Signer`]).
 //!
-//! A key file has several keys while one key replaces another. Proxies do not get the new file at the same moment. Cookies are
-//! therefore written with the first two keys of the file, and accepted with any of its keys: a proxy understands what another
-//! has written if its own file contains one of the first two keys of the other's. A cookie that was written with other keys is
-//! written again with the next response, however fresh it is. If the new key is put on top on one proxy after the other, and
-//! then the old one is removed on one after the other, clients that come in between lose no session.
+//! A key file contains several keys while one key is being replaced, because proxies do not receive the new file at the same
+//! moment. Cookies are written with the first two keys of the file and accepted with any of its keys. A proxy accepts the cookies
+//! of another proxy if its file contains one of the first two keys of the other file. A cookie written with other keys is
+//! rewritten in the next response, even if it is fresh. No session is lost if the new key is first added at the top on all
+//! proxies, one at a time, and the old key is then removed on all of them.
 //!
-//! Keys, and states that are derived from them, are wiped from memory when they are dropped, and [`Debug`] does not show them.
+//! Keys, and the states derived from them, are wiped from memory when they are dropped. [`Debug`] does not show them.
 
 mod file;
 mod hmac;
@@ -30,22 +30,22 @@ pub(crate) use signed::MARK;
 pub(crate) use signer::SIGNATURES;
 pub use signer::{Signature, Signer};
 
-/// How many of the keys say what a cookie says.
+/// The number of keys with which cookies are written.
 const WRITING: usize = 2;
 
-/// The length of an id by one key, in hexadecimal.
+/// The length of an ID made with one key, in hexadecimal digits.
 pub const ID: usize = 2 * TRUNCATED;
 
-/// The length of an id by the keys that write.
+/// The length of an ID made with all writing keys.
 const IDS: usize = WRITING * (ID + 1) - 1;
 
-// One by one key is where searches look first.
+// The search functions check first for an ID of this length.
 const _: () = assert!(ID == USUAL_LENGTH && IDS <= LONGEST);
 
-/// The longest id in a value that is signed.
+/// The maximum length of an ID in a signed value.
 pub const LONGEST_ID: usize = 200;
 
-/// The keys of a file, the newest first.
+/// The keys of a key file, newest first.
 #[derive(Default)]
 pub struct Keys(Vec<Key>);
 
@@ -56,18 +56,18 @@ impl Debug for Keys {
 }
 
 impl Keys {
-    /// Returns how many there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Returns whether there are none.
+    /// Returns `true` if there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the id of a server by the key of this number: the HMAC-SHA-256 of its address (RFC 2104), the first 128 bits,
-    /// in lower-case hexadecimal. It is empty if there is no such key.
+    /// Returns the ID of a server, made with the key at this index: the first 128 bits of the HMAC-SHA-256 (RFC 2104) of its
+    /// address, in lowercase hexadecimal. It is empty if there is no such key.
     ///
     /// ```
     /// use session_cookie::keys::Keys;
@@ -83,7 +83,7 @@ impl Keys {
             .map_or(Id::short(&[]), |key| Id::short(&hex(&key.mac(&[address]))))
     }
 
-    /// Returns the id that a cookie has of a server: by each of the keys that write.
+    /// Returns the ID of a server as written to cookies: the IDs made with each of the writing keys.
     pub fn own_id(&self, address: &[u8]) -> Id<'static> {
         let mut ids = ArrayVec::<u8, IDS>::new();
         for (number, key) in self.0.iter().take(WRITING).enumerate() {
@@ -96,7 +96,7 @@ impl Keys {
     }
 }
 
-/// Returns the ids by single keys in an id that a proxy with several has made.
+/// Returns the single-key IDs in an ID written by a proxy with several keys.
 pub fn ids_in(id: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parts = match id.len() {
         IDS => id.split_at_checked(ID),
@@ -108,7 +108,7 @@ pub fn ids_in(id: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn hex(mac: &[u8; TRUNCATED]) -> [u8; ID] {
     let mut text = [0; ID];
-    // It is twice as long.
+    // The buffer has exactly the required length, so this cannot fail.
     let _ = base16ct::lower::encode(mac, &mut text);
     text
 }

@@ -1,30 +1,30 @@
-//! The form of a signed value: a text, and behind it the signature by one key, or by two with a dot between them.
+//! The format of a signed value: a text, followed by a signature made with one key or by two signatures separated by a dot.
 
-/// What parts the signature from the text.
+/// The separator between the text and the signature.
 pub(crate) const MARK: u8 = b'|';
 
-/// The length of the signature by one key.
+/// The length of a signature made with one key.
 pub(crate) const SIGNATURE: usize = 22;
 
-/// What parts the signatures, or the ids, of two keys.
+/// The separator between the signatures, or the IDs, made with two keys.
 pub(crate) const BETWEEN: u8 = b'.';
 
-/// The signature by one key.
+/// A signature made with one key.
 pub(crate) type Text = [u8; SIGNATURE];
 
-/// A value in its two parts.
+/// A value split into its text and its signatures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Signed<'a> {
-    /// What is signed.
+    /// The text that is signed.
     pub text: &'a [u8],
-    /// The signature by one key.
+    /// The signature made with one key.
     pub(crate) first: &'a Text,
-    /// The signature by another, with a dot between them.
+    /// The signature made with another key, if there are two.
     pub(crate) second: Option<&'a Text>,
 }
 
 impl<'a> Signed<'a> {
-    /// Splits a value before its signature, by the place of that: nothing that is written as a stamp is as long.
+    /// Splits off the signature, which is found by its position: no stamp is as long as a signature.
     #[inline]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let (before, last) = value.split_last_chunk()?;
@@ -43,7 +43,7 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// Returns whether the signature has digits of base64url only. A right one has: this tells where none is verified.
+    /// Returns `true` if the signature contains only base64url digits. Used where signatures are not verified.
     pub(crate) fn is_well_formed(&self) -> bool {
         let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let mut digits = self.first.iter().chain(self.second.into_iter().flatten());

@@ -1,12 +1,12 @@
-//! Signatures of values with stamps.
+//! Signatures of values with timestamps.
 //!
 //! ```text
 //! d349ca31adc862f4d7e6faa19e516d6d|1556447041|1556447041|MDEyMzQ1Njc4OWFiY2RlZg
 //! ```
 //!
-//! What is signed is the text before it as it stands in the cookie, so that no two readings of a value have one signature.
-//! The key is derived for the name of the cookie; nothing else of an upstream counts, so that proxies whose upstreams have
-//! different names understand each other.
+//! The signature covers the preceding text exactly as it appears in the cookie, so two spellings of a value never share a
+//! signature. The signing key is derived from the key in the file and the name of the cookie. Nothing else depends on the
+//! upstream, so proxies whose upstreams have different names accept each other's cookies.
 
 use core::fmt::{self, Debug, Formatter};
 
@@ -21,17 +21,17 @@ use super::{Keys, WRITING};
 use crate::bytes::Sink;
 use crate::memory::{self, OutOfMemory};
 
-// In base64url without padding (RFC 4648, section 5).
+// Signatures are written in base64url without padding (RFC 4648, section 5).
 const _: () = assert!(SIGNATURE == (TRUNCATED * 8).div_ceil(6));
 
-/// The most bytes that [`Signer::sign`] writes.
+/// The maximum number of bytes that [`Signer::sign`] writes.
 pub(crate) const SIGNATURES: usize = WRITING * (1 + SIGNATURE);
 
-/// What the key of a cookie is derived from, before its name. No address of a server begins like this, which is what ids are
-/// made of with the same key.
+/// The text that precedes the name of the cookie when its key is derived. No server address begins with it; the same keys are
+/// used to make server IDs from addresses.
 const PURPOSE: &[u8] = b"\0signature of cookie ";
 
-/// What signs the values of one cookie.
+/// Signs and verifies the values of one cookie.
 pub struct Signer(Box<[Key]>);
 
 impl Debug for Signer {
@@ -40,23 +40,23 @@ impl Debug for Signer {
     }
 }
 
-/// What a [`Signer`] finds of the signature of a value.
+/// The result of verifying a signature.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signature {
-    /// It is as the signer makes it.
+    /// The signature is the one that the signer would make.
     Current,
-    /// It is right, but by other keys than those that sign now.
+    /// The signature is correct, but not made with the current writing keys.
     Old,
-    /// It is wrong.
+    /// The signature is wrong.
     Wrong,
 }
 
 impl Keys {
-    /// Returns what signs the values of the cookie with this name.
+    /// Returns the signer for the cookie with this name.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns [`OutOfMemory`] if memory allocation fails.
     pub fn signer(&self, cookie: &[u8]) -> Result<Signer, OutOfMemory> {
         let keys = self.derive(cookie);
         wipe_stack();
@@ -76,7 +76,7 @@ impl Keys {
 }
 
 impl Signer {
-    /// Writes the signatures of a text in pieces, each behind its mark: by each of the keys that write.
+    /// Writes the signatures of a text given in pieces, one per writing key, each preceded by its separator.
     pub(crate) fn sign(&self, text: &[&[u8]], out: &mut impl Sink) {
         for (number, key) in self.0.iter().take(WRITING).enumerate() {
             out.put(if number == 0 { &[MARK] } else { &[BETWEEN] });
@@ -84,11 +84,11 @@ impl Signer {
         }
     }
 
-    /// Tells whether any of the keys has made the signature, or one of two. The time that it takes for a wrong one tells nothing
-    /// of the right one.
+    /// Verifies the signatures with each of the keys. One correct signature is enough. The time needed to reject a wrong
+    /// signature reveals nothing about the correct one.
     pub fn verify(&self, signed: &Signed<'_>) -> Signature {
         for (number, key) in self.0.iter().enumerate() {
-            // The texts are compared: several stand for one MAC, as the last digit has bits to spare.
+            // Compares the encoded signatures: the last digit has unused bits, so several texts decode to the same MAC.
             let expected = signature(key, &[signed.text]);
             let is_first = equals(&expected, signed.first);
             let is_second =
@@ -105,7 +105,7 @@ impl Signer {
         Signature::Wrong
     }
 
-    /// Returns whether there is a signature by the second key that is right, or neither.
+    /// Returns `true` if the second signature is correct, or if there is neither a second key nor a second signature.
     fn is_second_right(&self, signed: &Signed<'_>) -> bool {
         match (self.0.get(1), signed.second) {
             (Some(key), Some(given)) => equals(&signature(key, &[signed.text]), given).into(),
@@ -114,7 +114,7 @@ impl Signer {
     }
 }
 
-/// Compares two signatures, in two words that share a few bytes. It takes the same time wherever they differ.
+/// Compares two signatures in constant time, as two words that overlap by two bytes.
 fn equals(one: &Text, other: &Text) -> Choice {
     let start = |text: &Text| {
         text.first_chunk()
@@ -127,10 +127,10 @@ fn equals(one: &Text, other: &Text) -> Choice {
     start(one).ct_eq(&start(other)) & end(one).ct_eq(&end(other))
 }
 
-/// Returns the signature of a text in pieces by one key.
+/// Returns the signature of a text given in pieces, made with one key.
 fn signature(key: &Key, text: &[&[u8]]) -> Text {
     let mut digits = [0; SIGNATURE];
-    // It is as long as it takes.
+    // The buffer has exactly the required length, so this cannot fail.
     let _ = Base64UrlUnpadded::encode(&key.mac(text), &mut digits);
     digits
 }
@@ -165,7 +165,7 @@ mod tests {
         signer.verify(&Signed::parse(&value).unwrap())
     }
 
-    /// What other programs make of it: openssl dgst -sha256 -mac HMAC, twice.
+    /// The expected values were computed with `openssl dgst -sha256 -mac HMAC`, run twice.
     #[test]
     fn values_by_one_key_and_by_two() {
         let one = [TEXT, b"|", NEW].concat();

@@ -1,4 +1,4 @@
-//! Chains of slots, one a bucket.
+//! Chains of slots, one per bucket.
 
 use core::sync::atomic::AtomicU32;
 
@@ -6,13 +6,13 @@ use super::slot::Slot;
 use crate::key::Key;
 use crate::word::{then, Word};
 
-/// The steps of a walk along a chain. No chain of keys is as long, so what lies behind is not looked for.
+/// The maximum number of steps in a walk along a chain. No chain of keys is that long, so slots after these are ignored.
 const STEPS: u32 = 64;
 
-/// A link that leads nowhere.
+/// The link that ends a chain.
 pub(super) const END: u32 = 0;
 
-/// The link that leads to a slot.
+/// Returns the link to a slot.
 #[inline(always)]
 pub(super) fn link_to(index: u32) -> u32 {
     index.wrapping_add(1)
@@ -25,7 +25,7 @@ pub(super) struct Chains<'z> {
     pub(super) slots: &'z [Slot],
 }
 
-/// A slot, and the link by which it was reached.
+/// A slot, and the link that leads to it.
 pub(super) struct Entry<'z> {
     pub(super) index: u32,
     pub(super) slot: &'z Slot,
@@ -33,21 +33,21 @@ pub(super) struct Entry<'z> {
 }
 
 impl Entry<'_> {
-    /// Takes the slot out of its chain, with one store.
+    /// Removes the slot from its chain, with one store.
     pub(super) fn unlink(&self) {
         self.link.set(self.slot.next.get());
     }
 }
 
 impl<'z> Chains<'z> {
-    /// The slot to which a link leads, with its index: none from the end, and none from a link that was never made.
+    /// Returns the slot that a link leads to, with its index, or `None` for the end of a chain and for an invalid link.
     #[inline(always)]
     pub(super) fn follow(&self, link: u32) -> Option<(u32, &'z Slot)> {
         let index = link.wrapping_sub(1);
         Some((index, self.slots.get(index as usize)?))
     }
 
-    /// The head of the chain of a key; there is one if there are buckets.
+    /// Returns the head of the chain of a key, or `None` if there are no buckets.
     #[inline(always)]
     fn bucket(&self, key: Key) -> Option<&'z AtomicU32> {
         let Key([hash, _]) = key;
@@ -56,7 +56,7 @@ impl<'z> Chains<'z> {
         self.buckets.get(hash & self.buckets.len().wrapping_sub(1))
     }
 
-    /// A walk along the chain of a key.
+    /// Returns a walk along the chain of a key.
     #[inline(always)]
     pub(super) fn walk(&self, key: Key) -> Option<Walk<'z>> {
         Some(Walk {
@@ -66,7 +66,7 @@ impl<'z> Chains<'z> {
         })
     }
 
-    /// The slot of a key that its chain leads to, for whoever leaves the chain as it is: it is what requests wait for.
+    /// Returns the slot of a key, for lookups that do not change the chain. This is on the critical path of requests.
     #[inline(always)]
     pub(super) fn find(&self, key: Key) -> Option<&'z Slot> {
         let mut link = self.bucket(key)?.get();
@@ -80,17 +80,17 @@ impl<'z> Chains<'z> {
         None
     }
 
-    /// The slot of a key, with its place in the chain.
+    /// Returns the slot of a key, with the link that leads to it.
     pub(super) fn entry(&self, key: Key) -> Option<Entry<'z>> {
         self.walk(key)?.find(|entry| entry.slot.holds(key))
     }
 
-    /// The slot of this index in the chain of its key, if it is there.
+    /// Returns the slot with this index, if it is in the chain of its key.
     pub(super) fn linked(&self, index: u32, slot: &Slot) -> Option<Entry<'z>> {
         self.walk(slot.key())?.find(|entry| entry.index == index)
     }
 
-    /// Makes the session in a slot visible, with the last of two stores.
+    /// Makes the session in a slot visible, with the second of two stores.
     pub(super) fn link(&self, index: u32, slot: &Slot) {
         if let Some(bucket) = self.bucket(slot.key()) {
             slot.next.set(bucket.get());
@@ -108,8 +108,8 @@ pub(super) struct Walk<'z> {
 }
 
 impl Walk<'_> {
-    /// Ends the chain where the walk ended. Nothing happens to a chain that ends there. If memory was overwritten, one
-    /// may lead outside, or back to itself.
+    /// Cuts off the chain where the walk ended. This changes nothing if the chain ends there. If the memory is corrupt, a link
+    /// may lead outside the table or back into the chain.
     pub(super) fn cut(&self) {
         if self.link.get() != END {
             self.link.set(END);

@@ -1,29 +1,28 @@
-//! What a table keeps of itself.
+//! The header of a table.
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::word::Word;
 
-/// What a table keeps of itself in shared memory.
+/// The header of a table in shared memory.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Header {
     pub(super) secret: [AtomicU64; 2],
     returned: AtomicU64,
-    /// The number of slots that were ever taken, from the first on.
+    /// The number of slots that were ever used; they are the first ones.
     pub(super) taken: AtomicU32,
-    /// The slot to which the hand of the clock points.
+    /// The index of the slot that the clock hand points to.
     pub(super) hand: AtomicU32,
-    /// The sessions that were dropped while they were alive.
+    /// The number of live sessions that were dropped.
     pub(super) dropped: AtomicU32,
-    /// When somebody was told of these; 0 if nobody was.
+    /// The time at which that number was last reported; 0 if it never was.
     pub(super) told: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Header>() == 64);
 
-/// The list of slots that were given back: its first (index + 1, or 0) and their number. One word has both, so the
-/// number is always that of the list.
+/// The list of freed slots: its first slot (index + 1, or 0) and its length. Both share one word and therefore always agree.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Returned {
     pub(super) first: u32,

@@ -1,28 +1,28 @@
-//! How memory is divided.
+//! The memory layout of a table.
 
 use core::sync::atomic::AtomicU32;
 
 use super::header::Header;
 use super::slot::Slot;
 
-/// How memory is divided: header, buckets, slots.
+/// The memory layout of a table: header, buckets, slots.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Layout {
     /// The number of slots, at least 1.
     pub slots: usize,
-    /// The number of buckets: the power of two that follows that of slots, so that a chain has a slot or two.
+    /// The number of buckets: a power of two, at least the number of slots, so chains have one or two slots.
     pub buckets: usize,
-    /// Where the buckets begin, in bytes.
+    /// The offset of the buckets, in bytes.
     pub buckets_at: usize,
-    /// Where the slots begin, in bytes.
+    /// The offset of the slots, in bytes.
     pub slots_at: usize,
 }
 
-/// An index + 1 must have a place in 32 bits, and no slot the greatest.
+/// The binary logarithm of the maximum number of buckets. An index + 1 must fit in 32 bits.
 const MOST_BUCKETS: u32 = 31;
 
 impl Layout {
-    /// The layout with the most slots in so many bytes, which are aligned to 64; `None` if there is no room for one.
+    /// Returns the layout with the most slots for this number of bytes, aligned to 64, or `None` if not even one slot fits.
     pub fn of(bytes: usize) -> Option<Self> {
         (0..=MOST_BUCKETS)
             .rev()

@@ -1,32 +1,31 @@
-//! The sessions that were learned from responses, in memory that the workers share: key → server.
+//! Sessions learned from responses, in memory shared by the worker processes: a map from session key to server ID.
 //!
-//! All access happens under one lock, and a process may be killed at any instruction while it holds that lock, which
-//! is then taken away from it. What the next process finds must be a table all the same. So:
+//! All access happens under one lock. A process may be killed at any instruction while it holds the lock, which is then forcibly
+//! released. The next process must still find a consistent table. Therefore:
 //!
-//! * Shared memory consists of atomics, and of indexes in place of pointers. Each index is checked when it is used, and
-//!   each loop has a bound, so that no content of that memory leads to a panic, to memory outside, or to a loop without
-//!   end.
-//! * A session becomes visible by one store, that of the bucket which heads its chain, after everything else of it is
-//!   in place; one store takes it out of its chain, before its slot is used for anything else. Whoever dies in between
-//!   leaves a slot that no chain leads to: its session is forgotten.
-//! * Such a slot is not lost. The hand of the clock comes by, finds it in no chain, and takes it.
-//! * Another server replaces the one of a session in place: its length is 0 while its text is written, and no server is
-//!   found then. Time of use, length and the mark of the clock are one word, so none of them belongs to another.
+//! * Shared memory consists of atomics, and uses indexes instead of pointers. Each index is checked when it is used, and each
+//!   loop is bounded, so no content of the memory can cause a panic, an access outside of it, or an endless loop.
+//! * A session becomes visible with a single store, to the bucket at the head of its chain, after all its other fields are
+//!   written. It is removed from its chain with a single store before its slot is reused. A process killed in between leaves a
+//!   slot that is in no chain; the session in it is lost.
+//! * Such a slot is not leaked: the clock hand reaches it, finds that it is in no chain, and reuses it.
+//! * The server of a session is replaced in place. The length of its ID is 0 while the text is written, so no server is found
+//!   then. The time of last use, the length and the reference bit are stored in one word and therefore always belong together.
 //!
-//! The lock orders the stores of one holder before the loads of the next, and so does the kernel if the holder was
-//! killed. What is left to say is in which order one holder stores: all loads and stores are relaxed, and a release
-//! fence stands between stores whose order matters (`word.rs`).
+//! The lock orders the stores of one holder before the loads of the next, and so does the kernel if the holder was killed. Only
+//! the order of the stores of a single holder remains to be ensured: all loads and stores are relaxed, and a release fence
+//! separates stores whose order matters (`word.rs`).
 //!
 //! # Replacement
 //!
-//! There is no list of sessions by their use, which would take several stores at each request, and no timer. A session
-//! that is looked up is judged by its age. A new session takes, in this order: a slot that was given back; one that was
-//! never used; the one that the hand of the clock finds. The hand goes around all slots. It takes one that is empty,
-//! whose session is expired, or was not used since the hand passed it. Otherwise it takes away the mark of use, which is
-//! the session's second chance, and moves on. After 16 steps it looks at 16 slots elsewhere, as sessions in use may lie side
-//! by side, and takes the oldest session that was not used since the hand passed it or, if there is none, the oldest of all.
-//! This approximates the least recently used session with the one store that notes the time of use, and a bounded number of
-//! steps for a new session.
+//! There is no timer, and no list of sessions ordered by use, which would take several stores per request. Whether a session has
+//! expired is checked when it is looked up. A new session takes, in order of preference, the slot that was freed last, a slot
+//! that was never used, or the slot found by the clock hand. The hand moves around all slots. It takes a slot that is empty,
+//! whose session has expired, or whose session was not used since the hand last passed it. Otherwise, it clears the session's
+//! reference bit, which gives the session a second chance, and moves on. After 16 steps, it examines 16 slots elsewhere, because
+//! sessions in use may be adjacent, and takes the oldest session that was not used since the hand last passed it or, if there is
+//! none, the oldest session of all. This approximates least-recently-used replacement, and costs one store to record the time of
+//! use and a bounded number of steps for a new session.
 //!
 //! ```
 //! use core::sync::atomic::AtomicU32;

@@ -1,22 +1,22 @@
-//! The ID of a server by value.
+//! Server IDs, stored by value.
 
 use core::num::NonZeroU8;
 
-/// The length of the longest ID: an MD5 in hexadecimal digits.
+/// The maximum length of an ID: an MD5 digest in hexadecimal digits.
 pub const MAX_ID: usize = 32;
 
 pub(super) const WORDS: usize = MAX_ID / size_of::<u64>();
 
-/// The ID of a server: text of 1 to [`MAX_ID`] bytes.
+/// The ID of a server: a text of 1 to [`MAX_ID`] bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ServerId {
-    /// Zeros follow the text.
+    /// The text, padded with zeros.
     text: [[u8; size_of::<u64>()]; WORDS],
     length: NonZeroU8,
 }
 
 impl ServerId {
-    /// Copies a text; `None` if it is empty or too long.
+    /// Copies a text. Returns `None` if it is empty or too long.
     pub fn new(text: &[u8]) -> Option<Self> {
         let length = NonZeroU8::new(u8::try_from(text.len()).ok()?)?;
         let mut id = ServerId {
@@ -30,7 +30,7 @@ impl ServerId {
         Some(id)
     }
 
-    /// The text.
+    /// Returns the text.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         let text = self.text.as_flattened();
@@ -47,7 +47,7 @@ impl ServerId {
         self.text.map(u64::from_ne_bytes)
     }
 
-    /// The inverse of [`ServerId::words`] and [`ServerId::length`]; `None` if no text has that length.
+    /// The inverse of [`ServerId::words`] and [`ServerId::length`]. Returns `None` if the length is invalid.
     #[inline(always)]
     pub(super) fn from_words(words: [u64; WORDS], length: u8) -> Option<Self> {
         let length = NonZeroU8::new(length).filter(|length| usize::from(length.get()) <= MAX_ID)?;

@@ -1,4 +1,4 @@
-//! The place of one session.
+//! The slot of a session.
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -7,14 +7,14 @@ use super::time::{Tick, Timeout};
 use crate::key::Key;
 use crate::word::{then, Word};
 
-/// The place of one session in shared memory: one line of the processor's cache.
+/// A slot for one session in shared memory. It occupies one processor cache line.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Slot {
     key: [AtomicU64; 2],
     server: [AtomicU64; WORDS],
     state: AtomicU64,
-    /// The slot that follows in the chain, or in the list of those that were given back: its index + 1, or 0.
+    /// The next slot in the chain, or in the list of freed slots: its index + 1, or 0.
     pub(super) next: AtomicU32,
 }
 
@@ -29,7 +29,7 @@ impl Slot {
 
     #[inline(always)]
     pub(super) fn holds(&self, key: Key) -> bool {
-        // two branches: nearly every other session differs in the first half
+        // two branches: the first half differs in nearly all other sessions
         let ([first, second], Key([one, two])) = (&self.key, key);
         first.get() == one && second.get() == two
     }
@@ -44,7 +44,7 @@ impl Slot {
         self.state.set(state.0);
     }
 
-    /// The server that a state of this slot belongs to, if it belongs to one.
+    /// Returns the server ID whose length is in this state of the slot, if any.
     #[inline(always)]
     pub(super) fn server(&self, state: State) -> Option<ServerId> {
         let [first, second, third, last] = &self.server;
@@ -52,7 +52,7 @@ impl Slot {
         ServerId::from_words(words, state.length())
     }
 
-    /// Returns whether a state of this slot belongs to this server.
+    /// Returns `true` if the slot, in this state, holds this server ID.
     #[inline(always)]
     pub(super) fn has_server(&self, server: &ServerId, state: State) -> bool {
         let words = self.server.iter().zip(server.words());
@@ -60,7 +60,7 @@ impl Slot {
         differing == 0 && state.length() == server.length()
     }
 
-    /// Replaces the server. Whoever dies on the way leaves a session without one.
+    /// Replaces the server ID. A process killed in between leaves a session without a server.
     pub(super) fn set_server(&self, server: &ServerId, state: State) {
         self.set_state(State::EMPTY);
         then();
@@ -71,7 +71,7 @@ impl Slot {
         self.set_state(state);
     }
 
-    /// Puts a session here; no chain may lead here yet.
+    /// Stores a session in this slot, which must not be in a chain yet.
     pub(super) fn fill(&self, key: Key, server: &ServerId, state: State) {
         for (word, value) in self.key.iter().zip(key.0) {
             word.set(value);
@@ -80,8 +80,8 @@ impl Slot {
     }
 }
 
-/// The time of the last use, whether that was after the hand of the clock passed, and the length of the server's ID. An
-/// empty slot has a server of no length.
+/// The time of last use, the reference bit, which is set if that was after the clock hand passed, and the length of the server
+/// ID. The length is 0 in an empty slot.
 #[derive(Clone, Copy)]
 pub(super) struct State(u64);
 
@@ -92,7 +92,7 @@ const LENGTH: u64 = 0xff;
 impl State {
     pub(super) const EMPTY: State = State(0);
 
-    /// The state of a session that is used now.
+    /// Returns the state of a session that is used at this time.
     #[inline(always)]
     pub(super) fn new(used: Tick, length: u8) -> Self {
         State(u64::from(used.0) << USED | u64::from(length))

@@ -1,4 +1,4 @@
-//! The slot that a new session gets.
+//! Allocation of slots for new sessions.
 
 use super::chain::{link_to, Chains};
 use super::header::{Header, Returned};
@@ -6,16 +6,16 @@ use super::slot::{Slot, State};
 use super::time::{Tick, Timeout};
 use crate::word::{then, Word};
 
-/// The steps of the hand of the clock for one new session.
+/// The number of steps that the clock hand makes for a new session.
 const STEPS: u32 = 16;
 
-/// A slot that no chain leads to.
+/// A slot that is in no chain.
 pub(super) struct Vacancy<'z> {
     pub(super) index: u32,
     pub(super) slot: &'z Slot,
-    /// Whether the hand may come by soon, and must not take the session for an old one.
+    /// Whether the hand may pass this slot soon, so the reference bit of the new session has to be set.
     pub(super) before_hand: bool,
-    /// Whether a session that was alive has lost the slot.
+    /// Whether a live session was removed from the slot.
     pub(super) dropped: bool,
 }
 
@@ -30,7 +30,8 @@ impl<'z> Vacancy<'z> {
     }
 }
 
-/// Takes a slot; there is always one if the table has any. Whoever dies before it is in a chain has left it to the hand.
+/// Takes a slot. Returns `None` only if the table has no slots. If the process is killed before the slot is linked, the clock
+/// hand recovers the slot.
 pub(super) fn take<'z>(
     header: &Header,
     chains: &Chains<'z>,
@@ -42,7 +43,7 @@ pub(super) fn take<'z>(
         .or_else(|| by_hand(header, chains, now, timeout))
 }
 
-/// Gives a slot back that no chain leads to any more.
+/// Frees a slot that is no longer in any chain.
 pub(super) fn give_back(header: &Header, index: u32, slot: &Slot) {
     let list = header.returned();
     slot.set_state(State::EMPTY);
@@ -54,12 +55,12 @@ pub(super) fn give_back(header: &Header, index: u32, slot: &Slot) {
     });
 }
 
-/// The slot that was given back last. The hand only moves while there is none, so it takes none from the list.
+/// Takes the slot that was freed last. The hand only moves while the list is empty, so it never takes a slot that is in the list.
 fn returned<'z>(header: &Header, chains: &Chains<'z>) -> Option<Vacancy<'z>> {
     let list = header.returned();
     let (index, slot) = chains.follow(list.first)?;
     if !slot.state().is_empty() {
-        // Memory was overwritten: the hand finds what is left of the list.
+        // The memory is corrupt. The clock hand recovers the remaining slots of the list.
         header.set_returned(Returned::default());
         return None;
     }
@@ -74,7 +75,7 @@ fn returned<'z>(header: &Header, chains: &Chains<'z>) -> Option<Vacancy<'z>> {
     })
 }
 
-/// The next slot that was never taken.
+/// Takes the next slot that was never used.
 fn fresh<'z>(header: &Header, chains: &Chains<'z>) -> Option<Vacancy<'z>> {
     let link = link_to(header.taken.get());
     let (index, slot) = chains.follow(link)?;
@@ -82,7 +83,7 @@ fn fresh<'z>(header: &Header, chains: &Chains<'z>) -> Option<Vacancy<'z>> {
     Some(Vacancy::new((index, slot)))
 }
 
-/// A slot that may be taken, and what it held when it was seen.
+/// A candidate slot, and its state when it was examined.
 #[derive(Clone, Copy)]
 struct Seen<'z> {
     index: u32,
@@ -96,13 +97,13 @@ impl<'z> Seen<'z> {
         Seen { index, slot, state }
     }
 
-    /// Returns whether the session in it was used since the hand passed, and is alive.
+    /// Returns `true` if the session in the slot has not expired and was used since the hand last passed it.
     fn is_in_use(&self, now: Tick, timeout: Timeout) -> bool {
         self.state.is_touched() && self.state.is_alive(now, timeout)
     }
 }
 
-/// The slot at which the hand of the clock stops, after its session was taken out of its chain.
+/// Takes the slot at which the clock hand stops, and removes its session from its chain.
 fn by_hand<'z>(
     header: &Header,
     chains: &Chains<'z>,
@@ -126,15 +127,15 @@ fn by_hand<'z>(
             oldest = Some(seen);
         }
     }
-    // Of those that are alike, as a fast flood leaves them, the first: the hand has not been there for longest.
+    // Among equals, as left by a fast flood of new sessions, the first: the hand has not passed it for the longest time.
     let least_used = elsewhere(header, chains)
         .chain(oldest)
         .min_by_key(|seen| (seen.is_in_use(now, timeout), seen.state.used().since(now)));
     Some(vacate(header, chains, least_used?, now, timeout))
 }
 
-/// Slots ahead of the hand, far from each other, and none that it has just passed. Sessions that were learned one after the
-/// other lie side by side: where the hand meets none but sessions in use, others may be out of use all the same.
+/// Slots ahead of the hand that are far apart and that the hand has not just passed. Sessions learned in a row are adjacent, so
+/// unused sessions may exist elsewhere even if the hand meets only sessions in use.
 fn elsewhere<'z>(header: &Header, chains: &Chains<'z>) -> impl Iterator<Item = Seen<'z>> {
     let (chains, hand) = (*chains, header.hand.get());
     let slots = u32::try_from(chains.slots.len()).unwrap_or(u32::MAX);
@@ -147,7 +148,7 @@ fn elsewhere<'z>(header: &Header, chains: &Chains<'z>) -> impl Iterator<Item = S
     })
 }
 
-/// Takes a session out of its slot.
+/// Removes the session from a slot.
 fn vacate<'z>(
     header: &Header,
     chains: &Chains<'z>,

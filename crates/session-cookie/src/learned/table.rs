@@ -1,4 +1,4 @@
-//! The table: look-up, learning, forgetting.
+//! The table: looking up, learning and removing sessions.
 
 use core::sync::atomic::AtomicU32;
 
@@ -11,28 +11,28 @@ use super::time::{Tick, Timeout};
 use crate::key::{Key, Secret};
 use crate::word::{then, Word};
 
-/// The table of the sessions that were learned. Whoever calls it holds the lock of its memory.
+/// The table of learned sessions. The caller must hold the lock of its memory.
 #[derive(Clone, Copy)]
 pub struct Table<'z> {
     pub(super) header: &'z Header,
     pub(super) chains: Chains<'z>,
 }
 
-/// What learning has changed.
+/// The result of learning the server of a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Learned {
-    /// The session was known, and so was its server.
+    /// The session was already known, with the same server.
     Kept,
-    /// The session was known, with another server.
+    /// The session was already known, with another server.
     Moved,
-    /// The session was not known, or expired.
+    /// The session was unknown or had expired.
     New,
-    /// The session was not known, and one that was alive has been dropped for it.
+    /// The session was unknown, and a live session was dropped to make room for it.
     Replaced,
 }
 
 impl<'z> Table<'z> {
-    /// The table in this memory; as divided by [`Layout`](super::Layout), the number of buckets is a power of two.
+    /// Returns the table in this memory. The number of buckets must be a power of two, as in [`Layout`](super::Layout).
     #[inline]
     pub fn new(header: &'z Header, buckets: &'z [AtomicU32], slots: &'z [Slot]) -> Self {
         Table {
@@ -41,7 +41,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Makes it an empty table, whatever the memory holds.
+    /// Makes the table empty, whatever the memory contains.
     pub fn clear(&self, secret: Secret) {
         let header = self.header;
         for bucket in self.chains.buckets {
@@ -57,12 +57,13 @@ impl<'z> Table<'z> {
         header.told.set(0);
     }
 
-    /// The secret on which the keys depend.
+    /// Returns the secret from which the keys are derived.
     pub fn secret(&self) -> Secret {
         Secret(self.header.secret.each_ref().map(Word::get))
     }
 
-    /// The server of a session that is alive. To be looked up is no use of the session: [`Table::renew`] notes that.
+    /// Returns the server of a session that has not expired. A lookup does not count as use of the session; use is recorded by
+    /// [`Table::renew`].
     #[inline]
     pub fn find(&self, key: Key, now: Tick, timeout: Timeout) -> Option<ServerId> {
         let slot = self.chains.find(key)?;
@@ -73,7 +74,7 @@ impl<'z> Table<'z> {
         slot.server(state)
     }
 
-    /// Notes the server of a session that is alive; the session is used now. `None`: there is no such session.
+    /// Records the server and the current use of a session. Returns `None` if there is no such session or it has expired.
     #[inline(always)]
     pub fn renew(
         &self,
@@ -90,7 +91,7 @@ impl<'z> Table<'z> {
         Some(renew(slot, before, server, now))
     }
 
-    /// Notes the server of a session; the session is used now.
+    /// Records the server and the current use of a session, which is added if it is unknown.
     pub fn learn(&self, key: Key, server: &ServerId, now: Tick, timeout: Timeout) -> Learned {
         let Some(mut walk) = self.chains.walk(key) else {
             return Learned::New;
@@ -122,7 +123,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Removes a session; returns whether it was there, be it expired.
+    /// Removes a session. Returns `true` if it existed, even if it had expired.
     pub fn forget(&self, key: Key) -> bool {
         let Some(entry) = self.chains.entry(key) else {
             return false;
@@ -134,31 +135,31 @@ impl<'z> Table<'z> {
         was_there
     }
 
-    /// The number of sessions, expired ones included, as nobody looks for these.
+    /// Returns the number of sessions, including expired ones, which are not searched for.
     pub fn len(&self) -> usize {
         let taken = self.header.taken.get();
         let sessions = taken.saturating_sub(self.header.returned().number);
         self.capacity().min(sessions as usize)
     }
 
-    /// Returns whether no session was learned, or all were forgotten.
+    /// Returns `true` if the table has no sessions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The number of sessions that there is room for.
+    /// Returns the number of sessions that fit in the table.
     pub fn capacity(&self) -> usize {
         self.chains.slots.len()
     }
 
-    /// How many sessions that were alive have been dropped for others since this was asked last.
+    /// Returns the number of live sessions that were dropped to make room for others since the last call.
     pub fn take_dropped(&self) -> u32 {
         let dropped = self.header.dropped.get();
         self.header.dropped.set(0);
         dropped
     }
 
-    /// [`Table::take_dropped`], if it is more than a minute ago that somebody was told.
+    /// Same as [`Table::take_dropped`], but returns `None` if the last report was at most a minute ago.
     pub fn tell_dropped(&self, now: Tick) -> Option<u32> {
         let told = &self.header.told;
         if told.get() != 0 && !Timeout::MINUTE.is_over(Tick(told.get()), now) {
@@ -169,7 +170,8 @@ impl<'z> Table<'z> {
     }
 }
 
-/// Notes the server of a session that is alive, in the state `before`. Requests wait for it, and nearly all stay where they are.
+/// Records the server and the current use of a live session in the state `before`. This is on the critical path of requests,
+/// nearly all of which keep their server.
 #[inline(always)]
 fn renew(slot: &Slot, before: State, server: &ServerId, now: Tick) -> Learned {
     let state = State::new(now, server.length()).touched();
@@ -181,7 +183,7 @@ fn renew(slot: &Slot, before: State, server: &ServerId, now: Tick) -> Learned {
     }
 }
 
-/// Gives a session another server.
+/// Changes the server of a session.
 #[cold]
 #[inline(never)]
 fn move_to(slot: &Slot, server: &ServerId, state: State) -> Learned {

@@ -1,43 +1,44 @@
-//! Time in ticks of a tenth of a second, which wraps around after 13 years.
+//! Time in ticks of 100 milliseconds. It wraps around after 13 years.
 
 const MILLIS: u64 = 100;
 
-/// A point of time.
+/// A point in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tick(pub(super) u32);
 
 impl Tick {
-    /// Milliseconds since any event; which one, all who use a table must agree on.
+    /// Converts from milliseconds since an arbitrary reference point, which must be the same for all users of a table.
     #[inline]
     pub fn from_millis(ms: u64) -> Self {
         #[allow(clippy::cast_possible_truncation)] // it wraps around
         Tick((ms / MILLIS) as u32)
     }
 
-    /// Returns how long ago `earlier` was; negative if it is to come, as the clocks of two processes differ a little.
+    /// Returns the number of ticks since `earlier`. It is negative if `earlier` is in the future, as clocks of processes may
+    /// differ slightly.
     #[inline(always)]
     pub(super) fn since(self, earlier: Tick) -> i32 {
-        #[allow(clippy::cast_possible_wrap)] // more than half a turn is the future
+        #[allow(clippy::cast_possible_wrap)] // more than half the range is in the future
         let ticks = self.0.wrapping_sub(earlier.0) as i32;
         ticks
     }
 }
 
-/// How long a session lives without being used.
+/// The time after which an unused session expires.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeout(i32);
 
 impl Timeout {
-    /// A minute.
+    /// One minute.
     pub(super) const MINUTE: Self = Timeout(600);
 
-    /// Rounded up, and no longer than half the time in which ticks wrap around: beyond it an age cannot be told.
+    /// Converts from milliseconds, rounding up. The maximum is half the range of ticks; longer ages cannot be distinguished.
     #[inline]
     pub fn from_millis(ms: u64) -> Self {
         Timeout(i32::try_from(ms.div_ceil(MILLIS)).unwrap_or(i32::MAX))
     }
 
-    /// Returns whether a session that was used then is over now.
+    /// Returns `true` if a session that was last used at `used` has expired at `now`.
     #[inline(always)]
     pub(super) fn is_over(self, used: Tick, now: Tick) -> bool {
         now.since(used) > self.0

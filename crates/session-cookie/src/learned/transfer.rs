@@ -1,4 +1,4 @@
-//! Copying the sessions of a table into another one.
+//! Copying sessions from one table to another.
 
 use super::chain::link_to;
 use super::slot::{Slot, State};
@@ -8,16 +8,16 @@ use super::time::{Tick, Timeout};
 use crate::word::Word;
 
 impl Table<'_> {
-    /// Copies the sessions of another table that are alive; if there is no room for all, the most recently used ones.
+    /// Copies the live sessions of another table; if there is no room for all, the most recently used ones.
     ///
-    /// It is done in slices, so that no lock is held for long: from `start` on, which is 0 at first, `number` slots.
-    /// Returns the next start, or `None` at the end. Until then this table is used for nothing else; it was
-    /// [cleared](Table::clear) with the other one's [secret](Table::secret), on which the keys depend. What becomes of a
-    /// session of the other table after it was copied is not followed.
+    /// The sessions are copied in slices, so that no lock is held for long: `number` slots, starting at `start`, which is 0 in
+    /// the first call. Returns the next `start`, or `None` at the end. Until then, this table must not be used otherwise. It must
+    /// have been [cleared](Table::clear) with the [secret](Table::secret) of the other table, from which the keys are derived.
+    /// Changes to a session of the other table after it was copied are ignored.
     ///
-    /// The sessions come into no chain at first: their slots are a heap with the oldest in front, which makes room for a
-    /// newer one. When all have been seen, the slots are linked, also in slices. The oldest are still near the front
-    /// then, where the hand of the clock begins.
+    /// At first, the copied sessions are in no chain: their slots form a heap with the oldest session at the front, which is
+    /// replaced if a newer one needs room. After all slots have been examined, the copies are linked into chains, also in slices.
+    /// The oldest sessions are then still near the front, where the clock hand starts.
     pub fn copy_slice(
         &self,
         other: &Table<'_>,
@@ -45,7 +45,7 @@ impl Table<'_> {
         self.capacity().min(self.header.taken.get() as usize)
     }
 
-    /// The session in a slot, if it is alive, and the one that is found by its key.
+    /// Returns the slot with this index if its session has not expired and is the one found by its key.
     fn alive(&self, index: usize, now: Tick, timeout: Timeout) -> Option<&Slot> {
         let slot = self.chains.slots.get(index)?;
         let index = u32::try_from(index).ok()?;
@@ -53,7 +53,7 @@ impl Table<'_> {
         (found.index == index && slot.state().is_alive(now, timeout)).then_some(slot)
     }
 
-    /// Adds a session to the heap, if there is room or an older one in it.
+    /// Adds a session to the heap if there is room or if the heap contains an older session.
     fn add_copy(&self, session: &Slot) {
         let slots = self.chains.slots;
         let size = self.taken();
@@ -67,7 +67,7 @@ impl Table<'_> {
         }
     }
 
-    /// Puts a session into the heap, from an end on upwards.
+    /// Inserts a session into the heap, sifting up from a position at the end.
     fn rise(&self, end: usize, session: &Slot) {
         let slots = self.chains.slots;
         let mut hole = end;
@@ -81,7 +81,7 @@ impl Table<'_> {
         self.copy(session, hole);
     }
 
-    /// Puts a session into the heap in place of the oldest, from the front on downwards.
+    /// Replaces the oldest session of the heap, sifting down from the front.
     fn sink(&self, size: usize, session: &Slot) {
         let slots = self.chains.slots.get(..size).unwrap_or_default();
         let mut hole = 0_usize;
@@ -107,8 +107,8 @@ impl Table<'_> {
         }
     }
 
-    /// Makes a copied session visible. One that had left the other table, and come back to another slot of it, was
-    /// copied twice: the newer copy counts.
+    /// Makes a copied session visible. A session that was removed from the other table and added again in another slot was copied
+    /// twice; the newer copy is kept.
     fn link_copy(&self, index: usize) {
         let (Some(slot), Ok(index)) = (self.chains.slots.get(index), u32::try_from(index)) else {
             return;

@@ -1,6 +1,6 @@
-//! Servers whose address has left DNS, and which keep their sessions for a while: they linger.
+//! Lingering servers: servers whose address has disappeared from DNS but which keep their sessions for a while.
 //!
-//! [`Table`] holds them in memory that the workers share, and [`left`] tells which servers a list has lost.
+//! [`Table`] stores them in memory shared by the worker processes. [`left`] finds the servers that have disappeared from a list.
 
 mod slot;
 mod table;
@@ -15,20 +15,19 @@ use siphasher::sip::SipHasher24;
 use crate::key::{Key, Secret};
 use core::hash::Hasher;
 
-/// What the names of an upstream and of a `server` line are known by. They come from the configuration, so it need not be
-/// secret.
+/// Identifies a `server` line of an upstream: a hash of both names, which come from the configuration and need no secret.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Line(Key);
 
 impl Line {
-    /// Returns what a line is known by, in this configuration and in those that follow.
+    /// Returns the identifier of a line. It is the same in later configurations.
     pub fn new(upstream: &[u8], line: &[u8], is_backup: bool) -> Self {
         let secret = Secret([0, is_backup.into()]);
         Line(Key::of_pair(&secret, upstream, line))
     }
 }
 
-/// The address of a server as the system has it, a `struct sockaddr`, with zeros behind it.
+/// The address of a server as a `struct sockaddr`, padded with zeros.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Address {
     bytes: [u8; MAX_ADDRESS],
@@ -36,7 +35,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Returns the address; `None`: it is longer than those that DNS tells.
+    /// Copies an address. Returns `None` if it is longer than an address obtained from DNS can be.
     pub fn new(address: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_ADDRESS];
         bytes.get_mut(..address.len())?.copy_from_slice(address);
@@ -44,18 +43,18 @@ impl Address {
         Some(Address { bytes, length })
     }
 
-    /// Returns its bytes.
+    /// Returns the bytes of the address.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length.into()).unwrap_or(&self.bytes)
     }
 }
 
-/// A server that DNS has told of.
+/// A server whose address was obtained from DNS.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Server {
-    /// The line that it comes of.
+    /// The `server` line it belongs to.
     pub line: Line,
-    /// Its address.
+    /// The address.
     pub address: Address,
 }
 
@@ -68,7 +67,7 @@ impl Server {
     }
 }
 
-/// Returns the servers that were in a list and are not in that of now; both are sorted.
+/// Returns the servers in the list `before` that are missing from the list `now`. Both lists must be sorted.
 pub fn left<'a>(before: &'a [Server], now: &'a [Server]) -> impl Iterator<Item = &'a Server> {
     let mut rest = now;
     before.iter().filter(move |server| {

@@ -1,4 +1,4 @@
-//! The place of one server in shared memory.
+//! The slot of a server in shared memory.
 
 use core::sync::atomic::AtomicU64;
 
@@ -8,11 +8,11 @@ use crate::word::{then, Word};
 
 const WORD: usize = size_of::<u64>();
 
-/// How long the address of a server may be: that of IPv6 has 28 bytes.
+/// The maximum length of an address, in bytes. An IPv6 address has 28.
 pub const MAX_ADDRESS: usize = 4 * WORD;
 
-/// The place of one server. One word tells whether there is one, and since when it lingers: it is stored when all else is in
-/// place, and taken back before that is used for another.
+/// A slot for one server. The state word indicates whether the slot is in use, and since when the server lingers. It is stored
+/// after the other words have been written, and cleared before they are overwritten.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Slot {
@@ -25,22 +25,22 @@ const _: () = assert!(size_of::<Slot>() == 64);
 
 const EMPTY: u64 = 0;
 const LENGTH: u64 = 0x7f;
-/// Of a server that lingers no longer, and that nobody is to let linger anew before its time is over.
+/// Marks a server whose lingering was ended early. Until its time is over, it cannot start lingering again.
 const ENDED: u64 = 0x80;
 
 impl Slot {
-    /// Returns whether the server in this slot has ended before its time.
+    /// Returns `true` if the lingering of this server was ended early.
     pub(super) fn has_ended(&self) -> bool {
         self.state.get() & ENDED != 0
     }
 
-    /// Returns the second since which the server in this slot lingers, if there is one, also if that has ended.
+    /// Returns the time, in seconds, at which the server in this slot started lingering, even if its lingering was ended early.
     pub(super) fn since(&self) -> Option<u64> {
         let state = self.state.get();
         (state & LENGTH != 0).then_some(state >> u8::BITS)
     }
 
-    /// Returns the server in this slot, and since when it lingers, also if that has ended.
+    /// Returns the server in this slot and the time at which it started lingering, even if its lingering was ended early.
     pub(super) fn server(&self) -> Option<(Server, u64)> {
         let state = self.state.get();
         let length = u8::try_from(state & LENGTH).ok()?;
@@ -58,27 +58,27 @@ impl Slot {
         Some((server, state >> u8::BITS))
     }
 
-    /// Returns whether this is the server in this slot.
+    /// Returns `true` if the slot contains this server.
     pub(super) fn holds(&self, server: &Server) -> bool {
         self.server().is_some_and(|(other, _)| other == *server)
     }
 
-    /// Ends the time of the server in this slot.
+    /// Ends the lingering of the server in this slot.
     pub(super) fn end(&self) {
         self.state.set(self.state.get() | ENDED);
     }
 
-    /// Takes the server out of this slot.
+    /// Removes the server from this slot.
     pub(super) fn clear(&self) {
         self.state.set(EMPTY);
     }
 
-    /// Lets the server in this slot linger since another second.
+    /// Changes the time at which the server in this slot started lingering.
     pub(super) fn set_since(&self, server: &Server, since: u64) {
         self.state.set(pack(server, since));
     }
 
-    /// Puts a server into this slot, in place of the one in it, if there is one.
+    /// Stores a server in this slot, replacing the previous one, if any.
     pub(super) fn fill(&self, server: &Server, since: u64) {
         self.clear();
         then();
@@ -104,7 +104,7 @@ fn pack(server: &Server, since: u64) -> u64 {
 
 #[cfg(test)]
 impl Slot {
-    /// Writes any value into a word.
+    /// Writes an arbitrary value to a word.
     pub(super) fn set_word(&self, number: usize, value: u64) {
         let words = [&self.state]
             .into_iter()

@@ -1,13 +1,13 @@
-//! The servers that linger, in memory that the workers share.
+//! The table of lingering servers, in memory shared by the worker processes.
 //!
-//! Whoever reads or changes it holds the lock of that memory; only the generation is read without it. A process may be killed
-//! at any store, and the lock is taken away from it. So:
+//! The lock of this memory must be held to read or change the table; only the generation may be read without it. A process may be
+//! killed at any store, and its lock is then forcibly released. Therefore:
 //!
-//! * A slot tells by one word whether there is a server in it, stored when all else of it is in place.
-//! * The generation is odd while servers are added. Whoever finds it odd with the lock held knows that somebody died there, and
-//!   makes it even ([`Table::repair`]). It changes with servers that are added only: whoever knows where one is asks
-//!   whether it is still there ([`Table::find`]).
-//! * A server stands within [`WINDOW`] slots from where its hash says. None needs another to be found.
+//! * One word of a slot indicates whether it contains a server. It is stored after the other words have been written.
+//! * The generation is odd while servers are added. If it is odd when a process acquires the lock, another process was killed
+//!   while adding servers, and the generation is made even again ([`Table::repair`]). It changes only when servers are added, so
+//!   a worker process that remembers the place of a server must check that the server is still there ([`Table::find`]).
+//! * A server is stored within [`WINDOW`] slots of the position given by its hash. Finding it does not depend on other slots.
 
 use core::sync::atomic::AtomicU64;
 
@@ -15,30 +15,30 @@ use super::slot::Slot;
 use super::Server;
 use crate::word::{then, Word};
 
-/// How many slots a server may stand in. While no more than half of all are taken, some of them are free.
+/// The number of slots in which a server may be stored. Some of them are free unless more than half of all slots are in use.
 pub(super) const WINDOW: usize = 64;
 
-/// What a table keeps of itself.
+/// The header of the table.
 #[derive(Default)]
 #[repr(C, align(64))]
 pub struct Header {
     generation: AtomicU64,
 }
 
-/// Where a server is in the table, as long as its generation is the same.
+/// The place of a server in the table. While the generation is unchanged, no other server takes this place.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Place(u32);
 
-/// What became of servers that were to be added.
+/// The result of adding servers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Added {
-    /// How many linger now that did not before.
+    /// The number of servers that started lingering.
     pub new: usize,
-    /// How many others had to go for that before their time.
+    /// The number of other servers that were dropped early to make room.
     pub dropped: usize,
 }
 
-/// A handle of the table.
+/// A handle to the table.
 #[derive(Clone, Copy)]
 pub struct Table<'z> {
     header: &'z Header,
@@ -46,47 +46,47 @@ pub struct Table<'z> {
 }
 
 impl<'z> Table<'z> {
-    /// Returns the table in this memory.
+    /// Returns a handle to the table in this memory.
     pub fn new(header: &'z Header, slots: &'z [Slot]) -> Self {
         Table { header, slots }
     }
 
-    /// Makes it an empty table, whatever the memory holds.
+    /// Makes the table empty, whatever the memory contains.
     pub fn clear(self) {
         self.slots.iter().for_each(Slot::clear);
         self.header.generation.set(FIRST);
     }
 
-    /// Returns what changes whenever a server is added. No lock is needed.
+    /// Returns the generation, which changes whenever servers are added. No lock is needed.
     #[inline]
     pub fn generation(self) -> u64 {
         self.header.generation.get()
     }
 
-    /// Returns whether no server was ever added. No lock is needed.
+    /// Returns `true` if no server was ever added. No lock is needed.
     pub fn is_untouched(self) -> bool {
         self.generation() == FIRST
     }
 
-    /// Ends a change whose maker was killed. To be called by whoever has got the lock, before anything else.
+    /// Completes a change whose process was killed. Must be called first after the lock is acquired.
     pub fn repair(self) {
         if self.generation() & 1 != 0 {
             self.finish();
         }
     }
 
-    /// Returns how many slots there are.
+    /// Returns the number of slots.
     pub fn len(self) -> usize {
         self.slots.len()
     }
 
-    /// Returns whether there are none.
+    /// Returns `true` if there are no slots.
     pub fn is_empty(self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Shows the servers in some of the slots, with where each is and since when it lingers. Returns whether there are more
-    /// slots behind these.
+    /// Calls `show` for each lingering server in a range of slots, with its place and the time at which it started lingering.
+    /// Returns `true` if more slots follow the range.
     pub fn show(self, from: usize, slots: usize, mut show: impl FnMut(Place, Server, u64)) -> bool {
         let first = u32::try_from(from).unwrap_or(u32::MAX);
         let rest = self.slots.get(from..).unwrap_or_default();
@@ -98,15 +98,16 @@ impl<'z> Table<'z> {
         from.saturating_add(slots) < self.slots.len()
     }
 
-    /// Returns the server in this place, and since when it lingers.
+    /// Returns the lingering server in this place and the time at which it started lingering.
     pub fn find(self, place: Place) -> Option<(Server, u64)> {
         let Place(place) = place;
         let slot = self.slots.get(usize::try_from(place).ok()?)?;
         slot.server().filter(|_| !slot.has_ended())
     }
 
-    /// Lets servers linger from now on, for this time; all were there in the second `seen`. One that has lingered for less, or
-    /// since then, goes on as it does, also if it has ended: another worker has seen it leave.
+    /// Lets servers linger from `now` for `time` seconds. All of them were still in DNS in the second `seen`. A server whose
+    /// current time is not over, or that started lingering at `seen` or later, is left unchanged, even if its lingering was ended
+    /// early: another worker process has already added it.
     pub fn add<'a>(
         self,
         servers: impl Iterator<Item = &'a Server>,
@@ -137,14 +138,15 @@ impl<'z> Table<'z> {
         added
     }
 
-    /// Ends the time of a server, also for workers that have not seen it leave yet. Returns whether it lingered.
+    /// Ends the lingering of a server, also for worker processes that have not yet noticed its disappearance. Returns `true` if
+    /// it was lingering.
     pub fn end(self, server: &Server) -> bool {
         let slot = self.window(server).find(|slot| slot.holds(server));
         let lingers = slot.filter(|slot| !slot.has_ended());
         lingers.map(Slot::end).is_some()
     }
 
-    /// Forgets servers. Returns how many were known.
+    /// Removes servers. Returns the number of servers that were in the table.
     pub fn remove<'a>(self, servers: impl Iterator<Item = &'a Server>) -> usize {
         let mut removed = 0usize;
         for server in servers {
@@ -156,7 +158,7 @@ impl<'z> Table<'z> {
         removed
     }
 
-    /// Returns the slots in which a server may be.
+    /// Returns the slots in which a server may be stored.
     fn window(self, server: &Server) -> impl Iterator<Item = &'z Slot> {
         let number = self.slots.len() as u64;
         let first = server.hash().checked_rem(number).unwrap_or_default() as usize;
@@ -171,7 +173,7 @@ impl<'z> Table<'z> {
     }
 }
 
-/// Returns how many seconds are left to a server that lingers since a second; `None`: its time is over.
+/// Returns the remaining number of seconds of a server that started lingering at `since`, or `None` if its time is over.
 pub fn seconds_left(since: u64, now: u64, time: u64) -> Option<u64> {
     let left = time.checked_sub(now.saturating_sub(since))?;
     (left != 0).then_some(left)

@@ -1,4 +1,4 @@
-//! The table against a map, and with processes that die at each store.
+//! Compares the table with a map, and kills processes at each of their stores.
 
 extern crate std;
 
@@ -38,7 +38,7 @@ fn server(number: u32) -> Server {
     Server { line, address }
 }
 
-/// What lingers, and since when.
+/// Returns the lingering servers and the times at which they started lingering.
 fn all(table: Table<'_>) -> BTreeMap<Server, u64> {
     let mut all = BTreeMap::new();
     let mut from = 0;
@@ -108,12 +108,12 @@ fn who_has_ended_does_not_begin_anew_before_its_time_is_over() {
     assert_eq!(add(15), 1);
     assert_eq!(all(table)[&server(1)], 15);
     assert!(table.end(&server(1)));
-    // It was back in DNS.
+    // The address was in DNS again.
     assert_eq!(table.remove([server(1)].iter()), 1);
     assert_eq!(add(16), 1);
 }
 
-/// A worker that was held up tells of a server that another has seen leave since.
+/// A delayed worker process adds a server whose disappearance another has noticed in the meantime.
 #[test]
 fn what_is_told_late_begins_nothing_anew() {
     let memory = Memory::new(128);
@@ -122,7 +122,7 @@ fn what_is_told_late_begins_nothing_anew() {
     assert_eq!(add(9, 10), 1);
     assert_eq!(add(10, 20), 0);
     assert_eq!(all(table)[&server(1)], 10);
-    // It has been there since.
+    // It was seen again since.
     assert_eq!(add(11, 20), 1);
     assert_eq!(all(table)[&server(1)], 20);
     assert!(table.end(&server(1)));
@@ -140,13 +140,13 @@ fn where_there_is_no_room_the_oldest_goes() {
         assert_eq!(added, Added { new: 1, dropped: 0 });
     }
     let added = table.add([server(most), server(most + 1)].iter(), 100, 100, 100);
-    // The first one's time was over.
+    // The time of the first server was over.
     assert_eq!(added, Added { new: 2, dropped: 1 });
     let left: BTreeSet<_> = all(table).into_keys().collect();
     assert_eq!(left, (2..most + 2).map(server).collect());
 }
 
-/// Half of all slots are enough for as many servers.
+/// A table can hold half as many servers as it has slots.
 #[test]
 fn each_of_many_finds_a_place() {
     let memory = Memory::new(32_768);
@@ -215,8 +215,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// The last operation dies at each of its stores. Every server is what it was or what it was to be, workers are told of one
-/// that is new, and the table goes on.
+/// Kills the last operation at each of its stores. Every server must have its previous or its intended state, the generation must
+/// change if a server was added, and the table must remain usable.
 fn die_at_each_store(operations: &[Operation]) {
     let (last, first) = operations.split_last().unwrap();
     for stores in 0..64 {
@@ -272,7 +272,7 @@ proptest! {
         die_at_each_store(&operations);
     }
 
-    /// No panic, and what is added is found, unless the memory says by chance that it has ended before its time.
+    /// There is no panic, and a server that is added is found, unless the random memory contents mark it as ended early.
     #[test]
     fn nothing_is_trusted(words in proptest::collection::vec((0..WINDOW, 0..8_usize, any::<u64>()), 1..60)) {
         let memory = Memory::new(WINDOW);

@@ -1,4 +1,4 @@
-//! Servers that begin to drain, or no longer do, while they are known.
+//! Starting and stopping the draining of servers in a roster.
 
 use core::hash::Hash;
 use core::num::NonZeroU32;
@@ -6,14 +6,14 @@ use core::num::NonZeroU32;
 use super::{append, entry, entry_mut, hash_id, hash_peer, text, EntryId, Roster};
 
 impl<P: Copy + Eq + Hash> Roster<P> {
-    /// Notes whether a server keeps its sessions and gets no new ones. Returns whether that is another thing than before;
-    /// then [`put_draining_last`](Self::put_draining_last) is due.
+    /// Records whether a server is draining: it keeps its sessions and gets no new ones. Returns `true` if this is a change; the
+    /// caller must then call [`put_draining_last`](Self::put_draining_last).
     pub fn set_draining(&mut self, peer: P, draining: bool) -> bool {
         let Roster {
             entries, by_peer, ..
         } = self;
         let mut has_changed = false;
-        // One that has several ids has several entries.
+        // A server with several IDs has several entries.
         for number in by_peer.iter_hash(hash_peer(peer)) {
             if let Some(entry) = entry_mut(entries, *number) {
                 if entry.member.peer == peer && entry.member.draining != draining {
@@ -25,7 +25,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         has_changed
     }
 
-    /// Puts the servers that share an id in order anew: those that drain come last, otherwise as they were added.
+    /// Reorders the servers that share an ID: draining servers come last, otherwise the order in which they were added is kept.
     pub fn put_draining_last(&mut self) {
         for entry in &mut self.entries {
             (entry.next, entry.last) = (None, None);
@@ -37,8 +37,8 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         }
     }
 
-    /// Puts an entry at the end of the chain of its id, if it drains or does not, as is said. A chain begins with the first
-    /// that comes: until then its head, which may be any of its entries, has no last one.
+    /// Appends an entry to the chain of its ID if its draining state equals `draining`. The first entry appended becomes the head
+    /// of the chain. A head without a last entry is left over from the previous order.
     fn link(&mut self, at: usize, draining: bool) {
         let number = u32::try_from(at.saturating_add(1)).and_then(NonZeroU32::try_from);
         let Ok(number) = number.map(EntryId) else {
@@ -112,7 +112,7 @@ mod tests {
             for (peer, (id, _)) in (0..).zip(&servers) {
                 marked.insert(id.as_bytes(), member(peer)).unwrap();
                 if more {
-                    // a second id of the same server
+                    // a second ID of the same server
                     marked.insert(b"d", member(peer)).unwrap();
                 }
             }

@@ -1,4 +1,4 @@
-//! The servers of one upstream by id, and their ids by server. Both look-ups take constant time.
+//! The servers of an upstream by ID, and their IDs by server. Both lookups take constant time.
 
 mod draining;
 
@@ -11,26 +11,26 @@ use rustc_hash::{FxBuildHasher, FxHasher};
 use crate::id::MD5_HEX;
 use crate::memory::{self, OutOfMemory};
 
-/// A server and its place in its upstream.
+/// A server and its position in its upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::disallowed_methods)] // a copy allocates nothing
 pub struct Member<P> {
-    /// The server, as the owner of the roster knows it.
+    /// The owner's handle for the server.
     pub peer: P,
-    /// Its place in its group, from 0.
+    /// Its position in its group, counted from 0.
     pub index: u32,
-    /// Whether it is in the group of backup servers.
+    /// Whether it belongs to the backup servers.
     pub backup: bool,
-    /// Whether it keeps its sessions, and gets no new ones.
+    /// Whether it is draining: it keeps its sessions and gets no new ones.
     pub draining: bool,
 }
 
-/// The number, from 1, of a server that was found by its id in a roster. It means nothing in another roster.
+/// The number of a server in a roster, counted from 1. It is meaningless in another roster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EntryId(NonZeroU32);
 
 impl EntryId {
-    /// Returns the place of the server in [`Roster::members`].
+    /// Returns the index of the server in [`Roster::members`].
     #[inline]
     pub fn index(self) -> usize {
         index(self).unwrap_or_default()
@@ -40,18 +40,18 @@ impl EntryId {
 #[derive(Debug)]
 struct Entry<P> {
     member: Member<P>,
-    /// The start and the end of its id in [`Roster::ids`].
+    /// The start and end of its ID in [`Roster::ids`].
     id: (u32, u32),
-    /// The next server with the same id.
+    /// The next server with the same ID.
     next: Option<EntryId>,
-    /// The last server with the same id, in the first of them.
+    /// The last server with the same ID; set only in the first of these servers.
     last: Option<EntryId>,
 }
 
-/// The choices by a text, before all servers are gone through.
+/// The number of random choices made before all servers are tried in order.
 const CHOICES: u64 = 32;
 
-/// The servers of one upstream. Several may share an id; they keep the order in which they were added.
+/// The servers of an upstream. Several servers may share an ID; they keep the order in which they were added.
 ///
 /// ```
 /// use session_cookie::roster::{Member, Roster};
@@ -68,9 +68,9 @@ const CHOICES: u64 = 32;
 pub struct Roster<P> {
     entries: Vec<Entry<P>>,
     ids: Vec<u8>,
-    /// The length of the longest of them.
+    /// The length of the longest ID.
     longest: usize,
-    /// The first entry of each id.
+    /// The first entry of each ID.
     by_id: HashTable<EntryId>,
     by_peer: HashTable<EntryId>,
 }
@@ -111,7 +111,7 @@ fn text<'a, P>(ids: &'a [u8], entry: &Entry<P>) -> &'a [u8] {
         .unwrap_or_default()
 }
 
-/// Returns the hash of an id. It is not keyed: the ids in the table come from the configuration, never from a client.
+/// Returns the hash of an ID. It is not keyed: the IDs in the table come from the configuration, never from a client.
 #[inline(always)]
 fn hash_id(id: &[u8]) -> u64 {
     match id.try_into() {
@@ -120,7 +120,7 @@ fn hash_id(id: &[u8]) -> u64 {
     }
 }
 
-/// Returns the hash of an id as long as a digest, of which a part tells as much as the whole.
+/// Returns the hash of an ID that has the length of a digest. Parts of a digest are as distinctive as the whole.
 #[inline(always)]
 fn hash_md5(id: &[u8; MD5_HEX]) -> u64 {
     let mut hasher = FxHasher::default();
@@ -147,11 +147,11 @@ fn hash_peer<P: Hash>(peer: P) -> u64 {
 }
 
 impl<P: Copy + Eq + Hash> Roster<P> {
-    /// Reserves memory for a number of servers at once.
+    /// Reserves memory for a number of servers.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns [`OutOfMemory`] if memory allocation fails.
     pub fn reserve(&mut self, servers: usize) -> Result<(), OutOfMemory> {
         self.entries.try_reserve_exact(servers)?;
         self.ids
@@ -162,11 +162,11 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         Ok(())
     }
 
-    /// Adds a server. The roster holds at most `u32::MAX` servers and bytes of ids; more are left out.
+    /// Adds a server. A roster holds at most `u32::MAX` servers and bytes of IDs; servers that exceed these limits are ignored.
     ///
     /// # Errors
     ///
-    /// Memory is short; the roster is as it was.
+    /// Returns [`OutOfMemory`] if memory allocation fails; the roster is then unchanged.
     pub fn insert(&mut self, id: &[u8], member: Member<P>) -> Result<(), OutOfMemory> {
         let number = self.entries.len().saturating_add(1);
         let (Ok(number), Ok(start), Ok(end)) = (
@@ -179,7 +179,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         let number = EntryId(number);
         self.reserve_one(id)?;
 
-        // Servers that share an id share its text too, and stand in a chain.
+        // Servers that share an ID also share its text, and are chained.
         let first = self.find(id);
         let id_at = match first.and_then(|first| entry(&self.entries, first)) {
             Some(same) => same.id,
@@ -208,7 +208,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         memory::insert_unique(&mut self.by_peer, hash_peer(member.peer), number, rehash)
     }
 
-    /// Reserves memory for one more server, so that it is added altogether or not at all.
+    /// Reserves memory for one more server, so that adding it succeeds or fails as a whole.
     fn reserve_one(&mut self, id: &[u8]) -> Result<(), OutOfMemory> {
         self.entries.try_reserve(1)?;
         self.ids.try_reserve(id.len())?;
@@ -218,10 +218,10 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         Ok(())
     }
 
-    /// Returns the first server with this id.
+    /// Returns the first server with this ID.
     #[inline(always)]
     pub fn find(&self, id: &[u8]) -> Option<EntryId> {
-        // Most ids have this length, and the compiler needs neither loops nor calls for it.
+        // Most IDs have this length, for which the compiler generates neither loops nor calls.
         match id.try_into() {
             Ok(id) => self.find_md5(id),
             Err(_) => self.find_any(id),
@@ -237,7 +237,7 @@ impl<P: Copy + Eq + Hash> Roster<P> {
 
     #[inline(never)]
     fn find_any(&self, id: &[u8]) -> Option<EntryId> {
-        // A client's value may be as long as nginx takes it.
+        // Skip hashing: a value sent by a client may be as long as nginx accepts.
         if id.len() > self.longest {
             return None;
         }
@@ -253,31 +253,30 @@ impl<P: Copy + Eq + Hash> Roster<P> {
             .copied()
     }
 
-    /// Returns the server that was found.
+    /// Returns the server with this number.
     #[inline]
     pub fn member(&self, named: EntryId) -> Option<&Member<P>> {
         Some(&entry(&self.entries, named)?.member)
     }
 
-    /// Returns the next server with the same id.
+    /// Returns the next server with the same ID.
     #[inline]
     pub fn next(&self, named: EntryId) -> Option<EntryId> {
         entry(&self.entries, named)?.next
     }
 
-    /// Returns how many servers there are.
+    /// Returns the number of servers.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Returns whether there is none.
+    /// Returns `true` if there are no servers.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Returns the servers in an order that a text chooses, some of them more than once: the same text the same order,
-    /// different texts different ones. Each server comes first about as often as the others, also of those that are
-    /// left when some are passed over.
+    /// Returns the servers in a pseudorandom order that depends only on a text; some servers occur more than once. Each server is
+    /// first about equally often. The same holds for the remaining servers if some are skipped.
     pub fn in_order_of<'a>(&'a self, text: [&'a [u8]; 2]) -> impl Iterator<Item = &'a Member<P>> {
         let servers = self.entries.len();
         let mut hasher = FxHasher::default();
@@ -291,12 +290,12 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         choices.chain(&self.entries).map(|entry| &entry.member)
     }
 
-    /// Returns the id of this server.
+    /// Returns the ID of this server.
     pub fn id(&self, peer: P) -> Option<&[u8]> {
         self.id_of(self.entry(peer)?)
     }
 
-    /// Returns the id of the server with this number.
+    /// Returns the ID of the server with this number.
     #[inline]
     pub fn id_of(&self, number: EntryId) -> Option<&[u8]> {
         Some(text(&self.ids, entry(&self.entries, number)?))
@@ -311,13 +310,13 @@ impl<P: Copy + Eq + Hash> Roster<P> {
         self.by_peer.find(hash_peer(peer), is_it).copied()
     }
 
-    /// Returns all servers, in the order of their numbers.
+    /// Returns all servers in the order of their numbers.
     pub fn members(&self) -> impl ExactSizeIterator<Item = &Member<P>> {
         self.entries.iter().map(|entry| &entry.member)
     }
 }
 
-/// Returns a number of the sequence that a seed begins: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+/// Returns a number of the SplitMix64 sequence of a seed (Steele, Lea, Flood, OOPSLA 2014).
 fn splitmix(seed: u64, number: u64) -> u64 {
     let step = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut mixed = seed.wrapping_add(step);
@@ -334,7 +333,7 @@ fn rehash_peer<P: Copy + Hash>(entries: &[Entry<P>]) -> impl Fn(&EntryId) -> u64
     |number| entry(entries, *number).map_or(0, |entry| hash_peer(entry.member.peer))
 }
 
-/// Puts an entry at the end of the chain that begins with entry `first`.
+/// Appends an entry to the chain that begins with entry `first`.
 fn append<P>(entries: &mut [Entry<P>], first: EntryId, new: EntryId) {
     let last = entry_mut(entries, first).and_then(|entry| entry.last.replace(new));
     if let Some(entry) = entry_mut(entries, last.unwrap_or(first)) {

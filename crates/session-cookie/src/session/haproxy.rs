@@ -1,4 +1,4 @@
-//! Values of HAProxy.
+//! Cookie values written by HAProxy.
 
 use super::{Session, Stamps, STAMP};
 use crate::bytes::unquote;
@@ -22,7 +22,7 @@ pub fn decode(value: &[u8]) -> Option<Session<'_>> {
     })
 }
 
-/// Returns the seconds of a date: thirty bits in five digits of base 64 (RFC 4648, section 4), which count every fourth second.
+/// Decodes a date, five base64 digits (RFC 4648, section 4) that count in units of four seconds. Returns seconds since the epoch.
 fn haproxy_date(digits: &[u8]) -> Option<u64> {
     let digits: &[u8; 5] = digits.try_into().ok()?;
     let mut date = 0u64;

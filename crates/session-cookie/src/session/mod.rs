@@ -1,4 +1,4 @@
-//! The value of a cookie: the id of a server and, where sessions end, two stamps.
+//! The value of a cookie: the ID of a server and, if sessions are limited, two timestamps.
 //!
 //! ```text
 //! d349ca31adc862f4d7e6faa19e516d6d                              no limits
@@ -38,36 +38,36 @@ use crate::policy::Mode;
 pub(crate) use stamps::STAMPS;
 pub use stamps::{Stamps, STAMP};
 
-/// The session that is the value of a cookie.
+/// The session stored in the value of a cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Session<'a> {
-    /// The id by which the cookie names a server.
+    /// The ID of the server.
     pub id: &'a [u8],
-    /// The stamps; absent if the cookie was set by a configuration without limits.
+    /// The timestamps; absent if the cookie was set under a configuration without limits.
     pub stamps: Option<Stamps>,
 }
 
-/// Returns whether a byte may stand in an id, so that the id can be told from what follows it.
+/// Returns `true` if a byte is allowed in an ID, that is, if it does not delimit the ID in a value.
 pub fn may_stand_in_id(byte: u8) -> bool {
     byte != STAMP && byte != PREFIX_END
 }
 
-/// The reason why a value is no session.
+/// The reason why a value cannot be decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Undecodable {
-    /// It is the application's own, in prefix mode: no id was put before it yet.
+    /// In prefix mode, the value has no ID prefix yet: it is the application's own.
     Unmarked,
-    /// Its id is empty, or its stamps are none.
+    /// The ID is empty or the timestamps are malformed.
     Malformed,
 }
 
 /// Decodes the value of a cookie.
 ///
-/// Stamps are read whether or not the policy has limits, so that a session outlives a change of them.
+/// Timestamps are decoded whether or not the policy has limits, so sessions survive a change of the limits.
 ///
 /// # Errors
 ///
-/// The value is no session: [`Undecodable`] tells why.
+/// Returns [`Undecodable`] if the value does not contain a session.
 pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
     match mode {
         Mode::Prefix => {
@@ -81,12 +81,12 @@ pub fn decode(value: &[u8], mode: Mode) -> Result<Session<'_>, Undecodable> {
     }
 }
 
-/// Decodes a value without quotes and without a signature.
+/// Decodes an unquoted value without a signature.
 pub(crate) fn decode_text(text: &[u8]) -> Result<Session<'_>, Undecodable> {
     not_empty(stamped(text).ok_or(Undecodable::Malformed)?)
 }
 
-/// Returns the session of a value whose signature counts for nothing, as no values are signed any more.
+/// Decodes a signed value, ignoring the signature. Used if the policy no longer signs values.
 fn without_signature(value: &[u8]) -> Option<Session<'_>> {
     let signed = Signed::parse(value).filter(Signed::is_well_formed)?;
     let session = decode_text(signed.text).ok();
@@ -100,8 +100,8 @@ fn not_empty(session: Session) -> Result<Session, Undecodable> {
     Ok(session)
 }
 
-/// Decodes a value of the form that nearly all have that are not an id alone. Returns `None` for any other, which
-/// [`decode`] may decode.
+/// Decodes a value of the most common form other than a bare ID. Returns `None` for any other form; such a value may still be
+/// decoded by [`decode`].
 #[inline(always)]
 pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
     let session = match mode {
@@ -120,7 +120,7 @@ pub fn decode_usual(value: &[u8], mode: Mode) -> Option<Session<'_>> {
     (!session.id.is_empty()).then_some(session)
 }
 
-/// Splits a value with stamps as [`encode`] writes it from 2001 to 2286.
+/// Splits a value whose timestamps have ten digits each, as [`encode`] writes them from 2001 to 2286.
 #[inline(always)]
 pub(crate) fn as_written(value: &[u8]) -> Option<(&[u8], Stamps)> {
     let (id, text) = value.split_last_chunk()?;
@@ -148,10 +148,10 @@ fn stamped(value: &[u8]) -> Option<Session<'_>> {
     })
 }
 
-/// The length of nearly every value with stamps.
+/// The length of nearly every value with timestamps.
 pub(crate) const STAMPED: usize = MD5_HEX + STAMPS;
 
-/// Returns the text of stamps that have ten digits each.
+/// Returns the text of timestamps that have ten digits each, or `None` for others.
 #[inline(always)]
 pub(crate) fn stamps_text(stamps: Stamps) -> Option<[u8; STAMPS]> {
     let mut text = [STAMP; STAMPS];
@@ -161,7 +161,7 @@ pub(crate) fn stamps_text(stamps: Stamps) -> Option<[u8; STAMPS]> {
     Some(text)
 }
 
-/// Returns the most bytes that [`encode`] writes.
+/// Returns the maximum number of bytes that [`encode`] writes.
 #[inline]
 pub fn encoded_len(session: &Session) -> usize {
     let stamps = match session.stamps {
@@ -174,7 +174,7 @@ pub fn encoded_len(session: &Session) -> usize {
 /// Writes the value of a cookie in insert mode.
 #[inline(always)]
 pub fn encode(session: &Session, out: &mut impl Sink) {
-    // Most ids have this length, and the compiler needs no call to copy halves of it.
+    // Most IDs have this length, for which the compiler copies both halves without a call.
     match <&[u8; MD5_HEX]>::try_from(session.id) {
         Ok(id) => {
             let (start, end) = id.split_at(MD5_HEX / 2);
@@ -191,8 +191,7 @@ pub fn encode(session: &Session, out: &mut impl Sink) {
     }
 }
 
-/// Returns the text of any stamps. It is made apart, so that nearly always nothing but the copies of what is put
-/// needs the sink in memory.
+/// Returns the text of any timestamps. A separate, cold function: inlined, it would force the sink into memory on the usual path.
 #[cold]
 #[inline(never)]
 pub(crate) fn any_stamps_text(stamps: Stamps) -> ArrayVec<u8, ANY_STAMPS> {
@@ -204,7 +203,7 @@ pub(crate) fn any_stamps_text(stamps: Stamps) -> ArrayVec<u8, ANY_STAMPS> {
     text
 }
 
-/// The length of two stamps of any number of digits, each after its mark.
+/// The maximum length of two timestamps, each preceded by its separator.
 pub(crate) const ANY_STAMPS: usize = 2 * (1 + DECIMAL);
 
 #[cfg(test)]

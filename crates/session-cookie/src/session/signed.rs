@@ -1,4 +1,4 @@
-//! Values that are signed.
+//! Signed values.
 
 use super::{any_stamps_text, encode, stamps_text, Session, STAMP};
 use crate::bytes::Sink;
@@ -9,7 +9,7 @@ pub use crate::keys::Signed;
 const _: () = assert!(MARK == STAMP);
 
 impl Signer {
-    /// Writes the value of a cookie in insert mode, and its signature, which an id without stamps does not have.
+    /// Writes the value of a cookie in insert mode, followed by its signature. An ID without timestamps is not signed.
     ///
     /// ```
     /// use session_cookie::bytes::Buffer;

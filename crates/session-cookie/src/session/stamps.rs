@@ -1,49 +1,48 @@
-//! Reading the text of two stamps, which nearly always have ten digits each, as a whole.
+//! Vectorized parsing of two timestamps of ten digits each, which nearly all values have.
 //!
-//! Its 22 bytes are looked at in two blocks, which overlap. What may stand at each place is known, so that one comparison
-//! tells whether all bytes are what they should be; and both numbers are made side by side: digits are joined to pairs,
-//! pairs to numbers of up to four digits, these to numbers that a lane holds. The tests compare this with a reading of byte
-//! after byte.
+//! The 22 bytes are read as two overlapping blocks of 16. The range allowed at each position is fixed, so a single comparison
+//! validates all bytes. Both numbers are computed in parallel: digits are combined to pairs, pairs to numbers of up to four
+//! digits, and these to numbers that still fit in a lane. The tests compare the results with those of a byte-by-byte parser.
 
 use wide::{i16x8, i32x8, u8x16};
 
-/// The times of the use of a session, in seconds since the epoch.
+/// The times at which a session was used, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stamps {
-    /// The last request.
+    /// The time of the last request.
     pub last_seen: u64,
-    /// The first request.
+    /// The time of the first request.
     pub first_seen: u64,
 }
 
-/// The end of the id, and of the first stamp, in a value with stamps.
+/// The separator that precedes each timestamp in a value.
 pub const STAMP: u8 = b'|';
 
-/// The length of two stamps of ten digits, each after its mark.
+/// The length of two timestamps of ten digits, each preceded by its separator.
 pub(crate) const STAMPS: usize = 2 * (1 + 10);
 
-/// A block of the text, and how it is read.
+/// The constants used to parse one block of the text.
 struct Block {
-    /// A mark, or the digit zero: a byte differs from it in the value of its digit, and a mark in nothing.
+    /// The separator or the digit zero for each byte. XOR with it yields the value of a digit, and 0 for the separator.
     zeros: u8x16,
-    /// The most by which a byte may differ.
+    /// The maximum result of the XOR for each byte.
     most: u8x16,
-    /// What a pair of neighbours is multiplied by, so that their number is in the upper byte.
+    /// The factors of pairs of adjacent bytes. They put the number formed by a pair into the upper byte.
     pairs: i16x8,
-    /// What the numbers of pairs are multiplied by before two and two of them are added.
+    /// The factors of the numbers formed by pairs, before adjacent numbers are added.
     fours: i16x8,
 }
 
 const MARK: u8 = STAMP;
 const ZERO: u8 = b'0';
 
-/// The factors of a pair of digits, of a digit before a mark, and of what is not read in this block.
+/// The factors of a pair of digits, of a digit followed by a separator, and of a pair that is ignored in this block.
 const DIGITS: i16 = 10 << 8 | 1;
 const DIGIT: i16 = 1 << 8;
 const UNREAD: i16 = 0;
 
-/// The first 16 bytes, of which the first stamp is read: `|1`, `55`, `64`, `47`, `04`, `1|`. As the mark counts zero, these
-/// are three, four and three digits.
+/// The first 16 bytes, which contain the first timestamp: `|1`, `55`, `64`, `47`, `04`, `1|`. The separator counts as zero, so
+/// these form numbers of three, four and three digits.
 const START: Block = Block {
     zeros: u8x16::new([
         MARK, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, MARK, ZERO, ZERO, ZERO,
@@ -56,7 +55,7 @@ const START: Block = Block {
     fours: i16x8::new([100, 1, 100, 1, 10, 1, 0, 0]),
 };
 
-/// The last 16 bytes, of which the second stamp is read: `15`, `56`, `44`, `70`, `41`, which are two, four and four digits.
+/// The last 16 bytes, which contain the second timestamp: `15`, `56`, `44`, `70`, `41`, that is two, four and four digits.
 const END: Block = Block {
     zeros: u8x16::new([
         ZERO, ZERO, ZERO, ZERO, ZERO, MARK, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO,
@@ -69,11 +68,11 @@ const END: Block = Block {
     fours: i16x8::new([0, 0, 0, 1, 100, 1, 100, 1]),
 };
 
-/// What the numbers of both blocks are multiplied by before two and two of them are added: seven and three digits of the
-/// first stamp, two and eight of the second.
+/// The factors of the numbers of both blocks, before adjacent numbers are added: seven and three digits of the first timestamp,
+/// two and eight digits of the second.
 const PARTS: i16x8 = i16x8::new([10_000, 1, 1, 0, 0, 1, 10_000, 1]);
 
-/// Reads two stamps of ten digits, each after its mark.
+/// Parses two timestamps of ten digits, each preceded by its separator.
 #[inline(always)]
 pub(super) fn read(text: &[u8; STAMPS]) -> Option<Stamps> {
     let start = u8x16::new(*text.first_chunk()?) ^ START.zeros;
@@ -92,12 +91,12 @@ pub(super) fn read(text: &[u8; STAMPS]) -> Option<Stamps> {
     })
 }
 
-/// Returns the numbers of up to four digits in a block.
+/// Returns the numbers of up to four digits that a block consists of.
 #[inline(always)]
 #[allow(clippy::arithmetic_side_effects)] // lanes wrap
 fn fours(digits: u8x16, block: &Block) -> [i32; 4] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = digits.to_array();
-    // The compiler knows that nothing is moved on a little-endian processor.
+    // On a little-endian processor, the compiler optimizes this conversion away.
     let pairs = [
         [a, b],
         [c, d],
@@ -112,7 +111,7 @@ fn fours(digits: u8x16, block: &Block) -> [i32; 4] {
     pairs.dot(block.fours).to_array()
 }
 
-/// Joins the parts of a number, none of which is negative.
+/// Combines the two parts of a number. Neither part is negative.
 #[inline(always)]
 fn joined(high: i32, factor: u64, low: i32) -> u64 {
     u64::from(high as u32)
@@ -126,7 +125,7 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// The reading, byte after byte.
+    /// A byte-by-byte parser.
     fn naive(text: &[u8]) -> Option<Stamps> {
         let number = |stamp: &[u8]| {
             let (mark, digits) = stamp.split_first()?;

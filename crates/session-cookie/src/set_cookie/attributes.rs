@@ -4,25 +4,25 @@ use super::date;
 use crate::bytes::trim;
 use crate::policy::SameSite;
 
-/// The attributes of a field. Of several of one name the last counts, if user agents can read it.
+/// The attributes of a field. If one occurs several times, the last one is used; malformed `Max-Age` and `Expires` are ignored.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attributes<'a> {
     pub(super) domain: Option<&'a [u8]>,
     pub(super) path: Option<&'a [u8]>,
-    /// With whether it is over at once.
+    /// The value, and whether it makes the cookie expire immediately.
     pub(super) max_age: Option<(&'a [u8], bool)>,
-    /// With its seconds since the epoch.
+    /// The value, and the time in seconds since the epoch.
     pub(super) expires: Option<(&'a [u8], u64)>,
     pub(super) secure: bool,
     pub(super) same_site: Option<SameSite>,
     pub(super) partitioned: bool,
 }
 
-/// The longest value of an attribute that user agents take.
+/// The maximum length of an attribute value that user agents accept.
 const LONGEST: usize = 1024;
 
 impl<'a> Attributes<'a> {
-    /// Reads what follows the value in a field.
+    /// Parses the part of a field that follows the value.
     pub(super) fn of(text: &'a [u8]) -> Self {
         let mut attributes = Attributes::default();
         for attribute in text.split(|byte| *byte == b';') {
@@ -44,10 +44,10 @@ impl<'a> Attributes<'a> {
         } else if is(b"expires") {
             self.expires = date::read(value).map(|at| (value, at)).or(self.expires);
         } else if is(b"domain") {
-            // An empty one means the host of the request, as none does.
+            // An empty value means the host of the request, as does a missing attribute.
             self.domain = (!value.is_empty()).then_some(value);
         } else if is(b"path") {
-            // Any other means the folder of the request, as none does.
+            // Any other value means the directory of the request, as does a missing attribute.
             self.path = value.starts_with(b"/").then_some(value);
         } else if is(b"samesite") {
             self.same_site = SameSite::parse(value);
@@ -58,8 +58,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Returns whether they delete the cookie: by `Max-Age` or, where that is not there, by `Expires` (RFC 6265, section
-    /// 5.3, point 3).
+    /// Returns `true` if the attributes delete the cookie: by `Max-Age`, otherwise by `Expires` (RFC 6265, section 5.3, point 3).
     pub(super) fn are_over(&self, now: u64) -> bool {
         match (self.max_age, self.expires) {
             (Some((_, is_spent)), _) => is_spent,
@@ -69,7 +68,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Returns whether a `Max-Age` is over at once (RFC 6265, section 5.2.2); `None`: it is no number.
+/// Returns whether a `Max-Age` makes a cookie expire immediately (RFC 6265, section 5.2.2), or `None` if it is not a number.
 fn is_spent(value: &[u8]) -> Option<bool> {
     let (is_negative, digits) = match value {
         [b'-', digits @ ..] => (true, digits),

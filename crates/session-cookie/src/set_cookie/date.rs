@@ -1,4 +1,4 @@
-//! Dates in `Expires`, which user agents read whatever their form is (RFC 6265, section 5.1.1).
+//! Parsing of dates in `Expires`, in all forms that user agents accept (RFC 6265, section 5.1.1).
 
 use crate::bytes::leading_decimal;
 
@@ -6,18 +6,18 @@ const MONTHS: [&[u8; 3]; 12] = [
     b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
 ];
 
-/// The parts of a date, as far as they were found.
+/// The parts of a date found so far.
 #[derive(Default)]
 struct Parts {
     /// Hours, minutes and seconds.
     time: Option<[u64; 3]>,
     day: Option<u64>,
-    /// From 1 on.
+    /// Counted from 1.
     month: Option<u64>,
     year: Option<u64>,
 }
 
-/// Reads a date. Returns the seconds since the epoch, or 0 for a date before it.
+/// Parses a date. Returns the seconds since the epoch, or 0 for a date before the epoch.
 pub(super) fn read(text: &[u8]) -> Option<u64> {
     let mut parts = Parts::default();
     let tokens = text.split(|byte| is_delimiter(*byte));
@@ -32,7 +32,7 @@ fn is_delimiter(byte: u8) -> bool {
 }
 
 impl Parts {
-    /// Takes a token as the first of the parts that it may be and that was not found yet.
+    /// Stores a token as the first part that it can represent and that was not found yet.
     fn take(&mut self, token: &[u8]) {
         if let (None, Some(time)) = (self.time, time(token)) {
             self.time = Some(time);
@@ -69,7 +69,7 @@ impl Parts {
     }
 }
 
-/// Returns how many days a month has.
+/// Returns the number of days in a month.
 fn days_of(year: u64, month: u64) -> u64 {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
@@ -80,8 +80,8 @@ fn days_of(year: u64, month: u64) -> u64 {
     }
 }
 
-/// Returns the days from the epoch to a date of the Gregorian calendar; `None`: it is before that. The year is counted from
-/// March, so that the day of leap years is the last one.
+/// Returns the number of days from the epoch to a date of the Gregorian calendar, or `None` if the date is before the epoch.
+/// Years are counted from March, so that a leap day is the last day of its year.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let (year, month) = match month {
         1 | 2 => (year.checked_sub(1)?, month.checked_add(9)?),
@@ -99,10 +99,10 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     days.checked_sub(BEFORE_EPOCH)
 }
 
-/// The days of that calendar, from March of the year 0 on, before 1 January 1970, counted from 1 on.
+/// The day number of 1 January 1970, counted from 1 for 1 March of the year 0.
 const BEFORE_EPOCH: u64 = 719_469;
 
-/// Reads `hh:mm:ss`, each with one digit or two, whatever follows that is no digit.
+/// Parses `hh:mm:ss`, where each number has one or two digits. A non-digit and anything after it are ignored.
 fn time(token: &[u8]) -> Option<[u64; 3]> {
     let mut fields = token.splitn(3, |byte| *byte == b':');
     let (hour, minute, second) = (fields.next()?, fields.next()?, fields.next()?);
@@ -110,14 +110,14 @@ fn time(token: &[u8]) -> Option<[u64; 3]> {
     Some([whole(hour)?, whole(minute)?, number(second, 1, 2)?])
 }
 
-/// Reads a number of so many digits, whatever follows that is no digit.
+/// Parses a number of `least` to `most` digits. A non-digit and anything after it are ignored.
 fn number(token: &[u8], least: usize, most: usize) -> Option<u64> {
     let (number, rest) = leading_decimal(token)?;
     let digits = token.len().saturating_sub(rest.len());
     (least..=most).contains(&digits).then_some(number)
 }
 
-/// Reads the name of a month, of which three letters count.
+/// Parses the name of a month. Only its first three letters count.
 fn month(token: &[u8]) -> Option<u64> {
     let name = token.first_chunk::<3>()?;
     (1..)

@@ -1,4 +1,4 @@
-//! The cookies of an application's session in a response, and those of ours that follow them.
+//! The application's session cookies in a response, and the module cookies that follow them.
 
 use arrayvec::ArrayVec;
 
@@ -8,21 +8,20 @@ use super::mirrored::Mirrored;
 use crate::bytes::find;
 use crate::cookie::{halves, Copies, Follow};
 
-/// The most cookies that are looked at. User agents keep one for each domain and path; a server has hardly ever more than
-/// two.
+/// The maximum number of cookies considered. User agents store one per domain and path; applications rarely set more than two.
 const MOST: usize = 8;
 
-/// What a response does to the session of the application.
+/// The changes that a response makes to the application's session.
 #[derive(Debug)]
 pub struct Followed<'a> {
-    /// Its cookies, in order, as user agents keep them.
+    /// The application's cookies in the response, in order, without those that user agents replace with later ones.
     cookies: ArrayVec<Cookie<'a>, MOST>,
-    /// Whether the client has a session that the response leaves alone: ours is set where it would be without such a
-    /// cookie in the response.
+    /// Whether the client has a session that the response leaves unchanged. The module cookie is then set as if the response
+    /// contained no such cookie.
     pub goes_on: bool,
 }
 
-/// A cookie of the application that the response sets, or deletes.
+/// A cookie of the application that the response sets or deletes.
 #[derive(Clone, Copy, Debug)]
 struct Cookie<'a> {
     name: &'a [u8],
@@ -31,14 +30,14 @@ struct Cookie<'a> {
 }
 
 impl<'a> Followed<'a> {
-    /// Reads the `Set-Cookie` fields of a response; `now` is in seconds since the epoch.
+    /// Parses the `Set-Cookie` fields of a response. `now` is in seconds since the epoch.
     pub fn of(follow: &Follow, fields: impl Iterator<Item = &'a [u8]>, now: u64) -> Self {
         let mut cookies = ArrayVec::new();
         for cookie in fields.filter_map(|field| Cookie::of(field, follow, now)) {
-            // User agents keep the last one of each name, domain and path.
+            // User agents keep the last cookie of each name, domain and path.
             cookies.retain(|earlier: &mut Cookie<'_>| !earlier.is_replaced_by(&cookie));
             if cookies.is_full() && cookie.is_live {
-                // No session is lost for cookies that are deleted.
+                // Cookies that are set take precedence over deleted ones, so that no session is lost.
                 let deleted = cookies.iter().position(|cookie| !cookie.is_live);
                 deleted.map(|at| cookies.remove(at));
             }
@@ -50,8 +49,9 @@ impl<'a> Followed<'a> {
         }
     }
 
-    /// Looks for sessions of the client that the response leaves alone, and forgets what would end ours while it is theirs,
-    /// too. `fields` are those of a request that has such a cookie, and `target` is what it asks for.
+    /// Finds out whether the client has sessions that the response leaves unchanged, and discards deletions that would also
+    /// delete the module cookie of these sessions. `fields` are the `Cookie` fields of a request that has such a cookie; `target`
+    /// is the request target.
     pub fn look_at_request<'f>(
         &mut self,
         follow: &Follow,
@@ -71,21 +71,22 @@ impl<'a> Followed<'a> {
         }
         self.goes_on = has_others || count > self.cookies.iter().filter(|one| reaches(one)).count();
         if self.goes_on {
-            // What is deleted elsewhere, or beside another of its name, has a cookie of ours to itself.
+            // A deletion is kept if the module cookie it deletes belongs to that session alone: domain and path are copied, and
+            // the path does not match the request or the request has no session cookies of other names.
             let is_apart = |cookie: &Cookie<'_>| domain && path && !(has_others && reaches(cookie));
             self.cookies
                 .retain(|cookie| cookie.is_live || is_apart(cookie));
         }
     }
 
-    /// Returns whether our cookie is neither set nor deleted with that of the application.
+    /// Returns `true` if no module cookie is set or deleted along with a cookie of the application.
     pub fn is_empty(&self) -> bool {
         self.cookies.is_empty()
     }
 
-    /// Returns our cookies: one for each of those that user agents keep apart when ours has only these attributes of the
-    /// application's. Of several that become one a live one counts, and else the last. Live ones stand behind the others: where
-    /// user agents find in the end that two are one, that is set.
+    /// Returns the module cookies: one for each cookie of the application that user agents store separately if only the
+    /// attributes in `copies` are copied. If several become one, a live cookie takes precedence over a deleted one, otherwise the
+    /// last one counts. Live cookies come last, so that they prevail if user agents treat two cookies as the same.
     pub fn mirrored<'f>(&'f self, copies: &'f Copies) -> impl Iterator<Item = Mirrored<'a>> + 'f {
         let of = move |is_live| {
             let all = self.cookies.iter().enumerate();
@@ -99,7 +100,7 @@ impl<'a> Followed<'a> {
         of(false).chain(of(true))
     }
 
-    /// Returns whether another cookie counts in the place of one.
+    /// Returns `true` if another cookie takes precedence over this one.
     fn is_counted_elsewhere(&self, at: usize, cookie: &Cookie<'_>, copies: &Copies) -> bool {
         let mut others = self.cookies.iter().enumerate();
         others.any(|(other_at, other)| {
@@ -113,12 +114,12 @@ impl<'a> Followed<'a> {
     }
 }
 
-/// Returns whether a field sets or deletes the cookie of the application.
+/// Returns `true` if a field sets or deletes the application's session cookie.
 pub fn is_followed(field: &[u8], follow: &Follow) -> bool {
     split(field).is_some_and(|(name, ..)| follow.matches(name))
 }
 
-/// Splits a field into the name, the value and what follows it.
+/// Splits a field into the name, the value and the rest.
 fn split(field: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let end = find(b';', field).unwrap_or(field.len());
     let (pair, after) = field.split_at_checked(end)?;
@@ -141,8 +142,8 @@ impl<'a> Cookie<'a> {
         self.name == other.name && self.is_beside(other, &Copies::ALL)
     }
 
-    /// Returns whether a request for this could bring the cookie (RFC 6265, section 5.1.4): without a path it is of the folder
-    /// of the request.
+    /// Returns `true` if a request for this target could include the cookie (RFC 6265, section 5.1.4). A cookie without a path is
+    /// valid for the directory of the request.
     fn reaches(&self, target: &[u8]) -> bool {
         let Some(path) = self.attributes.path else {
             return true;
@@ -153,7 +154,7 @@ impl<'a> Cookie<'a> {
         }
     }
 
-    /// Returns whether user agents keep one of two cookies with these attributes of both, if they have one name.
+    /// Returns `true` if user agents store only one of two cookies of the same name that copy these attributes.
     fn is_beside(&self, other: &Cookie<'_>, copies: &Copies) -> bool {
         let (these, those) = (&self.attributes, &other.attributes);
         (!copies.domain || is_same_domain(these.domain, those.domain))
@@ -204,14 +205,14 @@ mod tests {
         String::from_utf8(out.as_bytes().to_vec()).unwrap()
     }
 
-    /// What ours get beside the template's attributes, for a cookie `s*`.
+    /// Returns the attributes that module cookies following a cookie `s*` get in addition to those of the template.
     fn mirrored(fields: &[&str], copies: Copies) -> Vec<String> {
         let followed = Followed::of(&follow("s*"), bytes(fields), NOW);
         let all = followed.mirrored(&copies);
         all.map(|one| rest(&one, &copies)).collect()
     }
 
-    /// Whether the session goes on, and what ours get, where a request to `/app/x` has had these cookies.
+    /// Returns whether the session goes on, and the attributes of module cookies, for a request to `/app/x` with these cookies.
     fn seen(request: &[&str], fields: &[&str], copies: Copies) -> (bool, Vec<String>) {
         let follow = Follow::new(b"s*", copies).unwrap();
         let mut followed = Followed::of(&follow, bytes(fields), NOW);
@@ -264,14 +265,14 @@ mod tests {
         let one_path = Copies { path: false, ..ALL };
         let gone = |path: &str| alloc::format!("{path}{GONE}");
         let nothing = || (true, Vec::new());
-        // It is of a folder that the request is not in.
+        // The deleted cookie is for a directory that does not contain the request.
         let old = ["s=; Path=/old"];
         assert_eq!(
             seen(&["s=1"], &old, ALL),
             (true, [gone("; Path=/old")].to_vec())
         );
         assert_eq!(seen(&["s=1"], &old, one_path), nothing());
-        // Of two of one name it is one.
+        // The deleted cookie is one of two with the same name.
         let app = ["s=; Path=/app"];
         assert_eq!(
             seen(&["s=1; s=2"], &app, ALL),
@@ -282,7 +283,7 @@ mod tests {
             seen(&["s=1; s="], &app, one_path),
             (false, [gone("")].to_vec())
         );
-        // There is one of another name, whose place nobody knows.
+        // There is a cookie with another name, whose path is unknown.
         assert_eq!(seen(&["s=1", "s2=2"], &app, ALL), nothing());
         assert_eq!(
             seen(&["s=1", "s2="], &app, ALL),
@@ -322,7 +323,7 @@ mod tests {
     #[test]
     fn user_agents_keep_one_of_each_domain_and_path() {
         let gone_in = |path: &str| alloc::format!("; Path={path}{GONE}");
-        // The last one of a place counts, be it live or not.
+        // The last cookie of each place counts, live or deleted.
         assert_eq!(mirrored(&["s=; Path=/", "s=v; Path=/"], ALL), ["; Path=/"]);
         assert_eq!(
             mirrored(&["s=v; Path=/", "s=; Path=/"], ALL),
@@ -332,7 +333,7 @@ mod tests {
             mirrored(&["s=v; Domain=A.test", "s=w; Domain=.a.test; Secure"], ALL),
             ["; Domain=.a.test; Secure"]
         );
-        // Two places stay two.
+        // Different places remain separate.
         assert_eq!(
             mirrored(&["s=; Path=/old", "s=v; Path=/"], ALL),
             [gone_in("/old"), alloc::string::String::from("; Path=/")]
@@ -350,7 +351,7 @@ mod tests {
             .len(),
             4
         );
-        // Unless ours has one place: then a live one counts.
+        // If the module cookie has only one place, a live cookie counts.
         let one_path = Copies { path: false, ..ALL };
         assert_eq!(
             mirrored(&["s=v; Path=/; Secure", "s=; Path=/old"], one_path),
@@ -369,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_is_set_comes_last() {
-        // The folder of the request may be that path.
+        // The directory of the request may be that path.
         assert_eq!(
             mirrored(&["s1=v; Path=/app", "s2="], ALL),
             [GONE, "; Path=/app"]
@@ -395,7 +396,7 @@ mod tests {
         assert_eq!(mirrored(&["s=v"; 1000], ALL).len(), 1);
     }
 
-    /// A jar of cookies as user agents have it: what is kept of each name, domain and path.
+    /// A cookie jar: one entry per name, domain and path, as in user agents.
     type Jar = alloc::collections::BTreeMap<(String, Option<String>, Option<String>), bool>;
 
     fn kept(cookies: &[(String, Option<String>, Option<String>, bool)]) -> Jar {

@@ -1,4 +1,4 @@
-//! A cookie of ours beside one of an application's session: what it takes from that.
+//! A module cookie that follows a session cookie of the application: the attributes it copies.
 
 use arrayvec::ArrayVec;
 
@@ -8,16 +8,16 @@ use crate::bytes::{Sink, DECIMAL};
 use crate::cookie::Copies;
 use crate::policy::{Policy, SameSite, Secure};
 
-/// A cookie of ours that goes with one of the application.
+/// A module cookie that follows a cookie of the application.
 #[derive(Debug)]
 pub struct Mirrored<'a> {
     pub(super) attributes: Attributes<'a>,
-    /// Whether it is set, not deleted.
+    /// Whether the cookie is set, as opposed to deleted.
     pub is_live: bool,
 }
 
 impl Mirrored<'_> {
-    /// Writes the attributes that a [template](super::Template) leaves to the application's cookie, and how long ours lives.
+    /// Writes the lifetime, and the attributes that the [template](super::Template) leaves to the application's cookie.
     pub fn write_rest(
         &self,
         policy: &Policy,
@@ -46,7 +46,7 @@ impl Mirrored<'_> {
             put(b"; Expires=", varying.expires);
         }
         put(b"; Secure", (copies.secure && from.secure).then_some(b""));
-        // User agents refuse these without `Secure`, which the configuration may leave out.
+        // User agents reject `SameSite=None` and `Partitioned` without `Secure`, which the configuration may omit.
         let is_bare = match policy.secure {
             Secure::Auto | Secure::Variable => !varying.secure,
             Secure::Off | Secure::On => false,
@@ -60,7 +60,7 @@ impl Mirrored<'_> {
     }
 }
 
-/// What deletes a cookie.
+/// The attributes that delete a cookie.
 pub(super) const DELETED: &[u8] = b"; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT";
 
 #[cfg(test)]

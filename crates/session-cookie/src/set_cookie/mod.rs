@@ -1,4 +1,4 @@
-//! The `Set-Cookie` field of a response (RFC 6265, section 4.1): editing that of an upstream server, writing one of the policy.
+//! The `Set-Cookie` field of a response (RFC 6265, section 4.1): editing an upstream server's field, and writing the policy's.
 
 mod attributes;
 mod date;
@@ -16,18 +16,18 @@ pub use followed::{is_followed, Followed};
 pub use mirrored::Mirrored;
 pub use template::{ByVariables, Template, Varying, DATE};
 
-/// A `Set-Cookie` field in three parts.
+/// A `Set-Cookie` field split into three parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Parts<'a> {
-    /// The part up to the value: name, equals sign, white space.
+    /// The part before the value: name, equals sign, white space.
     pub before: &'a [u8],
-    /// The value, double quotes and all.
+    /// The value, including double quotes.
     pub value: &'a [u8],
     /// The part after the value: white space and attributes.
     pub after: &'a [u8],
 }
 
-/// Splits a field around the value (RFC 6265, section 5.2), if it sets the cookie of exactly this name.
+/// Splits a field at its value (RFC 6265, section 5.2). Returns `None` if it does not set the cookie with exactly this name.
 #[inline]
 pub fn parse<'a>(field: &'a [u8], name: &Name) -> Option<Parts<'a>> {
     let rest = name.value_of(field)?;
@@ -35,7 +35,7 @@ pub fn parse<'a>(field: &'a [u8], name: &Name) -> Option<Parts<'a>> {
     let trimmed = trim_start(pair);
     let value = trim_end(trimmed);
 
-    // Each is a part of the one before it. Without a value, white space stands behind it.
+    // Each slice is a part of the previous one, so differences cannot wrap. White space around an empty value belongs to `after`.
     let start = field.len().wrapping_sub(if value.is_empty() {
         rest.len()
     } else {
@@ -51,13 +51,13 @@ pub fn parse<'a>(field: &'a [u8], name: &Name) -> Option<Parts<'a>> {
     })
 }
 
-/// Returns whether a field sets the cookie of exactly this name.
+/// Returns `true` if a field sets the cookie with exactly this name.
 pub fn sets(field: &[u8], name: &Name) -> bool {
     name.value_of(field).is_some()
 }
 
-/// Returns whether a field deletes the cookie of exactly this name, or leaves nothing of its value: by an empty value, by
-/// `Max-Age` or, where that is not there, by `Expires` (RFC 6265, section 5.3, point 3).
+/// Returns `true` if a field deletes the cookie with exactly this name or empties its value: by an empty value, by `Max-Age` or,
+/// in its absence, by `Expires` (RFC 6265, section 5.3, point 3).
 ///
 /// `now` is in seconds since the epoch.
 ///
@@ -73,12 +73,12 @@ pub fn deletes(field: &[u8], name: &Name, now: u64) -> bool {
     parse(field, name).is_some_and(|parts| ends(parts.value, &Attributes::of(parts.after), now))
 }
 
-/// Returns whether a cookie with this value and these attributes is deleted, or nothing is left of it.
+/// Returns `true` if a cookie with this value and these attributes is deleted or empty.
 fn ends(value: &[u8], attributes: &Attributes<'_>, now: u64) -> bool {
     unquote(value).is_empty() || attributes.are_over(now)
 }
 
-/// Returns a field with the id in place of the value, in pieces, if it sets the cookie of exactly this name.
+/// Replaces the value of a field by an ID and returns the pieces, or `None` if it does not set the cookie with exactly this name.
 ///
 /// ```
 /// use session_cookie::cookie::Name;
@@ -94,7 +94,8 @@ pub fn rewrite<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u
     Some([parts.before, id, parts.after])
 }
 
-/// Returns a field with the id before the value, in pieces, if it sets the cookie of exactly this name.
+/// Prefixes the value of a field with an ID and returns the pieces, or `None` if it does not set the cookie with exactly this
+/// name.
 ///
 /// ```
 /// use session_cookie::cookie::Name;
@@ -108,12 +109,12 @@ pub fn rewrite<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u
 pub fn prefix<'a>(field: &'a [u8], name: &Name, id: &'a [u8]) -> Option<[&'a [u8]; 4]> {
     let rest = name.value_of(field)?;
     let value = trim_start(rest);
-    // Without a value, white space stands behind it: as in `parse`.
+    // White space around an empty value follows it, as in `parse`.
     let value = match value {
         [] | [b';', ..] => rest,
         _ => value,
     };
-    // It is the end of the field.
+    // The value ends the field, so the difference cannot wrap.
     let before = field.get(..field.len().wrapping_sub(value.len()))?;
     Some([before, id, &[PREFIX_END], value])
 }

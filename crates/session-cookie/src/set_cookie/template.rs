@@ -1,4 +1,4 @@
-//! The `Set-Cookie` field of the inserted cookie.
+//! The template of the `Set-Cookie` field of an inserted cookie.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,11 +11,11 @@ use crate::memory::{self, OutOfMemory};
 use crate::policy::{Policy, SameSite, Secure, Style};
 use crate::session::{encode, encoded_len, Session};
 
-/// The most bytes of [`Varying::expires`].
+/// The maximum length of [`Varying::expires`].
 pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 
-/// The `Set-Cookie` field of the inserted cookie, made ready: all that is the same for every request is one text before the
-/// value, and one after it.
+/// A prepared `Set-Cookie` field of an inserted cookie. The parts that are the same for every request are stored as one text
+/// before the value and one after it.
 ///
 /// ```
 /// use session_cookie::bytes::Buffer;
@@ -34,47 +34,47 @@ pub const DATE: usize = "Thu, 31 Dec 2037 23:55:55 GMT".len();
 /// ```
 #[derive(Debug)]
 pub struct Template {
-    /// The name and its equals sign.
+    /// The name and the equals sign.
     start: Box<[u8]>,
-    /// The attributes up to the first that differs from request to request.
+    /// The attributes before the first one that varies between requests.
     attributes: Box<[u8]>,
-    /// The attributes from there on.
+    /// The remaining attributes.
     others: Vec<Attribute>,
-    /// The most bytes of all of them.
+    /// The maximum total length of all these parts.
     capacity: usize,
 }
 
-/// The attributes that variables tell, in place of the policy; their values are in [`Varying`]. Without one there, the
-/// attribute is left out.
+/// The attributes set by variables instead of the policy. Their values are in [`Varying`]; attributes without a value are
+/// omitted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByVariables {
-    /// Whether `Domain` is one.
+    /// Whether `Domain` is set by variables.
     pub domain: bool,
-    /// Whether `Path` is one.
+    /// Whether `Path` is set by variables.
     pub path: bool,
-    /// Whether `SameSite` is one.
+    /// Whether `SameSite` is set by a variable.
     pub same_site: bool,
-    /// Whether `Max-Age` and `Expires` are written by others.
+    /// Whether `Max-Age` and `Expires` are written elsewhere.
     pub lifetime: bool,
 }
 
-/// The parts of the field that differ from request to request.
+/// The parts of the field that vary between requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Varying<'a> {
-    /// The time: now plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7), or with hyphens in the
-    /// date, which user agents take as well.
+    /// The current time plus the policy's `max_age`, as an HTTP-date (RFC 9110, section 5.6.7), or in the form with hyphens,
+    /// which user agents also accept.
     pub expires: Option<&'a [u8]>,
-    /// The `Domain` attribute, where variables tell it.
+    /// The `Domain` attribute, if set by variables.
     pub domain: Option<&'a [u8]>,
-    /// The `Path` attribute, where variables tell it.
+    /// The `Path` attribute, if set by variables.
     pub path: Option<&'a [u8]>,
-    /// The `Secure` attribute, where the request or a variable tells it.
+    /// The `Secure` attribute, if set by the request or by a variable.
     pub secure: bool,
-    /// The `SameSite` attribute, where a variable tells it.
+    /// The `SameSite` attribute, if set by a variable.
     pub same_site: Option<SameSite>,
 }
 
-/// A part of the attributes.
+/// An attribute, or a text of several.
 #[derive(Debug)]
 enum Attribute {
     Text(Vec<u8>),
@@ -84,9 +84,9 @@ enum Attribute {
     Domain(&'static [u8]),
     /// The text before the path.
     Path(&'static [u8]),
-    /// The text where the cookie is for TLS only.
+    /// The text written if the cookie is for TLS only.
     Secure(&'static [u8]),
-    /// The text before the word.
+    /// The text before the value, and the function that returns the value.
     SameSite(&'static [u8], fn(SameSite) -> &'static [u8]),
 }
 
@@ -138,11 +138,11 @@ impl Attribute {
 }
 
 impl Template {
-    /// Makes the field of a policy ready.
+    /// Prepares the field of a policy.
     ///
     /// # Errors
     ///
-    /// Memory is short.
+    /// Returns [`OutOfMemory`] if memory allocation fails.
     pub fn new(policy: &Policy, by_variables: ByVariables) -> Result<Self, OutOfMemory> {
         let mut attributes = Attributes(Vec::new());
         match policy.style {
@@ -168,18 +168,18 @@ impl Template {
         })
     }
 
-    /// Returns whether anything but the value differs from request to request.
+    /// Returns `true` if anything other than the value varies between requests.
     #[inline]
     pub fn varies(&self) -> bool {
         !self.others.is_empty()
     }
 
-    /// Returns the most bytes of the field with a signature.
+    /// Returns the maximum length of the field with a signature.
     pub fn max_len_signed(&self, session: &Session, varying: &Varying) -> usize {
         (self.max_len(session, varying)).saturating_add(SIGNATURES)
     }
 
-    /// Returns the most bytes of the field.
+    /// Returns the maximum length of the field.
     #[inline]
     pub fn max_len(&self, session: &Session, varying: &Varying) -> usize {
         let values = [varying.domain, varying.path].map(|value| value.map_or(0, <[u8]>::len));
@@ -187,7 +187,7 @@ impl Template {
         values.into_iter().fold(capacity, usize::saturating_add)
     }
 
-    /// Writes the field, up to the first attribute that differs from request to request.
+    /// Writes the field up to the first attribute that varies between requests.
     #[inline(always)]
     pub fn write(&self, session: &Session, out: &mut impl Sink) {
         out.put(&self.start);
@@ -195,7 +195,7 @@ impl Template {
         out.put(&self.attributes);
     }
 
-    /// Writes what [`write`](Self::write) does, with a signature behind the value.
+    /// Same as [`write`](Self::write), but adds a signature to the value.
     pub fn write_signed(&self, session: &Session, signer: &Signer, out: &mut impl Sink) {
         out.put(&self.start);
         signer.encode(session, out);
@@ -210,7 +210,7 @@ impl Template {
     }
 }
 
-/// The attributes of a template, texts that follow each other joined to one.
+/// The attributes of a template. Consecutive texts are joined.
 struct Attributes(Vec<Attribute>);
 
 impl Attributes {
@@ -306,7 +306,7 @@ impl Attributes {
         self.others(policy)
     }
 
-    /// Adds them as `ngx_http_upstream_sticky_cookie_insert` does.
+    /// Adds the attributes in the order of `ngx_http_upstream_sticky_cookie_insert`.
     fn add_as_nginx(
         &mut self,
         policy: &Policy,
@@ -346,7 +346,7 @@ mod tests {
         varying: &Varying,
     ) -> String {
         let template = Template::new(policy, by_variables).unwrap();
-        // What does not fit would be missing.
+        // A part that does not fit would be missing.
         let capacity = template.max_len(&session, varying);
         let mut field = Buffer::with_capacity(capacity).unwrap();
         template.write(&session, &mut field);
@@ -408,7 +408,7 @@ mod tests {
             "route=a|2|1; Domain=.taobao.com; Path=/; Max-Age=120; HttpOnly; Partitioned; Priority=High"
         );
 
-        // The same text, as far as the policy can tell it.
+        // The same text, with everything set by the policy.
         policy.secure = Secure::On;
         policy.same_site = Some(SameSite::Strict);
         let varying = Varying {

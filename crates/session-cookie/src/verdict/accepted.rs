@@ -1,4 +1,4 @@
-//! Cookies in other schemes than that of the policy: those that the policy accepts, and values of which only the start is an id.
+//! Cookies in schemes other than the policy's own: schemes that the policy accepts, and values that only begin with an ID.
 
 use memchr::memmem;
 
@@ -8,11 +8,11 @@ use crate::id::split_prefix;
 use crate::policy::{Accepted, Mode, Policy};
 use crate::session::{decode, haproxy, Session};
 
-/// The most places in a value where its id could end.
+/// The maximum number of delimiters in a value at which the ID may end.
 const MOST_ENDS: usize = 64;
 
 impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
-    /// Judges a single value in which the application's own follows the id, after `delimiter`.
+    /// Evaluates a single value in which the ID is followed by `delimiter` and the application's own value.
     pub fn read_transferred<'a, N>(
         &self,
         value: &'a [u8],
@@ -35,8 +35,8 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
             })
     }
 
-    /// Judges a single value by the schemes that are accepted, after it was judged in that of the policy, which has written
-    /// the reading. If it names no server of the upstream, the reading is only written where `tells` is set.
+    /// Evaluates a single value in the accepted schemes. It must have been evaluated in the policy's own scheme before, which has
+    /// written the reading. If the value names no server of the upstream, the reading is only changed if `tells` is `true`.
     pub fn read_accepted<'a, N>(
         &self,
         value: &'a [u8],
@@ -49,12 +49,12 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         let is_signed = self.policy.signer.is_some();
         let own = match reading.verdict {
             Verdict::Forged => None,
-            // Its signature is not verified again.
+            // The signature need not be verified again.
             _ if is_signed => Some(reading.session).filter(|session| !session.id.is_empty()),
             _ => decode(value, self.policy.mode).ok(),
         };
         let own = own.map(|session| (session, true));
-        // Other systems sign nothing.
+        // Values of other systems are never signed.
         let others = (!is_signed || self.policy.accepts_unsigned).then(|| self.of_others(value));
         own.into_iter()
             .chain(others.into_iter().flatten())
@@ -65,11 +65,11 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
                     Verdict::Valid => Verdict::Unknown,
                     age => age,
                 };
-                // Another system's cookie of a server outside the upstream is no malformed one.
+                // A cookie of another system is not malformed only because its server is not in the upstream.
                 let tells =
                     tells && (found.is_some() || is_certain && reading.verdict == Verdict::Invalid);
                 if tells || verdict == Verdict::Accepted {
-                    // Of our own this is done.
+                    // Already done for the policy's own scheme.
                     let is_foreign = is_signed && session != reading.session;
                     *reading = Reading { verdict, session };
                     if is_foreign {
@@ -80,15 +80,15 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
             })
     }
 
-    /// Returns the sessions that a value may be of in other systems, where it is read in another way than our own, and
-    /// whether nobody else writes such values.
+    /// Returns the sessions that a value may stand for in other systems, if they read it differently than the policy's own
+    /// scheme, and whether only that system writes such values.
     fn of_others<'a>(
         &self,
         value: &'a [u8],
     ) -> impl Iterator<Item = (Session<'a>, bool)> + use<'a, '_, L, C> {
         let accepts_haproxys = self.policy.accept.contains(&Accepted::Haproxy);
         let haproxys = accepts_haproxys.then(|| haproxy::decode(value)).flatten();
-        // What was set before an id was put before it is as the other system left it.
+        // In prefix mode, the value after the ID is the one that the other system has set.
         let value = match self.policy.mode {
             Mode::Prefix => split_prefix(value).map_or(value, |(_, rest)| rest),
             _ => value,
@@ -112,9 +112,9 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
 }
 
 impl Reading<'_> {
-    /// Returns what follows the id in the value that was judged valid, with the delimiter before it.
+    /// Returns the part of the valid value that follows the ID, beginning with the delimiter.
     ///
-    /// Where none was valid, the id may be that of a server that has left the upstream: it ends at the first delimiter.
+    /// If no value was valid, the ID may be that of a server that has left the upstream; it then ends at the first delimiter.
     pub fn transferred<'a>(
         &self,
         fields: impl Iterator<Item = &'a [u8]>,
@@ -138,8 +138,7 @@ mod tests {
     use super::*;
     use crate::policy::Fallback;
 
-    /// Judges the values by the accepted schemes, as those of a request are: the first that names a server of the
-    /// upstream wins.
+    /// Evaluates the values in the accepted schemes, as for a request: the first one that names a server of the upstream wins.
     fn read_accepted<'a>(
         fields: impl Iterator<Item = &'a [u8]>,
         policy: &Policy,

@@ -1,23 +1,23 @@
-//! The one who chooses the server of a request.
+//! How the server of a request is chosen.
 
 use super::Verdict;
 use crate::policy::{Fallback, Mode, Policy, Rebind};
 
-/// The one who chooses the server of a request.
+/// How the server of a request is chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Choice {
-    /// The cookie. Where several servers have its id, another of them may do when the first fails.
+    /// By the cookie. If several servers have its ID, another one of them may be used if the first fails.
     Bind,
-    /// The session, for as long as its own server is away: one and the same other server each time.
+    /// By the session: while its own server is unavailable, always the same other server.
     Lend,
-    /// The balancer of the upstream.
+    /// By the upstream's load-balancing method.
     Balance,
-    /// Nobody: the request fails.
+    /// Not at all: the request is rejected.
     Refuse,
 }
 
 impl Choice {
-    /// Returns the choice as log lines have it.
+    /// Returns the text for the choice in log messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Choice::Bind => "the cookie chooses",
@@ -28,11 +28,11 @@ impl Choice {
     }
 }
 
-/// Returns who chooses the server for a request with this verdict.
+/// Returns how the server is chosen for a request with this verdict.
 ///
-/// `fallback` is that of the policy, or a stricter one of the location; `is_silent` tells whether the cookie is never set.
+/// `fallback` is the policy's, or a stricter one set for the location. `is_silent` indicates that the cookie is never set.
 ///
-/// A cookie that counts as absent is a first visit with any `fallback`.
+/// A cookie that is treated as absent means a first visit, whatever the `fallback`.
 pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: bool) -> Choice {
     let is_refused = match verdict {
         Verdict::Valid | Verdict::Accepted => return Choice::Bind,
@@ -54,12 +54,12 @@ pub fn choose(verdict: Verdict, policy: &Policy, fallback: Fallback, is_silent: 
     }
 }
 
-/// Returns whether it is certain that the client gets a cookie with the id of another server: else the next request would
-/// be as this one, and go to any server.
+/// Returns `true` if the session is certain to move to the other server, by a new cookie or in the table. Otherwise, the next
+/// request would be the same as this one and could be passed to any server.
 pub(crate) fn learns_of_other(verdict: Verdict, policy: &Policy, is_silent: bool) -> bool {
     let is_kept = verdict.is_down() && policy.rebind == Rebind::Off;
     match policy.mode {
-        // Whether the application sets the cookie or the route anew, it alone knows.
+        // Only the application knows whether it will set the cookie or the route again.
         Mode::Prefix | Mode::Rewrite | Mode::Route => false,
         Mode::Insert | Mode::Repeat => !is_kept && !is_silent,
         Mode::Learn => !is_kept,

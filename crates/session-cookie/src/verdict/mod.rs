@@ -1,7 +1,7 @@
-//! The verdict on the cookie that a request carries, and who chooses its server.
+//! The verdict on the cookie of a request, and how the server of the request is chosen.
 //!
-//! A [`Judge`] reads the values of the cookie: each [`Reading`] holds a [`Verdict`] and the session. [`choose`] tells
-//! who chooses the server then: the cookie, the session, the balancer of the upstream or nobody.
+//! A [`Judge`] evaluates the values of the cookie; each [`Reading`] contains a [`Verdict`] and the session. [`choose`] then
+//! returns how the server is chosen: by the cookie, by the session, by the load-balancing method, or not at all.
 
 mod accepted;
 mod choice;
@@ -16,20 +16,20 @@ use crate::cookie::values;
 use crate::policy::{Limits, Mode, Policy};
 use crate::session::{as_written, decode, decode_usual, Session, Stamps, Undecodable, STAMPED};
 
-/// The seconds that a stamp may be ahead of the clock, since clocks of proxies differ. Tengine allows as many.
+/// The number of seconds that a timestamp may be ahead of the clock, since clocks of proxies differ. Tengine allows the same.
 pub const CLOCK_TOLERANCE: u64 = 86_400;
 
-/// A cookie that was read and judged.
+/// A cookie that was evaluated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reading<'a> {
     /// The verdict.
     pub verdict: Verdict,
-    /// The session in its value; empty where nothing could be decoded.
+    /// The session in the value; empty if the value could not be decoded.
     pub session: Session<'a>,
 }
 
 impl<'a> Reading<'a> {
-    /// The reading of a request that carries no cookie of the name.
+    /// The reading of a request without a cookie of this name.
     pub const NONE: Self = Reading {
         verdict: Verdict::None,
         session: Session {
@@ -49,9 +49,9 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A look-up of ids among the servers of an upstream. A trait, so that an implementation may tell how it is compiled.
+/// A lookup of IDs among the servers of an upstream. This is a trait so that an implementation can control its inlining.
 pub trait Lookup<N> {
-    /// Returns what has this id.
+    /// Returns the server with this ID.
     fn look_up(&self, id: &[u8]) -> Option<N>;
 }
 
@@ -61,10 +61,10 @@ impl<N, F: Fn(&[u8]) -> Option<N>> Lookup<N> for F {
     }
 }
 
-/// A judge of the cookies of requests to one upstream.
+/// Evaluates the cookies of requests to one upstream.
 ///
-/// Its methods return what was found for the id of a valid cookie. They write the reading, which is [`Reading::NONE`]
-/// before, where it stays, since every request is judged.
+/// The methods return the server found for the ID of a valid cookie. They write the reading, which must be [`Reading::NONE`]
+/// before the call, in place, because they run for every request.
 ///
 /// ```
 /// use session_cookie::policy::Policy;
@@ -85,19 +85,19 @@ impl<N, F: Fn(&[u8]) -> Option<N>> Lookup<N> for F {
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::disallowed_methods)] // a copy allocates nothing
 pub struct Judge<'p, L, C> {
-    /// The rules of the upstream.
+    /// The policy of the upstream.
     pub policy: &'p Policy,
-    /// Its servers, to be looked up by id.
+    /// The lookup of its servers by ID.
     pub servers: L,
-    /// The clock, which tells the seconds since the epoch.
+    /// The clock, which returns the seconds since the epoch.
     pub clock: C,
 }
 
 impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
-    /// Judges all values of the cookie in the fields of a request: the first valid one wins, else the first.
+    /// Evaluates all values of the cookie in the fields of a request. The first valid value wins, otherwise the first value.
     ///
-    /// Where the policy reads other schemes, only the first value is judged: each has to be judged in all schemes
-    /// before the next.
+    /// If the policy accepts other schemes, only the first value is evaluated: the caller has to evaluate each value in all
+    /// schemes before the next value.
     #[inline(always)]
     pub fn read<'a, N>(
         &self,
@@ -107,7 +107,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     where
         L: Lookup<N>,
     {
-        #[allow(clippy::disallowed_methods)] // an iterator over fields owns none
+        #[allow(clippy::disallowed_methods)] // cloning the iterator copies no fields
         let mut all = fields.clone();
         let first = match values(all.next()?, &self.policy.cookie).next() {
             Some(first) => first,
@@ -116,7 +116,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         self.read_from(first, fields, reading)
     }
 
-    /// The same where the first value in the fields is known.
+    /// Same as [`read`](Self::read), for callers that know the first value in the fields.
     #[inline(always)]
     pub fn read_from<'a, N>(
         &self,
@@ -134,14 +134,14 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         }
     }
 
-    /// Judges a single value.
+    /// Evaluates a single value.
     #[inline(always)]
     pub fn read_value<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
     where
         L: Lookup<N>,
     {
         if self.policy.mode != Mode::Prefix {
-            // Where none carries stamps, nearly every value is an id as it stands.
+            // Without timestamps, nearly every value is a bare ID.
             let found = if self.policy.limits.any() {
                 self.read_stamped(value, reading)
             } else {
@@ -154,7 +154,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         self.judge(value, reading)
     }
 
-    /// Reads a value that is an id as it stands; [`judge`](Self::judge) tells what any other is.
+    /// Evaluates a value that is a bare ID of a server. Any other value is evaluated by [`judge`](Self::judge).
     #[inline(always)]
     fn read_whole<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
     where
@@ -166,8 +166,8 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         Some(found)
     }
 
-    /// Reads a value with stamps whose session goes on; [`judge`](Self::judge) tells what any other is, and writes the
-    /// reading anew.
+    /// Evaluates a value with timestamps whose session goes on. Any other value is evaluated by [`judge`](Self::judge), which
+    /// overwrites the reading.
     #[inline(always)]
     fn read_stamped<'a, N>(&self, value: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
     where
@@ -176,10 +176,10 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         if self.policy.signer.is_some() {
             return None;
         }
-        // Most values have this length, and the compiler needs no calls for it.
+        // Most values have this length, for which the compiler generates no calls.
         let value: &[u8; STAMPED] = value.try_into().ok()?;
         let (id, stamps) = as_written(value)?;
-        // Written before the look-up, which leaves no registers for it.
+        // Written before the lookup, which leaves no free registers.
         reading.session = Session {
             id,
             stamps: Some(stamps),
@@ -192,7 +192,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         Some(found)
     }
 
-    /// Judges an id, without stamps, that was split off its value already.
+    /// Evaluates an ID without timestamps that was already split off its value.
     #[inline]
     pub fn read_id<'a, N>(&self, id: &'a [u8], reading: &mut Reading<'a>) -> Option<N>
     where
@@ -208,7 +208,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         found
     }
 
-    /// Judges all values but the first.
+    /// Evaluates all values except the first.
     #[cold]
     #[inline(never)]
     fn read_others<'a, N>(
@@ -276,7 +276,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         found
     }
 
-    /// Returns the verdict on the stamps of a session: that it is valid, or how it has ended.
+    /// Returns the verdict on the timestamps of a session: that it is valid, or why it has ended.
     #[inline(always)]
     fn age(&self, stamps: Option<Stamps>) -> Verdict {
         match stamps {
@@ -288,7 +288,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
     }
 }
 
-/// Returns the first value in the fields behind the first one. Apart, because a loop around the search costs registers.
+/// Returns the first value after the first field. A separate function, because a loop around the search costs registers.
 #[cold]
 #[inline(never)]
 fn first_of_others<'a>(
@@ -300,10 +300,10 @@ fn first_of_others<'a>(
     fields.find_map(|field| values(field, &policy.cookie).next())
 }
 
-/// The most values of the cookie that are judged. A client has hardly ever more than two, from two paths or domains.
+/// The maximum number of values of the cookie that are evaluated. A client rarely sends more than two, from two paths or domains.
 const MOST_VALUES: usize = 8;
 
-/// Returns the values of the cookie that are judged, in order.
+/// Returns the values of the cookie that are evaluated, in order.
 pub fn judged_values<'a, 'p, F: Iterator<Item = &'a [u8]>>(
     fields: F,
     policy: &'p Policy,
@@ -471,7 +471,7 @@ mod tests {
             let value = stamped(idle, life).replacen('a', &id, 1);
             let judge = Judge {
                 policy: &policy,
-                // Even an id that no server can have is found.
+                // This finds even IDs that no server can have.
                 servers: |id: &[u8]| (id.len() <= 33 && id[0] < b'd').then_some(()),
                 clock: || NOW,
             };

@@ -1,4 +1,4 @@
-//! Values that are signed.
+//! Signed values.
 
 use super::{Judge, Lookup, Reading, Verdict};
 use crate::bytes::unquote;
@@ -6,12 +6,11 @@ use crate::keys::{Signature, Signer, LONGEST_ID};
 use crate::session::signed::Signed;
 use crate::session::{decode_text, decode_usual, ANY_STAMPS};
 
-/// The longest text that may be signed. What it costs to verify a signature depends on the length of its text, which a
-/// client chooses.
+/// The maximum length of a signed text. The cost of verifying a signature depends on this length, which the client chooses.
 const LONGEST_TEXT: usize = LONGEST_ID + ANY_STAMPS;
 
 impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
-    /// Judges a single value where values are signed.
+    /// Evaluates a single value if values are signed.
     #[inline(never)]
     pub(super) fn judge_signed<'a, N>(
         &self,
@@ -34,7 +33,7 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
                 return None;
             }
         };
-        // An id alone is never signed.
+        // A bare ID is never signed.
         let is_forged = verdict == Verdict::Forged || signed.is_some() && session.stamps.is_none();
         if is_forged {
             *reading = Reading {
@@ -52,8 +51,8 @@ impl<L: Copy, C: Fn() -> u64 + Copy> Judge<'_, L, C> {
         Some(found)
     }
 
-    /// Lets the session of a value that nobody has signed have begun by now: a client may have written another day, and must
-    /// not have it signed.
+    /// Limits the start of the session in an unsigned value to the current time. A client may have written a later time, which
+    /// must not be signed.
     pub(super) fn begin_by_now(&self, reading: &mut Reading<'_>) {
         if let Some(stamps) = &mut reading.session.stamps {
             stamps.first_seen = stamps.first_seen.min((self.clock)());
@@ -109,7 +108,7 @@ mod tests {
         reading.verdict
     }
 
-    /// Signs any text, as no cookie of ours is.
+    /// Signs an arbitrary text, unlike the module's own cookies.
     fn sign(text: &[u8]) -> Vec<u8> {
         let mut out = Buffer::with_capacity(1_000).unwrap();
         out.put(text);
@@ -128,14 +127,14 @@ mod tests {
                 verdict(&[b"\"", &value[..], b"\""].concat()),
                 Verdict::Valid
             );
-            // an id without stamps
+            // an ID without timestamps
             assert_eq!(verdict(&sign(b"a")), Verdict::Forged);
-            // quotes in quotes, and in what is signed
+            // quotes within quotes, and in the signed text
             let quoted = [b"\"\"", &value[..], b"\"\""].concat();
             assert_eq!(verdict(&quoted), Verdict::Invalid);
             let quotes_signed = sign(b"\"a|1600000000|1600000000\"");
             assert_eq!(verdict(&quotes_signed), Verdict::Invalid);
-            // a signature of a signature
+            // a signed value that is signed again
             assert_eq!(verdict(&sign(&value)), Verdict::Invalid);
             assert_eq!(
                 verdict(&sign(b"a|1|1600000000|1600000000")),

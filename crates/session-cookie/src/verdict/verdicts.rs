@@ -1,39 +1,39 @@
 //! The verdicts.
 
-/// The verdict on the cookie that a request carries.
+/// The verdict on the cookie of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// The request carries none.
+    /// The request has no cookie.
     None,
-    /// It names a server of the upstream.
+    /// The cookie names a server of the upstream.
     Valid,
-    /// It names a server of the upstream in another scheme, which is accepted.
+    /// The cookie names a server of the upstream in another, accepted scheme.
     Accepted,
-    /// Its session was idle for too long.
+    /// The session was idle for too long.
     Expired,
-    /// Its session has lived for too long.
+    /// The session has exceeded its maximum lifetime.
     Old,
-    /// It names no server of the upstream.
+    /// The cookie does not name a server of the upstream.
     Unknown,
-    /// It names a server that cannot take the request now.
+    /// The cookie names a server that is currently unavailable.
     Down,
-    /// The same in another scheme, which is accepted.
+    /// Same as [`Down`](Self::Down), in another, accepted scheme.
     DownAccepted,
-    /// It is malformed, or stamped in the future.
+    /// The cookie is malformed, or its timestamps are in the future.
     Invalid,
-    /// Its signature is wrong, or missing.
+    /// The signature is wrong or missing.
     Forged,
-    /// It was not looked at: persistence is switched off for the request.
+    /// The cookie was not evaluated: persistence is disabled for the request.
     Unused,
 }
 
 impl Verdict {
-    /// Returns whether the cookie names a server that cannot take the request now.
+    /// Returns `true` if the cookie names a server that is currently unavailable.
     pub fn is_down(self) -> bool {
         matches!(self, Verdict::Down | Verdict::DownAccepted)
     }
 
-    /// Returns what becomes of the verdict when none of the servers that the cookie names can take the request.
+    /// Returns the verdict to use instead if none of the servers named by the cookie is available.
     pub fn down(self) -> Self {
         match self {
             Verdict::Accepted | Verdict::DownAccepted => Verdict::DownAccepted,
@@ -41,7 +41,7 @@ impl Verdict {
         }
     }
 
-    /// Returns the word for the verdict in logs and manuals.
+    /// Returns the name of the verdict in logs and documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::None => "none",

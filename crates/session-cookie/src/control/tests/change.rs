@@ -1,4 +1,4 @@
-//! Bodies that are understood, and all others.
+//! Tests of valid and invalid bodies.
 
 use std::string::String;
 use std::vec::Vec;
@@ -75,7 +75,7 @@ fn bodies_that_are_not() {
         r#"{"state":"down","weight":1}"#,
         r#"{"state":["down"]}"#,
         r#"{"state":{"state":"down"}}"#,
-        // An escape is no secret way to a word.
+        // Escapes are rejected even if they encode a valid word.
         r#"{"state":"\u0064own"}"#,
         r#"{"st\u0061te":"down"}"#,
         r#"{"state":"down","for":"3\u0030m"}"#,
@@ -92,7 +92,7 @@ fn bodies_that_are_not() {
     assert_eq!(Change::read(b"{\"state\":\"\xff\"}"), Err(Nonsense));
 }
 
-/// Pieces of which a text that is nearly right may consist.
+/// Pieces of a body that is almost valid.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => proptest::sample::select(&[
@@ -108,7 +108,7 @@ proptest! {
     fn whatever_is_read_means_one_thing(pieces in proptest::collection::vec(piece(), 0..12)) {
         let body = pieces.concat();
         if let Ok(change) = Change::read(body.as_bytes()) {
-            // The same again, written as it should be.
+            // The body must contain the same in canonical form.
             let solid: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
             let has = |text: &str| solid.windows(text.len()).any(|part| part == text.as_bytes());
             let in_short = has(r#""drain":true"#) || has(r#""drain":false"#);

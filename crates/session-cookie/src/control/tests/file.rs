@@ -1,4 +1,4 @@
-//! Texts that are whole, and damaged ones.
+//! Tests of complete and damaged texts.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Requests that the operator means to send, and those of others.
+//! Tests of requests that the operator intends to send, and of requests from other sites.
 
 use crate::control::guard::{
     is_address_or_localhost, is_json, is_named, is_own_origin, is_own_site,

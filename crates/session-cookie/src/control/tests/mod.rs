@@ -1,4 +1,4 @@
-//! Tables as a whole, and the texts.
+//! Tests of tables and of the text format.
 
 extern crate std;
 

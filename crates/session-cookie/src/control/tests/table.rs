@@ -1,4 +1,4 @@
-//! The table against a map, and with processes that die at each store.
+//! Compares the table with a map, and kills processes at each store.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::word::death;
 
 const SLOTS: usize = 4;
 
-/// More than any operation stores in a table of this size.
+/// More stores than any operation on a table of this size makes.
 const MOST_STORES: u32 = 600;
 
 type Servers = BTreeMap<(Vec<u8>, Vec<u8>), Standing>;
@@ -53,7 +53,7 @@ fn upstream(number: u8) -> Vec<u8> {
     .concat()
 }
 
-/// Several of these begin alike.
+/// Each address is a prefix of the one before.
 fn address(number: u8) -> Vec<u8> {
     b"127.0.0.1:8081"[..14 - usize::from(number)].to_vec()
 }
@@ -79,7 +79,7 @@ impl Operation {
         }
     }
 
-    /// Does the same with a map. What has to make room in the table, which takes the first that may, is in neither.
+    /// Does the same with a map. Entries that the table has dropped to make room are removed from the map as well.
     fn run_on(&self, servers: &mut Servers, table: Table<'_>) -> Result<bool, Full> {
         let before = servers.clone();
         let mut tells = true;
@@ -156,8 +156,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// The last operation dies at each of its stores. Of every server both words are what they were or what they were to be,
-/// workers are told that something may have changed, and the table goes on.
+/// The last operation dies at each of its stores. Afterwards both words of every server have their old or their new
+/// value, workers are notified of a possible change, and the table can still be used.
 fn die_at_each_store(operations: &[Operation]) {
     let (last, first) = operations.split_last().unwrap();
     let undisturbed = Memory::new(SLOTS);
@@ -213,7 +213,7 @@ proptest! {
             let changed = operation.run(table);
             prop_assert_eq!(changed, operation.run_on(&mut expected, table));
             prop_assert_eq!(servers(table), expected.clone());
-            // That of a server that asks again may be later by now.
+            // The recorded next end may be too early if a server has requested draining again.
             prop_assert!(table.next_end() <= next_end(&expected));
             if let Operation::End(_) = operation {
                 prop_assert_eq!(table.next_end(), next_end(&expected));
@@ -227,7 +227,7 @@ proptest! {
         die_at_each_store(&operations);
     }
 
-    /// No panic, and what is said is found, if there is room for it.
+    /// Arbitrary memory causes no panic, and a state that was set is found if there is room for it.
     #[test]
     fn nothing_is_trusted(words in proptest::collection::vec((0..SLOTS, 0..48_usize, any::<u64>()), 1..60)) {
         let memory = Memory::new(SLOTS);
@@ -303,7 +303,7 @@ fn a_server_that_asks_again_tells_nobody() {
     assert_eq!((ask(Some(10)), ask(Some(20))), (Ok(false), Ok(false)));
     assert_eq!(table.find_asked(b"u", b"a"), Some(20));
     assert_eq!(table.generation(), generation);
-    // It is looked at too early, once.
+    // The recorded next end is too early once.
     assert_eq!(table.next_end(), 10);
     assert!(table.end_one(10).is_none());
     assert_eq!(table.next_end(), 20);

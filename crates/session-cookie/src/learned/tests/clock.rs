@@ -1,4 +1,4 @@
-//! Which session a new one replaces.
+//! Which session a new session replaces.
 
 use std::vec::Vec;
 
@@ -8,7 +8,7 @@ fn learn(table: &Table<'_>, session: u32, now: Tick) -> Learned {
     table.learn(key(session), &server(session % 99), now, timeout())
 }
 
-/// Learns as many sessions as there are slots, from 0 on.
+/// Learns one session per slot, numbered from 0.
 fn fill(table: &Table<'_>) {
     for session in 0..table.capacity() as u32 {
         assert_eq!(learn(table, session, Tick(0)), Learned::New);
@@ -61,7 +61,7 @@ fn a_flood_drives_out_no_session_in_use() {
         let memory = Memory::new(slots);
         let table = memory.table();
         let key = |session: u32| Key::new(&SECRET, &session.to_le_bytes());
-        // They were learned one after the other, so they lie side by side.
+        // These were learned in a row, so they are adjacent.
         for session in 0..in_use {
             table.learn(key(session), &server(1), Tick(0), forever);
         }
@@ -91,7 +91,7 @@ fn an_expired_session_is_replaced_before_one_that_is_alive() {
             .find_and_use(key(session), Tick(50), timeout())
             .unwrap();
     }
-    // used once, but too long ago
+    // in use, but expired
     table.find_and_use(key(5), Tick(0), timeout()).unwrap();
     assert_eq!(learn(&table, 100, now), Learned::New);
     assert_eq!(alive(&table, 0..8, now), [0, 1, 2, 3, 4, 6, 7]);
@@ -161,12 +161,12 @@ fn a_slot_that_was_given_back_is_used_first() {
     assert_eq!(learn(&table, 10, Tick(0)), Learned::New);
     assert_eq!(learn(&table, 11, Tick(0)), Learned::New);
     assert_eq!(table.len(), 4);
-    // The hand comes by 10 and 11, which were not used since, but are newer than 2.
+    // The hand passes 10 and 11, which were not used since, but are newer than 2.
     assert_eq!(learn(&table, 12, Tick(0)), Learned::Replaced);
     assert_eq!(alive(&table, 0..13, Tick(0)), [3, 10, 11, 12]);
 }
 
-/// A sequence of sessions, some of them much more often than others; the same each time.
+/// Returns a fixed sequence of sessions, some of them much more frequent than others.
 fn sessions() -> impl Iterator<Item = u32> {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     core::iter::from_fn(move || {
@@ -189,7 +189,7 @@ fn nearly_as_many_sessions_are_found_as_with_a_list_by_use() {
     for (number, session) in sessions().enumerate() {
         let now = Tick(number as u32);
         let forever = Timeout::from_millis(u64::MAX);
-        // spread: the chains of `key` are for few sessions
+        // evenly distributed: `key` fills few chains
         let key = Key::new(&SECRET, &session.to_le_bytes());
         if table.find_and_use(key, now, forever).is_some() {
             found += 1;

@@ -1,4 +1,4 @@
-//! Memory that anything was written into.
+//! Corrupt memory.
 
 use core::sync::atomic::Ordering;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::learned::slot::State;
 
-/// Any value, and often one that means something.
+/// Any value, often one that is meaningful.
 fn word() -> impl Strategy<Value = u32> {
     prop_oneof![0..12_u32, any::<u32>(), Just(u32::MAX), Just(u32::MAX - 1)]
 }
@@ -49,7 +49,7 @@ fn copy(from: &Table<'_>, to: &Table<'_>, now: Tick) {
 }
 
 proptest! {
-    /// No panic, no loop without end, and what is learned is found.
+    /// There is no panic and no endless loop, and a session that was learned is found.
     #[test]
     fn nothing_is_trusted(
         slots in 1..20_usize,
@@ -90,7 +90,7 @@ fn a_circle_is_cut() {
     assert_eq!(table.find(key(10), Tick(0), timeout()), None);
     table.learn(key(10), &server(2), Tick(0), timeout());
     assert_eq!(table.find(key(10), Tick(0), timeout()), Some(server(2)));
-    // The hand of the clock finds what was cut off.
+    // The clock hand recovers the slots that were cut off.
     assert!(linked(&table).len() < 4);
     for session in 100..116 {
         table.learn(key(session), &server(1), Tick(0), timeout());

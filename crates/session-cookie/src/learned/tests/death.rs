@@ -1,4 +1,4 @@
-//! A process that dies at each store of each operation, with the lock.
+//! A process is killed at each store of each operation while it holds the lock.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::word::death;
 
 const SLOTS: usize = 4;
 
-/// More than any operation stores in a table of this size.
+/// More stores than any operation makes in a table of this size.
 const MOST_STORES: u32 = 200;
 
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +39,12 @@ impl Operation {
     }
 }
 
-/// The servers of all sessions.
+/// Returns the servers of all sessions.
 fn servers(table: &Table<'_>, now: Tick) -> Vec<Option<ServerId>> {
     (0..20).map(|session| peek(table, session, now)).collect()
 }
 
-/// A table after these operations, and what it would be after the last one.
+/// Returns the memory of a table after these operations.
 fn after(operations: &[Operation], now: Tick) -> Memory {
     let memory = Memory::new(SLOTS);
     for operation in operations {
@@ -53,8 +53,8 @@ fn after(operations: &[Operation], now: Tick) -> Memory {
     memory
 }
 
-/// The last operation dies. Every session has the server that it had, or that it would have got; one has lost it, at
-/// most, beside one that would have been dropped.
+/// Checks a table whose last operation was killed. Every session has its previous server or the one it would have after the
+/// operation. Only the session of the operation may have lost its server, in addition to the session that the operation drops.
 fn check_sessions(table: &Table<'_>, before: &[Option<ServerId>], operations: &[Operation]) {
     let now = Tick(7);
     let done = servers(&after(operations, now).table(), now);
@@ -70,7 +70,7 @@ fn check_sessions(table: &Table<'_>, before: &[Option<ServerId>], operations: &[
     }
 }
 
-/// The table goes on: all slots can have a session, and no more than that is lost.
+/// Checks that the table remains usable: all slots can hold a session, and none of these is lost.
 fn check_future(table: &Table<'_>) {
     let now = Tick(9);
     for session in 1_000..1_000 + 3 * SLOTS as u32 {
@@ -133,7 +133,7 @@ fn who_dies_with_the_lock_leaves_a_table() {
             die_at_each_store(&operations);
         }
     }
-    // key, server, state twice, chain, number of slots
+    // key, server, state twice, chain, number of used slots
     assert_eq!(die_at_each_store(&[Learn(1, 1)]), 2 + 4 + 2 + 2 + 1);
     assert_eq!(die_at_each_store(&[Learn(1, 1), Find(1)]), 1);
 }
@@ -146,7 +146,7 @@ fn who_dies_often_leaves_a_table() {
     for round in 0..20_000_u32 {
         let random = round.wrapping_mul(2_654_435_769) >> 8;
         let session = random % 20;
-        // the server tells the session: no other may be found
+        // each server belongs to one session, so a wrong one is noticed
         let operation = match random / 20 % 4 {
             0 => Operation::Forget(session),
             1 => Operation::Find(session),

@@ -1,4 +1,4 @@
-//! Tables as a whole: what they hold, and what is left of them when processes die.
+//! Tests of whole tables: their contents, and their state after a process is killed.
 
 extern crate std;
 
@@ -24,13 +24,13 @@ fn timeout() -> Timeout {
     Timeout::from_millis(u64::from(TIMEOUT_TICKS) * 100)
 }
 
-/// The key of a session. Few of its bits choose the bucket, so chains become long.
+/// Returns the key of a session. The keys share few buckets, so chains are long.
 fn key(session: u32) -> Key {
     Key([u64::from(session % 3), u64::from(session)])
 }
 
 fn server(number: u32) -> ServerId {
-    // of any length, and different in each word
+    // of varying length, and different in each word
     let text = std::format!("{number:02}").repeat(16);
     ServerId::new(&text.as_bytes()[..32 - number as usize % 31]).unwrap()
 }
@@ -59,8 +59,8 @@ impl Memory {
     }
 }
 
-/// The slots that chains lead to. Whatever happened to the table, short of memory that was overwritten: each is in one
-/// chain, that of its key, and has the only session of that key.
+/// Returns the slots in chains. Unless the memory is corrupt, each is in one chain, that of its key, and no other slot has its
+/// key.
 fn linked(table: &Table<'_>) -> HashSet<u32> {
     let mut linked = HashSet::new();
     let mut keys = HashSet::new();
@@ -79,7 +79,7 @@ fn linked(table: &Table<'_>) -> HashSet<u32> {
     linked
 }
 
-/// The slots that were given back: no chain leads to them, and there are as many as was noted.
+/// Returns the freed slots. They are in no chain, and their number is the recorded one.
 fn returned(table: &Table<'_>) -> HashSet<u32> {
     let mut returned = HashSet::new();
     let mut link = table.header.returned().first;
@@ -95,7 +95,7 @@ fn returned(table: &Table<'_>) -> HashSet<u32> {
 }
 
 impl Table<'_> {
-    /// The server of a session, which is used now.
+    /// Returns the server of a session and records the use of the session.
     fn find_and_use(&self, key: Key, now: Tick, timeout: Timeout) -> Option<ServerId> {
         let server = self.find(key, now, timeout)?;
         assert_eq!(self.renew(key, &server, now, timeout), Some(Learned::Kept));
@@ -103,7 +103,7 @@ impl Table<'_> {
     }
 }
 
-/// The server of a session, which is not touched.
+/// Returns the server of a session without recording a use.
 fn peek(table: &Table<'_>, session: u32, now: Tick) -> Option<ServerId> {
     let slot = table.chains.find(key(session))?;
     let state = slot.state();

@@ -1,4 +1,4 @@
-//! A table against a map that forgets nothing.
+//! Compares a table with a map that never drops an entry.
 
 use std::collections::HashMap;
 use std::vec::Vec;
@@ -12,7 +12,7 @@ enum Operation {
     Find(u32),
     Learn(u32, u32),
     Forget(u32),
-    /// So many ticks pass; a few less than none as well.
+    /// This number of ticks passes. It may be slightly negative.
     Wait(i32),
 }
 
@@ -25,7 +25,7 @@ fn operation(sessions: u32) -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// What a table has been told, with the time of the last use, less what it says that it has dropped.
+/// The sessions that the table was given, with the time of last use, except those that it reports as dropped.
 #[derive(Default)]
 struct Model(HashMap<u32, (u32, Tick)>);
 
@@ -92,7 +92,7 @@ fn check(slots: usize, start: u32, operations: Vec<Operation>) {
             Operation::Wait(ticks) => now = Tick(now.0.wrapping_add_signed(ticks)),
         }
         assert!(model.missing(&table, now).is_empty());
-        // Where a session has expired and its slot is in use again, no clock that goes back revives it.
+        // An expired session whose slot was reused stays expired even if the clock goes back.
         model.0.retain(|session, (_, used)| {
             !timeout().is_over(*used, now) || table.chains.find(key(*session)).is_some()
         });

@@ -1,4 +1,4 @@
-//! Copying into a table of another size.
+//! Copying to a table of another size.
 
 use std::vec::Vec;
 
@@ -15,7 +15,7 @@ fn copy(from: &Table<'_>, to: &Table<'_>, number: usize, now: Tick) -> usize {
     slices
 }
 
-/// A number in any order: 0, 7, 14, …
+/// Returns the number at this position of a shuffled order: 0, 7, 14, …
 fn shuffled(number: u32, all: u32) -> u32 {
     number * 7 % all
 }
@@ -34,7 +34,7 @@ fn of_ages(sessions: u32, slots: usize) -> Memory {
 
 #[test]
 fn the_most_recently_used_sessions_are_copied() {
-    // all are alive: none is older than the timeout
+    // none is older than the timeout
     for (sessions, slots) in [
         (100, 1),
         (100, 7),
@@ -91,13 +91,13 @@ fn what_is_over_or_was_forgotten_is_not_copied() {
     }
 }
 
-/// A slot whose process died before the chain led to it still says what its session was.
+/// A slot whose process was killed before the slot was linked still contains its session.
 #[test]
 fn what_no_chain_leads_to_is_not_copied() {
     let from = of_ages(6, 6);
     let table = from.table();
     table.chains.entry(key(4)).unwrap().unlink();
-    // Learned again in the same tick, it is before the other one.
+    // The session is learned again in the same tick, in a slot before the other one.
     table.forget(key(1));
     table.learn(key(4), &server(50), Tick(0_u32.wrapping_sub(4)), timeout());
     assert_eq!(table.chains.entry(key(4)).unwrap().index, 1);
@@ -119,7 +119,7 @@ fn a_session_that_changes_slots_while_it_is_copied_is_copied_once() {
             .table()
             .copy_slice(&table, 0, 4, Tick(0), timeout())
             .unwrap();
-        // from the first half into the second
+        // from the first half to the second
         let session = shuffled(1, 8);
         let other = shuffled(6, 8);
         table.forget(key(session));
