@@ -1,12 +1,12 @@
-# Sourced by nginx's configure when it writes its Makefile: cargo builds the library anew when a file of the module or a
-# header of nginx has changed. The folders tell that a file has come.
+# Sourced by nginx's configure when it writes its Makefile: the library is rebuilt if a file of the module or a header of
+# nginx has changed. The prerequisites include directories, whose times change when files are added.
 # shellcheck shell=sh disable=SC2086,SC2154 # the variables are nginx's
 
 sticky_sources=$(find $ngx_addon_dir/src $ngx_addon_dir/crates/session-cookie/src \( -type d -o -name '*.rs' -o -name '*.html' \) | tr '\n' ' ')
 sticky_sources="$sticky_sources $ngx_addon_dir/crates/session-cookie/Cargo.toml \
     $ngx_addon_dir/build.rs $ngx_addon_dir/Cargo.lock $ngx_addon_dir/Cargo.toml"
 
-# + is for a make that counts its jobs. The sources have no rule of their own, so that one may go.
+# "+" passes make's job server to cargo. The empty rule for the sources allows files to be removed.
 cat << END                                                    >> $NGX_MAKEFILE
 
 $sticky_linked:	$sticky_library
@@ -17,7 +17,7 @@ $sticky_library:	\$(CORE_DEPS) \$(HTTP_DEPS) $sticky_sources
 $sticky_sources:
 END
 
-# The one object in C: nothing in it tells in which folder that was.
+# The only object file in C: its debugging information does not contain the build directory.
 case $sticky_linked in
     *.so)
         cat << END                                            >> $NGX_MAKEFILE

@@ -1,6 +1,6 @@
 #!/bin/sh
-# apt-sources.sh ROOT SUITE: lets apt in that root take packages from this machine's mirrors, as this machine reaches them,
-# those of the security archive too.
+# apt-sources.sh ROOT SUITE: configures apt in a root file system to use this machine's mirrors, including that of the
+# security archive, with this machine's proxy settings.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -12,7 +12,7 @@ deb $(sh build/mirror.sh Debian-Security) $suite-security main"
 
 as_root mkdir -p "$root/etc/apt/apt.conf.d"
 say "$list" | as_root tee "$root/etc/apt/sources.list" >/dev/null
-# A mirror that is kept for long has lists that have expired.
+# The package lists of a frozen mirror may have expired.
 {
     apt-config dump --format '%F "%v";%n' Acquire::http Acquire::https | sed '/ "";$/d'
     say 'Acquire::Check-Valid-Until "false";'

@@ -1,21 +1,22 @@
 #!/bin/sh
-# Builds the module for aarch64 and the nginx of Debian 13, and runs both here under qemu: does nginx load it, do sessions
-# stick, also over a reload? Also the crate's tests, and some of nginx-tests.
+# Builds the module for aarch64 and the nginx of Debian 13, and runs both under qemu: checks that nginx loads the module and
+# that sessions stick, also over a reload. Also runs the crate's tests and some of nginx-tests.
 #
-#   TESTS         these files and folders of nginx-tests
-#   JOBS          files at a time
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   TESTS         files and directories of nginx-tests to run instead of the default ones
+#   JOBS          number of test files to run in parallel
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# qemu-user: runs what is for aarch64
+# qemu-user: runs programs for aarch64
 # gcc-aarch64-linux-gnu, libc6-dev-arm64-cross: the compiler
-# libstd-rust-dev, libpcre2-dev, libssl-dev, zlib1g-dev: what is linked, and the headers that nginx's include
+# libstd-rust-dev, libpcre2-dev, libssl-dev, zlib1g-dev: libraries to link, and headers that nginx's headers include
 root=$(sh build/rust-root.sh qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstd-rust-dev:arm64 \
     libpcre2-dev:arm64 libssl-dev:arm64 zlib1g-dev:arm64)
 
-# nginx beside the root's own: unpacked only. It runs under qemu by its own ld.so, with the libraries in the root.
+# This nginx is only unpacked, next to the root's own. It runs under qemu, by the dynamic linker and the libraries in the
+# root file system.
 nginx=opt/nginx-arm64/usr/sbin/nginx
 [ -x "$root/$nginx" ] || {
     say "-- getting nginx for aarch64"
@@ -34,7 +35,7 @@ nginx=opt/nginx-arm64/usr/sbin/nginx
 dir=objs/arm64
 mkdir -p "$dir"
 
-# runner FILE ROOT: writes a program that runs this nginx where the root is ROOT
+# runner FILE ROOT: writes a program that runs this nginx, with the root file system at ROOT
 runner() {
     library=$2/usr/lib/aarch64-linux-gnu
     cat >"$1" <<RUN

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The functions that a request goes through, without nginx: nanoseconds by criterion, instructions by
-# callgrind. And whether wrong signatures take the same time, which is an error if not.
+# Benchmarks the functions that process a request, without nginx: nanoseconds with criterion, instructions with callgrind.
+# Also checks that wrong signatures are verified in constant time; it is an error if they are not.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,10 +1,10 @@
 #!/bin/sh
-# What stickiness costs, for the module and the nginx that `make` builds. benches/README.md tells how it is
-# measured, and is where the results go.
+# Measures the cost of sticky sessions, with the module and the nginx that `make` builds. benches/README.md describes the
+# method, and the results are written there.
 #
-#   BENCH_QUICK   1: a part of it, printed only; against nginx's own sticky only if BENCH_NGINX is given
-#   BENCH_NGINX   an nginx with a `sticky` of its own; empty: the one of Debian forky, from build/root.sh
-#   NGINX_SOURCE_DIR  its sources, where no package brings them
+#   BENCH_QUICK   1: only prints some of the results; compares with nginx's own sticky only if BENCH_NGINX is given
+#   BENCH_NGINX   an nginx with its own `sticky`; default: that of Debian forky, from build/root.sh
+#   NGINX_SOURCE_DIR  its sources, if no package contains them
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -20,7 +20,7 @@ fi
 
 set -- --nginx objs/nginx --module "$so" --haproxy "$(command -v haproxy)"
 if [ -n "$own" ]; then
-    # A target of its own: the machine's nginx may be of this version too, and configured otherwise.
+    # A separate target directory: this machine's nginx may have the same version but another configuration.
     NGINX_BINARY=$own NGINX_SOURCE_DIR=${NGINX_SOURCE_DIR:-} \
         CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/matrix sh build/module.sh
     set -- "$@" --own-nginx "$own" --own-module "$(NGINX_BINARY=$own module_dir)/$module.so"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs tests/browser: Debian's chromium in front of nginx with the module.
+# Runs tests/browser: Debian's Chromium as the client of nginx with the module.
 #
-#   NGINX_BINARY  empty: objs/nginx
-#   BROWSER       only the files with one of these words in their name, such as cookies
-#   SCREENSHOTS   a folder for pictures: the demo before and after a failover, the page of session_sticky_status; empty:
-#                 none are kept
+#   NGINX_BINARY  the nginx to test; default: objs/nginx
+#   BROWSER       only files whose names contain one of these words, such as cookies
+#   SCREENSHOTS   a directory for screenshots: the demo before and after a failover, the page of session_sticky_status;
+#                 default: none are kept
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

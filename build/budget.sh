@@ -1,8 +1,8 @@
 #!/bin/sh
-# Fails if a request costs more instructions than benches/budget.txt allows, or takes memory from elsewhere
-# than its pool, and says where the instructions go.
+# Fails if a request takes more instructions than benches/budget.txt allows, or allocates memory outside its pool, and shows
+# where the instructions are spent.
 #
-#   BUDGET=write  writes what is measured into benches/budget.txt instead
+#   BUDGET=write  writes the measured numbers to benches/budget.txt instead
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -23,7 +23,7 @@ status=0
 python3 -B benches/budget.py objs/nginx "$so" failed "$scratch/failed" || status=$?
 [ -s "$scratch/failed" ] || exit "$status"
 
-# The same code, with names of functions and files.
+# The same code, with debugging information.
 NGINX_BINARY=
 configured
 python3 -B benches/budget.py objs/nginx "$tree/objs/$module.so" explain "$scratch/failed"

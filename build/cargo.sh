@@ -1,14 +1,14 @@
-# Sourced by the scripts that build with cargo. It tells in JSON where it puts things: their names hold hashes, and
-# several may lie about.
+# Sourced by the scripts that build with cargo. Output files are located by cargo's JSON messages: their names contain
+# hashes, and there may be several of them.
 # shellcheck shell=sh
 
-# cargo_build ARGUMENT ...: builds, and keeps what cargo tells for the functions below
+# cargo_build ARGUMENT ...: runs cargo build, and keeps its messages for the functions below
 cargo_build() {
     messages=$(cargo build --locked --message-format=json-render-diagnostics "$@")
 }
 
-# configured: has the nginx of `make`, or $NGINX_BINARY, configured with the module, in $tree; in a folder of cargo's for
-# each, so that building for one leaves the other's results in place
+# configured: configures the nginx of `make` or $NGINX_BINARY with the module, in $tree. Each nginx has a target directory of
+# its own, so that builds for different ones do not overwrite each other.
 configured() {
     target=${CARGO_TARGET_DIR:-target}
     if is_vendored; then
@@ -22,7 +22,7 @@ configured() {
     tell_cargo
 }
 
-# tell_cargo: of its folder $target, and of the nginx that is configured in $tree
+# tell_cargo: exports the paths of cargo's directory $target and of the nginx configured in $tree
 tell_cargo() {
     CARGO_TARGET_DIR=$(cd "$target" && pwd -P)
     NGINX_SOURCE_DIR=$(cd "$tree" && pwd -P)
@@ -30,12 +30,12 @@ tell_cargo() {
     export CARGO_TARGET_DIR NGINX_SOURCE_DIR NGINX_BUILD_DIR
 }
 
-# make_configured TARGET ...: by nginx's own Makefile; what it builds is in $tree/objs
+# make_configured TARGET ...: builds targets of nginx's own Makefile, in $tree/objs
 make_configured() {
     MAKEFLAGS='' "${MAKE:-make}" --silent --jobs="$(nproc)" -C "$tree" -f objs/Makefile "$@"
 }
 
-# built FILE: where cargo built the library or the program of that name
+# built FILE: prints the path of the library or program of that name that cargo has built
 built() {
     file=$(say "$messages" | sed -n '/"compiler-artifact"/s/.*"\([^"]*\/'"$1"'\)".*/\1/p')
     [ -f "$file" ] || die "cargo did not say where it built $1"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# check-load.sh NGINX MODULE.so: does this nginx load this module? nginx says why if it does not.
+# check-load.sh NGINX MODULE.so: checks that this nginx loads this module. Prints nginx's messages if it does not.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -8,7 +8,7 @@ nginx=$1
 so=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 make_scratch load
 
-# No http {}: its defaults name folders that only root can make.
+# Without http {}, whose default directories only root can create.
 mkdir "$scratch/logs"
 cat >"$scratch/nginx.conf" <<END
 load_module "$so";
@@ -17,7 +17,7 @@ error_log stderr;
 events {}
 END
 
-# shellcheck disable=SC2046 # two words, or none
+# shellcheck disable=SC2046 # two words or none
 "$nginx" -t -q $(early_log "$nginx" stderr) -p "$scratch/" -c "$scratch/nginx.conf" >"$scratch/output" 2>&1 || {
     cat "$scratch/output" >&2
     die "$nginx does not load $2"

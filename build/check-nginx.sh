@@ -1,22 +1,22 @@
 #!/bin/sh
-# Runs nginx-tests/*/*.t with one nginx and the module that was built for it.
+# Runs nginx-tests/*/*.t with an nginx and the module that was built for it.
 #
-#   NGINX_BINARY  empty: objs/nginx
-#   CHECK_MODULE  the module, if it is not where module.sh puts it for this nginx; compiled-in: there is none to load
-#   CHECK_PROBE   the probe, if it is not where probe.sh puts it for this nginx
-#   TESTS         only these files and folders
+#   NGINX_BINARY  the nginx to test; default: objs/nginx
+#   CHECK_MODULE  the module; default: the one that module.sh has built for this nginx; compiled-in: loads none
+#   CHECK_PROBE   the probe; default: the one that probe.sh has built for this nginx
+#   TESTS         only these files and directories
 #   MODE          plain
-#                 hup       reload nginx between the blocks of a file instead of starting it anew
+#                 hup       reloads nginx between the blocks of a file instead of restarting it
 #                 valgrind  any error or leak that valgrind reports is a failure
-#                 leak      load on each block; memory that keeps growing is a failure
-#   JOBS          files at a time
+#                 leak      runs each block under load; growing memory is a failure
+#   JOBS          number of files to run in parallel
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
 root=$(pwd)
 mode=${MODE:-plain}
-# Half of its time a file waits.
+# A file spends about half of its time waiting.
 jobs=${JOBS:-$(($(nproc) * 3 / 2))}
 so=${CHECK_MODULE:-$(module_dir)/$module.so}
 probe_so=${CHECK_PROBE:-$(module_dir)/$probe.so}
@@ -34,8 +34,8 @@ done
 set -- $(find "$@" -name '*.t' | sort)
 [ $# -gt 0 ] || die "there is no .t file in ${TESTS:-nginx-tests}"
 
-# Test::Nginx takes no path with a space, and removes what it finds in its server root. Short,
-# because the name of a unix socket in there has at most 107 characters.
+# Test::Nginx allows no spaces in paths, and removes all files in its server root. The path must be short, because the path
+# of a Unix socket in it may have at most 107 characters.
 make_scratch nginx-tests
 dir=$scratch
 nginx_for_tests "$dir/nginx" "$nginx"
@@ -58,22 +58,22 @@ case $mode in
     plain) ;;
     hup) export TEST_NGINX_USE_HUP=1 ;;
     valgrind)
-        # -v takes back the -q that Test::Nginx says: its last line is the proof that nginx came to
+        # -v overrides the -q of Test::Nginx: the last line of the output shows that nginx has run to
         # its end under valgrind.
         export TEST_NGINX_USE_VALGRIND="-v --log-file=$dir/valgrind/%p \
             --leak-check=full --show-possibly-lost=yes --keep-debuginfo=yes --num-callers=40 \
             --gen-suppressions=all --suppressions=$root/nginx-tests/valgrind.suppress"
-        # Everything takes twenty times as long, and the harness kills a server that is slow to quit.
+        # Everything takes twenty times as long, and the harness kills servers that are slow to exit.
         export TEST_NGINX_SLEEP=0.3 TEST_NGINX_TIMEOUT=20 ;;
     leak)
         export TEST_NGINX_CHECK_LEAK=1
-        # each runs two processors full by itself
+        # each test uses two processors by itself
         jobs=1 ;;
     *) die "MODE is plain, hup, valgrind or leak, not $mode" ;;
 esac
 
-# Every file gets a network of its own, in which its ports are free, and the names of nginx-tests/hosts,
-# where the system allows it.
+# If the system allows it, each file runs in its own network namespace, in which its ports are free, and with the names of
+# nginx-tests/hosts.
 export NETWORK_HOSTS=nginx-tests/hosts
 isolate=$(own_network)
 if [ -z "$isolate" ]; then

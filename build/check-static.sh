@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs nginx-tests/*/*.t with an nginx that has the module compiled in, by configure --add-module.
+# Runs nginx-tests/*/*.t with an nginx into which the module is compiled, by configure --add-module.
 #
 #   TESTS, MODE, JOBS   as for check-nginx.sh
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# crates.sh DIR [MANIFEST ...]: puts the crates of Cargo.lock, and of these workspaces, into DIR/crates, for a cargo that
-# cannot fetch them: one in a root has neither this machine's certificates nor its settings. DIR/home is that cargo's
-# CARGO_HOME, in which it finds them as /built/crates: build/in-root.sh.
+# crates.sh DIR [MANIFEST ...]: vendors the crates of Cargo.lock and of these workspaces into DIR/crates, for a cargo in
+# another root file system, which has neither this machine's certificates nor its settings. DIR/home becomes the CARGO_HOME
+# of that cargo, which finds the crates in /built/crates: see build/in-root.sh.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -23,7 +23,7 @@ if [ "$(cat "$dir/crates.made" 2>/dev/null)" != "$key" ]; then
         shift
         set -- "$@" --sync "$manifest"
     done
-    # The manifests of Rust's own sources are for a nightly cargo, or for one that takes itself for that.
+    # The manifests of Rust's own sources need a nightly cargo, or this variable.
     RUSTC_BOOTSTRAP=1 cargo vendor --quiet --locked "$@" "$dir/crates" >/dev/null
     say "$key" >"$dir/crates.made"
 fi

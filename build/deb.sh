@@ -1,16 +1,16 @@
 #!/bin/sh
-# Builds the packages of Debian's releases in SUITES, each in a root with that release and by its own Rust, and has
-# lintian check them; puts them into objs/packages/SUITE.
+# Builds the packages for the Debian releases in SUITES, each in a root file system of that release and with its Rust,
+# checks them with lintian, and puts them into objs/packages/SUITE.
 #
-#   SUITES        bookworm, trixie, forky
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   SUITES        of bookworm, trixie and forky; default: bookworm
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
 name=libnginx-mod-http-session-sticky
 
-# What the version ends in, so that the package of the next release is newer.
+# suffix_of SUITE: prints the suffix of the version, so that the package for a later release is newer
 suffix_of() {
     case $1 in
         bookworm) say '~deb12u1' ;;
@@ -25,7 +25,7 @@ sh build/crates.sh "$work"
 for suite in ${SUITES:-bookworm}; do
     suffix=$(suffix_of "$suite")
     root=$(roots_dir)/$suite-deb
-    # Only when this is there the root is complete.
+    # This file exists if the root file system is complete.
     mark=$root.complete
     if [ ! -e "$mark" ]; then
         clean=$(sh build/debian-root.sh "$suite")
@@ -45,7 +45,7 @@ for suite in ${SUITES:-bookworm}; do
     sed -i "1s/(\(.*\)) [a-z]*;/(\1$suffix) $suite;/" "$dir/source/debian/changelog"
 
     say "-- the package of $suite: some minutes"
-    # Without a network, as it is built elsewhere. Of each release cargo keeps what it has compiled.
+    # Built without a network, as on Debian's build machines. Each release has its own target directory.
     sh build/in-root.sh "$root" "$work" sh -euc '
         apt-get update --quiet
         apt-get install --yes --quiet --no-install-recommends build-essential lintian

@@ -1,8 +1,8 @@
 #!/bin/sh
-# debian-root.sh SUITE: prints a root with that release of Debian as it is at first, apt and little else, and makes it if
-# it is not there yet. apt takes packages from this machine's mirrors. No service starts in it.
+# debian-root.sh SUITE: prints the directory of a minimal root file system of that Debian release, which it creates if
+# necessary. apt uses this machine's mirrors there, and services do not start.
 #
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

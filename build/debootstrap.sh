@@ -1,6 +1,6 @@
 #!/bin/sh
-# debootstrap.sh ROOT SUITE PACKAGE ...: makes the folder ROOT, a root of that release of Debian with these packages, unless
-# it is there already. What debootstrap says goes to ROOT.log.
+# debootstrap.sh ROOT SUITE PACKAGE ...: creates in ROOT a root file system of that Debian release with these packages, if it
+# does not exist yet. The output of debootstrap is written to ROOT.log.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -9,7 +9,7 @@ root=$1
 suite=$2
 shift 2
 
-# Only when this is there the root is complete.
+# This file exists if the root file system is complete.
 mark=$root.packages
 [ "$(cat "$mark" 2>/dev/null)" != "$suite $*" ] || exit 0
 rm -f "$mark"
@@ -18,10 +18,9 @@ command -v apt-get >/dev/null || die "not a Debian: debootstrap needs a mirror t
 need_packages "to have what other releases of Debian package" debootstrap
 uri=$(sh build/mirror.sh)
 
-# Every release that debootstrap knows since jessie is made by the script of sid, and so is one that it does not know
-# yet.
+# The script of sid is used for all releases since jessie, and works for releases that debootstrap does not know yet.
 #
-# In a mount namespace of its own: /proc in there goes away with it, whatever happens.
+# In its own mount namespace, so that /proc is unmounted in any case.
 say "-- making $root: a minute or two"
 mkdir -p "$(dirname "$root")"
 as_root rm -rf "$root"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Installs what building the module needs beyond Rust.
+# Installs the build dependencies other than Rust.
 #
-#   NGINX_SOURCE_DIR  the sources of the nginx that it is built for, where no package brings them
+#   NGINX_SOURCE_DIR  the sources of the nginx for which the module is built, if no package contains them
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
 # gcc, make: build nginx
-# clang, libclang-dev: bindgen reads nginx's headers with them
-# libpcre2-dev, libssl-dev, zlib1g-dev: nginx's headers include theirs
-# libpcre3-dev: instead of libpcre2-dev, for an nginx that only takes PCRE 1
+# clang, libclang-dev: used by bindgen to read nginx's headers
+# libpcre2-dev, libssl-dev, zlib1g-dev: headers that nginx's headers include
+# libpcre3-dev: instead of libpcre2-dev, for an nginx that only supports PCRE 1
 missing=$(missing_to_build)
 [ -n "$missing" ] || exit 0
 command -v apt-get >/dev/null ||

@@ -1,6 +1,6 @@
 #!/bin/sh
-# dist-check.sh VERSION: does what is checked out agree on its version? RELEASING.md tells what has to be where. With a
-# tag it is a release, of which CHANGELOG says the day.
+# dist-check.sh VERSION: checks that the version is the same everywhere in the checked-out commit, as RELEASING.md describes.
+# A commit with a tag is a release, whose date must be in CHANGELOG.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

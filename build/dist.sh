@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes of the commit that is checked out, in objs/dist or DIST_DIR:
+# Creates the release files of the checked-out commit, in objs/dist or DIST_DIR:
 #
-#   ngx-http-session-sticky-VERSION.tar.gz     the sources, with the crates of Cargo.lock: builds without a network
-#   ngx-http-session-sticky-VERSION.cdx.json   the crates that are in the module, for CycloneDX
-#   SHA256SUMS                                 of both
+#   ngx-http-session-sticky-VERSION.tar.gz     the sources and the crates of Cargo.lock: builds without a network
+#   ngx-http-session-sticky-VERSION.cdx.json   the crates in the module, as a CycloneDX document
+#   SHA256SUMS                                 the checksums of both
 #
-# All of them depend on the commit alone: names are sorted, times are that of the commit, nobody owns a file.
+# They depend only on the commit: files are sorted, have the time of the commit, and belong to user and group 0.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -23,7 +23,7 @@ sh build/dist-check.sh "$version"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 
-# cargo-cyclonedx. Not optimized, it is there in half the time, and runs for a second.
+# cargo-cyclonedx runs for a second, so it is built without optimization, in half the time.
 tool=0.5.9
 case $("$tools/bin/cargo-cyclonedx" cyclonedx --version 2>/dev/null) in
     *" $tool") ;;
@@ -38,8 +38,8 @@ git archive --prefix="$name/" "$commit" | tar -x -C "$scratch"
 
 say "-- the crates of Cargo.lock"
 (cd "$tree" && cargo vendor --quiet --locked --versioned-dirs vendor >/dev/null)
-# Nothing is compiled of those for Windows, which are half of it, and in part binaries. cargo only reads what they
-# are called, and looks whether there is something to compile.
+# Crates for Windows are never compiled, but are half of the size and partly binaries. cargo only needs their manifests and
+# a lib.rs.
 find "$tree/vendor" -path "$tree/vendor/windows*" -type f \
     ! -name Cargo.toml ! -name .cargo-checksum.json ! -path '*/src/lib.rs' ! -iname 'license*' -delete
 find "$tree/vendor" -type d -empty -delete
@@ -56,7 +56,7 @@ directory = "vendor"
 END
 
 say "-- $dist/$name.cdx.json"
-# What is in a module for Linux; it does not depend on the processor. The module itself is told by its name.
+# The crates of a module for Linux, which do not depend on the processor. The path of the module is replaced by its name.
 (cd "$tree" && "$tools/bin/cargo-cyclonedx" cyclonedx -qq --format json --spec-version 1.5 --no-build-deps \
     --target x86_64-unknown-linux-gnu --override-filename bom)
 sed "s,path+file://$tree,ngx-http-session-sticky,g" "$tree/bom.json" >"$dist/$name.cdx.json"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What rustdoc makes of the crate and of the module, to target/doc; a warning is an error. In the release profile, as
-# nginx's headers are read for each profile.
+# Generates the documentation of the crate and of the module in target/doc. Warnings are errors. Uses the release profile,
+# for which nginx's headers have been processed already.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -9,6 +9,6 @@ cd "$(dirname "$0")/.."
 NGINX_BINARY=
 configured
 RUSTDOCFLAGS='--deny warnings' cargo doc --locked --release --no-deps --package session-cookie
-# Nothing of the module is public: its documentation is of what is private, and links to that.
+# The module has no public items: the documentation contains the private ones and links to them.
 RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
     cargo doc --locked --release --no-deps --document-private-items --package "$module"

@@ -1,9 +1,9 @@
 #!/bin/sh
-# elsewhere.sh NGINX DIR: an nginx of another processor or C library, that runs here by some program, and the module and the
-# probe in DIR that were built for it: do sessions stick? And some of nginx-tests.
+# elsewhere.sh NGINX DIR: checks that sessions stick with an nginx for another processor or C library, which a wrapper runs
+# on this machine, and with the module and the probe in DIR. Also runs some of nginx-tests.
 #
-#   TESTS  these files and folders of nginx-tests
-#   JOBS   files at a time
+#   TESTS  files and directories of nginx-tests to run instead of the default ones
+#   JOBS   number of files to run in parallel
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -11,8 +11,8 @@ cd "$(dirname "$0")/.."
 nginx=$1
 dir=$2
 
-# Reading cookies, and writing them; ids and signatures; tables in shared memory, over reloads; servers by name. None needs
-# TLS, which nginx with musl has not; or the title of a process, which is qemu's.
+# Tests of cookies, IDs, signatures, shared memory over reloads, and servers by name. None needs TLS, which the nginx with
+# musl does not have, or process titles, which are those of qemu.
 tests='cookie/read.t cookie/ids.t modes/prefix.t modes/rewrite.t modes/learn-zone.t security/signed.t control/workers.t
     balancers/names.t'
 

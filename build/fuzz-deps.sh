@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs cargo-fuzz, and says so if the nightly toolchain that it needs is not there.
+# Installs cargo-fuzz, and fails if the nightly toolchain that it needs is missing.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
 need_nightly fuzzing
 
-# libFuzzer, which the crate libfuzzer-sys compiles, is C++
+# The crate libfuzzer-sys compiles libFuzzer, which is C++.
 ! command -v dpkg-query >/dev/null || need_packages "to fuzz" g++
 
 cargo fuzz --version >/dev/null 2>&1 || {

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs every fuzz target, or those of TARGETS, for FUZZ_SECONDS each; ends at the first that finds
-# something. What it learns goes to fuzz/corpus, what it starts from is in fuzz/seeds, if there.
+# Runs all fuzz targets, or those in TARGETS, for FUZZ_SECONDS each, and stops at the first failure. Starts from fuzz/seeds,
+# if present, and stores new inputs in fuzz/corpus.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# cargo fuzz has no --locked of its own: what this accepts, it does not change.
+# cargo fuzz has no --locked. If this succeeds, it does not change the lock file.
 cargo +nightly fetch --locked --quiet --manifest-path fuzz/Cargo.toml
 
 seconds=${FUZZ_SECONDS:-600}

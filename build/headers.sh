@@ -1,13 +1,12 @@
 #!/bin/sh
-# headers.sh DIR: configures the sources of $NGINX_BINARY's version below DIR, as that binary was
-# configured, with the module, and prints the folder: sources in it, results in its objs/.
+# headers.sh DIR: configures the sources of $NGINX_BINARY's version below DIR, with the options of that binary and with the
+# module. Prints the directory, which contains the sources and, in objs/, the results.
 #
-# A module fits an nginx if it was compiled with the same headers and the same options. nginx compares the version
-# and a signature when it loads one, and these know nothing of patches. So here an error is better than headers
-# that may be others.
+# A module must be compiled with the same headers and options as the nginx that loads it. nginx compares the version and a
+# signature, which do not reflect patches. Therefore, this script fails if the headers may be different ones.
 #
-#   NGINX_SOURCE_DIR   where these sources are, if not where nginx-dev puts them
-#   NGINX_MODULE_DIRS  where the modules are that this nginx was configured with: folders, or folders of folders
+#   NGINX_SOURCE_DIR   the sources; default: where nginx-dev installs them
+#   NGINX_MODULE_DIRS  the third-party modules that this nginx was configured with: their directories or parent directories
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -23,9 +22,8 @@ case $name in
     *) site=nginx.org archive=nginx-$version sources=$archive ;;
 esac
 
-# is_source_of FOUND WANTED: are sources of this name those of that nginx? Somebody may have given it a name of their
-# own, but forks have patches that neither the version nor the signature tells: in OpenResty's nginx
-# ngx_http_upstream_s has other fields.
+# is_source_of FOUND WANTED: whether sources of this name may be those of that nginx. A vendor may have changed its name, but
+# forks have patches that neither the version nor the signature reveals: OpenResty's ngx_http_upstream_s has other fields.
 is_source_of() {
     [ "$1" != "$2" ] || return 0
     case "$1 $2" in
@@ -34,7 +32,7 @@ is_source_of() {
     esac
 }
 
-# What to do if there are no headers, in the words of whoever made this nginx.
+# advice: prints what to do if the headers are missing, depending on the origin of this nginx
 advice() {
     package=$(dpkg-query --search "$(readlink -f "$NGINX_BINARY")" 2>/dev/null | cut -d: -f1) || :
     maintainer=$(dpkg-query --show --showformat '${Maintainer}' "${package:--}" 2>/dev/null) || :
@@ -47,7 +45,7 @@ advice() {
     esac
 }
 
-# The module knows structures by the version of nginx, and these have fields since 1.27.3 that freenginx has not taken.
+# The module derives structures from the version of nginx. Since 1.27.3, they have fields that freenginx does not have.
 case $name in
     freenginx/*)
         newest=1.27.2
@@ -65,7 +63,7 @@ if [ -n "${NGINX_SOURCE_DIR:-}" ]; then
         die "$NGINX_SOURCE_DIR is $found, but $NGINX_BINARY is $name:" \
             "give it the sources in .../$sources (from $site)"
 else
-    # where Debian's and Ubuntu's nginx-dev is
+    # where nginx-dev of Debian and Ubuntu is installed
     source=/usr/share/nginx/src
     found=$(source_name "$source")
     [ -n "$found" ] ||
@@ -91,7 +89,7 @@ for argument; do
     esac
 done
 
-# prove: are the headers in $tree those by which $NGINX_BINARY was compiled?
+# prove: checks that the headers in $tree are those with which $NGINX_BINARY was compiled
 prove() {
     status=0
     differ=$(sh build/structures.sh "$NGINX_BINARY" "$tree") || status=$?
@@ -103,7 +101,7 @@ prove() {
                 "give it those sources, with the same patches${missing:+, and the modules$missing}" ;;
     esac
 
-    # A binary without debugging information. Does it have a module that has patched nginx, and not these sources?
+    # The binary has no debugging information. Does it have a module that patches nginx, while these sources are unpatched?
     for dir in $add_ons; do
         for macro in $(patched_by "$dir"); do
             if defines "$tree" "$macro" && ! knows "$source" "$macro"; then
@@ -116,7 +114,7 @@ prove() {
         [ -z "$macro" ] || knows "$source" "$macro" || unpatched "$dir" "$macro"
     done
 
-    # Do these sources have patches that ask for what a module defines that is not here?
+    # Do these sources have patches that depend on macros of a missing module?
     [ -n "$missing" ] || return 0
     macros=$(foreign_macros "$tree" | tr '\n' ' ')
     [ -z "$macros" ] ||
@@ -137,7 +135,7 @@ key=$(mktemp)
 trap 'rm -f "$key"' EXIT
 {
     say "$source"
-    # shellcheck disable=SC2086 # a list of words: nginx's makefiles take no path with a space either
+    # shellcheck disable=SC2086 # a list of words: nginx's makefiles do not support spaces in paths either
     find -L "$source/src" "$source/auto" $add_ons \( -name '*.h' -o -path '*/auto/*' -o -name 'config*' \) \
         -type f -exec cksum {} +
     identity "$NGINX_BINARY"
@@ -147,8 +145,8 @@ trap 'rm -f "$key"' EXIT
 if ! cmp -s "$key" "$configured_for"; then
     say "-- configuring $name as $NGINX_BINARY was" >&2
 
-    # nginx configures and writes in its own folder, which is not ours to write in: so in a folder of
-    # links to what is in there.
+    # nginx's configure writes into its source directory, which may be read-only or shared. It runs in a
+    # directory of links to the sources instead.
     rm -rf "$tree"
     mkdir -p "$tree"
     for entry in "$source"/*; do
@@ -167,30 +165,29 @@ if ! cmp -s "$key" "$configured_for"; then
                 dir=$(add_on "${argument#*=}") || continue
                 ! is_this_module "$dir" || continue
                 argument=${argument%%=*}=$dir ;;
-            # nginx's modules that need further libraries: built apart from the core, or at least without a
-            # say in what its structures look like.
+            # nginx's modules that need further libraries: they do not change the structures of the core.
             --with-*geoip_module* | --with-*image_filter_module* | --with-*perl* | \
                 --with-*xslt_module* | --with-google_perftools_module*) continue ;;
-            # Libraries compiled into this nginx from their sources: the system's headers do.
+            # Libraries that were compiled into this nginx from source: the system's headers are used.
             --with-openssl=* | --with-openssl-opt=* | --with-zlib=* | --with-zlib-*) continue ;;
             --with-pcre=*) argument=--with-pcre ;;
             --with-pcre-opt=*) continue ;;
             --with-libatomic=*) argument=--with-libatomic ;;
-            # Tools and places of the machine where it was built.
+            # Tools and paths of the machine on which it was built.
             --with-cc=*) command -v "${argument#*=}" >/dev/null || continue ;;
             --with-cpp=* | --builddir=*) continue ;;
         esac
         set -- "$@" "$argument"
     done
 
-    # OpenResty's own configure tells ngx_lua where its LuaJIT is: beside nginx.
+    # OpenResty's own configure passes ngx_lua the path of its LuaJIT, which is next to nginx.
     luajit=$(dirname "$(nginx_option "$NGINX_BINARY" prefix /usr/local/openresty/nginx)")/luajit
     case $name in
         openresty/*)
             export LUAJIT_LIB="${LUAJIT_LIB:-$luajit/lib}" LUAJIT_INC="${LUAJIT_INC:-$luajit/include/luajit-2.1}" ;;
     esac
 
-    # A link, as nginx's makefiles take no path with a space.
+    # A link, because nginx's makefiles do not support spaces in paths.
     ln -s "$(pwd)" "$tree/session-sticky"
     (cd "$tree" && sh "$configure" "$@" --add-dynamic-module=session-sticky) </dev/null >"$tree.log" 2>&1 || {
         tail -n 15 "$tree.log" >&2

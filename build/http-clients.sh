@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes target/http-clients, a Python with the clients of HTTP/2 and HTTP/3 that the tests use.
+# Creates target/http-clients, a Python environment with the HTTP/2 and HTTP/3 clients for the tests.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

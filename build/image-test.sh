@@ -1,11 +1,11 @@
 #!/bin/sh
-# Builds the container image as `make image` does, and runs tests/image with it. All that buildah and podman keep is in a
-# folder of its own, which goes away at the end, whatever happens.
+# Builds the container image as `make image` does, and runs tests/image with it. The storage of buildah and podman is in a
+# separate directory, which is removed at the end in any case.
 #
-#   IMAGE_BASE    an nginx image that is pulled, such as nginx; empty: a stand-in, build/stand-in.sh
+#   IMAGE_BASE    an nginx image to pull, such as nginx; default: a substitute that build/stand-in.sh creates
 #   NGINX_TAG     its tag
-#   IMAGE_TESTS   only the files with one of these words in their name, such as compose
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   IMAGE_TESTS   only files whose names contain one of these words, such as compose
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -13,10 +13,10 @@ cd "$(dirname "$0")/.."
 command -v apt-get >/dev/null || die "not a Debian: install buildah, podman, runc, netavark, aardvark-dns and iptables"
 [ "$(id -u)" = 0 ] || die "this needs root: the storage of containers, and their networks"
 
-# buildah: builds the image; podman: runs it, by conmon and runc
-# netavark, aardvark-dns, iptables: networks of containers, with names and published ports
-# busybox: what Alpine has in place of Debian's tools, for a script that runs on both
-# python3, python3-venv: the tests, and podman-compose, which Debian 12 does not have, from PyPI
+# buildah: builds the image; podman: runs it, with conmon and runc
+# netavark, aardvark-dns, iptables: container networks, with names and published ports
+# busybox: Alpine's tools, to test a script that runs on both distributions
+# python3, python3-venv: the tests, and podman-compose from PyPI, which Debian 12 does not package
 need_packages "to test the image" buildah podman conmon runc netavark aardvark-dns iptables \
     busybox curl iproute2 util-linux python3 python3-venv
 need_python target/image tests/image/requirements.txt "to test the image"
@@ -25,10 +25,10 @@ dir=$(pwd)/objs/image
 mkdir -p "$dir"
 make_scratch image
 sources=
-# tidy: ends what serves the sources, unmounts and removes the storage, and the groups that podman made
+# tidy: stops the server of the sources, unmounts and removes the storage, and removes the control groups of podman
 tidy() {
     [ -z "$sources" ] || kill "$sources" 2>/dev/null || :
-    # what podman leaves empty; one that is in use stays
+    # empty control groups that podman leaves behind; those in use are not removed
     rmdir /sys/fs/cgroup/*/libpod_parent/conmon /sys/fs/cgroup/*/libpod_parent \
         /sys/fs/cgroup/libpod_parent/conmon /sys/fs/cgroup/libpod_parent 2>/dev/null || :
     grep -o " $dir/storage/[^ ]*" /proc/self/mounts | sort -r | xargs -r umount --lazy 2>/dev/null || :
@@ -43,7 +43,7 @@ driver = "overlay"
 graphroot = "$dir/storage"
 runroot = "$scratch/run"
 END
-# runc and cgroupfs: where there is no systemd. Limits that are not those of who calls: that may be more than there can be.
+# runc and cgroupfs work without systemd. The limits are explicit, because those of the caller may exceed the maximum.
 cat >"$scratch/containers.conf" <<END
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -60,8 +60,8 @@ runtime = "runc"
 tmp_dir = "$scratch/tmp"
 END
 : >"$scratch/registries.conf"
-# chroot: a RUN has the network of this machine. docker: images with a health check. No timers of systemd for these: the
-# tests run them.
+# chroot: RUN commands use the network of this machine. docker: the image format with health checks, which the tests run
+# instead of systemd timers.
 export CONTAINERS_STORAGE_CONF="$scratch/storage.conf" CONTAINERS_CONF="$scratch/containers.conf" \
     BUILDAH_ISOLATION=chroot BUILDAH_FORMAT=docker DISABLE_HC_SYSTEMD=true
 
@@ -84,7 +84,7 @@ IMAGE=localhost/nginx-session-sticky:$NGINX_TAG
 export NGINX_IMAGE IMAGE
 PATH=$(pwd)/target/image/bin:$PATH
 
-# must NAME COMMAND ...: what it says goes to a file
+# must NAME COMMAND ...: runs a command with its output in a file, and fails if it fails
 must() {
     name=$1
     shift
@@ -96,7 +96,7 @@ must() {
 }
 must "make image" "${MAKE:-make}" --no-print-directory image \
     IMAGE_BUILDER=buildah NGINX_IMAGE="$NGINX_IMAGE" NGINX_TAG="$NGINX_TAG" IMAGE="$IMAGE"
-# The same from compose.yaml: podman has all of it already.
+# The same image from compose.yaml, with the layers that podman has already.
 must "podman-compose build" podman-compose --file docker/compose.yaml build \
     --build-arg NGINX_DOWNLOADS="${NGINX_DOWNLOADS:-}" --build-arg NGINX_CHECKSUMS="${NGINX_CHECKSUMS:-}" nginx
 
@@ -105,7 +105,7 @@ PYTHONPATH=$(pwd)/tests/lab
 export LAB_DIR PYTHONPATH PATH
 mkdir "$LAB_DIR"
 
-# In namespaces of their own: the networks of the containers and what is mounted go away with them, and no process stays.
+# In their own namespaces, so that container networks, mounts and processes are removed in any case.
 # shellcheck disable=SC2086 # a list of words
 unshare --net --mount --pid --fork --mount-proc --kill-child \
     sh build/network.sh python3 -B tests/image/run.py ${IMAGE_TESTS:-}

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Builds the container image.
 #
-#   IMAGE_BUILDER  docker or buildah; empty: docker if its daemon answers, else buildah
-#   NGINX_IMAGE    the image that it is based on
-#   NGINX_TAG      the tag of that; with "alpine" in it docker/Dockerfile.alpine is taken
-#   IMAGE          what the result is called
+#   IMAGE_BUILDER  docker or buildah; default: docker if its daemon responds, or else buildah
+#   NGINX_IMAGE    the base image
+#   NGINX_TAG      its tag; if it contains "alpine", docker/Dockerfile.alpine is used
+#   IMAGE          the name of the result
 #   NGINX_DOWNLOADS, NGINX_CHECKSUMS  see docker/nginx-source.sh
 
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ builder=${IMAGE_BUILDER:-}
 [ -n "$builder" ] ||
     die "there is no docker that answers, and no buildah" "install one of them (Debian: apt-get install buildah)"
 
-# HEALTHCHECK is no part of the format that buildah writes by default.
+# buildah's default format does not support HEALTHCHECK.
 set -- build
 [ "$builder" != buildah ] || set -- build --format docker --layers
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# in-root.sh ROOT DIR COMMAND ...: runs a command in a root with another release of Debian. The source is /source in there,
-# read-only; what is written goes to DIR, which is /built, and has the crates that cargo finds: build/crates.sh.
+# in-root.sh ROOT DIR COMMAND ...: runs a command in the root file system of another Debian release. The sources are mounted
+# read-only as /source, and DIR as /built, which contains the output and the crates of build/crates.sh.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 dir=$2
 mkdir -p "$dir/objs" "$dir/target" "$dir/home"
 
-# In a mount namespace of its own, so that nothing stays mounted.
+# In its own mount namespace, so that nothing remains mounted.
 # shellcheck disable=SC2016 # for the inner shell
 as_root unshare --mount --propagation private sh -euc '
     root=$1

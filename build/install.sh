@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts the module that was built for $NGINX_BINARY where that nginx looks for modules; on Debian and
-# its like also the file that loads it, as their packages of modules do.
+# Installs the module that was built for $NGINX_BINARY into the module directory of that nginx. On Debian and derivatives,
+# also installs the file that loads it, as their module packages do.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -12,7 +12,7 @@ so=$(module_dir)/$module.so
 if command -v cargo >/dev/null; then
     sh build/module.sh
 elif [ -f "$so" ]; then
-    # sudo make install: the root of many machines has no Rust, what was built before will do.
+    # sudo make install: root often has no Rust. The module that was built before is installed.
     is_vendored || is_built_for "$NGINX_BINARY" "$(module_dir)" ||
         die "$so was built for another nginx than $NGINX_BINARY is now: make NGINX_BINARY=$NGINX_BINARY"
     sh build/check-load.sh "$NGINX_BINARY" "$so"
@@ -23,7 +23,7 @@ fi
 replaces=
 [ ! -e "$modules_path/$module.so" ] || replaces=yes
 
-# Under another name first, then renamed: a running nginx has the old file mapped.
+# Installed under another name, then renamed: a running nginx has the old file mapped.
 install -d "$modules_path"
 install -m 644 "$so" "$modules_path/.$module.so.new"
 mv -f "$modules_path/.$module.so.new" "$modules_path/$module.so"

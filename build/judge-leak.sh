@@ -1,6 +1,6 @@
 #!/bin/sh
-# judge-leak.sh STDERR ...: reads the slopes that Test::Nginx found, KiB of memory between two looks
-# at a process under full load. A leak is far above 1, an allocator that settles below.
+# judge-leak.sh STDERR ...: evaluates the slopes that Test::Nginx has measured: the growth of a process under full load, in
+# KiB per measurement. A leak is far above 1; a warming-up allocator is below.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

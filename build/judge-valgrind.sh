@@ -1,6 +1,6 @@
 #!/bin/sh
-# judge-valgrind.sh DIR KILLED: reads valgrind's reports, a file for each process. A process whose pid is in the file KILLED
-# was killed by its test: its report has the errors until then, and neither leaks nor an end.
+# judge-valgrind.sh DIR KILLED: evaluates valgrind's reports, one file per process. Processes whose IDs are in the file KILLED
+# were killed by their tests: their reports contain errors, but no leaks and no summary.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,11 +1,11 @@
 #!/bin/sh
-# lab.sh COMMAND ...: runs it in a network of its own, with the nginx and the module that it is to test; called by
-# published.sh, browser.sh and memory.sh.
+# lab.sh COMMAND ...: runs a command in its own network namespace, with the nginx and the module to test. Called by
+# published.sh, browser.sh, monitoring.sh and memory.sh.
 #
-#   NGINX_BINARY  empty: objs/nginx
-#   CHECK_MODULE  the module, if it is not where module.sh puts it for this nginx
+#   NGINX_BINARY  the nginx to test; default: objs/nginx
+#   CHECK_MODULE  the module; default: the one that module.sh has built for this nginx
 #
-# What that network has, network.sh is told.
+# network.sh describes the variables for the network.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,5 +1,5 @@
-# Reads what `readelf --debug-dump=info` prints, and prints a line for each structure of nginx: its name, its
-# size, and its members with their offsets. One without a name has that of its typedef.
+# Reads the output of `readelf --debug-dump=info`, and prints a line for each structure of nginx: its name, its size, and its
+# members with their offsets. A structure without a name has the name of its typedef.
 function value(    text) {
     text = $0
     sub(/^[^:]*: /, "", text)
@@ -15,7 +15,7 @@ function print_unit(    die, name) {
     }
     split("", size); split("", named); split("", members); split("", typedef_of)
 }
-# the end of a member: a bit field has no offset that all compilers write alike
+# end_member: adds a member to its structure. Bit fields are ignored: compilers write their offsets in different ways.
 function end_member() {
     if (tag == "member" && offset != "" && !bits)
         members[owner[depth - 1]] = members[owner[depth - 1]] " " name "@" offset

@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it: what more than one of them needs.
+# Functions that the scripts in this directory share. Sourced by them.
 # shellcheck shell=sh disable=SC2030,SC2031,SC2034,SC2154
 
 set -eu
@@ -6,7 +6,7 @@ set -eu
 module=ngx_http_session_sticky_module
 probe=ngx_http_upstream_probe_module
 
-# nginx would take it for the sockets that a previous binary hands over.
+# nginx would interpret it as listening sockets inherited from a previous binary.
 unset NGINX
 
 say() {
@@ -21,31 +21,31 @@ die() {
     exit 1
 }
 
-# Is $NGINX_BINARY an nginx of its own, or empty, which means the one that `make` builds?
+# is_vendored: whether the nginx that `make` builds is used: $NGINX_BINARY is empty or names it
 is_vendored() {
-    # shellcheck disable=SC3013 # each sh that there is has it
+    # shellcheck disable=SC3013 # -ef: not in POSIX, but in all common shells
     [ -z "${NGINX_BINARY:-}" ] || [ "$NGINX_BINARY" -ef objs/nginx ]
 }
 
-# The nginx that is tested.
+# tested_nginx: prints the nginx that is tested
 tested_nginx() {
     if is_vendored; then say objs/nginx; else say "$NGINX_BINARY"; fi
 }
 
-# need_built FILE TARGET: fails in words unless `make TARGET` has built it
+# need_built FILE TARGET: fails with a message unless `make TARGET` has built the file
 need_built() {
     [ -f "$1" ] || die "there is no $1: run make${2:+ $2}${NGINX_BINARY:+ NGINX_BINARY=$NGINX_BINARY}"
 }
 
-# make_scratch NAME: a folder $scratch that goes away when the script ends
+# make_scratch NAME: creates a directory, $scratch, that is removed when the script ends
 make_scratch() {
     scratch=$(mktemp -d "${TMPDIR:-/tmp}/$1.XXXXXX")
     trap 'rm -rf "$scratch"' EXIT
     trap 'exit 130' INT TERM
 }
 
-# own_network: the words before a command that give it a network of its own, in which its ports are free; none where
-# the system does not allow it. What is in that network, build/network.sh knows.
+# own_network: prints the command prefix that runs a command in a network namespace of its own, set up by
+# build/network.sh; prints nothing if the system does not allow namespaces
 own_network() {
     for way in 'unshare --net' 'unshare --net --map-root-user'; do
         way="$way${NETWORK_HOSTS:+ --mount} sh build/network.sh"
@@ -56,8 +56,9 @@ own_network() {
     done
 }
 
-# nginx_for_tests FILE NGINX: makes a program FILE that is NGINX to nginx-tests. They tell it by -e where its messages go
-# before it reads error_log. What takes no -e has its messages in the log below its prefix, where they are looked for.
+# nginx_for_tests FILE NGINX: creates a program FILE that runs NGINX for nginx-tests. These pass -e for the log that is used
+# until nginx reads error_log. For an nginx without -e the option is removed; its early messages go to the log below its
+# prefix, where the tests look as well.
 nginx_for_tests() (
     nginx=$(readlink -f "$2")
     if [ -n "$(early_log "$nginx" stderr)" ]; then
@@ -80,8 +81,8 @@ WRAPPER
     chmod 755 "$1"
 )
 
-# nginx_for_harness FILE NGINX [SED]: writes a script FILE that is NGINX to the harness of nginx's own tests. That asks
-# nginx -V what there is, and must not load the modules of a distribution, which the tests do not use.
+# nginx_for_harness FILE NGINX [SED]: writes a script FILE that runs NGINX for the harness of nginx's own tests. The harness
+# reads the output of nginx -V, and must not load the dynamic modules of a distribution, which the tests do not use.
 nginx_for_harness() (
     nginx=$(readlink -f "$2")
     # shellcheck disable=SC2016 # expanded before the quotes are read
@@ -95,38 +96,38 @@ WRAPPER
     chmod 755 "$1"
 )
 
-# nginx_name FILE: what it calls itself: nginx/1.22.1, openresty/1.27.1.2
+# nginx_name FILE: prints its name and version: nginx/1.22.1, openresty/1.27.1.2
 nginx_name() {
     "$1" -v 2>&1 | sed -n 's,^nginx version: \([^/]*/[0-9][0-9.]*\).*,\1,p'
 }
 
-# nginx_version FILE: 1.22.1; of OpenResty that of the nginx in it
+# nginx_version FILE: prints its version, such as 1.22.1; for OpenResty, that of the nginx in it
 nginx_version() {
     nginx_name "$1" | sed 's,.*/\([0-9]*[.][0-9]*[.][0-9]*\).*,\1,'
 }
 
-# source_name DIR: what an nginx that is built from the sources in DIR calls itself; nothing if there are none
+# source_name DIR: prints the name and version of an nginx built from the sources in DIR; nothing if DIR has no sources
 source_name() {
     [ ! -f "$1/src/core/nginx.h" ] ||
         printf '#include "src/core/nginx.h"\nNGINX_VER\n' | "${CC:-cc}" -E -P -I "$1" - | tail -n 1 | tr -d '" '
 }
 
-# early_log FILE LOG: the words that tell that nginx where its messages go before it reads error_log; none before nginx
-# 1.19.5, which takes the log that it was compiled with
+# early_log FILE LOG: prints the option that sets the log that nginx uses until it reads error_log; nothing before nginx
+# 1.19.5, which uses the compiled-in path
 early_log() {
     ! "$1" -h 2>&1 | grep -q '^ *-e ' || say "-e $2"
 }
 
-# nginx_arguments FILE: what its configure was called with, quoted for the shell as nginx -V has it
+# nginx_arguments FILE: prints its configure arguments, quoted for the shell as in nginx -V
 nginx_arguments() {
     "$1" -V 2>&1 | sed -n 's/^configure arguments: *//p'
 }
 
-# nginx_option FILE NAME DEFAULT: the value of --NAME= in these arguments
+# nginx_option FILE NAME DEFAULT: prints the value of --NAME= in these arguments
 nginx_option() (
     name=$2
     value=$3
-    # The text comes from a program that is run anyway, so eval adds no trust.
+    # The text comes from a program that is run anyway, so eval is no additional risk.
     eval "set -- $(nginx_arguments "$1")"
     for argument; do
         case $argument in
@@ -136,7 +137,7 @@ nginx_option() (
     printf '%s\n' "$value"
 )
 
-# Fails in words unless $NGINX_BINARY is an nginx that can be asked.
+# need_nginx_binary TARGET: fails with a message unless $NGINX_BINARY is an nginx that runs
 need_nginx_binary() {
     [ -n "${NGINX_BINARY:-}" ] ||
         die "which nginx? Say for example: make $1 NGINX_BINARY=/usr/sbin/nginx"
@@ -152,7 +153,7 @@ need_nginx_binary() {
         die "$NGINX_BINARY -v does not tell the version of an nginx"
 }
 
-# Where the module for $NGINX_BINARY is built: objs, objs/nginx-1.22.1 or objs/openresty-1.27.1.2
+# module_dir: prints the directory of the module for $NGINX_BINARY: objs, objs/nginx-1.22.1 or objs/openresty-1.27.1.2
 module_dir() {
     if is_vendored; then
         say objs
@@ -161,13 +162,13 @@ module_dir() {
     fi
 }
 
-# identity NGINX: tells this binary from any other
+# identity NGINX: prints text that identifies this binary
 identity() {
     "$1" -V 2>&1
     cksum <"$(readlink -f "$1")"
 }
 
-# is_built_for NGINX DIR: is what is in DIR for this binary?
+# is_built_for NGINX DIR: whether the module in DIR was built for this binary
 is_built_for() {
     identity "$1" | cmp -s - "$2/built-for"
 }
@@ -183,8 +184,8 @@ as_root() {
     fi
 }
 
-# What building lacks, a line for each: the package that brings it, and what it is. It is looked for as the
-# build will, since what brings it may have another name.
+# missing_to_build: prints a line for each missing build dependency: the Debian package and a description. Looks for the
+# files rather than the packages, because other packages may provide them.
 missing_to_build() (
     command -v "${CC:-cc}" >/dev/null || say "gcc           a C compiler, ${CC:-cc}"
     command -v make >/dev/null || say "make          make"
@@ -199,12 +200,12 @@ missing_to_build() (
     has_header zlib.h || say "zlib1g-dev    zlib.h, the headers of zlib"
 )
 
-# takes_pcre2 DIR: can the nginx with the sources in DIR be built with PCRE2? Some distributions have patched that in.
+# takes_pcre2 DIR: whether the nginx in DIR can be built with PCRE2. Some distributions have patched older versions.
 takes_pcre2() {
     ! grep -qs pcre "$1/auto/lib/pcre/conf" || grep -q pcre2 "$1/auto/lib/pcre/conf"
 }
 
-# Is there a libclang where the crate clang-sys looks? In short: it asks llvm-config as well.
+# has_libclang: whether libclang is where the crate clang-sys looks for it, which includes the prefix of llvm-config
 has_libclang() (
     if [ -n "${LIBCLANG_PATH:-}" ]; then
         set -- "$LIBCLANG_PATH" "$LIBCLANG_PATH"/libclang*.so*
@@ -225,7 +226,7 @@ has_header() {
         "${CC:-cc}" -E - >/dev/null 2>&1
 }
 
-# Fails in words unless there is a cargo that is new enough.
+# need_cargo: fails with a message unless cargo is installed and new enough
 need_cargo() {
     wanted=$(sed -n 's/^rust-version = "\([0-9.]*\)"/\1/p' Cargo.toml)
     found=$(cargo --version 2>/dev/null | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/') || :
@@ -238,7 +239,7 @@ need_cargo() {
             "a newer one of the distribution (Debian 12: apt-get install cargo-web), or from https://rustup.rs"
 }
 
-# Fails in words unless there is what building needs.
+# need_to_build: fails with a message if a build dependency is missing
 need_to_build() {
     need_cargo
     missing=$(missing_to_build | sed 's/^[^ ]* *//')
@@ -246,7 +247,7 @@ need_to_build() {
         if command -v apt-get >/dev/null; then say "make deps installs it"; else say "install it"; fi)"
 }
 
-# missing_packages NAME ...: those that dpkg does not list as installed
+# missing_packages NAME ...: prints those that dpkg does not list as installed
 missing_packages() {
     for package; do
         dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null |
@@ -254,8 +255,7 @@ missing_packages() {
     done
 }
 
-# install_packages FILE-OR-NAME ...
-# The lists of a fresh or an old machine do not lead to the packages of today: fetch them, try again.
+# install_packages FILE-OR-NAME ...: if this fails, the package lists may be missing or old: updates them, and tries again
 install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install --yes --quiet --no-install-recommends "$@" </dev/null && return
@@ -266,10 +266,9 @@ install_packages() {
 }
 
 # install_unstarted NAME ...
-# The same, but servers among the packages do not start, as theirs would on ports that nobody asked for:
-# invoke-rc.d asks /usr/sbin/policy-rc.d. A file that somebody else has put there stays. One of ours is left
-# from a run that was killed, or belongs to one that is still busy: this run puts its own in its place.
-# Each removes only what it wrote, which its second line tells.
+# Installs packages without starting their services, which would listen on their default ports: invoke-rc.d asks
+# /usr/sbin/policy-rc.d. A policy file of another origin is kept. One that an earlier or concurrent run of this
+# function has left is replaced. Each run removes only its own file, which its process ID in the second line identifies.
 install_unstarted() (
     policy=/usr/sbin/policy-rc.d
     mark='# ngx-http-session-sticky: no service starts while build/lib.sh installs packages, process'
@@ -278,12 +277,12 @@ install_unstarted() (
         grep -q "^$mark [0-9]*\$" "$policy" 2>/dev/null || ours=no
     fi
     if [ "$ours" = yes ]; then
-        # A shell that a signal ends does not run its trap of EXIT.
+        # Some shells do not run the EXIT trap if a signal ends them.
         trap remove_policy EXIT
         trap 'exit 129' HUP
         trap 'exit 130' INT
         trap 'exit 143' TERM
-        # Renamed when it is whole: what was written in part would not be known as ours.
+        # Renamed when complete, because a partially written file could not be identified later.
         printf '#!/bin/sh\n%s %s\nexit 101\n' "$mark" "$$" |
             as_root tee "$policy.$$" >/dev/null
         as_root chmod 755 "$policy.$$"
@@ -295,7 +294,7 @@ install_unstarted() (
     install_packages "$@"
 )
 
-# need_packages WHY NAME ...: installs what of these is missing
+# need_packages WHY NAME ...: installs those that are missing
 need_packages() {
     why=$1
     shift
@@ -306,8 +305,8 @@ need_packages() {
     install_unstarted $missing
 }
 
-# need_python FOLDER REQUIREMENTS WHY: makes in FOLDER a Python with the packages of that file; what is wanted of them
-# by name stands beside it, in a file that ends in .in
+# need_python FOLDER REQUIREMENTS WHY: creates a Python virtual environment in FOLDER with the pinned packages of that file.
+# The .in file of the same name lists the direct requirements.
 need_python() {
     ! cmp -s "$2" "$1/requirements.txt" || return 0
     say "-- installing, $3: $(tr '\n' ' ' <"${2%.txt}.in")"
@@ -317,11 +316,11 @@ need_python() {
     cp "$2" "$1/requirements.txt"
 }
 
-# need_npm FOLDER WANTED WHY: puts into FOLDER the packages of package-lock.json in the folder WANTED, each by its hash.
-# The lock names no registry: they come from the one that npm is set to. Scripts of theirs are not run.
+# need_npm FOLDER WANTED WHY: installs into FOLDER the packages of WANTED/package-lock.json, verified by their hashes. The
+# lock file names no registry: npm uses the configured one. Install scripts are not run.
 need_npm() {
     ! cmp -s "$2/package-lock.json" "$1/installed" || return 0
-    # Not Debian's where there is another already.
+    # Debian's npm is installed only if there is no other.
     command -v npm >/dev/null || need_packages "$3" npm
     say "-- installing, $3: $(sed -n 's/^ *"\([^"]*\)": "\([0-9][0-9.]*\)".*/\1 \2/p' "$2/package.json")"
     rm -rf "$1"
@@ -331,37 +330,25 @@ need_npm() {
     cp "$2/package-lock.json" "$1/installed"
 }
 
-# need_crate NAME VERSION WHY [ARGUMENT ...]: installs a program of crates.io as objs/tools/bin/NAME, if it is not there in this
-# version. Without optimization, that takes half the time, and the programs run for seconds.
-need_crate() {
-    case $("objs/tools/bin/$1" --version 2>/dev/null) in
-        *" $2" | *" v$2") return 0 ;;
-    esac
-    crate=$1@$2
-    say "-- installing, $3: $crate, which takes some minutes"
-    shift 3
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --quiet --debug --root objs/tools "$@" "$crate"
-}
-
-# need_nightly WHAT: fails in words unless there is the toolchain that WHAT needs
+# need_nightly WHAT: fails with a message unless Rust's nightly toolchain, which WHAT needs, is installed
 need_nightly() {
     cargo +nightly --version >/dev/null 2>&1 ||
         die "$1 needs Rust's nightly toolchain:" "rustup toolchain install nightly"
 }
 
-# roots_dir: where the roots with other releases of Debian are
+# roots_dir: prints the directory with the root file systems of other Debian releases
 roots_dir() {
     mkdir -p "${MATRIX_ROOTS:-objs/roots}"
     (cd "${MATRIX_ROOTS:-objs/roots}" && pwd)
 }
 
-# module_version: the version of the module
+# module_version: prints the version of the module
 module_version() {
     sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml
 }
 
-# pack_sources ARGUMENT ...: an archive of the sources as they are here: those that git knows, or all of an unpacked
-# archive; with these arguments of tar
+# pack_sources ARGUMENT ...: creates an archive of the working tree, with these arguments of tar: the files that git tracks,
+# or all files of an unpacked source tarball
 pack_sources() {
     if [ -e .git ]; then
         git ls-files -z | tar --null --files-from=- --create "$@"
@@ -370,7 +357,7 @@ pack_sources() {
     fi
 }
 
-# The end of install_unstarted, in its subshell.
+# remove_policy: ends install_unstarted, in its subshell
 remove_policy() {
     trap '' HUP INT TERM
     set -- "$policy.$$"
@@ -378,10 +365,10 @@ remove_policy() {
     as_root rm -f "$@"
 }
 
-# configure_options: how nginx is configured where it is built to try the module with: as it is packaged most often, with
+# configure_options: prints the configure options for an nginx that is built for tests: those of common packages, with the
 # modules that the tests use
 #
-#   CONFIGURE_OPTIONS  instead of these
+#   CONFIGURE_OPTIONS  replaces these options
 configure_options() {
     [ -z "${CONFIGURE_OPTIONS:-}" ] || {
         say "$CONFIGURE_OPTIONS"

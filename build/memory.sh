@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs tests/allocation-failures: allocations of one nginx with the module fail, one at a time.
+# Runs tests/allocation-failures: allocations of an nginx with the module fail, one at a time.
 #
-#   NGINX_BINARY    empty: objs/nginx
-#   MEMORY_SECONDS  how long
+#   NGINX_BINARY    the nginx to test; default: objs/nginx
+#   MEMORY_SECONDS  the duration
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 need_packages "to test" binutils iproute2 util-linux python3
 
-# The module of `make`, before its names and lines were stripped, by which a failure is told.
+# The unstripped module: failures are reported with function names and lines.
 dir=$(module_dir)/memory
 configured
 mkdir -p "$dir"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# mirror.sh [LABEL]: prints the mirror of Debian that this machine's apt uses, as its lists have it; of the archive with
-# that label, such as Debian-Security.
+# mirror.sh [LABEL]: prints the URL of the Debian mirror that this machine's apt uses, for the archive with that label, such
+# as Debian-Security; default: Debian.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 label=${1:-Debian}
 
 mirror() {
-    # shellcheck disable=SC2016 # apt's own
+    # shellcheck disable=SC2016 # expanded by apt
     apt-get indextargets --format '$(REPO_URI)' \
         'Identifier: Packages' 'Origin: Debian' "Label: $label" 'Component: main' | head -n 1
 }

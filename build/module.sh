@@ -1,12 +1,12 @@
 #!/bin/sh
-# Builds the module for one nginx and proves that this nginx loads it.
+# Builds the module for an nginx, and checks that this nginx loads it.
 #
-#   NGINX_BINARY empty: builds the nginx of the crate nginx-src, too
+#   NGINX_BINARY empty: also builds the nginx of the crate nginx-src:
 #                       objs/nginx, objs/ngx_http_session_sticky_module.so
 #   NGINX_BINARY=FILE:  objs/nginx-VERSION/ngx_http_session_sticky_module.so
 #
-# nginx's own configure and make build it, as they would without this script: ../config and ../config.make. What
-# headers.sh needs to know stands there. STRIP is strip for another architecture.
+# The module is built by nginx's own configure and make, with ../config and ../config.make. headers.sh describes further
+# variables. STRIP is the strip program for another architecture.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -19,7 +19,7 @@ if is_vendored; then
     dir=objs
     [ -x "$nginx" ] || say "-- building nginx and the module; the first time takes two minutes"
     configured
-    # the library first, which takes longest
+    # modules first, because the library takes longest
     make_configured modules binary
     mkdir -p "$dir"
     cmp -s "$tree/objs/nginx" "$nginx" || install -m 755 "$tree/objs/nginx" "$nginx"
@@ -28,8 +28,7 @@ else
     nginx=$NGINX_BINARY
     dir=$(module_dir)
 
-    # Another nginx of this version may have been configured otherwise: its module must not be left for this
-    # one, whatever happens from here on.
+    # The existing module may be for another nginx of this version: it must not remain if the build fails.
     is_built_for "$nginx" "$dir" || rm -f "$dir/$module.so"
     configured
     make_configured "objs/$module.so"

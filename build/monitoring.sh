@@ -1,14 +1,13 @@
 #!/bin/sh
-# Runs tests/monitoring: what session_sticky_status answers, read as those read it for whom it is: by a JSON Schema, and by
-# a real Prometheus.
+# Runs tests/monitoring: checks the responses of session_sticky_status with a JSON Schema and with a real Prometheus.
 #
-#   NGINX_BINARY  empty: objs/nginx
-#   MONITORING    only the files with one of these words in their name, such as prometheus
+#   NGINX_BINARY  the nginx to test; default: objs/nginx
+#   MONITORING    only files whose names contain one of these words, such as prometheus
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# prometheus: it scrapes the metrics and answers the dashboard's queries; promtool, which checks them, comes with it
+# prometheus: scrapes the metrics and runs the queries of the dashboard; includes promtool, which checks the metrics
 need_packages "to test" curl iproute2 util-linux python3 python3-venv prometheus
 need_python target/monitoring tests/monitoring/requirements.txt "to test"
 

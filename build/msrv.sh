@@ -1,8 +1,8 @@
 #!/bin/sh
-# Compiles the module with exactly the Rust that Cargo.toml names as the oldest: that of Debian 13, in a root that has no
-# other, for the nginx of that release. As there: make NGINX_BINARY=/usr/sbin/nginx
+# Compiles the module with the oldest Rust that Cargo.toml allows, which is that of Debian 13, in a root file system of that
+# release and for its nginx, by make NGINX_BINARY=/usr/sbin/nginx.
 #
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,23 +1,23 @@
 #!/bin/sh
-# Builds the module and the nginx of the crate nginx-src with musl for a C library, and runs both here: does nginx load it,
-# do sessions stick, also over a reload? Also the crate's tests, and some of nginx-tests.
+# Builds the module and the nginx of the crate nginx-src with the C library musl, and runs both: checks that nginx loads the
+# module and that sessions stick, also over a reload. Also runs the crate's tests and some of nginx-tests.
 #
-#   TESTS         these files and folders of nginx-tests
-#   JOBS          files at a time
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   TESTS         files and directories of nginx-tests to run instead of the default ones
+#   JOBS          number of test files to run in parallel
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 #
-# Debian has musl, and no Rust for it: Rust's standard library is compiled from its sources. An Alpine has all of that.
+# Debian has musl but no Rust for it, so that Rust's standard library is compiled from its sources. Alpine has packages.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# musl-tools: musl, and the C compiler for it
-# rust-src: Rust's standard library
+# musl-tools: musl and a C compiler for it
+# rust-src: the sources of Rust's standard library
 root=$(sh build/rust-root.sh musl-tools rust-src)
 std=$root/usr/lib/rustlib/src/rust/library
 [ -f "$std/Cargo.lock" ] || die "Debian's rust-src has no $std/Cargo.lock"
 
-# Without PCRE2 nginx has no `return`. Of the libraries that Debian has none is for musl.
+# nginx needs PCRE2 for `return`. Debian has no libraries for musl.
 pcre=$root/opt/pcre2
 [ -f "$pcre/configure" ] || {
     say "-- getting the sources of PCRE2"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Called by config, which nginx's configure sources: fails in words unless there is what the module needs beyond what
-# nginx needs itself.
+# Called by `config` during nginx's configure: fails with a message if a build dependency of the module, other than those of
+# nginx itself, is missing.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

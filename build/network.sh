@@ -1,8 +1,8 @@
 #!/bin/sh
-# network.sh COMMAND ...: runs it in the network of its own that own_network in build/lib.sh has made.
+# network.sh COMMAND ...: runs a command in the network namespace that own_network in build/lib.sh has created.
 #
-#   NETWORK_ADDRESSES  which addresses that network has, beside 127.0.0.0/8
-#   NETWORK_HOSTS      a file that is /etc/hosts there
+#   NETWORK_ADDRESSES  addresses to add to 127.0.0.0/8
+#   NETWORK_HOSTS      a file to use as /etc/hosts
 
 set -eu
 

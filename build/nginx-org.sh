@@ -1,11 +1,11 @@
 #!/bin/sh
-# Builds an nginx that is configured as nginx.org's packages have it, from the sources that `make` takes, and prints the
-# program.
+# Builds an nginx with the configure options of nginx.org's packages, from the sources that `make` uses. Prints the path of
+# the program.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# As Debian's package is configured; RPM's and Alpine's differ in places of files: nginx.org's packaging of 1.29.8.
+# The options of nginx.org's 1.29.8 package for Debian. Those for RPM and Alpine differ in paths.
 set -- --prefix=/etc/nginx --sbin-path=/usr/sbin/nginx --modules-path=/usr/lib/nginx/modules \
     --conf-path=/etc/nginx/nginx.conf --error-log-path=/var/log/nginx/error.log \
     --http-log-path=/var/log/nginx/access.log --pid-path=/run/nginx.pid --lock-path=/run/nginx.lock \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the folder with the sources of nginx in the crate nginx-src, which cargo has brought, and checked by Cargo.lock.
+# Prints the directory of the nginx sources in the crate nginx-src, which cargo has downloaded and verified by Cargo.lock.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

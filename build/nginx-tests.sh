@@ -1,13 +1,13 @@
 #!/bin/sh
-# Runs nginx's own public tests of what leads to an upstream, as they are, twice: with nginx alone and
-# with the module loaded. Every check of every file must have the same result both times. Tests of "sticky cookie", which
-# nginx before 1.29.6 has only by the module, run the second time alone, and must pass.
+# Runs nginx's own public tests that involve upstreams, unmodified, twice: without and with the module loaded. Each check of
+# each file must have the same result both times. Tests of "sticky cookie", which nginx before 1.29.6 only supports with the
+# module, run only with it, and must pass.
 #
 #   NGINX_TESTS         a checkout of nginx-tests
-#   NGINX_BINARY        empty: objs/nginx
-#   TESTS               only these files of it: 'proxy.t upstream*.t'
-#   JOBS                files at a time
-#   NGINX_TESTS_STICKY  1: the second time with session_sticky in every upstream, not only loaded
+#   NGINX_BINARY        the nginx to test; default: objs/nginx
+#   TESTS               only these files of the checkout: 'proxy.t upstream*.t'
+#   JOBS                number of files to run in parallel
+#   NGINX_TESTS_STICKY  1: in the run with the module, adds session_sticky to every upstream
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -21,12 +21,12 @@ nginx=$(tested_nginx)
 need_built "$so"
 sh build/nginx-tests/deps.sh
 
-# Everything that has an upstream, in http, and what it is most often used with.
+# Tests of everything in http that has an upstream, and of the features that are most often used with it.
 patterns='upstream*.t proxy*.t fastcgi*.t grpc*.t uwsgi*.t scgi*.t memcached*.t tunnel*.t
     *keepalive*.t *sticky*.t mirror*.t ssi*.t auth_request*.t slice.t http_resolver*.t
     h2_*proxy*.t h2_auth_request.t h2_fastcgi*.t h3_proxy*.t not_modified_proxy.t gunzip_*.t
     subrequest*.t post_action.t http_error_page.t worker_shutdown_timeout*.t'
-# shellcheck disable=SC2086 # a list of patterns, for the shell in that folder
+# shellcheck disable=SC2086 # patterns that are expanded in that directory
 files=$(cd "$NGINX_TESTS" && for file in ${TESTS:-$patterns}; do
     [ -f "$file" ] || continue
     case $file in stream_* | mail_*) ;; *) say "$file" ;; esac
@@ -38,7 +38,7 @@ make_scratch nginx-org
 dir=$scratch
 nginx_for_harness "$dir/nginx" "$nginx"
 
-# memcached does not run as root, but becomes whom it is told.
+# memcached does not run as root without -u.
 if [ "$(id -u)" = 0 ] && command -v memcached >/dev/null; then
     mkdir "$dir/bin"
     printf '#!/bin/sh\nexec %s -u nobody "$@"\n' "$(command -v memcached)" >"$dir/bin/memcached"
@@ -46,7 +46,7 @@ if [ "$(id -u)" = 0 ] && command -v memcached >/dev/null; then
     PATH=$dir/bin:$PATH
 fi
 
-# A network of its own for each file, in which its ports are free, where the system allows it.
+# If the system allows it, each file runs in its own network namespace, in which its ports are free.
 isolate=$(own_network)
 jobs=${JOBS:-$(nproc)}
 [ -n "$isolate" ] || jobs=1
@@ -55,7 +55,7 @@ jobs=${JOBS:-$(nproc)}
 export NGINX_TESTS ISOLATE="$isolate" TEST_NGINX_BINARY="$dir/nginx" PERL5LIB="$NGINX_TESTS/lib"
 unset TEST_NGINX_GLOBALS_HTTP TEST_NGINX_GLOBALS_STREAM TEST_NGINX_MODULES TEST_NGINX_VERBOSE PERL5OPT
 
-# run WAY ROUND JOBS FILE ...: what each file says goes to $dir/WAY.ROUND/
+# run WAY ROUND JOBS FILE ...: runs files, with their results in $dir/WAY.ROUND/
 run() (
     RESULTS=$dir/$1.$2
     TEST_NGINX_GLOBALS="user root;"
@@ -72,12 +72,12 @@ run() (
     printf '%s\n' "$@" | xargs -P "$at_a_time" -n 1 sh build/nginx-tests/run-file.sh
 )
 
-# same ROUND FILE
+# same ROUND FILE: whether the results without and with the module are the same
 same() {
     cmp -s "$dir/without.$1/$2.result" "$dir/with.$1/$2.result"
 }
 
-# passes ROUND FILE: is it a test of nginx's own "sticky", which this nginx has only by the module, and does it pass?
+# passes ROUND FILE: whether it is a test of "sticky", which this nginx only supports with the module, and passes
 passes() {
     grep -q '^skipped no sticky' "$dir/without.$1/$2.result" &&
         grep -q '^ok ' "$dir/with.$1/$2.result" &&
@@ -90,8 +90,8 @@ for way in without with; do
     run "$way" 1 "$jobs" $files
 done
 
-# A file that differs is run again by itself, both ways, three times. Some of nginx's tests depend on time:
-# it is no difference if the two ways agree in one of these rounds, but it is told.
+# Files with different results are run again one at a time, three times without and with the module. Some of nginx's tests
+# depend on timing: if the results agree in one of these rounds, the file is only reported.
 different=
 flaky=
 sticky=

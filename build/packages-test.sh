@@ -2,17 +2,17 @@
 # Runs tests/packages with the packages of `make deb` and `make rpm`, and with those of `make packages` for the nginx that
 # `make` has built.
 #
-#   SUITES        bookworm, trixie, forky
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   SUITES        of bookworm, trixie and forky; default: bookworm
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# gcc, make: nginx as nginx.org builds it; binutils: which C library a module needs
+# gcc, make: build nginx as nginx.org does; binutils: shows which C library a module needs
 need_packages "to test" python3 util-linux gcc make binutils rpm rpm2cpio rpmlint cpio
 
 SUITES=${SUITES:-bookworm}
-# What is built here runs in a root with the same release.
+# Programs that are built on this machine run in a root file system of the same release.
 here=$(. /etc/os-release && say "$VERSION_CODENAME")
 for suite in "$here" $SUITES; do
     sh build/debian-root.sh "$suite" >/dev/null

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes packages for the nginx of nginx.org's packages, of the module that `make` has built: deb and rpm, or apk of one
-# that was built with musl. Puts them into objs/packages/nginx.org.
+# Packages the module that `make` has built for the nginx of nginx.org's packages: deb and rpm, or apk for a module that was
+# built with musl. Puts the packages into objs/packages/nginx.org.
 #
 #   NGINX_VERSION   the version of that nginx
-#   PACKAGE_MODULE  the module; empty: the one in objs that was built for that version
+#   PACKAGE_MODULE  the module; default: the one in objs that was built for that version
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 need_packages "to make packages" binutils python3 python3-venv
 need_python target/nfpm packaging/nginx.org/requirements.txt "to make packages"
 
-# The module for that version, in the folder of `make` or of `make NGINX_BINARY=FILE`.
+# built_module: prints the module for that version, built by `make` or `make NGINX_BINARY=FILE`
 built_module() {
     if [ -x objs/nginx ] && [ "$(nginx_version objs/nginx)" = "$NGINX_VERSION" ]; then
         say "objs/$module.so"
@@ -31,7 +31,7 @@ case $(readelf --file-header "$PACKAGE_MODULE") in
     *) die "$PACKAGE_MODULE is for a processor that nginx.org has no packages for" ;;
 esac
 
-# make_package FORMAT MODULES-DIR VERSION DEPENDENCY: the dependency is the one beside nginx-r$NGINX_VERSION
+# make_package FORMAT MODULES-DIR VERSION DEPENDENCY: the dependency is added to nginx-r$NGINX_VERSION
 dir=objs/packages/nginx.org
 mkdir -p "$dir"
 make_package() {
@@ -47,7 +47,7 @@ case $(readelf --dynamic "$PACKAGE_MODULE" | sed -n 's/.*(NEEDED).*\[\(libc\..*\
         glibc=$(readelf --version-info "$PACKAGE_MODULE" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
         make_package deb /usr/lib/nginx/modules "$NGINX_VERSION+$version" "libc6 (>= ${glibc#GLIBC_})"
         make_package rpm /usr/lib64/nginx/modules "$NGINX_VERSION+$version" "libc.so.6($glibc)(64bit)" ;;
-    # on Alpine, and by musl-gcc
+    # the names on Alpine and with musl-gcc
     libc.musl-*.so.1 | libc.so)
         make_package apk /usr/lib/nginx/modules "$NGINX_VERSION.$version" "nginx~$NGINX_VERSION" ;;
     *) die "$PACKAGE_MODULE needs neither glibc nor musl" ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds an nginx from patched sources, and the module for it, and tries them: tests/build/patched_nginx.py.
+# Builds an nginx from patched sources and the module for it, and tests them: tests/build/patched_nginx.py.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,10 +1,10 @@
-# Sourced by install.sh and uninstall.sh: where $NGINX_BINARY has its things, below $DESTDIR.
+# Sourced by install.sh and uninstall.sh: the paths of $NGINX_BINARY, below $DESTDIR.
 # shellcheck shell=sh disable=SC2034,SC2154
 
 prefix=$(nginx_option "$NGINX_BINARY" prefix /usr/local/nginx)
 prefix=${prefix%/}
 
-# below_prefix PATH: nginx takes what is not absolute from its prefix
+# below_prefix PATH: nginx resolves relative paths from its prefix
 below_prefix() {
     case $1 in
         /*) say "$1" ;;
@@ -18,7 +18,7 @@ modules_path=${DESTDIR:-}$modules_dir
 conf_path=$(below_prefix "$(nginx_option "$NGINX_BINARY" conf-path conf/nginx.conf)")
 load_path=$modules_dir/$module.so
 
-# What loads modules on Debian: a file for each, which a link enables.
+# On Debian, each module has a file that loads it, which is enabled by a link.
 available=${DESTDIR:-}/usr/share/nginx/modules-available/mod-http-session-sticky.conf
 enabled=${DESTDIR:-}/etc/nginx/modules-enabled/50-mod-http-session-sticky.conf
 debian=

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the probe of the tests (tests/probe) for one nginx, of which the module was built before.
+# Builds the probe of the tests (tests/probe) for an nginx for which the module has been built.
 #
 #   NGINX_BINARY empty: objs/ngx_http_upstream_probe_module.so
 #   NGINX_BINARY=FILE:  objs/nginx-VERSION/ngx_http_upstream_probe_module.so
@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 . build/lib.sh
 . build/cargo.sh
 
-# Together with the module, of which nothing is left to do: by itself the probe would need fewer features
-# of some crates, and cargo would build those anew.
+# Together with the module, which is up to date: the probe alone would need fewer features of some crates, and cargo would
+# rebuild these.
 configured
 cargo_build --release --package "$module" --package "$probe"
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# root.sh SUITE: a root in which that release of Debian has its own nginx, made if it is not there yet;
-# prints a program that runs this nginx here. Its headers are in the root's usr/share/nginx/src.
+# root.sh SUITE: creates a root file system of that Debian release with its nginx, if it does not exist yet. Prints a program
+# that runs this nginx on this machine. Its headers are in the root's usr/share/nginx/src.
 #
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -12,12 +12,12 @@ root=$(roots_dir)/$suite
 nginx=$root.nginx
 
 if [ ! -x "$nginx" ]; then
-    # debhelper stands for debhelper-compat, which nginx-dev depends on: that is provided, not a package, and
-    # debootstrap looks only for packages.
+    # nginx-dev depends on debhelper-compat, a virtual package that debhelper provides; debootstrap does not resolve virtual
+    # packages.
     sh build/debootstrap.sh "$root" "$suite" nginx nginx-dev debhelper >&2
 
-    # By the root's own ld.so: no chroot, so the tests' files are where they are. Only when this is
-    # there the root is complete.
+    # Run by the root's own dynamic linker, without chroot, so that the tests' files have the same paths. The root file system
+    # is complete if this file exists.
     library=$(echo "$root"/usr/lib/*-linux-gnu)
     cat >"$nginx.new" <<RUN
 #!/bin/sh

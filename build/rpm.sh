@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the package for Fedora and EL, and puts it into objs/packages/rpm. Where there is no nginx-mod-devel, as on Debian,
-# build/rpm/macros.nginxmods stands for its macros, and the nginx that `make` builds for its sources: what comes
-# out shows that the spec file is right, and is for no nginx of Fedora or EL. rpmlint must find nothing.
+# Builds the package for Fedora and EL, and puts it into objs/packages/rpm. Any finding of rpmlint is an error. Without
+# nginx-mod-devel, as on Debian, build/rpm/macros.nginxmods replaces its macros, and the nginx that `make` builds replaces
+# its sources: the result only shows that the spec file is correct, and is not for the nginx of Fedora or EL.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

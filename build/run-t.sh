@@ -1,9 +1,9 @@
 #!/bin/sh
-# run-t.sh FILE.t: prove calls it through check-nginx.sh, which sets the environment.
+# run-t.sh FILE.t: runs a test file. Called by prove, in the environment that check-nginx.sh sets.
 
 set -eu
 
-# Files of two folders may have one name.
+# Files in different directories may have the same name.
 name=$(printf '%s' "${1%.t}" | sed 's,^nginx-tests/,,' | tr / -)
 export TEST_NGINX_SERVROOT="$CHECK_DIR/$name"
 export PERL5LIB="$CHECK_LIB"
@@ -11,12 +11,12 @@ export PERL5LIB="$CHECK_LIB"
 # shellcheck disable=SC2086 # a list of words
 set -- $CHECK_ISOLATE perl "$1"
 
-# Who asks Test::Nginx to tell every request wants to see it at once.
+# The output of the verbose mode of Test::Nginx is shown at once.
 [ -z "${TEST_NGINX_VERBOSE:-}" ] || exec "$@"
 
 stderr=$CHECK_DIR/$name.stderr
 
-# What the leak mode finds, Test::Nginx tells on stderr alone: judge-leak.sh reads it.
+# Test::Nginx writes the results of the leak mode to stderr, which judge-leak.sh reads.
 if [ -n "${TEST_NGINX_CHECK_LEAK:-}" ]; then
     PATH=$(dirname "$0")/leak:$PATH
     exec "$@" 2>"$stderr"

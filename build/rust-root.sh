@@ -1,13 +1,13 @@
 #!/bin/sh
-# rust-root.sh [PACKAGE ...]: a root with the release of Debian that ships the oldest Rust that Cargo.toml allows, with what
-# builds the module there, and with these packages besides; made if it is not there yet. Prints the folder.
+# rust-root.sh [PACKAGE ...]: creates a root file system of the Debian release with the oldest Rust that Cargo.toml allows,
+# with the build dependencies and these packages, if it does not exist yet. Prints its directory.
 #
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
-# cargo, rustc: the compiler; the others as in deps.sh, and nginx as in root.sh
+# cargo, rustc: the compiler; nginx, nginx-dev, debhelper: see root.sh; others: see deps.sh
 release=trixie
 packages='cargo rustc gcc make clang libclang-dev libpcre2-dev libssl-dev zlib1g-dev nginx nginx-dev debhelper'
 
@@ -15,7 +15,7 @@ root=$(roots_dir)/$release-rust
 # shellcheck disable=SC2086 # a list of words
 sh build/debootstrap.sh "$root" "$release" $packages >&2
 
-# In the root, so that it goes with it.
+# The list of added packages is in the root file system, so that it is removed together with it.
 added=$root/opt/added
 missing=
 for package; do

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Called by cargo in place of rustc, as .cargo/config.toml of a source tarball says: the same, but nothing in what it
-# builds tells in which folder that was.
+# Called by cargo instead of rustc, by .cargo/config.toml of a source tarball: removes the build directory from the paths in
+# compiled files.
 
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 exec "$@" --remap-path-prefix="$root=/ngx-http-session-sticky" \

@@ -1,7 +1,7 @@
 #!/bin/sh
-# source-nginx.sh SOURCES VERSION: builds nginx from a folder or an archive with the sources of that version, with the
-# modules that the tests use, in objs/from-source/nginx-VERSION. Prints that folder: it has the sources, and objs/nginx.
-# What the build says goes to a file beside it.
+# source-nginx.sh SOURCES VERSION: builds nginx from a directory or archive with the sources of that version, with the
+# modules that the tests use, in objs/from-source/nginx-VERSION. Prints that directory, which contains the sources and
+# objs/nginx. The output of the build is in objs/from-source/nginx-VERSION.log.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -12,7 +12,7 @@ dir=objs/from-source/nginx-$version
 built_from=$dir.built-from
 
 options=$(configure_options)
-# HTTP/3 came with 1.25.
+# HTTP/3 appeared in nginx 1.25.
 minor=${version#*.}
 [ "${minor%%.*}" -ge 25 ] || options=$(say "$options" | sed 's/--with-http_v3_module//')
 
@@ -32,8 +32,8 @@ if [ "$(cat "$built_from" 2>/dev/null)" != "$key" ]; then
     NGINX_SOURCE_DIR=$dir sh build/deps.sh >&2
     configure=./configure
     [ -f "$dir/configure" ] || configure=auto/configure
-    # With debugging information, by which the build sees that the structures are the same. What a newer compiler warns
-    # of in older sources is no error.
+    # With debugging information, with which the build checks the structures. Warnings of newer compilers about older sources
+    # are not errors.
     # shellcheck disable=SC2086 # a list of words
     (cd "$dir" && sh "$configure" $options --with-cc-opt='-O2 -g -Wno-error' && "${MAKE:-make}" --silent) \
         </dev/null >"$dir.log" 2>&1 || {

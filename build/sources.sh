@@ -1,8 +1,8 @@
 #!/bin/sh
-# sources.sh VERSION: the newest nginx of this version whose sources are in the folder $NGINX_SOURCES, as a folder or as
-# an archive. Prints its exact version and where it is; nothing if there is none.
+# sources.sh VERSION: finds the newest nginx of this version in $NGINX_SOURCES, as a directory or an archive. Prints its exact
+# version and its path, or nothing.
 #
-# VERSION is 1.18, or "mainline": whatever has an odd second number.
+# VERSION is 1.18, for example, or "mainline", which is any version with an odd second number.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,12 +1,12 @@
 #!/bin/sh
-# stand-in.sh DIR IMAGE: makes IMAGE, for podman and buildah, a stand-in for the official nginx image of Debian 12, where
-# no registry is reached; and DIR/served, with what docker/nginx-source.sh fetches for it. It has
+# stand-in.sh DIR IMAGE: creates IMAGE for podman and buildah, a substitute for the official nginx image with Debian 12 if no
+# registry can be reached, and DIR/served with the files that docker/nginx-source.sh downloads for it. The image contains:
 #
-#   Debian 12 by debootstrap, whose apt knows the mirrors of this machine, and which trusts whom this machine trusts
-#   the nginx of the crate nginx-src, configured and laid out as nginx.org's packages are
-#   the environment, command, user and links of the official image; not its entrypoint, which changes configurations
+#   Debian 12 by debootstrap, with the apt mirrors and the CA certificates of this machine
+#   the nginx of the crate nginx-src, with the options and paths of nginx.org's packages
+#   the environment, command, user and links of the official image, without its entrypoint, which changes configurations
 #
-#   MATRIX_ROOTS  the folder of the roots; empty: objs/roots
+#   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -17,7 +17,7 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 
 suite=bookworm
-# curl, ca-certificates: the official image has both; libpcre2-8-0, libssl3, zlib1g: nginx
+# curl, ca-certificates: as in the official image; libpcre2-8-0, libssl3, zlib1g: needed by nginx
 packages='ca-certificates curl libpcre2-8-0 libssl3 zlib1g'
 root=$(roots_dir)/$suite-image
 # shellcheck disable=SC2086 # a list of words
@@ -28,7 +28,7 @@ version=$(source_name "$source")
 version=${version#*/}
 name=nginx-$version
 
-# --- what nginx.org publishes
+# --- the files that nginx.org publishes
 
 served=$dir/served
 rm -rf "$served"
@@ -36,7 +36,7 @@ mkdir -p "$served/$version-1/contrib/src/nginx"
 tar -c -z -f "$served/$name.tar.gz" -C "$source" --transform "s,^[.],$name," .
 (cd "$served" && sha512sum "$name.tar.gz") >"$served/$version-1/contrib/src/nginx/SHA512SUMS"
 
-# --- the image: the root, with nginx over it
+# --- the image: the root file system with nginx
 
 sh build/deps.sh
 nginx=$(sh build/nginx-org.sh)
@@ -68,7 +68,7 @@ server {
 }
 CONF
 sh build/apt-sources.sh "$over" "$suite"
-# The bundle, and what of it update-ca-certificates of the image would leave out when the package is updated.
+# The certificate bundle, and the local certificates, which update-ca-certificates would otherwise remove from it.
 cp -L /etc/ssl/certs/ca-certificates.crt "$over/etc/ssl/certs/ca-certificates.crt"
 mkdir -p "$over/usr/local/share"
 [ ! -d /usr/local/share/ca-certificates ] || cp -R /usr/local/share/ca-certificates "$over/usr/local/share/"

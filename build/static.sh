@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds an nginx that has the module compiled in, and the probe of the tests for it:
-# objs/static/nginx, objs/static/ngx_http_upstream_probe_module.so
+# Builds an nginx into which the module is compiled, and the probe of the tests for it: objs/static/nginx and
+# objs/static/ngx_http_upstream_probe_module.so.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

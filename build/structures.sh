@@ -1,9 +1,9 @@
 #!/bin/sh
-# structures.sh NGINX TREE: are the structures of that nginx those of the configured sources in TREE? Compares
-# sizes and offsets in the debugging information of the binary with what a compiler makes of the headers.
+# structures.sh NGINX TREE: checks that the structures of that nginx are those of the configured sources in TREE. Compares the
+# sizes and offsets in the debugging information of the binary with those in the compiled headers.
 #
-# Ends with 0 if all are the same, with 2 if the binary has no such information, as that of a distribution, and
-# with 1 after it has printed some that differ.
+# Exits with 0 if all are the same, with 1 after printing some that differ, and with 2 if the binary has no debugging
+# information, as in distributions.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
@@ -12,7 +12,7 @@ nginx=$1
 tree=$2
 make_scratch structures
 
-# layouts FILE
+# layouts FILE: prints the structures in its debugging information
 layouts() {
     readelf --debug-dump=info "$1" 2>/dev/null | awk -f build/layouts.awk | LC_ALL=C sort -u
 }
@@ -21,12 +21,12 @@ command -v readelf >/dev/null || exit 2
 layouts "$nginx" >"$scratch/binary"
 grep -q '^ngx_http_upstream_s ' "$scratch/binary" || exit 2
 
-# As nginx's own makefile compiles; otherwise a structure that nothing uses would be left out.
+# Compiled with the flags of nginx's makefile. Unused structures must not be eliminated.
 printf '#include <ngx_config.h>\n#include <ngx_core.h>\n#include <ngx_http.h>\n' >"$scratch/headers.c"
 {
     say "include objs/Makefile"
     say "layouts:"
-    # shellcheck disable=SC2016 # make's own
+    # shellcheck disable=SC2016 # expanded by make
     printf '\t$(CC) $(CFLAGS) -g -fno-eliminate-unused-debug-types $(ALL_INCS) -c -o %s %s\n' \
         "$scratch/headers.o" "$scratch/headers.c"
 } >"$scratch/makefile"
@@ -37,8 +37,8 @@ printf '#include <ngx_config.h>\n#include <ngx_core.h>\n#include <ngx_http.h>\n'
 }
 layouts "$scratch/headers.o" >"$scratch/headers"
 
-# A file of nginx may have a structure of its own by the name of another: one that is the same is enough. What TLS
-# and QUIC keep to themselves depends on the OpenSSL, which may be one of that nginx's own.
+# Several files of nginx may define different structures of the same name: one match is enough. The internal structures of
+# TLS and QUIC depend on the OpenSSL version, which may differ.
 awk '$1 ~ /^ngx_(ssl|quic)_/ { next }
     NR == FNR { binary[$0]; if (!($1 in size)) size[$1] = $2; next }
     $1 in size && !($0 in binary) {

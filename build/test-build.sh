@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of the scripts in build/, the figures that the code keeps, and the messages that the manual lists: tests/build.
+# Runs tests/build: tests of the scripts in build/, limits of the code's size, and the messages that the manual lists.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

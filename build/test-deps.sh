@@ -1,21 +1,21 @@
 #!/bin/sh
-# Installs what the tests need beyond what building needs: nginx as the distribution packages it,
-# the test harness Test::Nginx, and the tools that both call.
+# Installs what the tests need in addition to the build dependencies: the distribution's nginx, the test framework
+# Test::Nginx, and tools.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
 
 command -v apt-get >/dev/null || die "not a Debian: install nginx, Test::Nginx, valgrind and ab"
 
-# nginx, nginx-dev: the second nginx that the module is tested with, and its headers
-# libnginx-mod-http-lua: ngx_lua for that nginx, whose balancers, subrequests and header filters sessions meet
+# nginx, nginx-dev: a second nginx to test the module with, and its headers
+# libnginx-mod-http-lua: ngx_lua for that nginx: its balancers, subrequests and header filters
 # curl, psmisc, procps: Test::Nginx calls curl, fuser and ps
-# iproute2, util-linux: a network of its own for each .t file
+# iproute2, util-linux: a network namespace for each .t file
 # valgrind, apache2-utils: MODE=valgrind, and ab for MODE=leak
-# apache2-bin: Apache, whose sessions move here and back
-# openssl: certificates for the tests of TLS
+# apache2-bin: Apache, for the migration of its sessions
+# openssl: certificates for TLS tests
 # prometheus: promtool, which checks metrics
-# python3, python3-venv: what a request costs, make budget; the clients of HTTP/2 and HTTP/3
+# python3, python3-venv: make budget, and the HTTP/2 and HTTP/3 clients
 need_packages "to test" nginx nginx-dev libnginx-mod-http-lua curl psmisc procps iproute2 util-linux \
     valgrind apache2-utils apache2-bin openssl perl prometheus python3 python3-venv
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the source tarball of the commit that is checked out, and builds from it: tests/dist.
+# Runs tests/dist: creates the source tarball of the checked-out commit, and builds from it.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs Test::Nginx, if it is not there. Debian 12 does not have it, later releases do: there its package is taken
-# from, alone. It is Perl and needs nothing that Debian 12 lacks. apt's own sources, lists and cache
-# stay as they are: this uses a set of its own, in a folder that it removes.
+# Installs Test::Nginx if it is missing. Debian 12 does not have it: the single package is taken from a later release. It is
+# written in Perl and only depends on packages in Debian 12. apt's sources, lists and cache are not changed: this script
+# uses temporary ones.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

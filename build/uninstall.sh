@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes away what install.sh put there.
+# Removes the files that install.sh has installed.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
-# vendored.sh DIR ARGUMENT ...: configures the nginx of the crate nginx-src below DIR, with these arguments and some of
-# its own, and prints the folder: sources in it, results in its objs/. The module is session-sticky/ in there.
+# vendored.sh DIR ARGUMENT ...: configures the nginx of the crate nginx-src below DIR, with configure_options and these
+# arguments. Prints the directory, which contains the sources, the results in objs/, and the module as session-sticky/.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

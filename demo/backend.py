@@ -1,7 +1,7 @@
-"""A server behind nginx: answers with its name, and with the Cookie header as it came.
+"""An upstream server: responds with its name and the Cookie header of the request.
 
-backend.py NAME ADDRESS PORT. Ends when its standard input does, so that it does not outlive the one
-who started it. Says "listening" on its standard output, or why it cannot.
+backend.py NAME ADDRESS PORT. Exits at the end of standard input, so that it does not outlive the program that has
+started it. Prints "listening" to standard output, or the reason why it cannot listen.
 """
 
 import os

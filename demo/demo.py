@@ -1,6 +1,6 @@
-"""nginx with session_sticky, three servers behind it, and clients that keep their cookies.
+"""nginx with session_sticky, three upstream servers, and clients with cookies.
 
-Prints what they say to each other, and checks it. Ends with status 0 if all that is shown held.
+Prints their requests and responses, and checks them. Exits with status 0 if all checks have passed.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def check(holds, text):
 
 
 class Servers:
-    """The processes. Whatever happens they are ended, each by its own process id."""
+    """The processes. All of them are terminated in any case, each by its process ID."""
 
     def __init__(self, root):
         self.root = root
@@ -91,7 +91,7 @@ class Servers:
         return process.pid
 
     def nginx_command(self, *more):
-        # As root, nginx would give its worker to nobody, who may not come here.
+        # If nginx runs as root, its worker process runs as nobody, which cannot access this directory.
         user = ["-g", "user root;"] if os.geteuid() == 0 else []
         return [NGINX, "-p", f"{self.root}/", "-c", CONF, *user, *more]
 
@@ -100,14 +100,14 @@ class Servers:
         (self.root / "modules").symlink_to(MODULE.parent)
         done = subprocess.run(self.nginx_command("-e", "stderr", "-t"), stderr=subprocess.PIPE, text=True, check=False)
         for line in done.stderr.splitlines():
-            # After the time and the process id, which tell nothing here.
+            # Remove the time and the process ID.
             say(re.sub(r"^\d\S+ \S+ (\[\w+\]) \S+ ", r"\1 ", line).replace(f"{REPO}/", ""))
         return done.returncode == 0
 
     def start_nginx(self):
         log = self.root / "logs/error.log"
         self.nginx = subprocess.Popen(self.nginx_command("-e", log), stderr=subprocess.DEVNULL)
-        # Once it listens it writes its process id, to a file that nginx -t has left empty.
+        # nginx writes its process ID when it listens. nginx -t has left an empty file.
         while (self.root / "logs/nginx.pid").read_text().strip() != str(self.nginx.pid):
             if self.nginx.poll() is not None:
                 raise SystemExit(f"error: nginx does not start:\n{log.read_text()}")
@@ -115,7 +115,7 @@ class Servers:
         return self.nginx.pid
 
     def logged(self, *words):
-        """The last line of nginx's error log with all these words, from the module's name on."""
+        """Returns the last line of nginx's error log that contains all these words, from the module's name on."""
         for _ in range(20):
             for line in reversed((self.root / "logs/error.log").read_text().splitlines()):
                 if all(word in line for word in words):
@@ -137,7 +137,7 @@ class Servers:
 
 
 class Connection(http.client.HTTPConnection):
-    """Calls our nginx, whatever host the address names, as if the name led there."""
+    """Connects to the demo's nginx, whatever the host in the URL is."""
 
     def __init__(self, host, *, via, **more):
         super().__init__(host, **more)
@@ -163,7 +163,7 @@ class Answer:
         self.set_cookies = response.headers.get_all("Set-Cookie", [])
 
     def cookie(self, name):
-        """The value of the cookie of that name that this answer sets."""
+        """Returns the value of the cookie of that name that this response sets."""
         for field in self.set_cookies:
             if field.startswith(f"{name}="):
                 return field.split("=", 1)[1].split(";")[0]
@@ -171,7 +171,7 @@ class Answer:
 
 
 class Client:
-    """Keeps cookies as a browser does: Python's own cookie jar decides what is sent back."""
+    """Keeps cookies as a browser does: Python's cookie jar decides which ones are sent."""
 
     def __init__(self, via, host=None, cookies=True):
         self.url = f"http://{host or via}/"
@@ -195,7 +195,7 @@ class Client:
         return answer
 
     def give(self, name, value):
-        """Puts a cookie into the jar, or another value into one that is there."""
+        """Adds a cookie to the jar, or changes its value."""
         for cookie in self.jar:
             if cookie.name == name:
                 cookie.value = value
@@ -207,7 +207,7 @@ class Client:
         )
 
 
-# --- what is shown
+# --- the demonstrations
 
 
 def loading(servers):
@@ -289,7 +289,7 @@ def expiry(servers):
     check(answer.server == home and int(last) > int(begun), "after one second the session goes on")
     say(f"  ... {MAX_IDLE + 2} seconds pass ...")
     time.sleep(MAX_IDLE + 2)
-    # The round robin goes on where it was: a new client is sent to the next server, and so is this one.
+    # Round robin continues with the next server for this request, as for that of a new client.
     answer = client.get()
     ident, last, begun_anew = answer.cookie("LBSID").split("|")
     check(int(begun_anew) > int(begun) and last == begun_anew, "then it has ended, and another begins")

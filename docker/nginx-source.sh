@@ -1,13 +1,13 @@
 #!/bin/sh
-# nginx-source.sh DIR: unpacks into DIR the sources of the nginx of an official image, whose headers the module is built
-# with. Called by Dockerfile and Dockerfile.alpine.
+# nginx-source.sh DIR: unpacks the sources of an official image's nginx into DIR. The module is built with their headers.
+# Called by Dockerfile and Dockerfile.alpine.
 #
-# No package of nginx.org has these headers. The sources are what nginx.org publishes of that version; their checksum is
-# what the packaging of nginx.org has at the tag of exactly the package in the image.
+# nginx.org packages no headers. The sources are those that nginx.org publishes for the version. They are verified with the
+# checksum in nginx.org's packaging repository, at the tag of the package in the image.
 #
-#   NGINX_VERSION, PKG_RELEASE  as the official images have them in their environment: 1.28.3, 1~trixie
-#   NGINX_DOWNLOADS             where nginx-VERSION.tar.gz is; empty: at nginx.org
-#   NGINX_CHECKSUMS             where TAG/contrib/src/nginx/SHA512SUMS is; empty: in nginx's pkg-oss at GitHub
+#   NGINX_VERSION, PKG_RELEASE  from the environment of the official images: 1.28.3, 1~trixie
+#   NGINX_DOWNLOADS             the URL of the directory of nginx-VERSION.tar.gz; default: that of nginx.org
+#   NGINX_CHECKSUMS             the base URL of TAG/contrib/src/nginx/SHA512SUMS; default: nginx's pkg-oss at GitHub
 
 set -eu
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Run by arm64.sh in its root: builds the module for aarch64 and its nginx, and runs the crate's tests.
+# Called by arm64.sh in its root file system: builds the module for an aarch64 nginx, and runs the crate's tests.
 
 cd "$(dirname "$0")/../.."
 . build/lib.sh
 
-# What docs/install.md names for another architecture.
+# The variables for another architecture, as in docs/install.md.
 CC=aarch64-cc
 CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
@@ -14,11 +14,11 @@ export CC CARGO_BUILD_TARGET CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER BINDG
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER
 
-# What stands for the C compiler and for uname while nginx's configure runs.
+# Wrappers of the C compiler and uname for nginx's configure.
 PATH=$(pwd)/build/arm64/bin:$PATH
 export PATH NGINX_BINARY="$1"
 
 sh build/module.sh
 sh build/probe.sh
-# Optimized, as some tests take minutes otherwise under qemu; checks of overflow stay.
+# Optimized, because some tests would take minutes under qemu. Overflow checks remain enabled.
 SESSION_COOKIE_TEST_RUN_BY=qemu-aarch64 CARGO_PROFILE_DEV_OPT_LEVEL=1 cargo test --locked --package session-cookie

@@ -1,5 +1,5 @@
 #!/bin/sh
-# phrases.sh [FILE ...]: finds the phrases of build/lint/phrases in these files; without any, in everything that people read.
+# phrases.sh [FILE ...]: finds the phrases of build/lint/phrases in these files; default: in all text files of the repository.
 
 set -eu
 

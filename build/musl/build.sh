@@ -1,5 +1,6 @@
 #!/bin/sh
-# build.sh PCRE2: run by musl.sh in its root: builds nginx and the module with musl, and runs the crate's tests.
+# build.sh PCRE2: called by musl.sh in its root file system: builds nginx and the module with musl, and runs the crate's
+# tests.
 
 cd "$(dirname "$0")/../.."
 . build/lib.sh
@@ -7,7 +8,7 @@ cd "$(dirname "$0")/../.."
 
 triple=x86_64-unknown-linux-musl
 
-# A function of glibc's that Debian's libgcc calls.
+# A function of glibc that Debian's libgcc calls.
 musl-gcc -fPIC -O2 -Wall -Wextra -Werror -c -o /built/libgcc.o build/musl/libgcc.c
 # The shared libgcc, which Rust links, needs glibc.
 mkdir -p /built/lib
@@ -17,9 +18,9 @@ CC=musl-gcc
 CARGO_BUILD_TARGET=$triple
 CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
 BINDGEN_EXTRA_CLANG_ARGS='-nostdlibinc -isystem /usr/include/x86_64-linux-musl'
-# A library that nginx loads has the C library that nginx has; Rust brings none of its own.
+# The module must use the C library of the nginx that loads it, not a copy that Rust links.
 RUSTFLAGS='-Ctarget-feature=-crt-static -Clink-self-contained=no -Lnative=/built/lib'
-# Of its own standard library, by a switch that only a nightly Rust has otherwise.
+# Building the standard library needs an unstable option of cargo.
 RUSTC_BOOTSTRAP=1
 CARGO_UNSTABLE_BUILD_STD="std panic_abort"
 export CC CARGO_BUILD_TARGET CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER BINDGEN_EXTRA_CLANG_ARGS RUSTFLAGS \

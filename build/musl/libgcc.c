@@ -1,6 +1,6 @@
 /*
- * _dl_find_object, which the libgcc of Debian has from glibc: the tables by which exceptions find the functions of an address.
- * Rust's panics are such exceptions where they do not end the process, as in tests.
+ * _dl_find_object of glibc, which Debian's libgcc calls: finds the unwind tables for an address. They are needed for
+ * exceptions, including Rust's panics where they unwind, as in tests.
  */
 
 #define _GNU_SOURCE
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* glibc's struct dl_find_object, as it is on x86_64 */
+/* glibc's struct dl_find_object on x86_64 */
 typedef struct {
     unsigned long long  flags;
     void               *start;

@@ -1,12 +1,12 @@
 package StickyUpstreams;
 
-# Puts session_sticky into every upstream { } of http { } that nginx's tests write into a configuration.
-# nginx-tests.sh has perl load it before the test, with NGINX_TESTS_STICKY=1.
+# Adds session_sticky to every upstream { } in http { } of the configurations that nginx's tests write. With
+# NGINX_TESTS_STICKY=1, nginx-tests.sh makes perl load it before each test.
 
 use strict;
 use warnings;
 
-# When all that the test uses is loaded, and before the test begins.
+# After all modules of the test have been loaded, and before the test begins.
 INIT {
     no warnings qw(once redefine);
     if (my $write_file = Test::Nginx->can('write_file')) {
@@ -26,7 +26,7 @@ sub sticky {
         s/^(\s*upstream\s+\S+\s*\{)/$1 session_sticky;/ if $context eq 'http';
         $result .= $_;
     }
-    # nginx refuses a second stickiness in an upstream, and so does the module.
+    # nginx and the module reject a second sticky directive in an upstream.
     $result =~ s/(upstream\s+\S+\s*\{) session_sticky;([^}]*\bsticky\s+\w)/$1$2/g;
     return $result;
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# run-file.sh FILE: called by nginx-tests.sh, which sets the environment. What is compared of the run goes
-# to $RESULTS/FILE.result: the number and the outcome of each check, whether it is one that nginx expects
-# to fail (TODO), what was skipped, and how the file ended.
+# run-file.sh FILE: runs a test file. Called by nginx-tests.sh, which sets the environment. Writes the results that are
+# compared to $RESULTS/FILE.result: the number and the outcome of each check, whether it is expected to fail (TODO), what was
+# skipped, and the exit status.
 
 set -eu
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# After the package was installed, or upgraded.
+# Runs after the package was installed or upgraded.
 
 cat <<END
 The module is installed. To enable it, add to the top of /etc/nginx/nginx.conf

@@ -1,4 +1,4 @@
-//! `accept=` of `session_sticky`: the forms of ids that are understood besides its own, and what has to be known of them.
+//! `accept=` of `session_sticky`: the other forms of IDs that are accepted, and the parameters that they need.
 
 use session_cookie::foreign::ingress::Backend;
 use session_cookie::foreign::System;
@@ -22,7 +22,7 @@ const ACCEPTED: &str =
     "any of \"md5\", \"plain\", \"nginx\", \"sha1\", \"raw\", \"index\", \"hmac-md5\", \
      \"hmac-sha1\", \"haproxy\", \"ingress\", \"jvmroute\", \"traefik\", \"bigip\", \"angie\", \"caddy\", \"hmac\" and \"unsigned\", with commas between them";
 
-/// Servers go by their `id=` or `route=`, else by the MD5 of their address.
+/// The ID is the `id=` or `route=` of the server, or else the MD5 of its address.
 pub(super) const ID_OF_SERVER: &str = "servers have the ID of nginx's own \"sticky\"";
 
 const ACCEPT_IGNORED: &[Ignored] = &[
@@ -53,7 +53,7 @@ const ACCEPT_IGNORED: &[Ignored] = &[
     not_in_prefix("caddy"),
 ];
 
-/// What these systems have set stands before no value of the application.
+/// For systems that write no IDs before a value of the application.
 const fn not_in_prefix(form: &'static str) -> Ignored {
     Ignored {
         value: Some(form),
@@ -64,7 +64,7 @@ const fn not_in_prefix(form: &'static str) -> Ignored {
     }
 }
 
-/// Other systems sign nothing.
+/// For the forms of other systems, which do not sign their values.
 const fn of_others(form: &'static str) -> Ignored {
     Ignored {
         value: Some(form),
@@ -101,7 +101,7 @@ const ACCEPT_NAME_IGNORED: &[Ignored] = &[Ignored {
 
 const OF_NAME: &str = "accept=ingress";
 
-/// Returns what was given for which another parameter has to be known, and that.
+/// Returns a parameter that was given without another one that it needs, and the missing one.
 pub(super) fn missing(parsed: &Parsed<'_>) -> Option<(&'static str, &'static str)> {
     if needs_key(parsed) && !parsed.gives("hmac_key") {
         return Some((OF_KEY, "hmac_key"));
@@ -116,7 +116,7 @@ fn needs_key(parsed: &Parsed<'_>) -> bool {
     forms.iter().any(|form| parsed.policy.accept.contains(form))
 }
 
-/// Reads the secret by which another system makes ids.
+/// Reads the secret with which another system computes its IDs.
 fn accept_key(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     if value.is_empty() {
         return Err(Fault::Illegal);
@@ -125,7 +125,7 @@ fn accept_key(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Reads the name of the backend that ingress-nginx has made of a service.
+/// Reads the name that ingress-nginx gives to the backend of a service.
 fn accept_name(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     if value.is_empty() {
         return Err(Fault::Illegal);
@@ -134,14 +134,14 @@ fn accept_name(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Reads `accept=`. A word may stand for what several systems write.
+/// Reads `accept=`. One word may include the forms of several systems.
 fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     let line = |digest| Accepted::Id(Hash::Line(digest));
     parsed.policy.accepts_unsigned = false;
     let accepted = &mut parsed.policy.accept;
     accepted.clear();
     let mut add = |forms: &[Accepted]| append(accepted, forms);
-    // Those of nginx-sticky-module-ng as it is now, and of its releases.
+    // `Line` is the form of the newest nginx-sticky-module-ng, `Address` that of its releases up to 1.2.6.
     for word in value.split(|byte| *byte == b',') {
         match word {
             b"md5" => add(&[
@@ -178,11 +178,11 @@ fn accept(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Ids by any key, until it is known how many there are.
+/// IDs with any key. Replaced by one form per key when the number of keys is known.
 pub(super) const BY_KEYS: Accepted = Accepted::Id(Hash::Hmac);
 
-/// Accepts ids by each of the keys, where `accept=` says so, or where an id may be by one of several. Those by a single key
-/// are the policy's own.
+/// Replaces [`BY_KEYS`] by one form per key. With `hash=hmac` and several keys, the policy's IDs combine two of them, so IDs
+/// with a single key are accepted as well; with one key, they are the policy's own IDs.
 pub(super) fn accept_keys(policy: &mut Policy) -> Result<(), OutOfMemory> {
     let keys = policy.keys.len();
     let is_own = policy.hash == Hash::Hmac;

@@ -1,7 +1,7 @@
-//! `balancer_by_lua_block` and `balancer_by_lua_file` of ngx_lua: read by that module, and noted.
+//! `balancer_by_lua_block` and `balancer_by_lua_file` of ngx_lua. That module reads them; this one only records their use.
 //!
-//! Lua decides about each request: it may choose a server, leave the choice to round robin, or refuse the request. What it
-//! did with one says nothing about the next, so no cookie is followed in such an upstream.
+//! The Lua code decides about each request separately: it may select a server, leave the selection to round robin, or reject
+//! the request. Cookies are therefore not followed in such an upstream.
 
 use core::ffi::{c_char, c_void};
 
@@ -18,7 +18,8 @@ pub(crate) unsafe extern "C" fn balancer_by_lua(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    // SAFETY: nginx calls this for a directive in an upstream block. No other reference to the module's configuration of
+    // the block exists.
     let (cf, upstream) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
     let (Some(upstream), Some(name)) = (upstream, cf.words().first()) else {
         return conf::ERROR;

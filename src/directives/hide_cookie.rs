@@ -1,4 +1,4 @@
-//! `session_sticky_hide_cookie upstream=name …`, and what a location hides without it.
+//! `session_sticky_hide_cookie upstream=name …`, and the cookies that a location hides by default.
 
 use core::ffi::{c_char, c_void};
 
@@ -19,8 +19,8 @@ pub(crate) unsafe extern "C" fn hide_cookie(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this with the module's configuration of the location, while it reads the http block. Nobody
-    // else holds that, nor the one of the block.
+    // SAFETY: nginx calls this while it reads the http block, and `conf` is the module's configuration of the location. No
+    // other reference to it or to the configuration of the http block exists.
     let (cf, main, location) = unsafe {
         (
             Conf::new(cf),
@@ -68,7 +68,7 @@ fn read(
     Ok(())
 }
 
-/// Warns of directives that do nothing, when all of the http block was read.
+/// Warns about directives that have no effect. Called after the http block has been read.
 pub(crate) fn check(cf: Conf<'_>, main: &MainConf) {
     for given in &main.hide_directives {
         let what = match cf.upstream(given.upstream) {
@@ -90,8 +90,8 @@ pub(crate) fn check(cf: Conf<'_>, main: &MainConf) {
     }
 }
 
-/// Returns what the upstream servers of the location being merged must not see: the cookies of the upstreams that it
-/// passes to, as far as they are known, and of those that directives name.
+/// Returns the cookies that are hidden from the upstream servers of the location being merged: those of the upstreams that
+/// it passes requests to, as far as they are known in advance, and of those that directives name.
 pub(crate) fn rules(
     cf: Conf<'static>,
     named: &[&[u8]],
@@ -100,7 +100,7 @@ pub(crate) fn rules(
     let mut rules = Vec::new();
     for upstream in cf.passed_upstreams().chain(named) {
         if let Some(rule) = policy_of(upstream).and_then(Policy::hide_rule) {
-            // Two upstreams may have one cookie, and of a prefix nothing must be cut off twice.
+            // Two upstreams may share a cookie, and a prefix must not be removed twice.
             if !rules.contains(&rule) {
                 push(&mut rules, rule)?;
             }

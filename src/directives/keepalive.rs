@@ -1,10 +1,9 @@
-//! `keepalive`: nginx's, with this module inside.
+//! `keepalive`: nginx's own directive, with this module inside.
 //!
-//! `keepalive` looks for a connection to the server that the balancer inside it has chosen, so whoever
-//! chooses has to stand inside. It takes its place when it is read, and `session_sticky` may come later.
-//! Therefore this module steps between it and the balancer whenever it is read, and aside again where the
-//! upstream turns out to be without `session_sticky`. nginx 1.29.7 and newer put it outermost by
-//! themselves.
+//! `keepalive` looks for a cached connection to the server that the load-balancing method inside it has selected, so this
+//! module must be inside as well. `keepalive` installs itself when the directive is read, and `session_sticky` may be given
+//! later. Therefore, this module always installs itself between `keepalive` and the method, and only passes calls on if the
+//! upstream turns out to have no `session_sticky`. In nginx 1.29.7 and newer, `keepalive` is always outermost.
 
 use core::ffi::{c_char, c_void};
 
@@ -22,7 +21,8 @@ pub(crate) unsafe extern "C" fn keepalive(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    // SAFETY: nginx calls this for a directive in an upstream block. No other reference to the module's configuration of
+    // the block exists.
     let (cf, conf) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
     match (cf.current_upstream(), conf) {
         (Some(upstream), Some(conf)) => read(cf, upstream, conf),

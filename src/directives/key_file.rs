@@ -1,4 +1,4 @@
-//! `key_file=`: the keys of ids and signatures.
+//! `key_file=`: reads the keys for IDs and signatures.
 
 use core::ffi::CStr;
 use std::fs::{File, Metadata};
@@ -12,21 +12,21 @@ use zeroize::Zeroizing;
 use crate::nginx::open;
 use crate::nginx::system_error::SystemError;
 
-/// The longest file that is read.
+/// The maximum size of a key file.
 const MOST_FILE: usize = 1 << 16;
 
-/// The permissions of a file that let everyone read it, and others than its owner write it.
+/// The permission bits that let every user read a file, and users other than its owner write it.
 const READ_BY_OTHERS: u32 = 0o4;
 const WRITTEN_BY_OTHERS: u32 = 0o22;
 
-/// What was read of a file.
+/// The contents of a key file.
 pub(super) struct Read {
     pub(super) keys: keys::Read,
-    /// What others than its owner may do with it, if that is more than they should.
+    /// The excessive permission of users other than the owner, if there is one.
     pub(super) open_to: Option<&'static str>,
 }
 
-/// The reason for which a file could not be used. It shows nothing of a key.
+/// The reason why a file could not be used. It contains no part of a key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     #[error("{}", SystemError(.0))]
@@ -41,7 +41,7 @@ pub(super) enum Unusable {
     OutOfMemory(#[from] OutOfMemory),
 }
 
-/// Reads a file.
+/// Reads a key file.
 pub(super) fn read(path: &CStr) -> Result<Read, Unusable> {
     let (text, about) = text_of(open::without_waiting(path)?)?;
     Ok(Read {
@@ -50,7 +50,7 @@ pub(super) fn read(path: &CStr) -> Result<Read, Unusable> {
     })
 }
 
-/// Returns what others than the owner of a file may do with it that they should not.
+/// Returns the excessive permission of users other than the owner of a file, if there is one.
 fn open_to(mode: u32) -> Option<&'static str> {
     if mode & WRITTEN_BY_OTHERS != 0 {
         Some("is writable by users other than its owner")
@@ -61,7 +61,7 @@ fn open_to(mode: u32) -> Option<&'static str> {
     }
 }
 
-/// Returns the text of a file, in memory that is wiped and was never moved.
+/// Returns the text of a file. Its memory is wiped when it is dropped, and is never reallocated, which would leave a copy.
 fn text_of(mut file: File) -> Result<(Zeroizing<Vec<u8>>, Metadata), Unusable> {
     let about = file.metadata()?;
     if !about.is_file() {

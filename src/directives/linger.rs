@@ -1,4 +1,4 @@
-//! `linger=`: which servers may linger, and the warning where none may.
+//! `linger=`: determines which servers may linger, and warns if none may.
 
 use session_cookie::linger::Line;
 use session_cookie::memory::{push, OutOfMemory};
@@ -11,14 +11,15 @@ use crate::nginx::upstream::Upstream;
 use crate::nginx::worker_timer::WorkerTimer;
 use crate::upstream::linger::watch::watch;
 
-/// What servers must have for which the parameter means something.
+/// What the parameter requires.
 const NEEDED: &str = if cfg!(nginx_peer_refs) {
     "servers with \"resolve\""
 } else {
     "\"resolve\" of nginx 1.27.3 and newer"
 };
 
-/// Makes room for the servers that linger, if some may. All directives were read.
+/// Creates the shared memory zone and the timer for lingering servers, if any server may linger. Called after all directives
+/// have been read.
 pub(crate) fn prepare(cf: Conf<'static>) -> Result<(), OutOfMemory> {
     let mut upstreams = Vec::new();
     for upstream in cf.upstreams().filter(lingers) {

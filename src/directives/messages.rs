@@ -1,4 +1,4 @@
-//! Errors and warnings of directives.
+//! The errors and warnings of directives.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -11,7 +11,7 @@ use crate::control::state_file::MOST_PATH;
 use crate::nginx::session_zone::NoZone;
 use crate::nginx::{string, Printable};
 
-/// What is wrong with a directive, and what would be right.
+/// An error in a directive, with the legal values.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error<'c> {
     #[error("invalid parameter \"{}\" in \"{directive}\" directive, it must be one of: {}", Printable(.word), Names(.legal))]
@@ -46,7 +46,7 @@ pub(super) enum Error<'c> {
     },
     #[error("\"{0}\" needs \"{1}=\"")]
     Needs(&'static str, &'static str),
-    /// Of a directive that cannot be read twice, as its zone is taken.
+    /// For directives that cannot be given twice, for example because the zone of the first one is in use.
     #[error("duplicate \"{0}\" directive")]
     Doubled(&'static str),
     #[error("\"hash=\", \"hmac=\" and \"text=\" are mutually exclusive in \"{0}\" directive")]
@@ -99,7 +99,7 @@ pub(super) enum Error<'c> {
     OutOfMemory(#[from] OutOfMemory),
 }
 
-/// The parameters of a directive in a row.
+/// A comma-separated list of the parameters of a directive.
 struct Names<'t>(&'t [Parameter]);
 
 impl Display for Names<'_> {
@@ -112,7 +112,7 @@ impl Display for Names<'_> {
     }
 }
 
-/// What loads, but not as it may have been meant.
+/// A warning about a directive that is valid but probably not what was intended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Warning<'c> {
     #[error(
@@ -144,7 +144,7 @@ pub(super) enum Warning<'c> {
     With(&'static str, Oddity<'c>),
 }
 
-/// What is odd about a directive.
+/// The subject of a [`Warning::With`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Oddity<'c> {
     #[error("a cookie \"{}\", which is used literally: its name takes no variables", Printable(.0))]
@@ -176,14 +176,14 @@ pub(super) enum Oddity<'c> {
     RelativePath(&'c [u8]),
     #[error("\"maxage=0\" sets the cookie without \"maxage=\", since browsers would delete it")]
     NoMaxAge,
-    /// Of nginx's own directive, whose cookie stays as it is.
-    #[error("\"expires=0\" has no effect, since browsers delete such a cookie: specify at least one second, or omit it")]
+    /// For nginx's own directive, whose cookie is not changed.
+    #[error("\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out")]
     Expired,
     #[error("{0}")]
     Ignored(Nothing),
 }
 
-/// A parameter that means nothing in the directive.
+/// A parameter that has no effect in the directive.
 #[derive(Debug)]
 pub(super) struct Nothing {
     pub(super) parameter: &'static Parameter,

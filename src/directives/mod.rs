@@ -1,4 +1,4 @@
-//! Configuration text into policies.
+//! The directives: parses the configuration into policies.
 
 mod accept;
 mod balancer_by_lua;
@@ -52,7 +52,7 @@ const fn command(name: ngx_str_t, kind: u32, conf: usize, set: Handler) -> ngx_c
     }
 }
 
-/// Directives that nginx has too: those of this module are found first, and hand over.
+/// Directives that other modules have as well. nginx finds these first; their handlers call those of the other module.
 #[cfg(not(nginx_implicit_keepalive))]
 pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 6] = [
     SERVER,
@@ -68,7 +68,7 @@ pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 6] = [
     ngx_command_t::empty(),
 ];
 
-/// Directives that nginx has too: those of this module are found first, and hand over.
+/// Directives that other modules have as well. nginx finds these first; their handlers call those of the other module.
 #[cfg(nginx_implicit_keepalive)]
 pub(crate) static mut SERVER_COMMANDS: [ngx_command_t; 5] =
     [SERVER, STICKY, LUA_BLOCK, LUA_FILE, ngx_command_t::empty()];

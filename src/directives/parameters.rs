@@ -1,5 +1,4 @@
-//! The parameters of directives: what a table says of one, what is read from them, and those that several directives
-//! have.
+//! The parameters of directives: their tables, the values that are read, and the parameters that several directives share.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -14,35 +13,35 @@ use crate::nginx::conf::seconds;
 pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) form: Form,
-    /// The value that it has where it is not given.
+    /// The value if the parameter is not given.
     pub(super) default: Option<&'static str>,
-    /// Whether it may be given more than once, and each counts.
+    /// Whether it may be given more than once, with each occurrence taking effect.
     pub(super) repeats: bool,
-    /// The cases in which it means nothing.
+    /// The cases in which it has no effect.
     pub(super) ignored: &'static [Ignored],
 }
 
-/// The way in which a parameter is written, and what it does to the policy.
+/// The syntax of a parameter, and the functions that apply it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
     /// `name`
     Flag(SetFlag),
-    /// `name=word`, with one of these words.
+    /// `name=word`, with one of these words
     Words(&'static [Word]),
-    /// `name=value`, with what is legal in words.
+    /// `name=value`, with a description of the legal values
     Value(&'static str, SetValue),
     /// `name` or `name=value`
     Either(SetFlag, &'static str, SetValue),
 }
 
-/// A word that a parameter may have as its value, and what that does.
+/// A legal value of a parameter, and the function that applies it.
 pub(super) type Word = (&'static str, SetFlag);
 
 pub(super) type SetFlag = fn(&mut Parsed<'_>);
 
 pub(super) type SetValue = for<'c> fn(&mut Parsed<'c>, &'c [u8]) -> Result<(), Fault>;
 
-/// The reason for which a value was not taken.
+/// The reason why a value was rejected.
 pub(super) enum Fault {
     Illegal,
     OutOfMemory,
@@ -54,16 +53,16 @@ impl From<OutOfMemory> for Fault {
     }
 }
 
-/// A case in which a parameter means nothing.
+/// A case in which a parameter has no effect.
 #[derive(Debug)]
 pub(super) struct Ignored {
-    /// The only value to which the case applies; `None`: any value.
+    /// The only value to which the case applies; `None` for any value.
     pub(super) value: Option<&'static str>,
     pub(super) case: Case,
 }
 
 impl Ignored {
-    /// Returns that any value means nothing in a mode, for this reason.
+    /// Returns the case that no value has an effect in this mode, for this reason.
     pub(super) const fn in_mode(mode: Mode, why: &'static str) -> Self {
         Ignored {
             value: None,
@@ -72,21 +71,21 @@ impl Ignored {
     }
 }
 
-/// A reason for which a parameter means nothing.
+/// A reason why a parameter has no effect.
 #[derive(Debug)]
 pub(super) enum Case {
-    /// It is of the cookie of `mode=insert`, in a mode in which the application sets the cookie.
+    /// It is about the cookie of `mode=insert`, but the application sets the cookie.
     CookieOfApplication,
-    /// In this mode, for this reason.
+    /// It has no effect in this mode, for this reason.
     Mode(Mode, &'static str),
-    /// In the modes in which sessions have no cookie, for this reason.
+    /// It has no effect in modes without a cookie, for this reason.
     NoCookie(&'static str),
-    /// What it needs is not there; the text says what that is.
+    /// It needs something else, which the text names; the function returns whether that is given.
     Without(fn(&Parsed<'_>) -> bool, &'static str),
 }
 
 impl Case {
-    /// Returns whether what was read is such a case.
+    /// Returns whether the case applies.
     pub(super) fn applies(&self, parsed: &Parsed<'_>) -> bool {
         let mode = parsed.policy.mode;
         match self {
@@ -98,7 +97,7 @@ impl Case {
     }
 }
 
-/// The attributes of a cookie that the application sets are the application's.
+/// If the application sets the cookie, it also sets the attributes.
 const ATTRIBUTE: &[Ignored] = &[
     Ignored {
         value: None,
@@ -107,7 +106,7 @@ const ATTRIBUTE: &[Ignored] = &[
     OF_COOKIE,
 ];
 
-/// What is said of the cookie means nothing where there is none.
+/// Parameters of the cookie have no effect in modes without a cookie.
 pub(super) const OF_COOKIE: Ignored = Ignored {
     value: None,
     case: Case::NoCookie("it has no cookie"),
@@ -124,22 +123,22 @@ impl Parameter {
         }
     }
 
-    /// Returns a parameter that stands alone.
+    /// Returns a parameter without a value.
     pub(super) const fn flag(name: &'static str, set: SetFlag) -> Self {
         Self::new(name, Form::Flag(set))
     }
 
-    /// Returns a parameter with one of some words behind an equals sign.
+    /// Returns a parameter whose value is one of these words.
     pub(super) const fn words(name: &'static str, words: &'static [Word]) -> Self {
         Self::new(name, Form::Words(words))
     }
 
-    /// Returns a parameter with a value behind an equals sign.
+    /// Returns a parameter with a value.
     pub(super) const fn value(name: &'static str, legal: &'static str, set: SetValue) -> Self {
         Self::new(name, Form::Value(legal, set))
     }
 
-    /// Returns a parameter that stands alone, or with a value behind an equals sign.
+    /// Returns a parameter whose value is optional.
     pub(super) const fn either(
         name: &'static str,
         alone: SetFlag,
@@ -149,7 +148,7 @@ impl Parameter {
         Self::new(name, Form::Either(alone, legal, set))
     }
 
-    /// Gives it a default.
+    /// Sets the default.
     pub(super) const fn or(self, default: &'static str) -> Self {
         Parameter {
             default: Some(default),
@@ -157,7 +156,7 @@ impl Parameter {
         }
     }
 
-    /// Lets it be given more than once.
+    /// Allows it to be given more than once.
     pub(super) const fn repeated(self) -> Self {
         Parameter {
             repeats: true,
@@ -165,17 +164,17 @@ impl Parameter {
         }
     }
 
-    /// Says when it means nothing.
+    /// Sets the cases in which it has no effect.
     pub(super) const fn ignored(self, ignored: &'static [Ignored]) -> Self {
         Parameter { ignored, ..self }
     }
 
-    /// Makes it an attribute of the cookie.
+    /// Makes it an attribute of the cookie, which has an effect in `mode=insert` only.
     pub(super) const fn attribute(self) -> Self {
         self.ignored(ATTRIBUTE)
     }
 
-    /// Returns whether a word with this name, and with a value or without, is the parameter.
+    /// Returns whether a word with this name, with or without a value, is this parameter.
     pub(super) fn is(&self, name: &[u8], has_value: bool) -> bool {
         let fits = match self.form {
             Form::Flag(_) => !has_value,
@@ -185,7 +184,7 @@ impl Parameter {
         fits && self.name.as_bytes() == name
     }
 
-    /// Takes what the parameter says.
+    /// Applies the parameter to the values read so far.
     pub(super) fn set<'c>(
         &self,
         parsed: &mut Parsed<'c>,
@@ -207,7 +206,7 @@ impl Parameter {
         Ok(())
     }
 
-    /// Returns what its value must be.
+    /// Returns its legal values.
     pub(super) fn legal(&self) -> Legal {
         match self.form {
             Form::Flag(_) => Legal::Text("nothing"),
@@ -217,7 +216,7 @@ impl Parameter {
     }
 }
 
-/// A parameter as messages show it: with an equals sign, if a value must follow.
+/// Shows the parameter as in messages: with an equals sign if it requires a value.
 impl Display for Parameter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
@@ -228,7 +227,7 @@ impl Display for Parameter {
     }
 }
 
-/// What the value of a parameter must be.
+/// The legal values of a parameter.
 #[derive(Debug)]
 pub(super) enum Legal {
     Words(&'static [Word]),
@@ -253,12 +252,12 @@ impl Display for Legal {
     }
 }
 
-/// What was read of a directive so far. Words live as long as the cycle.
+/// The values read from a directive so far. The words live as long as the cycle.
 pub(super) struct Parsed<'c> {
     pub(super) policy: Policy,
-    /// The cookie's name.
+    /// The name of the cookie.
     pub(super) cookie: &'c [u8],
-    /// What stands between the id and the application's own value.
+    /// The delimiter between the ID and the application's own value.
     pub(super) delimiter: &'c [u8],
     /// `domain=` with a variable.
     pub(super) domain: Option<&'c [u8]>,
@@ -272,29 +271,29 @@ pub(super) struct Parsed<'c> {
     pub(super) condition: Option<&'c [u8]>,
     /// `drain_if=`
     pub(super) drain_if: Option<&'c [u8]>,
-    /// The seconds of `drain_time=`
+    /// `drain_time=`, in seconds
     pub(super) drain_time: u64,
     /// `follow=`
     pub(super) follow: Option<&'c [u8]>,
     /// `key_file=`
     pub(super) key_file: Option<&'c [u8]>,
-    /// What tells the server of a session without a cookie.
+    /// For sessions without a cookie of the module.
     pub(super) source: SourceWords<'c>,
     given: Vec<Given<'c>>,
 }
 
-/// What tells the server of a session that has no cookie of the module.
+/// The parameters of sessions without a cookie of the module.
 #[derive(Default)]
 pub(super) struct SourceWords<'c> {
-    /// The variables that tell a server's ID, or a session's.
+    /// The variables that contain the ID of a server or of a session.
     pub(super) lookup: Vec<&'c [u8]>,
-    /// Those that tell the ID of a session that the response begins.
+    /// The variables that contain the ID of a session that begins with the response.
     pub(super) create: Vec<&'c [u8]>,
-    /// The name of the zone of the table, and its size in bytes.
+    /// The name of the zone, and its size in bytes.
     pub(super) zone: Option<(&'c [u8], usize)>,
-    /// The milliseconds for which a session is remembered that is not used.
+    /// The milliseconds without use after which a session is removed.
     pub(super) timeout: u64,
-    /// Whether a session is learned when the header of the response is there, not when all of it is.
+    /// Whether a session is learned when the response header has arrived, instead of when the response is complete.
     pub(super) after_header: bool,
 }
 
@@ -305,7 +304,7 @@ struct Given<'c> {
 }
 
 impl<'c> Parsed<'c> {
-    /// Begins with a policy, for a directive of so many parameters.
+    /// Begins with a policy, for a directive that has this number of parameters.
     pub(super) fn new(policy: Policy, parameters: usize) -> Result<Self, OutOfMemory> {
         Ok(Parsed {
             policy,
@@ -325,7 +324,7 @@ impl<'c> Parsed<'c> {
         })
     }
 
-    /// Notes that a parameter was given, and returns whether it was given before.
+    /// Records that a parameter was given. Returns whether it was given before.
     pub(super) fn give(
         &mut self,
         name: &'static str,
@@ -340,7 +339,7 @@ impl<'c> Parsed<'c> {
         }
     }
 
-    /// Returns whether a parameter was given, with this value or in a list with it if there is one.
+    /// Returns whether a parameter was given; with `value`, whether its comma-separated list contains this value.
     pub(super) fn has(&self, name: &str, value: Option<&str>) -> bool {
         let lists = |given: &Given<'_>, value: &str| {
             let mut values = given
@@ -360,10 +359,10 @@ impl<'c> Parsed<'c> {
     }
 }
 
-/// What the name of a cookie must be.
+/// The legal names of a cookie.
 pub(super) const TOKEN: &str = "a token: letters, digits and any of \"!#$%&'*+-.^_`|~\"";
 
-/// Takes the name of the cookie.
+/// Sets the name of the cookie.
 pub(super) fn cookie<'c>(parsed: &mut Parsed<'c>, name: &'c [u8]) -> Result<(), Fault> {
     if !is_token(name) {
         return Err(Fault::Illegal);
@@ -402,7 +401,7 @@ pub(super) const PATH: Parameter = Parameter::value(
 )
 .attribute();
 
-/// `path=` where it takes no variables, as with nginx's own directive.
+/// `path=` without variables, as in nginx's own directive.
 pub(super) const LITERAL_PATH: Parameter = Parameter::value(
     "path",
     "a path without ';' and control characters",
@@ -417,7 +416,7 @@ fn literal_path<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Faul
 
 pub(super) const SECURE: Parameter = Parameter::flag("secure", secure).attribute();
 
-/// Sets the attribute `Secure` in each case.
+/// Sets the `Secure` attribute unconditionally.
 pub(super) fn secure(parsed: &mut Parsed<'_>) {
     (parsed.policy.secure, parsed.secure) = (Secure::On, None);
 }
@@ -440,7 +439,7 @@ pub(super) const SAME_SITE: Parameter = Parameter::value(
 )
 .attribute();
 
-/// Of what the upstream server sets itself.
+/// For cookies of this name that the upstream server sets itself.
 pub(super) const PRESERVE: Parameter =
     Parameter::flag("preserve", |parsed| parsed.policy.preserve = true).ignored(&[OF_COOKIE]);
 
@@ -452,7 +451,7 @@ pub(super) const HMAC_KEY: Parameter = Parameter::value("hmac_key", "a text", |p
     Ok(())
 });
 
-/// Returns a value that may stand in an attribute of a cookie.
+/// Returns the value if an attribute of a cookie can contain it.
 pub(super) fn attribute_value(value: &[u8]) -> Result<&[u8], Fault> {
     if value.is_empty() || !is_attribute_value(value) {
         return Err(Fault::Illegal);
@@ -460,7 +459,7 @@ pub(super) fn attribute_value(value: &[u8]) -> Result<&[u8], Fault> {
     Ok(value)
 }
 
-/// Reads a time in seconds, or with units.
+/// Parses a time in seconds, or with nginx's units.
 pub(super) fn time(value: &[u8]) -> Result<u64, Fault> {
     seconds(value).ok_or(Fault::Illegal)
 }

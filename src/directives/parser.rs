@@ -1,5 +1,5 @@
-//! The parser of all directives that make the sessions of an upstream sticky: words into a [`Policy`], by the table of
-//! the directive.
+//! The parser of all sticky directives. It turns the words of a directive into a [`Policy`], using the directive's table of
+//! parameters.
 
 use core::cell::{Cell, OnceCell};
 use core::ffi::c_char;
@@ -17,34 +17,34 @@ use super::warnings;
 use crate::conf::{DrainIf, Reads, ReadsFirst, StickyUpstream, UpstreamConf};
 use crate::nginx::conf::{self, Conf, Words};
 
-/// A directive.
+/// A sticky directive.
 pub(super) struct Directive {
-    /// As it is shown; two words, where the first belongs to several.
+    /// Its name in messages: two words if several directives have the same first word.
     pub(super) name: &'static str,
-    /// Who sets the cookie, unless a parameter says so.
+    /// The default mode.
     pub(super) mode: Mode,
-    /// How the attributes are written.
+    /// The syntax of the cookie attributes.
     pub(super) style: Style,
-    /// What the words before its parameters are.
+    /// The words before its parameters.
     pub(super) leading: Leading,
-    /// In the order in which messages list them.
+    /// Its parameters, in the order in which messages list them.
     pub(super) parameters: &'static [Parameter],
-    /// Completes what was read when all parameters were, and refuses what does not go together.
+    /// Completes and checks the values after all parameters have been read.
     pub(super) finish: fn(&mut Parsed<'_>) -> Result<(), Error<'static>>,
 }
 
-/// What a directive begins with.
+/// The words with which a directive begins.
 pub(super) enum Leading {
-    /// Its parameters.
+    /// None: it begins with its parameters.
     Parameters,
     /// The name of the cookie.
     CookieName,
-    /// Variables, which are all that it has.
+    /// Variables; it has no parameters.
     Variables,
 }
 
 impl Directive {
-    /// Makes what the words after the directive's own say the policy of an upstream.
+    /// Reads the words after the name of the directive, and stores the result in the configuration of an upstream.
     pub(super) fn read(
         &'static self,
         cf: Conf<'static>,
@@ -60,7 +60,7 @@ impl Directive {
         }
     }
 
-    /// Returns the parameter that a word is one of.
+    /// Returns the parameter that a word gives.
     pub(super) fn parameter(&'static self, word: &[u8]) -> Option<&'static Parameter> {
         let (name, value) = split(word);
         let mut parameters = self.parameters.iter();
@@ -102,7 +102,7 @@ impl Directive {
         Ok(parsed)
     }
 
-    /// Returns what the directive says without parameters.
+    /// Returns the values of the directive without parameters.
     fn defaults<'c>(&'static self) -> Result<Parsed<'c>, OutOfMemory> {
         let policy = Policy {
             mode: self.mode,
@@ -121,7 +121,7 @@ impl Directive {
         Ok(parsed)
     }
 
-    /// Takes one variable.
+    /// Reads one variable.
     fn take_variable<'c>(
         &'static self,
         parsed: &mut Parsed<'c>,
@@ -136,7 +136,7 @@ impl Directive {
         })
     }
 
-    /// Takes one parameter.
+    /// Reads one parameter.
     fn take<'c>(
         &'static self,
         cf: Conf<'c>,
@@ -165,7 +165,7 @@ impl Directive {
         Ok(())
     }
 
-    /// Reads the file at a path, which begins at the folder of the configuration where it is relative.
+    /// Reads a key file. A relative path begins at the directory of the configuration file.
     fn read_keys<'c>(&'static self, cf: Conf<'c>, path: &'c [u8]) -> Result<Keys, Error<'c>> {
         let file = cf.path_beside(path).ok_or(OutOfMemory)?;
         let path = file.to_bytes();
@@ -184,7 +184,7 @@ impl Directive {
         Ok(read.keys.keys)
     }
 
-    /// Looks at what was read as a whole.
+    /// Checks the combination of all values.
     fn check<'c>(&'static self, cf: Conf<'c>, parsed: &mut Parsed<'c>) -> Result<(), Error<'c>> {
         let warn = |oddity| cf.warn(Warning::With(self.name, oddity));
         let is_varying = parsed.domain.is_some() || parsed.path.is_some();
@@ -226,7 +226,7 @@ impl Directive {
         Ok(())
     }
 
-    /// Returns what was given and means nothing.
+    /// Returns the parameters that were given and have no effect.
     fn ignored<'p>(
         &'static self,
         parsed: &'p Parsed<'_>,
@@ -300,7 +300,7 @@ impl Directive {
     }
 }
 
-/// Parts a word at its first equals sign.
+/// Splits a word at its first equals sign.
 fn split(word: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut parts = word.splitn(2, |byte| *byte == b'=');
     (parts.next().unwrap_or_default(), parts.next())

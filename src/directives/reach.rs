@@ -1,5 +1,5 @@
-//! Upstreams that a client of one `server` block can reach with the same cookie: what one of them sets, the other
-//! does not understand, unless both have the same servers.
+//! Warns about upstreams whose cookies overwrite each other: a client can reach both through one `server` block, the cookies
+//! have the same name, domain and path, and neither upstream accepts the cookies of the other.
 
 use session_cookie::id::{Digest, Id};
 use session_cookie::keys::Keys;
@@ -12,8 +12,8 @@ use crate::nginx::conf::Conf;
 use crate::nginx::upstream::{ServerLine, Upstream};
 use crate::nginx::{string, Printable};
 
-/// Notes that the location being merged passes to its upstreams. Where it passes requests by a variable, it is to
-/// those of which it hides the cookie.
+/// Records the upstreams that the location being merged passes requests to. If it selects the upstream by a variable, these
+/// are assumed to be the upstreams in `hidden`, whose cookies it hides.
 pub(crate) fn note(
     cf: Conf<'static>,
     main: &mut MainConf,
@@ -33,7 +33,7 @@ pub(crate) fn note(
     Ok(())
 }
 
-/// Returns what the locations of a `server` block reach. nginx merges all those of one block before those of the next.
+/// Returns the upstreams recorded for a `server` block. nginx merges all locations of a block before those of the next one.
 fn of_server(
     reached: &mut Vec<Reached>,
     server: usize,
@@ -46,7 +46,7 @@ fn of_server(
     Ok(&mut last.upstreams)
 }
 
-/// Warns of upstreams that take each other's sessions away, of each once, when all of the http block was read.
+/// Warns once about each upstream whose sessions conflict with those of another. Called after the http block has been read.
 pub(crate) fn check(cf: Conf<'_>, main: &MainConf) -> Result<(), OutOfMemory> {
     let mut told = Vec::new();
     for reached in &main.reached {
@@ -66,13 +66,13 @@ pub(crate) fn check(cf: Conf<'_>, main: &MainConf) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Returns the first of `others` that has the same cookie and does not understand it, and how it differs.
+/// Returns the first of `others` that has the same cookie and does not accept its values, and how it differs.
 fn first_that_differs<'c>(
     upstream: Upstream<'c>,
     cookie: &Cookie<'_>,
     others: &[Upstream<'c>],
 ) -> Result<Option<(Upstream<'c>, &'static str)>, OutOfMemory> {
-    // Comparing servers is worth while only then.
+    // Servers are compared only if the cookies are the same.
     let is_same = |other: &&Upstream<'c>| Cookie::of(**other).is_some_and(|other| other == *cookie);
     for other in others.iter().filter(is_same) {
         let how = if Servers::of(upstream)?.differ_from(&Servers::of(*other)?) {
@@ -87,7 +87,7 @@ fn first_that_differs<'c>(
     Ok(None)
 }
 
-/// Returns whether two upstreams take each other's values for signed as theirs are.
+/// Returns whether two upstreams accept each other's signatures.
 fn read_each_other(one: Upstream<'_>, other: Upstream<'_>) -> bool {
     let (Some(one), Some(other)) = (policy_of(one), policy_of(other)) else {
         return true;
@@ -118,7 +118,7 @@ fn warn(
     ));
 }
 
-/// What browsers tell a cookie of the module by. Text with variables is compared as it is written.
+/// The name, domain and path, by which browsers distinguish cookies. Text with variables is compared as it is written.
 struct Cookie<'c> {
     name: &'c [u8],
     domain: &'c [u8],
@@ -134,8 +134,8 @@ impl PartialEq for Cookie<'_> {
 }
 
 impl<'c> Cookie<'c> {
-    /// Returns that of an upstream, if it is known when the configuration is read: not if the application sets it, or
-    /// if its path is that of the request.
+    /// Returns the cookie of an upstream, if it is known from the configuration: the application does not set it, and its
+    /// path is not taken from the request.
     fn of(upstream: Upstream<'c>) -> Option<Self> {
         let sticky = upstream.conf::<Sticky>()?.sticky.as_ref()?;
         let policy = &sticky.policy;
@@ -157,29 +157,29 @@ impl<'c> Cookie<'c> {
     }
 }
 
-/// The servers of an upstream, as far as they are known when the configuration is read.
+/// The servers of an upstream, as far as they are known from the configuration.
 #[derive(Default)]
 struct Servers<'c> {
-    /// Whether another form of ids is accepted.
+    /// Whether other forms of IDs are accepted.
     accepts: bool,
-    /// The keys, if ids are made with them.
+    /// The keys with which IDs are made, if any.
     writes: Option<&'c Keys>,
-    /// The keys, if ids by them are understood.
+    /// The keys with which IDs are accepted, if any.
     reads: Option<&'c Keys>,
     addresses: Set<'c>,
     ids: Set<'c>,
 }
 
 impl<'c> Servers<'c> {
-    /// Returns whether they do not understand each other's cookies. One cookie over two ports, of servers with the same
-    /// ids, is on purpose. So is one whose other form each understands.
+    /// Returns whether two upstreams do not accept each other's cookies. Sharing a cookie is intended if the servers have
+    /// the same IDs, such as two ports of the same machines, or if each upstream accepts the form of the other.
     fn differ_from(&self, other: &Self) -> bool {
         let is_understood =
             self.addresses == other.addresses && self.reads(other) && other.reads(self);
         self.ids != other.ids && !is_understood
     }
 
-    /// Returns whether one understands the ids of the other, as far as the directives tell.
+    /// Returns whether it accepts the IDs of the other upstream, as far as the directives show.
     fn reads(&self, other: &Self) -> bool {
         match other.writes {
             Some(keys) => self.reads.is_some_and(|own| own.understand(keys)),
@@ -187,7 +187,7 @@ impl<'c> Servers<'c> {
         }
     }
 
-    /// Returns those of an upstream.
+    /// Returns the servers of an upstream.
     fn of(upstream: Upstream<'c>) -> Result<Self, OutOfMemory> {
         let mut all = Servers::default();
         let Some(conf) = upstream.conf::<Sticky>() else {
@@ -214,7 +214,7 @@ impl<'c> Servers<'c> {
     }
 }
 
-/// Returns the id of one address of a line.
+/// Returns the ID of one address of a `server` line.
 fn id<'c>(
     conf: &UpstreamConf,
     policy: &Policy,
@@ -236,19 +236,19 @@ fn id<'c>(
     }
 }
 
-/// Returns the addresses of a server as nginx prints them; where they come at run time, the name that they are asked by.
+/// Returns the addresses of a server as nginx prints them, or its name if it is resolved at run time.
 fn names<'c>(line: &ServerLine<'c>) -> impl Iterator<Item = &'c [u8]> {
     let addresses = line.addresses();
     let name = (addresses.len() == 0).then_some(line.name);
     addresses.chain(name)
 }
 
-/// Texts, whose order and number do not count.
+/// A set of texts.
 #[derive(Default)]
 struct Set<'c>(Vec<Id<'c>>);
 
 impl Set<'_> {
-    /// Makes it ready to be compared.
+    /// Sorts and deduplicates the texts, so that sets can be compared.
     fn finish(&mut self) {
         self.0
             .sort_unstable_by(|one, other| one.iter().cmp(other.iter()));

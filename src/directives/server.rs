@@ -1,6 +1,4 @@
-//! `server address [id=name] [route=name] [drain] …`: takes the parameters of this module, and hands the rest over to nginx.
-//!
-//! There is no table of these parameters: all others are nginx's.
+//! `server address [id=name] [route=name] [drain] …`: reads the parameters of this module, and leaves the rest to nginx.
 
 use core::ffi::{c_char, c_void};
 
@@ -34,7 +32,8 @@ pub(crate) unsafe extern "C" fn server(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    // SAFETY: nginx calls this for a directive in an upstream block. No other reference to the module's configuration of
+    // the block exists.
     let (cf, conf) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
     let (Some(upstream), Some(conf)) = (cf.current_upstream(), conf) else {
         return conf::ERROR;
@@ -56,15 +55,15 @@ pub(crate) unsafe extern "C" fn server(
     noted.map_or_else(|error| cf.refuse(error), |()| conf::OK)
 }
 
-/// Takes the parameters of this module out of the directive's words; nginx must not see them.
+/// Removes the parameters of this module from the words of the directive, so that nginx does not see them.
 fn take(cf: Conf<'static>) -> Result<ServerConf, Error<'static>> {
     let mut given = ServerConf::default();
     let mut error = None;
     cf.edit_words(|at, word| match word {
-        // The name of the directive, and the address.
+        // The name of the directive and the address.
         _ if at < 2 => Edit::Keep,
-        // No balancer gives a server that is down anything new, while a cookie still may. Of this and "down" the last one
-        // counts, as where nginx has both.
+        // To load-balancing methods a draining server is `down`; a cookie may still select it. If both `drain` and `down`
+        // are given, the last one is used, as in nginx versions that have both.
         b"drain" if cfg!(not(nginx_drain)) => {
             given.draining = true;
             Edit::Replace(c"down")
@@ -101,13 +100,13 @@ fn take(cf: Conf<'static>) -> Result<ServerConf, Error<'static>> {
     })
 }
 
-/// Returns the value of `route=`, where nginx does not have that.
+/// Returns the value of `route=`, if nginx does not have this parameter itself.
 fn own_route(word: &[u8]) -> Option<&[u8]> {
     word.strip_prefix(b"route=")
         .filter(|_| cfg!(not(nginx_drain)))
 }
 
-/// Returns whether nginx, where it has `route=`, takes this.
+/// Returns whether an nginx that has `route=` would accept this value.
 fn is_route(route: &[u8]) -> bool {
     !route.is_empty() && route.len() <= MAX_ID
 }
@@ -116,7 +115,7 @@ fn is_id(id: &[u8]) -> bool {
     !id.is_empty() && is_cookie_value(id) && id.iter().copied().all(may_stand_in_id)
 }
 
-/// Notes what was given for the line that nginx has just read.
+/// Stores the parameters of the line that nginx has just read.
 fn note(
     cf: Conf<'_>,
     conf: &mut UpstreamConf,
@@ -158,7 +157,7 @@ fn note(
     Ok(())
 }
 
-/// Warns of `id=` that nothing reads, and of routes that no server has.
+/// Warns about an `id=` that is not used, and about `accept=jvmroute` without a named server.
 pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
     let Some(conf) = upstream.conf::<Sticky>() else {
         return;
@@ -185,14 +184,14 @@ pub(crate) fn check_ids(cf: Conf<'_>, upstream: Upstream<'_>) {
     ));
 }
 
-/// Returns whether a line names its server.
+/// Returns whether a line has an `id=` or `route=`.
 fn is_named(conf: &UpstreamConf, line: &ServerLine<'_>) -> bool {
     let given = conf.server_confs.get(line.name, line.is_backup);
     let given = given.and_then(|given| given.id.or(given.route));
     given.or(line.route).is_some()
 }
 
-/// Returns an `id=` that is longer than sessions of the upstream can have it, how long it may be, and why.
+/// Returns an `id=` that is too long for the sessions of the upstream, the maximum length, and the reason.
 pub(crate) fn overlong_id(conf: &UpstreamConf) -> Option<(&'static [u8], usize, &'static str)> {
     let policy = conf.policy()?;
     let (most, why) = if policy.mode == Mode::Learn {
@@ -207,7 +206,7 @@ pub(crate) fn overlong_id(conf: &UpstreamConf) -> Option<(&'static [u8], usize, 
     Some((id, most, why))
 }
 
-/// Returns whether the upstream has nginx's own `sticky` (1.29.6 and newer).
+/// Returns whether the upstream uses nginx's own `sticky` (1.29.6 and newer).
 pub(crate) fn has_own_sticky(cf: Conf<'_>, upstream: Upstream<'_>) -> bool {
     let module = cf.module(c"ngx_http_upstream_sticky_module");
     module.is_some_and(|module| upstream.is_prepared_by(module))

@@ -57,7 +57,7 @@ static DIRECTIVE: Directive = Directive {
         accept::KEY,
         accept::NAME,
         Parameter::value("key_file", "a path", key_file).ignored(KEY_FILE_IGNORED),
-        // Done when the name of the cookie is known.
+        // `finish` creates the signer, which needs the name of the cookie.
         Parameter::flag("sign", |_| ()).ignored(SIGN_IGNORED),
         Parameter::either("secure", secure, SECURES, secure_at_times).attribute(),
         HTTP_ONLY,
@@ -162,12 +162,12 @@ const SIGN_IGNORED: &[Ignored] = &[
     },
 ];
 
-/// Returns whether the cookie carries stamps, as far as the mode lets it.
+/// Returns whether the cookie carries stamps. True also in other modes than `insert`, which have warnings of their own.
 fn may_have_stamps(parsed: &Parsed<'_>) -> bool {
     parsed.policy.mode != Mode::Insert || parsed.policy.limits.any()
 }
 
-/// What is about the cookie that the module alone sets.
+/// For parameters of a cookie that only the module sets.
 const INSERT_IGNORED: &[Ignored] = &[
     Ignored::in_mode(Mode::Rewrite, BY_APPLICATION),
     Ignored::in_mode(Mode::Prefix, BY_APPLICATION),
@@ -240,8 +240,8 @@ pub(crate) unsafe extern "C" fn session_sticky(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds, nor
-    // that of the whole block.
+    // SAFETY: nginx calls this for a directive in an upstream block. No other reference to the module's configuration of
+    // this block or of the http block exists.
     let (cf, main, upstream) = unsafe {
         (
             Conf::new(cf),
@@ -287,7 +287,7 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     let policy = &mut parsed.policy;
     policy.no_cache &= policy.has_cookie();
     policy.preserve &= policy.has_cookie();
-    // Only the cookie of `mode=insert` carries stamps, and only that is set by the module alone.
+    // Only the cookie of `mode=insert` carries stamps, and only this one is set by the module alone.
     if policy.mode != Mode::Insert {
         policy.limits = Limits::default();
         policy.post_only = false;
@@ -304,7 +304,7 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     Ok(accept::accept_keys(policy)?)
 }
 
-/// Makes the cookie of the application that the session follows ready: what is given of ours is not taken from it.
+/// Returns the application's cookie that the session follows. Attributes that the directive specifies are not copied.
 fn followed(parsed: &Parsed<'_>) -> Result<Option<Follow>, Error<'static>> {
     let (Some(name), Mode::Insert) = (parsed.follow, parsed.policy.mode) else {
         return Ok(None);
@@ -327,7 +327,7 @@ fn followed(parsed: &Parsed<'_>) -> Result<Option<Follow>, Error<'static>> {
     Ok(Some(follow))
 }
 
-/// Returns what was given for which there must be keys.
+/// Returns the parameter that requires `key_file=`, if one is given.
 fn needs_key_file(parsed: &Parsed<'_>) -> Option<&'static str> {
     if parsed.policy.hash == Hash::Hmac {
         Some("hash=hmac")
@@ -338,7 +338,7 @@ fn needs_key_file(parsed: &Parsed<'_>) -> Option<&'static str> {
     }
 }
 
-/// Returns whether anything is made of keys.
+/// Returns whether keys are used.
 fn reads_keys(parsed: &Parsed<'_>) -> bool {
     let policy = &parsed.policy;
     policy.hash == Hash::Hmac || policy.accept.contains(&Accepted::Key(0)) || parsed.gives("sign")

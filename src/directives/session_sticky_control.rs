@@ -1,4 +1,4 @@
-//! `session_sticky_control`: whether servers can be drained and taken down while nginx runs, and where that is kept.
+//! `session_sticky_control`: whether servers can be drained and taken down while nginx runs, and the file that stores it.
 
 use core::ffi::{c_char, c_void};
 
@@ -20,8 +20,8 @@ pub(crate) unsafe extern "C" fn session_sticky_control(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive, with the module's configuration of the location, which nobody else holds, nor
-    // that of the whole block.
+    // SAFETY: nginx calls this for a directive in the http block, and `conf` is the module's configuration of the location.
+    // No other reference to it or to the configuration of the http block exists.
     let (cf, main, location) = unsafe {
         (
             Conf::new(cf),
@@ -40,7 +40,7 @@ pub(crate) unsafe extern "C" fn session_sticky_control(
     }
 }
 
-/// Reads the words. Returns whether servers can be controlled.
+/// Reads the parameters. Returns whether servers can be controlled.
 fn read(cf: Conf<'static>, main: &mut MainConf) -> Result<bool, Error<'static>> {
     let words = cf.parameters();
     let is_on = match words.first() {
@@ -64,7 +64,7 @@ fn read(cf: Conf<'static>, main: &mut MainConf) -> Result<bool, Error<'static>> 
     Ok(true)
 }
 
-/// Notes the file in which what is said is kept: there is one table, so there is one file.
+/// Sets the state file. There is one table of states, so all directives must name the same file.
 fn keep_in(
     cf: Conf<'static>,
     zone: ControlZone,
@@ -83,8 +83,9 @@ fn keep_in(
     }
 }
 
-/// Warns where anybody can control servers, by the location being merged. `is_shown`: it makes the page. `is_limited`: the one
-/// around it does, and where it stands for the methods that a `limit_except` is about, it makes the page for these.
+/// Warns if any client can control servers through the location being merged. `is_shown`: the location has
+/// `session_sticky_status`. `is_limited`: the enclosing one has it, and if the location is a `limit_except` block, it handles
+/// the limited methods.
 pub(crate) fn check_access(cf: Conf<'_>, is_shown: bool, is_limited: bool) {
     let handles = (is_shown && !cf.limits_patch()) || (is_limited && cf.is_limit_except());
     if handles && !cf.has_access_rules() {

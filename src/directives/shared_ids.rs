@@ -1,4 +1,4 @@
-//! `server NAME id=…` where the name has several addresses.
+//! Warns about `server NAME id=…` if the name has several addresses.
 
 use session_cookie::policy::Hash;
 
@@ -7,8 +7,8 @@ use crate::nginx::conf::Conf;
 use crate::nginx::upstream::{ServerLine, Upstream};
 use crate::nginx::{string, Printable};
 
-/// Warns of each: an id names all addresses of its line, so sessions do not stick to one of them. nginx has resolved the
-/// names.
+/// Warns about each such line: all its addresses have the same ID, so sessions do not stick to one of them. Called after
+/// nginx has resolved the names.
 pub(crate) fn check(cf: Conf<'_>, upstream: Upstream<'_>) {
     let Some(conf) = upstream.conf::<Sticky>() else {
         return;
@@ -34,7 +34,7 @@ pub(crate) fn check(cf: Conf<'_>, upstream: Upstream<'_>) {
     }
 }
 
-/// Returns the id of a line whose addresses are not all the same.
+/// Returns the ID of a line whose addresses are not all the same.
 fn shared_id(conf: &UpstreamConf, line: &ServerLine<'_>) -> Option<&'static [u8]> {
     let id = conf.server_confs.get(line.name, line.is_backup)?.id?;
     let mut addresses = line.addresses();

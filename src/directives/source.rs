@@ -1,5 +1,5 @@
-//! The source of IDs beside the cookie: variables of the request, and a table of learned sessions. Its parameters, which
-//! several directives have, and what is made of them.
+//! Sessions without a cookie: the parameters for variables and for the zone of learned sessions, which several directives
+//! share.
 
 use session_cookie::learned::Timeout;
 use session_cookie::memory::{push, with_capacity};
@@ -50,19 +50,19 @@ pub(super) const TIMEOUT: Parameter = Parameter::value(
 pub(super) const HEADER: Parameter =
     Parameter::flag("header", |parsed| parsed.source.after_header = true);
 
-/// Takes a variable that tells a server's ID, or a session's.
+/// Adds a variable that contains the ID of a server or of a session.
 pub(super) fn lookup<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> {
     Ok(push(&mut parsed.source.lookup, variable(value)?)?)
 }
 
-/// Returns the name of a variable. Of several in a row, nginx would make one of a name that nobody sets.
+/// Returns the name of a variable. Several variables in one word are rejected: nginx would take them for a single name.
 fn variable(value: &[u8]) -> Result<&[u8], Fault> {
     (value.strip_prefix(b"$"))
         .filter(|name| !name.contains(&b'$'))
         .ok_or(Fault::Illegal)
 }
 
-/// Completes what was read of a directive whose sessions have no cookie of the module: servers go by their configured IDs.
+/// Completes and checks a directive whose sessions have no cookie of the module. Servers have their configured IDs.
 pub(super) fn finish(
     directive: &'static str,
     parsed: &mut Parsed<'_>,
@@ -97,7 +97,7 @@ pub(super) fn finish(
     })
 }
 
-/// Makes the source that was read; `None` if sessions are kept in a cookie.
+/// Creates the source of session IDs. Returns `None` if sessions are stored in a cookie.
 pub(super) fn make<'c>(
     cf: Conf<'c>,
     directive: &'static str,
@@ -120,7 +120,7 @@ pub(super) fn make<'c>(
     Ok(Some(cf.keep(Source { lookup, learn })?))
 }
 
-/// Finds the variables of these names.
+/// Looks up the variables with these names.
 fn variables<'c>(
     cf: Conf<'c>,
     directive: &'static str,

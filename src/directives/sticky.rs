@@ -1,5 +1,5 @@
-//! `sticky …`: whose it is. Without parameters, or beginning with one of nginx-sticky-module-ng's, it is that
-//! module's; nginx's own begins with a word of its own.
+//! `sticky …`: decides whose directive it is. It is that of nginx-sticky-module-ng if it has no parameters or begins with
+//! one of that module's, and nginx's own if it begins with `cookie`, `route` or `learn`.
 
 use core::ffi::{c_char, c_void};
 
@@ -11,7 +11,7 @@ use super::{sticky_cookie, sticky_learn, sticky_module_ng, sticky_route};
 use crate::conf::Sticky;
 use crate::nginx::conf::{self, Conf};
 
-/// What nginx's own begins with.
+/// The words with which nginx's own directive begins.
 const OWN: [&[u8]; 3] = [b"cookie", b"route", b"learn"];
 
 #[allow(unsafe_code)]
@@ -20,7 +20,8 @@ pub(crate) unsafe extern "C" fn sticky(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    // SAFETY: nginx calls this for a directive in an upstream block. No other reference to the module's configuration of
+    // the block exists.
     let (cf, upstream) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
     let Some(upstream) = upstream else {
         return conf::ERROR;
@@ -31,13 +32,13 @@ pub(crate) unsafe extern "C" fn sticky(
     let form = first.filter(|word| OWN.contains(word));
     let is_alone = rest.is_empty();
 
-    // What is nobody's is that module's too, which says what it takes; nginx's own would say less.
+    // A single unknown parameter is read in the same way: the error then lists the legal parameters.
     if first.is_none_or(sticky_module_ng::begins) || (form.is_none() && is_alone) {
         return sticky_module_ng::DIRECTIVE.read(cf, parameters, upstream);
     }
     let own = cf.module(c"ngx_http_upstream_sticky_module");
     match (own, form) {
-        // nginx looks at the number before it calls the directive's own function.
+        // nginx checks the number of arguments before it calls the handler of a directive, which does not check it itself.
         (Some(_), _) | (None, Some(_)) if is_alone => cf.refuse(Error::Count("sticky")),
         (Some(own), _) => cf.hand_over(own, b"sticky").unwrap_or(conf::ERROR),
         (None, Some(b"cookie")) => sticky_cookie::DIRECTIVE.read(cf, rest, upstream),

@@ -1,5 +1,5 @@
-//! `sticky cookie name [expires=time | max] [domain=] [httponly] [samesite=] [secure] [path=]`: nginx's own from 1.29.6
-//! on, for those before.
+//! `sticky cookie name [expires=time | max] [domain=] [httponly] [samesite=] [secure] [path=]`: the directive of
+//! nginx 1.29.6, implemented for older versions.
 
 use session_cookie::memory::{boxed, push};
 use session_cookie::policy::{Mode, Style};
@@ -24,7 +24,7 @@ pub(super) const EXPIRES: Parameter = Parameter::value(
     expires,
 );
 
-/// The attributes of `expires=max`: the last day of nginx's calendar, and ten years.
+/// The attributes of `expires=max`, as nginx writes them.
 const FOREVER: &[u8] = b"expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000";
 
 fn expires(parsed: &mut Parsed<'_>, value: &[u8]) -> Result<(), Fault> {

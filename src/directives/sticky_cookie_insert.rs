@@ -1,4 +1,4 @@
-//! `sticky_cookie_insert name [expires=time | max] [domain=] [path=]` of NGINX Plus before 1.5.7, which became
+//! `sticky_cookie_insert name [expires=time | max] [domain=] [path=]` of NGINX Plus before 1.5.7, the predecessor of
 //! `sticky cookie`.
 
 use core::ffi::{c_char, c_void};
@@ -28,7 +28,8 @@ pub(crate) unsafe extern "C" fn sticky_cookie_insert(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, whose configuration of the module nobody holds.
+    // SAFETY: nginx calls this for a directive in an upstream block. No other reference to the module's configuration of
+    // the block exists.
     let (cf, upstream) = unsafe { (Conf::new(cf), Sticky::server_conf_mut(&*cf)) };
     let Some(upstream) = upstream else {
         return conf::ERROR;

@@ -1,5 +1,5 @@
-//! `sticky learn create=$variable … lookup=$variable … zone=name:size [timeout=time] [header]`: nginx's own from 1.29.6
-//! on, for those before.
+//! `sticky learn create=$variable … lookup=$variable … zone=name:size [timeout=time] [header]`: the directive of
+//! nginx 1.29.6, implemented for older versions.
 
 use session_cookie::policy::{Mode, Style};
 

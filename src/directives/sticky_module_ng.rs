@@ -33,7 +33,7 @@ pub(super) static DIRECTIVE: Directive = Directive {
             parsed.policy.fallback = Fallback::Off;
         }),
         Parameter::flag("hide_cookie", |parsed| parsed.policy.silent = true),
-        // Done when its delimiter is known.
+        // `finish` sets it, when the delimiter is known.
         Parameter::flag("transfer", |_| ()),
         Parameter::value("delimiter", DELIMITER, delimiter)
             .or(" ")
@@ -64,7 +64,7 @@ const HMACS: &[Word] = &[
     }),
 ];
 
-/// The last two are of its releases up to 1.2.6: digests of the address as text.
+/// `md5` and `sha1` are those of its releases up to 1.2.6: digests of the address as text.
 const TEXTS: &[Word] = &[
     ("raw", |parsed| parsed.policy.hash = Hash::Line(Digest::Raw)),
     ("md5", |parsed| parsed.policy.hash = Hash::Md5),
@@ -83,7 +83,7 @@ const DELIMITER_IGNORED: &[Ignored] = &[Ignored {
     case: Case::Without(|parsed| parsed.gives("transfer"), "transfer"),
 }];
 
-/// Returns whether a word belongs to that module, and not to nginx's own `sticky`.
+/// Returns whether a word is a parameter of that module, and not of nginx's own `sticky`.
 pub(super) fn begins(word: &[u8]) -> bool {
     DIRECTIVE.parameter(word).is_some()
 }
@@ -102,7 +102,7 @@ fn delimiter<'c>(parsed: &mut Parsed<'c>, value: &'c [u8]) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Demands one way to make ids, and a key where it needs one.
+/// Requires a single form of IDs, and a key if the form needs one.
 fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     let hashes = ["hash", "hmac", "text"].into_iter();
     if hashes.filter(|name| parsed.gives(name)).count() > 1 {
@@ -118,8 +118,8 @@ fn finish(parsed: &mut Parsed<'_>) -> Result<(), Error<'static>> {
     if parsed.gives("transfer") {
         parsed.policy.transfer = Some(boxed(parsed.delimiter)?);
     }
-    // A name of several addresses has one id in its newest version. In its releases up to 1.2.6 the same line meant
-    // other ids.
+    // In the newest version of that module, all addresses of a name have the same ID. Its releases up to 1.2.6 made other
+    // IDs from the same parameters.
     if let Hash::Line(digest) = parsed.policy.hash {
         let forms = [Accepted::Id(Hash::Line(digest)), Accepted::Address(digest)];
         let forms = forms.get(..if digest == Digest::Raw { 1 } else { 2 });
@@ -134,7 +134,7 @@ pub(crate) unsafe extern "C" fn no_fallback(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this with the module's configuration of the location, which nobody else holds.
+    // SAFETY: nginx calls this with the module's configuration of the location, to which no other reference exists.
     let location = unsafe { &mut *conf.cast::<LocationConf>() };
     set(&mut location.no_fallback)
 }
@@ -145,7 +145,7 @@ pub(crate) unsafe extern "C" fn hide_cookie(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this with the module's configuration of the location, which nobody else holds.
+    // SAFETY: nginx calls this with the module's configuration of the location, to which no other reference exists.
     let location = unsafe { &mut *conf.cast::<LocationConf>() };
     set(&mut location.silent)
 }

@@ -1,4 +1,4 @@
-//! `sticky route $variable …`: nginx's own from 1.29.6 on, for those before.
+//! `sticky route $variable …`: the directive of nginx 1.29.6, implemented for older versions.
 
 use session_cookie::policy::{Mode, Style};
 

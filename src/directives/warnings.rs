@@ -1,16 +1,16 @@
-//! What loads, whichever directive says it, but not as it may have been meant.
+//! Warnings about values that are valid but probably not what was intended. They apply to all sticky directives.
 
 use session_cookie::bytes::is_path;
 use session_cookie::policy::{Mode, Policy, SameSite, Secure};
 
 use super::messages::Oddity;
 
-/// Warns of what is odd about a policy.
+/// Warns about suspicious values of a policy.
 pub(super) fn of_policy<'p>(policy: &'p Policy, mut warn: impl FnMut(Oddity<'p>)) {
     if policy.cookie.contains(&b'$') {
         warn(Oddity::LiteralName(&policy.cookie));
     }
-    // In the other modes the attributes are the application's.
+    // In the other modes, the application sets the attributes.
     if matches!(policy.mode, Mode::Insert | Mode::Repeat) {
         of_attributes(policy, warn);
     }
@@ -36,7 +36,7 @@ fn of_attributes<'p>(policy: &'p Policy, mut warn: impl FnMut(Oddity<'p>)) {
     }
 }
 
-/// Browsers want `Secure` with some attributes.
+/// Returns a warning if the cookie is not always `Secure`, which browsers require with the attribute `what`.
 fn without_secure<'p>(policy: &Policy, what: &'static str) -> Option<Oddity<'p>> {
     match policy.secure {
         Secure::On => None,
@@ -46,7 +46,7 @@ fn without_secure<'p>(policy: &Policy, what: &'static str) -> Option<Oddity<'p>>
     }
 }
 
-/// Looks at a parameter whose value is a condition, as that of `if=`.
+/// Checks the value of a parameter that is a condition, such as `if=`.
 pub(super) fn of_condition<'c>(name: &'static str, text: &'c [u8]) -> Option<Oddity<'c>> {
     (!text.contains(&b'$')).then_some(Oddity::Constant { name, text })
 }
@@ -67,20 +67,20 @@ fn begins(name: &[u8], prefix: &[u8]) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// Returns whether a name is one with which browsers want `Secure`.
+/// Returns whether the name has a prefix with which browsers require `Secure`.
 fn has_prefix(name: &[u8]) -> bool {
     begins(name, SECURE_PREFIX) || is_of_host(name)
 }
 
-/// Returns whether a name is one with which browsers want no `Domain`, and `Path=/`.
+/// Returns whether the name has a prefix with which browsers require `Path=/` and no `Domain`.
 pub(super) fn is_of_host(name: &[u8]) -> bool {
     begins(name, HOST_PREFIX)
 }
 
-/// Returns what browsers want of a name with a prefix (RFC 6265bis, section 4.1.3), if it is not there; they compare the
-/// prefix in any case. `is_varying`: variables say the domain or the path.
+/// Returns the missing attributes that browsers require with the prefix of the name (RFC 6265bis, section 4.1.3), which
+/// they compare without regard to case. `is_varying`: the domain or the path contains variables.
 pub(super) fn missing_of_prefix(policy: &Policy, is_varying: bool) -> Option<&'static str> {
-    // Where a variable says so, it is not known yet.
+    // With a variable, it is not known yet.
     let may_be_secure = matches!(policy.secure, Secure::On | Secure::Variable);
     let is_host = may_be_secure && policy.domain.is_none() && !is_varying && *policy.path == *b"/";
     if begins(&policy.cookie, SECURE_PREFIX) && !may_be_secure {

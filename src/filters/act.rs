@@ -1,4 +1,4 @@
-//! What one visit does to the response, by the shortest way that its policy allows.
+//! The changes that one visit makes to the response. Policies without extras take a shorter path.
 
 use session_cookie::memory::OutOfMemory;
 
@@ -8,7 +8,7 @@ use crate::nginx::request::Request;
 use crate::upstream::asking::look_at_sent;
 use crate::upstream::visit::Visit;
 
-/// Does for the session what the server's response calls for.
+/// Changes the response of the server as the session requires.
 #[inline(never)]
 pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     if !visit.sticky.has_extras {
@@ -20,7 +20,8 @@ pub(super) fn act<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), 
     act_with_extras(request, visit)
 }
 
-/// [`act`] for one of several visits on the way of a response, which says nothing of its server any more, or was looked at.
+/// [`act`] for one of several visits. `drain_if=` is not evaluated: the caller has done so for the newest visit, and the
+/// response no longer has the fields of the others.
 #[cold]
 #[inline(never)]
 pub(super) fn act_on_way<'r>(

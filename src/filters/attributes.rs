@@ -1,4 +1,4 @@
-//! The attributes of the cookie that differ from request to request.
+//! The attributes of the cookie that vary by request.
 
 use ngx::ffi::time_t;
 use session_cookie::bytes::{is_domain, is_path};
@@ -13,7 +13,7 @@ use crate::nginx::request::Request;
 use crate::nginx::time::{write_cookie_date, write_http_date};
 use crate::nginx::Printable;
 
-/// Returns the attributes for a request; `date` is memory for one of them.
+/// Returns the attributes for a request. `date` is the buffer for `Expires`.
 pub(super) fn varying<'a>(
     request: Request<'a>,
     sticky: &StickyUpstream,
@@ -42,14 +42,14 @@ pub(super) fn varying<'a>(
 /// Fri, 31 Dec 9999 23:59:59 GMT, the last second whose HTTP-date has four digits for the year.
 const LAST_DATE: time_t = 253_402_300_799;
 
-/// An attribute whose value variables say: what is not legal leaves it out.
+/// An attribute whose value contains variables. An illegal value omits the attribute.
 struct Checked {
     attribute: &'static str,
     legal: &'static str,
     is_legal: fn(&[u8]) -> bool,
 }
 
-/// A client that says `Host: a;Secure` adds nothing.
+/// A client that sends `Host: a;Secure` adds no attribute.
 const DOMAIN: Checked = Checked {
     attribute: "domain",
     legal: "host name",
@@ -102,7 +102,8 @@ impl Checked {
     }
 }
 
-/// `Secure` where the request tells it, or a variable: for TLS that has ended in front of nginx.
+/// Returns whether the cookie is `Secure`: by the variable, which is for TLS terminated in front of nginx, or else if the
+/// request uses TLS.
 fn is_secure(request: Request<'_>, compiled: Option<ComplexValue>) -> Result<bool, OutOfMemory> {
     match compiled {
         Some(compiled) => compiled.is_true(request),
@@ -110,8 +111,8 @@ fn is_secure(request: Request<'_>, compiled: Option<ComplexValue>) -> Result<boo
     }
 }
 
-/// `SameSite` where it is a variable, evaluated for this request. What is no such word becomes `Strict`,
-/// the value that exposes least; an empty value leaves the attribute out.
+/// Returns the `SameSite` attribute if it is a variable. An unknown word becomes `Strict`, the most restrictive value; an
+/// empty value omits the attribute.
 fn same_site(
     request: Request<'_>,
     compiled: Option<ComplexValue>,

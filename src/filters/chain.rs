@@ -1,5 +1,5 @@
-//! Responses that nginx hands on inside (X-Accel-Redirect, intercepted errors): every sticky upstream on the way has
-//! its say, about the fields that it sent.
+//! Responses that nginx redirects internally (X-Accel-Redirect, intercepted errors): each sticky upstream that has responded
+//! acts on the fields that its server sent.
 
 use core::iter::once;
 use core::ptr;
@@ -18,8 +18,8 @@ use crate::nginx::string;
 use crate::upstream::asking::look_at_sent;
 use crate::upstream::visit::Visit;
 
-/// Returns whether the request went to several upstreams. nginx parts the tries of one from those of the next by an
-/// entry without a server (`ngx_http_upstream_init_request`).
+/// Returns whether the request was passed to several upstreams. nginx separates the tries of one upstream from those of the
+/// next by an entry without a server (`ngx_http_upstream_init_request`).
 fn went_on(request: Request<'_>) -> bool {
     request
         .upstream_states()
@@ -27,8 +27,8 @@ fn went_on(request: Request<'_>) -> bool {
         .any(|one| one.peer.is_null())
 }
 
-/// Returns whether the server of an earlier visit has set the cookie itself, as it may there: what is inserted here would
-/// come behind it.
+/// Returns whether the server of another visit has set the same cookie itself, and the policy of that upstream preserves it: a
+/// cookie inserted by this visit would override it.
 fn yields_to(request: Request<'_>, visit: &Visit<'_>, earlier: &Visit<'_>) -> bool {
     let policy = earlier.policy();
     let is_own =
@@ -39,7 +39,7 @@ fn yields_to(request: Request<'_>, visit: &Visit<'_>, earlier: &Visit<'_>) -> bo
         && request.set_cookies().any(is_own)
 }
 
-/// Returns whether the server of a visit sets or deletes the cookie of the application that the session follows.
+/// Returns whether the server of a visit sets or deletes the application's cookie that the session follows.
 fn is_led(request: Request<'_>, visit: &Visit<'_>) -> bool {
     let leads = |follow: &Follow| {
         request
@@ -49,8 +49,8 @@ fn is_led(request: Request<'_>, visit: &Visit<'_>) -> bool {
     visit.policy().follow.as_ref().is_some_and(leads)
 }
 
-/// Returns whether what a visit does to its cookie leaves nothing to do for another on the way, as both have one name: the
-/// newer does, unless only the other knows of a session of the application.
+/// Returns whether a visit sets the cookie instead of the other one, as both cookies have the same name. The newer visit does,
+/// unless only the server of the other one has set or deleted the application's cookie.
 fn precedes<'r>(
     request: Request<'r>,
     visit: &Visit<'r>,
@@ -64,8 +64,8 @@ fn precedes<'r>(
     }
 }
 
-/// Does for the session of every visit what the response of its server calls for, the newest first. Of those with one
-/// cookie name the newest sets it.
+/// Changes the response for the session of every visit, the newest first. If several have the same cookie name, the newest
+/// sets the cookie.
 #[cold]
 #[inline(never)]
 pub(super) fn act_for_all<'r>(
@@ -99,7 +99,7 @@ pub(super) fn act_for_all<'r>(
             string(visit.upstream.host())
         );
 
-        // Meanwhile the fields of the others are out of the response: all but those in whose way no cookie must come.
+        // The fields of other servers are removed meanwhile, except for those that a preserving policy must see.
         let is_in_sight = |field: Field<'_>| {
             field.came_with(visit.exchange)
                 || (policy.yields() && sets(field.value(), &policy.cookie))

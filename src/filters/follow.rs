@@ -1,5 +1,4 @@
-//! What a visit does to the response where the session follows that of an application: our cookie is set and deleted with
-//! that of the application.
+//! `follow=`: the cookie is set and deleted together with that of the application's session.
 
 use session_cookie::action::session_from_now_on;
 use session_cookie::bytes::Length;
@@ -18,7 +17,7 @@ use crate::nginx::time::now;
 use crate::nginx::Printable;
 use crate::upstream::visit::Visit;
 
-/// Does for the session what the server's response calls for.
+/// Changes the response of the server as the session requires.
 pub(super) fn act<'r>(
     request: Request<'r>,
     visit: &'r Visit<'r>,
@@ -27,7 +26,7 @@ pub(super) fn act<'r>(
     let Some(served) = visit.responded_by() else {
         return visit.check_memory();
     };
-    // What a subrequest sets is not sent.
+    // The header of a subrequest is not sent.
     if !request.is_main() {
         return Ok(());
     }
@@ -60,7 +59,7 @@ pub(super) fn act<'r>(
     mirror(request, visit, follow, &followed, session, now)
 }
 
-/// Sets and deletes the cookie wherever that of the application is set and deleted.
+/// Sets or deletes the cookie for each domain and path for which the application sets or deletes its own.
 fn mirror<'r>(
     request: Request<'r>,
     visit: &'r Visit<'r>,
@@ -96,7 +95,7 @@ fn mirror<'r>(
     Ok(())
 }
 
-/// Returns one field.
+/// Returns one `Set-Cookie` field.
 fn field<'r>(
     visit: &Visit<'r>,
     follow: &Follow,

@@ -1,4 +1,4 @@
-//! Before the request to the upstream server is created: hides what that server must not see.
+//! Hides cookies from the upstream server, before the request to it is created.
 
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, NGX_HTTP_INTERNAL_SERVER_ERROR};
@@ -11,8 +11,8 @@ use crate::nginx::cookies::{SingleCookie, SinglePair, View};
 use crate::nginx::request::Request;
 use crate::nginx::Printable;
 
-/// Handles the last phase before content: no redirect of the earlier phases follows, and each that comes later begins again
-/// with a location of its own.
+/// Handles the precontent phase. Earlier phases have made their redirects by then, and a later redirect runs the phases again
+/// with its own location.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a phase handler with a request that is live at least until the handler returns.
@@ -23,7 +23,7 @@ pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
     }
 }
 
-/// Gives the request a view of its cookies without what this location hides, and what an earlier one did.
+/// Gives the request a view of its `Cookie` fields without the cookies that this location or an earlier one hides.
 fn hide<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOfMemory> {
     let [rule, more @ ..] = rules else {
         return Ok(());
@@ -57,7 +57,7 @@ fn hide<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOf
     Ok(())
 }
 
-/// [`hide`], whatever the request, the location and earlier ones are like.
+/// The general case of [`hide`].
 #[cold]
 #[inline(never)]
 fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), OutOfMemory> {
@@ -80,7 +80,7 @@ fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), O
     );
     let all = concat(request, view.rules, rules)?;
     view.install(request, all, |field| {
-        // Another module may have put fields there of which nginx does not know.
+        // Another module may have added fields that nginx does not know.
         let left = match lefts.split_first() {
             Some(((known, left), rest)) if *known == field.as_ptr() => {
                 lefts = rest;
@@ -97,7 +97,7 @@ fn hide_any<'r>(request: Request<'r>, rules: &'r [HideRule<'r>]) -> Result<(), O
     Ok(())
 }
 
-/// Returns a field without what these rules hide of it; `None`, if that is nothing.
+/// Returns a field without the parts that these rules hide, or `None` if they hide nothing.
 fn without<'r>(
     request: Request<'r>,
     field: &'r [u8],
@@ -115,14 +115,14 @@ fn without<'r>(
     Ok(left)
 }
 
-/// Makes the request forget what nginx's variables had of its cookies, which were these fields.
+/// Clears the values of nginx's variables that were evaluated from these fields.
 fn forget_cookies<'r>(request: Request<'r>, fields: impl Iterator<Item = &'r [u8]> + Clone) {
     if let Some(main) = request.main_conf::<Sticky>() {
         main.cookie_variables.forget(request, fields);
     }
 }
 
-/// Returns the rules that no earlier location has followed: what is hidden already must not be looked for again.
+/// Returns the rules that no earlier location has applied. A rule must not be applied twice.
 fn fresh<'r>(
     request: Request<'r>,
     rules: &'r [HideRule<'r>],
@@ -139,7 +139,7 @@ fn fresh<'r>(
     Ok(fresh.into_slice())
 }
 
-/// Returns the rules of earlier locations and those of this one.
+/// Returns the rules of earlier locations together with those of this one.
 fn concat<'r>(
     request: Request<'r>,
     earlier: &[HideRule<'r>],

@@ -1,4 +1,4 @@
-//! What is done to the request before content ([`hide`]), and to the response ([`set_cookie`]).
+//! Changes to the request in the precontent phase ([`hide`]), and to the response ([`set_cookie`]).
 
 mod act;
 mod attributes;

@@ -1,4 +1,4 @@
-//! What one visit does to the response: the cookie is added, or that of the server is edited.
+//! The changes that one visit makes to the response: the cookie is added, or the server's cookie is edited.
 
 use session_cookie::action::{respond_as, Action};
 use session_cookie::cache_control;
@@ -20,7 +20,7 @@ use crate::nginx::{string, Printable};
 use crate::upstream::source::learn_from_header;
 use crate::upstream::visit::Visit;
 
-/// [`act_as`] where more is to do than most upstreams ask for. Apart, so that others take no registers.
+/// [`act_as`] with extras. Out of line, so that the common path saves no registers.
 #[inline(never)]
 pub(super) fn act_as_ever<'r>(
     request: Request<'r>,
@@ -29,7 +29,7 @@ pub(super) fn act_as_ever<'r>(
     act_as::<true>(request, visit)
 }
 
-/// Does for the session what the server's response calls for; `EXTRAS`: the policy has [extras](Policy::has_extras).
+/// Changes the response of the server as the session requires. `EXTRAS`: the policy may have [extras](Policy::has_extras).
 #[inline(always)]
 pub(super) fn act_as<'r, const EXTRAS: bool>(
     request: Request<'r>,
@@ -39,7 +39,7 @@ pub(super) fn act_as<'r, const EXTRAS: bool>(
         return visit.check_memory();
     };
     let policy = visit.policy();
-    // What a subrequest sets is not sent.
+    // The header of a subrequest is not sent.
     if !policy.has_cookie() || !request.is_main() {
         learn_from_header(visit);
         return Ok(());
@@ -48,7 +48,7 @@ pub(super) fn act_as<'r, const EXTRAS: bool>(
     let sets = || {
         let mut fields = own(request, policy);
         if EXTRAS && policy.preserve && policy.transfer.is_some() {
-            // The value of the application is handed on, unless it ends the session.
+            // The application's value is transferred, unless it ends the session.
             return fields.any(|field| set_cookie::deletes(field.value(), &policy.cookie, now));
         }
         fields.next().is_some()
@@ -76,7 +76,7 @@ pub(super) fn act_as<'r, const EXTRAS: bool>(
     }
 }
 
-/// Returns what a log line calls an action.
+/// Returns the description of an action for the log.
 fn name(action: &Action<'_>) -> &'static str {
     match action {
         Action::None => "nothing is set",
@@ -88,7 +88,7 @@ fn name(action: &Action<'_>) -> &'static str {
     }
 }
 
-/// Returns the fields in which the visit's server sets the cookie.
+/// Returns the fields in which the server sets the cookie.
 pub(super) fn own<'a, 'r: 'a>(
     request: Request<'r>,
     policy: &'a Policy,
@@ -97,7 +97,7 @@ pub(super) fn own<'a, 'r: 'a>(
     (request.set_cookies()).filter(move |field| set_cookie::sets(field.value(), cookie))
 }
 
-/// Edits the fields in which the server sets the cookie: those of which `edited` gives pieces.
+/// Edits the fields in which the server sets the cookie. `edited` returns the pieces of the new value of such a field.
 #[inline(always)]
 fn edit<'r, const EXTRAS: bool, const N: usize>(
     request: Request<'r>,
@@ -130,18 +130,18 @@ fn edit<'r, const EXTRAS: bool, const N: usize>(
     Ok(())
 }
 
-/// Leaves the fields alone in which the server sets the cookie itself, and notes whether they end the session.
+/// Leaves the fields in which the server sets the cookie unchanged, and records whether they end the session.
 #[cold]
 #[inline(never)]
 pub(super) fn preserve(request: Request<'_>, visit: &Visit<'_>, now: u64) {
     let policy = visit.policy();
     let ends = |field: Field<'_>| set_cookie::deletes(field.value(), &policy.cookie, now);
-    // Of several, user agents follow the last.
+    // Browsers use the last one.
     visit.note_preserved(own(request, policy).last().is_some_and(ends));
 }
 
-/// Tells shared caches not to store the response, in a field of its own: `expires` comes later, and writes anew the one that
-/// nginx knows. There stays what browsers are told.
+/// Prevents shared caches from storing the response, by a separate `Cache-Control` field: nginx's `expires` is applied later
+/// and overwrites the field that nginx knows. Directives for browsers remain in that field.
 #[cold]
 #[inline(never)]
 pub(super) fn forbid_sharing(request: Request<'_>) -> Result<(), OutOfMemory> {
@@ -162,8 +162,8 @@ pub(super) fn forbid_sharing(request: Request<'_>) -> Result<(), OutOfMemory> {
     request.add_response_field::<CacheControl>(cache_control::PRIVATE)
 }
 
-/// Returns the id with the application's own value of the cookie behind it: what the server sets now, else
-/// what the client has.
+/// Returns the ID followed by the application's own value of the cookie: the one that the server sets, or else the one that
+/// the client has sent.
 #[cold]
 #[inline(never)]
 fn transfer<'r>(
@@ -189,7 +189,7 @@ fn transfer<'r>(
     request.pool().join(parts).ok_or(OutOfMemory)
 }
 
-/// Adds a field of the module's own, in place of those that the server must not set.
+/// Adds the module's cookie, and removes those that the server must not set.
 #[inline(always)]
 fn insert<'r, const EXTRAS: bool>(
     request: Request<'r>,
@@ -211,11 +211,11 @@ fn insert<'r, const EXTRAS: bool>(
     if sticky.may_be_silent.get() && visit.is_silent() {
         return Ok(());
     }
-    // Those that this one replaces are gone.
+    // Fields that this one replaces have been removed.
     if request.has_response_fields() && !conf.told.doubled.get() {
         look_for_own(request, visit, conf);
     }
-    // Made where it is handed over: one session for both would live in memory.
+    // The session is built in each branch, because a shared one would be kept in memory.
     let stamps = session.stamps;
     let signer = policy.signer.as_ref().filter(|_| EXTRAS);
     let field = if template.varies() {
@@ -232,14 +232,14 @@ fn insert<'r, const EXTRAS: bool>(
     request.add_response_field::<SetCookie>(field)
 }
 
-/// Takes the fields out in which the server sets the cookie.
+/// Removes the fields in which the server sets the cookie.
 #[inline(never)]
 pub(super) fn remove_own(request: Request<'_>, policy: &Policy) {
     own(request, policy).for_each(Field::remove);
 }
 
-/// Warns, once a worker and upstream, of a server that sets a cookie of the same name: the client keeps one of
-/// them, so that it has no session with the module or none with the application.
+/// Warns, once per worker and upstream, of a server that sets a cookie of the same name: the client keeps only one of them, and
+/// loses either its session with the module or that with the application.
 #[inline(never)]
 pub(super) fn look_for_own(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
     if own(request, visit.policy()).next().is_some() {
@@ -260,7 +260,7 @@ fn log_doubled(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
     );
 }
 
-/// Returns a field of the module's own, up to the first attribute that differs from request to request.
+/// Returns the value of a `Set-Cookie` field, up to the first attribute that varies by request.
 #[inline(always)]
 fn field<'r>(
     request: Request<'r>,
@@ -281,7 +281,7 @@ fn field<'r>(
     Ok(out)
 }
 
-/// Returns a field of the module's own of which more than the value differs from request to request.
+/// Returns the value of a `Set-Cookie` field whose attributes vary by request.
 #[inline(never)]
 fn varying_field<'r>(
     request: Request<'r>,

@@ -1,4 +1,4 @@
-//! The header filter: adds the cookie to the response, or edits the one of the upstream server.
+//! The header filter: adds the cookie to the response, or edits the upstream server's cookie.
 
 use ngx::core::Status;
 use ngx::ffi::{ngx_http_request_t, ngx_int_t};
@@ -17,7 +17,7 @@ use crate::upstream::visit::Visit;
 /// The filters after this one.
 static NEXT: HeaderFilters = HeaderFilters::new();
 
-/// Takes the filter's place in the chain. Called once a configuration.
+/// Installs the filter in the chain. Called once per configuration.
 pub(crate) fn install() {
     NEXT.stand_before(filter);
 }
@@ -32,7 +32,8 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// Passes a response of which a redirect inside nginx may have cleared the contexts. Apart, so that others take no registers.
+/// Handles a request without a context, which an internal redirect may have cleared. Out of line, so that the common path
+/// saves no registers.
 #[inline(never)]
 fn pass_without_context(request: Request<'_>) -> ngx_int_t {
     match Visit::of(request) {
@@ -60,8 +61,7 @@ fn pass<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
     }
 }
 
-/// Does what the response calls for, before the other filters are called. Apart, so that what mostly happens takes no
-/// registers.
+/// Changes the response, and calls the next filter. Out of line, so that the common path saves no registers.
 #[inline(never)]
 fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
     if act_unless_settled(request, visit).is_err() {
@@ -70,7 +70,7 @@ fn act_only<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
     NEXT.call(request)
 }
 
-/// [`act_only`], and counts the request.
+/// Like [`act_only`], and counts the request.
 #[inline(never)]
 fn pass_counted<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> ngx_int_t {
     if visit.settled() == Settled::Counted && count_settled(visit) {
@@ -99,7 +99,7 @@ fn act_unless_settled<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<
     }
 }
 
-/// Does what the response calls for if it sets a cookie.
+/// Changes the response if it sets a cookie.
 #[inline(never)]
 fn act_if_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     if request.sets_cookies() {
@@ -109,7 +109,7 @@ fn act_if_set<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutO
     }
 }
 
-/// Does what the response calls for, on its way through each of the upstreams.
+/// Changes the response for each upstream that it has passed through.
 #[inline(never)]
 fn act_for_each<'r>(request: Request<'r>, visit: &'r Visit<'r>) -> Result<(), OutOfMemory> {
     if request.upstream_states().len() > 1 {

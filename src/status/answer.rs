@@ -1,4 +1,4 @@
-//! Answers to what changes something.
+//! Responses to requests that change the state of a server.
 
 use ngx::core::Status as Code;
 use ngx::ffi::ngx_int_t;
@@ -10,7 +10,7 @@ use super::stream::{self, Content};
 use crate::nginx::request::Request;
 use crate::nginx::upstream::Upstream;
 
-/// Answers with the servers of an upstream that have this id, or this address.
+/// Sends the servers of an upstream that have this ID or address.
 pub(crate) fn server<'r>(
     request: Request<'r>,
     upstream: Upstream<'r>,
@@ -19,7 +19,7 @@ pub(crate) fn server<'r>(
     document(request, Selection::Server(upstream, server))
 }
 
-/// Answers with an upstream and its servers.
+/// Sends an upstream and its servers.
 pub(crate) fn upstream<'r>(request: Request<'r>, upstream: Upstream<'r>) -> ngx_int_t {
     document(request, Selection::Upstream(upstream))
 }

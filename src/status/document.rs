@@ -1,4 +1,4 @@
-//! The document of everything as JSON: docs/status.schema.json.
+//! The state of all upstreams as JSON, as described by docs/status.schema.json.
 
 use ngx::ffi::NGINX_VERSION;
 use serde::Serialize;
@@ -14,18 +14,18 @@ use crate::nginx::time::now;
 use crate::upstream::linger;
 use session_cookie::counters::{ActionCounts, RequestCounts, ServerCounts, VerdictCounts};
 
-/// The version of the document.
+/// The version of the format.
 pub(super) const VERSION: u32 = 1;
 
 /// The version of the module.
 pub(super) const MODULE: &str = env!("CARGO_PKG_VERSION");
 
-/// The version of nginx, which loads no module of another.
+/// The version of nginx. It only loads modules that were built for this version.
 pub(super) fn nginx() -> Text<'static> {
     Text(NGINX_VERSION.to_bytes())
 }
 
-/// The document, while it is being written.
+/// The document that is being written.
 pub(super) struct Document<'r> {
     listing: Listing<'r>,
     shows_control: bool,
@@ -33,7 +33,7 @@ pub(super) struct Document<'r> {
     commas: Commas,
 }
 
-/// Whether something stands before the next element.
+/// Whether the next element needs a comma before it.
 #[derive(Default)]
 struct Commas {
     upstream: bool,
@@ -41,7 +41,7 @@ struct Commas {
 }
 
 impl<'r> Document<'r> {
-    /// Returns the document of what a listing meets.
+    /// Returns the document of a listing.
     pub(super) fn new(listing: Listing<'r>, shows_control: bool) -> Self {
         Document {
             listing,
@@ -51,12 +51,12 @@ impl<'r> Document<'r> {
         }
     }
 
-    /// Returns whether the server that is asked for was met.
+    /// Returns whether the requested server was found, or none was requested.
     pub(super) fn is_met(&self) -> bool {
         self.listing.is_met()
     }
 
-    /// Writes a part of it; `false`: it was the last.
+    /// Writes the next part. Returns `false` if it was the last one.
     pub(super) fn step(&mut self, out: &mut impl Sink) -> Result<bool, OutOfMemory> {
         if !self.began {
             self.began = true;
@@ -177,7 +177,7 @@ impl<'a> Upstream<'a> {
     }
 }
 
-/// What is told of a server.
+/// A server, as the document shows it.
 #[derive(Serialize)]
 pub(super) struct Server<'a> {
     id: Text<'a>,
@@ -197,7 +197,7 @@ pub(super) struct Server<'a> {
     leaving: Option<Leaving>,
 }
 
-/// What `session_sticky_control` was told of a server.
+/// The state of a server that was set through `session_sticky_control`.
 #[derive(Serialize)]
 struct Control {
     state: &'static str,
@@ -219,7 +219,7 @@ struct Leaving {
     last: Option<u64>,
 }
 
-/// What is told of a server that lingers.
+/// A lingering server, as the document shows it.
 #[derive(Serialize)]
 pub(super) struct Lingering<'a> {
     address: Text<'a>,
@@ -235,7 +235,7 @@ impl<'a> Lingering<'a> {
     }
 }
 
-/// Does something with what is told of a server.
+/// Calls `work` with a server as the document shows it.
 pub(super) fn tell<T>(server: &ShownServer<'_>, work: impl FnOnce(&Server<'_>) -> T) -> T {
     let look = server.look();
     let (state, until) = server.state();

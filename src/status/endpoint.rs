@@ -1,4 +1,4 @@
-//! `session_sticky_status`: the content of a location, and which of it a request asks for.
+//! `session_sticky_status`: the content handler, which selects the resource that a request asks for.
 
 use core::ffi::{c_char, c_void};
 
@@ -29,8 +29,8 @@ pub(crate) unsafe extern "C" fn session_sticky_status(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this with the module's configuration of the location, while it reads the http block. Nobody
-    // else holds that, nor the one of the block.
+    // SAFETY: nginx calls this while it reads the http block, and `conf` is the module's configuration of the location. No
+    // other reference to it or to the configuration of the http block exists.
     let (cf, main, location) = unsafe {
         (
             Conf::new(cf),
@@ -48,10 +48,10 @@ pub(crate) unsafe extern "C" fn session_sticky_status(
     conf::OK
 }
 
-/// Answers a request.
+/// Handles a request.
 #[allow(unsafe_code)]
 pub(crate) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls this for a live request in a location whose content the module makes.
+    // SAFETY: nginx calls this for a live request, in a location whose content handler this is.
     answer(unsafe { Request::new(r) })
 }
 
@@ -88,7 +88,7 @@ fn answer(request: Request<'_>) -> ngx_int_t {
     }
 }
 
-/// Returns whether servers can be controlled by the location.
+/// Returns whether servers can be controlled through the location.
 fn is_controlled(request: Request<'_>) -> bool {
     request.location().conf::<Sticky>().control == Some(true)
 }
@@ -103,11 +103,11 @@ impl From<Forbidden> for Unanswered {
     }
 }
 
-/// What goes on with a value that was sent in a body, so that it stays out of access logs.
+/// Explains a value that was sent in a body, which keeps it out of access logs.
 struct Posted;
 
 impl WithBody for Posted {
-    /// Browsers keep cookies of 4 kB.
+    /// Twice the size of the cookies that browsers accept, which is 4 kB.
     const MOST: usize = 8192;
 
     fn go_on(request: Request<'_>, body: Body<'_>) -> ngx_int_t {
@@ -126,7 +126,7 @@ impl WithBody for Posted {
     }
 }
 
-/// Answers a request whose body nobody wants.
+/// Discards the body of a request, and handles the request.
 fn discarded<'r>(request: Request<'r>, answer: impl FnOnce(Request<'r>) -> ngx_int_t) -> ngx_int_t {
     match request.discard_body() {
         Ok(()) => answer(request),
@@ -134,16 +134,16 @@ fn discarded<'r>(request: Request<'r>, answer: impl FnOnce(Request<'r>) -> ngx_i
     }
 }
 
-/// What a request asks for.
+/// A request and the resource that it asks for.
 #[derive(Clone, Copy)]
 struct Asked<'r> {
     request: Request<'r>,
     resource: Resource<'r>,
-    /// Whether names in it are percent-encoded.
+    /// Whether names in the resource are percent-encoded.
     is_encoded: bool,
 }
 
-/// Why a request is not answered as it wants.
+/// The reason why a request fails.
 enum Unanswered {
     Refused(Fault),
     OutOfMemory,
@@ -156,9 +156,9 @@ impl From<Fault> for Unanswered {
 }
 
 impl<'r> Asked<'r> {
-    /// Returns what a request asks for; `None`: no such resource.
+    /// Returns what a request asks for, or `None` if there is no such resource.
     fn of(request: Request<'r>) -> Option<Self> {
-        // A subrequest has no request line of its own, and nginx has decoded its path already.
+        // A subrequest has no request line, and nginx has already decoded its path.
         let (path, is_encoded) = match request.target() {
             Some(target) => (target, true),
             None => (request.path(), false),
@@ -180,7 +180,7 @@ impl<'r> Asked<'r> {
         }))
     }
 
-    /// Answers also where that is not what was asked for.
+    /// Sends the error response if the request has failed.
     fn answered(self, answer: Result<ngx_int_t, Unanswered>) -> ngx_int_t {
         match answer {
             Ok(rc) => rc,
@@ -189,14 +189,14 @@ impl<'r> Asked<'r> {
         }
     }
 
-    /// Says something of a server.
+    /// Changes the state of a server.
     fn patch(self, upstream: &'r [u8], server: &'r [u8]) -> Result<ngx_int_t, Unanswered> {
         guard::check(self.request)?;
         let upstream = self.upstream(upstream)?;
         Ok(patch(self.request, upstream, self.name(server)?))
     }
 
-    /// Explains the value that a parameter of a query or a form tells.
+    /// Explains the value in a parameter of a query string or form.
     fn explain_parameter(self, parameters: &'r [u8]) -> Result<ngx_int_t, Unanswered> {
         let value = parameter(parameters, b"value").ok_or(Fault::NoValue)?;
         self.explain(self.decoded(value)?)
@@ -212,7 +212,7 @@ impl<'r> Asked<'r> {
         Ok(explain::answer(self.request, shown, value))
     }
 
-    /// Returns what the answer consists of; `None`: of the page.
+    /// Returns the content of the response, or `None` for the page.
     fn content(self) -> Result<Option<Content<'r>>, Unanswered> {
         let selection = match self.resource {
             Resource::Root | Resource::Upstreams => Selection::All,
@@ -242,7 +242,7 @@ impl<'r> Asked<'r> {
         })
     }
 
-    /// Returns the format that the request wants.
+    /// Returns the format that the request asks for.
     fn format(self) -> Result<Format, Fault> {
         match parameter(self.request.query(), b"format") {
             Some(name) => Format::of_name(name).ok_or(Fault::Format),
@@ -250,14 +250,14 @@ impl<'r> Asked<'r> {
         }
     }
 
-    /// Returns the sticky upstream of a name.
+    /// Returns the sticky upstream with a name.
     fn upstream(self, name: &'r [u8]) -> Result<Upstream<'r>, Unanswered> {
         let upstream = self.request.upstreams().find(self.name(name)?);
         let is_sticky = |upstream: &Upstream<'r>| ShownUpstream::of(*upstream).is_some();
         (upstream.filter(is_sticky)).ok_or(Unanswered::Refused(Fault::NoUpstream))
     }
 
-    /// Returns a name as it is.
+    /// Returns a name, decoded if it is percent-encoded.
     fn name(self, name: &'r [u8]) -> Result<&'r [u8], Unanswered> {
         if self.is_encoded {
             self.decoded(name)
@@ -266,7 +266,7 @@ impl<'r> Asked<'r> {
         }
     }
 
-    /// Returns a text as it is, decoded once.
+    /// Returns a percent-decoded text.
     fn decoded(self, text: &'r [u8]) -> Result<&'r [u8], Unanswered> {
         match decode(text) {
             Ok(decoded) => {

@@ -1,4 +1,4 @@
-//! `explain`: what would become of a session with this value.
+//! `explain`: shows how a request with a given cookie value would be handled.
 
 use ngx::core::Status as Code;
 use ngx::ffi::ngx_int_t;
@@ -14,7 +14,7 @@ use crate::control::apply::refresh;
 use crate::nginx::request::Request;
 use crate::upstream::explain::{explain, Explained};
 
-/// The answer.
+/// The response.
 #[derive(Serialize)]
 struct Explanation<'a> {
     version: u32,
@@ -29,7 +29,7 @@ struct Explanation<'a> {
     would: &'static str,
 }
 
-/// The type of a body.
+/// The media type of a request body.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Body {
     Form,
@@ -37,7 +37,7 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Returns the type that a request tells, if it is one of these.
+    /// Returns the media type of a request, if it is supported.
     pub(super) fn of(request: Request<'_>) -> Option<Self> {
         let field = request.fields(b"content-type").next()?;
         let name = trim(field.split(|byte| *byte == b';').next()?);
@@ -51,7 +51,7 @@ impl Body {
     }
 }
 
-/// Answers what would become of a session. Returns what the handler of the content has to return.
+/// Sends the explanation of a session. Returns the return code for the content handler.
 pub(super) fn answer<'r>(
     request: Request<'r>,
     shown: ShownUpstream<'r>,

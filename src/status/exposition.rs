@@ -1,7 +1,8 @@
-//! The same for Prometheus, in its text format, version 0.0.4.
+//! The metrics for Prometheus, in version 0.0.4 of its text format.
 //!
-//! All lines of a metric stand together, so upstreams and servers are gone along once for each. Several `server` lines may
-//! have one address, which is one server to Prometheus: their connections are added up, and the first tells the rest.
+//! All lines of a metric must be consecutive, so upstreams and servers are listed once per metric. Several `server` lines with
+//! the same address are a single server to Prometheus: their connections are added up, and the first line provides the other
+//! values.
 
 use session_cookie::bytes::Sink;
 use session_cookie::memory::OutOfMemory;
@@ -31,7 +32,7 @@ enum Metric {
     Lingering,
 }
 
-/// Each metric with its name, its type and what it is, in order.
+/// The metrics in their order, each with its name, type and description.
 const METRICS: [(Metric, &str, &str, &str); 14] = [
     (
         Metric::Info,
@@ -119,17 +120,17 @@ const METRICS: [(Metric, &str, &str, &str); 14] = [
     ),
 ];
 
-/// All metrics, while they are being written.
+/// The metrics that are being written.
 pub(super) struct Exposition<'r> {
     listing: Listing<'r>,
-    /// The number of the metric that is being written; `None`: equal addresses are looked for.
+    /// The number of the metric that is being written; `None` while the shared addresses are being collected.
     number: Option<usize>,
     addresses: Addresses,
     lines: Lines,
 }
 
 impl<'r> Exposition<'r> {
-    /// Returns the metrics of what a listing meets.
+    /// Returns the metrics of a listing.
     pub(super) fn new(listing: Listing<'r>) -> Self {
         Exposition {
             listing,
@@ -139,7 +140,7 @@ impl<'r> Exposition<'r> {
         }
     }
 
-    /// Writes a part of it; `false`: it was the last.
+    /// Writes the next part. Returns `false` if it was the last one.
     pub(super) fn step(&mut self, out: &mut impl Sink) -> Result<bool, OutOfMemory> {
         let Some(number) = self.number else {
             if !self.listing.step(&mut self.addresses, out)? {
@@ -154,7 +155,7 @@ impl<'r> Exposition<'r> {
         Ok(self.number.is_some_and(|number| number < METRICS.len()))
     }
 
-    /// Begins with a metric.
+    /// Begins a metric.
     fn begin(&mut self, number: usize, out: &mut impl Sink) {
         self.number = Some(number);
         let Some((metric, name, kind, help)) = METRICS.get(number) else {
@@ -187,7 +188,7 @@ impl<'r> Exposition<'r> {
         });
     }
 
-    /// Writes the one sample of a metric.
+    /// Writes the only sample of a metric.
     fn once(&self, metric: Metric, name: &str, out: &mut impl Sink) {
         let totals = self.listing.totals();
         match metric {
@@ -205,7 +206,7 @@ impl<'r> Exposition<'r> {
 #[derive(Default)]
 struct Lines {
     metric: Option<(Metric, &'static str)>,
-    /// Which servers have their line, and what equal addresses share.
+    /// The servers that were written, and the sums for shared addresses.
     shared: Shared,
 }
 
@@ -245,7 +246,7 @@ impl Show for Lines {
                 }
             }
             Metric::Lingering => {
-                // Where memory is short, the next answer tells.
+                // If memory is short, this response shows 0.
                 let number = shown.lingering().map_or(0, |servers| servers.len() as u64);
                 Line::begin(out, name)
                     .label("upstream", upstream)

@@ -1,4 +1,4 @@
-//! Values as JSON, by serde_json.
+//! Writes values as JSON, with serde_json.
 
 use std::io;
 
@@ -7,16 +7,16 @@ use session_cookie::bytes::Sink;
 
 /// Writes a value.
 pub(super) fn write(value: &impl Serialize, out: &mut impl Sink) {
-    // It fails only where the writer does, which does not.
+    // This fails only if the writer fails, which it does not.
     let _ = serde_json::to_writer(Writer(out), value);
 }
 
-/// Writes a value that is an object, without the brace at its end: members follow.
+/// Writes an object without the closing brace, so that members can be added.
 pub(super) fn write_open(value: &impl Serialize, out: &mut impl Sink) {
     let _ = serde_json::to_writer(Open::new(out), value);
 }
 
-/// A writer for serde_json, which boxes the errors of writers. Where memory is short the text remembers it, and this goes on.
+/// A writer that never fails, because serde_json allocates memory for an error. If memory is short, the sink records it.
 struct Writer<'a, S>(&'a mut S);
 
 impl<S: Sink> io::Write for Writer<'_, S> {
@@ -37,10 +37,10 @@ impl<S: Sink> io::Write for Writer<'_, S> {
     }
 }
 
-/// The same, but for the brace that closes the outermost object.
+/// A [`Writer`] that omits the last closing brace.
 struct Open<'a, S> {
     out: Writer<'a, S>,
-    /// Whether a brace was written last, and is held back.
+    /// Whether a closing brace was written last and is held back.
     brace: bool,
 }
 

@@ -1,13 +1,13 @@
-//! A line of Prometheus' text format.
+//! Lines of the Prometheus text format.
 
 use session_cookie::bytes::Sink;
 
 use super::text::Text;
 
-/// A line that is being written.
+/// A sample that is being written.
 pub(super) struct Line<'a, S> {
     out: &'a mut S,
-    /// What stands before the next label.
+    /// The separator before the next label.
     before: &'static [u8],
 }
 
@@ -31,7 +31,7 @@ impl<'a, S: Sink> Line<'a, S> {
         }
     }
 
-    /// Ends the line with its number.
+    /// Ends the line with the value of the sample.
     pub(super) fn end(self, number: u64) {
         self.out.put(if self.before == b"{" { b" " } else { b"} " });
         self.out.put_decimal(number);
@@ -39,7 +39,7 @@ impl<'a, S: Sink> Line<'a, S> {
     }
 }
 
-/// Writes a part of the value of a label.
+/// Writes a part of a label's value, with escapes.
 fn escape(text: &str, out: &mut impl Sink) {
     let mut rest = text.as_bytes();
     while let Some(at) = rest

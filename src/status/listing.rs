@@ -1,4 +1,4 @@
-//! Sticky upstreams and their servers in order, a slice at a time.
+//! Lists sticky upstreams and their servers in slices.
 
 use ngx::ffi::ngx_uint_t;
 use session_cookie::bytes::Sink;
@@ -22,35 +22,35 @@ use crate::upstream::count::ServerIds;
 use crate::upstream::linger::{lingering, Lingering};
 use session_cookie::counters::{Leaving, ServerCounts, UpstreamCounts};
 
-/// How many servers are looked at in one go: some 50 kB of JSON, and less than a millisecond.
+/// The number of servers per slice: about 50 kB of JSON, in less than a millisecond.
 const SLICE: usize = 128;
 
-/// What an upstream without servers takes, in servers.
+/// The work for an upstream without its servers, in servers.
 const UPSTREAM: usize = 4;
 
-/// What is told of the counters of all upstreams; zeros, where nothing is counted.
+/// The state of all counters; zeros if requests are not counted.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Totals {
-    /// The second in which counting began.
+    /// The time at which counting began, in seconds since the epoch.
     pub(super) since: u64,
-    /// How much memory they take.
+    /// The size of their memory.
     pub(super) bytes: usize,
-    /// Whether there was room for every server.
+    /// Whether there is room for every server.
     pub(super) complete: bool,
 }
 
-/// What is listed.
+/// The selection of what is listed.
 #[derive(Clone, Copy)]
 pub(super) enum Selection<'r> {
     /// Everything.
     All,
     /// One upstream.
     Upstream(Upstream<'r>),
-    /// The servers of an upstream that have this id, or this address.
+    /// The servers of an upstream that have this ID or address.
     Server(Upstream<'r>, &'r [u8]),
 }
 
-/// How far a listing goes.
+/// The level down to which a listing goes.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Reach {
     Nothing,
@@ -69,7 +69,7 @@ pub(super) struct ShownUpstream<'r> {
 }
 
 impl<'r> ShownUpstream<'r> {
-    /// Returns what is shown of an upstream, if it is sticky.
+    /// Returns an upstream if it is sticky.
     pub(super) fn of(upstream: Upstream<'r>) -> Option<Self> {
         let conf = upstream.conf::<Sticky>()?;
         Some(ShownUpstream {
@@ -80,30 +80,30 @@ impl<'r> ShownUpstream<'r> {
         })
     }
 
-    /// Returns what was counted of it.
+    /// Returns its counters.
     pub(super) fn counts(&self) -> UpstreamCounts {
         (self.counters).map_or_else(UpstreamCounts::default, |counters| {
             counters.upstream(self.upstream)
         })
     }
 
-    /// Returns what is known of its servers at run time.
+    /// Returns the states of its servers that were set or requested at run time.
     fn said(&self) -> Result<Said, OutOfMemory> {
         let zone = self.conf.control.zone.get();
         Said::of_shown(self.upstream, zone, self.conf.can_ask())
     }
 
-    /// Returns its servers that linger.
+    /// Returns its lingering servers.
     pub(super) fn lingering(&self) -> Result<Vec<Lingering>, OutOfMemory> {
         lingering(self.upstream, self.conf)
     }
 
-    /// Returns whether its balancer is based on round robin, as far as is known.
+    /// Returns whether its load-balancing method is based on round robin, as far as is known.
     pub(super) fn has_peers(&self) -> bool {
         self.conf.has_peers(self.upstream)
     }
 
-    /// Returns its servers, primaries or backups, if its balancer is based on round robin.
+    /// Returns its primary servers or its backups, if its load-balancing method is based on round robin.
     fn peers(&self, backup: bool) -> Option<Peers<'r>> {
         let primary = self.upstream.primary().filter(|_| self.has_peers())?;
         if backup {
@@ -118,14 +118,14 @@ impl<'r> ShownUpstream<'r> {
 pub(super) struct ShownServer<'a> {
     of: &'a Place<'a>,
     known: &'a Known<'a>,
-    /// Its place in its group.
+    /// Its position in its group.
     index: usize,
     draining: bool,
-    /// Whether the configuration says so.
+    /// Whether the configuration drains it.
     drains: bool,
 }
 
-/// What becomes of requests to a server.
+/// The state of a server.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum State {
     Up,
@@ -167,7 +167,7 @@ impl<'a> ShownServer<'a> {
         }
     }
 
-    /// Returns what its cookies name it by.
+    /// Returns the ID by which cookies name it.
     pub(super) fn id(&self) -> Id<'a> {
         let place = self.of.before.saturating_add(self.index);
         self.of.ids.id(self.known, place)
@@ -189,12 +189,12 @@ impl<'a> ShownServer<'a> {
         self.of.backup
     }
 
-    /// Returns what it is like now.
+    /// Returns its current state in nginx.
     pub(super) fn look(&self) -> &Look {
         &self.known.look
     }
 
-    /// Returns what the configuration says of it.
+    /// Returns its state in the configuration.
     pub(super) fn configured(&self) -> &'static str {
         match (self.drains, self.look().down) {
             (true, _) => "drain",
@@ -203,7 +203,7 @@ impl<'a> ShownServer<'a> {
         }
     }
 
-    /// Returns its state, and the second up to which it is unavailable.
+    /// Returns its state, and the time until which it is unavailable.
     pub(super) fn state(&self) -> (State, Option<i64>) {
         match self.look().reason {
             _ if self.look().control == Control::Down => (State::Down, None),
@@ -217,7 +217,7 @@ impl<'a> ShownServer<'a> {
         }
     }
 
-    /// Returns what was counted of it.
+    /// Returns its counters.
     pub(super) fn counts(&self) -> ServerCounts {
         let of = &self.of.shown;
         (of.counters).map_or_else(ServerCounts::default, |counters| {
@@ -225,19 +225,19 @@ impl<'a> ShownServer<'a> {
         })
     }
 
-    /// Returns the requests of its sessions, if it drains.
+    /// Returns the recent requests of its sessions, if it is being drained.
     pub(super) fn leaving(&self) -> Option<Leaving> {
         let of = &self.of.shown;
         let counters = of.counters.filter(|_| self.draining)?;
         Some(counters.leaving(of.upstream, self.address(), now()))
     }
 
-    /// Returns what was said of it at run time.
+    /// Returns the state that was set at run time.
     pub(super) fn said(&self) -> Option<Override> {
         self.of.said.over_of(self.address())
     }
 
-    /// Returns up to when it asks to drain.
+    /// Returns the time until which it requests to be drained.
     pub(super) fn asked(&self) -> Option<u64> {
         self.of.said.asked_of(self.address())
     }
@@ -252,28 +252,28 @@ impl<'a> ShownServer<'a> {
     }
 }
 
-/// What writes down what is met.
+/// Writes the upstreams and servers of a listing.
 pub(super) trait Show {
-    /// An upstream begins.
+    /// Begins an upstream.
     fn begin_upstream(&mut self, upstream: &ShownUpstream<'_>, out: &mut impl Sink);
 
-    /// A server of the upstream.
+    /// Writes a server of the upstream.
     fn server(&mut self, server: &ShownServer<'_>, out: &mut impl Sink) -> Result<(), OutOfMemory>;
 
-    /// Whether servers that linger are shown.
+    /// Whether lingering servers are listed.
     const SHOWS_LINGERING: bool = false;
 
-    /// The servers of the upstream end, and those follow that linger.
+    /// Ends the servers of the upstream, and begins the lingering ones.
     fn begin_lingering(&mut self, _: &mut impl Sink) {}
 
-    /// A server of the upstream that lingers.
+    /// Writes a lingering server of the upstream.
     fn lingering(&mut self, _: Lingering, _: &mut impl Sink) {}
 
-    /// The upstream ends.
+    /// Ends the upstream.
     fn end_upstream(&mut self, out: &mut impl Sink);
 }
 
-/// A way along upstreams and servers.
+/// An iteration over upstreams and servers.
 pub(super) struct Listing<'r> {
     upstreams: Upstreams<'r>,
     counters: Option<Counters>,
@@ -282,27 +282,27 @@ pub(super) struct Listing<'r> {
     /// The number of the next upstream.
     next: usize,
     walk: Walk,
-    /// Where it is; `None`: between two upstreams.
+    /// The current position; `None` between two upstreams.
     place: Option<Place<'r>>,
-    /// Whether a server was met that is selected.
+    /// Whether a selected server was found.
     met: bool,
 }
 
 /// A group of servers that is being listed.
 struct Place<'r> {
     shown: ShownUpstream<'r>,
-    /// What was said of its servers when it was begun.
+    /// The states set or requested at run time, when the upstream was begun.
     said: Said,
     ids: ServerIds<'r>,
     backup: bool,
-    /// How many servers are in the group before.
+    /// The number of servers in the previous group.
     before: usize,
-    /// Those that linger and are not shown yet, when the others are.
+    /// The lingering servers that are still to be shown; `None` before all other servers were shown.
     lingering: Option<Vec<Lingering>>,
 }
 
 impl Place<'_> {
-    /// Goes on with the servers that linger, if they are shown and no other one is selected.
+    /// Continues with the lingering servers, if they are listed and no single server is selected.
     fn end_servers<S: Show>(
         &mut self,
         selection: Selection<'_>,
@@ -321,7 +321,7 @@ impl Place<'_> {
 }
 
 impl<'r> Listing<'r> {
-    /// Returns the way along what is selected.
+    /// Returns a listing of the selection.
     pub(super) fn new(request: Request<'r>, selection: Selection<'r>) -> Result<Self, OutOfMemory> {
         Ok(Listing {
             upstreams: request.upstreams(),
@@ -335,7 +335,7 @@ impl<'r> Listing<'r> {
         })
     }
 
-    /// Returns what is told of all counters, which are in one place.
+    /// Returns a snapshot of all counters.
     pub(super) fn totals(&self) -> Totals {
         self.counters
             .map_or_else(Totals::default, |counters| Totals {
@@ -345,19 +345,19 @@ impl<'r> Listing<'r> {
             })
     }
 
-    /// Begins anew.
+    /// Starts from the beginning.
     pub(super) fn restart(&mut self, reach: Reach) {
         self.reach = reach;
         self.next = 0;
         self.place = None;
     }
 
-    /// Returns whether a server was met, where one is selected.
+    /// Returns whether a selected server was found, or no server is selected.
     pub(super) fn is_met(&self) -> bool {
         self.met || !matches!(self.selection, Selection::Server(..))
     }
 
-    /// Goes on a bit; `false`: it is at its end.
+    /// Lists the next slice. Returns `false` at the end.
     pub(super) fn step(
         &mut self,
         show: &mut impl Show,
@@ -416,7 +416,7 @@ impl<'r> Listing<'r> {
         Ok(true)
     }
 
-    /// Shows the servers that the walk has reached, behind so many others.
+    /// Shows the servers that the walk has just copied; `before` is the number of servers before them.
     fn show(
         &mut self,
         before: usize,
@@ -459,10 +459,10 @@ impl<'r> Listing<'r> {
         }
     }
 
-    /// Begins with the primary servers of an upstream.
+    /// Begins an upstream, with its primary servers.
     fn begin(&mut self, shown: ShownUpstream<'r>) -> Result<Place<'r>, OutOfMemory> {
         if shown.conf.control.is_wanted() {
-            // No request may have come to the upstream in this worker since something was said.
+            // Otherwise, this worker would apply changes only with its next request to the upstream.
             refresh(shown.upstream, shown.conf);
         }
         self.walk.begin(0);

@@ -1,8 +1,8 @@
-//! `session_sticky_status`: how sessions stand, as a page, as JSON and for Prometheus.
+//! `session_sticky_status`: the state of upstreams, servers and sessions as a page, as JSON and for Prometheus.
 //!
-//! [`endpoint`] makes the content of a location. [`listing`] goes along upstreams and their servers, a slice at a time, and
-//! [`document`] and [`exposition`] write what it meets. [`stream`] sends it, and goes on when others had their turn.
-//! [`explain`] answers what would become of a session.
+//! [`endpoint`] handles requests. [`listing`] iterates over upstreams and servers in slices, which [`document`] and
+//! [`exposition`] write and [`stream`] sends; other events are processed between slices. [`explain`] shows how the next
+//! request of a session would be handled.
 
 pub(crate) mod answer;
 mod document;

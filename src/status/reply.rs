@@ -1,4 +1,4 @@
-//! Answers that are made in one go, and the fields that all answers have.
+//! Short responses, and the header fields of all responses.
 
 use ngx::core::Status;
 use ngx::ffi::ngx_int_t;
@@ -13,19 +13,19 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The fields of every answer: numbers get old, and nobody is to guess what they are.
+/// The fields of every response: it must not be cached, and browsers must not guess its type.
 const FIELDS: [(&str, &str); 2] = [
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
 ];
 
-/// What is wrong with a request.
+/// An error in a request.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Fault {
     NoResource,
     NoUpstream,
     NoServer,
-    /// The methods that are allowed.
+    /// With the allowed methods.
     Method(&'static str),
     Encoding,
     Format,
@@ -33,7 +33,7 @@ pub(crate) enum Fault {
     TooLong,
     ContentType,
     Balancer,
-    /// Of a request that changes something.
+    /// The body of a `PATCH` request is not JSON.
     NotJson,
     ForeignHost,
     ForeignSite,
@@ -93,13 +93,13 @@ impl Fault {
     }
 }
 
-/// The body of an answer about a fault.
+/// The body of an error response.
 #[derive(serde::Serialize)]
 struct Error {
     error: &'static str,
 }
 
-/// Returns the header of an answer.
+/// Returns the header of a successful response.
 pub(super) fn head(content_type: &'static str, length: Option<usize>) -> Head<'static> {
     Head {
         status: 200,
@@ -109,7 +109,7 @@ pub(super) fn head(content_type: &'static str, length: Option<usize>) -> Head<'s
     }
 }
 
-/// Answers that something is wrong. Returns what the handler of the content has to return.
+/// Sends an error response. Returns the return code for the content handler.
 pub(crate) fn refuse<'r>(request: Request<'r>, fault: Fault) -> ngx_int_t {
     let mut body = Pieces::new(request.pool());
     json::write(
@@ -136,7 +136,7 @@ pub(crate) fn refuse<'r>(request: Request<'r>, fault: Fault) -> ngx_int_t {
     send(request, head, body)
 }
 
-/// Answers with the page.
+/// Sends the page.
 pub(super) fn page(request: Request<'_>) -> ngx_int_t {
     const PAGE: &str = include_str!("page.html");
     const POLICY: (&str, &str) = (
@@ -155,7 +155,7 @@ pub(super) fn page(request: Request<'_>) -> ngx_int_t {
     send(request, head, body)
 }
 
-/// Answers with a JSON value.
+/// Sends a JSON value.
 pub(super) fn value(request: Request<'_>, value: &impl serde::Serialize) -> ngx_int_t {
     let mut body = Pieces::new(request.pool());
     json::write(value, &mut body);

@@ -1,4 +1,4 @@
-//! Servers of an upstream that have one address: to Prometheus they are one.
+//! Servers of an upstream that share an address, which are a single server to Prometheus.
 
 use core::hash::{Hash, Hasher};
 use std::hash::DefaultHasher;
@@ -10,12 +10,12 @@ use session_cookie::memory::{self, OutOfMemory};
 use super::listing::{Show, ShownServer, ShownUpstream};
 use super::text::Text;
 
-/// The addresses of all servers, as they are met, and their connections.
+/// The hashed addresses and the connections of all servers, in the order of the listing.
 #[derive(Default)]
 pub(super) struct Addresses(Vec<(u64, u64)>);
 
 impl Addresses {
-    /// Returns those that several servers share.
+    /// Returns the addresses that several servers share.
     pub(super) fn shared(&mut self) -> Result<Shared, OutOfMemory> {
         let mut all = core::mem::take(&mut self.0);
         all.sort_unstable_by_key(|(address, _)| *address);
@@ -44,22 +44,23 @@ impl Show for Addresses {
     fn end_upstream(&mut self, _: &mut impl Sink) {}
 }
 
-/// What servers with one address share.
+/// The addresses that several servers share, with their sums.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// Such addresses, in order, and the connections of all their servers.
+    /// The shared addresses, sorted, each with the connections of all its servers.
     connections: Vec<(u64, u64)>,
-    /// The addresses of the upstream that were met. Servers may come while the answer is written, so all are noted.
+    /// The addresses of the current upstream that were met so far. Servers may be added while the response is being
+    /// written, so all addresses are recorded.
     met: HashTable<u64>,
 }
 
 impl Shared {
-    /// Begins with the servers of an upstream.
+    /// Begins an upstream.
     pub(super) fn begin_upstream(&mut self) {
         self.met.clear();
     }
 
-    /// Notes a server, and returns the connections of all servers with its address; `None`: one with it was met before.
+    /// Records a server. Returns the connections of all servers with its address, or `None` if the address was met before.
     pub(super) fn meet(&mut self, server: &ShownServer<'_>) -> Result<Option<u64>, OutOfMemory> {
         let address = hash_of(server);
         if self.met.find(address, |met| *met == address).is_some() {
@@ -73,8 +74,7 @@ impl Shared {
     }
 }
 
-/// Returns what tells an address of an upstream from others, as the answer writes it: bytes that are no UTF-8 are all the
-/// same there.
+/// Returns a hash of the upstream and of the address as the response shows it, where all invalid UTF-8 looks the same.
 fn hash_of(server: &ShownServer<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     server.upstream().hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! An answer that may be long: it is made and sent in slices, between which others have their turn.
+//! Responses that may be long. They are generated and sent in slices, and other events are processed in between.
 
 use core::ptr::NonNull;
 
@@ -17,13 +17,13 @@ use crate::nginx::response::{Writable, TIMED_OUT};
 use crate::nginx::resumption::{Resume, Resumption};
 use crate::nginx::worker_cell::WorkerCell;
 
-/// The answer to a request.
+/// The response to a request.
 pub(super) struct Answer<'r> {
     stream: WorkerCell<Stream<'r>>,
     resumption: &'r Resumption<'r>,
 }
 
-/// What is made and sent of it.
+/// The state of generating and sending the response.
 struct Stream<'r> {
     content: Content<'r>,
     pieces: Pieces<'r>,
@@ -31,7 +31,7 @@ struct Stream<'r> {
     ended: bool,
 }
 
-/// What is answered.
+/// The content of a response.
 pub(super) enum Content<'r> {
     Json(Document<'r>),
     Prometheus(Exposition<'r>),
@@ -45,7 +45,7 @@ impl Content<'_> {
         }
     }
 
-    /// Returns whether there is what was asked for, as far as is known.
+    /// Returns whether the requested server was found so far, or none was requested.
     fn is_met(&self) -> bool {
         match self {
             Content::Json(document) => document.is_met(),
@@ -61,17 +61,17 @@ impl Content<'_> {
     }
 }
 
-/// How an answer goes on.
+/// How a response continues.
 enum Next {
-    /// It is at its end: this is what nginx is told.
+    /// It has ended, with this return code.
     End(ngx_int_t),
-    /// When others had their turn.
+    /// After other events were processed.
     Soon,
-    /// When the client has taken something.
+    /// When more can be sent to the client.
     WhenWritable,
 }
 
-/// The module whose context of a request is an answer.
+/// The module whose request context is the [`Answer`].
 struct Goes;
 
 impl HttpModule for Goes {
@@ -84,7 +84,7 @@ impl HttpModuleContext for Goes {
     type Context<'r> = Answer<'r>;
 }
 
-/// Begins an answer. Returns what the handler of the content has to return.
+/// Begins a response. Returns the return code for the content handler.
 pub(super) fn begin<'r>(request: Request<'r>, content: Content<'r>) -> ngx_int_t {
     let Some(resumption) = Resumption::of(request) else {
         return Code::NGX_ERROR.into();
@@ -112,7 +112,7 @@ pub(super) fn begin<'r>(request: Request<'r>, content: Content<'r>) -> ngx_int_t
     }
 }
 
-/// Goes on with an answer, as far as that is possible now.
+/// Continues a response as far as possible.
 fn go_on(request: Request<'_>) {
     let Some(answer) = request
         .context::<Goes>()
@@ -132,10 +132,10 @@ impl Resume for Goes {
     }
 }
 
-/// nginx calls this when more may be sent.
+/// The write handler: more can be sent, or the timeout has expired.
 #[allow(unsafe_code)]
 unsafe extern "C" fn on_writable(r: *mut ngx_http_request_t) {
-    // SAFETY: nginx calls this for a live request, for which `begin` has set it.
+    // SAFETY: nginx calls this for a live request for which `begin` has installed it.
     let request = unsafe { Request::new(r) };
     let rc = match request.writable() {
         Writable::Now => return go_on(request),
@@ -159,7 +159,7 @@ impl<'r> Answer<'r> {
         }
     }
 
-    /// Waits for what an answer goes on by. `Err`: it has ended, and this is what nginx is told.
+    /// Schedules the continuation of a response. Returns an error with the return code if it has ended.
     fn wait(&'r self, request: Request<'r>, next: Next) -> Result<(), ngx_int_t> {
         let rc = match next {
             Next::Soon => {
@@ -189,7 +189,7 @@ impl<'r> Answer<'r> {
 }
 
 impl<'r> Stream<'r> {
-    /// Makes and sends a slice, if what was sent before was taken.
+    /// Generates and sends a slice, if all previous output has been sent.
     fn proceed(&mut self, request: Request<'r>) -> Next {
         if !self.pieces.is_clear() {
             let rc = self.pieces.send(request, false);
@@ -202,7 +202,7 @@ impl<'r> Stream<'r> {
         }
         let step = self.content.step(&mut self.pieces);
         let Some(goes_on) = step.ok().filter(|_| !self.pieces.lacks_memory()) else {
-            // Of an answer that has begun the client learns by its connection that it has no end.
+            // If the header was sent already, the client sees that the response is incomplete.
             return Next::End(Code::NGX_ERROR.into());
         };
         if !self.header_sent {

@@ -1,19 +1,19 @@
-//! Text from outside: names, ids and addresses may be any bytes. In an answer, which is UTF-8, U+FFFD stands for those that
-//! are none, as `String::from_utf8_lossy` has it.
+//! Names, IDs and addresses, which may contain any bytes. Responses are UTF-8: invalid sequences are replaced by U+FFFD, as by
+//! `String::from_utf8_lossy`.
 
 use core::fmt::{self, Display, Formatter};
 
 use serde::{Serialize, Serializer};
 
-/// Such a text.
+/// A text that may not be valid UTF-8.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a>(pub(super) &'a [u8]);
 
 impl Text<'_> {
-    /// Shows the parts of the text in order.
+    /// Calls `show` with the parts of the text in order.
     #[inline]
     pub(super) fn chunks(self, mut show: impl FnMut(&str)) {
-        // Most are UTF-8, which is quicker to tell than where it is not.
+        // Most texts are valid, which is faster to check as a whole.
         if let Ok(text) = core::str::from_utf8(self.0) {
             return show(text);
         }

