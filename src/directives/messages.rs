@@ -177,7 +177,7 @@ pub(super) enum Oddity<'c> {
     #[error("\"maxage=0\" sets the cookie without \"maxage=\", since browsers would delete it")]
     NoMaxAge,
     /// For nginx's own directive, whose cookie is not changed.
-    #[error("\"expires=0\" binds no client, since browsers delete the cookie on arrival: it must be a second at least, or left out")]
+    #[error("\"expires=0\" has no effect, since browsers delete such a cookie: specify at least one second, or omit it")]
     Expired,
     #[error("{0}")]
     Ignored(Nothing),
