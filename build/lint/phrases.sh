@@ -10,7 +10,7 @@ tab=$(printf '\t')
 if [ $# = 0 ]; then
     # shellcheck disable=SC2046 # a list of words
     set -- $(find . -type d \( -name .git -o -name objs -o -name target -o -name seeds -o -name node_modules \) -prune \
-        -o -type f ! -name '*.svg' ! -name '*.png' ! -name '*.lock' ! -name '*.json' ! -path "./$list" -print | LC_ALL=C sort)
+        -o -type f ! -name '*.svg' ! -name '*.png' ! -name '*.lock' ! -name '*.json' ! -path "./$list" ! -name LICENSE ! -name copyright -print | LC_ALL=C sort)
 fi
 
 found=0
