@@ -83,7 +83,12 @@ impl Counters {
     /// Returns the requests of the sessions that a draining server still has.
     pub(crate) fn leaving(&self, upstream: Upstream<'_>, address: &[u8], now: u64) -> Leaving {
         let slot = self.slot(upstream, address);
-        (self.0.table()).map_or(Leaving::NONE, |table| table.leaving(slot, now))
+        let Some(table) = self.0.table() else {
+            return Leaving::NONE;
+        };
+        // After a reload, no worker may have read the servers yet.
+        table.note_draining(slot, true);
+        table.leaving(slot, now)
     }
 
     /// Records that a server begins to drain.

@@ -124,6 +124,28 @@ equals(counted()->{since}, $since, 'since when');
 
 
 
+=== a drain by the configuration counts from its beginning, each time
+--- upstreams
+upstream u { session_sticky; server A:; server B:; }
+--- client
+my $leaving = sub { counted('u')->{servers}[1]{leaving} };
+for my $time ('the first time', 'the second time') {
+    configure("server $line{B};", "server $line{B} drain;");
+    holds(reload(), 'B drains');
+    equals($leaving->()->{last}, undef, "$time: no request before a request");
+    counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 8;
+    equals($leaving->()->{last_minute}, 8, "$time: requests of its sessions");
+    holds(reload(), 'a reload');
+    counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 4;
+    equals($leaving->()->{last_minute}, 12, "$time: a reload does not end the drain");
+    configure("server $line{B} drain;", "server $line{B};");
+    holds(reload(), 'B does not drain');
+    equals($leaving->(), undef, "$time: nothing is shown after the drain");
+    counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 8;
+}
+
+
+
 === a reload with a zone of another size, larger and smaller
 --- upstreams
 upstream u { session_sticky; server A:; server B:; server D: down; }

@@ -1,7 +1,7 @@
 //! Assigns each server a slot in shared memory, in which its requests are counted. This is done when the servers are read.
 
 use ngx::ffi::ngx_time;
-use session_cookie::counters::{Group, Key};
+use session_cookie::counters::{Group, Key, SlotId};
 use session_cookie::memory::{self, OutOfMemory};
 use session_cookie::roster::Roster;
 
@@ -14,6 +14,7 @@ use crate::nginx::peers::Peer;
 use crate::nginx::server_names::{each_of_all, Uncounted};
 use crate::nginx::string;
 use crate::nginx::upstream::Upstream;
+use crate::nginx::worker_timer::is_ending;
 
 /// For how many seconds an unused slot is kept: workers that are shutting down may still count there.
 const KEPT: u32 = 60;
@@ -56,6 +57,7 @@ impl Unplaced {
         let zone = self.zone;
         let mut tallies = memory::collect(roster.members().map(|_| Tally::NONE))?;
         let keys = memory::collect(self.keys.iter().map(|(_, key)| *key))?;
+        let mut states = memory::with_capacity(keys.len())?;
         let (mut peers, mut placed) = (self.keys.iter(), 0usize);
         let mut place = || {
             let Some(group) = zone.register_group(zone.group_key(upstream)) else {
@@ -65,6 +67,9 @@ impl Unplaced {
             let left = keys.get(placed..).unwrap_or_default();
             let number = zone.register(group, left, |slot| {
                 let server = peers.next().and_then(|(peer, _)| roster.entry(*peer));
+                let drains = server.and_then(|server| Some(roster.member(server)?.draining));
+                // Within the capacity: nothing is allocated.
+                let _ = memory::push(&mut states, (slot, drains == Some(true)));
                 let place = server.and_then(|server| tallies.get_mut(server.index()));
                 if let Some(place) = place {
                     *place = Tally {
@@ -84,7 +89,23 @@ impl Unplaced {
         if !is_done {
             tell(zone, conf, upstream);
         }
+        if !is_ending() {
+            note_draining(zone, states);
+        }
         Ok(tallies)
+    }
+}
+
+/// Records which servers drain, so that the requests of a server's remaining sessions are counted from the beginning of the
+/// drain. A worker that is about to end has the configuration of a previous cycle.
+fn note_draining(zone: CounterZone, mut states: Vec<(SlotId, bool)>) {
+    // Servers with the same address share a slot.
+    states.sort_unstable_by_key(|(slot, drains)| (*slot, !drains));
+    states.dedup_by_key(|(slot, _)| *slot);
+    if let Some(table) = zone.table() {
+        for (slot, drains) in states {
+            table.note_draining(slot, drains);
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Header {
 const _: () = assert!(size_of::<Header>() == 64);
 
 /// The index of the slot of a server, or of a part of an upstream's group.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct SlotId(pub(super) u32);
 
 impl SlotId {
@@ -89,6 +89,8 @@ pub struct Slot {
     pub(super) wanted: AtomicU32,
     /// The requests of the remaining sessions of a draining server.
     pub(super) leaving: Buckets,
+    /// Whether the server drains, as it was last recorded: 0 or 1.
+    pub(super) drains: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Slot>() == 128);

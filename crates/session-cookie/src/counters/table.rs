@@ -1,6 +1,6 @@
 //! The table: slots, found by key, and their lines.
 
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::counts::{sum, Count, Counters, ServerCounts, COUNTERS};
 use super::leaving::Leaving;
@@ -124,7 +124,17 @@ impl<'z> Table<'z> {
     /// Records that a server begins to drain, and clears its recorded requests.
     pub fn begin_leaving(&self, slot: SlotId) {
         if let Some(slot) = self.slot(slot) {
+            slot.drains.set(1);
             slot.leaving.clear();
+        }
+    }
+
+    /// Records whether a server drains. If it did not drain before, clears its recorded requests. No lock is needed.
+    pub fn note_draining(&self, slot: SlotId, drains: bool) {
+        if let Some(slot) = self.slot(slot) {
+            if slot.drains.swap(drains.into(), Ordering::Relaxed) == 0 && drains {
+                slot.leaving.clear();
+            }
         }
     }
 
@@ -158,6 +168,7 @@ impl<'z> Table<'z> {
         for line in self.lines_of(id) {
             line.take();
         }
+        slot.drains.set(0);
         slot.leaving.clear();
         slot.set_key(key);
         slot.group.set(group);

@@ -259,6 +259,35 @@ fn workers_lose_nothing() {
 }
 
 #[test]
+fn requests_are_recorded_from_the_beginning_of_a_drain() {
+    let memory = Memory::new(4, 2);
+    let table = memory.table();
+    let group = table.register_group(upstream(1), 1).unwrap();
+    let slot = table.register(server(1, 1), group, 1).unwrap();
+    let noted = |drains| {
+        table.note_draining(slot, drains);
+        table.leaving(slot, 101).last
+    };
+    assert_eq!(noted(true), None);
+    table.note_leaving(slot, 100);
+    assert_eq!(noted(true), Some(100));
+    assert_eq!(noted(false), Some(100));
+    assert_eq!(noted(true), None);
+
+    table.note_leaving(slot, 100);
+    table.begin_leaving(slot);
+    table.note_leaving(slot, 101);
+    assert_eq!(noted(true), Some(101));
+
+    let other = Memory::new(4, 2);
+    let other = other.table();
+    other.take_over(&table);
+    let copy = other.find(server(1, 1)).unwrap();
+    other.note_draining(copy, true);
+    assert_eq!(other.leaving(copy, 102).last, Some(101));
+}
+
+#[test]
 fn a_slot_is_given_back_and_its_upstream_keeps_what_was_counted() {
     let memory = Memory::new(5, 2);
     let table = memory.table();
