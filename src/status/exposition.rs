@@ -44,43 +44,43 @@ const METRICS: [(Metric, &str, &str, &str); 14] = [
         Metric::Start,
         "session_sticky_counters_start_timestamp_seconds",
         "gauge",
-        "When counting began.",
+        "The time at which counting began.",
     ),
     (
         Metric::Bytes,
         "session_sticky_counters_bytes",
         "gauge",
-        "The shared memory of the counters.",
+        "The size of the counters in shared memory.",
     ),
     (
         Metric::Requests,
         "session_sticky_requests_total",
         "counter",
-        "Requests by what became of their session. The server is empty where there was none.",
+        "Requests by the result for their session. The server is empty if no server was selected.",
     ),
     (
         Metric::MovedAway,
         "session_sticky_moved_away_total",
         "counter",
-        "Requests of the sessions of a server that another one served.",
+        "Requests of a server's sessions that another server handled.",
     ),
     (
         Metric::Verdicts,
         "session_sticky_verdicts_total",
         "counter",
-        "Requests by the verdict on what names their server.",
+        "Requests by the verdict on the cookie, route or ID that names their server.",
     ),
     (
         Metric::Actions,
         "session_sticky_actions_total",
         "counter",
-        "Requests by what their response did for the session.",
+        "Requests by what their response did to the cookie or the session.",
     ),
     (
         Metric::OverLimit,
         "session_sticky_over_limit_total",
         "counter",
-        "Requests that went to the server of their session over the limit of its connections.",
+        "Requests passed to the server of their session although it had reached max_conns.",
     ),
     (
         Metric::Lingering,
@@ -98,7 +98,7 @@ const METRICS: [(Metric, &str, &str, &str); 14] = [
         Metric::Connections,
         "session_sticky_server_connections",
         "gauge",
-        "Connections to a server that are in use.",
+        "Active connections to a server.",
     ),
     (
         Metric::Weight,
@@ -116,7 +116,7 @@ const METRICS: [(Metric, &str, &str, &str); 14] = [
         Metric::LastBound,
         "session_sticky_server_last_bound_timestamp_seconds",
         "gauge",
-        "When the last request came of the sessions of a draining server.",
+        "The time of the last request of the sessions of a draining server.",
     ),
 ];
 
