@@ -312,8 +312,8 @@ mod tests {
             verdict: Verdict::Expired,
             ..valid(b"a", Some((1, 1)))
         };
-        let anew = respond(&limited(), &reading, b"a", || false, NOW);
-        assert_eq!(inserted(anew), Some((&b"a"[..], Some((NOW, NOW)))));
+        let again = respond(&limited(), &reading, b"a", || false, NOW);
+        assert_eq!(inserted(again), Some((&b"a"[..], Some((NOW, NOW)))));
     }
 
     #[test]
