@@ -33,7 +33,7 @@ sub put {
 # The page's configuration as a replica runs it on this machine.
 sub on_this_machine {
     my ($text, $replica) = @_;
-    $text = put($text, qr{/dev/stderr notice}, 'ROOT/logs/error.log info');
+    $text = put($text, qr{/dev/stderr info}, 'ROOT/logs/error.log info');
     $text = put($text, qr{/dev/stdout}, 'ROOT/logs/access.log');
     $text = put($text, qr{kube-dns\.kube-system\.svc\.cluster\.local valid=5s}, '127.0.0.1:1990 valid=1s');
     $text =~ s{/tmp/}{ROOT/}g;
