@@ -30,7 +30,7 @@ sub printed {
 # The upstream server and the status of each request to it.
 sub logged {
     open my $log, '<', root_of('readme') . '/logs/access.log' or return;
-    return map { /" 200 (\S+) (\w+)$/ ? [$1, $2] : () } readline $log;
+    return map { m{" 200 session=(\w+)/\S+ served=(\S+) } ? [$2, $1] : () } readline $log;
 }
 
 run_tests();
