@@ -15,7 +15,7 @@ our $servers = servers('location / { return 200 "NAME"; }', qw(A B C));
 sub placed {
     my ($text) = @_;
     return here($text) =~ s{key_file=(?=sticky)}{key_file=$keys/}gr =~ s{/var/lib/session_sticky/}{$folder/}gr
-        =~ s{/var/log/nginx/}{logs/}gr;
+        =~ s{/var/log/nginx/}{logs/page-}gr;
 }
 
 client_sections();
@@ -57,10 +57,11 @@ my $second = visit('/', "route=$value", 1983);
 equals(body($second), body($first), 'the same server');
 my $server = $value =~ /^$id{A}/ ? $line{A} : $line{B};
 my $time = '\S+T\S+ 127\.0\.0\.1 "GET / HTTP/1\.\d" 200';
-eventually(sub { logged('sticky.log') =~ /\A(?:.*\n){2}\z/ }, 'two lines');
-my @lines = split /\n/, logged('sticky.log');
-holds($lines[0] =~ m{^$time session=new cookie=none set=inserted had=- served=\Q$server\E began=\d+ }, "the first: $lines[0]");
-holds($lines[1] =~ m{^$time session=bound cookie=valid set=(?:none|updated) had=\Q$server\E served=\Q$server\E began=\d+ }, "the second: $lines[1]");
+eventually(sub { logged('page-access.log') =~ /\A(?:.*\n){2}\z/ }, 'two lines');
+my @lines = split /\n/, logged('page-access.log');
+my $end = qr{began=\d+ tried="\Q$server\E" took=[\d.]+ connection=\d+$};
+holds($lines[0] =~ m{^$time session=new/none served=\Q$server\E had=- set=inserted $end}, "the first: $lines[0]");
+holds($lines[1] =~ m{^$time session=bound/valid served=\Q$server\E had=\Q$server\E set=(?:none|updated) $end}, "the second: $lines[1]");
 
 
 
@@ -68,7 +69,7 @@ holds($lines[1] =~ m{^$time session=bound cookie=valid set=(?:none|updated) had=
 --- guide: operations 1
 --- client
 my $value = bound(visit('/', undef, 1983));
-eventually(sub { logged('access.log') =~ m{ session=new cookie=none had=- served=\S+:\d+$}m }, 'the log') or print logged('access.log');
+eventually(sub { logged('page-access.log') =~ m{ session=new/none served=\S+:\d+ had=- }m }, 'the log') or print logged('page-access.log');
 my $told = sub { my ($word) = @_; my $body = qq[{"state":"$word"}]; return response(say_to_nginx("PATCH /sessions/upstreams/app/servers/$line{A} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body", 8081)) };
 holds($told->($$_[0]) =~ /^HTTP\S+ 200 .*"state":"$$_[1]"/s, $$_[0]) for ['drain', 'draining'], ['down', 'down'], ['up', 'up'];
 holds(-s "$folder/state", 'the state file');
