@@ -51,6 +51,23 @@ for my $name (qw(A B)) {
 
 
 
+=== A: users who are logged in and have no route yet, with the method that they had before
+--- but: zone tomcat 256k; => zone tomcat 256k; ip_hash;
+--- client
+my @first = map { at('/', 'JSESSIONID=x') } 1 .. 6;
+equals(join('', map { body($_) } @first), body($first[0]) x 6, 'the same server');
+equals(scalar(grep { set($_) =~ /^route=${\ id(body($first[0]))};/ } @first), 6, 'which route names');
+
+
+
+=== A: users who are logged in and have no route yet, with round robin
+--- client
+my @first = map { at('/', 'JSESSIONID=x') } 1 .. 6;
+equals(join('', sort map { body($_) } @first), 'AAABBB', 'half of them change servers');
+equals(scalar(grep { set($_) =~ /^route=${\ id(body($_))};/ } @first), 6, 'and stay there');
+
+
+
 === A: a Tomcat that is gone
 --- gone: A
 --- may_fail
