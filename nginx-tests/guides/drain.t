@@ -8,6 +8,9 @@ use Sticky qw(Guides);
 our $page = 'docs/guides/drain.md';
 
 guide_sections($page, servers(qq[location / { return 200 "NAME"; }\n], qw(A B)));
+our $status = '/sessions/upstreams/app/servers/' . on_this_machine('192.0.2.1:8080');
+sub server { return body(visit($status, undef, 1982)) }
+
 run_tests();
 
 __DATA__
@@ -23,3 +26,31 @@ for my $at (0 .. $#transcripts) {
     # The third says that none has come yet.
     equals(body(visit('/', $session, 1983)), $at == 3 ? 'B' : 'A', "a session of the server after transcript $at") if $at >= 2;
 }
+
+
+
+=== by the configuration, without control: the server keeps its sessions, and the status shows when they leave
+--- but
+session_sticky_control on state=/var/lib/session_sticky/state; =>
+server 192.0.2.1:8080; => server 192.0.2.1:8080 drain;
+--- client
+holds(server() =~ /"state":"draining"/, 'it drains');
+holds(server() =~ /"connections":0,.*"leaving":\{"last_minute":0,"last":null\}/s, 'without a session yet');
+equals(body(visit('/', 'route=ID_A' . sprintf('|%d|%d', time, time), 1983)), 'A', 'a session of it');
+eventually(sub { server() =~ /"leaving":\{"last_minute":1,"last":\d+\}/ }, 'is seen');
+equals(join('', map { body(visit('/', undef, 1983)) } 1 .. 4), 'BBBB', 'first visits go elsewhere');
+
+
+
+=== by the configuration: down
+--- but: server 192.0.2.1:8080; => server 192.0.2.1:8080 down;
+--- client
+equals(body(visit('/', 'route=ID_A' . sprintf('|%d|%d', time, time), 1983)), 'B', 'its sessions move');
+
+
+
+=== maxidle= that was added: the session of a cookie without times continues, and ends by it from then on
+--- client
+my $response = visit('/', 'route=ID_A', 1983);
+equals(body($response), 'A', 'it continues');
+holds(bound($response) =~ /^${\ id('A')}\|\d+\|\d+$/, 'and has times');
