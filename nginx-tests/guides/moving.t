@@ -4,7 +4,6 @@
 # Cookies are those of the other systems' formulas, which nginx-tests/compat says more of; those of Apache are set by a real one.
 
 use Sticky qw(Apache Documents Guides StickyModuleIds);
-use Digest::MD5 'md5_hex';
 
 our @names = qw(A B);
 
@@ -18,6 +17,19 @@ add_block_preprocessor(sub {
     if (defined $block->step) {
         my $line = (nginx_parts($name))[$block->step] // bail_out("$name has no such line");
         $file =~ s/^ *session_sticky [^;]*;\n/$line/m or bail_out("$name has no session_sticky");
+    }
+    # The upstream of a part in place of the file's, and for its ids those of the servers here.
+    if (defined $block->upstream) {
+        my $upstream = (nginx_parts($name))[$block->upstream] // bail_out("$name has no such upstream");
+        $file =~ s/^ *upstream .*?^ *\}\n/$upstream/ms or bail_out("$name has no upstream");
+        $file =~ s{(\S+) id=(\w{40});}{
+            sha1_hex($1) eq $2 or bail_out("$2 is not the id of $1");
+            my $here = on_this_machine($1);
+            "$here id=" . sha1_hex($here) . ';'}ge or bail_out("$name has no ids");
+    }
+    for my $line (split /\n/, $block->but // '') {
+        my ($from, $to) = split / => /, $line;
+        $file =~ s/\Q$from\E/$to/ or bail_out("$name has no $from");
     }
     if (defined $block->more) {
         my $more = $block->more;
@@ -52,6 +64,7 @@ sub both { my ($pattern) = @_; return {map { $_ => $pattern } @names} }
 
 our %nothing = (A => '', B => '');
 our %md5 = map { $_ => id($_) } @names;
+our %sha1 = map { $_ => sha1_hex("127.0.0.1:$port{$_}") } @names;
 # An id by a key, with two stamps and a signature.
 our $signed = both('\w{32}\|\d+\|\d+\|\S+');
 our %haproxy = (A => 's1', B => 's2');
@@ -105,6 +118,56 @@ sets(\%md5);
 stays('srv', \%md5, {map { $_ => "$md5{$_}\\|\\d+\\|\\d+" } @names});
 stays('srv', {map { $_ => md5_hex(socket_address($port{$_})) } @names}, {map { $_ => "$md5{$_}\\|\\d+\\|\\d+" } @names});
 holds(set(at()) =~ /; Max-Age=3600; .*Secure; HttpOnly$/, 'the attributes');
+our %left = map { $_ => bound(at("srv=$md5{$_}")) } @names;
+holds(!grep({ !/^\w{32}\|\d+\|\d+$/ } values %left), 'what step 2 leaves');
+
+
+
+=== nginx-sticky-module-ng: back from step 2
+--- system: sticky-module-ng
+--- client
+our %left;
+stays('srv', \%left, \%md5);
+
+
+
+=== nginx-sticky-module-ng: step 2 with the ids of hash=sha1
+--- system: sticky-module-ng
+--- file: 1
+--- upstream: 0
+--- client
+stays('srv', \%sha1, {map { $_ => "$sha1{$_}\\|\\d+\\|\\d+" } @names});
+our %left = map { $_ => bound(at("srv=$sha1{$_}")) } @names;
+
+
+
+=== nginx-sticky-module-ng: back from there
+--- system: sticky-module-ng
+--- but: no_fallback => hash=sha1 no_fallback
+--- client
+our %left;
+stays('srv', \%left, \%sha1);
+
+
+
+=== nginx-sticky-module-ng: MD5 IDs after hash=sha1, which a step back refuses
+--- system: sticky-module-ng
+--- file: 1
+--- but: accept=md5 => accept=sha1
+--- client
+our %left;
+stays('srv', \%left, {map { $_ => "$md5{$_}\\|\\d+\\|\\d+" } @names});
+equals(status(at('srv=nothing')), 200, 'an unknown cookie is a first visit');
+
+
+
+=== nginx-sticky-module-ng: what is refused
+--- system: sticky-module-ng
+--- but: no_fallback => hash=sha1 no_fallback
+--- client
+equals(status(at("srv=$md5{A}")), 502, 'an ID of another hash');
+equals(status(at()), 200, 'not a first visit');
+--- may_fail
 
 
 
