@@ -11,6 +11,8 @@ our $servers = servers(<<'_EOC_', qw(A B));
 add_header X-Server NAME;
 location / { return 200 "NAME [$http_cookie]"; }
 location /public { add_header Cache-Control "public, max-age=60, s-maxage=600"; return 200 "NAME [$http_cookie]"; }
+location /account { add_header Cache-Control "public, max-age=60"; add_header Set-Cookie "JSESSIONID=x"; return 200 "NAME [$http_cookie]"; }
+location /unmarked { add_header Set-Cookie "JSESSIONID=x"; return 200 NAME; }
 location /static/ { add_header Cache-Control "public, max-age=60"; add_header Set-Cookie "tracking=NAME"; add_header Vary Cookie; return 200 "NAME [$http_cookie]"; }
 location /login { return 200 "NAME"; }
 _EOC_
@@ -59,6 +61,30 @@ equals(cached('/public'), 'HIT ', 'is stored without a cookie');
 
 
 
+=== nor is what has a cookie of the application, from a client that has one of nginx
+--- client
+equals(join(' ', map { cached('/account', 'route=ID_A') } 1, 2), 'MISS JSESSIONID=x MISS JSESSIONID=x', 'a public response');
+equals(head('Cache-Control', visit('/unmarked', 'route=ID_A', 1983)), 'private', 'one that says nothing');
+
+
+
+=== without add_header the CDN hands the session of the application to others
+--- but: add_header Cache-Control $private always; =>
+--- client
+equals(join(' ', map { cached('/account', 'route=ID_A') } 1, 2), 'MISS JSESSIONID=x HIT JSESSIONID=x', 'stored');
+
+
+
+=== paths that the map and the locations see differently
+--- client
+my $first = visit('/%73tatic/a.css', undef, 1983);
+holds(set($first) =~ /^route=[^|]*$/ && $first =~ /^Cache-Control: private\r$/m, 'begins a session, and is private');
+my @others = map { visit('/static/%2e%2e/account', 'route=ID_A; a=b', 1983) } 1 .. 4;
+equals(join(' ', sort map { body($_) } @others), join(' ', map { "$_ [route=ID_A; a=b]" } qw(A A B B)), 'any server, with the cookies');
+holds(!grep({ !/^Cache-Control: private\r$/m } @others), 'private, as the application sets a cookie');
+
+
+
 === stored paths: no cookie in either direction
 --- client
 my $first = through('/static/a.css', 'route=ID_A; app=1');
@@ -71,7 +97,9 @@ equals(join('', map { set($_) } @at_nginx), '', 'without a cookie');
 
 
 === without nocache the CDN hands the session of one client to others
---- but: nocache =>
+--- but
+nocache =>
+add_header Cache-Control $private always; =>
 --- client
 my ($first, $second) = map { through('/public') } 1, 2;
 equals(head('X-Cdn', $second), 'HIT', 'stored');
