@@ -36,6 +36,66 @@ equals(told('/', 'route=nobody'), $page_of_outage, 'a cookie of no server');
 
 
 
+=== requests that begin a new session, whatever fallback= says
+--- but: samesite=lax; => samesite=lax maxidle=30m follow=SID if=$arg_on;
+--- client
+my $session = time;
+$session = "route=ID_A|$session|$session";
+equals(told('/?on=1', "SID=a; $session"), $page_of_outage, 'a session of A');
+my %begins = (
+    'no cookie' => '/?on=1 SID=a',
+    'maxidle=' => '/?on=1 SID=a; route=ID_A|1000000000|1000000000',
+    'an empty value' => '/?on=1 SID=a; route=',
+    'no value of ours' => '/?on=1 SID=a; route=a|b',
+    'from the future' => "/?on=1 SID=a; route=ID_A|4000000000|4000000000",
+    'follow=' => "/?on=1 $session",
+    'if=' => "/?on=0 SID=a; $session",
+);
+for my $what (sort keys %begins) {
+    my ($path, $cookie) = split ' ', $begins{$what}, 2;
+    like(told($path, $cookie), qr/^200 - B /, $what);
+}
+--- may_fail
+
+
+
+=== a wrong signature begins a new session, too
+--- but: samesite=lax; => samesite=lax maxidle=30m sign key_file=sticky.keys;
+--- client
+like(told('/', 'route=ID_A|' . time . '|' . time . '|AAAAAAAAAAAAAAAAAAAAAA'), qr/^200 - B /, 'forged');
+--- may_fail
+
+
+
+=== of two cookies, the first that names an available server counts
+--- client
+equals(told('/', 'route=ID_A; route=ID_B'), $page_of_outage, "request $_: A may be there") for 1 .. 3;
+equals(told('/', 'route=ID_A; route=ID_B'), '200 - B ', 'A is known to be away');
+equals(told('/', 'route=nobody; route=ID_B'), '200 - B ', 'no server has the first ID');
+--- may_fail
+
+
+
+=== an id that two servers share
+--- but
+server 192.0.2.1:8080 max_fails => server 192.0.2.1:8080 id=a max_fails
+server 192.0.2.2:8080 max_fails => server 192.0.2.2:8080 id=a max_fails
+samesite=lax; => samesite=lax hash=plain;
+--- client
+equals(told('/', 'route=a'), '200 - B ', 'the other one serves it');
+--- may_fail
+
+
+
+=== each refusal is two lines of the error log
+--- but: server 192.0.2.1:8080 max_fails=3 fail_timeout=10s; => server 192.0.2.1:8080 down;
+--- client
+equals(told('/', 'route=ID_A'), $page_of_outage, 'its session');
+--- error_log eval
+[qr/session_sticky: cookie "route" names server "\w+" of upstream "app", which is down, with "fallback=off"/, 'no live upstreams']
+
+
+
 === a server that has been removed, with fallback=unknown
 --- but: fallback=off => fallback=unknown
 --- may_fail
