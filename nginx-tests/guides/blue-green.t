@@ -65,3 +65,12 @@ my $response = visit('/api/', 'shop=green1', 1983);
 holds(body($response) =~ /^C1?$/, 'its servers');
 holds(set($response) =~ /^api=[0-9a-f]{32}; Path=\/api; HttpOnly; SameSite=Lax$/, 'its cookie');
 holds(set(at()) =~ /^shop=blue[12]\|\d+\|\d+; Path=\/shop; HttpOnly; SameSite=Lax$/, 'and that of the shop');
+
+
+
+=== /shopping is not the shop's, and /shop is redirected
+--- client
+equals(status(visit('/shopping', undef, 1983)), '404', '/shopping');
+my $response = visit('/shop', undef, 1983);
+equals(status($response), '301', '/shop');
+like(head('Location', $response), qr{/shop/$}, 'to /shop/');

@@ -4,7 +4,19 @@ use Sticky qw(Guides Documents);
 
 our $page = 'docs/guides/pools.md';
 
-guide_sections($page, servers(qq[location / { return 200 "NAME [\$http_cookie]"; }\n], qw(A B C C1)));
+our $servers = servers(qq[location / { return 200 "NAME [\$http_cookie]"; }\n], qw(A B C C1 A1 B1));
+our ($colours) = nginx_parts($page);
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    my $part = on_this_machine($colours);
+    for my $line (split /\n/, $block->colours // return) {
+        my ($from, $to) = $line =~ /^(.*) => ?(.*)$/;
+        $part =~ s/$from/$to/g or bail_out("$from is not in the part");
+    }
+    $block->set_value(http_config => $servers . $part);
+});
+guide_sections($page, $servers);
 
 sub at { my ($path, $cookie) = @_; return visit($path, $cookie, 1983) }
 
@@ -44,3 +56,34 @@ my $web = bound(at('/'));
 holds(bound(at('/reports/', "route=$web")) ne '', 'replaced');
 --- error_log
 cookie "route" of upstream "reports" is also that of upstream "web"
+
+
+
+=== two applications with two versions each: the header decides, or else the cookie
+--- colours: listen => listen
+--- client
+my $colour = sub {
+    my ($path, $header, $cookie) = @_;
+    return body(response(say_to_nginx(expand("GET $path HTTP/1.0\r\nHost: localhost\r\n" . ($header ? "X-Colour: $header\r\n" : '')
+        . "Cookie: $cookie\r\n\r\n"), 1983)));
+};
+my $all = 'route_shop_blue=ID_A; route_shop_green=ID_A1; route_forum_blue=ID_B; route_forum_green=ID_B1';
+my $of_forum = 'route_forum_blue=ID_B; route_forum_green=ID_B1';
+equals($colour->('/shop/', '', $all), "A [${\ expand($of_forum)}]", 'blue by default; the cookies of the shop are hidden');
+like($colour->('/shop/', @$_[0, 1]), qr/^$$_[2] /, "@$_") for ['green', $all, 'A1'], ['', "colour=green; $all", 'A1'],
+    ['blue', "colour=green; $all", 'A'], ['green', 'colour=blue', 'A1'], ['greenish', 'colour=greener', 'A'];
+like($colour->('/forum/', 'green', $all), qr/^B1 /, 'the forum');
+
+
+
+=== one name for all colours, by a variable and not hidden: no [warn], and a client that changes loses its session
+--- colours
+cookie=\w+ => cookie=route
+session_sticky_hide_cookie [^;]*; =>
+listen => add_header Verdict $session_sticky_status/$session_sticky_verdict; listen
+--- client
+my $verdict = sub { my ($session, $colour) = @_; return head('Verdict', visit('/shop/', "colour=$colour; route=$session", 1983)) };
+equals($verdict->('ID_A', 'blue'), 'bound/valid', 'blue');
+equals($verdict->('ID_A', 'green'), 'new/unknown', 'green');
+--- no_error_log
+[warn]
