@@ -1,5 +1,5 @@
 # The configurations of docs/troubleshooting.md, operations.md, security.md and compatibility.md: each is loaded as it stands,
-# without a [warn], and does what its page says. And the command by which docs/operations.md removes what only the
+# without a [warn], and does what its page says. And the commands by which docs/operations.md finds and removes what only the
 # module knows.
 
 use Sticky qw(Documents Keys Control Running Upstreams Visits);
@@ -93,12 +93,22 @@ holds(1, 'is loaded');
 
 
 
-=== operations: what is left of the parameters of servers when the module goes
+=== operations: what is left of the configuration when the module goes
 --- client
-my ($expressions) = said("sed -E -i.bak '", "' /etc/nginx");
-my $file = "$folder/servers.conf";
-open my $out, '>', $file or die "$file: $!\n";
-print $out <<'_EOC_';
+my ($list) = said("       cp -a /etc/nginx /root/nginx-before\n", "\n\n");
+my ($edit) = said("for newer versions if `sticky route` remains:\n\n", "\n\n");
+my $etc = "$folder/etc";
+mkdir $_ or die "$_: $!\n" for $etc, map { "$etc/$_" } qw(conf.d sites-available sites-enabled);
+my $put = sub {
+    my ($name, $text) = @_;
+    open my $out, '>', "$etc/$name" or die "$name: $!\n";
+    print $out $text;
+    close $out or die "$name: $!\n";
+};
+my $load = join '', map { "load_module $_;\n" } split ' ', $ENV{TEST_NGINX_LOAD_MODULES};
+my $main = "pid $folder/pid; events { }\nhttp {\n    access_log off;\n    include conf.d/*.conf;\n    include sites-enabled/*;\n";
+$put->('nginx.conf', "$load$main    upstream first {\n        server 127.0.0.1:1985 id=a;\n    }\n}\n");
+$put->('conf.d/app.conf', <<'_EOC_');
 upstream app {
     server 127.0.0.1:1985 id=a;
     server 127.0.0.1:1986 weight=2 id=b-1 max_fails=3 drain;
@@ -107,10 +117,37 @@ upstream app {
 }
 server { server_name id=x; }
 _EOC_
-close $out;
-equals(system('sed', '-E', '-i.bak', $expressions, $file), 0, 'sed');
-open my $in, '<', $file or die "$file: $!\n";
-equals(join('', readline $in), <<'_EOC_', 'what is left');
+$put->('sites-available/site', <<'_EOC_');
+upstream site {
+    server 127.0.0.1:1985 id=a;
+    server 127.0.0.1:1986
+        id=b;
+    server 127.0.0.1:1987 "id=c";
+    session_sticky;
+}
+_EOC_
+symlink '../sites-available/site', "$etc/sites-enabled/site" or die "site: $!\n";
+my $run = sub {
+    my ($commands) = @_;
+    $commands =~ s{/etc/nginx\b}{$etc}g;
+    $commands =~ s{/tmp/files}{$folder/files}g;
+    open my $script, '>', "$folder/script" or die "script: $!\n";
+    print $script "nginx() { $ENV{TEST_NGINX_BINARY} -e stderr -p $folder -c $etc/nginx.conf \"\$@\"; }\n$commands\n";
+    close $script or die "script: $!\n";
+    return scalar qx{sh $folder/script 2>&1} =~ s{\Q$etc\E/}{}gr =~ s/.*load_module .*\n//gr;
+};
+my $files = sub {
+    my ($name) = @_;
+    open my $in, '<', "$etc/$name" or die "$name: $!\n";
+    return join '', readline $in;
+};
+my ($grep) = $list =~ /^( +xargs grep .*)/m or bail_out('no grep in operations.md');
+my $found = $run->($list);
+equals(join(' ', $found =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:2 conf.d/app.conf:3 conf.d/app.conf:4 conf.d/app.conf:5 conf.d/app.conf:7 '
+    . 'nginx.conf:' . (2 + ($load =~ tr/\n//) + 5) . ' sites-available/site:2 sites-available/site:4 sites-available/site:5 sites-available/site:6',
+    'the lines that are found') or print "# $found";
+equals($run->($edit), '', 'sed');
+equals($files->('conf.d/app.conf'), <<'_EOC_', 'what is left');
 upstream app {
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 weight=2 max_fails=3 down;
@@ -119,10 +156,13 @@ upstream app {
 }
 server { server_name id=x; }
 _EOC_
-my $conf = "$folder/nginx.conf";
-open my $main, '>', $conf or die "$conf: $!\n";
-print $main "events {} pid $folder/pid; http { access_log off; include $file; }\n";
-close $main;
-my $said = `$ENV{TEST_NGINX_BINARY} -t -e stderr -c $conf -p $folder 2>&1`;
+holds(-l "$etc/sites-enabled/site", 'a link is still a link');
+equals(join(' ', glob "$etc/conf.d/* $etc/sites-enabled/*"), "$etc/conf.d/app.conf $etc/sites-enabled/site", 'no further file');
+my $left = $run->($grep);
+equals(join(' ', $left =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:7 sites-available/site:4 sites-available/site:5 sites-available/site:6',
+    'what is left for the reader') or print "# $left";
+$put->('sites-available/site', $files->('sites-available/site') =~ s/\n\s+id=b//r =~ s/ "id=c"//r =~ s/ +session_sticky;\n//r);
+$put->('nginx.conf', $files->('nginx.conf') =~ s/^load_module .*\n//mgr);
+my $said = $run->('nginx -t');
 holds($said =~ /syntax is ok/, 'nginx takes it without the module') or print "# $said";
 --- config
