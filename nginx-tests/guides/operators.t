@@ -79,9 +79,20 @@ holds(-s "$folder/state", 'the state file');
 === security
 --- guide: security 1
 --- client
-like(set(visit('/')), qr/^__Host-route=[0-9a-f]{32}\|\d+\|\d+\|\S+; Path=\/; Secure; HttpOnly; SameSite=Lax\z/i, 'the cookie');
+like(set(visit('/')), qr/^__Host-route=[0-9a-f]{32}; Path=\/; Secure; HttpOnly; SameSite=Lax\z/, 'the cookie');
+like(set(visit('/timed')), qr/^__Host-timed=[0-9a-f]{32}\|\d+\|\d+\|\S+; Path=\/; Secure; HttpOnly; SameSite=Lax\z/, 'and with times');
+my @commands = page('docs/security.md') =~ /^    (\(umask 077; set -o noclobber; \{ echo .* openssl rand -base64 32; \} >\/etc\/nginx\/sticky\.keys\))$/mg;
+equals(join('|', map { $_ eq $commands[0] ? 'same' : $_ } @commands), 'same|same', 'the command for the key file, twice');
+my $new = "$folder/new.keys";
+my $create = $commands[0] =~ s{/etc/nginx/sticky\.keys}{$new}r;
+equals(system('sh', '-c', $create), 0, 'it creates the file');
+equals(sprintf('%o', (stat $new)[2] & 07777), '600', 'for its owner alone');
+open my $keys_of_it, '<', $new or die "$new: $!\n";
+like(join('', readline $keys_of_it), qr/\A# \d+-\d+-\d+\n\S{44}\n\z/, 'with a key');
+holds(system('sh', '-c', "{ $create; } 2>/dev/null") != 0, 'and does not overwrite it');
 --- more
 location / { proxy_pass http://app; }
+location /timed { proxy_pass http://timed; }
 --- config
 
 
