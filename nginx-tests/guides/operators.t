@@ -128,20 +128,21 @@ upstream app {
 }
 server { server_name id=x; }
 _EOC_
-$put->('sites-available/site', <<'_EOC_');
+$put->('sites-available/site', <<'_EOC_' =~ s{KEYS}{$keys/sticky.keys}r);
 upstream site {
     server 127.0.0.1:1985 id=a;
     server 127.0.0.1:1986
         id=b;
     server 127.0.0.1:1987 "id=c";
-    session_sticky;
+    session_sticky hash=hmac
+        key_file=KEYS;
 }
 _EOC_
 symlink '../sites-available/site', "$etc/sites-enabled/site" or die "site: $!\n";
 my $run = sub {
     my ($commands) = @_;
     $commands =~ s{/etc/nginx\b}{$etc}g;
-    $commands =~ s{/tmp/files}{$folder/files}g;
+    $commands =~ s{/root/nginx-files}{$folder/files}g;
     open my $script, '>', "$folder/script" or die "script: $!\n";
     print $script "nginx() { $ENV{TEST_NGINX_BINARY} -e stderr -p $folder -c $etc/nginx.conf \"\$@\"; }\n$commands\n";
     close $script or die "script: $!\n";
@@ -155,7 +156,7 @@ my $files = sub {
 my ($grep) = $list =~ /^( +xargs grep .*)/m or bail_out('no grep in operations.md');
 my $found = $run->($list);
 equals(join(' ', $found =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:2 conf.d/app.conf:3 conf.d/app.conf:4 conf.d/app.conf:5 conf.d/app.conf:7 '
-    . 'nginx.conf:' . (2 + ($load =~ tr/\n//) + 5) . ' sites-available/site:2 sites-available/site:4 sites-available/site:5 sites-available/site:6',
+    . 'nginx.conf:' . (2 + ($load =~ tr/\n//) + 5) . ' sites-available/site:2 sites-available/site:4 sites-available/site:5 sites-available/site:6 sites-available/site:7',
     'the lines that are found') or print "# $found";
 equals($run->($edit), '', 'sed');
 equals($files->('conf.d/app.conf'), <<'_EOC_', 'what is left');
@@ -170,9 +171,9 @@ _EOC_
 holds(-l "$etc/sites-enabled/site", 'a link is still a link');
 equals(join(' ', glob "$etc/conf.d/* $etc/sites-enabled/*"), "$etc/conf.d/app.conf $etc/sites-enabled/site", 'no further file');
 my $left = $run->($grep);
-equals(join(' ', $left =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:7 sites-available/site:4 sites-available/site:5 sites-available/site:6',
-    'what is left for the reader') or print "# $left";
-$put->('sites-available/site', $files->('sites-available/site') =~ s/\n\s+id=b//r =~ s/ "id=c"//r =~ s/ +session_sticky;\n//r);
+equals(join(' ', $left =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:7 sites-available/site:4 sites-available/site:5 sites-available/site:6 '
+    . 'sites-available/site:7', 'what is left for the reader') or print "# $left";
+$put->('sites-available/site', $files->('sites-available/site') =~ s/\n\s+id=b//r =~ s/ "id=c"//r =~ s/ +session_sticky[^;]*;\n//r);
 $put->('nginx.conf', $files->('nginx.conf') =~ s/^load_module .*\n//mgr);
 my $said = $run->('nginx -t');
 holds($said =~ /syntax is ok/, 'nginx takes it without the module') or print "# $said";
