@@ -113,7 +113,7 @@ equals(bodies(everywhere('/one/', 'route=two')), '127.0.0.2', 'they are loaded')
 parameter "id" of the "server" directive has no effect in upstream "md5"
 parameter "id" of the "server" directive has no effect in upstream "plain"
 --- no_error_log eval
-[qr/\[warn\](?!.* does nothing in upstream )/, '[error]']
+[qr/\[warn\](?!.* has no effect in upstream )/, '[error]']
 
 
 

@@ -95,9 +95,9 @@ my %old = (A => 'a', B => 'b', C => $md5{C});
 nobody_moves('/u/', { A => 'a', B => 'b' }, \%md5);
 equals(bodies(everywhere('/own/', "route=$old{$_}")), $_, "as nginx's own: $old{$_}") for @names;
 --- no_error_log eval
-[qr/\[warn\](?!.*"id".* does nothing in upstream )/, '[crit]', '[alert]', '[emerg]']
+[qr/\[warn\](?!.*"id".* has no effect in upstream )/, '[crit]', '[alert]', '[emerg]']
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 

@@ -100,7 +100,7 @@ for my $name (qw(A B)) {
 my $first = visit('/to-ours/', undef, 1983);
 holds(pairs($first) =~ /\broute=$id{body($first)}/, 'a first visit is bound where it ends');
 --- no_error_log eval
-[qr/\[warn\](?!.* (?:is also that of|does nothing in) upstream )/, '[crit]', '[alert]', '[emerg]']
+[qr/\[warn\](?!.* (?:is also that of|has no effect in) upstream )/, '[crit]', '[alert]', '[emerg]']
 
 
 
@@ -158,9 +158,9 @@ for my $path ('/plain/', '/zone/') {
 equals(bodies(everywhere('/md5/', "route=$id{$_}")), $_, "md5: the MD5 of its address means $_") for qw(A B C);
 equals(bodies(everywhere('/md5/', 'route=a')), '502', 'md5: the route means nothing');
 --- no_error_log eval
-[qr/\[warn\](?!.* (?:is also that of|does nothing in) upstream )/, '[crit]', '[alert]', '[emerg]']
+[qr/\[warn\](?!.* (?:is also that of|has no effect in) upstream )/, '[crit]', '[alert]', '[emerg]']
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 

@@ -287,7 +287,7 @@ upstream u { sticky; sticky cookie a; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log eval
-qr/"sticky" and (?:nginx's own "sticky"|"sticky cookie") are both given, remove one of them/
+qr/"sticky" and (?:nginx's own "sticky"|"sticky cookie") are both specified, remove one of them/
 
 
 
@@ -297,7 +297,7 @@ upstream u { sticky cookie a; sticky name=a; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log eval
-qr/(?:"sticky" and nginx's own "sticky"|"sticky cookie" and "sticky") are both given, remove one of them/
+qr/(?:"sticky" and nginx's own "sticky"|"sticky cookie" and "sticky") are both specified, remove one of them/
 
 
 
@@ -367,7 +367,7 @@ upstream u { sticky expires=0; server A:; }
 --- must_die
 --- suppress_stderr
 --- error_log
-invalid value "0" of parameter "expires" in "sticky" directive, it must be a time of a second at least
+invalid value "0" of parameter "expires" in "sticky" directive, it must be a time of at least one second
 
 
 

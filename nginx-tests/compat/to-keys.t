@@ -83,7 +83,7 @@ with "fallback=off"
 [alert]
 [emerg]
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -101,7 +101,7 @@ all_begin_anew('/hard/', \%plain, 'unknown', 200);
 [alert]
 [emerg]
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -122,8 +122,8 @@ all_begin_anew('/md5/', { map { $_ => key_id($key[1], $_) } @names }, 'unknown',
 [alert]
 [emerg]
 --- may_warn
-only means something with
-parameter "id" of the "server" directive does nothing
+applies only with
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -154,7 +154,7 @@ equals($value, signed('route', $value =~ s/\|[^|]*\z//r, $key[0]), 'the new valu
 [alert]
 [emerg]
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -178,7 +178,7 @@ all_begin_anew('/then/', \%md5, 'unknown', 200);
 [alert]
 [emerg]
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -199,7 +199,7 @@ nobody_moves('/again/', { map { $_ => "$md5{$_}|$first|$first" } @names }, { map
 [alert]
 [emerg]
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -216,8 +216,8 @@ all_begin_anew('/hard/', { map { $_ => lc } @names }, 'forged', 200);
 [alert]
 [emerg]
 --- may_warn
-only means something with
-parameter "id" of the "server" directive does nothing
+applies only with
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -238,4 +238,4 @@ for my $name (@names) {
 [alert]
 [emerg]
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect

@@ -93,7 +93,7 @@ equals(status(patch('u', '%', '{"drain":true}')), '400', 'nginx refuses a percen
 --- client
 for my $method (qw(POST PUT DELETE OPTIONS)) {
     my $response = patch('u', 'A', '{"drain":true}', method => $method);
-    refused($response, '405', 'no such method');
+    refused($response, '405', 'does not support this method');
     equals(head('Allow', $response), 'GET, HEAD, PATCH', "$method: Allow");
 }
 for my $method (qw(GET HEAD)) {
@@ -111,7 +111,7 @@ location /without/status { session_sticky_status; }
 for my $location (qw(/off /without)) {
     my $response = response(say_to_nginx("PATCH $location/status/upstreams/u/servers/127.0.0.1:1985 HTTP/1.1\r\nHost: localhost\r\n"
         . "Content-Type: application/json\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{\"drain\":true}", 1983));
-    refused($response, '405', 'no such method');
+    refused($response, '405', 'does not support this method');
     equals(head('Allow', $response), 'GET, HEAD', "$location: Allow");
 }
 equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
@@ -161,8 +161,8 @@ for my $type ('application/json', 'Application/JSON; charset=utf-8') {
 --- upstreams
 upstream u { server A: down; server B: drain; server C:; session_sticky; }
 --- client
-refused(patch('u', 'A', $_), '409', 'the configuration says') for '{"state":"up"}', '{"drain":false}', '{"state":"drain"}', '{"drain":true}';
-refused(patch('u', 'B', $_), '409', 'the configuration says') for '{"state":"up"}', '{"drain":false}';
+refused(patch('u', 'A', $_), '409', 'in the configuration') for '{"state":"up"}', '{"drain":false}', '{"state":"drain"}', '{"drain":true}';
+refused(patch('u', 'B', $_), '409', 'in the configuration') for '{"state":"up"}', '{"drain":false}';
 equals(shown('u', 'A')->{configured}, 'down', 'A is down');
 equals(shown('u', 'B')->{configured}, 'drain', 'B drains');
 now('u', 'A', 'down');
@@ -178,7 +178,7 @@ now('u', 'B', 'up');
 equals(shown('u', $_)->{control}, undef, "what was said of $_ is taken back") for qw(A B);
 equals(shown('u', 'A')->{state}, 'down', 'A is down');
 equals(shown('u', 'B')->{state}, 'draining', 'B drains');
-refused(patch('u', $_, '{"state":"up"}'), '409', 'the configuration says') for qw(A B);
+refused(patch('u', $_, '{"state":"up"}'), '409', 'in the configuration') for qw(A B);
 
 
 
@@ -186,7 +186,7 @@ refused(patch('u', $_, '{"state":"up"}'), '409', 'the configuration says') for q
 --- upstreams
 upstream u { server A: id=one down; server B: id=one; session_sticky hash=plain; }
 --- client
-refused(patch('u', 'one', '{"drain":true}'), '409', 'the configuration says');
+refused(patch('u', 'one', '{"drain":true}'), '409', 'in the configuration');
 equals(shown('u', 'B')->{state}, 'up', 'B is up');
 
 

@@ -189,7 +189,7 @@ qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, server states are not 
 --- client
 my $response = patch('u', 'A', '{"state":"drain"}');
 equals(status($response), '500', 'it cannot be written');
-holds(body($response) =~ /in force, but could not be saved/, 'as is said');
+holds(body($response) =~ /in effect until nginx stops, but could not be saved/, 'as is said');
 equals(shown('u', 'A')->{state}, 'draining', 'but the change is in force');
 --- error_log eval
 [qr/\[error\] .*is ignored/, qr/\[error\] .*could not be written/]

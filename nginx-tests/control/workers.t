@@ -302,10 +302,10 @@ for my $name (qw(u z)) {
     holds(!defined $a->{control}{until}, "$name: without an end");
     holds(!defined shown($name, 'B')->{control}, "$name: nothing is said of B");
 }
-my @lines = log_lines(qr/\[notice\].*the time is over in which/);
+my @lines = log_lines(qr/\[notice\].*is no longer/);
 equals(scalar(@lines), 4, 'each end is told once');
-holds((grep { /server 127\.0\.0\.1:1985 of upstream "u" was drain, it is down now/ } @lines) == 1, 'of A');
-holds((grep { /server 127\.0\.0\.1:1986 of upstream "u" was down, it is up now/ } @lines) == 1, 'of B');
+holds((grep { /server 127\.0\.0\.1:1985 of upstream "u" is no longer draining, its time has ended: it is down now/ } @lines) == 1, 'of A');
+holds((grep { /server 127\.0\.0\.1:1986 of upstream "u" is no longer down, its time has ended: it is up now/ } @lines) == 1, 'of B');
 
 
 

@@ -135,7 +135,7 @@ session_sticky hash=md5;
 --- response_headers
 Set-Cookie: route=MD5(127.0.0.1:1985); Path=/
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 
@@ -151,7 +151,7 @@ Set-Cookie: route=MD5(127.0.0.1:1985); Path=/
 --- response_body
 A
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 

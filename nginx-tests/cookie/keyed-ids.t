@@ -121,7 +121,7 @@ equals(ids_of('/u/'), CORE::join(' ', map { "$_=$keyed{$_}" } sort keys %keyed),
 --- no_error_log eval
 [qr/\[warn\](?!.*"id")/, '[alert]', '[emerg]']
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 

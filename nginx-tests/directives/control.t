@@ -92,8 +92,8 @@ duplicate "session_sticky_control" directive
 session_sticky_control on state=html/one;
 location /status { session_sticky_control on state=html/two; }
 --- emerg
-"state=html/two" in "session_sticky_control" directive is another file than
-before, it must be one
+"state=html/two" in "session_sticky_control" directive differs from
+before, all must be the same file
 
 
 
@@ -119,7 +119,7 @@ location /status { session_sticky_status; session_sticky_control on; }
 session_sticky_control on;
 location /status { session_sticky_status; }
 --- warn
-reaches location "/status"
+any client of location "/status"
 
 
 
@@ -152,7 +152,7 @@ location /a { session_sticky_status; session_sticky_control on; limit_except GET
 --- config
 location /a { session_sticky_status; session_sticky_control on; limit_except GET { auth_basic off; } }
 --- warn
-reaches location "/a"
+any client of location "/a"
 
 
 
@@ -160,4 +160,4 @@ reaches location "/a"
 --- config
 location /a { session_sticky_status; session_sticky_control on; limit_except GET PATCH { deny all; } }
 --- warn
-reaches location "/a"
+any client of location "/a"

@@ -466,7 +466,7 @@ Set-Cookie: route=ONE_A; Path=/
 --- may_warn
 duplicate "session_sticky" directive
 --- no_error_log eval
-qr/(?:only means|ignores)/
+qr/(?:applies only|ignores)/
 
 
 

@@ -171,7 +171,7 @@ for my $parameter (table()) {
     my $text = $name eq 'key_file' ? $keys : defined $value{$name} ? "$name=$value{$name}" : $name;
     my @takes = grep {
         verdict("session_sticky $mode{$_} " . ($beside{$name} // '') . " $text")
-            !~ /\[warn\].*(?:"mode=|mode=\w+ ignores|only means something)/
+            !~ /\[warn\].*(?:"mode=|mode=\w+ ignores|applies only)/
     } @modes;
     equals(@takes == @modes ? 'all' : join(', ', @takes), $said, $name);
 }

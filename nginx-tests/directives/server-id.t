@@ -186,7 +186,7 @@ route=s1 -> B, sets nothing
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 

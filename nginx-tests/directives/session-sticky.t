@@ -193,7 +193,7 @@ qr/\[(?:warn|crit|alert|emerg)\]/
 --- upstream
     session_sticky cookie=$x;
 --- warn
-"session_sticky" with a cookie "$x", which is taken literally
+"session_sticky" with a cookie "$x", which is used literally
 --- response_headers
 Set-Cookie: $x=ID_A; Path=/
 
@@ -470,7 +470,7 @@ Set-Cookie: route=ID_A; Path=/; Partitioned
 --- upstream
     session_sticky mode=prefix partitioned;
 --- warn
-partitioned only means something in mode=insert
+partitioned applies only to mode=insert
 --- response_headers
 !Set-Cookie
 

@@ -269,7 +269,7 @@ upstream a { server 127.0.0.1:1985; sticky path=app; }
 --- http_config
 upstream a { server 127.0.0.1:1985; sticky name=$x; }
 --- warn
-"sticky" with a cookie "$x", which is taken literally
+"sticky" with a cookie "$x", which is used literally
 
 
 
@@ -277,4 +277,4 @@ upstream a { server 127.0.0.1:1985; sticky name=$x; }
 --- http_config
 upstream a { server 127.0.0.1:1985; sticky_cookie_insert c path=/$x; }
 --- warn
-"sticky_cookie_insert" with "path=/$x", which is taken literally
+"sticky_cookie_insert" with "path=/$x", which is used literally

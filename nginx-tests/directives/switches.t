@@ -402,4 +402,4 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 --- upstream
     session_sticky mode=prefix cookie=__Host-route secure=$arg_a;
 --- warn
-"session_sticky" with secure only means something in mode=insert
+"session_sticky" with secure applies only to mode=insert

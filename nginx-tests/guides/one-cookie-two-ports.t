@@ -71,7 +71,7 @@ holds(served('/socket', "route=$id") =~ /^[ABC]1 \w/, 'the cookie is replaced');
 --- error_log
 cookie "route" of upstream "socket" is also that of upstream "app", which has other servers or ids
 --- may_warn
-parameter "id" of the "server" directive does nothing
+parameter "id" of the "server" directive has no effect
 
 
 

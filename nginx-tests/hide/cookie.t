@@ -559,7 +559,7 @@ Cookie: a=b; route=ID_B
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 --- may_warn
-"session_sticky_hide_cookie" directive does nothing
+"session_sticky_hide_cookie" directive has no effect
 
 
 

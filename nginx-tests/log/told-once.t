@@ -54,7 +54,7 @@ equals(lines(), '', 'once, too');
 needs "session_sticky_hide_cookie upstream=cutting;"
 needs "session_sticky_hide_cookie upstream=hiding;"
 --- may_warn
-"session_sticky_hide_cookie" directive does nothing
+"session_sticky_hide_cookie" directive has no effect
 
 
 
@@ -91,11 +91,11 @@ visit(@$_) for ['/u/sets?name=xroute'], ['/u/sets?name=Route'], ['/u/sets?name=r
     ['/hiding/sets?name=route'], ['/repeating/sets?name=r'], ['/changing/sets?name=c'], ['/cutting/sets?name=app'];
 equals(lines(), '', 'not where ours is not set, takes its place, or is in it');
 equals(set(visit('/u/sets?name=route')) =~ s/\w{32}/ID/r, 'mine=1|route=x; Path=/app|route=ID; Path=/', 'both are sent');
-equals(lines(), '[warn] session_sticky: a server of upstream "u" sets a cookie "route" too, and clients keep one of that name: use "mode=prefix" to share it',
+equals(lines(), '[warn] session_sticky: a server of upstream "u" also sets a cookie "route", and browsers keep only one of them: use "mode=prefix" to share the name',
        'a first visit');
 visit('/u/sets?name=route') for 1 .. 3;
 equals(lines(), '', 'once');
 visit('/stamping/sets?name=s', 's=ID_B|1|1');
-holds(lines() =~ /^\[warn\] session_sticky: a server of upstream "stamping" sets a cookie "s" too/m, 'a renewal, for each upstream');
+holds(lines() =~ /^\[warn\] session_sticky: a server of upstream "stamping" also sets a cookie "s"/m, 'a renewal, for each upstream');
 --- error_log
-use "mode=prefix" to share it, or another name
+use "mode=prefix" to share the name, or choose another one

@@ -150,9 +150,9 @@ test=abc; Path=/app
 --- response_headers
 Set-Cookie: test=ID_A~abc; Path=/app
 --- may_warn
-with domain= only means something in mode=insert
-with path= only means something in mode=insert
-with maxage= only means something in mode=insert
+with domain= applies only to mode=insert
+with path= applies only to mode=insert
+with maxage= applies only to mode=insert
 with mode=prefix ignores maxidle=
 with mode=prefix ignores maxlife=
 

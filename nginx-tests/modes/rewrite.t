@@ -183,9 +183,9 @@ test=abc; Path=/app
 --- response_headers
 Set-Cookie: test=ID_A; Path=/app
 --- may_warn
-with domain= only means something in mode=insert
-with path= only means something in mode=insert
-with maxage= only means something in mode=insert
+with domain= applies only to mode=insert
+with path= applies only to mode=insert
+with maxage= applies only to mode=insert
 
 
 

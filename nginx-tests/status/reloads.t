@@ -280,7 +280,7 @@ upstream r {
 upstream other { session_sticky; server A:; }
 --- since: 1.27.3
 --- error_log
-there is no room to count the requests of all servers of upstream "r"
+no room to count the requests of all servers of upstream "r"
 --- client
 my @names = qw(a b c d e);
 $dns->knows(map { my $name = $_; "$name.test A " . CORE::join ' ', map { '127.' . ord($name) . ".0.$_" } 1 .. 250 } @names);
@@ -288,7 +288,7 @@ my $count = sub { scalar @{counted('r')->{servers}} };
 eventually(sub { $count->() == 1251 }, 'all addresses are there');
 my $began = time;
 everywhere('/r/', 'route=127.0.0.9:1996');
-my $told = sub { scalar log_lines(qr/\[error\].* there is no room to count the requests of all servers of upstream "r"/) };
+my $told = sub { scalar log_lines(qr/\[error\].* no room to count the requests of all servers of upstream "r"/) };
 eventually(sub { $told->() == 4 }, 'each worker tells it');
 holds(!counted()->{counters}{complete}, 'counting is not complete');
 my $before = counted('r')->{requests}{bound};

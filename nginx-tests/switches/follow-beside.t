@@ -15,7 +15,7 @@ location = /page { default_type text/html; return 200 'NAME <!--#include virtual
 location / { return 200 "NAME cookie=[$http_cookie]\n"; }
 _EOC_
 
-may_warn(qr/ is also that of upstream |sets a cookie "route" too/);
+may_warn(qr/ is also that of upstream |also sets a cookie "route"/);
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;

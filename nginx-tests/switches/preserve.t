@@ -110,7 +110,7 @@ other=; Max-Age=0
 route=ID_A -> A, sets "other=; Max-Age=0, route=ID_A; Path=/", X-Did "updated"
 /v/ -> A, sets "route=; Path=/; Max-Age=0, other=; Max-Age=0, other=ID_A; Path=/", X-Did "inserted"
 --- may_warn
-a server of upstream "v" sets a cookie "other" too, and clients keep one of that name
+a server of upstream "v" also sets a cookie "other", and browsers keep only one of them
 
 
 

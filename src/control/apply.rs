@@ -1,6 +1,6 @@
 //! Applies the server states in each worker, when a request begins and before its balancer is prepared.
 
-use session_cookie::control::Table;
+use session_cookie::control::{State, Table};
 use session_cookie::memory::OutOfMemory;
 
 use super::said::Said;
@@ -163,12 +163,16 @@ fn end_what_is_due(zone: ControlZone) {
             continue;
         };
         has_ended = true;
+        let was = match over.state {
+            State::Drain => "draining",
+            State::Down => "down",
+        };
         notice!(
             Log::of_cycle(),
             "session_sticky: server {} of upstream \"{}\" is no longer {}, its time has ended: it is {} now",
             Printable(address),
             string(upstream),
-            over.state.as_str(),
+            was,
             over.after().map_or("up", |after| after.state.as_str())
         );
     }

@@ -253,7 +253,7 @@ fn log_doubled(request: Request<'_>, visit: &Visit<'_>, conf: &UpstreamConf) {
     conf.told.doubled.set(true);
     warn!(
         request,
-        "session_sticky: a server of upstream \"{}\" also sets a cookie \"{}\", clients keep only one of them: use \
+        "session_sticky: a server of upstream \"{}\" also sets a cookie \"{}\", and browsers keep only one of them: use \
          \"mode=prefix\" to share the name, or choose another one",
         string(visit.upstream.host()),
         Printable(&visit.policy().cookie)
