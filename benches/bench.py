@@ -207,8 +207,8 @@ class Bench:
 def write(results):
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (HERE / "cost.svg").write_text(report.plot(results), encoding="utf-8")
-    page = f"# Results of the benchmarks\n\nMade by `make bench`: [method](README.md#method).\n\n{report.markdown(results)}"
-    (HERE / "results.md").write_text(page, encoding="utf-8")
+    head = "# Results of the benchmarks\n\nMade by `make bench`: [method](README.md#method).\n\n"
+    (HERE / "results.md").write_text(head + report.markdown(results), encoding="utf-8")
     readme = HERE / "README.md"
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)

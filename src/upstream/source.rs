@@ -57,7 +57,7 @@ pub(crate) fn learn_from_header(visit: &Visit<'_>) {
 }
 
 /// Learns the session's server when the response is complete. If the header would suffice: only when it was not sent because
-/// the response is handed on inside nginx.
+/// the response is redirected internally.
 #[inline(never)]
 pub(super) fn learn_at_end(visit: &Visit<'_>) {
     if let Some(learn) =
