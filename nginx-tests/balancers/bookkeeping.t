@@ -1,11 +1,11 @@
-# nginx's own bookkeeping of its servers holds for bound requests: connections, failures, tries, and
-# what is kept for the next request, connections and TLS sessions.
+# nginx's own accounting for its servers includes bound requests: connections, failures, tries, and what it keeps for later
+# requests, connections and TLS sessions.
 #
-# A and B answer with their name, on 1985 and 1986, and over TLS on 1995 and 1996. 1991 and 1992 are played by the
-# section "client" (lib/Client.pm); 1999 refuses connections.
-# Sections of this file's own:
-#   upstream  what stands in "upstream u"
-#   config    what leads to it; by default /t/, which does so on port 1983 as well where there are several workers
+# A and B respond with their name, on 1985 and 1986, and over TLS on 1995 and 1996. The section "client" (lib/Client.pm) acts as
+# the servers on 1991 and 1992; 1999 refuses connections.
+# Sections of this file:
+#   upstream  the contents of "upstream u"
+#   config    locations that pass to it; by default /t/, which is also on port 1983 if there are several workers
 
 use Sticky qw(Certificates);
 use IO::Select;
@@ -43,36 +43,36 @@ add_block_preprocessor(sub {
     $block->set_value('config', $variables . ($block->config // $location));
 });
 
-# A server that may have one connection is full while a bound request is there, and only then.
+# A server limited to one connection accepts no other request while it has a bound one, and accepts one after that.
 sub one_at_a_time {
     my $server = serve(1991);
     my $mine = 'route=127.0.0.1:1991';
 
     my $first = ask('/t/', $mine);
     my $held = taken($server);
-    holds($held, 'the first request is at the server that its cookie names');
+    holds($held, 'the first request reaches the server of its cookie');
 
     my $second = response(ask('/t/', $mine));
-    equals(body($second) =~ s/ .*//sr, 'B', 'the second goes elsewhere: the first was counted in');
-    equals(head('Set-Cookie', $second), 'route=127.0.0.1:1986; Path=/', 'and the client is bound anew');
+    equals(body($second) =~ s/ .*//sr, 'B', 'the second goes to another server: the first one is counted');
+    equals(head('Set-Cookie', $second), 'route=127.0.0.1:1986; Path=/', 'and its session is bound to that');
 
     answer($held, 'done');
     my $finished = response($first);
-    equals(body($finished), 'done', 'the first is answered');
-    equals(head('Set-Cookie', $finished), '', 'and needs no cookie');
+    equals(body($finished), 'done', 'the first gets its response');
+    equals(head('Set-Cookie', $finished), '', 'without a cookie');
 
     my $third = ask('/t/', $mine);
     $held = taken($server);
-    holds($held, 'the third is at that server: the first was counted out');
+    holds($held, 'the third reaches the server: the first is no longer counted');
     answer($held, 'done') if $held;
-    equals(body(response($third)), 'done', 'the third is answered');
+    equals(body(response($third)), 'done', 'the third gets its response');
 }
 
-# The first connection to a server makes a TLS session, later ones resume it, whatever went to others between.
+# The first connection to a server starts a TLS session, and later ones resume it, regardless of other servers' connections.
 sub tls_sessions {
     my ($a, $b) = ('route=127.0.0.1:1995', 'route=127.0.0.1:1996');
     my @bodies = map { body(response(ask('/t/', $_))) } $a, $a, $b, $b, $a, $b;
-    equals($bodies[0], "A reused=[.]\n", 'the first with A is new');
+    equals($bodies[0], "A reused=[.]\n", 'the first session with A is new');
     equals($bodies[1], "A reused=[r]\n", 'the second with A is resumed');
     equals($bodies[2], "B reused=[.]\n", 'the first with B is new');
     equals($bodies[3], "B reused=[r]\n", 'the second with B is resumed');
@@ -80,14 +80,14 @@ sub tls_sessions {
     equals($bodies[5], "B reused=[r]\n", 'B again is resumed');
 
     my $visitor = response(ask('/t/'));
-    holds(body($visitor) =~ /reused=\[r\]/, 'and a first visitor resumes it as well');
+    holds(body($visitor) =~ /reused=\[r\]/, 'a request without a cookie resumes one as well');
 }
 
 run_tests();
 
 __DATA__
 
-=== max_conns with a zone: bound requests are counted in and out
+=== max_conns with a zone: bound requests are counted while they run
 --- upstream
 zone z 64k;
 server 127.0.0.1:1991 max_conns=1;
@@ -98,7 +98,7 @@ one_at_a_time();
 
 
 
-=== max_conns without a zone: bound requests are counted in and out
+=== max_conns without a zone: bound requests are counted while they run
 --- upstream
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
@@ -108,7 +108,7 @@ one_at_a_time();
 
 
 
-=== max_conns of a backup server: bound requests are counted in and out
+=== max_conns of a backup server: bound requests are counted while they run
 --- upstream
 zone z 64k;
 server 127.0.0.1:1986;
@@ -119,7 +119,7 @@ one_at_a_time();
 
 
 
-=== max_conns under least_conn: bound requests are counted in and out
+=== max_conns with least_conn: bound requests are counted while they run
 --- upstream
 zone z 64k;
 least_conn;
@@ -131,7 +131,7 @@ one_at_a_time();
 
 
 
-=== max_conns: a first visitor's request counts for bound ones too
+=== max_conns: a request without a cookie counts for bound ones too
 --- upstream
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
@@ -140,12 +140,12 @@ session_sticky hash=plain;
 my $server = serve(1991);
 my $visitor = ask('/t/');
 my $held = taken($server);
-holds($held, 'the first visitor is at the first server');
+holds($held, 'the request without a cookie is at the first server');
 equals(head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1991'))), '127.0.0.1:1986',
-             'a bound client goes elsewhere meanwhile');
+             'a bound request goes to the other server');
 answer($held, 'done') if $held;
 equals(head('Set-Cookie', response($visitor)), 'route=127.0.0.1:1991; Path=/',
-             'the first visitor is bound');
+             'the new session is bound');
 
 
 
@@ -158,16 +158,16 @@ session_sticky hash=plain fallback=off;
 my $server = serve(1991);
 my $first = ask('/t/', 'route=127.0.0.1:1991');
 my $held = taken($server);
-holds($held, 'the first request is at its server');
+holds($held, 'the first request reaches its server');
 my $second = response(ask('/t/', 'route=127.0.0.1:1991'));
-equals(status($second), 502, 'the second gets 502');
-equals(head('Set-Cookie', $second), '', 'and no cookie');
+equals(status($second), 502, 'the second request gets 502');
+equals(head('Set-Cookie', $second), '', 'without a cookie');
 answer($held, 'done') if $held;
-equals(body(response($first)), 'done', 'the first is answered');
+equals(body(response($first)), 'done', 'the first gets its response');
 
 
 
-=== max_conns: a client that goes away is counted out
+=== max_conns: a request whose client disconnects is no longer counted
 --- upstream
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
@@ -176,18 +176,18 @@ session_sticky hash=plain;
 my $server = serve(1991);
 my $first = ask('/t/', 'route=127.0.0.1:1991');
 my $held = taken($server);
-holds($held, 'the first request is at its server');
+holds($held, 'the first request reaches its server');
 close $first;
-holds($held && IO::Select->new($held)->can_read(patience()), 'nginx lets go of it when the client does');
+holds($held && IO::Select->new($held)->can_read(patience()), 'nginx closes the connection to the server when the client closes its own');
 my $second = ask('/t/', 'route=127.0.0.1:1991');
 $held = taken($server);
-holds($held, 'the second request is at that server');
+holds($held, 'the second request reaches that server');
 answer($held, 'done') if $held;
-equals(body(response($second)), 'done', 'and is answered');
+equals(body(response($second)), 'done', 'and gets its response');
 
 
 
-=== conns never wraps: after many bound requests first visitors are served, by all
+=== conns does not underflow: after many bound requests, all servers get new sessions
 --- upstream
 zone z 64k;
 server 127.0.0.1:1985 max_conns=1;
@@ -195,14 +195,14 @@ server 127.0.0.1:1986 max_conns=1;
 session_sticky hash=plain;
 --- client
 my $bound = grep { body(response(ask('/t/', 'route=127.0.0.1:1986'))) =~ /^B/ } 1 .. 20;
-equals($bound, 20, 'each of 20 bound requests is at its server');
+equals($bound, 20, 'each of 20 bound requests reaches its server');
 my @visitors = map { response(ask('/t/')) } 1 .. 10;
-equals(scalar(grep { status($_) == 200 } @visitors), 10, 'each of 10 first visitors is served');
+equals(scalar(grep { status($_) == 200 } @visitors), 10, 'each of 10 requests without a cookie succeeds');
 equals(scalar(grep { body($_) =~ /^A/ } @visitors), 5, 'half of them by A');
 
 
 
-=== least_conn sees bound requests
+=== least_conn counts bound requests
 --- upstream
 zone z 64k;
 least_conn;
@@ -217,16 +217,16 @@ holds($held[0] && $held[1], 'two bound requests are at the first server');
 for my $nth ('first', 'second') {
     my $visitor = ask('/t/');
     my $taken = taken($two);
-    holds($taken, "the $nth visitor goes to the idle one");
+    holds($taken, "the $nth request without a cookie goes to the server with fewer connections");
     push @held, $taken;
     push @bound, $visitor;
 }
 answer($_, 'done') for grep { $_ } @held;
-equals(scalar(grep { body(response($_)) eq 'done' } @bound), 4, 'all are answered');
+equals(scalar(grep { body(response($_)) eq 'done' } @bound), 4, 'all get a response');
 
 
 
-=== max_conns with a zone: the other workers know
+=== max_conns with a zone: the limit applies to all workers
 --- workers: 2
 --- upstream
 zone z 64k;
@@ -238,37 +238,37 @@ my $server = serve(1991);
 my $mine = 'route=127.0.0.1:1991';
 my $first = ask('/t/', $mine, 1983);
 my $held = taken($server);
-holds($held, 'the first request is at its server');
+holds($held, 'the first request reaches its server');
 my @others = map { response(ask('/t/', $mine, 1983)) } 1 .. 40;
 my %workers = map { head('X-Worker', $_) => 1 } @others;
-equals(scalar(keys %workers), 2, 'the others are with two workers');
-equals(scalar(grep { head('X-Tried', $_) eq '127.0.0.1:1986' } @others), 40, 'and all of them go elsewhere');
+equals(scalar(keys %workers), 2, 'two workers have further requests');
+equals(scalar(grep { head('X-Tried', $_) eq '127.0.0.1:1986' } @others), 40, 'and all of these go to the other server');
 answer($held, 'done') if $held;
-equals(body(response($first)), 'done', 'the first is answered');
+equals(body(response($first)), 'done', 'the first gets its response');
 
 
 
-=== max_fails: bound requests count, and after that the dead server is left alone
+=== max_fails: failures of bound requests count, and then the failed server is not tried
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=2 fail_timeout=60s;
 session_sticky hash=plain;
 --- client
 my @tried = map { head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 5;
-equals("@tried[0, 1]", '127.0.0.1:1999, 127.0.0.1:1985 127.0.0.1:1999, 127.0.0.1:1985', 'two bound requests find it dead');
-equals("@tried[2 .. 4]", '127.0.0.1:1985 127.0.0.1:1985 127.0.0.1:1985', 'the next do not try it');
+equals("@tried[0, 1]", '127.0.0.1:1999, 127.0.0.1:1985 127.0.0.1:1999, 127.0.0.1:1985', 'two bound requests try it and fail');
+equals("@tried[2 .. 4]", '127.0.0.1:1985 127.0.0.1:1985 127.0.0.1:1985', 'the next ones do not try it');
 @tried = map { head('X-Tried', response(ask('/t/'))) } 1 .. 4;
-equals("@tried", join(' ', ('127.0.0.1:1985') x 4), 'nor does the balancer');
+equals("@tried", join(' ', ('127.0.0.1:1985') x 4), 'nor do requests without a cookie');
 
 
 
-=== max_fails: a first visitor's failure counts for bound requests
+=== max_fails: the failure of a request without a cookie counts for bound ones
 --- upstream
 server 127.0.0.1:1999 max_fails=1 fail_timeout=60s;
 server 127.0.0.1:1985;
 session_sticky hash=plain;
 --- client
-equals(head('X-Tried', response(ask('/t/'))), '127.0.0.1:1999, 127.0.0.1:1985', 'a first visitor finds it dead');
+equals(head('X-Tried', response(ask('/t/'))), '127.0.0.1:1999, 127.0.0.1:1985', 'a request without a cookie tries it and fails');
 equals(head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))), '127.0.0.1:1985',
              'a bound request does not try it');
 
@@ -286,12 +286,12 @@ session_sticky hash=plain;
 --- client
 my @responses = map { response(ask('/t/', 'route=127.0.0.1:1991')) } 1 .. 2;
 equals(head('X-Tried', $responses[0]), '127.0.0.1:1991, 127.0.0.1:1985', 'another server is tried');
-equals(head('Set-Cookie', $responses[0]), 'route=127.0.0.1:1985; Path=/', 'and the client bound to it');
+equals(head('Set-Cookie', $responses[0]), 'route=127.0.0.1:1985; Path=/', 'and the session is bound to it');
 equals(head('X-Tried', $responses[1]), '127.0.0.1:1985', 'the failure counts');
 
 
 
-=== max_fails, fallback=off: 502 either way, but the dead server is left alone
+=== max_fails, fallback=off: 502 in any case, but the failed server is not tried again
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=2 fail_timeout=60s;
@@ -300,22 +300,22 @@ session_sticky hash=plain fallback=off;
 my @responses = map { response(ask('/t/', 'route=127.0.0.1:1999')) } 1 .. 4;
 equals(join(' ', map { status($_) } @responses), '502 502 502 502', 'all get 502');
 my @dialled = map { scalar(() = head('X-Tried', $_) =~ /127\.0\.0\.1:\d+/g) } @responses;
-equals("@dialled", '1 1 0 0', 'two of them dial it once each, the others no server at all');
+equals("@dialled", '1 1 0 0', 'two of them try it once each, the others try no server');
 
 
 
-=== max_fails=0: tried for every request that names it, once
+=== max_fails=0: the server is tried once for each of its requests
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=0;
 session_sticky hash=plain;
 --- client
 my @tried = map { head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 4;
-equals(join(' | ', @tried), join(' | ', ('127.0.0.1:1999, 127.0.0.1:1985') x 4), 'first it, then the other');
+equals(join(' | ', @tried), join(' | ', ('127.0.0.1:1999, 127.0.0.1:1985') x 4), 'first its own server, then the other one');
 
 
 
-=== tried is tried: the balancer does not dial the bound server again
+=== the load-balancing method does not select the bound server again after it was tried
 --- upstream
 server 127.0.0.1:1999 max_fails=0;
 server 127.0.0.1:1998 max_fails=0;
@@ -328,40 +328,40 @@ for (1 .. 6) {
     my %times;
     $times{$_}++ for @tried;
     equals($tried[0], '127.0.0.1:1999', 'the bound server first');
-    equals($tried[-1], '127.0.0.1:1985', 'the live one last');
+    equals($tried[-1], '127.0.0.1:1985', 'the available server last');
     holds(!(grep { $_ > 1 } values %times), "none twice: @tried");
 }
 
 
 
-=== fail_timeout: a server that is back takes its sessions again
+=== fail_timeout: an available server gets its sessions again
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1991 max_fails=1 fail_timeout=2s;
 session_sticky hash=plain;
 --- client
 my $mine = 'route=127.0.0.1:1991';
-equals(head('X-Tried', response(ask('/t/', $mine))), '127.0.0.1:1991, 127.0.0.1:1985', 'it is dead');
+equals(head('X-Tried', response(ask('/t/', $mine))), '127.0.0.1:1991, 127.0.0.1:1985', 'the server fails');
 my $server = serve(1991);
 sleep(3.2);
 my $asked = ask('/t/', $mine);
 my $taken = taken($server);
 holds($taken, 'after fail_timeout it is tried again');
 equals(head('X-Tried', response(ask('/t/', $mine))), '127.0.0.1:1985',
-             'by one request: the next goes elsewhere until that one is answered');
+             'by one request: others go to the other server until its response');
 answer($taken, 'back') if $taken;
 my $response = response($asked);
-equals(body($response), 'back', 'and answers');
-equals(head('Set-Cookie', $response), '', 'the cookie still holds');
+equals(body($response), 'back', 'and responds');
+equals(head('Set-Cookie', $response), '', 'without a new cookie');
 my @asked = map { ask('/t/', $mine) } 1 .. 3;
 my @taken = map { taken($server) } @asked;
-equals(scalar(grep { $_ } @taken), 3, 'its failures are forgotten');
+equals(scalar(grep { $_ } @taken), 3, 'its failures no longer count');
 answer($_, 'back') for grep { $_ } @taken;
-equals(body(response($_)), 'back', 'and it answers all') for @asked;
+equals(body(response($_)), 'back', 'and it responds to all') for @asked;
 
 
 
-=== max_fails with a zone: the other workers know, and so do their balancers
+=== max_fails with a zone: failures apply to all requests of all workers
 --- workers: 2
 --- upstream
 zone z 64k;
@@ -371,16 +371,16 @@ session_sticky hash=plain;
 --- client
 my @bound = map { response(ask('/t/', 'route=127.0.0.1:1999', 1983)) } 1 .. 40;
 my %workers = map { head('X-Worker', $_) => 1 } @bound;
-equals(scalar(keys %workers), 2, 'bound requests are with two workers');
-equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @bound), 3, 'three of them in all try the dead server');
+equals(scalar(keys %workers), 2, 'two workers have bound requests');
+equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @bound), 3, 'three of them in total try the failed server');
 my @visitors = map { response(ask('/t/', undef, 1983)) } 1 .. 40;
 %workers = map { head('X-Worker', $_) => 1 } @visitors;
-equals(scalar(keys %workers), 2, 'first visitors are with two workers');
+equals(scalar(keys %workers), 2, 'two workers have requests without a cookie');
 equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @visitors), 0, 'none of them tries it');
 
 
 
-=== proxy_next_upstream off: a bound server that is dead means 502
+=== proxy_next_upstream off: 502 if the bound server fails
 --- config
 location /t/ { proxy_pass http://u/; proxy_next_upstream off; }
 --- upstream
@@ -417,7 +417,7 @@ X-Tried: 127.0.0.1:1998, 127.0.0.1:1999
 
 
 
-=== 70 servers, more than a word has bits: each is found by its cookie
+=== 70 servers, more than the bits of a word: each is found by its cookie
 --- http_config
 server { listen 1993; location / { return 200 "$server_addr\n"; } }
 --- upstream eval
@@ -428,18 +428,18 @@ equals("@wrong", '', 'none is mistaken for another');
 
 
 
-=== 70 servers: the last is dead, another takes over and it is not tried twice
+=== 70 servers: the last one fails, another one takes over, and none is tried twice
 --- http_config
 server { listen 1993; location / { return 200 "$server_addr\n"; } }
 --- upstream eval
 CORE::join('', map { "server 127.0.1.$_:1993;\n" } 1 .. 69) . "server 127.0.0.1:1999 max_fails=0;\nsession_sticky hash=plain;"
 --- client
 my @tried = map { head('X-Tried', response(ask('/t/', 'route=127.0.0.1:1999'))) } 1 .. 80;
-equals(scalar(grep { /^127\.0\.0\.1:1999, 127\.0\.1\.\d+:1993$/ } @tried), 80, 'first it, then one of the others');
+equals(scalar(grep { /^127\.0\.0\.1:1999, 127\.0\.1\.\d+:1993$/ } @tried), 80, 'first its own server, then another one');
 
 
 
-=== keepalive: connections to the bound server are used again
+=== keepalive: connections to the bound server are reused
 --- config
 location /t/ { proxy_pass http://u/; proxy_http_version 1.1; proxy_set_header Connection ""; }
 --- upstream
@@ -453,14 +453,14 @@ for (1 .. 3) {
     push @of_b, body(response(ask('/t/', 'route=127.0.0.1:1986')));
     push @of_a, body(response(ask('/t/', 'route=127.0.0.1:1985')));
 }
-holds($of_a[0] =~ /^A connection=\d+$/, 'A answers its client');
-holds($of_b[0] =~ /^B connection=\d+$/, 'B answers its client');
-equals(join('', @of_a), $of_a[0] x 3, 'A on one connection');
-equals(join('', @of_b), $of_b[0] x 3, 'B on one connection');
+holds($of_a[0] =~ /^A connection=\d+$/, 'A responds to its request');
+holds($of_b[0] =~ /^B connection=\d+$/, 'B responds to its request');
+equals(join('', @of_a), $of_a[0] x 3, 'A over one connection');
+equals(join('', @of_b), $of_b[0] x 3, 'B over one connection');
 
 
 
-=== keepalive: a first visitor's connection serves bound requests
+=== keepalive: the connection of a request without a cookie is reused for bound ones
 --- config
 location /t/ { proxy_pass http://u/; proxy_http_version 1.1; proxy_set_header Connection ""; }
 --- upstream
@@ -471,13 +471,13 @@ session_sticky hash=plain;
 keepalive 8;
 --- client
 my $visitor = body(response(ask('/t/')));
-holds($visitor =~ /^A connection=\d+$/, 'A answers the first visitor');
+holds($visitor =~ /^A connection=\d+$/, 'A responds to the request without a cookie');
 my $bound = body(response(ask('/t/', 'route=127.0.0.1:1985')));
-equals($bound, $visitor, 'and a bound one on the same connection');
+equals($bound, $visitor, 'and to a bound one over the same connection');
 
 
 
-=== keepalive with max_conns: kept connections are counted out
+=== keepalive with max_conns: idle connections are not counted
 --- config
 location /t/ { proxy_pass http://u/; proxy_http_version 1.1; proxy_set_header Connection ""; }
 --- upstream
@@ -488,14 +488,14 @@ session_sticky hash=plain fallback=off;
 keepalive 8;
 --- client
 my @bound = map { body(response(ask('/t/', 'route=127.0.0.1:1986'))) } 1 .. 20;
-holds($bound[0] =~ /^B connection=\d+$/, 'B answers');
-equals(join('', @bound), $bound[0] x 20, 'all 20 bound requests on one connection');
+holds($bound[0] =~ /^B connection=\d+$/, 'B responds');
+equals(join('', @bound), $bound[0] x 20, 'all 20 bound requests use one connection');
 my $served = grep { status(response(ask('/t/'))) == 200 } 1 .. 10;
-equals($served, 10, 'first visitors are served');
+equals($served, 10, 'requests without a cookie succeed');
 
 
 
-=== keepalive: a kept connection that the server closed is no failure
+=== keepalive: an idle connection that the server closed is not a failure
 --- config
 location /t/ { proxy_pass http://u/; proxy_http_version 1.1; proxy_set_header Connection ""; }
 --- upstream
@@ -508,9 +508,9 @@ my $server = serve(1991);
 for my $nth ('first', 'second', 'third') {
     my $asked = ask('/t/', 'route=127.0.0.1:1991');
     my $taken = taken($server);
-    holds($taken, "the $nth request is at its server") or last;
+    holds($taken, "the $nth request reaches its server") or last;
     print $taken "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine";
-    equals(body(response($asked)), 'mine', "the $nth is answered");
+    equals(body(response($asked)), 'mine', "the $nth gets its response");
     close $taken;
     sleep(0.1);
 }

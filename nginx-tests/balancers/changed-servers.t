@@ -1,8 +1,8 @@
-# Servers that other modules change at run time, and count no generation: the module of tests/probe does as they do.
-#
-# nginx-upstream-dynamic-servers prepares an upstream again in a new pool, and destroys an older one;
+# Servers that other modules change at run time without a generation counter. The module in tests/probe imitates them:
+# nginx-upstream-dynamic-servers initializes an upstream again in a new pool, and destroys an older one;
 # nginx-upsync-module links servers in and out, and frees them.
-# Sections of this file's own:
+#
+# Sections of this file:
 #   upstreams  as in lib/Upstreams.pm
 #   client     see lib/Client.pm
 
@@ -13,36 +13,36 @@ my $servers = servers('location / { return 200 "NAME"; }', qw(A B C));
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
-    # No connection is kept: nginx would find its place for it in the pool that is destroyed.
+    # Without keepalive: nginx would store the connection in the pool that is destroyed.
     my $each = 'proxy_http_version 1.0; proxy_set_header Connection close;';
     $block->set_value(http_config => $servers . entrance(addressed($block->upstreams), '', $each));
     $block->set_value(config => 'location = /change { change_servers; }');
 });
 
-# Changes the servers of the upstream of a path: with nothing more, prepares it again.
+# Changes the servers of the upstream of a path; without further arguments, initializes it again.
 sub change {
     my ($path, $what) = @_;
     my ($upstream) = $path =~ m{^/(\w+)/$};
     equals(body(response(ask("/change?upstream=$upstream" . ($what // '')))), "done\n", "$path changes" . ($what // ''));
 }
 
-# Each of these has its session, and a first visitor is bound to whoever answers.
+# Tests that the sessions of these servers stay, and that a new session is bound to the server that responds.
 sub sticks {
     my ($path, $id, @names) = @_;
     for my $name (@names) {
         my $bound = visit($path, "route=$id->{$name}", 1983);
-        equals(body($bound), $name, "$path: the session of $name is there");
-        equals(set($bound), '', "$path: with its cookie");
+        equals(body($bound), $name, "$path: the session of $name stays");
+        equals(set($bound), '', "$path: and keeps its cookie");
     }
     my $first = visit($path, undef, 1983);
-    equals(bound($first), $id->{body($first)}, "$path: a first visitor is bound");
+    equals(bound($first), $id->{body($first)}, "$path: a new session is bound");
 }
 
 run_tests();
 
 __DATA__
 
-=== prepared again: sessions stay, and first visitors are bound
+=== initialized again: sessions stay, and new sessions are bound
 --- upstreams
 upstream round_robin { server A:; server B:; session_sticky; }
 upstream inside      { session_sticky; keepalive 2; server A:; server B:; }
@@ -63,22 +63,22 @@ for my $path (qw(/round_robin/ /inside/ /outside/ /least_conn/ /ip_hash/ /hash/ 
 
 
 
-=== prepared again with other servers: the ids are those of now
+=== initialized again with other servers: the IDs are those of the current servers
 --- upstreams
 upstream u { sticky hash=index; server A:; server B:; server C: backup; }
 --- client
 sub orders { return join ' ', map { body(visit('/u/', "route=$_", 1983)) } 0 .. 2 }
 equals(orders(), 'A B C', 'in order');
 change('/u/', '&reverse=1');
-equals(orders(), 'B A C', 'the other way round');
+equals(orders(), 'B A C', 'in reverse order');
 change('/u/', '&reverse=1');
 equals(orders(), 'A B C', 'in order again');
 change('/u/');
-equals(orders(), 'A B C', 'with no change');
+equals(orders(), 'A B C', 'without a change');
 
 
 
-=== prepared again while a request waits: it ends among the servers that it began with
+=== initialized again while a request waits: it keeps the servers with which it started
 --- upstreams
 upstream u { server A:; server F:; session_sticky; }
 --- client
@@ -88,15 +88,15 @@ my $taken = taken($f);
 change('/u/');
 close $taken;
 my $response = response($asked);
-equals(body($response), 'A', 'the other one answers');
-equals(head('X-Tried', $response), "$line{F}, $line{A}", 'and none is asked twice');
+equals(body($response), 'A', 'the other server responds');
+equals(head('X-Tried', $response), "$line{F}, $line{A}", 'and none is tried twice');
 
 $asked = ask('/u/', 'route=ID_F', 1983);
 $taken = taken($f);
 visit('/u/', undef, 1983);
 answer($taken, 'F', '');
-equals(body(response($asked)), 'F', 'the next request finds its server among those of now');
-equals(body(visit('/u/', 'route=ID_A', 1983)), 'A', 'and so do others');
+equals(body(response($asked)), 'F', 'the next request finds its server in the current list');
+equals(body(visit('/u/', 'route=ID_A', 1983)), 'A', 'and so do other requests');
 
 
 
@@ -115,20 +115,20 @@ for my $path (qw(/round_robin/ /least_conn/ /ip_hash/ /backup/)) {
     change($path, "&out=$line{C}");
     my $moved = visit($path, 'route=ID_C', 1983);
     holds(body($moved) =~ /^[AB]$/, "$path: the session of C moves");
-    equals(bound($moved), $id{body($moved)}, "$path: and is bound");
+    equals(bound($moved), $id{body($moved)}, "$path: and is bound to its new server");
     sticks($path, \%id, qw(A B));
 
     change($path, "&in=$line{C}");
     sticks($path, \%id, qw(A B C));
     change($path, "&in=$line{D}");
     change($path, "&out=$line{C}");
-    holds(body(visit($path, 'route=ID_C', 1983)) =~ /^[AB]$/, "$path: another in its place has not its session");
+    holds(body(visit($path, 'route=ID_C', 1983)) =~ /^[AB]$/, "$path: another server in its place does not get its session");
     change($path, "&out=$line{D}");
 }
 
 
 
-=== linked out while a request waits: it is not asked
+=== linked out while a request waits: the server is not tried again
 --- upstreams
 upstream u { server A:; session_sticky; }
 --- client
@@ -139,11 +139,11 @@ my $taken = taken($d);
 change('/u/', "&out=$line{D}");
 close $taken;
 my $response = response($asked);
-equals(body($response), 'A', 'another answers');
-equals(head('X-Tried', $response), "$line{D}, $line{A}", 'and not the one that was freed');
+equals(body($response), 'A', 'another server responds');
+equals(head('X-Tried', $response), "$line{D}, $line{A}", 'and the freed server is not tried');
 
 $asked = ask('/u/', 'route=ID_D', 1983);
 $taken = taken($d);
 answer($taken, 'D', '');
-equals(body(response($asked)), 'D', 'the one that is left has its session');
+equals(body(response($asked)), 'D', 'the remaining entry has the session');
 change('/u/', "&out=$line{D}");

@@ -1,10 +1,10 @@
-# Servers whose addresses come and go at run time: "server NAME resolve" of nginx 1.27.3 and newer.
+# Servers whose addresses change at run time: "server NAME resolve" of nginx 1.27.3 and newer.
 #
-# nginx has three workers, and port 1983 spreads connections over them. Its resolver is $dns, which each block tells
-# what to answer (see lib/Resolver.pm). Whatever 127.0.0.x:1985 and [::1]:1985 is asked, it answers with its address,
-# and on :1985/connection also with the number of the connection.
-# Sections of this file's own:
-#   upstreams  upstream blocks; /NAME/ leads to upstream NAME. ZONE is a zone of its own
+# nginx has three workers, and port 1983 spreads connections over them. Its resolver is $dns, whose records each block sets
+# (see lib/Resolver.pm). Servers on 127.0.0.x:1985 and [::1]:1985 respond with their address, and to /connection also with the
+# number of the connection.
+# Sections of this file:
+#   upstreams  upstream blocks; /NAME/ is passed to upstream NAME. ZONE is replaced with a separate zone
 #   client     see lib/Client.pm
 
 use Sticky qw(Resolver Upstreams Visits);
@@ -41,26 +41,26 @@ proxy_http_version 1.1;
 proxy_set_header Connection "";
 _EOC_
     $block->set_value(workers => 3);
-    # The next block's nginx begins with names that are nobody.
+    # The next block's nginx starts without records.
     $block->set_value(client => $block->client . '; $dns->knows();');
     $block->set_value(skip_nginx => '5: < 1.27.3');
 });
 
-# Does this upstream have the server that the id names?
+# Whether this upstream has the server with this ID.
 sub has {
     my ($path, $id) = @_;
     my $response = visit($path, "route=$id", 1983);
     return status($response) eq "200" && bound($response) eq '';
 }
 
-# Waits until an upstream has these servers, and not those.
+# Waits until an upstream has the first servers and none of the second.
 sub settled {
     my ($path, $has, $has_not) = @_;
     my $settled = soon(sub { !(grep { !has($path, $_) } @$has) && !(grep { has($path, $_) } @{$has_not // []}) });
     return holds($settled, "$path has @$has" . ($has_not ? ", and not @$has_not" : ''));
 }
 
-# Asks for a session's server until it is there: the request, and what the server has of it.
+# Sends requests of a session until one reaches its server; returns the request and the server's connection.
 sub at_server {
     my ($path, $cookie, $server) = @_;
     my ($asked, $held);
@@ -79,7 +79,7 @@ run_tests();
 
 __DATA__
 
-=== addresses come and go: sessions stay on those that stay, and only there
+=== addresses are added and removed: sessions stay only on the remaining addresses
 --- upstreams eval
 CORE::join '', map { <<"_EOC_" } sort keys %main::balancers;
 upstream $_ { ZONE; $main::balancers{$_} server app.test:1985 resolve; session_sticky; }
@@ -96,31 +96,31 @@ for my $path (@paths) {
     my @id = @{$ids{$path}};
     settled($path, [@id[3, 4]], [$id[2]]);
     my @stay = everywhere($path, "route=$id[3]");
-    equals(bodies(@stay), '127.0.0.3', "$path: a session stays on the address that stays");
-    equals(cookies(@stay), '', "$path: with its cookie");
-    equals(bodies(everywhere($path, "route=$id[4]")), '127.0.0.4', "$path: the new address has its sessions");
+    equals(bodies(@stay), '127.0.0.3', "$path: a session stays on an address that remains");
+    equals(cookies(@stay), '', "$path: and keeps its cookie");
+    equals(bodies(everywhere($path, "route=$id[4]")), '127.0.0.4', "$path: the new address gets its sessions");
     my @move = everywhere($path, "route=$id[2]");
     if ($path =~ /off/) {
-        equals(bodies(@move), '502', "$path: no other may take the session of the address that went");
+        equals(bodies(@move), '502', "$path: no other server gets the session of the removed address");
     } else {
-        holds(bodies(@move) =~ /^127\.0\.0\.[34](?: \| 127\.0\.0\.4)?$/, "$path: the session of the address that went moves");
-        equals(scalar(grep { bound($_) ne md5_hex(body($_) . ':1985') } @move), 0, "$path: and is bound where it went");
+        holds(bodies(@move) =~ /^127\.0\.0\.[34](?: \| 127\.0\.0\.4)?$/, "$path: the session of the removed address moves");
+        equals(scalar(grep { bound($_) ne md5_hex(body($_) . ':1985') } @move), 0, "$path: and is bound to its new server");
     }
     my @first = everywhere($path);
-    holds(tried(@first) !~ /127\.0\.0\.2/, "$path: no first visitor goes to the address that went");
-    holds($path =~ /ip_hash/ || bodies(@first) =~ /127\.0\.0\.4/, "$path: some go to the new one");
+    holds(tried(@first) !~ /127\.0\.0\.2/, "$path: no new session goes to the removed address");
+    holds($path =~ /ip_hash/ || bodies(@first) =~ /127\.0\.0\.4/, "$path: some go to the new address");
 }
 
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 for my $path (@paths) {
     my @id = @{$ids{$path}};
     settled($path, [@id[2, 3]], [$id[4]]);
-    equals(bodies(everywhere($path, "route=$id[2]")), '127.0.0.2', "$path: an address that returns has its old id");
+    equals(bodies(everywhere($path, "route=$id[2]")), '127.0.0.2', "$path: an address that is added again has its previous ID");
 }
 
 
 
-=== an id given on the line is shared by all its addresses
+=== the ID of a line is shared by all its addresses
 --- upstreams
 upstream id { ZONE; server app.test:1985 resolve id=app; server 127.0.0.9:1985 id=other; session_sticky hash=plain; }
 --- client
@@ -128,24 +128,24 @@ $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 settled('/id/', ['app', 'other'], ['127.0.0.2:1985']);
 soon(sub { tried(everywhere('/id/')) =~ /0\.2.*0\.3.*0\.9/ });
 my @app = everywhere('/id/', 'route=app');
-holds(bodies(@app) =~ /^127\.0\.0\.[23]$/, 'the first of its addresses has the sessions: ' . bodies(@app));
+holds(bodies(@app) =~ /^127\.0\.0\.[23]$/, 'the first of its addresses gets the sessions: ' . bodies(@app));
 my ($one, $two) = bodies(@app) =~ /2$/ ? (2, 3) : (3, 2);
-equals(cookies(@app), '', 'with their cookie');
+equals(cookies(@app), '', 'and they keep their cookie');
 $dns->knows("app.test A 127.0.0.$two");
-holds(soon(sub { body(visit('/id/', 'route=app', 1983)) eq "127.0.0.$two" }), 'when that goes, the next takes them');
+holds(soon(sub { body(visit('/id/', 'route=app', 1983)) eq "127.0.0.$two" }), 'when it is removed, the next address gets them');
 my @moved = everywhere('/id/', 'route=app');
 equals(bodies(@moved), "127.0.0.$two", 'in every worker');
-equals(cookies(@moved), '', 'with the same cookie');
+equals(cookies(@moved), '', 'and they keep their cookie');
 $dns->knows();
 settled('/id/', ['other'], ['app']);
-equals(cookies(everywhere('/id/', 'route=app')), 'other', 'when none is left, sessions move to the other server');
+equals(cookies(everywhere('/id/', 'route=app')), 'other', 'when no address is left, sessions move to the other server');
 $dns->knows('app.test A 127.0.0.5');
 settled('/id/', ['app', 'other']);
-equals(bodies(everywhere('/id/', 'route=app')), '127.0.0.5', 'a new address of the name takes them again');
+equals(bodies(everywhere('/id/', 'route=app')), '127.0.0.5', 'a new address of the name gets them again');
 
 
 
-=== a name that is nobody at first: 502, and then sessions
+=== a name without an address at first: 502, and sessions once it has one
 --- upstreams
 upstream nobody { ZONE; server app.test:1985 resolve; session_sticky; }
 upstream off { ZONE; server app.test:1985 resolve; session_sticky fallback=off; }
@@ -153,25 +153,25 @@ upstream off { ZONE; server app.test:1985 resolve; session_sticky fallback=off; 
 my $id = md5_hex('127.0.0.2:1985');
 $dns->knows();
 for my $path ('/nobody/', '/off/') {
-    equals(bodies(everywhere($path)), '502', "$path: nobody for a first visitor");
-    equals(bodies(everywhere($path, "route=$id")), '502', "$path: nor for a session");
+    equals(bodies(everywhere($path)), '502', "$path: no server for a new session");
+    equals(bodies(everywhere($path, "route=$id")), '502', "$path: no server for an existing session");
 }
 $dns->knows('app.test A 127.0.0.2');
 settled($_, [$id]) for '/nobody/', '/off/';
-equals(cookies(everywhere($_)), $id, "$_: the first address binds first visitors") for '/nobody/', '/off/';
+equals(cookies(everywhere($_)), $id, "$_: new sessions are bound to the first address") for '/nobody/', '/off/';
 $dns->knows();
 for my $path ('/nobody/', '/off/') {
-    holds(soon(sub { status(visit($path, "route=$id", 1983)) == 502 }), "$path: nobody is left");
+    holds(soon(sub { status(visit($path, "route=$id", 1983)) == 502 }), "$path: no server is left");
     my @gone = everywhere($path, "route=$id");
     equals(bodies(@gone), '502', "$path: in no worker");
-    equals(cookies(@gone), '', "$path: and the cookie is not touched");
+    equals(cookies(@gone), '', "$path: and the cookie does not change");
 }
 $dns->knows('app.test A 127.0.0.2');
 settled($_, [$id]) for '/nobody/', '/off/';
 
 
 
-=== a resolver that fails or is silent takes no server away
+=== a resolver that fails or does not respond does not remove servers
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve; session_sticky fallback=off; }
 upstream v { ZONE; server app.test:1985 resolve; server new.test:1985 resolve; session_sticky fallback=off hash=plain; }
@@ -186,11 +186,11 @@ equals(bodies(everywhere('/u/', "route=$id")), '127.0.0.2', 'after a failure');
 $dns->knows('app.test SILENT', 'new.test A 127.0.0.4');
 settled('/v/', ['127.0.0.4:1985'], ['127.0.0.3:1985']);
 sleep(2.5);
-equals(bodies(everywhere('/u/', "route=$id")), '127.0.0.2', 'without an answer');
+equals(bodies(everywhere('/u/', "route=$id")), '127.0.0.2', 'without a response');
 
 
 
-=== a backup that resolves
+=== a backup server that resolves
 --- upstreams
 upstream u {
     ZONE;
@@ -201,19 +201,19 @@ upstream u {
 --- client
 $dns->knows('app.test A 127.0.0.2', 'backup.test A 127.0.0.7');
 settled('/u/', ['127.0.0.2:1985', '127.0.0.7:1985']);
-equals(bodies(everywhere('/u/')), '127.0.0.2', 'first visitors go to the primary');
-equals(bodies(everywhere('/u/', 'route=127.0.0.7:1985')), '127.0.0.7', 'a session on the backup stays');
+equals(bodies(everywhere('/u/')), '127.0.0.2', 'new sessions go to the primary server');
+equals(bodies(everywhere('/u/', 'route=127.0.0.7:1985')), '127.0.0.7', 'a session of the backup server stays');
 $dns->knows('app.test A 127.0.0.2', 'backup.test A 127.0.0.8');
 settled('/u/', ['127.0.0.2:1985', '127.0.0.8:1985'], ['127.0.0.7:1985']);
-equals(cookies(everywhere('/u/', 'route=127.0.0.7:1985')), '127.0.0.2:1985', 'a backup that went loses its sessions to the primary');
+equals(cookies(everywhere('/u/', 'route=127.0.0.7:1985')), '127.0.0.2:1985', 'sessions of a removed backup server move to the primary server');
 $dns->knows('backup.test A 127.0.0.8');
 settled('/u/', ['127.0.0.8:1985'], ['127.0.0.2:1985']);
-equals(cookies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.8:1985', 'a primary that went to the backup');
-equals(cookies(everywhere('/u/')), '127.0.0.8:1985', 'as first visitors do');
+equals(cookies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.8:1985', 'sessions of a removed primary server move to the backup server');
+equals(cookies(everywhere('/u/')), '127.0.0.8:1985', 'and so do new sessions');
 
 
 
-=== service: addresses and ports by SRV records, backups by priority
+=== service: addresses and ports by SRV records, backup servers by priority
 --- upstreams
 upstream u { ZONE; server app.test service=http resolve; session_sticky hash=plain; }
 upstream m { ZONE; session_sticky; server app.test service=http resolve; server 127.0.0.9:1985 down; }
@@ -222,63 +222,63 @@ my @hosts = ('one.test A 127.0.0.2', 'two.test A 127.0.0.3', 'three.test A 127.0
 $dns->knows(@hosts, '_http._tcp.app.test SRV 10,1,1985,one.test 10,1,1985,two.test 20,1,1985,three.test');
 settled('/u/', [map { "127.0.0.$_:1985" } 2 .. 4]);
 settled('/m/', [map { md5_hex("127.0.0.$_:1985") } 2 .. 4]);
-equals(bodies(everywhere('/u/')), '127.0.0.2 | 127.0.0.3', 'first visitors go to those of the best priority');
-equals(bodies(everywhere('/u/', 'route=127.0.0.4:1985')), '127.0.0.4', 'a session on one of the others stays');
+equals(bodies(everywhere('/u/')), '127.0.0.2 | 127.0.0.3', 'new sessions go to the servers with the best priority');
+equals(bodies(everywhere('/u/', 'route=127.0.0.4:1985')), '127.0.0.4', 'a session of another server stays');
 $dns->knows(@hosts, '_http._tcp.app.test SRV 10,1,1985,one.test 20,1,1985,three.test');
 settled('/u/', ['127.0.0.2:1985', '127.0.0.4:1985'], ['127.0.0.3:1985']);
-equals(cookies(everywhere('/u/', 'route=127.0.0.3:1985')), '127.0.0.2:1985', 'the session of one that went moves');
+equals(cookies(everywhere('/u/', 'route=127.0.0.3:1985')), '127.0.0.2:1985', 'the session of a removed server moves');
 $dns->knows(@hosts, '_http._tcp.app.test SRV 20,1,1985,three.test 30,1,1985,two.test');
 settled('/u/', ['127.0.0.4:1985', '127.0.0.3:1985'], ['127.0.0.2:1985']);
 settled('/m/', [map { md5_hex("127.0.0.$_:1985") } 3, 4], [md5_hex('127.0.0.2:1985')]);
-equals(bodies(everywhere('/u/')), '127.0.0.4', 'what was a backup is a primary');
-equals(bodies(everywhere('/u/', 'route=127.0.0.4:1985')), '127.0.0.4', 'and keeps its sessions and its id');
-equals(bodies(everywhere('/u/', 'route=127.0.0.3:1985')), '127.0.0.3', 'what was a primary returns as a backup, with its id');
+equals(bodies(everywhere('/u/')), '127.0.0.4', 'the former backup server is a primary server');
+equals(bodies(everywhere('/u/', 'route=127.0.0.4:1985')), '127.0.0.4', 'and keeps its sessions and its ID');
+equals(bodies(everywhere('/u/', 'route=127.0.0.3:1985')), '127.0.0.3', 'the former primary server is added again as a backup server, with its ID');
 
 
 
-=== service with an id: shared by what the records name
+=== service with an ID: shared by all servers of the records
 --- upstreams
 upstream u { ZONE; server app.test service=http resolve id=app; server 127.0.0.9:1985 id=other; session_sticky hash=plain; }
 --- client
 my @hosts = ('one.test A 127.0.0.2', 'two.test A 127.0.0.3');
 $dns->knows(@hosts, '_http._tcp.app.test SRV 10,1,1985,one.test 20,1,1985,two.test');
 settled('/u/', ['other', 'app'], ['127.0.0.2:1985', '127.0.0.3:1985']);
-equals(bodies(everywhere('/u/', 'route=app')), '127.0.0.2', 'the best has the sessions');
+equals(bodies(everywhere('/u/', 'route=app')), '127.0.0.2', 'the one with the best priority gets the sessions');
 $dns->knows(@hosts, '_http._tcp.app.test SRV 20,1,1985,two.test');
-holds(soon(sub { body(visit('/u/', 'route=app', 1983)) eq '127.0.0.3' }), 'when it goes, the other takes them');
-equals(cookies(everywhere('/u/', 'route=app')), '', 'with the same cookie');
+holds(soon(sub { body(visit('/u/', 'route=app', 1983)) eq '127.0.0.3' }), 'when it is removed, the other one gets them');
+equals(cookies(everywhere('/u/', 'route=app')), '', 'and they keep their cookie');
 
 
 
-=== drain is about every address that the name will have
+=== "drain" applies to every address of the name, also to new ones
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve drain; server 127.0.0.9:1985; session_sticky hash=plain; }
 --- client
 $dns->knows('app.test A 127.0.0.2');
 settled('/u/', ['127.0.0.2:1985', '127.0.0.9:1985']);
-equals(bodies(everywhere('/u/')), '127.0.0.9', 'no first visitor comes');
+equals(bodies(everywhere('/u/')), '127.0.0.9', 'new sessions go to the other server');
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 settled('/u/', ['127.0.0.2:1985', '127.0.0.3:1985']);
-equals(bodies(everywhere('/u/', 'route=127.0.0.3:1985')), '127.0.0.3', 'a new address may have sessions from before');
-equals(bodies(everywhere('/u/')), '127.0.0.9', 'but no first visitors');
+equals(bodies(everywhere('/u/', 'route=127.0.0.3:1985')), '127.0.0.3', 'a new address gets its existing sessions');
+equals(bodies(everywhere('/u/')), '127.0.0.9', 'but no new sessions');
 $dns->knows('app.test A 127.0.0.3');
 settled('/u/', ['127.0.0.3:1985'], ['127.0.0.2:1985']);
-equals(cookies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.9:1985', 'sessions of one that went do not go to the other');
+equals(cookies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.9:1985', 'sessions of a removed address do not go to the draining one');
 
 
 
-=== drain with service is about all that the records name
+=== "drain" with "service" applies to all servers of the records
 --- upstreams
 upstream u { ZONE; server app.test service=http resolve drain; server 127.0.0.9:1985; session_sticky hash=plain; }
 --- client
 my @hosts = ('one.test A 127.0.0.2', 'two.test A 127.0.0.3');
 $dns->knows(@hosts, '_http._tcp.app.test SRV 10,1,1985,one.test 20,1,1985,two.test');
 settled('/u/', ['127.0.0.2:1985', '127.0.0.3:1985']);
-equals(bodies(everywhere('/u/')), '127.0.0.9', 'no first visitor comes');
+equals(bodies(everywhere('/u/')), '127.0.0.9', 'new sessions go to the other server');
 
 
 
-=== fallback=unknown: the session of an address that went is a first visit, that of one that fails is not
+=== fallback=unknown: the session of a removed address moves, that of a failing one does not
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve; server 127.0.0.9:1999 max_fails=0; session_sticky hash=plain fallback=unknown; }
 --- client
@@ -286,12 +286,12 @@ $dns->knows('app.test A 127.0.0.2');
 settled('/u/', ['127.0.0.2:1985']);
 $dns->knows('app.test A 127.0.0.3');
 settled('/u/', ['127.0.0.3:1985'], ['127.0.0.2:1985']);
-equals(cookies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.3:1985', 'it is bound to the new one');
-equals(bodies(everywhere('/u/', 'route=127.0.0.9:1999')), '502', 'one that is dead gives 502');
+equals(cookies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.3:1985', 'it is bound to the new address');
+equals(bodies(everywhere('/u/', 'route=127.0.0.9:1999')), '502', 'the session of a failing address gets 502');
 
 
 
-=== IPv6 beside IPv4
+=== IPv6 and IPv4 addresses
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve; session_sticky hash=plain fallback=off; }
 upstream m { ZONE; server app.test:1985 resolve; session_sticky fallback=off; }
@@ -299,8 +299,8 @@ upstream m { ZONE; server app.test:1985 resolve; session_sticky fallback=off; }
 $dns->knows('app.test A 127.0.0.2', 'app.test AAAA ::1');
 settled('/u/', ['127.0.0.2:1985', '[::1]:1985']);
 settled('/m/', [md5_hex('127.0.0.2:1985'), md5_hex('[::1]:1985')]);
-equals(bodies(everywhere('/u/', 'route=[::1]:1985')), '::1', 'a session of the one');
-equals(bodies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.2', 'and of the other');
+equals(bodies(everywhere('/u/', 'route=[::1]:1985')), '::1', 'a session of the IPv6 address');
+equals(bodies(everywhere('/u/', 'route=127.0.0.2:1985')), '127.0.0.2', 'and of the IPv4 address');
 $dns->knows('app.test AAAA ::1');
 settled('/u/', ['[::1]:1985'], ['127.0.0.2:1985']);
 $dns->knows('app.test A 127.0.0.2');
@@ -310,7 +310,7 @@ settled('/m/', [md5_hex('127.0.0.2:1985')], [md5_hex('[::1]:1985')]);
 
 
 
-=== two upstreams: what happens to one is nothing to the other
+=== two upstreams: changes of one do not affect the other
 --- upstreams
 upstream changes { ZONE; server one.test:1985 resolve; server two.test:1985 resolve; session_sticky fallback=off hash=plain; }
 upstream lasts { ZONE; server two.test:1985 resolve; server 127.0.0.8:1985; session_sticky fallback=off hash=plain; }
@@ -321,14 +321,14 @@ settled('/lasts/', ['127.0.0.3:1985', '127.0.0.8:1985']);
 $dns->knows('one.test A 127.0.0.4 127.0.0.5', 'two.test A 127.0.0.3');
 settled('/changes/', ['127.0.0.4:1985', '127.0.0.5:1985', '127.0.0.3:1985'], ['127.0.0.2:1985']);
 for my $path ('/changes/', '/lasts/') {
-    equals(bodies(everywhere($path, 'route=127.0.0.3:1985')), '127.0.0.3', "$path: the name that stays keeps its sessions");
+    equals(bodies(everywhere($path, 'route=127.0.0.3:1985')), '127.0.0.3', "$path: the unchanged name keeps its sessions");
 }
-equals(bodies(everywhere('/lasts/', 'route=127.0.0.4:1985')), '502', 'the other knows nothing of what came');
-equals(bodies(everywhere('/lasts/', 'route=127.0.0.8:1985')), '127.0.0.8', 'a fixed address stays');
+equals(bodies(everywhere('/lasts/', 'route=127.0.0.4:1985')), '502', 'the other upstream does not get the new address');
+equals(bodies(everywhere('/lasts/', 'route=127.0.0.8:1985')), '127.0.0.8', 'a fixed address keeps its sessions');
 
 
 
-=== two names with one address: it stays as long as one of them has it
+=== two names with one address: it remains as long as one of them has it
 --- upstreams
 upstream u { ZONE; server one.test:1985 resolve; server two.test:1985 resolve; session_sticky fallback=off; }
 --- client
@@ -343,7 +343,7 @@ settled('/u/', [$one], [$both]);
 
 
 
-=== keepalive: a kept connection is used for its own address only, also after that went and returned
+=== keepalive: a connection is used only for its own address, even after that was removed and added again
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve; keepalive 16; session_sticky hash=plain; }
 --- client
@@ -355,19 +355,19 @@ for (1 .. 3) {
     $two{$_}++ for asked(2);
     $three{$_}++ for asked(3);
 }
-equals(scalar(grep { !/^127\.0\.0\.2 / } keys %two) + scalar(grep { !/^127\.0\.0\.3 / } keys %three), 0, 'each goes to its own');
-holds(keys %two <= 6 && keys %three <= 6, 'on kept connections: ' . keys(%two) . ' and ' . keys(%three) . ' for 36 requests each');
+equals(scalar(grep { !/^127\.0\.0\.2 / } keys %two) + scalar(grep { !/^127\.0\.0\.3 / } keys %three), 0, 'each session goes to its own address');
+holds(keys %two <= 6 && keys %three <= 6, 'over keepalive connections: ' . keys(%two) . ' and ' . keys(%three) . ' for 36 requests each');
 $dns->knows('app.test A 127.0.0.3');
 settled('/u/', ['127.0.0.3:1985'], ['127.0.0.2:1985']);
-equals(join(' ', grep { !/^127\.0\.0\.3 / } asked(2), asked(3)), '', 'the one that went is not asked again');
+equals(join(' ', grep { !/^127\.0\.0\.3 / } asked(2), asked(3)), '', 'the removed address is not used again');
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 settled('/u/', ['127.0.0.2:1985', '127.0.0.3:1985']);
-equals(join(' ', grep { !/^127\.0\.0\.2 / } asked(2)), '', 'its sessions are on it when it returned');
-equals(join(' ', grep { !/^127\.0\.0\.3 / } asked(3)), '', 'and those of the other on the other');
+equals(join(' ', grep { !/^127\.0\.0\.2 / } asked(2)), '', 'its sessions use it when it is added again');
+equals(join(' ', grep { !/^127\.0\.0\.3 / } asked(3)), '', 'and those of the other address use that');
 
 
 
-=== a server that goes while it answers: the answer comes, then the session moves
+=== a server is removed while requests wait for it: they are completed, and then the session moves
 --- upstreams
 upstream u { ZONE; server app.test:1991 resolve; server 127.0.0.9:1985; session_sticky hash=plain; }
 upstream k { ZONE; least_conn; server app.test:1991 resolve; server 127.0.0.9:1985; keepalive 4; session_sticky hash=plain; }
@@ -384,14 +384,14 @@ for my $path ('/u/', '/k/') {
     }
     equals(scalar(grep { $_ } @held), 4, "$path: and four more");
     $dns->knows();
-    holds(soon(sub { body(visit($path, $mine, 1983)) eq '127.0.0.9' }), "$path: the name is nobody, the session moves");
+    holds(soon(sub { body(visit($path, $mine, 1983)) eq '127.0.0.9' }), "$path: the name has no address, and the session moves");
     answer($held, 'at last');
     my $response = response($asked);
-    equals(body($response), 'at last', "$path: the first is answered all the same");
-    equals(bound($response), '', "$path: and needs no cookie");
+    equals(body($response), 'at last', "$path: the first request still gets its response");
+    equals(bound($response), '', "$path: without a cookie");
     answer($held[0], 'later');
-    equals(body(response($more[0])), 'later', "$path: so is the next");
-    close $more[1];                                           # a client that does not wait
+    equals(body(response($more[0])), 'later', "$path: and so does the next");
+    close $more[1];                                           # a client that closes its connection
     $dns->knows('app.test A 127.0.0.2');
     my $returned;
     holds(soon(sub {
@@ -399,22 +399,22 @@ for my $path ('/u/', '/k/') {
         my $taken = taken($server, 0.3) or return response($asked) && 0;
         answer($taken, 'back');
         return body(response($asked)) eq 'back';
-    }), "$path: the server returns while others of its first life are still at work");
+    }), "$path: the server is added again while earlier requests still wait for it");
     answer($held[2], 'third');
-    equals(body(response($more[2])), 'third', "$path: one of these is answered");
+    equals(body(response($more[2])), 'third', "$path: one of these gets its response");
     setsockopt $held[3], IO::Socket::INET::SOL_SOCKET(), IO::Socket::INET::SO_LINGER(), pack('ii', 1, 0);
     close $held[3];                                           # a reset
     close $held[1];
-    holds(status(response($more[3])) =~ /^(?:200|502)$/, "$path: one that fails is done with");
+    holds(status(response($more[3])) =~ /^(?:200|502)$/, "$path: one that fails is completed");
     ($asked, $held) = at_server($path, $mine, $server);
-    holds($held, "$path: the server takes its sessions");
+    holds($held, "$path: the server gets its sessions");
     answer($held, 'well');
-    equals(body(response($asked)), 'well', "$path: and answers");
+    equals(body(response($asked)), 'well', "$path: and responds");
 }
 
 
 
-=== max_conns: a server that went with connections and returned starts empty, and fills
+=== max_conns: a server that is removed while it has connections starts without any when it is added again
 --- upstreams
 upstream u { ZONE; server app.test:1991 resolve max_conns=1; server 127.0.0.9:1985; session_sticky hash=plain; }
 --- client
@@ -422,26 +422,26 @@ my $server = serve(1991, '127.0.0.2');
 my $mine = 'route=127.0.0.2:1991';
 $dns->knows('app.test A 127.0.0.2');
 my ($old, $old_held) = at_server('/u/', $mine, $server);
-holds($old_held, 'it has a request');
-equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'and is full');
+holds($old_held, 'the server has a request');
+equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'and its limit is reached');
 $dns->knows();
 sleep(3);
-equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'it goes');
+equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'it is removed');
 $dns->knows('app.test A 127.0.0.2');
 my ($new, $new_held) = at_server('/u/', $mine, $server);
-holds($new_held, 'it returns, and is empty');
+holds($new_held, 'it is added again, and accepts a request');
 answer($old_held, 'old');
-equals(body(response($old)), 'old', 'the request of its first life ends');
-equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'which makes no room: it is still full');
+equals(body(response($old)), 'old', 'the earlier request ends');
+equals(bodies(everywhere('/u/', $mine)), '127.0.0.9', 'but the limit is still reached');
 answer($new_held, 'new');
-equals(body(response($new)), 'new', 'the second ends');
+equals(body(response($new)), 'new', 'the second request ends');
 my ($third, $third_held) = at_server('/u/', $mine, $server);
-holds($third_held, 'now there is room');
+holds($third_held, 'now it accepts another one');
 answer($third_held, 'third') if $third_held;
 
 
 
-=== a bound server fails after it went: the request is refused or moves, and the worker lives
+=== a server fails after it was removed: its requests get 502 or move, and the worker keeps running
 --- upstreams
 upstream u { ZONE; server app.test:1991 resolve; server 127.0.0.9:1985; session_sticky hash=plain; }
 --- client
@@ -455,10 +455,10 @@ for (0 .. 7) {
 equals(scalar(grep { $_ } @held), 8, 'eight requests are at their server');
 my @before = map { head('X-Worker', $_) } everywhere('/u/', 'route=127.0.0.9:1985');
 $dns->knows();
-holds(soon(sub { body(visit('/u/', $mine, 1983)) eq '127.0.0.9' }), 'it goes');
+holds(soon(sub { body(visit('/u/', $mine, 1983)) eq '127.0.0.9' }), 'it is removed');
 close $_ for @held;
 my @responses = map { response($_) } @asked;
-equals(scalar(grep { status($_) !~ /^(?:200|502)$/ } @responses), 0, 'each gets an answer');
+equals(scalar(grep { status($_) !~ /^(?:200|502)$/ } @responses), 0, 'each gets a response');
 my @after = map { head('X-Worker', $_) } everywhere('/u/', 'route=127.0.0.9:1985');
 my %seen = map { $_ => 1 } @before, @after;
 equals(scalar(keys %seen), 3, 'the workers are the same');
@@ -483,4 +483,4 @@ settled('/u/', ['127.0.0.3:1985', '127.0.0.4:1985'], ['127.0.0.2:1985']);
 holds(reload(), 'nginx is reloaded again') for 1 .. 3;
 equals(bodies(everywhere('/u/', "route=127.0.0.$_:1985")), "127.0.0.$_", 'sessions stay') for 3, 4;
 answer($held, 'at last');
-equals(body(response($asked)), 'at last', 'the request is answered by the workers of before');
+equals(body(response($asked)), 'at last', 'the request gets its response from an old worker');

@@ -1,5 +1,5 @@
-# A module that links servers in and out, and counts no generation (nginx-upsync-module): servers are looked at anew for
-# each request, also while what is known of them is in use. The probe stands for it, by its name.
+# A module that links servers in and out without a generation counter (nginx-upsync-module): the servers are read again for
+# each request, even while their data are in use. The probe takes its place, with that module's name.
 
 BEGIN {
     if (my ($probe) = ($ENV{TEST_NGINX_LOAD_MODULES} // '') =~ /(\S*probe\.so)/) {
@@ -7,7 +7,7 @@ BEGIN {
         open my $from, '<:raw', $probe or die "$probe: $!\n";
         my $text = do { local $/; <$from> };
         my ($name, $other) = ("ngx_http_upstream_probe_module\0", "ngx_http_upsync_module\0");
-        # The first one is a symbol's.
+        # The first occurrence is a symbol.
         my $seen = 0;
         $text =~ s/\Q$name\E/$seen++ ? $other . "\0" x (length($name) - length $other) : $name/ge;
         $seen > 1 or die "the name of the probe does not stand in it\n";
@@ -32,7 +32,7 @@ run_tests();
 
 __DATA__
 
-=== the session of a server that is down, or that shares its id with one: its response is edited all the same
+=== the server of a session is down, or shares its ID with one that is: the response is still edited
 --- upstreams
 upstream prefix  { server A: down; server B:; session_sticky cookie=app mode=prefix; }
 upstream rewrite { server A: down; server B:; session_sticky cookie=app mode=rewrite; }
@@ -40,14 +40,14 @@ upstream accept  { server A:; server B:; session_sticky cookie=route fallback=of
 upstream shared  { server 127.0.0.1:1999 id=one; server B: id=one; session_sticky hash=plain cookie=route accept=md5; }
 --- client
 my $response = visit('/prefix/', "app=$id{A}~own", 1983);
-equals(set($response), "app=$id{B}~own; Path=/", 'mode=prefix: the id of the server that serves');
+equals(set($response), "app=$id{B}~own; Path=/", 'mode=prefix: the ID of the server that responds');
 $response = visit('/rewrite/', "app=$id{A}", 1983);
-equals(set($response), "app=$id{B}; Path=/", 'mode=rewrite: its id as well');
+equals(set($response), "app=$id{B}; Path=/", 'mode=rewrite: the same');
 $response = visit('/accept/', 'route=127.0.0.1:1986', 1983);
-equals(body($response), 'B', 'accept=plain: the session is there');
-equals((heads('Set-Cookie', $response))[-1], "route=$id{B}; Path=/", 'and gets an id of our own scheme');
+equals(body($response), 'B', 'accept=plain: the session is recognized');
+equals((heads('Set-Cookie', $response))[-1], "route=$id{B}; Path=/", 'and gets an ID of the configured scheme');
 $response = visit('/shared/', 'route=one', 1983);
-equals(body($response), 'B', 'a shared id: the other server serves');
+equals(body($response), 'B', 'a shared ID: the other server responds');
 --- no_error_log
 [alert]
 [crit]

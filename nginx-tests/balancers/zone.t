@@ -1,11 +1,11 @@
-# A zone: what one worker learns of a server holds for the sessions of all.
+# A zone: the state of a server that one worker sets applies to the sessions of all workers.
 #
-# nginx has three workers, and port 1983 spreads connections over them (lib/Upstreams.pm). A, B and C are servers that
-# answer with their name, D is dead.
-# Sections of this file's own:
-#   upstream  what stands in "upstream u", beside "session_sticky"
+# nginx has three workers, and port 1983 spreads connections over them (lib/Upstreams.pm). A, B and C respond with their name,
+# D is down.
+# Sections of this file:
+#   upstream  the contents of "upstream u"
 #   client    see lib/Client.pm
-# A block whose text has BALANCER is there once for each balancer that this nginx has.
+# A block whose text has BALANCER is repeated for each load-balancing method of this nginx.
 
 use Sticky qw(Nginx Upstreams Visits);
 
@@ -18,7 +18,7 @@ add_block_preprocessor(sub {
 
     my $upstream = addressed($block->upstream);
     my @here = $upstream =~ /BALANCER/ ? @all : ('');
-    # The hashes and random know no backups.
+    # The hash methods and random do not support backup servers.
     @here = grep { !/hash|random/ } @here if $upstream =~ /backup/;
     my $http = '';
     for my $at (0 .. $#here) {
@@ -28,7 +28,7 @@ add_block_preprocessor(sub {
     }
     $block->set_value(http_config => servers(qq[location / { return 200 "NAME\\n"; }\n], qw(A B C)) . entrance($http));
     $block->set_value(workers => 3);
-    # For each balancer: its name, and the path that leads to it.
+    # For each method: its name, and the path of its upstream.
     $block->set_value(client => <<'_EOC_' . $block->client . "\n}") if $upstream =~ /BALANCER/;
 my $at = 0;
 for my $balancer (@balancers_here) {
@@ -43,7 +43,7 @@ run_tests();
 
 __DATA__
 
-=== a session sticks in every worker, and each calls a server by the same id
+=== a session sticks in every worker, and all workers use the same IDs
 --- upstream
 BALANCER
 server A:;
@@ -53,16 +53,16 @@ session_sticky;
 --- client
 for my $name (qw(A B C)) {
     my @visits = everywhere($path, "route=$id{$name}");
-    equals(bodies(@visits), $name, "$balancer: every worker sends the client of $name there");
-    equals(cookies(@visits), '', "$balancer: and sets no cookie");
+    equals(bodies(@visits), $name, "$balancer: every worker passes the session of $name to it");
+    equals(cookies(@visits), '', "$balancer: and sets no cookie for it");
 }
 my @first = everywhere($path);
 my $wrong = grep { bound($_) ne $id{substr body($_), 0, 1} } @first;
-equals($wrong, 0, "$balancer: every worker names the server that answered");
+equals($wrong, 0, "$balancer: every worker sets the ID of the server that responded");
 
 
 
-=== max_fails: failures of bound requests add up over the workers, for bound requests and the balancer
+=== max_fails: failures of bound requests are added up over all workers, and apply to all requests
 --- upstream
 BALANCER
 server A:;
@@ -70,14 +70,14 @@ server D: max_fails=3 fail_timeout=60s;
 session_sticky;
 --- client
 my @bound = everywhere($path, "route=$id{D}");
-equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } @bound), 3, "$balancer: three bound requests in all find it dead");
-equals(bodies(@bound), 'A', "$balancer: each is answered by the other");
-equals(cookies(@bound), $id{A}, "$balancer: and its client bound to it");
-equals(tried(everywhere($path)), '127.0.0.1:1985', "$balancer: no first visitor tries it, in no worker");
+equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } @bound), 3, "$balancer: three bound requests in total try it and fail");
+equals(bodies(@bound), 'A', "$balancer: the other server responds to each");
+equals(cookies(@bound), $id{A}, "$balancer: and the session is bound to it");
+equals(tried(everywhere($path)), '127.0.0.1:1985', "$balancer: no new session tries it in any worker");
 
 
 
-=== max_fails, fallback=off: every worker learns by three failures that the server is dead, every request gets 502
+=== max_fails, fallback=off: each worker fails three times before it stops trying the server; every request gets 502
 --- upstream
 BALANCER
 server A:;
@@ -85,7 +85,7 @@ server D: max_fails=3 fail_timeout=60s;
 session_sticky fallback=off;
 --- client
 my @bound = everywhere($path, "route=$id{D}");
-equals(bodies(@bound), '502', "$balancer: none moves");
+equals(bodies(@bound), '502', "$balancer: no session moves");
 my (%visits, %dialled);
 for my $response (@bound) {
     my $worker = head('X-Worker', $response);
@@ -93,18 +93,18 @@ for my $response (@bound) {
     $dialled{$worker} += head('X-Tried', $response) =~ /:1999/;
 }
 my @learnt = map { $visits{$_} < 3 ? $visits{$_} : 3 } sort keys %visits;
-equals(join(' ', map { $dialled{$_} } sort keys %visits), "@learnt", "$balancer: three of each worker find it dead");
+equals(join(' ', map { $dialled{$_} } sort keys %visits), "@learnt", "$balancer: three requests of each worker try it");
 
 
 
-=== fail_timeout: the one that finds the server back tells all workers
+=== fail_timeout: once a request succeeds, all workers use the server again
 --- upstream
 server A:;
 server D: max_fails=1 fail_timeout=2s;
 session_sticky;
 --- client
 my $path = '/u0/';
-equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } everywhere($path, "route=$id{D}")), 1, 'one finds it dead');
+equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } everywhere($path, "route=$id{D}")), 1, 'one request tries it and fails');
 my $server = serve(1999);
 my $back = soon(sub {
     my $asked = ask($path, "route=$id{D}", 1983);
@@ -112,7 +112,7 @@ my $back = soon(sub {
     answer($taken, 'back');
     return body(response($asked)) eq 'back';
 });
-holds($back, 'after fail_timeout one finds it back');
+holds($back, 'after fail_timeout, a request succeeds');
 my %workers;
 for (1 .. 200) {
     my $asked = ask($path, "route=$id{D}", 1983);
@@ -121,11 +121,11 @@ for (1 .. 200) {
     $workers{head('X-Worker', response($asked))}++;
     last if keys %workers == 3;
 }
-equals(scalar(keys %workers), 3, 'every worker sends its sessions there again');
+equals(scalar(keys %workers), 3, 'every worker passes its sessions to it again');
 
 
 
-=== max_conns: a bound request in one worker fills the server for all, until it is answered
+=== max_conns: a bound request in one worker occupies the server for all workers until its response
 --- upstream
 BALANCER
 server A:;
@@ -138,10 +138,10 @@ my $first = ask($path, $mine, 1983);
 my $held = taken($server);
 holds($held, "$balancer: a bound request is at its server");
 my @others = everywhere($path, $mine);
-equals(bodies(@others), 'A', "$balancer: no worker sends another there");
-equals(bodies(everywhere($path)), 'A', "$balancer: nor does the balancer");
+equals(bodies(@others), 'A', "$balancer: no worker passes another one to it");
+equals(bodies(everywhere($path)), 'A', "$balancer: nor are new sessions passed to it");
 answer($held, 'done');
-equals(body(response($first)), 'done', "$balancer: it is answered");
+equals(body(response($first)), 'done', "$balancer: its response arrives");
 my (%workers, $elsewhere);
 for (1 .. 200) {
     my $asked = ask($path, $mine, 1983);
@@ -152,12 +152,12 @@ for (1 .. 200) {
     $workers{head('X-Worker', $response)}++;
     last if keys %workers == 3;
 }
-equals(scalar(keys %workers), 3, "$balancer: from then on every worker sends the session there");
-equals($elsewhere, undef, "$balancer: and each visit is answered there");
+equals(scalar(keys %workers), 3, "$balancer: from then on every worker passes the session to it");
+equals($elsewhere, undef, "$balancer: and it responds to each visit");
 
 
 
-=== down: no worker sends a session there
+=== down: no worker passes a session to the server
 --- upstream
 BALANCER
 server A:;
@@ -166,12 +166,12 @@ session_sticky;
 --- client
 my @bound = everywhere($path, "route=$id{B}");
 equals(bodies(@bound), 'A', "$balancer: the session moves");
-equals(cookies(@bound), $id{A}, "$balancer: and is bound anew");
+equals(cookies(@bound), $id{A}, "$balancer: and is bound to the other server");
 equals(tried(@bound), '127.0.0.1:1985', "$balancer: the server is not tried");
 
 
 
-=== a backup keeps its sessions in every worker, and takes those of the dead primary
+=== a backup server keeps its sessions in every worker; those of the failed primary server move to the other one
 --- upstream
 BALANCER
 server A:;
@@ -180,15 +180,15 @@ server C: backup;
 session_sticky;
 --- client
 my @bound = everywhere($path, "route=$id{C}");
-equals(bodies(@bound), 'C', "$balancer: a client of the backup stays there");
+equals(bodies(@bound), 'C', "$balancer: a session of the backup server stays");
 equals(cookies(@bound), '', "$balancer: without a new cookie");
-equals(bodies(everywhere($path)), 'A', "$balancer: first visitors go to the primary that lives");
+equals(bodies(everywhere($path)), 'A', "$balancer: new sessions go to the available primary server");
 my @moved = everywhere($path, "route=$id{D}");
-equals(bodies(@moved), 'A', "$balancer: a client of the dead primary goes to the other primary");
+equals(bodies(@moved), 'A', "$balancer: a session of the failed primary server moves to the other one");
 
 
 
-=== all primaries dead: every worker binds to the backup
+=== all primary servers fail: every worker binds sessions to the backup server
 --- upstream
 BALANCER
 server D: max_fails=1 fail_timeout=60s;
@@ -197,39 +197,39 @@ server C: backup;
 session_sticky;
 --- client
 my @first = everywhere($path, "route=$id{D}");
-equals(bodies(@first), 'C', "$balancer: the backup answers");
-equals(cookies(@first), $id{C}, "$balancer: and is named");
-equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } @first), 1, "$balancer: one in all workers has tried the primary");
+equals(bodies(@first), 'C', "$balancer: the backup server responds");
+equals(cookies(@first), $id{C}, "$balancer: and its ID is set");
+equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } @first), 1, "$balancer: one request in total tries the primary server");
 my @bound = everywhere($path, "route=$id{C}");
-equals(tried(@bound), '127.0.0.1:1987', "$balancer: then every worker goes straight to the backup");
-equals(cookies(@bound), '', "$balancer: where the session stays");
+equals(tried(@bound), '127.0.0.1:1987', "$balancer: then every worker uses the backup server immediately");
+equals(cookies(@bound), '', "$balancer: and sets no cookie for its session");
 
 
 
-=== a failing backup is known to all workers
+=== a failed backup server is not tried by any worker
 --- upstream
 server A:;
 server D: max_fails=2 fail_timeout=60s backup;
 session_sticky;
 --- client
 my @bound = everywhere('/u0/', "route=$id{D}");
-equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } @bound), 2, 'two bound requests in all find it dead');
-equals(cookies(@bound), $id{A}, 'their clients move to the primary');
+equals(scalar(grep { head('X-Tried', $_) =~ /:1999/ } @bound), 2, 'two bound requests in total try it and fail');
+equals(cookies(@bound), $id{A}, 'their sessions move to the primary server');
 
 
 
-=== a single server: its failures are counted, but nobody looks at them
+=== a single server: its failures are counted, but have no effect
 --- upstream
 server D: max_fails=1 fail_timeout=60s;
 session_sticky;
 --- client
 my @bound = everywhere('/u0/', "route=$id{D}");
-equals(tried(@bound), '127.0.0.1:1999', 'every visit dials it');
+equals(tried(@bound), '127.0.0.1:1999', 'every visit tries it');
 equals(cookies(@bound), '', 'and sets no cookie');
 
 
 
-=== a reload: sessions stick, and what was learned before is forgotten with the old servers
+=== a reload: sessions stick, and failures counted before it no longer apply
 --- upstream
 BALANCER
 server A:;
@@ -241,8 +241,8 @@ everywhere($path, "route=$id{D}");
 holds(reload(), "$balancer: nginx is reloaded");
 for my $name (qw(A B)) {
     my @bound = everywhere($path, "route=$id{$name}");
-    equals(bodies(@bound), $name, "$balancer: the client of $name stays");
-    equals(cookies(@bound), '', "$balancer: with its cookie");
+    equals(bodies(@bound), $name, "$balancer: the session of $name stays");
+    equals(cookies(@bound), '', "$balancer: and keeps its cookie");
 }
 my @tries = grep { head('X-Tried', $_) =~ /:1999/ } everywhere($path, "route=$id{D}");
-equals(scalar(@tries), 1, "$balancer: the dead server is tried once more, by one worker for all");
+equals(scalar(@tries), 1, "$balancer: the failed server is tried once more, by one worker");

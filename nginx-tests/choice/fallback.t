@@ -1,10 +1,10 @@
-# A session whose server cannot be had: fallback=on moves it and binds the client anew, fallback=off answers 502.
+# A session whose server is not available: fallback=on moves it and binds it to another server, fallback=off responds with 502.
 #
-# Sections of this file's own:
-#   upstream  what stands in "upstream u"
-# The servers A, B and C answer with their name, or with 503 where the argument fail names them. D and E are dead:
-# nobody listens. H takes the connection and never answers. X-Upstream says whom nginx asked, in order.
-# Where nobody was left to ask, nginx adds the upstream's own name to the list. ID_x stands for the id of server x.
+# Sections of this file:
+#   upstream  the contents of "upstream u"
+# The servers A, B and C respond with their name, with 503 if the argument "fail" is their name, or with 500 for "error". Nothing
+# listens on the ports of D and E. H accepts connections and never responds. X-Upstream lists the servers tried, in order; if no
+# server was left to try, nginx appends the upstream's name. ID_x is replaced with the ID of server x.
 
 use Sticky;
 use IO::Socket::INET;
@@ -39,7 +39,7 @@ run_tests();
 
 __DATA__
 
-=== dead server, fallback=on: another answers, and the client is bound to that one
+=== failed server, fallback=on: another one responds, and the session is bound to it
 --- upstream
     server 127.0.0.1:1998;
     server 127.0.0.1:1985;
@@ -50,7 +50,7 @@ route=ID_A -> A, X-Upstream "127.0.0.1:1985", sets nothing
 
 
 
-=== dead server, fallback=on in a zone, with least_conn: another answers, and the client is bound to that one
+=== failed server, fallback=on in a zone, with least_conn: another one responds, and the session is bound to it
 --- upstream
     zone u 64k;
     least_conn;
@@ -67,7 +67,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== dead server, fallback=on with limits: both stamps start anew
+=== failed server, fallback=on with limits: both timestamps are reset
 --- upstream
     server 127.0.0.1:1998;
     server 127.0.0.1:1985;
@@ -83,7 +83,7 @@ main::expand("\\r\\nSet-Cookie: route=ID_A\\|((?:$decades)\\d\\d)\\|\\1; Path=/\
 
 
 
-=== dead server, fallback=off: 502, asked once, nothing set
+=== failed server, fallback=off: 502 after one try, without a cookie
 --- upstream
     server 127.0.0.1:1998 max_fails=0;
     server 127.0.0.1:1985;
@@ -98,7 +98,7 @@ Set-Cookie:
 
 
 
-=== server past max_fails, fallback=off: 502 without asking anyone
+=== server that reached max_fails, fallback=off: 502 without a try
 --- upstream
     server 127.0.0.1:1998 max_fails=1 fail_timeout=10m;
     server 127.0.0.1:1985;
@@ -109,7 +109,7 @@ route=ID_D -> 502, X-Upstream like "(?!.*127).*", sets nothing
 
 
 
-=== server that is down, fallback=on: the client is bound anew
+=== server that is down, fallback=on: the session is bound to another one
 --- upstream
     server 127.0.0.1:1986 down;
     server 127.0.0.1:1985;
@@ -124,7 +124,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== server that is down, fallback=off: 502 without asking anyone
+=== server that is down, fallback=off: 502 without a try
 --- upstream
     server 127.0.0.1:1986 down;
     server 127.0.0.1:1985;
@@ -138,7 +138,7 @@ Set-Cookie:
 
 
 
-=== no server of that id, fallback=on: as a first visit
+=== no server with that ID, fallback=on: the session is bound as on a first visit
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -152,7 +152,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== no server of that id, fallback=off: 502 without asking anyone
+=== no server with that ID, fallback=off: 502 without a try
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -166,7 +166,7 @@ Set-Cookie:
 
 
 
-=== no server of that id, fallback=off, and a single server: 502 all the same
+=== no server with that ID, fallback=off, and a single server: also 502
 --- upstream
     server 127.0.0.1:1985;
     session_sticky fallback=off;
@@ -179,7 +179,7 @@ Set-Cookie:
 
 
 
-=== a worker lives on after a 502 of fallback=off, and serves the others
+=== after a 502 of fallback=off, the worker processes other requests
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -191,7 +191,7 @@ route=ID_B -> sets nothing
 
 
 
-=== no cookie, fallback=off: the balancer decides
+=== no cookie, fallback=off: the load-balancing method selects the server
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -202,7 +202,7 @@ route=ID_B -> sets nothing
 
 
 
-=== no cookie, fallback=off, and the balancer's choice is dead: the next
+=== no cookie, fallback=off, and the selected server fails: the next one is tried
 --- upstream
     server 127.0.0.1:1998;
     server 127.0.0.1:1985;
@@ -233,7 +233,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== proxy_next_upstream http_503, fallback=off: the page of the server is passed on
+=== proxy_next_upstream http_503, fallback=off: the server's response is passed to the client
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -250,7 +250,7 @@ Set-Cookie:
 
 
 
-=== an answer that proxy_next_upstream does not name is the answer, and the session stays
+=== a status not in proxy_next_upstream is passed to the client, and the session stays
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -284,7 +284,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== a timeout with nobody else to ask: 504, and nothing set
+=== a timeout without another server: 504, without a cookie
 --- upstream
     server 127.0.0.1:1996;
     session_sticky;
@@ -296,7 +296,7 @@ route=ID_H -> 504, sets nothing
 
 
 
-=== tried means tried: the dead server of the session is asked once, though the balancer would choose it next
+=== the failed server of the session is tried once, although the load-balancing method would select it next
 --- upstream
     server 127.0.0.1:1998 weight=1000 max_fails=0;
     server 127.0.0.1:1985;
@@ -308,7 +308,7 @@ route=ID_D -> A, X-Upstream "127.0.0.1:1998, 127.0.0.1:1985", sets "route=ID_A; 
 
 
 
-=== tried means tried, with hash: the dead server is asked once
+=== hash: the failed server is tried once
 --- upstream
     hash same;
     server 127.0.0.1:1998 max_fails=0;
@@ -322,7 +322,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== tried means tried, with ip_hash: the dead server is asked once
+=== ip_hash: the failed server is tried once
 --- upstream
     ip_hash;
     server 127.0.0.1:1998 max_fails=0;
@@ -336,7 +336,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== tried means tried, with random: the dead server is asked once
+=== random: the failed server is tried once
 --- upstream
     random;
     server 127.0.0.1:1998 weight=1000 max_fails=0;
@@ -350,7 +350,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== two dead servers: each is asked once, then the living one
+=== two failed servers: each is tried once, then the available one
 --- upstream
     server 127.0.0.1:1998 weight=1000 max_fails=0;
     server 127.0.0.1:1997 weight=1000 max_fails=0;
@@ -366,7 +366,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== all dead: each is asked once, 502, and nothing set
+=== all servers fail: each is tried once, then 502 without a cookie
 --- upstream
     server 127.0.0.1:1998 max_fails=0;
     server 127.0.0.1:1997 max_fails=0;
@@ -380,7 +380,7 @@ X-Upstream: 127.0.0.1:1997, 127.0.0.1:1998
 
 
 
-=== the dead server's session moves to the backup when only that is left, and names the backup
+=== the session of a failed server moves to the backup server if only that is left, and is bound to it
 --- upstream
     server 127.0.0.1:1998;
     server 127.0.0.1:1987 backup;
@@ -391,7 +391,7 @@ route=ID_C -> C, X-Upstream "127.0.0.1:1987", sets nothing
 
 
 
-=== a first visitor whom only the backup can serve is bound to the backup
+=== a new session is bound to the backup server if only that is left
 --- upstream
     server 127.0.0.1:1998;
     server 127.0.0.1:1987 backup;
@@ -403,7 +403,7 @@ Set-Cookie: route=ID_C; Path=/
 
 
 
-=== a dead backup's session moves to a primary
+=== the session of a failed backup server moves to a primary server
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1998 backup;
@@ -418,7 +418,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== mode=prefix, a dead server: another answers; only the backend's own Set-Cookie could bind
+=== mode=prefix, a failed server: another one responds; the session is bound only if that sets the cookie
 --- upstream
     server 127.0.0.1:1998;
     server 127.0.0.1:1985;

@@ -1,6 +1,6 @@
-# full=over: a session goes to its server also where that has as many connections as max_conns allows. First visits do not.
+# full=over: a session goes to its server even if that has reached max_conns. New sessions do not.
 #
-# D, E and F are played by the section "client" and answer when told to; A answers at once (lib/Upstreams.pm).
+# The section "client" acts as D and E, and responds on demand; A responds at once (lib/Upstreams.pm).
 
 use Sticky qw(Counters Keys Status Upstreams Visits);
 
@@ -17,7 +17,7 @@ add_block_preprocessor(sub {
     $block->set_value(upstreams => $block->upstreams =~ s/\bKEYS\b/$key_file/gr);
 });
 
-# A request of this session comes to reach this server, where it stays.
+# Tests that a request of this session reaches this server, and holds it there.
 sub goes_to {
     my ($name, $path, $cookie, $what) = @_;
     my $asked = ask($path, $cookie, 1983);
@@ -27,7 +27,7 @@ sub goes_to {
     return;
 }
 
-# Those that are held are answered, with this status. Returns the responses.
+# Responds to the held requests, with this text. Returns the responses.
 sub let_go {
     my ($name, $text) = @_;
     my @held = @{delete $held{$name} // []};
@@ -49,7 +49,7 @@ run_tests();
 
 __DATA__
 
-=== bound sessions exceed max_conns, and are counted; first visits stay limited
+=== bound sessions exceed max_conns, and are counted; new sessions remain limited
 --- upstreams
 upstream over { zone over 128k; server D: max_conns=1; server A:; session_sticky full=over; }
 upstream move { zone move 128k; server D: max_conns=1; server A:; session_sticky full=move; }
@@ -59,27 +59,27 @@ upstream none { server D:; server A:; session_sticky full=over; }
 qr/\[info\].* session_sticky: server "[0-9a-f]{32}" of upstream "over" has reached max_conns, its session exceeds the limit: 127\.0\.0\.1:1999/
 --- client
 for my $upstream (qw(over bare)) {
-    goes_to('D', "/$upstream/", "route=$id{D}", 'the first fills the server');
-    goes_to('D', "/$upstream/", "route=$id{D}", "number $_ goes there") for 2, 3;
-    equals(connections($upstream), '3 0', "$upstream: all are counted");
-    equals(where(map { visit("/$upstream/", undef, 1983) } 1 .. 4), 'A', "$upstream: first visits go elsewhere");
+    goes_to('D', "/$upstream/", "route=$id{D}", 'the first one reaches the limit');
+    goes_to('D', "/$upstream/", "route=$id{D}", "number $_ goes to it") for 2, 3;
+    equals(connections($upstream), '3 0', "$upstream: all are counted as connections");
+    equals(where(map { visit("/$upstream/", undef, 1983) } 1 .. 4), 'A', "$upstream: new sessions go to the other server");
     equals(cookies(let_go('D')), '', "$upstream: no cookie is set");
-    equals(connections($upstream), '0 0', "$upstream: and all are counted out");
-    equals(upstream($upstream)->{over_limit}, 2, "$upstream: two went over the limit");
+    equals(connections($upstream), '0 0', "$upstream: and none is counted afterwards");
+    equals(upstream($upstream)->{over_limit}, 2, "$upstream: two exceeded the limit");
     equals(upstream($upstream)->{requests}{bound}, 3, "$upstream: three were bound");
 }
-goes_to('D', '/move/', "route=$id{D}", 'the first fills the server');
-equals(where(visit('/move/', "route=$id{D}", 1983)), 'A', 'full=move: the second goes elsewhere');
+goes_to('D', '/move/', "route=$id{D}", 'the first one reaches the limit');
+equals(where(visit('/move/', "route=$id{D}", 1983)), 'A', 'full=move: the second one goes to the other server');
 let_go('D');
 goes_to('D', '/none/', "route=$id{D}", "number $_") for 1 .. 3;
 let_go('D');
-equals(upstream($_)->{over_limit}, 0, "$_: nothing goes over a limit") for qw(move none);
+equals(upstream($_)->{over_limit}, 0, "$_: none exceeds a limit") for qw(move none);
 my $metrics = body(reply_to('/status?format=prometheus'));
 holds($metrics =~ /^session_sticky_over_limit_total\{upstream="over"\} 2$/m, 'Prometheus has the number');
 
 
 
-=== in every mode and by every form
+=== in every mode, and by every form of ID
 --- upstreams
 upstream rewrite { server D: max_conns=1; server A:; session_sticky full=over mode=rewrite; }
 upstream prefix  { server D: max_conns=1; server A:; session_sticky full=over mode=prefix; }
@@ -99,10 +99,10 @@ my @sessions = (['/rewrite/', "route=$id{D}"], ['/prefix/', "route=$id{D}~x"], [
                 ['/plain/', 'route=d'], ['/plain/', "route=$id{D}"], ['/keys/', 'route=' . key_id($key[0], 'D')],
                 ['/keys/', "route=$id{D}"], ['/route/?to=d', 'x=y'], ['/least/', "route=$id{D}"],
                 ['/several/', "route=$id{D}; route=$id{A}"], ['/several/', "route=|; route=$id{D}"]);
-# It learns from the response to a first visit.
+# It learns from the first response.
 my $visitor = ask('/learn/?s=one', undef, 1983);
 my $taken = taken($server{D});
-holds($taken, 'a session begins');
+holds($taken, 'a session starts');
 answer($taken, 'done') if $taken;
 response($visitor);
 for my $session (@sessions, ['/learn/?s=one', 'x=y']) {
@@ -113,24 +113,24 @@ for my $session (@sessions, ['/learn/?s=one', 'x=y']) {
 
 
 
-=== servers of one id: one with room comes first, then the first over its limit
+=== servers with the same ID: one below its limit is preferred, then the first one is used over its limit
 --- upstreams
 upstream same    { server D: id=x max_conns=1; server E: id=x max_conns=1; server A:; session_sticky full=over hash=plain; }
 upstream strict  { server D: id=x max_conns=1; server E: id=x max_conns=1; server A:; session_sticky full=over hash=plain fallback=off; }
 upstream backups { server A: down; server D: id=x max_conns=1 backup; server E: id=x max_conns=1 backup; session_sticky full=over hash=plain; }
 --- client
 for my $upstream (qw(same strict backups)) {
-    goes_to('D', "/$upstream/", 'route=x', 'the first');
-    goes_to('E', "/$upstream/", 'route=x', 'the other has room');
-    goes_to('D', "/$upstream/", 'route=x', 'both are full');
+    goes_to('D', "/$upstream/", 'route=x', 'the first one');
+    goes_to('E', "/$upstream/", 'route=x', 'the other one is below its limit');
+    goes_to('D', "/$upstream/", 'route=x', 'both have reached their limits');
     let_go('E');
-    goes_to('E', "/$upstream/", 'route=x', 'the other has room again');
+    goes_to('E', "/$upstream/", 'route=x', 'the other one is below its limit again');
     let_go($_) for 'D', 'E';
 }
 
 
 
-=== a server that fails is given up, full or not: each is tried once
+=== a server that fails over its limit: each server is tried once, then the session moves
 --- upstreams
 upstream over    { server D: max_conns=1 max_fails=0; server A:; session_sticky full=over; }
 upstream same    { server D: id=x max_conns=1 max_fails=0; server E: id=x max_conns=1 max_fails=0; server A:; session_sticky full=over hash=plain; }
@@ -140,11 +140,11 @@ upstream lends   { server D: id=x max_conns=1 max_fails=0 backup; server A:; ses
 --- no_error_log
 [alert]
 --- client
-goes_to('D', '/over/', "route=$id{D}", 'the server is full');
-goes_to('D', '/over/', "route=$id{D}", 'and goes over the limit');
-equals(join(' ', map { where($_) } let_go('D', '')), 'D, A D, A', 'those that failed are with the other');
+goes_to('D', '/over/', "route=$id{D}", 'the server has reached its limit');
+goes_to('D', '/over/', "route=$id{D}", 'and exceeds the limit');
+equals(join(' ', map { where($_) } let_go('D', '')), 'D, A D, A', 'the other server responds to the failed ones');
 for my $upstream (qw(same backups strict)) {
-    goes_to($_, "/$upstream/", 'route=x', "$_ is full") for qw(D E);
+    goes_to($_, "/$upstream/", 'route=x', "$_ has reached its limit") for qw(D E);
     my $asked = ask("/$upstream/", 'route=x', 1983);
     for my $name (qw(D E)) {
         my $taken = taken($server{$name});
@@ -152,20 +152,20 @@ for my $upstream (qw(same backups strict)) {
         close $taken if $taken;
     }
     my $response = response($asked);
-    equals(where($response), $upstream eq 'strict' ? 'D, E' : 'D, E, A', "$upstream: each once");
-    equals(status($response), $upstream eq 'strict' ? 502 : 200, "$upstream: what comes of it");
+    equals(where($response), $upstream eq 'strict' ? 'D, E' : 'D, E, A', "$upstream: each is tried once");
+    equals(status($response), $upstream eq 'strict' ? 502 : 200, "$upstream: status");
     let_go($_) for qw(D E);
 }
-goes_to('D', '/lends/', 'route=x', 'a backup is full');
+goes_to('D', '/lends/', 'route=x', 'a backup server has reached its limit');
 my $asked = ask('/lends/', 'route=x', 1983);
 my $taken = taken($server{D});
 close $taken if $taken;
-equals(where(response($asked)), 'D, A', 'and another lent when it fails');
+equals(where(response($asked)), 'D, A', 'and another server takes over when it fails');
 let_go('D');
 
 
 
-=== a kept-alive connection that was closed: the server is asked once more, over its limit
+=== a keepalive connection is closed: the server is tried once more, over its limit
 --- upstreams
 upstream over { zone kept 128k; server D: max_conns=1 backup; server A:; session_sticky full=over; keepalive 4; }
 --- locations
@@ -174,20 +174,20 @@ location /kept/ { proxy_pass http://over/; proxy_http_version 1.1; proxy_set_hea
 my $asked = ask('/kept/', "route=$id{D}", 1983);
 my $kept = taken($server{D});
 print $kept "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone" if $kept;
-equals(body(response($asked)), 'done', 'a connection is kept');
+equals(body(response($asked)), 'done', 'a connection stays open');
 $asked = ask('/kept/', "route=$id{D}", 1983);
-holds(read_until($kept, qr/\r\n\r\n/), 'it is used again') if $kept;
-goes_to('D', '/kept/', "route=$id{D}", 'the server is full');
+holds(read_until($kept, qr/\r\n\r\n/), 'it is reused') if $kept;
+goes_to('D', '/kept/', "route=$id{D}", 'the server has reached its limit');
 close $kept if $kept;
 my $taken = taken($server{D});
-holds($taken, 'the server is asked once more');
+holds($taken, 'the server is tried once more');
 answer($taken, 'again') if $taken;
-equals(where(response($asked)), 'D, D', 'and no other');
+equals(where(response($asked)), 'D, D', 'and no other one');
 let_go('D');
 
 
 
-=== only max_conns is passed over: down, drained, failed
+=== only max_conns is ignored: a server that is down, draining or failed
 --- upstreams
 upstream down  { server D: down max_conns=1; server A:; session_sticky full=over; }
 upstream fails { zone fails 128k; server B: max_conns=1 fail_timeout=10m; server A:; session_sticky full=over; }
@@ -203,7 +203,7 @@ let_go('D');
 
 
 
-=== two workers: with a zone all know the connections of both, without one each its own
+=== two workers: with a zone, they count the connections of both, without one, each counts its own
 --- workers: 2
 --- upstreams
 upstream shared { zone shared 128k; server D: max_conns=2; server A:; session_sticky full=over; }
@@ -213,16 +213,16 @@ for my $upstream (qw(shared apart)) {
     goes_to('D', "/$upstream/", "route=$id{D}", "number $_") for 1 .. 12;
     let_go('D');
 }
-equals(upstream('shared')->{over_limit}, 10, 'zone: all but two go over the limit');
+equals(upstream('shared')->{over_limit}, 10, 'zone: all but two exceed the limit');
 my $apart = upstream('apart')->{over_limit};
 holds($apart == 8 || $apart == 10, "no zone: all but two of each worker: $apart");
 goes_to('D', '/shared/', "route=$id{D}", "number $_") for 1 .. 3;
-equals(where(everywhere('/shared/')), 'A', 'first visits are limited in both workers');
+equals(where(everywhere('/shared/')), 'A', 'new sessions are limited in both workers');
 let_go('D');
 
 
 
-=== explain tells the same
+=== explain reports the same
 --- upstreams
 upstream over   { zone told 128k; server D: max_conns=1; server A:; session_sticky full=over; }
 upstream move   { zone other 128k; server D: max_conns=1; server A:; session_sticky cookie=m; }
@@ -230,19 +230,19 @@ upstream strict { zone strict 128k; server D: max_conns=1; server A:; session_st
 --- client
 for (['over', 'route', 'bound'], ['strict', 's', 'bound'], ['move', 'm', 'moved']) {
     my ($upstream, $cookie, $would) = @$_;
-    goes_to('D', "/$upstream/", "$cookie=$id{D}", 'the server is full');
+    goes_to('D', "/$upstream/", "$cookie=$id{D}", 'the server has reached its limit');
     equals(document("/status/upstreams/$upstream/explain?value=$id{D}")->{would}, $would, "$upstream: would");
     let_go('D');
 }
 
 
 
-=== lent requests are none of the server's own: they stay limited
+=== sessions of an unavailable server remain limited on the server that takes over
 --- upstreams
 upstream lends { server B: down; server D: max_conns=1; server A: backup; session_sticky full=over rebind=off; }
 --- no_error_log
 [alert]
 --- client
-goes_to('D', '/lends/', "route=$id{B}", 'lent');
-equals(where(visit('/lends/', "route=$id{B}", 1983)), 'A', 'the next is lent elsewhere');
+goes_to('D', '/lends/', "route=$id{B}", 'it takes over');
+equals(where(visit('/lends/', "route=$id{B}", 1983)), 'A', 'another server takes over the next one');
 let_go('D');

@@ -1,8 +1,8 @@
-# A cookie that names servers among the backups, or on both sides: each is tried once, and counted once.
+# A cookie whose ID belongs to backup servers, or to primary and backup servers: each is tried once, and counted once.
 #
-# A, B answer with their name; P and Q answer 500; D is dead. X-Upstream says whom nginx asked, in order.
-# Sections of this file's own:
-#   upstream  what stands in "upstream u"
+# A and B respond with their name; P and Q respond with 500; D is down. X-Upstream lists the servers tried, in order.
+# Sections of this file:
+#   upstream  the contents of "upstream u"
 
 use Sticky;
 
@@ -34,7 +34,7 @@ run_tests();
 
 __DATA__
 
-=== a backup that failed is given back once: it stays countable, and takes requests again
+=== a failed backup server is released once: its connection count is correct, and it accepts requests again
 --- upstream
     zone groups_given_back 64k;
     server D: id=d fail_timeout=60s;
@@ -47,7 +47,7 @@ __DATA__
 
 
 
-=== an id on both sides: each of its servers is tried once, then the balancer's
+=== an ID of a primary and a backup server: each is tried once, then the one that the load-balancing method selects
 --- upstream
     server P: id=x max_fails=0;
     server A: id=a;
@@ -64,7 +64,7 @@ Set-Cookie: route=a; Path=/
 
 
 
-=== the backups that the cookie tried are not tried again when the balancer turns to the backups
+=== backup servers tried for the cookie are not tried again when the load-balancing method uses the backup servers
 --- upstream
     server D: id=d;
     server P: id=x max_fails=0 backup;

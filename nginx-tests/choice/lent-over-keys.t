@@ -1,8 +1,8 @@
-# A session whose server is away and that is lent to another keeps that one while keys are changed, when hash=hmac takes the
-# place of hash=md5, and whichever proxy it comes to. It is given the new form meanwhile.
+# A session whose server is not available, and that another server serves without a new binding, keeps that server while keys
+# change, when hash=hmac replaces hash=md5, and on any proxy. Its cookie gets the new form during that time.
 #
 # lib/Keys.pm has the keys, lib/Upstreams.pm the servers and the sections. Each upstream is a proxy before, during or after
-# the change, with the same servers, of which D is away.
+# the change, with the same servers, of which D is down.
 
 use Sticky qw(Keys Upstreams Visits);
 
@@ -21,7 +21,7 @@ my %parameters = (
 
 client_sections();
 upstream_sections('');
-# Eight servers that are away, and three that are not.
+# Eight servers that are down, and three that are available.
 my $away = '; ' . join('', map { "server 127.0.0.$_:1 id=away" . ($_ - 1) . " down; " } 2 .. 9) . 'server A: id=a; server B: id=b; server C: id=c;';
 add_block_preprocessor(sub {
     my ($block) = @_;
@@ -33,28 +33,28 @@ add_block_preprocessor(sub {
     $block->set_value(upstreams => $upstreams =~ s/KEYS/$keys/gr);
 });
 
-# A session of server D, by its number, with this id.
+# The cookie of a session, by its number, with this ID.
 sub value { my ($id, $number) = @_; return "$id|$now|" . ($now - $number) }
 
-# Who serves the sessions, one after the other.
+# The servers of the sessions, in order.
 sub served {
     my ($path, $id) = @_;
     return join '', map { body(visit($path, 'route=' . value($id, $_), 1983)) } 1 .. 20;
 }
 
-# The id that a response gives the session.
+# The ID that a response sets for the session.
 sub given { my ($path, $id) = @_; return (set(visit($path, 'route=' . value($id, 7), 1983)) // '') =~ s/^route=([^|]*).*/$1/sr }
 
 run_tests();
 
 __DATA__
 
-=== rebind=off: each goes to one server, through all of the change
+=== rebind=off: each session has the same server during the whole change
 --- rest: rebind=off maxidle=1h refresh=30m
 --- client
 my ($old, $new, $both) = (key_id($key[0], 'D'), key_id($key[1], 'D'), key_ids('D', @key[1, 0]));
 my $served = served('/md5/', $id{D});
-holds($served =~ /A/ && $served =~ /B/ && $served =~ /C/, "they are spread: $served");
+holds($served =~ /A/ && $served =~ /B/ && $served =~ /C/, "the sessions are spread: $served");
 equals(served("/$$_[0]/", $$_[1]), $served, "$$_[0] with \"$$_[1]\"")
     for [md5 => $old], [moved => $id{D}], [moved => $old], [old => $old], [old => $both], [both => $old], [both => $both],
         [both => $new], [new => $both], [new => $new];
@@ -63,33 +63,33 @@ equals(served("/$$_[0]/", $$_[1]), $served, "$$_[0] with \"$$_[1]\"")
 
 
 
-=== rebind=off: an older form is upgraded although the server is away
+=== rebind=off: an older form is replaced although the server is not available
 --- rest: rebind=off maxidle=1h refresh=30m
 --- client
 my ($old, $new, $both) = (key_id($key[0], 'D'), key_id($key[1], 'D'), key_ids('D', @key[1, 0]));
-equals(given('/moved/', $id{D}), $old, 'of MD5');
-equals(given('/both/', $old), $both, 'of the old key');
-equals(given('/new/', $both), $new, 'of both keys');
-equals(given('/new/', $new), '', 'the newest stays');
+equals(given('/moved/', $id{D}), $old, 'an MD5 ID');
+equals(given('/both/', $old), $both, 'an ID by the old key');
+equals(given('/new/', $both), $new, 'an ID by both keys');
+equals(given('/new/', $new), '', 'an ID by the new key does not change');
 --- no_error_log
 [alert]
 
 
 
-=== postonly: what GET is lent stays, too
+=== postonly: the server that takes over GET requests stays the same, too
 --- rest: postonly
 --- client
 my ($old, $both) = (key_id($key[0], 'D'), key_ids('D', @key[1, 0]));
 my $body = sub { my ($path, $id) = @_; return body(visit($path, "route=$id", 1983)) };
 my $lent = $body->('/old/', $old);
 equals($body->('/both/', $old), $lent, 'with two keys');
-equals($body->('/old/', $both), $lent, 'with one, in the form of two');
+equals($body->('/old/', $both), $lent, 'with one key, and an ID by two keys');
 --- no_error_log
 [alert]
 
 
 
-=== rebind=off with limits: a session without stamps, or whose beginning is a client's word, stays as well
+=== rebind=off with limits: a session without timestamps, or with an unverified start time, keeps its server as well
 --- upstreams
 upstream away { session_sticky hash=plain rebind=off maxidle=1h refresh=30m AWAY }
 upstream signs { session_sticky hash=plain rebind=off maxidle=1h sign accept=unsigned key_file=KEYS/old AWAY }

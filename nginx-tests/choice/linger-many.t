@@ -1,8 +1,8 @@
-# linger=time and very many addresses: 10,000 that leave DNS at once keep their sessions, and hold nobody up.
+# linger=time with 10,000 addresses that are removed from DNS at once: they keep their sessions, and do not delay other requests.
 #
-# They are the addresses of 40 names, since an answer of DNS has no more. Any server answers with its address.
+# They are the addresses of 40 names, because of the size limit of a DNS response. Each server responds with its address.
 
-# Who lingers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Lingering addresses survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Resolver Running Status Upstreams Visits);
@@ -48,16 +48,16 @@ run_tests();
 
 __DATA__
 
-=== ten thousand leave at once, and come back
+=== 10,000 addresses are removed at once, and added again
 --- client
 $dns->knows(names(sub { 1 }));
 my ($servers, $lingering);
-eventually(sub { ($servers, $lingering) = told(); $servers == NAMES * EACH }, 'all are there');
+eventually(sub { ($servers, $lingering) = told(); $servers == NAMES * EACH }, 'all servers are present');
 my $slowest = 0;
 my $watch = sub {
     my $start = time;
     my @visits = map { ask('/quiet/', undef, 1983) } 1 .. 8;
-    status(response($_)) eq '200' or return holds(0, 'a request was not served') for @visits;
+    status(response($_)) eq '200' or return holds(0, 'a request failed') for @visits;
     my $took = time - $start;
     $slowest = $took if $took > $slowest;
 };
@@ -69,16 +69,16 @@ for (1 .. 400) {
     sleep 0.02;
 }
 equals("$servers $lingering", '1 ' . NAMES * EACH, 'all linger');
-holds($slowest < ($ENV{TEST_NGINX_USE_VALGRIND} ? 10 : 0.5), "the slowest eight requests meanwhile took $slowest seconds");
+holds($slowest < ($ENV{TEST_NGINX_USE_VALGRIND} ? 10 : 0.5), "the slowest eight parallel requests took $slowest seconds");
 for my $name (0, 7, NAMES - 1) {
     my $start = time;
     equals(bodies(everywhere('/u/', of($name, $_))), address($name + 1, $_), "sessions of $name, $_ stay") for 0, EACH - 1;
 }
-equals(bodies(everywhere('/u/')), '127.0.0.7', 'first visits have the new one');
+equals(bodies(everywhere('/u/')), '127.0.0.7', 'new sessions go to the new server');
 holds(reload(), 'nginx is reloaded');
 equals(bodies(everywhere('/u/', of(3, 3))), address(4, 3), 'sessions stay');
 $dns->knows(names(sub { $_[0] % 2 }));
-eventually(sub { ($servers, $lingering) = told(); $servers == NAMES * EACH / 2 }, 'half of them return');
+eventually(sub { ($servers, $lingering) = told(); $servers == NAMES * EACH / 2 }, 'half of them are added again');
 eventually(sub { ($servers, $lingering) = told(); $lingering == NAMES * EACH / 2 + 1 }, 'the others linger');
 equals(bodies(everywhere('/u/', of($_, 5))), address($_ + 1, 5), "sessions of $_ stay") for 4, 5;
 $dns->knows();

@@ -1,17 +1,17 @@
-# linger=time: an address that has left DNS keeps its sessions for a while.
+# linger=time: an address that was removed from DNS keeps its sessions for the specified time.
 #
-# nginx has two workers, and port 1983 spreads connections over them. Its resolver is $dns (lib/Resolver.pm). Whatever
-# 127.0.0.x:1985 is asked, it answers with its address, and /connection also with the number of the connection; /early
-# has what the request said of its session. :1986 answers over TLS. Other ports are for servers of a block's own.
-# Sections of this file's own:
-#   upstreams  upstream blocks; /NAME/ leads to upstream NAME. ZONE is a zone of its own, RESOLVED the servers of app.test:1985,
-#              KEYS are parameters for keyed ids
-#   each       directives of each location that leads to an upstream
+# nginx has two workers, and port 1983 spreads connections over them. Its resolver is $dns (lib/Resolver.pm). Servers on
+# 127.0.0.x:1985 respond with their address, for /connection also with the number of the connection; for /early with the
+# request's X-Early. Port 1986 uses TLS. Blocks run their own servers on other ports.
+# Sections of this file:
+#   upstreams  upstream blocks; /NAME/ is passed to upstream NAME. ZONE is replaced with a separate zone, RESOLVED with a zone and
+#              the servers of app.test:1985, KEYS with parameters for keyed IDs
+#   each       directives of each location that passes to an upstream
 #   locations  more locations on port 1983
 #   client     see lib/Client.pm
-#   any_version  does not skip the block with an nginx that cannot resolve names at run time
+#   any_version  does not skip the block with versions of nginx that cannot resolve names at run time
 
-# Who lingers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Lingering addresses survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Certificates Control Keys Resolver Running Status Upstreams Visits);
@@ -47,23 +47,23 @@ server {
 }
 _EOC_
     $block->set_value(workers => 2) if !defined $block->workers;
-    # The next block's nginx begins with names that are nobody.
+    # The next block's nginx starts without records.
     $block->set_value(client => $block->client . '; $dns->knows();');
     $block->set_value(skip_nginx => '5: < 1.27.3') if !defined $block->any_version;
 });
 
-# The session of an address where ids are addresses.
+# The cookie of a session of an address, with the address as its ID.
 sub of { my ($number, $port) = @_; return "route=127.0.0.$number:" . ($port // 1985) }
 sub serving { my ($path, $session) = @_; return bodies(everywhere($path, $session)) }
 
-# Waits until every worker answers a session so.
+# Waits until a session gets the wanted responses from every worker.
 sub settles ($$$$) {
     my ($path, $session, $wanted, $what) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     return eventually(sub { serving($path, $session) eq $wanted }, $what);
 }
 
-# DNS has these addresses of app.test from now on. Waits until first visits of /PATH/ meet these, and no others.
+# Sets the addresses of app.test. Waits until new sessions of /PATH/ use all of them, and no others.
 sub has {
     my ($path, @addresses) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -79,7 +79,7 @@ sub lingering {
     return join ' ', sort map { $_->{address} } @{$upstream->{lingering}};
 }
 
-# What becomes of a session, as /status tells it.
+# What "explain" at /status reports for a session.
 sub explained {
     my ($name, $session) = @_;
     my $length = length $session;
@@ -93,28 +93,28 @@ run_tests();
 
 __DATA__
 
-=== an address that has left DNS keeps its sessions, and gets no others, until the time is over
+=== an address removed from DNS keeps its sessions, and gets no new ones, until the time is over
 --- upstreams
 upstream u { RESOLVED session_sticky hash=plain linger=8s; }
 upstream without { RESOLVED session_sticky hash=plain; }
 --- client
 has('/u/', 2, 3);
-equals(lingering('u'), '', 'nobody lingers');
+equals(lingering('u'), '', 'no address lingers');
 my $start = time;
 has('/u/', 3);
 my @visits = everywhere('/u/', of(2));
 equals(bodies(@visits), '127.0.0.2', 'its sessions stay');
-equals(cookies(@visits), '', 'and nothing is set');
-equals(lingering('u'), '127.0.0.2:1985', 'it is shown');
-equals(serving('/without/', of(2)), '127.0.0.3', 'without linger= they move');
-settles('/u/', of(2), '127.0.0.3', 'when the time is over they move');
-holds(time - $start >= 7, 'not before');
-equals(lingering('u'), '', 'it is shown no longer');
-equals(scalar(log_lines(qr/a server of upstream "u" left DNS, 127\.0\.0\.2:1985, and may keep sessions for 8 seconds/)), 1, 'the log told once');
+equals(cookies(@visits), '', 'and no cookie is set');
+equals(lingering('u'), '127.0.0.2:1985', 'it is reported as lingering');
+equals(serving('/without/', of(2)), '127.0.0.3', 'without linger=, they move');
+settles('/u/', of(2), '127.0.0.3', 'when the time is over, they move');
+holds(time - $start >= 7, 'but not before');
+equals(lingering('u'), '', 'it is no longer reported');
+equals(scalar(log_lines(qr/a server of upstream "u" left DNS, 127\.0\.0\.2:1985, and may keep sessions for 8 seconds/)), 1, 'it is logged once');
 
 
 
-=== whatever names the server
+=== by every form of session
 --- upstreams
 upstream md5 { RESOLVED session_sticky linger=1m; }
 upstream keyed { RESOLVED session_sticky KEYS linger=1m; }
@@ -140,34 +140,34 @@ my %sessions = (md5 => $md5, keyed => $keyed, stamped => "$md5|$now|$now", signs
 for my $mode (sort keys %sessions) {
     my @visits = everywhere("/$mode/", "route=$sessions{$mode}");
     equals(bodies(@visits), '127.0.0.2', "$mode: its sessions stay");
-    equals(cookies(@visits), '', "$mode: with their cookie");
+    equals(cookies(@visits), '', "$mode: and keep their cookie");
 }
-equals(serving('/md5/', "route=nobody; a=b; route=$md5"), '127.0.0.2', 'the second value of two');
-equals(serving('/md5/', "route=$md5; route=" . md5_hex('127.0.0.3:1985')), '127.0.0.3', 'a living server goes before');
+equals(serving('/md5/', "route=nobody; a=b; route=$md5"), '127.0.0.2', 'with the second of two values');
+equals(serving('/md5/', "route=$md5; route=" . md5_hex('127.0.0.3:1985')), '127.0.0.3', 'a server in DNS takes precedence');
 my $old = visit('/stamped/', "route=$md5|" . ($now - 120) . "|$now", 1983);
-holds(bound($old) =~ /^$md5\|\d+\|$now\z/, 'stamps are renewed: ' . bound($old));
-holds(bound(visit('/stamped/', "route=$md5|" . ($now - 7200) . "|$now", 1983)) =~ /^(?!$md5)/, 'a session that has ended is new');
-equals(body(visit("/routes/?r=$md5", undef, 1983)), '127.0.0.2', 'routes') for 1 .. 4;
-equals(body(visit("/learns/?s=$learnt", undef, 1983)), '127.0.0.2', 'learnt sessions') for 1 .. 4;
+holds(bound($old) =~ /^$md5\|\d+\|$now\z/, 'timestamps are renewed: ' . bound($old));
+holds(bound(visit('/stamped/', "route=$md5|" . ($now - 7200) . "|$now", 1983)) =~ /^(?!$md5)/, 'a session that has ended is replaced with a new one');
+equals(body(visit("/routes/?r=$md5", undef, 1983)), '127.0.0.2', 'a route') for 1 .. 4;
+equals(body(visit("/learns/?s=$learnt", undef, 1983)), '127.0.0.2', 'learned sessions') for 1 .. 4;
 my @visits = everywhere('/accepts/', "route=$name");
-equals(bodies(@visits), '127.0.0.2', 'an id in another scheme');
-equals(cookies(@visits), $md5, 'is exchanged');
+equals(bodies(@visits), '127.0.0.2', 'an ID of another scheme');
+equals(cookies(@visits), $md5, 'is replaced');
 my $explained = explained('accepts', $name);
-equals("$explained->{verdict} $explained->{scheme} $explained->{would} $explained->{lingering}{address}", "valid plain bound $name", 'explain tells');
-holds($explained->{lingering}{seconds} > 30, 'how long');
+equals("$explained->{verdict} $explained->{scheme} $explained->{would} $explained->{lingering}{address}", "valid plain bound $name", 'explain reports the lingering address');
+holds($explained->{lingering}{seconds} > 30, 'and the remaining time');
 $explained = explained('md5', md5_hex('127.0.0.3:1985'));
-equals("$explained->{would} " . ($explained->{lingering} // 'none'), 'bound none', 'of a living server it does not');
-equals(explained('learns', $learnt)->{lingering}{address}, $name, 'of a learnt session it does');
+equals("$explained->{would} " . ($explained->{lingering} // 'none'), 'bound none', 'explain does not report it for a server in DNS');
+equals(explained('learns', $learnt)->{lingering}{address}, $name, 'explain reports it for a learned session');
 
 
 
-=== all addresses gone: sessions stay, and nobody else is served
+=== all addresses are removed: sessions stay, and other requests fail
 --- upstreams eval
 CORE::join '', map { "upstream $main::names[$_] { $main::balancers[$_] RESOLVED session_sticky hash=plain linger=1m; }\n" } 0 .. $#main::balancers;
 --- client
 has("/$names[0]/", 2, 3);
-# ip_hash leads one client to one server.
-settles("/$_/", undef, '127.0.0.2 | 127.0.0.3', "$_ has both") for grep { $_ ne $names[2] } @names;
+# ip_hash selects the same server for all requests of a client.
+settles("/$_/", undef, '127.0.0.2 | 127.0.0.3', "$_ has both addresses") for grep { $_ ne $names[2] } @names;
 has("/$names[0]/");
 for my $name (@names) {
     settles("/$name/", undef, '502', "$name: no server is left");
@@ -176,26 +176,26 @@ for my $name (@names) {
 has("/$names[0]/", 4);
 for my $name (@names) {
     settles("/$name/", undef, '127.0.0.4', "$name: there is a new server");
-    equals(serving("/$name/", of($_)), "127.0.0.$_", "$name: sessions of $_ stay all the same") for 2, 3;
+    equals(serving("/$name/", of($_)), "127.0.0.$_", "$name: sessions of $_ still stay") for 2, 3;
 }
 
 
 
-=== addresses of a service, primaries and backups
+=== addresses of a service, primary and backup servers
 --- upstreams
 upstream u { ZONE; server app.test service=http resolve; session_sticky hash=plain linger=1m; }
 --- client
 my @hosts = map { "h$_.test A 127.0.0.$_" } 2 .. 4;
 $dns->knows(@hosts, '_http._tcp.app.test SRV 10,1,1985,h2.test 10,1,1985,h3.test 20,1,1985,h4.test');
-settles('/u/', undef, '127.0.0.2 | 127.0.0.3', 'the primaries have the first visits');
-settles('/u/', of(4), '127.0.0.4', 'the backup has its sessions');
+settles('/u/', undef, '127.0.0.2 | 127.0.0.3', 'the primary servers get new sessions');
+settles('/u/', of(4), '127.0.0.4', 'the backup server keeps its sessions');
 $dns->knows(@hosts, '_http._tcp.app.test SRV 10,1,1985,h3.test');
-eventually(sub { lingering('u') eq '127.0.0.2:1985 127.0.0.4:1985' }, 'two leave');
+eventually(sub { lingering('u') eq '127.0.0.2:1985 127.0.0.4:1985' }, 'two addresses linger');
 equals(serving('/u/', of($_)), "127.0.0.$_", "sessions of $_ stay") for 2, 3, 4;
 
 
 
-=== back in DNS it is a server like any other
+=== an address that is added to DNS again is a normal server
 --- upstreams
 upstream u { RESOLVED session_sticky hash=plain linger=1m; }
 --- client
@@ -204,13 +204,13 @@ for my $round (1 .. 2) {
     has('/u/', 3);
     equals(serving('/u/', of(2)), '127.0.0.2', "round $round: its sessions stay");
     has('/u/', 2, 3);
-    equals(serving('/u/', of(2)), '127.0.0.2', "round $round: and when it is back");
-    eventually(sub { lingering('u') eq '' }, "round $round: it lingers no longer");
+    equals(serving('/u/', of(2)), '127.0.0.2', "round $round: and stay when it is added again");
+    eventually(sub { lingering('u') eq '' }, "round $round: it no longer lingers");
 }
 
 
 
-=== a connection that fails ends it for all workers, and the session moves
+=== a failed connection ends the lingering in all workers, and the session moves
 --- upstreams
 upstream u { ZONE; server app.test:1991 resolve; server 127.0.0.9:1985; session_sticky hash=plain linger=1m; }
 upstream off { ZONE; server app.test:1991 resolve; server 127.0.0.9:1985; session_sticky hash=plain linger=1m fallback=off; }
@@ -236,7 +236,7 @@ for my $path (@paths) {
     }, "$path has the server");
 }
 $dns->knows();
-eventually(sub { join(' ', map { lingering($_) } qw(u off route limited)) eq join(' ', ('127.0.0.2:1991') x 4) }, 'it has left all of them');
+eventually(sub { join(' ', map { lingering($_) } qw(u off route limited)) eq join(' ', ('127.0.0.2:1991') x 4) }, 'it lingers in all of them');
 for my $path (@paths) {
     my $asked = ask($path, $session{$path}, 1983);
     my $held = taken_unless_answered($server, $asked);
@@ -247,31 +247,31 @@ for my $path (@paths) {
     print $held "HTTP/1.0 503 no\r\n\r\n";
     close $held;
     my $response = response($asked);
-    equals($path =~ /off/ ? status($response) : body($response), $path =~ /off/ ? '503' : '127.0.0.9', "$path: one that answers with an error");
+    equals($path =~ /off/ ? status($response) : body($response), $path =~ /off/ ? '503' : '127.0.0.9', "$path: after an error response");
     $asked = ask($path, $session{$path}, 1983);
     $held = taken($server);
     $response = response($asked);
     close $held;
-    equals($path =~ /off/ ? status($response) : body($response), $path =~ /off/ ? '504' : '127.0.0.9', "$path: one that answers too late");
+    equals($path =~ /off/ ? status($response) : body($response), $path =~ /off/ ? '504' : '127.0.0.9', "$path: after a timeout");
     $asked = ask($path, $session{$path}, 1983);
     answer(taken($server), 'mine after all');
-    equals(body(response($asked)), 'mine after all', "$path: is done with for this request alone");
+    equals(body(response($asked)), 'mine after all', "$path: the server is excluded only for that request");
 }
 close $server;
-equals(status(visit('/limited/once', $session{'/limited/'}, 1983)), '502', 'a request with one try has no other');
+equals(status(visit('/limited/once', $session{'/limited/'}, 1983)), '502', 'a request with one try gets 502');
 for my $path ('/u/', '/route/') {
-    equals(body(visit($path, $session{$path}, 1983)), '127.0.0.9', "$path: when it accepts no connection, the request goes on");
+    equals(body(visit($path, $session{$path}, 1983)), '127.0.0.9', "$path: if it accepts no connection, the request goes to another server");
 }
-equals(status(visit('/off/', $session{'/off/'}, 1983)), '502', '/off/: it is refused');
-equals(join('', map { lingering($_) } qw(u off route limited)), '', 'none lingers any more');
+equals(status(visit('/off/', $session{'/off/'}, 1983)), '502', '/off/: the request gets 502');
+equals(join('', map { lingering($_) } qw(u off route limited)), '', 'no address lingers any longer');
 $server = serve(1991, '127.0.0.2');
-equals(serving($_, $session{$_}), '127.0.0.9', "$_: no worker asks it again") for '/u/', '/route/', '/limited/';
-equals(serving('/off/', $session{'/off/'}), '502', '/off/: no worker asks it again');
-equals(scalar(log_lines(qr/server 127\.0\.0\.2:1991 of upstream "u" has left DNS and accepts no connection \(connection failed\)/)), 1, 'the log tells');
+equals(serving($_, $session{$_}), '127.0.0.9', "$_: no worker tries it again") for '/u/', '/route/', '/limited/';
+equals(serving('/off/', $session{'/off/'}), '502', '/off/: no worker tries it again');
+equals(scalar(log_lines(qr/server 127\.0\.0\.2:1991 of upstream "u" has left DNS and accepts no connection \(connection failed\)/)), 1, 'it is logged');
 
 
 
-=== connections are kept, and what is kept is used
+=== keepalive connections are reused
 --- upstreams
 upstream u { RESOLVED session_sticky hash=plain linger=1m; keepalive 8; }
 upstream before { keepalive 8; RESOLVED session_sticky hash=plain linger=1m; }
@@ -280,15 +280,15 @@ has('/u/', 2, 3);
 has('/before/', 3);
 for my $path ('/u/connection', '/before/connection') {
     my %connections = map { body(visit($path, of(2), 1983)) => 1 } 1 .. 30;
-    equals(scalar(grep { !/^127\.0\.0\.2 / } keys %connections), 0, "$path: all are on the server");
-    holds(keys %connections <= 4, "$path: on few connections: " . keys %connections);
+    equals(scalar(grep { !/^127\.0\.0\.2 / } keys %connections), 0, "$path: all connections are to the server");
+    holds(keys %connections <= 4, "$path: there are few connections: " . keys %connections);
     %connections = map { body(visit($path, of(3), 1983)) => 1 } 1 .. 30;
-    equals(scalar(grep { !/^127\.0\.0\.3 / } keys %connections), 0, "$path: and others on theirs");
+    equals(scalar(grep { !/^127\.0\.0\.3 / } keys %connections), 0, "$path: other sessions use their own server's connections");
 }
 
 
 
-=== a kept connection that the server has closed is no failure
+=== an idle connection that the server has closed is not a failure
 --- upstreams
 upstream u { ZONE; server app.test:1991 resolve; server 127.0.0.9:1985; session_sticky hash=plain linger=1m; keepalive 4; }
 --- workers: 1
@@ -303,21 +303,21 @@ my $kept = sub {
     return body(response($asked)) eq $text && $held;
 };
 $dns->knows('app.test A 127.0.0.2');
-eventually(sub { $kept->('mine') }, 'it has the server');
+eventually(sub { $kept->('mine') }, 'the upstream has the server');
 $dns->knows();
 eventually(sub { lingering('u') }, 'it lingers');
-eventually(sub { close($kept->('first') || return 0); 1 }, 'its connection is kept, and closed');
+eventually(sub { close($kept->('first') || return 0); 1 }, 'its connection stays open, and is then closed');
 for (1 .. 3) {
     my $held = $kept->("number $_");
-    holds($held, "number $_ is served");
-    # Both sides may be faster.
+    holds($held, "request $_ gets its response");
+    # Either side may be faster.
     close $held;
 }
-equals(lingering('u'), '127.0.0.2:1991', 'it lingers all the same');
+equals(lingering('u'), '127.0.0.2:1991', 'it still lingers');
 
 
 
-=== over TLS, with and without a session of TLS
+=== over TLS, with and without a TLS session
 --- upstreams
 upstream u { ZONE; server app.test:1986 resolve; session_sticky hash=plain linger=1m; }
 upstream fails { ZONE; server app.test:1985 resolve; server 127.0.0.9:1986; session_sticky hash=plain linger=1m; }
@@ -327,17 +327,17 @@ location /fails/tls { proxy_pass https://fails; }
 --- client
 sub tls { my ($path, $session) = @_; return bodies(map { visit("$path/tls", $session, 1983) } 1 .. 12) }
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
-eventually(sub { tls('/u', of(2, 1986)) eq '127.0.0.2' }, 'a session');
+eventually(sub { tls('/u', of(2, 1986)) eq '127.0.0.2' }, 'it has a session');
 $dns->knows('app.test A 127.0.0.3');
 eventually(sub { lingering('u') && lingering('fails') }, 'it lingers');
 equals(tls('/u', of(2, 1986)), '127.0.0.2', 'its sessions stay');
-equals(tls('/u', of(3, 1986)), '127.0.0.3', 'and others');
-equals(tls('/fails', of(2)), '127.0.0.9', 'a handshake that fails ends it');
-equals(lingering('fails'), '', 'at once');
+equals(tls('/u', of(3, 1986)), '127.0.0.3', 'and so do others');
+equals(tls('/fails', of(2)), '127.0.0.9', 'a failed handshake ends it');
+equals(lingering('fails'), '', 'immediately');
 
 
 
-=== what a request says of its session before its server is chosen, and after it
+=== the variables of a session before its server is selected, and after that
 --- upstreams
 upstream u { RESOLVED session_sticky hash=plain linger=1m; }
 upstream accepts { RESOLVED session_sticky accept=plain linger=1m; }
@@ -352,22 +352,22 @@ has('/u/', 2, 3);
 has('/u/', 3);
 my $words = sub { my $visit = visit($_[0] . 'early', $_[1], 1983); return body($visit) . ', ' . head('X-Late', $visit) };
 my $lingers = '127.0.0.2:1985';
-equals($words->('/u/', of(2)), "valid/$lingers, valid/$lingers", 'it has the session');
-equals($words->('/route/', 'route=' . md5_hex($lingers)), "valid/$lingers, valid/$lingers", 'by a route');
-equals($words->('/accepts/', of(2)), "valid/$lingers, valid/$lingers", 'by an id in another scheme');
-equals($words->('/u/', of(2) . '; ' . of(3)), 'valid/127.0.0.3:1985, valid/127.0.0.3:1985', 'a living server goes before');
-equals($words->('/u/', of(4)), 'unknown/, unknown/', 'nobody has it');
-equals($words->('/fails/', of(2, 1991)), 'valid/127.0.0.2:1991, down/127.0.0.2:1991', 'it had the session, but accepts no connection');
-equals($words->('/fails/', of(2, 1991)), 'unknown/, unknown/', 'and has it no longer');
+equals($words->('/u/', of(2)), "valid/$lingers, valid/$lingers", 'the address has the session');
+equals($words->('/route/', 'route=' . md5_hex($lingers)), "valid/$lingers, valid/$lingers", 'a route');
+equals($words->('/accepts/', of(2)), "valid/$lingers, valid/$lingers", 'an ID of another scheme');
+equals($words->('/u/', of(2) . '; ' . of(3)), 'valid/127.0.0.3:1985, valid/127.0.0.3:1985', 'a server in DNS takes precedence');
+equals($words->('/u/', of(4)), 'unknown/, unknown/', 'an unknown session');
+equals($words->('/fails/', of(2, 1991)), 'valid/127.0.0.2:1991, down/127.0.0.2:1991', 'the address had the session, but accepts no connection');
+equals($words->('/fails/', of(2, 1991)), 'unknown/, unknown/', 'and no longer has it');
 
 
 
-=== a worker that was held up begins nothing anew
+=== a worker that was suspended does not restart the lingering
 --- upstreams
 upstream u { RESOLVED session_sticky hash=plain linger=3s; }
 --- client
 has('/u/', 2, 3);
-# Both workers have looked.
+# Both workers have read the servers.
 sleep 2;
 my ($first, $late) = sort { $a <=> $b } children();
 kill STOP => $late;
@@ -375,13 +375,13 @@ $dns->knows('app.test A 127.0.0.3');
 sleep 6;
 kill CONT => $late;
 sleep 1.5;
-equals(lingering('u'), '', 'nobody lingers');
+equals(lingering('u'), '', 'no address lingers');
 equals(serving('/u/', of(2)), '127.0.0.3', 'its sessions have moved');
-equals(scalar(log_lines(qr/left DNS, 127\.0\.0\.2:1985/)), 1, 'the log told once');
+equals(scalar(log_lines(qr/left DNS, 127\.0\.0\.2:1985/)), 1, 'it is logged once');
 
 
 
-=== when DNS has others meanwhile, a request whose server accepts no connection goes to one of these
+=== a request whose lingering server accepts no connection goes to one that was added to DNS meanwhile
 --- upstreams
 upstream u { ZONE; server app.test:1991 resolve; server other.test:1985 resolve; session_sticky hash=plain linger=1m; }
 upstream tls { ZONE; server app.test:1991 resolve; server other.test:1986 resolve; session_sticky hash=plain linger=1m; }
@@ -397,53 +397,53 @@ $dns->knows('app.test A 127.0.0.2', 'other.test A 127.0.0.3');
 eventually(sub { serving("/$_/", of(3)) eq '127.0.0.3' }, "$_ has servers") for qw(u least off);
 eventually(sub { body(visit('/tls/tls', of(3, 1986), 1983)) eq '127.0.0.3' }, 'tls has servers');
 $dns->knows('other.test A 127.0.0.3');
-eventually(sub { !grep { lingering($_) ne '127.0.0.2:1991' } @names }, 'one leaves');
-# Nobody accepts, and there is no room for more.
+eventually(sub { !grep { lingering($_) ne '127.0.0.2:1991' } @names }, 'one address lingers');
+# The listening socket's queue is full, and no connection is accepted.
 my $full = IO::Socket::INET->new(LocalAddr => '127.0.0.2', LocalPort => 1991, Listen => 1, ReuseAddr => 1);
 my @waiting = map { IO::Socket::INET->new(PeerAddr => '127.0.0.2', PeerPort => 1991, Blocking => 0) } 1 .. 6;
 my %asked = map { $_ => ask($_ eq 'tls' ? '/tls/tls' : "/$_/", of(2, 1991), 1983) } @names;
 $dns->knows('other.test A ' . join ' ', map { "127.0.0.$_" } 4 .. 90);
 my %response = map { $_ => response($asked{$_}) } @names;
-holds(body($response{$_}) =~ /^127\.0\.0\.\d+$/, "$_: it is served") for qw(u tls least);
-equals(status($response{off}), '504', 'off: it is refused');
-equals(lingering($_), '127.0.0.3:198' . ($_ eq 'tls' ? 6 : 5), "$_: only the other one lingers") for @names;
+holds(body($response{$_}) =~ /^127\.0\.0\.\d+$/, "$_: a new server responds") for qw(u tls least);
+equals(status($response{off}), '504', 'off: no other server is tried');
+equals(lingering($_), '127.0.0.3:198' . ($_ eq 'tls' ? 6 : 5), "$_: only the other address lingers") for @names;
 
 
 
-=== down: its sessions move, as they did before it left; drain: they stay
+=== down: its sessions move, as they did before its removal; drain: they stay
 --- upstreams
 upstream u { RESOLVED session_sticky hash=plain linger=1m; }
 upstream drains { ZONE; server app.test:1985 resolve drain; server 127.0.0.9:1985; session_sticky hash=plain linger=1m; }
 upstream down { ZONE; server app.test:1985 resolve down; server 127.0.0.9:1985; session_sticky hash=plain linger=1m; }
 --- client
 has('/u/', 2, 3, 4);
-settles('/drains/', of(2), '127.0.0.2', 'a draining server has its sessions');
+settles('/drains/', of(2), '127.0.0.2', 'a draining server keeps its sessions');
 now('u', '127.0.0.2:1985', 'down');
 now('u', '127.0.0.3:1985', 'drain');
 $dns->knows('app.test A 127.0.0.4');
-eventually(sub { lingering('u') eq '127.0.0.3:1985' }, 'one that was draining lingers');
-equals(serving('/u/', of(2)), '127.0.0.4', 'sessions of one that was down move');
-equals(serving('/u/', of(3)), '127.0.0.3', 'those of one that was draining stay');
-equals(serving('/drains/', of(2)), '127.0.0.2', 'also where the configuration says so');
-equals(serving('/down/', of(2)), '127.0.0.9', 'and with "down" they move');
+eventually(sub { lingering('u') eq '127.0.0.3:1985' }, 'an address that was draining lingers');
+equals(serving('/u/', of(2)), '127.0.0.4', 'sessions of an address that was down move');
+equals(serving('/u/', of(3)), '127.0.0.3', 'sessions of the draining one stay');
+equals(serving('/drains/', of(2)), '127.0.0.2', 'also if it drains by the configuration');
+equals(serving('/down/', of(2)), '127.0.0.9', 'and they move if it is down by the configuration');
 
 
 
-=== an id for all addresses of a line: a living one has it, and when none is left, each of those that have gone
+=== an ID for all addresses of a line: those in DNS have it, and if there is none, the lingering ones
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve id=a; server 127.0.0.9:1985 id=b; session_sticky hash=plain linger=1m; }
 --- client
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 eventually(sub { serving('/u/', 'route=a') =~ /^127\.0\.0\.[23]$/ }, 'the line has servers');
 $dns->knows('app.test A 127.0.0.4');
-settles('/u/', 'route=a', '127.0.0.4', 'the living one has the sessions');
+settles('/u/', 'route=a', '127.0.0.4', 'the one in DNS has the sessions');
 $dns->knows();
-eventually(sub { serving('/u/', undef) eq '127.0.0.9' }, 'it goes too');
-holds(serving('/u/', 'route=a') =~ /^127\.0\.0\.[234]$/, 'one of those that linger has them');
+eventually(sub { serving('/u/', undef) eq '127.0.0.9' }, 'it is removed, too');
+holds(serving('/u/', 'route=a') =~ /^127\.0\.0\.[234]$/, 'a lingering address has them');
 
 
 
-=== a line that has left the configuration lingers no longer, and another time applies at once
+=== addresses of a removed line no longer linger, and a changed time applies at once
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve; server other.test:1985 resolve; session_sticky hash=plain linger=1m; }
 --- client
@@ -451,25 +451,25 @@ my $first = 'app.test A 127.0.0.2 127.0.0.3';
 $dns->knows($first, 'other.test A 127.0.0.4 127.0.0.5');
 settles('/u/', undef, '127.0.0.2 | 127.0.0.3 | 127.0.0.4 | 127.0.0.5', 'both have servers');
 $dns->knows('app.test A 127.0.0.3', 'other.test A 127.0.0.5');
-eventually(sub { lingering('u') eq '127.0.0.2:1985 127.0.0.4:1985' }, 'two of them go');
+eventually(sub { lingering('u') eq '127.0.0.2:1985 127.0.0.4:1985' }, 'two of them linger');
 for my $round (1 .. 2) {
     holds(reload(), "$round: nginx is reloaded");
     equals(serving('/u/', of($_)), "127.0.0.$_", "$round: sessions of $_ stay") for 2, 4;
 }
 $dns->knows('app.test A 127.0.0.6', 'other.test A 127.0.0.5');
-holds(reload(), 'nginx is reloaded while another one goes');
-settles('/u/', undef, '127.0.0.5 | 127.0.0.6', 'it goes');
-holds(reload(), 'and once more, before any worker has looked');
+holds(reload(), 'nginx is reloaded while another address is removed');
+settles('/u/', undef, '127.0.0.5 | 127.0.0.6', 'it is removed');
+holds(reload(), 'nginx is reloaded again, before any worker has read the servers');
 settles('/u/', of($_), "127.0.0.$_", "sessions of $_ stay") for 2, 3, 4;
 configure(qr/server other\.test:1985 resolve;/, '');
 holds(reload(), 'nginx is reloaded without the second name');
-settles('/u/', of(4), '127.0.0.6', 'sessions of an address of that move');
+settles('/u/', of(4), '127.0.0.6', 'sessions of its address move');
 equals(serving('/u/', of(2)), '127.0.0.2', 'those of the first name stay');
 configure(qr/linger=1m/, 'linger=1s');
 holds(reload(), 'nginx is reloaded with a shorter time');
-settles('/u/', of(2), '127.0.0.6', 'it applies at once');
-# Less than a second may have passed since it left.
-settles('/u/', of(3), '127.0.0.6', 'to all');
+settles('/u/', of(2), '127.0.0.6', 'it applies immediately');
+# Less than a second may have passed since its removal.
+settles('/u/', of(3), '127.0.0.6', 'to all addresses');
 
 
 
@@ -493,7 +493,7 @@ for my $gone (2, 3) {
 
 
 
-=== an address that another service has got: its sessions are there, until the time is over
+=== an address that another service now uses: its sessions go there until the time is over
 --- upstreams
 upstream u { ZONE; server app.test:1991 resolve; server 127.0.0.9:1985; session_sticky hash=plain linger=8s; }
 --- client
@@ -507,7 +507,7 @@ my $is_served = sub {
         my $held = taken_unless_answered($server, $asked) or return response($asked) && 0;
         answer($held, $text);
         return body(response($asked)) eq $text;
-    }, "the session is served: $text");
+    }, "the session gets: $text");
 };
 $is_served->('mine');
 $dns->knows();
@@ -520,16 +520,16 @@ eventually(sub {
     my $held = taken_unless_answered($server, $asked);
     answer($held, 'another') if $held;
     return body(response($asked)) eq '127.0.0.9';
-}, 'then it moves');
+}, 'then the session moves');
 
 
 
-=== without servers that are resolved at run time it means nothing
+=== without servers that are resolved at run time, it has no effect
 --- upstreams
 upstream u { ZONE; server 127.0.0.2:1985; session_sticky linger=1m; }
 --- any_version
 --- client
-equals(serving('/u/'), '127.0.0.2', 'nginx serves');
+equals(serving('/u/'), '127.0.0.2', 'nginx responds');
 --- error_log
 [warn]
 parameter "linger" of "session_sticky" has no effect without

@@ -1,10 +1,10 @@
-# Backup servers of sessions without a cookie. With session_sticky they stay on their backup for as long as that is available;
-# with "sticky route" and "sticky learn", as with nginx's own, they get it only while no primary server is.
+# Backup servers of sessions without a cookie. With session_sticky they stay on their backup server as long as that is
+# available; with "sticky route" and "sticky learn", as with nginx's own directive, only while no primary server is available.
 #
-# lib/Upstreams.pm has the servers and the sections. A, B and C are primary or backup, as a block says.
-# Sections of this file's own:
-#   variants  an upstream with mode=route and these servers for each balancer, with a zone and without; their paths are
-#             @variants
+# lib/Upstreams.pm has the servers and the sections. A, B and C are primary or backup servers, depending on the block.
+# Sections of this file:
+#   variants  an upstream with mode=route and these servers for each load-balancing method, with and without a zone; their
+#             paths are in @variants
 
 use Sticky qw(Upstreams Visits);
 
@@ -27,20 +27,20 @@ run_tests();
 
 __DATA__
 
-=== session_sticky: a session follows its backup, with every balancer that knows backups, with a zone and without
+=== session_sticky: a session stays on its backup server, with every method that supports backup servers, with or without a zone
 --- workers: 2
 --- variants
 server A: route=a; server B: route=b backup; server C: route=c backup;
 --- client
 for my $path (@variants) {
-    equals(bodies(everywhere($path)), 'A', "$path: a first visit goes to the primary");
-    equals(served($path, 'b'), 'B', "$path: a session of the first backup is there");
-    equals(served($path, 'c'), 'C', "$path: one of the second is there");
+    equals(bodies(everywhere($path)), 'A', "$path: a new session goes to the primary server");
+    equals(served($path, 'b'), 'B', "$path: a session of the first backup server stays");
+    equals(served($path, 'c'), 'C', "$path: a session of the second one stays");
 }
 
 
 
-=== "sticky route": a backup is for when no primary is left, then it is the one that the route names
+=== "sticky route": the backup server of the route is used only while no primary server is available
 --- workers: 2
 --- upstreams
 upstream alive      { server A: route=a; server B: route=b backup; server C: route=c backup; sticky route $arg_route; }
@@ -50,13 +50,13 @@ upstream dead_zone  { zone dead 128k; server E: route=e; server B: route=b backu
 upstream down       { server E: route=e down; server B: route=b backup; server C: route=c backup; least_conn; sticky route $arg_route; }
 --- client
 for my $path (qw(/alive/ /alive_zone/)) {
-    equals(served($path, 'b'), 'A', "$path: the primary, while it is alive");
+    equals(served($path, 'b'), 'A', "$path: the primary server, while it is available");
     equals(served($path, 'c'), 'A', "$path: the same for the second");
 }
 for my $path (qw(/dead/ /dead_zone/ /down/)) {
-    equals(served($path, 'b'), 'B', "$path: the first backup");
-    equals(served($path, 'c'), 'C', "$path: the second backup");
-    equals(served($path, 'e'), 'B | C', "$path: a session of the primary gets any");
+    equals(served($path, 'b'), 'B', "$path: the first backup server");
+    equals(served($path, 'c'), 'C', "$path: the second backup server");
+    equals(served($path, 'e'), 'B | C', "$path: a session of the primary server gets either");
 }
 --- no_error_log
 [crit]
@@ -64,7 +64,7 @@ for my $path (qw(/dead/ /dead_zone/ /down/)) {
 
 
 
-=== "sticky route": the backup that the route names is dead as well, another one is alive
+=== "sticky route": the backup server of the route fails as well, another one is available
 --- workers: 2
 --- upstreams
 upstream u    { server E: route=e max_fails=0; server F: route=f backup max_fails=0; server C: route=c backup max_fails=0; sticky route $arg_route; }
@@ -72,8 +72,8 @@ upstream zone { zone other_backup 128k; server E: route=e max_fails=0; server F:
 --- client
 for my $path (qw(/u/ /zone/)) {
     my @visits = map { visit("$path?route=f&n=$_", undef, 1983) } 1 .. 12;
-    equals(bodies(@visits), 'C', "$path: the other answers");
-    equals(tried(@visits), '127.0.0.1:1998, 127.0.0.1:1997, 127.0.0.1:1987', "$path: each is asked once");
+    equals(bodies(@visits), 'C', "$path: the other one responds");
+    equals(tried(@visits), '127.0.0.1:1998, 127.0.0.1:1997, 127.0.0.1:1987', "$path: each is tried once");
 }
 --- no_error_log
 [crit]
@@ -81,7 +81,7 @@ for my $path (qw(/u/ /zone/)) {
 
 
 
-=== session_sticky: the backup of the session is dead, another one is alive, and so is a primary
+=== session_sticky: the backup server of the session fails, another one and a primary server are available
 --- workers: 2
 --- upstreams
 upstream primary { server A: route=a; server F: route=f backup max_fails=0; server C: route=c backup; session_sticky mode=route lookup=$arg_route; }
@@ -89,49 +89,49 @@ upstream zone    { zone primary 128k; server A: route=a; server F: route=f backu
 upstream backup  { server E: route=e max_fails=0; server F: route=f backup max_fails=0; server C: route=c backup; session_sticky mode=route lookup=$arg_route; }
 upstream strict  { server A: route=a; server F: route=f backup max_fails=0; server C: route=c backup; session_sticky mode=route lookup=$arg_route fallback=off; }
 --- client
-equals(served($_, 'f'), 'A', "$_: the primary serves it") for qw(/primary/ /zone/);
-equals(served('/backup/', 'f'), 'C', 'no primary: the other backup serves it');
-equals(served('/strict/', 'f'), '502', 'fallback=off: none');
-equals(served('/strict/', 'c'), 'C', 'fallback=off: a backup that is alive serves its sessions');
+equals(served($_, 'f'), 'A', "$_: the primary server takes over") for qw(/primary/ /zone/);
+equals(served('/backup/', 'f'), 'C', 'no primary server: the other backup server takes over');
+equals(served('/strict/', 'f'), '502', 'fallback=off: no other server');
+equals(served('/strict/', 'c'), 'C', 'fallback=off: an available backup server keeps its sessions');
 --- no_error_log
 [crit]
 [alert]
 
 
 
-=== sticky_no_fallback: a session of a backup gets that or none, also with "sticky route"
+=== sticky_no_fallback: a session of a backup server gets that server or none, even with "sticky route"
 --- before: 1.29.5
 --- upstreams
 upstream u { server A: route=a; server C: route=c backup; server F: route=f backup max_fails=0; sticky route $arg_route; }
 --- locations
 location /strict/ { sticky_no_fallback; proxy_pass http://u; }
 --- client
-equals(served('/strict/', 'c'), 'C', 'its backup serves it');
-equals(served('/strict/', 'f'), '502', 'no other server serves it');
-equals(served('/strict/', 'a'), 'A', 'its primary serves it');
-equals(served('/u/', 'c'), 'A', 'elsewhere the primary does');
+equals(served('/strict/', 'c'), 'C', 'its backup server responds');
+equals(served('/strict/', 'f'), '502', 'no other server takes over');
+equals(served('/strict/', 'a'), 'A', 'its primary server responds');
+equals(served('/u/', 'c'), 'A', 'in another location, the primary server responds');
 --- no_error_log
 [crit]
 [alert]
 
 
 
-=== a route that a primary and a backup share: the primary first, in each sense of it
+=== a route of a primary and a backup server, whose primary server fails
 --- upstreams
 upstream ours { server E: route=x max_fails=0; server A: route=a; server C: route=x backup; session_sticky mode=route lookup=$arg_route; }
 upstream off  { server E: route=x max_fails=0; server A: route=a; server C: route=x backup; session_sticky mode=route lookup=$arg_route fallback=off; }
 upstream own  { server E: route=x max_fails=0; server A: route=a; server C: route=x backup; sticky route $arg_route; }
 --- client
-equals(served('/ours/', 'x'), 'C', 'session_sticky: the backup has the route as well');
+equals(served('/ours/', 'x'), 'C', 'session_sticky: the backup server of the route is next');
 equals(served('/off/', 'x'), 'C', 'fallback=off: the same');
-equals(served('/own/', 'x'), 'A', '"sticky route": a primary is left');
+equals(served('/own/', 'x'), 'A', '"sticky route": a primary server is left');
 --- no_error_log
 [crit]
 [alert]
 
 
 
-=== learned sessions: session_sticky stays on a backup, "sticky learn" leaves it for a primary that is back
+=== learned sessions: with session_sticky they stay on a backup server, with "sticky learn" they return to an available primary server
 --- workers: 2
 --- upstreams
 upstream ours { server E: id=e max_fails=0; server B: id=b backup; server C: id=c backup; session_sticky mode=learn create=$arg_new lookup=$arg_route zone=ours_1:64k; }
@@ -140,15 +140,15 @@ upstream own  { server E: route=e max_fails=0; server B: route=b backup; server 
 my %first;
 for my $path (qw(/ours/ /own/)) {
     $first{$path}{$_} = bodies(visit("$path?new=$_", undef, 1983)) for 1 .. 4;
-    equals(join(' ', sort keys %{{reverse %{$first{$path}}}}), 'B C', "$path: sessions begin on both backups");
+    equals(join(' ', sort keys %{{reverse %{$first{$path}}}}), 'B C', "$path: sessions start on both backup servers");
     equals(served($path, $_), $first{$path}{$_}, "$path: session $_ stays") for 1 .. 4;
 }
 my $back = serve($port{E});
-equals(served('/ours/', $_), $first{'/ours/'}{$_}, "a primary is back, session $_ stays") for 1 .. 4;
+equals(served('/ours/', $_), $first{'/ours/'}{$_}, "the primary server is available again, session $_ stays") for 1 .. 4;
 for (1 .. 4) {
     my $asked = ask("/own/?route=$_", undef, 1983);
     answer(taken($back), 'primary');
-    equals(body(answer_of($asked)), 'primary', "as with nginx session $_ leaves its backup");
+    equals(body(answer_of($asked)), 'primary', "session $_ leaves its backup server, as with nginx's own directive");
 }
 close $back;
 --- no_error_log

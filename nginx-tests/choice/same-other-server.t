@@ -1,10 +1,10 @@
-# A session whose server is away and that cannot be bound anew, in prefix or rewrite mode where the application sets nothing
-# now, or with rebind=off, is served by one and the same other server, chosen from its value, until its own is back.
+# A session whose server is not available and that cannot be bound to another one (in prefix or rewrite mode when the application
+# sets no cookie, or with rebind=off): the same other server, selected by its value, takes over until its own is available.
 #
 # lib/Upstreams.pm has the servers and the sections.
-# Sections of this file's own:
-#   kinds  an upstream for each kind of session, for several of nginx's balancers, with a zone and without: these are its
-#          servers. Their paths are in %kind: "/prefix_0/" => "prefix"
+# Sections of this file:
+#   kinds  these servers, in an upstream for each kind of session, with several of nginx's load-balancing methods, with and
+#          without a zone. Their paths are in %kind: "/prefix_0/" => "prefix"
 
 use Sticky qw(Upstreams Visits);
 use Time::HiRes 'sleep';
@@ -20,7 +20,7 @@ my %parameters = (
     stamps  => 'rebind=off maxidle=1h',
 );
 
-# The value of a cookie of server "id", of which a session has many in its life.
+# A cookie value of a session of the server with this ID; with "stamps", it changes with each visit.
 sub value {
     my ($kind, $id, $session, $nth) = @_;
     return "$id~session-$session" if $kind eq 'prefix';
@@ -28,7 +28,7 @@ sub value {
     return $id;
 }
 
-# Which server serves this session, and what it is told, whatever the visit.
+# The servers of several visits of a session, and the values set.
 sub served {
     my ($path, $id, $session, $times, $more) = @_;
     my $kind = $kind{$path};
@@ -41,7 +41,7 @@ sub served {
     return join ' | ', sort keys %outcome;
 }
 
-# Each of many sessions has one server, and together they have all of these.
+# Tests that each of many sessions has one server, and that all of these servers are used.
 sub spread {
     my ($path, $id, $servers, $what) = @_;
     my $sessions = $kind{$path} =~ /prefix|stamps/ ? 30 : 1;
@@ -52,7 +52,7 @@ sub spread {
     return holds((grep { $_ eq $got } split ' ', $servers), "$path: $what: $got");
 }
 
-# This session comes to reach its own server.
+# Tests that this session eventually reaches its own server.
 sub returns {
     my ($server, $path, $session) = @_;
     return eventually(sub {
@@ -60,7 +60,7 @@ sub returns {
         my $held = taken_unless_answered($server, $asked);
         answer($held, 'done') if $held;
         return body(response($asked)) eq 'done';
-    }, "$path: its own serves it again");
+    }, "$path: its own server responds again");
 }
 
 client_sections();
@@ -97,15 +97,15 @@ run_tests();
 
 __DATA__
 
-=== down: many sessions are spread over the rest, each stays where it is, and nothing is set
+=== down: many sessions are spread over the other servers, each keeps its server, and no cookie is set
 --- kinds: server D: id=x down; server A: id=a; server B: id=b; server C: id=c;
 --- client
-spread($_, 'x', 'A B C', 'one server each') for sort keys %kind;
-equals(served($_, 'a', 1), 'A', "$_: those of another server have theirs") for sort keys %kind;
+spread($_, 'x', 'A B C', 'each session has one server') for sort keys %kind;
+equals(served($_, 'a', 1), 'A', "$_: sessions of another server stay") for sort keys %kind;
 
 
 
-=== down: by the workers as by one, and after a reload
+=== down: the same server in all workers, and after a reload
 --- workers: 3
 --- kinds: server D: id=x down; server A: id=a; server B: id=b; server C: id=c;
 --- client
@@ -113,65 +113,65 @@ my %before;
 for my $path (sort keys %kind) {
     for my $session (1 .. 3) {
         $before{"$path $session"} = bodies(map { visit("$path?key=$_", 'route=' . value($kind{$path}, 'x', $session), 1983) } 1 .. 12);
-        holds($before{"$path $session"} =~ /^[ABC]$/, "$path: one server, in every worker: " . $before{"$path $session"});
+        holds($before{"$path $session"} =~ /^[ABC]$/, "$path: one server in all workers: " . $before{"$path $session"});
     }
 }
 holds(reload(), 'nginx is reloaded');
 for my $path (sort keys %kind) {
-    equals(served($path, 'x', $_), $before{"$path $_"}, "$path: and the same after that") for 1 .. 3;
+    equals(served($path, 'x', $_), $before{"$path $_"}, "$path: the same server after the reload") for 1 .. 3;
 }
 
 
 
-=== others of its id serve a session first
+=== other servers with its ID are preferred
 --- kinds: server D: id=x down; server C: id=x; server A: id=a; server B: id=b;
 --- client
-equals(served($_, 'x', 7), 'C', "$_: by the other one of its id") for sort keys %kind;
+equals(served($_, 'x', 7), 'C', "$_: by the other server with its ID") for sort keys %kind;
 
 
 
-=== a server that refuses connections, and another: each is tried until it is known, the sessions have the rest
+=== two servers refuse connections: each is tried until it has failed, and the sessions are spread over the others
 --- kinds: server D: id=x fail_timeout=600s; server E: id=e fail_timeout=600s; server A: id=a; server B: id=b;
 --- client
 for my $path (sort keys %kind) {
     my $first = visit($path, 'route=' . value($kind{$path}, 'x', 1), 1983);
-    holds(body($first) =~ /^[AB]$/, "$path: another serves the first request");
+    holds(body($first) =~ /^[AB]$/, "$path: another server responds to the first request");
     holds(head('X-Tried', $first) =~ /^\Q$line{D}\E, /, "$path: after its own was tried");
-    spread($path, 'x', 'A B', 'then one server each');
+    spread($path, 'x', 'A B', 'then each session has one server');
 }
 
 
 
-=== neither draining servers nor backups, while one of the others is available
+=== no draining or backup server is used while another one is available
 --- kinds: server D: id=x down; server A: id=a; server B: id=b drain; server C: id=c backup;
 --- client
-spread($_, 'x', 'A', 'only one is left') for sort keys %kind;
+spread($_, 'x', 'A', 'one server is left') for sort keys %kind;
 
 
 
-=== backups, when no other is available
+=== a backup server is used if no other one is available
 --- kinds: server D: id=x down; server E: id=a max_fails=1 fail_timeout=600s; server B: id=b drain; server C: id=c backup;
 --- client
 for my $path (sort keys %kind) {
     served($path, 'x', 1, 1);
-    spread($path, 'x', 'C', 'the backup is left');
+    spread($path, 'x', 'C', 'the backup server is left');
 }
 
 
 
-=== several backups, when no other is available: one and the same of them, and another if that fails
+=== several backup servers, and no other one is available: each session has one, and another one while that fails
 --- kinds: server D: id=x down; server A: id=a backup max_fails=0; server B: id=b backup max_fails=0; server C: id=c backup max_fails=0;
 --- client
 for my $path (sort keys %kind) {
-    spread($path, 'x', 'A B C', 'one backup each');
+    spread($path, 'x', 'A B C', 'each session has one backup server');
     my $usual = served($path, 'x', 2);
     my $response = visit("/next${path}fails?at=$usual", 'route=' . value($kind{$path}, 'x', 2), 1983);
-    holds(body($response) =~ /^[ABC]$/ && body($response) ne $usual, "$path: another while $usual fails: " . body($response));
+    holds(body($response) =~ /^[ABC]$/ && body($response) ne $usual, "$path: another one while $usual fails: " . body($response));
 }
 
 
 
-=== the other one fails: the next, and as soon as it answers the first again
+=== the other server fails: the session has one further server, and returns as soon as that one responds
 --- kinds: server D: id=x down; server A: id=a max_fails=0; server B: id=b max_fails=0; server C: id=c max_fails=0;
 --- client
 for my $path (sort keys %kind) {
@@ -181,27 +181,27 @@ for my $path (sort keys %kind) {
         $kind{$next} = $kind{$path};
         my $other = served($next, 'x', $session, 3, "fails?at=$usual");
         delete $kind{$next};
-        holds($other =~ /^[ABC]$/ && $other ne $usual, "$path: while $usual fails, one and the same: $other");
-        equals(served($path, 'x', $session, 1), $usual, "$path: and when it does not, as before");
+        holds($other =~ /^[ABC]$/ && $other ne $usual, "$path: while $usual fails, one other server: $other");
+        equals(served($path, 'x', $session, 1), $usual, "$path: and afterwards the same as before");
     }
 }
 
 
 
-=== the application sets the cookie anew: the session is bound where it was
+=== the application sets a new cookie: the session is bound to the other server
 --- kinds: server D: id=x down; server A: id=a; server B: id=b; server C: id=c;
 --- client
 for my $path (grep { $kind{$_} =~ /prefix|rewrite/ } sort keys %kind) {
     my $usual = served($path, 'x', 3);
     my $response = visit("${path}sets", 'route=' . value($kind{$path}, 'x', 3), 1983);
-    equals(body($response), $usual, "$path: the same server sets it");
-    equals(bound($response), lc $usual . ($kind{$path} eq 'prefix' ? '~anew' : ''), "$path: and is what it names");
-    equals(body(visit($path, 'route=' . bound($response), 1983)), $usual, "$path: and where it leads");
+    equals(body($response), $usual, "$path: the other server sets it");
+    equals(bound($response), lc $usual . ($kind{$path} eq 'prefix' ? '~anew' : ''), "$path: the cookie has its ID");
+    equals(body(visit($path, 'route=' . bound($response), 1983)), $usual, "$path: and the session stays on it");
 }
 
 
 
-=== when its own is back it has its sessions again
+=== when its own server is available again, it gets its sessions
 --- kinds: server 127.0.0.1:1990 id=x max_fails=1 fail_timeout=SECONDSs; server A: id=a; server B: id=b;
 --- client
 my %usual;
@@ -212,13 +212,13 @@ for my $path (sort keys %kind) {
 my $server = serve(1990);
 sleep $fail_timeout + 1.2;
 for my $path (sort keys %kind) {
-    holds($usual{$path} =~ /^[AB]$/, "$path: while it is away: $usual{$path}");
+    holds($usual{$path} =~ /^[AB]$/, "$path: while it is not available: $usual{$path}");
     returns($server, $path, 5);
 }
 
 
 
-=== max_conns: while its own is full
+=== max_conns: while its own server has reached its limit
 --- upstreams
 upstream prefix { server 127.0.0.1:1990 id=x max_conns=1; server A: id=a; server B: id=b; session_sticky hash=plain mode=prefix; }
 upstream keeps  { zone same_full 256k; server 127.0.0.1:1990 id=x max_conns=1; server A: id=a; server B: id=b; session_sticky hash=plain rebind=off; }
@@ -228,28 +228,28 @@ my $server = serve(1990);
 for my $path (sort keys %kind) {
     my $asked = ask($path, 'route=' . value($kind{$path}, 'x', 1), 1983);
     my $held = taken($server);
-    holds($held, "$path: its own has a request");
-    spread($path, 'x', 'A B', 'others have one server each meanwhile');
+    holds($held, "$path: its own server has a request");
+    spread($path, 'x', 'A B', 'each other session has one server');
     answer($held, 'done') if $held;
-    equals(body(response($asked)), 'done', "$path: which is answered");
+    equals(body(response($asked)), 'done', "$path: the request gets its response");
     returns($server, $path, 1);
 }
 
 
 
-=== what can be bound anew moves, as the balancer says
+=== sessions that can be bound to another server move, as the load-balancing method selects
 --- upstreams
 upstream insert { server D: id=x down; server A: id=a; server B: id=b; session_sticky hash=plain; }
 upstream gone   { server A: id=a; server B: id=b; session_sticky hash=plain rebind=off; }
 --- client
 for my $path ('/insert/', '/gone/') {
     my @visits = map { visit($path, 'route=x', 1983) } 1 .. 4;
-    equals(bodies(@visits) . ', ' . cookies(@visits), 'A | B, a | b', "$path: to any, and is bound there");
+    equals(bodies(@visits) . ', ' . cookies(@visits), 'A | B, a | b', "$path: to either server, and are bound to it");
 }
 
 
 
-=== 70 others: all of them have sessions
+=== 70 other servers: all of them have sessions
 --- locations
 }
 server {
@@ -264,6 +264,6 @@ for my $session (1 .. 400) {
     my %served = map { body(visit('/prefix/', "route=x~$session", 1983)) => 1 } 1 .. 2;
     $sessions{CORE::join ' ', keys %served}++;
 }
-equals(scalar(grep { / / } keys %sessions), 0, 'each has one');
-holds(keys %sessions > 60, 'most of them are in use: ' . keys %sessions);
-holds(!grep({ $_ > 25 } values %sessions), 'none for too many');
+equals(scalar(grep { / / } keys %sessions), 0, 'each session has one server');
+holds(keys %sessions > 60, 'most servers are used: ' . keys %sessions);
+holds(!grep({ $_ > 25 } values %sessions), 'none for too many sessions');

@@ -1,14 +1,13 @@
-# The server that a request goes to: the one that its cookie names while nginx itself would call that one available,
-# whatever the balancer; else the one that the balancer chooses. The bookkeeping behind that has its own file,
-# balancers/bookkeeping.t.
+# The server that a request goes to: the one of its cookie if nginx itself would consider it available, with any load-balancing
+# method; otherwise the one that the method selects. Accounting is tested in balancers/bookkeeping.t.
 #
-# Sections of this file's own:
-#   balancer  a balancer's directive; the block then asks four upstreams that have it (see there), each for a bound
-#             client of C, one of A, and a first visitor
-#   upstream  what stands in "upstream u"
-# The servers A, B and C answer with their name; /count adds the number of requests on the connection; /busy is
-# answered by asking for /t with the same cookie meanwhile.
-# D, on port 1998, is dead. ID_x stands for the id of server x. X-Upstream says whom nginx asked.
+# Sections of this file:
+#   balancer  a load-balancing method's directive; the block then sends requests to four upstreams that have it, each for a
+#             session of C, a session of A, and a new session
+#   upstream  the contents of "upstream u"
+# The servers A, B and C respond with their name; /count adds the number of requests on the connection; /busy responds after it
+# has requested /t with the same cookie.
+# D, on port 1998, is down. ID_x is replaced with the ID of server x. X-Upstream lists the servers tried.
 
 use Sticky;
 
@@ -58,7 +57,7 @@ _EOC_
     $block->set_value(no_error_log => qr/\[(?:warn|error|crit|alert|emerg)\]/) if !defined $block->no_error_log;
 });
 
-# Without a master nginx leaves without closing kept connections, which valgrind takes for leaks.
+# Without a master process, nginx exits without closing keepalive connections, which valgrind reports as leaks.
 master_on();
 
 visit_lines(answer => "NAME\n");
@@ -66,56 +65,56 @@ run_tests();
 
 __DATA__
 
-=== round robin: a bound client goes to its server, a first visitor is bound to the one that answered
+=== round robin: a session goes to its server, a new one is bound to the server that responded
 --- balancer
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== least_conn: a bound client goes to its server, a first visitor is bound to the one that answered
+=== least_conn: a session goes to its server, a new one is bound to the server that responded
 --- balancer: least_conn;
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== ip_hash: a bound client goes to its server, a first visitor is bound to the one that answered
+=== ip_hash: a session goes to its server, a new one is bound to the server that responded
 --- balancer: ip_hash;
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== hash: a bound client goes to its server, a first visitor is bound to the one that answered
+=== hash: a session goes to its server, a new one is bound to the server that responded
 --- balancer: hash $request_uri;
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== hash consistent: a bound client goes to its server, a first visitor is bound to the one that answered
+=== hash consistent: a session goes to its server, a new one is bound to the server that responded
 --- balancer: hash $request_uri consistent;
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== random: a bound client goes to its server, a first visitor is bound to the one that answered
+=== random: a session goes to its server, a new one is bound to the server that responded
 --- balancer: random;
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== random two least_conn: a bound client goes to its server, a first visitor is bound to the one that answered
+=== random two least_conn: a session goes to its server, a new one is bound to the server that responded
 --- balancer: random two least_conn;
 --- no_error_log eval
 qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== first visitors are spread by the balancer as without the module
+=== requests without a cookie are distributed as without the module
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 weight=2;
@@ -130,7 +129,7 @@ qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== weight: a bound client of the light server stays there
+=== weight: sessions of the server with the lower weight stay
 --- upstream
     server 127.0.0.1:1985 weight=1000;
     server 127.0.0.1:1986 weight=1;
@@ -142,7 +141,7 @@ route=ID_B -> B
 
 
 
-=== backup: its cookie is honoured while the primaries live
+=== backup: its sessions stay while primary servers are available
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -156,7 +155,7 @@ route=ID_C -> C, sets nothing
 
 
 
-=== backup in a zone, beside one primary: its cookie is honoured
+=== backup in a zone, with a single primary server: its sessions stay
 --- upstream
     zone u 64k;
     server 127.0.0.1:1985;
@@ -168,7 +167,7 @@ route=ID_A -> A
 
 
 
-=== a single server: bound at the first visit, honoured from then on
+=== a single server: the session is bound on the first visit, and stays
 --- upstream
     server 127.0.0.1:1985;
     session_sticky fallback=off;
@@ -178,7 +177,7 @@ route=ID_A -> A, sets nothing
 
 
 
-=== proxy_pass with the upstream's name in a variable: the session is honoured
+=== proxy_pass with the upstream's name in a variable: the session stays
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -191,7 +190,7 @@ route=ID_B -> B
 
 
 
-=== max_conns: a bound client of a full server is not sent there, and comes back when there is room
+=== max_conns: a session does not go to its server while that has reached its limit, and returns afterwards
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 max_conns=1;
@@ -206,7 +205,7 @@ qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== max_fails: a bound request that fails counts; the server is not asked again within fail_timeout
+=== max_fails: a failing bound request counts; the server is not tried again within fail_timeout
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1998 max_fails=1 fail_timeout=10m;
@@ -220,7 +219,7 @@ qr/\[(?:crit|alert|emerg)\]/
 
 
 
-=== keepalive after session_sticky: a kept connection serves its own server's sessions only
+=== keepalive after session_sticky: a connection is used only for its own server's sessions
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;
@@ -239,7 +238,7 @@ location / { proxy_pass http://u; }
 
 
 
-=== keepalive before session_sticky: a kept connection serves its own server's sessions only
+=== keepalive before session_sticky: a connection is used only for its own server's sessions
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986;

@@ -1,10 +1,10 @@
-# Two nginx in front of the same servers: a client that changes the front keeps its server.
+# Two nginx instances in front of the same servers: a client that changes the front keeps its server.
 #
-#   cookie    carries the answer, whoever has set it
-#   route     the same, as the application names the server
-#   learned   each front has a zone of its own: where the session is unknown, a hash of its ID leads both to the same server
+#   cookie    the cookie identifies the server, whichever front has set it
+#   route     so does the route that the application sends
+#   learned   each front has its own zone: for a session that it does not know, a hash of its ID selects the same server on both
 #
-# The second front (lib/Fronts.pm) has the same upstreams. A, B and C answer with their name; /begin begins the session of
+# The second front (lib/Fronts.pm) has the same upstreams. A, B and C respond with their name; /begin starts the session of
 # the argument id.
 
 use Sticky qw(Fronts);
@@ -14,7 +14,7 @@ location / { return 200 "NAME"; }
 location /begin { add_header Set-Cookie "sid=$arg_id; Path=/"; return 200 "NAME"; }
 _EOC_
 
-# Weights differ, so that two fronts that only counted would not agree by chance.
+# The same upstreams for each front; only the zones' names differ.
 sub front {
     my ($zone) = @_;
     my $list = 'server 127.0.0.1:1985 route=a; server 127.0.0.1:1986 route=b; server 127.0.0.1:1987 route=c;';
@@ -46,7 +46,7 @@ run_tests();
 
 __DATA__
 
-=== a cookie: either front reads what the other has set
+=== a cookie: each front accepts cookies set by the other
 --- client
 for my $n (1 .. 6) {
     my ($here, $there) = $n % 2 ? qw(first second) : qw(second first);
@@ -55,13 +55,13 @@ for my $n (1 .. 6) {
     for (1 .. 3) {
         my $other = at($there, '/cookie/', $cookie);
         equals(body($other), body($response), "client $n changes from the $here front to the $there: the same server");
-        equals(set($other), '', 'which sets nothing');
+        equals(set($other), '', 'no cookie is set');
     }
 }
 
 
 
-=== a route: both fronts know the name
+=== a route: both fronts accept it
 --- client
 for my $front (qw(first second)) {
     for (['a', 'A'], ['b', 'B'], ['c', 'C']) {
@@ -72,44 +72,44 @@ for my $front (qw(first second)) {
 
 
 
-=== a learned session is unknown to the other front: without a hash chance leads it
+=== a learned session is unknown to the other front: without a hash, its server may be a different one
 --- client
 my %seen;
 for my $n (1 .. 30) {
     my $server = body(at('first', "/counted/begin?id=s$n"));
-    equals(body(at('first', '/counted/', "sid=s$n")), $server, 'the front that has learned it knows it');
+    equals(body(at('first', '/counted/', "sid=s$n")), $server, 'the front that has learned it uses its server');
     $seen{body(at('second', '/counted/', "sid=s$n")) eq $server ? 'same' : 'another'}++;
 }
-holds($seen{another}, 'the other front does not');
+holds($seen{another}, 'the other front uses a different server for some sessions');
 
 
 
-=== hash $cookie_sid consistent below mode=learn: a session that no front knows goes to the same server by both
+=== hash $cookie_sid consistent with mode=learn: both fronts select the same server for a session that neither has learned
 --- client
 for my $n (1 .. 12) {
     my @servers = map { body(at($_, '/hashed/', "sid=unknown$n")) } qw(first second first second);
-    equals(join('', @servers), $servers[0] x 4, "session $n: both fronts choose $servers[0]");
+    equals(join('', @servers), $servers[0] x 4, "session $n: both fronts select $servers[0]");
 }
 
 
 
-=== hash by the ID that the session gets: a client that changes the front keeps its server from the first response on
+=== hash of the ID that the session will get: a client that changes the front keeps its server from the first response on
 --- client
 for my $n (1 .. 12) {
     my ($here, $there) = $n % 2 ? qw(first second) : qw(second first);
     my $server = body(at($here, "/keyed/begin?id=k$n"));
-    equals(body(at($there, '/keyed/', "sid=k$n")), $server, "session $n, begun at the $here front, changes: $server");
-    equals(body(at($here, '/keyed/', "sid=k$n")), $server, 'and comes back');
+    equals(body(at($there, '/keyed/', "sid=k$n")), $server, "session $n, started on the $here front, changes the front: $server");
+    equals(body(at($here, '/keyed/', "sid=k$n")), $server, 'and changes back');
 }
 
 
 
-=== hash $cookie_sid consistent: what a first response begins on any server moves at most once, and then the fronts agree
+=== hash $cookie_sid consistent: a session that starts on any server moves at most once; then both fronts use the same server
 --- client
 for my $n (1 .. 12) {
     my $server = body(at('first', "/hashed/begin?id=m$n"));
-    equals(body(at('first', '/hashed/', "sid=m$n")), $server, "session $n stays at the front that has learned it");
+    equals(body(at('first', '/hashed/', "sid=m$n")), $server, "session $n keeps its server on the front that has learned it");
     my $other = body(at('second', '/hashed/', "sid=m$n"));
-    holds($other =~ /^[ABC]$/, "the other front chooses by the ID: $other for $server");
-    equals(body(at('second', '/hashed/', "sid=m$n")), $other, 'and stays with that');
+    holds($other =~ /^[ABC]$/, "the other front selects a server by the ID: $other, learned $server");
+    equals(body(at('second', '/hashed/', "sid=m$n")), $other, 'and keeps using that');
 }

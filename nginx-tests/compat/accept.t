@@ -1,10 +1,10 @@
-# Moving in from other systems: "accept=". Cookies are minted as those systems make them, and who moves is counted:
-# nobody, and every answer brings the cookie in our own form, with the session's own beginning where it can be known.
+# Migration from other systems: "accept=". The cookies are computed as these systems do. No client may move, and every response
+# sets the cookie in the module's own form, with the start time of the session if that is known.
 #
-# How the old values were obtained: HAProxy's from HAProxy 2.6 with "cookie route insert indirect maxidle 30m maxlife 8h",
-# which set "route=a|awGpU|awGpU" at 1795270991 (and with maxidle alone "route=a|awGpU"); those of nginx's own from nginx
-# 1.30, which the tests run on; Tengine's from a transcript, compat/published.t; sticky-module-ng's as its manual and its tests
-# have them, compat/sticky-module-ng.t.
+# Source of the values: HAProxy's are from HAProxy 2.6 with "cookie route insert indirect maxidle 30m maxlife 8h", which set
+# "route=a|awGpU|awGpU" at 1795270991 (and "route=a|awGpU" with maxidle only); those of nginx's own directive are from nginx 1.30,
+# on which the tests run; Tengine's are from a transcript, compat/published.t; sticky-module-ng's are from its manual and tests,
+# compat/sticky-module-ng.t.
 #
 # lib/Upstreams.pm has the servers and the sections.
 
@@ -16,14 +16,14 @@ our %md5 = %id{@names};
 client_sections();
 upstream_sections('location /sets { add_header Set-Cookie "route=value"; return 200 "NAME sees [$http_cookie]"; }');
 
-# A date as HAProxy writes it: every fourth second, rounded up, in base 64.
+# A date in HAProxy's form: in units of four seconds, rounded up, in base 64.
 sub haproxy_date {
     my ($date) = @_;
     my @digits = ('A' .. 'Z', 'a' .. 'z', 0 .. 9, '+', '/');
     return join '', map { $digits[(($date + 3) >> 2) >> $_ & 63] } 24, 18, 12, 6, 0;
 }
 
-# Clients with these cookies, by server, stay where they are and get these new ones, patterns.
+# Tests that clients with these old cookies, by server, stay on their server and get cookies that match the new patterns.
 sub nobody_moves {
     my ($path, $old, $new) = @_;
     my ($moved, $kept, $visits) = (0, 0, 0);
@@ -38,16 +38,16 @@ sub nobody_moves {
         my $upgraded = visit($path, 'route=' . bound(visit($path, "route=$old->{$name}", 1983)), 1983);
         $moved++ if body($upgraded) ne $name;
     }
-    holds($visits >= 10, "$path: cookies as $old->{A}");
-    equals($moved, 0, "$path: nobody moves");
-    equals($kept, 0, "$path: all are upgraded");
+    holds($visits >= 10, "$path: cookies such as $old->{A}");
+    equals($moved, 0, "$path: no client moves");
+    equals($kept, 0, "$path: all get the new value");
 }
 
 run_tests();
 
 __DATA__
 
-=== Tengine: md5 where plain is ours, and the other way round
+=== Tengine: md5 with hash=plain, and plain with hash=md5
 --- upstreams
 upstream plain { session_sticky hash=plain accept=md5; server A: id=a; server B: id=b; server C: id=c; }
 upstream md5   { session_sticky accept=plain fallback=off; server A: id=a; server B:; server C: id=c; }
@@ -62,7 +62,7 @@ nobody_moves('/plain/', { map { $_ => "$md5{$_}|99999999999|99999999999" } @name
 
 
 
-=== Tengine: stamps are taken over
+=== Tengine: timestamps are adopted
 --- upstreams
 upstream u { session_sticky hash=plain accept=md5 maxidle=30 maxlife=1h; server A: id=a; server B: id=b; server C: id=c; }
 upstream v { session_sticky accept=plain maxidle=30; server A: id=a; server B: id=b; server C: id=c; }
@@ -73,7 +73,7 @@ nobody_moves('/u/', { map { $_ => "$md5{$_}|$last|$first" } @names }, { map { $_
 nobody_moves('/v/', { map { $_ => lc . "|$last|$first" } @names }, { map { $_ => "$md5{$_}\\|\\d+\\|$first" } @names });
 nobody_moves('/u/', \%md5, { map { $_ => lc . '\|(\d+)\|\1' } @names });
 my $idle = $now - 100;
-equals(bodies(everywhere('/u/', "route=$md5{B}|$idle|$first")), 'A | B | C', 'but not past their end');
+equals(bodies(everywhere('/u/', "route=$md5{B}|$idle|$first")), 'A | B | C', 'but not of an expired session');
 
 
 
@@ -101,7 +101,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== sticky-module-ng: every form
+=== sticky-module-ng: all forms
 --- upstreams
 upstream sha1  { session_sticky accept=sha1; server A:; server B:; server C:; }
 upstream raw   { session_sticky accept=raw; server A:; server B:; server C:; }
@@ -123,7 +123,7 @@ for my $form (sort keys %old) {
     nobody_moves("/all/", $old{$form}, \%md5);
 }
 nobody_moves('/hsha1/', { map { $_ => hmac_sha1_hex($line{$_}, 'secret') } @names }, { map { $_ => "$md5{$_}\\|\\d+\\|\\d+" } @names });
-# The servers that were asked first, each once.
+# The servers that were tried first, without duplicates.
 sub firsts {
     my ($path, $id) = @_;
     my %firsts = map { head('X-Tried', visit($path, "route=$id", 1983)) =~ s/,.*//r => 1 } 1 .. 6;
@@ -131,14 +131,14 @@ sub firsts {
 }
 equals(firsts('/names/', md5_hex('solo.test:1985')), '127.0.0.6:1985', 'md5 of a name: its address');
 holds(firsts('/names/', 'localhost:1986') =~ /^\S+:1986$/, 'raw: a name');
-equals(firsts('/pair/', 'pair.test:1985'), '127.0.0.2:1985', 'raw: of several addresses of a name the first');
+equals(firsts('/pair/', 'pair.test:1985'), '127.0.0.2:1985', 'raw: the first of several addresses of a name');
 --- no_error_log
 [alert]
 [emerg]
 
 
 
-=== sticky-module-ng: the ids of its releases up to 1.2.6
+=== sticky-module-ng: the IDs of its releases up to 1.2.6
 --- upstreams
 upstream md5   { session_sticky hash=plain accept=md5; server A: id=a; server B: id=b; server C: id=c; }
 upstream sha1  { session_sticky hash=plain accept=sha1; server A: id=a; server B: id=b; server C: id=c; }
@@ -154,7 +154,7 @@ nobody_moves('/hsha1/', { map { $_ => hmac_sha1_hex($old{$_}, 'secret') } @names
 
 
 
-=== what the directives of other systems set is accepted when session_sticky takes their place
+=== cookies set by other systems' directives are accepted when session_sticky replaces these
 --- upstreams
 upstream ng_md5    { sticky; server A:; server B:; server C:; }
 upstream ng_sha1   { sticky hash=sha1; server A:; server B:; server C:; }
@@ -173,7 +173,7 @@ for my $path (qw(ng_md5 ng_sha1 ng_raw ng_index ng_hmd5 ng_hsha1 plus own tengin
         my $response = visit("/$path/", undef, 1983);
         $old{body($response)} = bound($response);
     }
-    equals(join(' ', sort keys %old), 'A B C', "/$path/ has clients everywhere");
+    equals(join(' ', sort keys %old), 'A B C', "/$path/ has clients of all servers");
     nobody_moves('/u/', \%old, { map { $_ => lc } @names });
 }
 --- no_error_log
@@ -183,13 +183,13 @@ for my $path (qw(ng_md5 ng_sha1 ng_raw ng_index ng_hmd5 ng_hsha1 plus own tengin
 
 
 
-=== HAProxy: alone and with dates
+=== HAProxy: with and without dates
 --- upstreams
 upstream u { session_sticky hash=plain accept=haproxy maxidle=30 maxlife=1h; server A: id=a; server B: id=b; server C: id=c; }
 upstream v { session_sticky accept=haproxy; server A: id=a; server B: id=b; server C: id=c; }
 upstream w { session_sticky accept=haproxy; server A:; server B: id=b; server C:; }
 --- client
-equals(haproxy_date(1795270991), 'awGpU', "a date of HAProxy's own");
+equals(haproxy_date(1795270991), 'awGpU', "a date that HAProxy has written");
 my $now = time;
 my ($last, $first) = map { haproxy_date($now - $_) } 10, 600;
 my $begin = '(' . join('|', $now - 600 .. $now - 596) . ')';
@@ -199,48 +199,48 @@ nobody_moves('/u/', { map { $_ => lc } @names }, { map { $_ => lc . '\|(\d+)\|\1
 nobody_moves('/v/', { map { $_ => lc . "|$last|$first" } @names }, \%md5);
 nobody_moves('/v/', { map { $_ => lc } @names }, \%md5);
 my $idle = haproxy_date($now - 100);
-equals(bodies(everywhere('/u/', "route=b|$idle|$first")), 'A | B | C', 'but not past their end');
-equals(bodies(everywhere('/w/', "route=$_")), 'A | B | C', "a server without id= has no such name: $_") for $line{C}, "$line{C}|$last";
-equals(bodies(everywhere('/w/', 'route=b')), 'B', 'one with it has');
+equals(bodies(everywhere('/u/', "route=b|$idle|$first")), 'A | B | C', 'but not of an expired session');
+equals(bodies(everywhere('/w/', "route=$_")), 'A | B | C', "a server without id= is not selected by its address: $_") for $line{C}, "$line{C}|$last";
+equals(bodies(everywhere('/w/', 'route=b')), 'B', 'a server with id= is selected by it');
 
 
 
-=== the first request of a worker finds its server, whatever its form
+=== the first request of a worker finds its server by any form
 --- upstreams
 upstream u { session_sticky hash=plain accept=haproxy maxidle=1h; server A: id=a; server B: id=b; server C: id=c; }
 --- client
 my $date = haproxy_date(time);
-equals(body(visit('/u/', "route=c|$date|$date", 1983)), 'C', 'its own');
+equals(body(visit('/u/', "route=c|$date|$date", 1983)), 'C', 'its own server');
 
 
 
-=== our own form goes first, and is left alone
+=== the module's own form takes precedence, and is not replaced
 --- upstreams
 upstream u { session_sticky hash=plain accept=index,md5; server A: id=1; server B: id=0; server C: id=c; }
 --- client
-equals(bodies(everywhere('/u/', 'route=1')), 'A', 'an id, not a place');
+equals(bodies(everywhere('/u/', 'route=1')), 'A', 'an ID, not an index');
 equals(cookies(everywhere('/u/', 'route=1')), '', 'without a new cookie');
-equals(bodies(everywhere('/u/', 'route=2')), 'C', 'a place where it is no id');
-equals(cookies(everywhere('/u/', "route=nobody; route=$md5{B}")), '0', 'the first of several that names anybody');
-equals(bodies(everywhere('/u/', "route=nobody")), 'A | B | C', 'nobody is a first visit');
+equals(bodies(everywhere('/u/', 'route=2')), 'C', 'an index that is not an ID');
+equals(cookies(everywhere('/u/', "route=nobody; route=$md5{B}")), '0', 'the first of several values that belongs to a server');
+equals(bodies(everywhere('/u/', "route=nobody")), 'A | B | C', 'a request with an unknown value is balanced');
 
 
 
-=== a server that is not available: as with our own form
+=== a server that is not available: the same as with the module's own form
 --- upstreams
 upstream on   { session_sticky hash=plain accept=md5; server A: id=a; server D: id=d down; }
 upstream off  { session_sticky hash=plain accept=md5 fallback=off; server A: id=a; server D: id=d down; }
 --- client
 my $d = md5_hex($line{D});
 equals(bodies(everywhere('/on/', "route=$d")), 'A', 'fallback=on');
-equals(cookies(everywhere('/on/', "route=$d")), 'a', 'binds anew');
+equals(cookies(everywhere('/on/', "route=$d")), 'a', 'binds the session to another server');
 equals(bodies(everywhere('/off/', "route=$d")), '502', 'fallback=off');
 --- error_log
 names server "d" of upstream "off", which is down, with "fallback=off"
 
 
 
-=== servers that share an id: the first that can be had, as with our own form
+=== servers that share an ID: the first available one, the same as with the module's own form
 --- upstreams
 upstream down   { session_sticky accept=plain fallback=off; server A: id=a down; server B: id=a; server C: id=c; }
 upstream dead   { session_sticky accept=haproxy; server D: id=s1 max_fails=0; server B: id=s2; server C: id=s1 backup; }
@@ -252,10 +252,10 @@ upstream index  { session_sticky accept=index,plain; server A:; server B:; serve
 for my $case (['down', 'a', 'B'], ['dead', 's1', 'C'], ['drain', 'a', 'B'], ['prefer', '0', 'C'], ['index', '0', 'A']) {
     my ($upstream, $id, $server) = @$case;
     my @bound = everywhere("/$upstream/", "route=$id");
-    equals(bodies(@bound), $server, "$upstream: who is bound");
+    equals(bodies(@bound), $server, "$upstream: the server");
     equals(cookies(@bound), $md5{$server}, "$upstream: the cookie");
 }
-equals(bodies(everywhere('/all/', 'route=a')), '502', 'none of them');
+equals(bodies(everywhere('/all/', 'route=a')), '502', 'no server is available');
 --- error_log
 is also that of upstream
 --- no_error_log
@@ -263,7 +263,7 @@ is also that of upstream
 
 
 
-=== HAProxy: the cookie of a server that is not here
+=== HAProxy: the cookie of an unknown server
 --- upstreams
 upstream u { session_sticky accept=haproxy fallback=off; server A: id=a; server B: id=b; server C: id=c; }
 upstream v { session_sticky accept=haproxy fallback=off maxidle=30; server A: id=a; server B: id=b; server C: id=c; }
@@ -271,14 +271,14 @@ upstream v { session_sticky accept=haproxy fallback=off maxidle=30; server A: id
 my ($now, $old) = map { haproxy_date(time - $_) } 0, 100;
 equals(bodies(everywhere('/u/', "route=$_")), '502', $_) for 'zz', "zz|$now", "zz|$now|$now";
 equals(bodies(everywhere('/v/', "route=zz|$now|$now")), '502', 'with limits');
-equals(bodies(everywhere('/v/', "route=zz|$old|$old")), 'A | B | C', 'an old one is a first visit');
+equals(bodies(everywhere('/v/', "route=zz|$old|$old")), 'A | B | C', 'an expired one is balanced');
 equals(bodies(everywhere('/u/', "route=$_")), 'A | B | C', "malformed: $_") for "zz|!!!!!|$now", "|$now", 'a|AAAAAA|';
-equals(bodies(everywhere('/u/', "route=|; route=$_")), 'A | B | C', "a malformed one before $_") for 'zz', "zz|$now|$now";
-equals(bodies(everywhere('/u/', 'route=|; route=b')), 'B', 'and before one of a server');
+equals(bodies(everywhere('/u/', "route=|; route=$_")), 'A | B | C', "a malformed value before $_") for 'zz', "zz|$now|$now";
+equals(bodies(everywhere('/u/', 'route=|; route=b')), 'B', 'a malformed value before that of a server');
 
 
 
-=== malformed values of every form name nobody
+=== malformed values of every form identify no server
 --- upstreams
 upstream all   { session_sticky hash=plain hmac_key=k accept=md5,plain,nginx,sha1,raw,index,hmac-md5,hmac-sha1,haproxy; server A: id=a; server B: id=b; server C: id=c; }
 upstream ends  { session_sticky hash=plain hmac_key=k accept=md5,plain,nginx,sha1,raw,index,hmac-md5,hmac-sha1,haproxy maxidle=1h maxlife=1h; server A: id=a; server B: id=b; server C: id=c; }
@@ -294,15 +294,15 @@ my @malformed = (
 for my $value (@malformed) {
     my $shown = substr $value, 0, 40;
     my @asked = map { visit('/all/', "route=$value", 1983) } 1 .. 3;
-    equals(bodies(@asked), 'A | B | C', "'$shown' is a first visit");
-    equals(cookies(@asked), 'a | b | c', "'$shown' gets a cookie of ours");
+    equals(bodies(@asked), 'A | B | C', "'$shown' is balanced");
+    equals(cookies(@asked), 'a | b | c', "'$shown' gets a new cookie");
     holds(status(visit('/named/', "route=$value", 1983)) =~ /^(?:200|502)$/, "'$shown' with fallback=off");
 }
 my $past = 'AAAAA';
 for my $value ("b|/////|/////", "b|$past|$past", "b|$past", "b|/////", 'b|1|1', 'b|18446744073709551615|18446744073709551615') {
     my @asked = map { visit('/ends/', "route=$value", 1983) } 1 .. 3;
-    equals(bodies(@asked), 'A | B | C', "'$value': a session that ended, or has not begun");
-    holds((grep { bound($_) =~ /^[abc]\|(\d{10})\|\1$/ } @asked) == 3, "'$value' gets stamps of now");
+    equals(bodies(@asked), 'A | B | C', "'$value': a session that has ended, or has not started");
+    holds((grep { bound($_) =~ /^[abc]\|(\d{10})\|\1$/ } @asked) == 3, "'$value' gets current timestamps");
 }
 --- no_error_log
 [alert]
@@ -310,7 +310,7 @@ for my $value ("b|/////|/////", "b|$past|$past", "b|$past", "b|/////", 'b|1|1', 
 
 
 
-=== without accept= nothing else is understood
+=== without accept=, no other form is accepted
 --- upstreams
 upstream u { session_sticky hash=plain fallback=off; server A: id=a; server B: id=b; server C: id=c; }
 --- client
@@ -321,18 +321,18 @@ equals(bodies(everywhere('/u/', "route=$_")), '502', $_) for $md5{A}, 0, $line{A
 
 
 
-=== mode=prefix: the id before the application's value
+=== mode=prefix: the ID before the application's value
 --- upstreams
 upstream u { session_sticky mode=prefix hash=plain accept=md5; server A: id=a; server B: id=b; server C: id=c; }
 --- client
 for my $name (@names) {
     my $response = visit('/u/sets', "route=$md5{$name}~x", 1983);
-    equals(body($response), "$name sees [route=x]", "the client of $name stays");
-    equals(bound($response), lc($name) . '~value', 'and is upgraded when the application sets the cookie');
+    equals(body($response), "$name sees [route=x]", "the session of $name stays");
+    equals(bound($response), lc($name) . '~value', 'and gets the new value when the application sets the cookie');
     my @bound = everywhere('/u/', "route=app; route=$md5{$name}~x");
-    equals(bodies(@bound), $name, 'and stays behind a cookie of the application alone');
+    equals(bodies(@bound), $name, 'and stays, after a cookie without an ID');
 }
-equals(bodies(everywhere('/u/', 'route=app')), 'A | B | C', 'who has none is balanced');
+equals(bodies(everywhere('/u/', 'route=app')), 'A | B | C', 'a request without an ID is balanced');
 
 
 
@@ -360,6 +360,6 @@ upstream u { session_sticky accept=hmac-sha1; server A:; }
 --- upstreams
 upstream u { session_sticky accept=sha1 hmac_key=secret; server A:; }
 --- client
-equals(bodies(everywhere('/u/')), 'A', 'loads');
+equals(bodies(everywhere('/u/')), 'A', 'the configuration is loaded');
 --- error_log
 "session_sticky" with hmac_key= applies only with accept=hmac-md5 or accept=hmac-sha1

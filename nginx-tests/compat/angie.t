@@ -1,7 +1,7 @@
-# Moving in from Angie: accept=angie. Cookies are minted as it makes them, and who moves is counted: nobody.
+# Migration from Angie: accept=angie. The cookies are computed as Angie does, and no client may move.
 #
-# How the values were obtained: by the formula of its source, computed here: ngx_sticky_hash in src/core/ngx_sticky.h, of what
-# ngx_http_upstream_rr_peer_init_sid makes of an address, or of sid=.
+# Source of the values: the formula of ngx_sticky_hash in src/core/ngx_sticky.h, for sid= or for the result of
+# ngx_http_upstream_rr_peer_init_sid for an address.
 #
 # lib/Upstreams.pm has the servers and the sections, lib/Movers.pm the clients.
 
@@ -20,7 +20,7 @@ run_tests();
 
 __DATA__
 
-=== with a secret and without, with sid= and without
+=== with and without a secret, with and without sid=
 --- upstreams
 upstream sid    { session_sticky accept=angie; SERVERS }
 upstream md5    { session_sticky hash=plain accept=angie; NO_IDS }
@@ -36,7 +36,7 @@ nobody_moves('/idle/', \%salted_id, {map { $_ => "$md5{$_}\\|\\d+\\|\\d+" } @nam
 
 
 
-=== servers with an id= that had no sid=
+=== servers with id= that had no sid=
 --- upstreams
 upstream secret { session_sticky hash=plain accept=angie "accept_key=a secret"; SERVERS }
 upstream open   { session_sticky hash=plain accept=angie,md5; SERVERS }
@@ -52,7 +52,7 @@ first_visits('/id/', $md5{B});
 --- upstreams
 upstream u { session_sticky mode=route lookup=$arg_route accept=angie "accept_key=a secret"; SERVERS }
 --- client
-equals(body(visit("/u/?route=$salted_id{$_}", undef, 1983)), $_, "the session of $_") for @names;
+equals(body(visit("/u/?route=$salted_id{$_}", undef, 1983)), $_, "the session of $_ stays") for @names;
 
 
 
@@ -63,14 +63,14 @@ upstream u { session_sticky hash=plain accept=angie "accept_key=a secret"; SERVE
 --- client
 for (1, 2) {
     my @bound = everywhere('/u/', "route=$salted_id{B}");
-    equals(bodies(@bound), 'B', 'stays');
-    equals(cookies(@bound), 'b', 'and gets ours');
-    holds(reload(), 'reloaded') if $_ == 1;
+    equals(bodies(@bound), 'B', 'the session stays');
+    equals(cookies(@bound), 'b', 'and gets the new value');
+    holds(reload(), 'nginx is reloaded') if $_ == 1;
 }
 
 
 
-=== a server that is not available: as with our own form
+=== a server that is not available: the same as with the module's own values
 --- upstreams
 upstream on  { session_sticky hash=plain accept=angie "accept_key=a secret"; server A: id=a; server B: id=b down; server C: id=c; }
 upstream off { session_sticky hash=plain accept=angie "accept_key=a secret" fallback=off; server A: id=a; server B: id=b down; server C: id=c; }
@@ -82,7 +82,7 @@ names server "b" of upstream "off", which is down, with "fallback=off"
 
 
 
-=== what explain says, and that nothing tells the secret
+=== the output of explain, and no output of the secret
 --- locations
 location /status { session_sticky_status; }
 --- upstreams
@@ -99,7 +99,7 @@ a secret
 
 
 
-=== other values name nobody
+=== other values identify no server
 --- upstreams
 upstream u     { session_sticky hash=plain accept=angie "accept_key=a secret"; SERVERS }
 upstream other { session_sticky hash=plain accept=angie "accept_key=another"; SERVERS }
@@ -121,11 +121,11 @@ for my $value (@other) {
 
 
 
-=== a secret that nothing reads
+=== an unused secret
 --- upstreams
 upstream u { session_sticky accept_key=secret; server A:; }
 --- client
-equals(bodies(everywhere('/u/')), 'A', 'loads');
+equals(bodies(everywhere('/u/')), 'A', 'the configuration is loaded');
 --- error_log
 "session_sticky" with accept_key= applies only with accept=angie or accept=caddy
 

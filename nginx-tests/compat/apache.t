@@ -1,8 +1,7 @@
-# Moving in from Apache: accept=jvmroute. Cookies are minted as Apache and Tomcats make them, and who moves is counted:
-# nobody.
+# Migration from Apache: accept=jvmroute. The cookies are those of Apache and Tomcat, and no client may move.
 #
-# How the values were obtained: a Tomcat puts a dot and its jvmRoute behind the ID of a session; Apache's manual sets
-# "ROUTEID=.%{BALANCER_WORKER_ROUTE}e"; find_session_route in mod_proxy_balancer.c takes what stands behind the first dot.
+# Source of the values: Tomcat appends a dot and its jvmRoute to the ID of a session; Apache's manual sets
+# "ROUTEID=.%{BALANCER_WORKER_ROUTE}e"; find_session_route in mod_proxy_balancer.c uses the text after the first dot.
 #
 # lib/Upstreams.pm has the servers and the sections, lib/Movers.pm the clients.
 
@@ -23,7 +22,7 @@ run_tests();
 
 __DATA__
 
-=== jvmRoute, with mode=prefix: the Tomcat sees what it has set
+=== jvmRoute, with mode=prefix: Tomcat receives the value that it has set
 --- workers: 2
 --- upstreams
 upstream md5   { session_sticky mode=prefix accept=jvmroute; SERVERS }
@@ -34,28 +33,28 @@ my %new = (md5 => \%md5, plain => {map { $_ => 'tomcat' . lc } @names}, keys => 
 for my $path (sort keys %new) {
     for my $name (@names) {
         my @bound = everywhere("/$path/sees", "x=1; route=$tomcat{$name}; y=2");
-        equals(bodies(@bound), "$name sees [x=1; route=$tomcat{$name}; y=2]", "$path: the client of $name stays");
+        equals(bodies(@bound), "$name sees [x=1; route=$tomcat{$name}; y=2]", "$path: the session of $name stays");
         equals(cookies(@bound), '', 'without a new cookie');
         my $upgraded = visit("/$path/sets", "route=$tomcat{$name}", 1983);
-        equals(body($upgraded), $name, 'when the application sets the cookie too');
-        equals(bound($upgraded), "$new{$path}{$name}~value", 'which is upgraded then');
-        equals(body(visit("/$path/sees", 'route=' . bound($upgraded), 1983)), "$name sees [route=value]", 'and goes on');
+        equals(body($upgraded), $name, 'also if the application sets the cookie');
+        equals(bound($upgraded), "$new{$path}{$name}~value", 'which then gets the new value');
+        equals(body(visit("/$path/sees", 'route=' . bound($upgraded), 1983)), "$name sees [route=value]", 'and the session continues');
     }
 }
 
 
 
-=== a route behind an ID that is none any more
+=== a route after an ID that belongs to no server
 --- upstreams
 upstream u { session_sticky mode=prefix hash=plain accept=jvmroute; SERVERS }
 --- client
-equals(bodies(everywhere('/u/sees', "route=$md5{A}~$tomcat{B}")), "B sees [route=$tomcat{B}]", 'of the session');
+equals(bodies(everywhere('/u/sees', "route=$md5{A}~$tomcat{B}")), "B sees [route=$tomcat{B}]", 'the ID of the session');
 equals(bodies(everywhere('/u/sees', "route=192.0.2.1:80~$tomcat{B}")), "B sees [route=$tomcat{B}]", 'an ID with dots');
-equals(bodies(everywhere('/u/sees', "route=tomcata~$tomcat{B}")), "A sees [route=$tomcat{B}]", 'our own ID goes first');
+equals(bodies(everywhere('/u/sees', "route=tomcata~$tomcat{B}")), "A sees [route=$tomcat{B}]", "the module's own ID takes precedence");
 
 
 
-=== jvmRoute, with mode=route: as Apache, and no cookie of ours
+=== jvmRoute, with mode=route: as Apache, without a cookie of this module
 --- upstreams
 map $request_uri $jsessionid { "~;route=([^;?&]+)" $1; }
 upstream u { session_sticky mode=route lookup=$jsessionid lookup=$cookie_route accept=jvmroute; SERVERS }
@@ -63,12 +62,12 @@ upstream r { session_sticky mode=route lookup=$cookie_route accept=jvmroute fall
 --- client
 for my $name (@names) {
     my @bound = everywhere('/u/', "route=$tomcat{$name}");
-    equals(bodies(@bound), $name, "the client of $name stays");
-    equals(cookies(@bound), '', 'without a cookie of ours');
-    equals(body(visit("/u/x;route=$tomcat{$name}?a=1", "route=$tomcat{A}", 1983)), $name, "the ID of $name in the path");
+    equals(bodies(@bound), $name, "the session of $name stays");
+    equals(cookies(@bound), '', 'without a cookie of this module');
+    equals(body(visit("/u/x;route=$tomcat{$name}?a=1", "route=$tomcat{A}", 1983)), $name, "the session of $name stays, with its ID in the path");
 }
 equals(bodies(everywhere('/r/', "route=$session.b")), 'B', 'route= in place of id=');
-equals(bodies(everywhere('/r/', "route=$session.c")), '502', 'of no server, with fallback=off');
+equals(bodies(everywhere('/r/', "route=$session.c")), '502', 'an unknown route, with fallback=off');
 --- error_log
 route names server
 --- no_error_log
@@ -88,7 +87,7 @@ nobody_moves('/p/', {A => '.1', B => '.2', C => '.3'}, {A => '1\|\d+\|\d+', B =>
 
 
 
-=== a route may have dots in it
+=== a route can contain dots
 --- upstreams
 upstream u { session_sticky hash=plain accept=jvmroute; server A: id=a.example; server B: id=example; server C: id=c; }
 --- client
@@ -97,7 +96,7 @@ first_visits('/u/', "$session.b.example", "$session.x.c");
 
 
 
-=== a Tomcat that is not available: as with our own form
+=== a Tomcat that is not available: the same as with the module's own values
 --- upstreams
 upstream on  { session_sticky mode=prefix hash=plain accept=jvmroute; server A: id=tomcata; server B: id=tomcatb down; }
 upstream off { session_sticky mode=prefix hash=plain accept=jvmroute fallback=off; server A: id=tomcata; server B: id=tomcatb down; }
@@ -109,19 +108,19 @@ names server "tomcatb" of upstream "off", which is down, with "fallback=off"
 
 
 
-=== what explain says
+=== the output of explain
 --- locations
 location /status { session_sticky_status; }
 --- upstreams
 upstream u { session_sticky mode=prefix hash=plain accept=jvmroute; SERVERS }
 --- client
 equals(scheme_of('u', $tomcat{B}), 'jvmroute', 'a route');
-equals(scheme_of('u', "tomcatb~$session"), 'plain', 'our own');
-equals(scheme_of('u', "$session.x"), '', 'nobody');
+equals(scheme_of('u', "tomcatb~$session"), 'plain', "the module's own value");
+equals(scheme_of('u', "$session.x"), '', 'an unknown value');
 
 
 
-=== other values name nobody
+=== other values identify no server
 --- upstreams
 upstream insert { session_sticky accept=jvmroute; SERVERS }
 upstream named  { session_sticky accept=jvmroute fallback=off; SERVERS }
@@ -136,7 +135,7 @@ first_visits('/no_id/', $tomcat{A}, "$session.$line{A}");
 for my $value (@other, $tomcat{A}) {
     my $path = $value eq $tomcat{A} ? 'none' : 'prefix';
     my $shown = substr $value, 0, 50;
-    equals(join(' ', sort map { body(visit("/$path/", "route=$value", 1983)) } 1 .. 3), 'A B C', "/$path/: '$shown' is a first visit");
+    equals(join(' ', sort map { body(visit("/$path/", "route=$value", 1983)) } 1 .. 3), 'A B C', "/$path/: a client with '$shown' is balanced");
     holds(status(visit('/named/', "route=$value", 1983)) =~ /^(?:200|502)$/, "'$shown' with fallback=off");
 }
 --- may_warn

@@ -1,7 +1,7 @@
-# Moving in from F5 BIG-IP: accept=bigip. Cookies are minted as it makes them, and who moves is counted: nobody.
+# Migration from F5 BIG-IP: accept=bigip. The cookies are computed as BIG-IP does, and no client may move.
 #
-# How the values were obtained: by the formulas of K6917, "Overview of BIG-IP persistence cookie encoding", computed here;
-# first of all those that it publishes.
+# Source of the values: the formulas of K6917, "Overview of BIG-IP persistence cookie encoding", which are checked with the values
+# that it publishes.
 #
 # lib/Upstreams.pm has the servers and the sections, lib/Movers.pm the clients.
 
@@ -13,7 +13,7 @@ our @names = qw(A B C);
 our %md5 = %id{@names};
 key_file('one', $key[0]);
 
-# The value of a server, and those in two route domains.
+# The values of a server: without a route domain, and in two route domains.
 sub values_of {
     my ($host, $port) = @_;
     my $swapped = unpack 'v', pack 'n', $port;
@@ -35,7 +35,7 @@ run_tests();
 
 __DATA__
 
-=== IPv4, in route domains too
+=== IPv4, with and without route domains
 --- upstreams
 upstream md5   { session_sticky accept=bigip; server A:; server B:; server C:; }
 upstream plain { session_sticky hash=plain accept=bigip fallback=off; SERVERS }
@@ -43,7 +43,7 @@ upstream idle  { zone z 64k; least_conn; session_sticky hash=plain accept=bigip 
 upstream keys  { session_sticky hash=hmac accept=bigip KEYS; server A:; server B:; server C:; }
 --- client
 equals((values_of('10.1.1.100', 8080))[0], '1677787402.36895.0000', 'a published value');
-equals((values_of('192.0.2.1', 80))[1], 'rd5o00000000000000000000ffffc0000201o80', 'one in a route domain');
+equals((values_of('192.0.2.1', 80))[1], 'rd5o00000000000000000000ffffc0000201o80', 'a value with a route domain');
 nobody_moves('/md5/', \%old, \%md5);
 nobody_moves('/plain/', \%old, {map { $_ => lc } @names});
 nobody_moves('/idle/', \%old, {map { $_ => lc . '\|\d+\|\d+' } @names});
@@ -70,26 +70,26 @@ upstream u { session_sticky hash=plain accept=bigip; SERVERS }
 --- client
 for (1, 2) {
     my @bound = everywhere('/u/', "route=$old{B}[0]");
-    equals(bodies(@bound), 'B', 'stays');
-    equals(cookies(@bound), 'b', 'and gets ours');
-    holds(reload(), 'reloaded') if $_ == 1;
+    equals(bodies(@bound), 'B', 'the session stays');
+    equals(cookies(@bound), 'b', 'and gets the new value');
+    holds(reload(), 'nginx is reloaded') if $_ == 1;
 }
 
 
 
-=== mode=rewrite: upgraded when the application sets the cookie
+=== mode=rewrite: the value is replaced when the application sets the cookie
 --- upstreams
 upstream u { session_sticky mode=rewrite hash=plain accept=bigip; SERVERS }
 --- client
 for my $value (@{$old{B}}) {
     my $response = visit('/u/sets', "route=$value", 1983);
-    equals(body($response), 'B', "$value stays");
-    equals(bound($response), 'b', 'and is upgraded');
+    equals(body($response), 'B', "the session of $value stays");
+    equals(bound($response), 'b', 'and gets the new value');
 }
 
 
 
-=== a member that is not available: as with our own form
+=== a server that is not available: the same as with the module's own values
 --- upstreams
 upstream on  { session_sticky hash=plain accept=bigip; server A: id=a; server B: id=b down; server C: id=c; }
 upstream off { session_sticky hash=plain accept=bigip fallback=off; server A: id=a; server B: id=b down; server C: id=c; }
@@ -104,7 +104,7 @@ of upstream "off", which is unknown, with "fallback=off"
 
 
 
-=== what explain says
+=== the output of explain
 --- locations
 location /status { session_sticky_status; }
 --- upstreams
@@ -114,7 +114,7 @@ equals(scheme_of('u', $_), 'bigip', $_) for @{$old{B}};
 
 
 
-=== other values name nobody
+=== other values identify no server
 --- upstreams
 upstream u     { session_sticky hash=plain accept=bigip; SERVERS }
 upstream named { session_sticky hash=plain accept=bigip fallback=off; SERVERS }

@@ -1,7 +1,7 @@
-# Moving in from Caddy: accept=caddy. Cookies are minted as it makes them, and who moves is counted: nobody.
+# Migration from Caddy: accept=caddy. The cookies are computed as Caddy does, and no client may move.
 #
-# How the values were obtained: by the formula of its source, computed here: hashCookie in
-# modules/caddyhttp/reverseproxy/selectionpolicies.go, of the address that Caddy dials.
+# Source of the values: the formula of hashCookie in modules/caddyhttp/reverseproxy/selectionpolicies.go, for the address that
+# Caddy connects to.
 #
 # lib/Upstreams.pm has the servers and the sections, lib/Movers.pm the clients.
 
@@ -20,7 +20,7 @@ run_tests();
 
 __DATA__
 
-=== with a secret and without
+=== with and without a secret
 --- upstreams
 upstream open   { session_sticky hash=plain accept=caddy; SERVERS }
 upstream secret { session_sticky accept=caddy accept_key=hunter2 fallback=off; NO_IDS }
@@ -55,14 +55,14 @@ upstream u { session_sticky hash=plain accept=caddy accept_key=hunter2; SERVERS 
 --- client
 for (1, 2) {
     my @bound = everywhere('/u/', "route=$keyed{B}");
-    equals(bodies(@bound), 'B', 'stays');
-    equals(cookies(@bound), 'b', 'and gets ours');
-    holds(reload(), 'reloaded') if $_ == 1;
+    equals(bodies(@bound), 'B', 'the session stays');
+    equals(cookies(@bound), 'b', 'and gets the new value');
+    holds(reload(), 'nginx is reloaded') if $_ == 1;
 }
 
 
 
-=== a server that is not available: as with our own form
+=== a server that is not available: the same as with the module's own values
 --- upstreams
 upstream on  { session_sticky hash=plain accept=caddy; server A: id=a; server B: id=b down; server C: id=c; }
 upstream off { session_sticky hash=plain accept=caddy fallback=off; server A: id=a; server B: id=b down; server C: id=c; }
@@ -74,7 +74,7 @@ names server "b" of upstream "off", which is down, with "fallback=off"
 
 
 
-=== what explain says, and that nothing tells the secret
+=== the output of explain, and no output of the secret
 --- locations
 location /status { session_sticky_status; }
 --- upstreams
@@ -91,7 +91,7 @@ hunter2
 
 
 
-=== other values name nobody
+=== other values identify no server
 --- upstreams
 upstream u     { session_sticky hash=plain accept=caddy accept_key=hunter2; SERVERS }
 upstream other { session_sticky hash=plain accept=caddy accept_key=hunter3; SERVERS }

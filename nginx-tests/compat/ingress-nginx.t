@@ -1,8 +1,8 @@
-# Moving in from ingress-nginx: accept=ingress. Cookies are minted as it makes them, and who moves is counted: nobody.
+# Migration from ingress-nginx: accept=ingress. The cookies are computed as ingress-nginx does, and no client may move.
 #
-# How the values were obtained: those of @minted by lua-resty-balancer 0.05 under LuaJIT 2.1 for the three servers, as
-# balancer/sticky_balanced.lua asks it; all others by the formulas of balancer/sticky.lua and util/nodemap.lua, computed
-# here. (rootfs/etc/nginx/lua of kubernetes/ingress-nginx.)
+# Source of the values: those of @minted by lua-resty-balancer 0.05 with LuaJIT 2.1 for the three servers, called as in
+# balancer/sticky_balanced.lua; all others by the formulas of balancer/sticky.lua and util/nodemap.lua.
+# (rootfs/etc/nginx/lua of kubernetes/ingress-nginx.)
 #
 # lib/Upstreams.pm has the servers and the sections, lib/Movers.pm the clients.
 
@@ -16,7 +16,7 @@ key_file('one', $key[0]);
 our $backend = 'shop-web-80';
 our $tail = md5_hex(md5_hex($backend) . $backend);
 
-# Keys and the servers that they name, among A, B and C.
+# Keys and the servers that they select, among A, B and C.
 our @minted = (
     ['1784523424.123.41.7919', 'A'], ['1784523425.123.42.15838', 'A'], ['1784523426.123.43.23757', 'B'],
     ['1784523427.123.40.31676', 'B'], ['1784523428.123.41.39595', 'C'], ['1784523429.123.42.47514', 'C'],
@@ -24,7 +24,7 @@ our @minted = (
     ['1784523433.123.42.79190', 'C'], ['1784523434.123.43.87109', 'A'], ['1784523435.123.40.95028', 'B'],
 );
 
-# Values of "affinity-mode: persistent", by server: of today, and as they were up to 0.48.
+# Values of "affinity-mode: persistent", by server: the current form, and the form up to 0.48.
 sub persistent {
     my ($name) = @_;
     my %id = map { $_ => md5_hex($name . $line{$_}) } @names;
@@ -32,7 +32,7 @@ sub persistent {
     return {map { $_ => ["$id{$_}|$tail", $id{$_}] } @names};
 }
 
-# Values of "affinity-mode: balanced", by server, of the servers at these addresses, by their names.
+# Values of "affinity-mode: balanced", by server, for servers with these addresses.
 sub balanced {
     my ($keys, %address) = @_;
     my @ring;
@@ -111,14 +111,14 @@ for (1, 2) {
     for my $minted (@minted[0, 2, 4]) {
         my @bound = everywhere('/u/', "route=$minted->[0]|$tail");
         equals(bodies(@bound), $minted->[1], $minted->[0]);
-        equals(cookies(@bound), lc $minted->[1], 'and its cookie');
+        equals(cookies(@bound), lc $minted->[1], 'and gets the new value');
     }
-    holds(reload(), 'reloaded') if $_ == 1;
+    holds(reload(), 'nginx is reloaded') if $_ == 1;
 }
 
 
 
-=== of several servers, two are left: sessions go where ingress-nginx would lead them
+=== fewer servers: sessions go to the server that ingress-nginx would select
 --- upstreams
 upstream two { session_sticky hash=plain ACCEPT; server A: id=a; server C: id=c; }
 upstream one { session_sticky hash=plain ACCEPT; server B: id=b; }
@@ -134,7 +134,7 @@ is also that of upstream
 
 
 
-=== a server that is not available: as with our own form
+=== a server that is not available: the same as with the module's own values
 --- upstreams
 upstream on   { session_sticky hash=plain ACCEPT; server A: id=a; server B: id=b down; server C: id=c; }
 upstream off  { session_sticky hash=plain ACCEPT fallback=off; server A: id=a; server B: id=b down; server C: id=c; }
@@ -148,19 +148,19 @@ names server "b" of upstream "off", which is down, with "fallback=off"
 
 
 
-=== what explain says
+=== the output of explain
 --- locations
 location /status { session_sticky_status; }
 --- upstreams
 upstream u { session_sticky hash=plain ACCEPT; SERVERS }
 --- client
 equals(scheme_of('u', $_), 'ingress', $_) for persistent($backend)->{B}[0], "$minted[0][0]|$tail";
-equals(scheme_of('u', 'b'), 'plain', 'our own');
-equals(scheme_of('u', "|$tail"), '', 'nobody');
+equals(scheme_of('u', 'b'), 'plain', "the module's own value");
+equals(scheme_of('u', "|$tail"), '', 'an unknown value');
 
 
 
-=== a server that has left, with affinity-mode: persistent
+=== a server that was removed, with affinity-mode: persistent
 --- upstreams
 upstream on      { session_sticky hash=plain ACCEPT; SERVERS }
 upstream unknown { session_sticky hash=plain ACCEPT fallback=unknown; SERVERS }
@@ -176,7 +176,7 @@ of upstream "off", which is unknown, with "fallback=off"
 
 
 
-=== other values name nobody
+=== other values identify no server
 --- upstreams
 upstream u { session_sticky hash=plain ACCEPT; SERVERS }
 upstream n { session_sticky hash=plain accept=ingress accept_name=shop-web-8080; SERVERS }
@@ -201,7 +201,7 @@ for my $value (@other) {
 
 
 
-=== signed values: with accept=unsigned alone
+=== signed values: only with accept=unsigned
 --- upstreams
 upstream no  { session_sticky hash=plain maxidle=1h sign key_file=KEYS ACCEPT; SERVERS }
 upstream yes { session_sticky hash=plain maxidle=1h sign key_file=KEYS accept_name=shop-web-80 accept=ingress,unsigned; SERVERS }
@@ -215,14 +215,14 @@ first_visits('/no/', persistent($backend)->{B}[0], "$minted[0][0]|$tail");
 
 
 
-=== the cookie of an application: upgraded when it sets that
+=== the cookie of an application: the value is replaced when the application sets it
 --- upstreams
 upstream rewrite { session_sticky mode=rewrite hash=plain ACCEPT; SERVERS }
 --- client
 for my $value (persistent($backend)->{B}[0], "$minted[2][0]|$tail") {
     my $response = visit('/rewrite/sets', "route=$value", 1983);
-    equals(body($response), 'B', "$value stays");
-    equals(bound($response), 'b', 'and is upgraded');
+    equals(body($response), 'B', "the session of $value stays");
+    equals(bound($response), 'b', 'and gets the new value');
 }
 
 
@@ -247,10 +247,10 @@ invalid value "" of parameter "accept_name" in "session_sticky" directive, it mu
 
 
 
-=== a name that nothing reads
+=== an unused name
 --- upstreams
 upstream u { session_sticky accept_name=shop-web-80; server A:; }
 --- client
-equals(bodies(everywhere('/u/')), 'A', 'loads');
+equals(bodies(everywhere('/u/')), 'A', 'the configuration is loaded');
 --- error_log
 "session_sticky" with accept_name= applies only with accept=ingress

@@ -1,7 +1,7 @@
-# docs/migration.md: every line that it says to write here is one that nginx loads, and without a [warn].
+# docs/migration.md: nginx loads every line that a reader is to write, without a [warn].
 #
-# Its tables have one in the last column, or several; where that says that the old line may stay, in the first too. All
-# that begin with "sticky" may.
+# The last column of the tables has one or several such lines; the first has one if the text says that the old line can stay, or
+# if it begins with "sticky".
 
 use Sticky qw(Keys);
 
@@ -13,10 +13,10 @@ our $manual = do {
     <$file>;
 };
 
-# Names, addresses and files of examples. Servers are not asked.
+# Replaces names, addresses and files of examples. No requests are sent to the servers.
 sub here { return $_[0] =~ s/\bapp[12](?:\.example\.com)?(?=:)/192.0.2.1/gr =~ s{key_file=(?=sticky)}{key_file=$keys/}gr }
 
-# What stands between backquotes in the tables, and is to be written here.
+# The text between backquotes in the tables that a reader is to write.
 our @said = map { here($_) } map {
     my ($first, $last) = /^\| (.*?) \| (.*) \|$/;
     my @texts = defined $last ? $last : ();
@@ -24,13 +24,13 @@ our @said = map { here($_) } map {
     map { s/\\\|/|/gr } map { /`([^`]+)`/g } @texts;
 } split /\n/, $manual;
 
-# Whole examples of a `http` block.
+# Complete examples of an http block.
 our @examples = $manual =~ /^```nginx\n(.*?)^```$/msg;
 
-# Directives of an upstream: what makes sessions sticky, and servers.
+# Directives of an upstream: session persistence, and servers.
 our @sticky = grep { /^(?:session_sticky|sticky|sticky_cookie_insert)\b[^{]*;$/ && !/\.\.\./ && !/^sticky (?:route|learn)/ } @said;
 our @servers = grep { /^server .*;$/ && !/\bresolve\b/ } @said;
-# Parameters of either, alone or several.
+# Texts of one or several parameters, of a server or of session persistence.
 our $of_server = qr/^(?:id|weight|max_conns|max_fails|fail_timeout)=.|^(?:backup|down|drain)$/;
 our $of_sticky = qr/^(?:cookie|domain|path|maxage|maxidle|maxlife|mode|option|fallback|rebind|hash|secure|samesite|attr)=.|^(?:secure|httponly)$/;
 our @server_parameters = grep { !grep { !/$of_server/ } split } @said;
@@ -42,9 +42,9 @@ my $number = 0;
 sub upstream { my ($inside) = @_; $number++; return "upstream app$number { $inside }\n" }
 
 our $two = 'server 192.0.2.1:8080; server 192.0.2.2:8080;';
-# Routes are names of servers.
+# Routes need a server with an ID.
 sub servers_of { my ($text) = @_; return $text =~ /jvmroute/ ? $two =~ s/8080/8080 id=a/r : $two }
-# A parameter alone may want another that stands beside it in the manual.
+# Some parameters need another one, which the manual has next to them.
 our %beside = (qr/rebind/ => 'fallback=on', qr/samesite=none/ => 'secure', qr/hash=hmac/ => "key_file=$keys/sticky.keys");
 sub beside { my ($text) = @_; return join ' ', map { $text =~ $_ ? $beside{$_} : () } keys %beside }
 
@@ -86,7 +86,7 @@ __DATA__
 
 
 
-=== the example of the rule for any system
+=== the example of the general rule
 --- http_config eval: $::examples[0] =~ s/VALUE-OF-ITS-COOKIE/value/gr
 --- at_least: examples 4
 
@@ -102,5 +102,5 @@ __DATA__
 
 
 
-=== the example for Apache without a cookie of ours
+=== the example for Apache without a cookie of this module
 --- http_config eval: $::examples[3]

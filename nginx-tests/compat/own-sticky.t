@@ -1,5 +1,5 @@
-# nginx 1.29.6 and newer, which has "sticky", "route=" and "drain" itself, and from 1.29.7 on keeps connections to
-# servers without being told.
+# nginx 1.29.6 and newer, which has its own "sticky", "route=" and "drain", and from 1.29.7 on keeps connections to servers open
+# by default.
 #
 # lib/Upstreams.pm has the servers and the sections.
 
@@ -28,18 +28,18 @@ upstream ours { session_sticky; server A:; server B:; server C:; }
 --- client
 for my $path ('/own/', '/zone/') {
     my @first = map { visit($path, undef, 1983) } 1 .. 6;
-    equals(bodies(@first), 'A | B | C', "$path: the balancer uses all");
-    equals(scalar(grep { pairs($_) ne "srv_id=$id{body($_)}" } @first), 0, "$path: sticky names the server that answered");
+    equals(bodies(@first), 'A | B | C', "$path: new sessions go to all servers");
+    equals(scalar(grep { pairs($_) ne "srv_id=$id{body($_)}" } @first), 0, "$path: sticky sets the ID of the server that responded");
     for my $name (qw(A B C)) {
-        equals(bodies(everywhere($path, "srv_id=$id{$name}; route=$id{A}")), $name, "$path: and sends the client of $name there");
+        equals(bodies(everywhere($path, "srv_id=$id{$name}; route=$id{A}")), $name, "$path: and passes sessions of $name to it");
     }
 }
 for my $name (qw(A B C)) {
     my @bound = everywhere('/ours/', "srv_id=$id{A}; route=$id{$name}");
-    equals(bodies(@bound), $name, "session_sticky sends its client of $name there");
+    equals(bodies(@bound), $name, "session_sticky passes its sessions of $name to it");
     equals(cookies(@bound), '', 'without a new cookie');
 }
-equals(scalar(grep { pairs($_) ne "route=$id{body($_)}" } everywhere('/ours/')), 0, 'and names the server that answered');
+equals(scalar(grep { pairs($_) ne "route=$id{body($_)}" } everywhere('/ours/')), 0, 'and sets the ID of the server that responded');
 
 
 
@@ -49,8 +49,8 @@ upstream route { server A: route=a; server B: route=b; server C: route=c; sticky
 upstream learn { server A:; server B:; server C:; sticky learn create=$upstream_cookie_app lookup=$cookie_app zone=learnt:64k; }
 upstream ours  { session_sticky hash=plain; server A: route=a; server B: route=b; server C: id=c; }
 --- client
-equals(bodies(map { visit("/route/?to=$_", 'to=a', 1983) } ('b') x 5), 'B', 'route by an argument');
-equals(bodies(everywhere('/route/', 'to=c')), 'C', 'route by a cookie');
+equals(bodies(map { visit("/route/?to=$_", 'to=a', 1983) } ('b') x 5), 'B', 'a route in an argument');
+equals(bodies(everywhere('/route/', 'to=c')), 'C', 'a route in a cookie');
 my %learnt;
 for my $user (1 .. 6) {
     my $response = visit("/learn/login?user=$user", undef, 1983);
@@ -58,26 +58,26 @@ for my $user (1 .. 6) {
     equals(pairs($response), "app=$user", "the application logs user $user in");
 }
 equals(join('', sort values %learnt), 'AABBCC', 'users are spread');
-equals(bodies(map { visit('/learn/', "app=$_; route=c", 1983) } ($_) x 3), $learnt{$_}, "user $_ is remembered") for 1 .. 6;
-equals(bodies(everywhere('/ours/', "route=" . lc)), $_, "session_sticky keeps its own: $_") for qw(A B C);
+equals(bodies(map { visit('/learn/', "app=$_; route=c", 1983) } ($_) x 3), $learnt{$_}, "the session of user $_ stays") for 1 .. 6;
+equals(bodies(everywhere('/ours/', "route=" . lc)), $_, "session_sticky keeps its sessions: $_") for qw(A B C);
 
 
 
-=== sessions move from one to the other with the same cookie
+=== both directives accept each other's cookies
 --- upstreams
 upstream own  { sticky cookie route; server A:; server B:; server C:; }
 upstream ours { session_sticky; server A:; server B:; server C:; }
 --- client
 for (1 .. 3) {
     my $cookie = pairs(visit('/own/', undef, 1983));
-    equals(bodies(everywhere('/ours/', $cookie)), bodies(everywhere('/own/', $cookie)), "$cookie means the same server to both");
+    equals(bodies(everywhere('/ours/', $cookie)), bodies(everywhere('/own/', $cookie)), "$cookie selects the same server in both");
     $cookie = pairs(visit('/ours/', undef, 1983));
-    equals(bodies(everywhere('/own/', $cookie)), bodies(everywhere('/ours/', $cookie)), "$cookie means the same server to both");
+    equals(bodies(everywhere('/own/', $cookie)), bodies(everywhere('/ours/', $cookie)), "$cookie selects the same server in both");
 }
 
 
 
-=== a request that goes from one to the other: each binds for itself
+=== a request that is passed from one upstream to the other: each sets its own cookie
 --- upstreams
 upstream ours { session_sticky; server D: max_fails=0; }
 upstream own  { sticky cookie srv_id; server A:; server B:; }
@@ -92,13 +92,13 @@ location @live     { proxy_pass http://live; }
 for my $name (qw(A B)) {
     my @own = everywhere('/to-own/', "srv_id=$id{$name}; route=$id{D}");
     equals(bodies(@own), $name, "from session_sticky to sticky: $name");
-    equals(join(' ', map { pairs($_) } @own), join(' ', ("srv_id=$id{$name}") x @own), 'with the cookie of sticky alone');
+    equals(join(' ', map { pairs($_) } @own), join(' ', ("srv_id=$id{$name}") x @own), 'only the cookie of sticky is set');
     my @live = everywhere('/to-ours/', "srv_id=$id{D}; route=$id{$name}");
     equals(bodies(@live), $name, "from sticky to session_sticky: $name");
-    equals(scalar(grep { pairs($_) =~ /route=/ } @live), 0, 'which sets no new cookie');
+    equals(scalar(grep { pairs($_) =~ /route=/ } @live), 0, 'which sets no cookie');
 }
 my $first = visit('/to-ours/', undef, 1983);
-holds(pairs($first) =~ /\broute=$id{body($first)}/, 'a first visit is bound where it ends');
+holds(pairs($first) =~ /\broute=$id{body($first)}/, 'a new session is bound to the server that responds');
 --- no_error_log eval
 [qr/\[warn\](?!.* (?:is also that of|has no effect in) upstream )/, '[crit]', '[alert]', '[emerg]']
 
@@ -134,7 +134,7 @@ upstream u { server A: route=a; sticky route $cookie_to; session_sticky; }
 
 
 
-=== both in one upstream: sticky learn, with a balancer between
+=== both in one upstream: sticky learn, with a load-balancing method between them
 --- upstreams
 upstream u { session_sticky; least_conn; server A:; sticky learn create=$upstream_cookie_app lookup=$cookie_app zone=both:64k; }
 --- must_die
@@ -144,7 +144,7 @@ upstream u { session_sticky; least_conn; server A:; sticky learn create=$upstrea
 
 
 
-=== route= is the id of hash=plain where there is no id=
+=== route= is the ID for hash=plain if there is no id=
 --- upstreams
 upstream plain { session_sticky hash=plain fallback=off; server A: route=a; server B: route=b id=mine; server C:; }
 upstream zone  { zone routes 64k; session_sticky hash=plain fallback=off; server A: route=a; server B: route=b id=mine; server C:; }
@@ -152,11 +152,11 @@ upstream md5   { session_sticky fallback=off; server A: route=a; server B: route
 --- client
 for my $path ('/plain/', '/zone/') {
     my %want = (a => 'A', mine => 'B', '127.0.0.1:1987' => 'C', b => '502', '127.0.0.1:1985' => '502', $id{A} => '502');
-    equals(bodies(everywhere($path, "route=$_")), $want{$_}, "$path: $_ means $want{$_}") for sort keys %want;
-    equals(cookies(everywhere($path)), '127.0.0.1:1987 | a | mine', "$path: first visitors get these ids");
+    equals(bodies(everywhere($path, "route=$_")), $want{$_}, "$path: $_ selects $want{$_}") for sort keys %want;
+    equals(cookies(everywhere($path)), '127.0.0.1:1987 | a | mine', "$path: new sessions get these IDs");
 }
-equals(bodies(everywhere('/md5/', "route=$id{$_}")), $_, "md5: the MD5 of its address means $_") for qw(A B C);
-equals(bodies(everywhere('/md5/', 'route=a')), '502', 'md5: the route means nothing');
+equals(bodies(everywhere('/md5/', "route=$id{$_}")), $_, "md5: the MD5 of its address selects $_") for qw(A B C);
+equals(bodies(everywhere('/md5/', 'route=a')), '502', 'md5: the route is not an ID');
 --- no_error_log eval
 [qr/\[warn\](?!.* (?:is also that of|has no effect in) upstream )/, '[crit]', '[alert]', '[emerg]']
 --- may_warn
@@ -164,18 +164,18 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== route= shared by two servers: the first that is available has the sessions
+=== route= shared by two servers: the first available one gets the sessions
 --- upstreams
 upstream u { session_sticky hash=plain; server D: route=x max_fails=0; server B: route=x; server C: route=c; }
 --- client
 my @bound = everywhere('/u/', 'route=x');
 equals(tried(@bound), '127.0.0.1:1999, 127.0.0.1:1986', 'the first is tried, then the second');
-equals(cookies(@bound), '', 'and the cookie holds');
-equals(bodies(everywhere('/u/', 'route=c')), 'C', 'the third has its own');
+equals(cookies(@bound), '', 'and the cookie does not change');
+equals(bodies(everywhere('/u/', 'route=c')), 'C', 'the third one has its own sessions');
 
 
 
-=== drain: with an id by route=, sessions stay and nobody comes
+=== drain: with an ID by route=, sessions stay and there are no new ones
 --- upstreams
 upstream u    { session_sticky hash=plain; server A: route=a drain; server B: route=b; server C: route=c; }
 upstream zone { session_sticky hash=plain; zone drains 64k; random two; server A: route=a drain; server B: route=b; server C: route=c; }
@@ -184,15 +184,15 @@ upstream own  { sticky cookie srv_id; server A: drain; server B:; server C:; }
 for my $path ('/u/', '/zone/') {
     my @bound = everywhere($path, 'route=a');
     equals(bodies(@bound), 'A', "$path: its sessions stay");
-    equals(cookies(@bound), '', "$path: with their cookie");
-    equals(bodies(everywhere($path)), 'B | C', "$path: no first visitor comes");
+    equals(cookies(@bound), '', "$path: and keep their cookie");
+    equals(bodies(everywhere($path)), 'B | C', "$path: no new sessions");
 }
-equals(bodies(everywhere('/own/', "srv_id=$id{A}")), 'A', 'the same with sticky, of its own');
-equals(bodies(everywhere('/own/')), 'B | C', 'and no first visitor');
+equals(bodies(everywhere('/own/', "srv_id=$id{A}")), 'A', 'the same for the sessions of sticky');
+equals(bodies(everywhere('/own/')), 'B | C', 'and no new sessions');
 
 
 
-=== connections to bound servers are kept without being asked, and used for their own server
+=== connections to bound servers are kept open by default, and used only for their own server
 --- since: 1.29.7
 --- upstreams
 upstream u { session_sticky; server A:; server B:; server C:; }
@@ -207,16 +207,16 @@ for my $path ('/u/', '/z/', '/k/', '/l/') {
     }
     for my $name (qw(A B C)) {
         my @used = keys %{$connections{$name}};
-        equals(scalar(@used), 1, "$path: one connection for the clients of $name");
-        holds($used[0] =~ /^$name \d+$/, "$path: which is one to $name");
+        equals(scalar(@used), 1, "$path: one connection for the sessions of $name");
+        holds($used[0] =~ /^$name \d+$/, "$path: which is to $name");
     }
     my $visitor = body(visit("${path}connection?key=1", undef, 1983));
-    holds($connections{substr $visitor, 0, 1}{$visitor}, "$path: a first visitor uses one of them");
+    holds($connections{substr $visitor, 0, 1}{$visitor}, "$path: a request without a cookie uses one of them");
 }
 
 
 
-=== keepalive 0: no connection is kept
+=== keepalive 0: no connection is reused
 --- since: 1.29.7
 --- upstreams
 upstream first { keepalive 0; session_sticky; server A:; server B:; }
@@ -231,14 +231,14 @@ for my $path ('/first/', '/last/') {
 
 
 
-=== keepalive 1: the connection that is kept is not used for another server
+=== keepalive 1: the connection is not used for another server
 --- since: 1.29.7
 --- upstreams
 upstream u { session_sticky; keepalive 1; server A:; server B:; }
 --- client
 my @names = qw(A B A A B B A B);
 my @answers = map { body(visit('/u/connection', "route=$id{$_}", 1983)) } @names;
-equals(join(' ', map { substr $_, 0, 1 } @answers), "@names", 'each is answered by its own');
+equals(join(' ', map { substr $_, 0, 1 } @answers), "@names", 'each session is served by its own server');
 equals($answers[3], $answers[2], 'A twice: the same connection');
 equals($answers[5], $answers[4], 'B twice: the same connection');
-holds($answers[2] ne $answers[0], 'A after B: another');
+holds($answers[2] ne $answers[0], 'A after B: another connection');

@@ -1,5 +1,4 @@
-# Configurations that others have published, as written but for addresses and ports. tests/published/README.md says where
-# they stand.
+# Configurations from public sources, unchanged except for addresses and ports. tests/published/README.md lists the sources.
 
 use Sticky;
 
@@ -22,7 +21,7 @@ run_tests();
 
 __DATA__
 
-=== WebSocket: ip_hash, and what WebSocket needs
+=== WebSocket: ip_hash, and the directives for WebSocket
 --- http_config
   map $http_upgrade $connection_upgrade {
     default upgrade;
@@ -74,7 +73,7 @@ srv_id=ID_B -> B, sets like "srv_id=ID_B; expires=.*"
 
 
 
-=== two layers of proxies, and Tomcat: sticky
+=== two layers of proxies in front of Tomcat: sticky
 --- http_config
 upstream tomcat {
     sticky;
@@ -123,7 +122,7 @@ route=ID_B -> B, sets nothing
 
 
 
-=== Tengine's manual, example 1: the defaults, spelt out
+=== Tengine's manual, example 1: the defaults, specified explicitly
 --- http_config
 upstream foo {
     server 127.0.0.1:1985;
@@ -145,7 +144,7 @@ route=ID_B -> sets nothing
 
 
 
-=== Tengine's manual, example 2: insert and indirect, the directive's name twice
+=== Tengine's manual, example 2: insert and indirect, with the directive's name twice
 --- http_config
 # insert + indirect mode:
 upstream test {
@@ -173,7 +172,7 @@ the second "session_sticky" is ignored
 
 
 
-=== Tengine's manual, example 2: the directive's name twice is worth a [warn]
+=== Tengine's manual, example 2: the duplicate directive name causes a [warn]
 --- http_config
 # insert + indirect mode:
 upstream test {
@@ -233,7 +232,7 @@ upstream foo {
 
 
 
-=== LBSID: the cookie of the transcript, of a server at 127.0.0.3:821
+=== LBSID: the cookie of the transcript, for a server at 127.0.0.3:821
 --- http_config
 server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
 upstream backend {
@@ -253,7 +252,7 @@ Set-Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d\|STAMP\|STAMP; Path=/
 
 
 
-=== LBSID: the cookie comes back 18 seconds later, as curl sends it, and last seen alone is renewed
+=== LBSID: curl sends the cookie 18 seconds later, and only the last-seen timestamp is renewed
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on;
@@ -274,7 +273,7 @@ B sees [Path=/]
 
 
 
-=== LBSID: the cookie of the transcript itself, years later: both stamps are new
+=== LBSID: the cookie of the transcript, years later: both timestamps are new
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on;
@@ -295,7 +294,7 @@ A sees [Path=/]
 
 
 
-=== LBSID: plain ids, within maxidle the session holds
+=== LBSID: plain IDs, the session continues within maxidle
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on hash=plain;
@@ -316,7 +315,7 @@ B sees [Path=/]
 
 
 
-=== LBSID: plain ids, past maxidle a server is chosen anew
+=== LBSID: plain IDs, after maxidle the load-balancing method selects a server
 --- http_config
 upstream backend {
     session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 fallback=on hash=plain;
@@ -337,7 +336,7 @@ A sees [Path=/]
 
 
 
-=== LBSID: rewrite, the other mode of that console
+=== LBSID: rewrite, the other mode of the transcript
 --- http_config
 upstream backend {
     session_sticky cookie=test mode=rewrite fallback=on;

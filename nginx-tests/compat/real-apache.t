@@ -1,5 +1,5 @@
-# Moving in from a real Apache, and back: it sets the cookies here, as a balancer in front of the same servers. By hand,
-# apache.t makes more of them.
+# Migration from a real Apache, and back: it is a balancer in front of the same servers, and sets the cookies. apache.t tests
+# more cookies, which it computes itself.
 
 use Sticky qw(Apache Movers Upstreams);
 
@@ -10,7 +10,7 @@ our $sets = 'Header add Set-Cookie "route=.%{BALANCER_WORKER_ROUTE}e; path=/" en
 
 mover_sections('', SERVERS => 'server A: id=1; server B: id=2; server C: id=3;', DOTS => 'server A: id=.1; server B: id=.2; server C: id=.3;');
 
-# First visits of as many clients as it takes to have a cookie of each server.
+# The cookies of each server, from first visits.
 sub cookies_of {
     my ($path, $port) = @_;
     my %cookie;
@@ -25,31 +25,31 @@ run_tests();
 
 __DATA__
 
-=== ROUTEID: nobody moves
+=== ROUTEID: no client moves
 --- upstreams
 upstream u { session_sticky accept=jvmroute; SERVERS }
 --- client
 my $apache = Apache->start(8090, values %members, 'ProxySet stickysession=route', $sets);
 my $cookies = cookies_of('/u/', 8090);
-equals(join(' ', map { "$_=" . ($cookies->{$_} // '') } @names), 'A=.1 B=.2 C=.3', 'as in the manual');
+equals(join(' ', map { "$_=" . ($cookies->{$_} // '') } @names), 'A=.1 B=.2 C=.3', 'the values of the manual');
 nobody_moves('/u/', $cookies, {%id{@names}});
 
 
 
-=== ROUTEID: side by side, and back
+=== ROUTEID: both systems at the same time
 --- upstreams
 upstream u { session_sticky hash=plain; DOTS }
 --- client
 my $apache = Apache->start(8090, values %members, 'ProxySet stickysession=route', $sets);
 my ($theirs, $ours) = (cookies_of('/u/', 8090), cookies_of('/u/', 1983));
 for my $name (@names) {
-    equals(join(' ', map { body(visit('/u/', "route=$theirs->{$name}", 1983)) } 1 .. 3), "$name $name $name", "here, the client of $name");
-    equals(join(' ', map { body(visit('/u/', "route=$ours->{$name}", 8090)) } 1 .. 3), "$name $name $name", "there, the client of $name");
+    equals(join(' ', map { body(visit('/u/', "route=$theirs->{$name}", 1983)) } 1 .. 3), "$name $name $name", "this module, with Apache's cookie for $name");
+    equals(join(' ', map { body(visit('/u/', "route=$ours->{$name}", 8090)) } 1 .. 3), "$name $name $name", "Apache, with this module's cookie for $name");
 }
 
 
 
-=== jvmRoute: the same server, whoever is asked
+=== jvmRoute: both systems select the same server
 --- upstreams
 map $request_uri $jsessionid { "~[;?&]route=([^;?&]+)" $1; }
 upstream u { session_sticky mode=route lookup=$jsessionid lookup=$cookie_route accept=jvmroute; SERVERS }

@@ -1,7 +1,7 @@
-# "sticky cookie", which nginx has from 1.29.6 on and the module has for those before, and its predecessor
+# "sticky cookie", which nginx supports from 1.29.6 on and the module supports in older versions, and its predecessor
 # "sticky_cookie_insert" of NGINX Plus.
 #
-# What both must do alike runs on every version: on newer ones it is nginx's own that passes. lib/Upstreams.pm has the
+# Blocks about common behavior run on every version; on newer ones they test nginx's own directive. lib/Upstreams.pm has the
 # servers and the sections.
 
 use Sticky qw(Upstreams Visits);
@@ -16,10 +16,10 @@ location /404 { return 404 "NAME"; }
 location /sees { return 200 "NAME sees [$http_cookie]"; }
 _EOC_
 
-# The date of a cookie that was set this second or the last three, as a pattern.
+# A pattern for the date of a cookie that was set in this second or the previous three.
 sub date {
     my ($seconds) = @_;
-    # nginx's own clock: time(2) may be a tick behind it, and so a second.
+    # The same clock as nginx's: time(2) may be a tick, and therefore a second, behind it.
     my $now = int Time::HiRes::time;
     return '(?:' . join('|', map { strftime('%a, %d-%b-%y %H:%M:%S GMT', gmtime($now + $seconds - $_)) } 0 .. 3) . ')';
 }
@@ -28,16 +28,16 @@ run_tests();
 
 __DATA__
 
-=== sticky cookie: the form of the cookie, and what every answer says
+=== sticky cookie: the form of the cookie, which every response sets
 --- upstreams
 upstream bare   { sticky cookie srv_id; server A:; server B:; }
 upstream all    { sticky cookie srv_id expires=1h domain=.example.com httponly samesite=lax secure path=/app; server A:; server B:; }
 upstream max    { sticky cookie srv_id path=/ expires=max; server A:; server B:; }
 upstream units  { server A:; sticky cookie srv_id samesite=strict expires=1h30m; }
 --- client
-equals(set(visit('/bare/', undef, 1983)), "srv_id=$id{A}", 'nothing but the id');
-equals(set(visit('/bare/404', undef, 1983)), "srv_id=$id{B}", 'on errors of the server too');
-equals(set(visit('/bare/', "srv_id=$id{B}", 1983)), "srv_id=$id{B}", 'and again for a client that has it');
+equals(set(visit('/bare/', undef, 1983)), "srv_id=$id{A}", 'only the ID');
+equals(set(visit('/bare/404', undef, 1983)), "srv_id=$id{B}", 'also in error responses of the server');
+equals(set(visit('/bare/', "srv_id=$id{B}", 1983)), "srv_id=$id{B}", 'and for a client that already has it');
 holds(set(visit('/all/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(3600)]}; max-age=3600; domain=\.example\.com; httponly; secure; samesite=lax; path=\/app$/,
       'every attribute in order');
 equals(set(visit('/max/', undef, 1983)), "srv_id=$id{A}; expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000; path=/", 'expires=max');
@@ -45,11 +45,11 @@ holds(set(visit('/units/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(540
 
 
 
-=== sticky cookie: expires=0, also where nginx reads it itself
+=== sticky cookie: expires=0, also in nginx's own directive
 --- upstreams
 upstream now { server A:; sticky cookie srv_id expires=0; }
 --- client
-holds(set(visit('/now/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0$/, 'no time');
+holds(set(visit('/now/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0$/, 'max-age=0');
 --- no_error_log
 [alert]
 [emerg]
@@ -58,7 +58,7 @@ binds no client, since browsers delete the cookie on arrival
 
 
 
-=== sticky cookie: a client stays, a dead server is left for good
+=== sticky cookie: sessions stay, those of a failed server move permanently
 --- upstreams
 upstream u    { sticky cookie srv_id; server A:; server B:; }
 upstream last { least_conn; server A:; server B:; sticky cookie srv_id; }
@@ -67,16 +67,16 @@ upstream dead { sticky cookie srv_id; server A:; server D:; }
 for my $path ('/u/', '/last/') {
     for my $name (qw(A B)) {
         my @bound = everywhere($path, "other=1; srv_id=$id{$name}");
-        equals(bodies(@bound), $name, "$path: the client of $name stays");
-        equals(cookies(@bound), $id{$name}, "$path: and is told so each time");
+        equals(bodies(@bound), $name, "$path: the session of $name stays");
+        equals(cookies(@bound), $id{$name}, "$path: and the cookie is set each time");
     }
-    equals(bodies(everywhere($path)), 'A | B', "$path: first visitors are spread");
-    equals(bodies(everywhere($path, 'srv_id=nobody')), 'A | B', "$path: and so are clients of nobody here");
+    equals(bodies(everywhere($path)), 'A | B', "$path: new sessions are spread");
+    equals(bodies(everywhere($path, 'srv_id=nobody')), 'A | B', "$path: and so are sessions with an unknown ID");
 }
 my $moved = visit('/dead/', "srv_id=$id{D}", 1983);
-equals(body($moved), 'A', 'a client of a dead server moves');
-equals(set($moved), "srv_id=$id{A}", 'for good');
-equals(body(visit('/u/sees', "a=1; srv_id=$id{A}", 1983)), "A sees [a=1; srv_id=$id{A}]", 'the server sees the cookie');
+equals(body($moved), 'A', 'the session of a failed server moves');
+equals(set($moved), "srv_id=$id{A}", 'permanently');
+equals(body(visit('/u/sees', "a=1; srv_id=$id{A}", 1983)), "A sees [a=1; srv_id=$id{A}]", 'the server receives the cookie');
 --- no_error_log
 [alert]
 [emerg]
@@ -87,9 +87,9 @@ equals(body(visit('/u/sees', "a=1; srv_id=$id{A}", 1983)), "A sees [a=1; srv_id=
 --- upstreams
 upstream u { sticky cookie srv_id samesite=$arg_same; server A:; }
 --- client
-equals(set(visit('/u/?same=none', undef, 1983)), "srv_id=$id{A}; samesite=none", 'a word');
-equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}", 'nothing');
-equals(set(visit('/u/?same=x;Path=', undef, 1983)), "srv_id=$id{A}; samesite=strict", 'what is no such word');
+equals(set(visit('/u/?same=none', undef, 1983)), "srv_id=$id{A}; samesite=none", 'a valid value');
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}", 'an empty value');
+equals(set(visit('/u/?same=x;Path=', undef, 1983)), "srv_id=$id{A}; samesite=strict", 'an invalid value');
 
 
 
@@ -99,12 +99,12 @@ upstream u { sticky cookie srv_id domain=$arg_d path=/; server A:; }
 upstream v { sticky cookie srv_id domain=.$arg_d.test; server A:; }
 --- client
 equals(set(visit('/u/?d=.example.com', undef, 1983)), "srv_id=$id{A}; domain=.example.com; path=/", 'a host name');
-equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; path=/", 'nothing');
-equals(set(visit('/v/?d=a', undef, 1983)), "srv_id=$id{A}; domain=.a.test", 'in the midst of text');
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; path=/", 'an empty value');
+equals(set(visit('/v/?d=a', undef, 1983)), "srv_id=$id{A}; domain=.a.test", 'as a part of the text');
 
 
 
-=== sticky cookie: a domain that is no host name adds nothing
+=== sticky cookie: a domain that is not a host name is omitted
 --- before: 1.29.5
 --- upstreams
 upstream u { sticky cookie srv_id domain=$arg_d; server A:; }
@@ -115,7 +115,7 @@ session_sticky: domain "a;Secure" of cookie "srv_id" is not a valid host name, t
 
 
 
-=== sticky cookie: a bad domain
+=== sticky cookie: an invalid domain
 --- before: 1.29.5
 --- upstreams
 upstream u { sticky cookie srv_id "domain=a b"; server A:; }
@@ -126,7 +126,7 @@ invalid value "a b" of parameter "domain" in "sticky cookie" directive, it must 
 
 
 
-=== a variable that is none
+=== an invalid variable
 --- upstreams
 upstream u { sticky_cookie_insert srv_id domain=a$-; server A:; }
 --- must_die
@@ -138,22 +138,22 @@ invalid variable name
 
 
 
-=== sticky_cookie_insert: as sticky cookie
+=== sticky_cookie_insert: the same as sticky cookie
 --- upstreams
 upstream u    { server A:; server B:; sticky_cookie_insert srv_id expires=1h domain=3evip.cn path=/; }
 upstream bare { server A:; server B:; sticky_cookie_insert srv_id; }
 --- client
-holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(3600)]}; max-age=3600; domain=3evip\.cn; path=\/$/, 'its form');
-equals(set(visit('/bare/', undef, 1983)), "srv_id=$id{A}", 'nothing but the id');
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(3600)]}; max-age=3600; domain=3evip\.cn; path=\/$/, 'the form of the cookie');
+equals(set(visit('/bare/', undef, 1983)), "srv_id=$id{A}", 'only the ID');
 for my $name (qw(A B)) {
     my @bound = everywhere('/bare/', "srv_id=$id{$name}");
-    equals(bodies(@bound), $name, "the client of $name stays");
-    equals(cookies(@bound), $id{$name}, 'and is told so each time');
+    equals(bodies(@bound), $name, "the session of $name stays");
+    equals(cookies(@bound), $id{$name}, 'and the cookie is set each time');
 }
 
 
 
-=== what is given twice counts once
+=== duplicate directives and parameters: the last one is used
 --- before: 1.29.5
 --- upstreams
 upstream u { sticky cookie a; sticky cookie srv_id path=/a path=/b; server A:; }
@@ -165,17 +165,17 @@ duplicate "sticky cookie" directive, the last one is used
 
 
 
-=== a value given twice, with and without a variable
+=== a duplicate value, with and without a variable
 --- before: 1.29.5
 --- upstreams
 upstream word { sticky cookie a domain=$arg_d domain=a.test samesite=$arg_s samesite=lax; server A:; }
 upstream variable { sticky cookie a domain=a.test domain=$arg_d samesite=lax samesite=$arg_s; server A:; }
 upstream twice { sticky cookie a domain=$arg_d samesite=$arg_s; sticky cookie a; server A:; }
 --- client
-equals(set(visit('/word/?d=b.test&s=none', undef, 1983)), "a=$id{A}; domain=a.test; samesite=lax", 'the words are the last ones');
-equals(set(visit('/variable/?d=b.test&s=none', undef, 1983)), "a=$id{A}; domain=b.test; samesite=none", 'the variables are');
-equals(set(visit('/variable/', undef, 1983)), "a=$id{A}", 'also where they are empty');
-equals(set(visit('/twice/?d=b.test&s=none', undef, 1983)), "a=$id{A}", 'of a whole directive nothing is left');
+equals(set(visit('/word/?d=b.test&s=none', undef, 1983)), "a=$id{A}; domain=a.test; samesite=lax", 'the constant values, if these are the last ones');
+equals(set(visit('/variable/?d=b.test&s=none', undef, 1983)), "a=$id{A}; domain=b.test; samesite=none", 'the variables, if these are the last ones');
+equals(set(visit('/variable/', undef, 1983)), "a=$id{A}", 'also if they are empty');
+equals(set(visit('/twice/?d=b.test&s=none', undef, 1983)), "a=$id{A}", 'no parameter of the first directive is used');
 --- error_log
 duplicate parameter "domain" in "sticky cookie" directive, the last one is used
 duplicate parameter "samesite" in "sticky cookie" directive, the last one is used
@@ -184,7 +184,7 @@ duplicate "sticky cookie" directive
 
 
 
-=== sticky_cookie_insert: what is given twice
+=== sticky_cookie_insert: duplicate parameters
 --- upstreams
 upstream u { sticky_cookie_insert a path=/a path=/b; server A:; }
 upstream word { sticky_cookie_insert a domain=$arg_d domain=a.test; server A:; }
@@ -203,18 +203,18 @@ duplicate parameter "domain"
 --- upstreams
 upstream u { sticky cookie srv_id samesite=none; server A:; }
 --- client
-equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; samesite=none", 'loads');
+equals(set(visit('/u/', undef, 1983)), "srv_id=$id{A}; samesite=none", 'the cookie is set');
 --- error_log
 "sticky cookie" with "samesite=none" needs "secure", browsers reject such a cookie without it
 
 
 
-=== sticky cookie: expires=0 loads with a [warn] that says what browsers do
+=== sticky cookie: expires=0 is accepted with a [warn] about browsers
 --- before: 1.29.5
 --- upstreams
 upstream u { sticky cookie srv_id expires=0 path=/; server A:; }
 --- client
-holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie is set');
 --- error_log
 "sticky cookie" with "expires=0" has no effect, since browsers delete such a cookie: specify at least one second, or omit it
 
@@ -224,13 +224,13 @@ holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; m
 --- upstreams
 upstream u { sticky_cookie_insert srv_id expires=0h path=/; server A:; }
 --- client
-holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie stays as it is');
+holds(set(visit('/u/', undef, 1983)) =~ /^srv_id=$id{A}; expires=@{[date(0)]}; max-age=0; path=\/$/, 'the cookie is set');
 --- error_log
 "sticky_cookie_insert" with "expires=0" has no effect, since browsers delete such a cookie: specify at least one second, or omit it
 
 
 
-=== expires=0 that does not count, and what else is no such time: no [warn] of it
+=== expires=0 that is overridden, and other times: no [warn]
 --- upstreams
 upstream u { sticky_cookie_insert srv_id expires=0 expires=1; server A:; }
 upstream v { sticky_cookie_insert srv_w expires=0 expires=max; server A:; }
@@ -255,7 +255,7 @@ invalid parameter "maxage=1" in "sticky cookie" directive, it must be one of: ex
 
 
 
-=== sticky cookie: a bad time
+=== sticky cookie: an invalid time
 --- before: 1.29.5
 --- upstreams
 upstream u { sticky cookie srv_id expires=soon; server A:; }
@@ -266,7 +266,7 @@ invalid value "soon" of parameter "expires" in "sticky cookie" directive, it mus
 
 
 
-=== sticky cookie: a bad name
+=== sticky cookie: an invalid name
 --- before: 1.29.5
 --- upstreams
 upstream u { sticky cookie "a b"; server A:; }
@@ -277,7 +277,7 @@ invalid cookie name "a b" in "sticky cookie" directive, it must be a token
 
 
 
-=== sticky cookie without a name, also where nginx reads it itself
+=== sticky cookie without a name, also in nginx's own directive
 --- upstreams
 upstream u { sticky cookie; server A:; }
 --- must_die
@@ -287,7 +287,7 @@ invalid number of arguments in "sticky" directive in
 
 
 
-=== sticky_cookie_insert: expires=max, and what is given twice
+=== sticky_cookie_insert: expires=max, and duplicate parameters
 --- upstreams
 upstream u { sticky_cookie_insert srv_id expires=5 expires=max path=/; server A:; }
 upstream v { sticky_cookie_insert srv_id expires=max expires=0; server A:; }
@@ -301,7 +301,7 @@ binds no client, since browsers delete the cookie on arrival
 
 
 
-=== sticky_cookie_insert: a parameter that it never had
+=== sticky_cookie_insert: a parameter that it does not support
 --- upstreams
 upstream u { sticky_cookie_insert srv_id secure; server A:; }
 --- must_die
@@ -311,7 +311,7 @@ invalid parameter "secure" in "sticky_cookie_insert" directive, it must be one o
 
 
 
-=== sticky_cookie_insert: a bad time
+=== sticky_cookie_insert: an invalid time
 --- upstreams
 upstream u { sticky_cookie_insert srv_id expires=soon; server A:; }
 --- must_die
@@ -341,7 +341,7 @@ upstream u { sticky_cookie_insert srv_id; session_sticky; server A:; }
 
 
 
-=== two directives in one upstream, the other way round
+=== two directives in one upstream, in reverse order
 --- upstreams
 upstream u { session_sticky; sticky_cookie_insert srv_id; server A:; }
 --- must_die

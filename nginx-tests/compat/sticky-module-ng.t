@@ -1,5 +1,5 @@
-# nginx-sticky-module-ng's "sticky", "sticky_no_fallback" and "sticky_hide_cookie", on every version of nginx: also
-# where nginx has a "sticky" of its own.
+# nginx-sticky-module-ng's "sticky", "sticky_no_fallback" and "sticky_hide_cookie", on every version of nginx, including those
+# with their own "sticky".
 #
 # lib/Upstreams.pm has the servers and the sections.
 
@@ -13,23 +13,23 @@ location /sees { return 200 "NAME sees [$http_cookie]"; }
 location /sets { add_header Set-Cookie "other=1"; add_header Set-Cookie "route=$arg_value; HttpOnly"; return 200 "NAME"; }
 _EOC_
 
-# Every server's cookie leads to it, and is set again by its answer.
+# Tests that the cookie of each server selects it, and that its response sets the cookie again.
 sub sticks {
     my ($path, %id) = @_;
     for my $name (sort keys %id) {
         my @bound = everywhere($path, "route=$id{$name}");
-        equals(bodies(@bound), $name, "$path: $id{$name} means $name");
-        equals(cookies(@bound), $id{$name}, "$path: and is said again");
+        equals(bodies(@bound), $name, "$path: $id{$name} selects $name");
+        equals(cookies(@bound), $id{$name}, "$path: and is set again");
     }
     my $first = visit($path, undef, 1983);
-    equals(set($first), "route=$id{body($first)}; Path=/", "$path: a first visitor gets one");
+    equals(set($first), "route=$id{body($first)}; Path=/", "$path: a new session gets one");
 }
 
 run_tests();
 
 __DATA__
 
-=== ids in every form
+=== IDs in every form
 --- upstreams
 upstream default { sticky; server A:; server B:; }
 upstream md5     { server A:; server B:; sticky hash=md5; }
@@ -51,7 +51,7 @@ sticks('/hsha1/', map { $_ => hmac_sha1_hex($line{$_}, 'secret') } qw(A B));
 
 
 
-=== text=md5 and text=sha1 of its releases: digests of the address as text, also where the line has a name
+=== text=md5 and text=sha1 of its releases: digests of the address as text, also if the line has a name
 --- upstreams
 upstream tmd5  { sticky text=md5; server A:; server localhost:1986; }
 upstream tsha1 { sticky text=sha1 no_fallback; server A:; server localhost:1986; }
@@ -59,13 +59,13 @@ upstream taken { session_sticky accept=sha1; server A:; server localhost:1986; }
 --- client
 sticks('/tmd5/', map { $_ => md5_hex($line{$_}) } qw(A B));
 sticks('/tsha1/', map { $_ => sha1_hex($line{$_}) } qw(A B));
-equals(bodies(everywhere('/taken/', 'route=' . sha1_hex($line{B}))), 'B', 'accept=sha1 understands them');
+equals(bodies(everywhere('/taken/', 'route=' . sha1_hex($line{B}))), 'B', 'accept=sha1 accepts them');
 --- no_error_log eval
 [qr/\[warn\](?!.* is also that of upstream )/, '[crit]', '[alert]', '[emerg]']
 
 
 
-=== ids of its releases up to 1.2.6: nobody moves, and the answer has the new one
+=== IDs of its releases up to 1.2.6: no client moves, and the response sets the new ID
 --- upstreams
 upstream md5   { sticky; server A:; server B:; }
 upstream sha1  { zone sha1 64k; sticky hash=sha1 no_fallback; server A:; server B: backup; }
@@ -84,29 +84,29 @@ my %text = (%line, 'hmd5 B' => 'local.test:1986');
 for my $path (sort keys %form) {
     for my $name (qw(A B)) {
         my @bound = everywhere("/$path/", 'route=' . $form{$path}->(socket_address($port{$name})));
-        equals(bodies(@bound), $name, "$path: the client of $name stays");
-        equals(cookies(@bound), $form{$path}->($text{"$path $name"} // $line{$name}), "$path: with a new id");
+        equals(bodies(@bound), $name, "$path: the session of $name stays");
+        equals(cookies(@bound), $form{$path}->($text{"$path $name"} // $line{$name}), "$path: with the new ID");
     }
 }
-equals(bodies(everywhere('/index/', 'route=' . md5_hex(socket_address($port{A})))), '502', 'index: no such id');
-equals(bodies(everywhere('/sha1/', 'route=' . sha1_hex(socket_address($port{C})))), '502', 'sha1: no such server');
+equals(bodies(everywhere('/index/', 'route=' . md5_hex(socket_address($port{A})))), '502', 'index: an unknown ID');
+equals(bodies(everywhere('/sha1/', 'route=' . sha1_hex(socket_address($port{C})))), '502', 'sha1: an unknown server');
 --- no_error_log
 [alert]
 [emerg]
 
 
 
-=== what is hashed is the text of the server line
+=== the text of the server line is hashed
 --- upstreams
 upstream names { sticky text=raw; server pair.test:1985; server A:; }
 upstream md5   { sticky; server solo.test:1985 max_fails=0; server B:; }
 upstream only  { sticky no_fallback; server solo.test:1985 max_fails=0; server B:; }
 upstream zone  { zone z 64k; sticky hash=index; server A: weight=2; server B:; server C: backup; }
 --- client
-holds(tried(everywhere('/only/', 'route=' . md5_hex('127.0.0.6:1985'))) =~ /^127\.0\.0\.6:1985/, 'the address means its server too');
-equals(bodies(everywhere('/only/', 'route=' . md5_hex('127.0.0.5:1985'))), '502', 'another address means nothing');
-equals(tried(everywhere('/md5/', 'route=' . md5_hex('solo.test:1985'))), '127.0.0.6:1985, 127.0.0.1:1986', 'the name does');
-equals(cookies(everywhere('/names/', 'route=127.0.0.1:1985')), '127.0.0.1:1985', 'raw: an address as it was written');
+holds(tried(everywhere('/only/', 'route=' . md5_hex('127.0.0.6:1985'))) =~ /^127\.0\.0\.6:1985/, 'the address selects its server as well');
+equals(bodies(everywhere('/only/', 'route=' . md5_hex('127.0.0.5:1985'))), '502', 'another address is unknown');
+equals(tried(everywhere('/md5/', 'route=' . md5_hex('solo.test:1985'))), '127.0.0.6:1985, 127.0.0.1:1986', 'the name selects its server');
+equals(cookies(everywhere('/names/', 'route=127.0.0.1:1985')), '127.0.0.1:1985', 'raw: an address as written');
 equals(tried(visit('/names/', 'route=pair.test:1985', 1983)), '127.0.0.2:1985, 127.0.0.3:1985, 127.0.0.1:1985', 'raw: all addresses of a name');
 equals(bodies(everywhere('/zone/', "route=$_->[0]")), $_->[1], "index $_->[0]") for ['0', 'A'], ['1', 'B'], ['2', 'C'];
 --- no_error_log
@@ -115,7 +115,7 @@ equals(bodies(everywhere('/zone/', "route=$_->[0]")), $_->[1], "index $_->[0]") 
 
 
 
-=== every attribute
+=== all attributes
 --- upstreams
 upstream u { sticky name=srv domain=.foo.bar path=/app expires=1h secure httponly; server A:; server B:; }
 --- client
@@ -124,32 +124,32 @@ holds($set =~ /^srv=@{[md5_hex($line{A})]}; Domain=\.foo\.bar; Path=\/app; Max-A
 
 
 
-=== a cookie on every answer of a server, in place of its own
+=== a cookie in every response of a server, in place of the server's own
 --- upstreams
 upstream u { sticky; server A:; server B:; }
 --- client
 my $id = md5_hex($line{B});
-equals(set(visit('/u/404', "route=$id", 1983)), "route=$id; Path=/", 'on errors too');
-equals(set(visit('/u/sets?value=x', "route=$id", 1983)), "other=1|route=$id; Path=/", 'its own of that name is replaced');
-equals(body(visit('/u/sees', "a=1; route=$id; b=2", 1983)), "B sees [a=1; route=$id; b=2]", 'it sees the cookie');
+equals(set(visit('/u/404', "route=$id", 1983)), "route=$id; Path=/", 'in error responses, too');
+equals(set(visit('/u/sets?value=x', "route=$id", 1983)), "other=1|route=$id; Path=/", "the server's own cookie of that name is replaced");
+equals(body(visit('/u/sees', "a=1; route=$id; b=2", 1983)), "B sees [a=1; route=$id; b=2]", 'the server receives the cookie');
 
 
 
-=== a dead server: the client moves
+=== a failed server: the session moves
 --- upstreams
 upstream u { sticky; server A:; server D:; }
 --- client
 my $moved = visit('/u/', 'route=' . md5_hex($line{D}), 1983);
-equals(body($moved), 'A', 'to another');
-equals(set($moved), 'route=' . md5_hex($line{A}) . '; Path=/', 'for good');
-equals(body(visit('/u/', 'route=nobody', 1983)), 'A', 'an id of nobody is a first visit');
+equals(body($moved), 'A', 'to another server');
+equals(set($moved), 'route=' . md5_hex($line{A}) . '; Path=/', 'permanently');
+equals(body(visit('/u/', 'route=nobody', 1983)), 'A', 'a request with an unknown ID is balanced');
 --- no_error_log
 [alert]
 [emerg]
 
 
 
-=== no_fallback, in the upstream, a server and a location
+=== no_fallback in the upstream, a server and a location
 --- upstreams
 upstream u { sticky no_fallback; server A:; server D: down; }
 upstream v { sticky; server A:; server D: down; }
@@ -164,22 +164,22 @@ server {
 --- client
 my $dead = 'route=' . md5_hex($line{D});
 equals(bodies(everywhere('/u/', $dead)), '502', 'upstream: a server that is down');
-equals(bodies(everywhere('/u/', 'route=nobody')), '502', 'upstream: nobody here');
-equals(bodies(everywhere('/u/')), 'A', 'upstream: a first visitor is welcome');
-equals(bodies(everywhere('/v/', $dead)), 'A', 'without it');
+equals(bodies(everywhere('/u/', 'route=nobody')), '502', 'upstream: an unknown ID');
+equals(bodies(everywhere('/u/')), 'A', 'upstream: a new session');
+equals(bodies(everywhere('/v/', $dead)), 'A', 'without no_fallback');
 equals(bodies(everywhere('/strict/v/', $dead)), '502', 'location: a server that is down');
-equals(bodies(everywhere('/strict/v/', 'route=nobody')), '502', 'location: nobody here');
-equals(bodies(everywhere('/strict/v/')), 'A', 'location: a first visitor is welcome');
-equals(bodies(everywhere('/strict/w/', "route=$line{D}")), '502', 'location: session_sticky heeds it too');
-equals(bodies(everywhere('/w/', "route=$line{D}")), 'A', 'and does not elsewhere');
+equals(bodies(everywhere('/strict/v/', 'route=nobody')), '502', 'location: an unknown ID');
+equals(bodies(everywhere('/strict/v/')), 'A', 'location: a new session');
+equals(bodies(everywhere('/strict/w/', "route=$line{D}")), '502', 'location: it applies to session_sticky as well');
+equals(bodies(everywhere('/w/', "route=$line{D}")), 'A', 'but not in other locations');
 equals(status(visit('/', $dead, 1982)), '502', 'server');
-equals(body(visit('/', undef, 1982)), 'A', 'server: a first visitor is welcome');
+equals(body(visit('/', undef, 1982)), 'A', 'server: a new session');
 --- error_log
 which is down, with "no_fallback"
 
 
 
-=== hide_cookie, in the upstream, a server and a location
+=== hide_cookie in the upstream, a server and a location
 --- upstreams
 upstream u { sticky hide_cookie; server A:; server B:; }
 upstream v { sticky; server A:; server B:; }
@@ -198,50 +198,50 @@ server {
 my $id = md5_hex($line{B});
 for my $path ('/u/', '/silent/') {
     my @bound = everywhere($path, "route=$id");
-    equals(bodies(@bound), 'B', "$path: who has the cookie stays");
-    equals(join('', map { set($_) } @bound, everywhere($path)), '', "$path: nobody gets one");
-    equals(set(visit("${path}sets?value=x", "route=$id", 1983)), 'other=1', "$path: not even from the server");
+    equals(bodies(@bound), 'B', "$path: a session with the cookie stays");
+    equals(join('', map { set($_) } @bound, everywhere($path)), '', "$path: no cookie is set");
+    equals(set(visit("${path}sets?value=x", "route=$id", 1983)), 'other=1', "$path: the server's own cookie is removed as well");
 }
 equals(set(visit('/nested/', undef, 1982)), '', 'server');
 for my $path ('/silent/accel', '/caught/404') {
     my $response = visit($path, undef, 1983);
-    equals(body($response), 'redirected', "$path: is answered elsewhere");
-    equals(set($response), '', "$path: nor does a redirect inside nginx bring one");
+    equals(body($response), 'redirected', "$path: is redirected to another location");
+    equals(set($response), '', "$path: and sets no cookie");
 }
 my $response = visit('/accelerated/accel', undef, 1983);
-equals(body($response), 'redirected', 'without it such an answer');
-holds(set($response) =~ /^route=/, 'brings one');
-holds(set(visit('/v/', undef, 1983)) ne '', 'not elsewhere');
+equals(body($response), 'redirected', 'without hide_cookie, a redirected response');
+holds(set($response) =~ /^route=/, 'sets a cookie');
+holds(set(visit('/v/', undef, 1983)) ne '', 'other locations set a cookie');
 
 
 
-=== transfer: the application's value behind the id
+=== transfer: the application's value after the ID
 --- upstreams
 upstream u { sticky transfer; server A:; server B:; }
 upstream v { sticky text=raw transfer delimiter=. no_fallback; server A:; server B:; }
 --- client
 my %id = map { $_ => md5_hex($line{$_}) } qw(A B);
-equals(set(visit('/u/', undef, 1983)), "route=$id{A}; Path=/", 'no value: the id alone');
+equals(set(visit('/u/', undef, 1983)), "route=$id{A}; Path=/", 'no value: only the ID');
 equals(set(visit('/u/sets?value=abc', "route=$id{B}", 1983)), "other=1|route=$id{B} abc; Path=/", 'the value that the server sets');
 my @bound = everywhere('/u/', "a=1; route=$id{B} a b; c=2");
-equals(bodies(@bound), 'B', 'the id before it counts');
-equals(cookies(@bound), "$id{B} a b", 'what the client has is kept');
-equals(set(visit('/u/sets?value=new', "route=$id{B} old", 1983)), "other=1|route=$id{B} new; Path=/", 'a new value takes its place');
-equals(set(visit('/u/sets?value=', "route=$id{B} old", 1983)), "other=1|route=$id{B}; Path=/", 'no value takes it away');
-equals(body(visit('/u/sees', "route=$id{B} abc", 1983)), "B sees [route=$id{B} abc]", 'the server sees all');
+equals(bodies(@bound), 'B', 'the ID before it is used');
+equals(cookies(@bound), "$id{B} a b", 'the value of the client is kept');
+equals(set(visit('/u/sets?value=new', "route=$id{B} old", 1983)), "other=1|route=$id{B} new; Path=/", 'a new value replaces it');
+equals(set(visit('/u/sets?value=', "route=$id{B} old", 1983)), "other=1|route=$id{B}; Path=/", 'an empty value removes it');
+equals(body(visit('/u/sees', "route=$id{B} abc", 1983)), "B sees [route=$id{B} abc]", 'the server receives the whole cookie');
 for my $name (qw(A B)) {
     @bound = everywhere('/v/', "route=$line{$name}.x.y");
-    equals(bodies(@bound), $name, "the delimiter may stand in ids: $name");
-    equals(cookies(@bound), "$line{$name}.x.y", 'and in values');
+    equals(bodies(@bound), $name, "IDs can contain the delimiter: $name");
+    equals(cookies(@bound), "$line{$name}.x.y", 'and so can values');
 }
-equals(bodies(everywhere('/v/', 'route=127.0.0.9:1985.x')), '502', 'an id of nobody');
+equals(bodies(everywhere('/v/', 'route=127.0.0.9:1985.x')), '502', 'an unknown ID');
 my $gone = md5_hex('127.0.0.9:1985');
-equals(cookies(everywhere('/u/', "route=$gone a b")), "$id{A} a b | $id{B} a b", 'its server gone: the value is kept');
-equals(cookies(everywhere('/u/', "route=$gone")), "$id{A} | $id{B}", 'of no value nothing');
+equals(cookies(everywhere('/u/', "route=$gone a b")), "$id{A} a b | $id{B} a b", 'a removed server: the value is kept');
+equals(cookies(everywhere('/u/', "route=$gone")), "$id{A} | $id{B}", 'without a value, only the ID');
 
 
 
-=== beside nginx's own
+=== together with nginx's own
 --- since: 1.29.6
 --- upstreams
 upstream ng    { sticky name=ng; server A:; server B:; }
@@ -255,11 +255,11 @@ equals(bodies(map { visit('/route/?to=b', undef, 1983) } 1 .. 4), 'B', "nginx's 
 
 
 
-=== what means nothing, or is given twice
+=== parameters that have no effect, or are duplicate
 --- upstreams
 upstream u { sticky hmac_key=k text=raw delimiter=x name=a name=route; server A:; }
 --- client
-equals(set(visit('/u/', undef, 1983)), "route=$line{A}; Path=/", 'loads');
+equals(set(visit('/u/', undef, 1983)), "route=$line{A}; Path=/", 'the configuration is loaded');
 --- error_log
 duplicate parameter "name" in "sticky" directive, the last one is used
 "sticky" with delimiter= applies only with transfer
@@ -267,12 +267,12 @@ duplicate parameter "name" in "sticky" directive, the last one is used
 
 
 
-=== a name that browsers refuse
+=== a name that browsers reject
 --- upstreams
 upstream u { sticky name=__Host-route; server A:; }
 upstream v { sticky name=__Host-route secure; server A:; }
 --- client
-equals(set(visit('/u/', undef, 1983)), '__Host-route=' . md5_hex($line{A}) . '; Path=/', 'loads');
+equals(set(visit('/u/', undef, 1983)), '__Host-route=' . md5_hex($line{A}) . '; Path=/', 'the configuration is loaded');
 --- grep_error_log eval: qr/\[warn\].*?needs.*?:/
 --- grep_error_log_out eval
 [qr/\A\[warn\] .*"sticky" with a cookie "__Host-route" needs "secure", "path=\/" and no "domain=":\n\z/]
@@ -291,7 +291,7 @@ qr/"sticky" and (?:nginx's own "sticky"|"sticky cookie") are both specified, rem
 
 
 
-=== a sticky of each kind in one upstream, the other way round
+=== a sticky of each kind in one upstream, in reverse order
 --- upstreams
 upstream u { sticky cookie a; sticky name=a; server A:; }
 --- must_die
@@ -321,7 +321,7 @@ upstream u { session_sticky; sticky; server A:; }
 
 
 
-=== two kinds of ids
+=== two kinds of IDs
 --- upstreams
 upstream u { sticky hash=md5 text=raw; server A:; }
 --- must_die
@@ -351,7 +351,7 @@ invalid value "" of parameter "hmac_key" in "sticky" directive, it must be a tex
 
 
 
-=== a delimiter that a cookie cannot have
+=== a delimiter that a cookie cannot contain
 --- upstreams
 upstream u { sticky transfer "delimiter=;"; server A:; }
 --- must_die
@@ -361,7 +361,7 @@ invalid value ";" of parameter "delimiter" in "sticky" directive, it must be tex
 
 
 
-=== an expiry of no time
+=== an expiry time of zero
 --- upstreams
 upstream u { sticky expires=0; server A:; }
 --- must_die
@@ -391,7 +391,7 @@ invalid value "base64" of parameter "text" in "sticky" directive, it must be "ra
 
 
 
-=== an unknown parameter alone, also where nginx has its own
+=== a single unknown parameter, also with nginx's own directive
 --- upstreams
 upstream u { sticky nofallback; server A:; }
 --- must_die

@@ -1,5 +1,5 @@
-# Where we leave Tengine: a block for every row of that table in the manual, in its order. A
-# block's name says what Tengine does | and what we do.
+# Differences from Tengine: a block for every row of the table in docs/guides/moving-from-tengine.md, in its order. The title
+# of a block has Tengine's behavior | the module's behavior.
 
 use Sticky qw(Caches);
 
@@ -26,8 +26,8 @@ client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
 
-    # A master only where it takes two workers: it would start nginx's cache manager too, which leaves
-    # its memory to the end of the process, so that valgrind complains.
+    # With a master process only for several workers: it also starts nginx's cache manager, which does not free its memory,
+    # as valgrind reports.
     $block->workers ? master_on() : master_off();
     my ($config, $cache) = own_cache($block->config // 'location /t/ { proxy_pass http://u/; }');
     my $http = $backends . $cache;
@@ -44,7 +44,7 @@ run_tests();
 
 __DATA__
 
-=== myroute=x before route=ID: the name is found as a substring and the session lost | exact name
+=== myroute=x before route=ID: the name matches as a substring, and the session is lost | exact name
 --- sticky:
 --- more_headers
 Cookie: myroute=x; route=ID_B
@@ -54,7 +54,7 @@ Cookie: myroute=x; route=ID_B
 
 
 
-=== route=ID behind Route=ID: the name is found in any case | exact name
+=== route=ID after Route=ID: the name is case-insensitive | exact name
 --- sticky:
 --- more_headers
 Cookie: Route=ID_A; route=ID_B
@@ -64,7 +64,7 @@ Cookie: Route=ID_A; route=ID_B
 
 
 
-=== rewrite edits the first Set-Cookie that contains the name, mytest=abc is corrupted | exact name
+=== rewrite changes the first Set-Cookie that contains the name, mytest=abc is corrupted | exact name
 --- sticky: cookie=test mode=rewrite
 --- request
 GET /t/sets
@@ -73,7 +73,7 @@ Set-Cookie: latest=42, mytest=abc, test=ID_A; Path=/app
 
 
 
-=== prefix edits the first Set-Cookie that contains the name, mytest=abc is corrupted | exact name
+=== prefix changes the first Set-Cookie that contains the name, mytest=abc is corrupted | exact name
 --- sticky: cookie=test mode=prefix
 --- request
 GET /t/sets
@@ -82,7 +82,7 @@ Set-Cookie: latest=42, mytest=abc, test=ID_A~abc; Path=/app
 
 
 
-=== a cookie for a server marked down still goes there | not available
+=== a session of a server marked down still goes to it | not available
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986 down;
@@ -96,7 +96,7 @@ X-Tried: 127.0.0.1:1985
 
 
 
-=== a cookie for a server marked down still goes there, fallback=off | not available, 502
+=== a session of a server marked down still goes to it, fallback=off | not available, 502
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986 down;
@@ -109,7 +109,7 @@ Cookie: route=ID_B
 
 
 
-=== a dead server is connected to again for every request that names it, max_fails never counts | it counts
+=== a failed server is tried for each request of its sessions, max_fails has no effect | max_fails applies
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=2 fail_timeout=60s;
@@ -122,7 +122,7 @@ route=ID_DEAD -> X-Tried "127.0.0.1:1985"
 
 
 
-=== bound requests are only counted out, conns wraps and every new visitor gets 502 | nginx's own bookkeeping
+=== bound requests only decrement conns, which underflows, and new sessions get 502 | nginx's own accounting
 --- upstream
 zone z 64k;
 server 127.0.0.1:1985 max_conns=1;
@@ -136,7 +136,7 @@ route=ID_B -> sets nothing
 
 
 
-=== a cached hit under the hide directive sends route=, the session is wiped | nothing is set
+=== a cache hit with the hide directive sets an empty route=, and the session is lost | no cookie is set
 --- sticky: option=indirect
 --- config
 location /t/ { session_sticky_hide_cookie upstream=u; proxy_pass http://u/; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
@@ -147,7 +147,7 @@ location /t/ { session_sticky_hide_cookie upstream=u; proxy_pass http://u/; prox
 
 
 
-=== an answer by X-Accel-Redirect loses its cookie | it keeps it
+=== a response redirected by X-Accel-Redirect loses its cookie | it keeps it
 --- sticky:
 --- config
     location /t/ { proxy_pass http://u/; }
@@ -161,7 +161,7 @@ inside
 
 
 
-=== with zone, failures of bound requests are not seen by the other workers, nor by the balancer | they are
+=== with a zone, failures of bound requests do not apply to other workers or other requests | they apply to all
 --- workers: 2
 --- http_config
 server { listen 127.0.0.1:1983 reuseport; add_header X-Tried $upstream_addr; add_header X-Worker $pid; location /t/ { proxy_pass http://u/; } }
@@ -173,16 +173,16 @@ session_sticky hash=plain;
 --- client
 my @bound = map { response(ask('/t/', 'route=127.0.0.1:1999', 1983)) } 1 .. 30;
 my @visitors = map { response(ask('/t/', undef, 1983)) } 1 .. 30;
-for my $them (['bound requests', \@bound, 1], ['first visitors', \@visitors, 0]) {
+for my $them (['bound requests', \@bound, 1], ['requests without a cookie', \@visitors, 0]) {
     my ($who, $responses, $failures) = @$them;
     my %workers = map { head('X-Worker', $_) => 1 } @$responses;
-    equals(scalar(keys %workers), 2, "$who are with two workers");
-    equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @$responses), $failures, "so many $who try the dead server");
+    equals(scalar(keys %workers), 2, "two workers have $who");
+    equals(scalar(grep { head('X-Tried', $_) =~ /1999/ } @$responses), $failures, "number of $who that try the failed server");
 }
 
 
 
-=== backup is refused | accepted, and its sessions honoured
+=== backup is rejected | accepted, and its sessions stay
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986 backup;
@@ -194,7 +194,7 @@ route=ID_B -> B, sets nothing
 
 
 
-=== max_conns is refused | accepted, and holds
+=== max_conns is rejected | accepted, and applies
 --- upstream
 server 127.0.0.1:1991 max_conns=1;
 server 127.0.0.1:1986;
@@ -203,14 +203,14 @@ session_sticky hash=plain;
 my $server = serve(1991);
 my $first = ask('/t/', 'route=127.0.0.1:1991');
 my $held = taken($server);
-holds($held, 'the first request is at its server');
-equals(head('X-Tried', visit('/t/', 'route=127.0.0.1:1991')), '127.0.0.1:1986', 'the second elsewhere');
+holds($held, 'the first request reaches its server');
+equals(head('X-Tried', visit('/t/', 'route=127.0.0.1:1991')), '127.0.0.1:1986', 'the second goes to the other server');
 answer($held, 'done');
-equals(body(response($first)), 'done', 'the first is answered');
+equals(body(response($first)), 'done', 'the first gets its response');
 
 
 
-=== an earlier least_conn is dropped in silence | composed
+=== an earlier least_conn is silently ignored | both apply
 --- upstream
 least_conn;
 server 127.0.0.1:1991;
@@ -220,22 +220,22 @@ session_sticky hash=plain;
 my $server = serve(1991);
 my $first = ask('/t/', 'route=127.0.0.1:1991');
 my $held = taken($server);
-holds($held, 'a bound request is at its server');
+holds($held, 'a bound request reaches its server');
 my @visitors = map { head('X-Tried', visit('/t/')) } 1 .. 3;
-equals("@visitors", '127.0.0.1:1986 127.0.0.1:1986 127.0.0.1:1986', 'first visitors go to the idle one');
+equals("@visitors", '127.0.0.1:1986 127.0.0.1:1986 127.0.0.1:1986', 'requests without a cookie go to the idle server');
 answer($held, 'done');
-equals(body(response($first)), 'done', 'the bound request is answered');
+equals(body(response($first)), 'done', 'the bound request gets its response');
 
 
 
-=== maxage is ignored once maxidle or maxlife is set | both honoured
+=== maxage is ignored if maxidle or maxlife is set | both apply
 --- sticky: maxage=120 maxidle=40 maxlife=60
 --- response_headers_like
 Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/; Max-Age=120; Expires=DATE+120
 
 
 
-=== no cookie on any status >= 400 | any status of a server that answered
+=== no cookie in responses with a status >= 400 | with any status of a server's response
 --- sticky:
 --- visits
 /t/404 -> 404, sets "route=ID_A; Path=/"
@@ -243,7 +243,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/; Max-Age=120; Expires=DATE+120
 
 
 
-=== option=indirect without the hide directive: no cookie is ever set | it is, and it is hidden
+=== option=indirect without the hide directive: no cookie is set | it is set, and hidden
 --- sticky: option=indirect
 --- visits
 -> A, sees nothing, sets "route=ID_A; Path=/"
@@ -251,7 +251,7 @@ route=ID_B -> B, sees nothing, sets nothing
 
 
 
-=== mode=prefix without the hide directive: no cookie is ever set | it is, and its ID~ is hidden
+=== mode=prefix without the hide directive: no cookie is set | it is set, and its ID~ is hidden
 --- sticky: cookie=test mode=prefix
 --- visits
 /t/sets -> A, sees nothing, sets "latest=42, mytest=abc, test=ID_A~abc; Path=/app"
@@ -270,7 +270,7 @@ GET /t/sets
 
 
 
-=== indirect: xroute=v reaches the backend as x | exact name
+=== indirect: the backend receives xroute=v as x | exact name
 --- sticky: option=indirect
 --- visits
 xroute=v -> A, sees "xroute=v"
@@ -278,7 +278,7 @@ xroute=v; route=ID_B -> B, sees "xroute=v"
 
 
 
-=== indirect: an expired session is honoured when its cookie is alone in the header | always checked
+=== indirect: an expired session continues if its cookie is the only one | always checked
 --- sticky: option=indirect maxidle=30
 --- more_headers
 Cookie: route=ID_B|NOW-1000|NOW-1000
@@ -289,7 +289,7 @@ A sees none
 
 
 
-=== a backup's answer names a dead primary | the server that answered
+=== a backup server's response sets the ID of a failed primary server | of the server that responded
 --- upstream
 server 127.0.0.1:1999;
 server 127.0.0.1:1985 backup;
@@ -300,7 +300,7 @@ X-Tried: 127.0.0.1:1999, 127.0.0.1:1985
 
 
 
-=== a backup's answer echoes the client's own cookie value | the server that answered
+=== a backup server's response repeats the client's cookie value | sets the ID of the server that responded
 --- upstream
 server 127.0.0.1:1999;
 server 127.0.0.1:1985 backup;
@@ -312,7 +312,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== the fallback may dial the same dead server again and answer 502 with a live one at hand | tried means tried
+=== the fallback may try the same failed server again and respond with 502, although one is available | each is tried once
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1999 max_fails=0;
@@ -325,7 +325,7 @@ route=ID_DEAD -> X-Tried "127.0.0.1:1999, 127.0.0.1:1985"
 
 
 
-=== fallback=off dials the dead server once per server of the group | tried means tried
+=== fallback=off tries the failed server once per server of the group | once
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
@@ -339,7 +339,7 @@ X-Tried: 127\.0\.0\.1:1999(?:, u)?
 
 
 
-=== server-level hiding with try_files to a named location: a new session every request | read once
+=== server-level hiding with try_files to a named location: each request starts a new session | the cookie is read once
 --- sticky: option=indirect
 --- config
     session_sticky_hide_cookie upstream=u;
@@ -352,7 +352,7 @@ a=b; route=ID_B -> B, sees "a=b", sets nothing
 
 
 
-=== stripping leaves "a=b;  c=d", or an empty header | a clean header, or none
+=== removing the cookie leaves "a=b;  c=d", or an empty header | a well-formed header, or none
 --- sticky: option=indirect
 --- visits
 a=b; route=ID_B; c=d -> B, sees "a=b; c=d"
@@ -362,7 +362,7 @@ a=b; route=ID_B -> B, sees "a=b"
 
 
 
-=== a cookie without stamps is refused once maxidle is set, every user moves at once | accepted and stamped
+=== a cookie without timestamps is rejected if maxidle is set, all sessions move at once | accepted, and timestamps are set
 --- sticky: maxidle=1h maxlife=2h
 --- more_headers
 Cookie: route=ID_B
@@ -372,7 +372,7 @@ Set-Cookie: route=ID_B\|STAMP\|STAMP; Path=/
 
 
 
-=== mode=insertXYZ is accepted | an error that names the parameter and the legal values
+=== mode=insertXYZ is accepted | an error with the parameter and its valid values
 --- sticky: mode=insertXYZ
 --- must_die
 --- suppress_stderr
@@ -381,7 +381,7 @@ qr/\[emerg\](?=.*session_sticky)(?=.*mode)(?=.*insertXYZ)(?=.*\binsert\b)(?=.*\b
 
 
 
-=== kept on purpose: 502 for an unknown id with fallback=off
+=== the same on purpose: 502 for an unknown ID with fallback=off
 --- sticky: fallback=off
 --- more_headers
 Cookie: route=0123456789abcdef0123456789abcdef
@@ -391,7 +391,7 @@ Cookie: route=0123456789abcdef0123456789abcdef
 
 
 
-=== kept on purpose: an expired session is a first visit, with fallback=off too
+=== the same on purpose: an expired session is replaced with a new one, also with fallback=off
 --- sticky: fallback=off maxidle=30
 --- more_headers
 Cookie: route=ID_B|NOW-1000|NOW-1000
@@ -400,7 +400,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== kept on purpose: stamps up to 24 h ahead of our clock are accepted
+=== the same on purpose: timestamps up to 24 h in the future are accepted
 --- sticky: maxidle=30 maxlife=60
 --- more_headers
 Cookie: route=ID_B|NOW+86000|NOW+86000
@@ -409,7 +409,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW+86000; Path=/
 
 
 
-=== kept on purpose: stamps further ahead count as absent
+=== the same on purpose: timestamps further in the future are treated as missing
 --- sticky: maxidle=30 maxlife=60
 --- visits
 route=ID_B|NOW+87000|NOW-10 -> sets like "route=ID_A\|STAMP\|STAMP; Path=/"
@@ -417,7 +417,7 @@ route=ID_A|NOW-10|NOW+87000 -> sets like "route=ID_B\|STAMP\|STAMP; Path=/"
 
 
 
-=== what Tengine loads, loads here: a parameter twice, the last one is used
+=== accepted as by Tengine: a parameter twice, the last one is used
 --- sticky: cookie=one cookie=two
 --- response_headers
 Set-Cookie: two=ID_A; Path=/
@@ -426,7 +426,7 @@ qr/\[warn\].*cookie.*session_sticky/
 
 
 
-=== what Tengine loads, loads here: the directive twice, the last one is used
+=== accepted as by Tengine: the directive twice, the last one is used
 --- upstream
 server 127.0.0.1:1985;
 session_sticky cookie=one;
@@ -438,7 +438,7 @@ qr/\[warn\].*session_sticky/
 
 
 
-=== what Tengine loads, loads here: rewrite with indirect
+=== accepted as by Tengine: rewrite with indirect
 --- sticky: cookie=test mode=rewrite option=indirect
 --- request
 GET /t/sets
@@ -449,7 +449,7 @@ qr/\[warn\].*session_sticky.*indirect/
 
 
 
-=== what Tengine loads, loads here: prefix with maxidle
+=== accepted as by Tengine: prefix with maxidle
 --- sticky: cookie=test mode=prefix maxidle=30
 --- request
 GET /t/sets

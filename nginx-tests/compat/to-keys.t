@@ -1,6 +1,6 @@
-# Moving in: from ids that anybody can make, and stamps that anybody can edit, to ids by keys and signed stamps, and back again.
-# Cookies are minted as the configuration before made them; who moves is counted: nobody, and every response brings the cookie in
-# the new form. Without accept= the old ones count as what they are by the new rules.
+# Migration from IDs that anyone can compute, and timestamps that anyone can edit, to IDs by keys and signed timestamps, and back.
+# The cookies are computed as the previous configuration made them. No client may move, and every response sets the cookie in the
+# new form. Without accept=, old values are treated by the new rules.
 #
 # KEYS are parameters for a file with one key, TWO for one with two (lib/Keys.pm). lib/Upstreams.pm has the servers and the
 # sections; A, B and C set the application's cookie "app" at /sets.
@@ -23,8 +23,8 @@ add_block_preprocessor(sub {
     $block->set_value(locations => 'add_header X-Verdict $session_sticky_verdict always;');
 });
 
-# Clients with these values, by server, stay where they are and get new ones, which match these patterns and stay as they are, but
-# for their last stamp.
+# Tests that clients with these old values, by server, stay on their server and get new values that match these patterns. The new
+# values are valid, and only their last timestamp changes.
 sub nobody_moves {
     my ($path, $old, $new, $cookie) = @_;
     $cookie //= 'route';
@@ -39,10 +39,10 @@ sub nobody_moves {
                 if body($response) ne $name || head('X-Verdict', $response) ne 'valid';
         }
     }
-    equals(CORE::join("\n", @wrong), '', "$path: nobody moves, and all are upgraded");
+    equals(CORE::join("\n", @wrong), '', "$path: no client moves, and all get the new value");
 }
 
-# Clients with these values count as first visits, or are refused.
+# Tests that clients with these values have this verdict and get this status.
 sub all_begin_anew {
     my ($path, $old, $verdict, $status) = @_;
     my %got;
@@ -50,10 +50,10 @@ sub all_begin_anew {
         my $response = visit($path, "route=$value", 1983);
         $got{head('X-Verdict', $response) . ' ' . status($response)} = 1;
     }
-    equals(CORE::join(', ', sort keys %got), "$verdict $status", "$path: what they count as");
+    equals(CORE::join(', ', sort keys %got), "$verdict $status", "$path: verdict and status");
 }
 
-# A pattern for a signed value with this id, and stamps that match these.
+# A pattern for a signed value with this ID, and a first timestamp that matches this pattern.
 sub signed_like { my ($id, $first) = @_; return "\Q$id\E\\|\\d{10}\\|$first\\|[\\w-]{22}" }
 
 no_shuffle();
@@ -127,7 +127,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== from stamps to signed stamps
+=== from timestamps to signed timestamps
 --- upstreams
 upstream new    { session_sticky maxidle=1h maxlife=2h sign accept=unsigned KEYS; SERVERS }
 upstream two    { session_sticky maxidle=1h sign accept=unsigned TWO refresh=30m hash=plain; SERVERS }
@@ -142,7 +142,7 @@ nobody_moves('/new/', \%md5, { map { $_ => signed_like($md5{$_}, '\d{10}') } @na
 nobody_moves('/two/', { map { $_ => lc . "|$last|$first" } @names }, { map { $_ => lc . "\\|\\d{10}\\|$first\\|[\\w-]{22}\\.[\\w-]{22}" } @names });
 all_begin_anew("/$_/", \%stamped, 'forged', 200) for qw(hard off);
 all_begin_anew("/$_/", \%md5, 'forged', 200) for qw(hard off);
-# Unsigned stamps end a session as ever, and a wrong signature is none.
+# Unsigned timestamps still end a session, and a wrong signature is not accepted as unsigned.
 all_begin_anew('/new/', { map { $_ => "$md5{$_}|" . ($now - 4000) . "|$first" } @names }, 'expired', 200);
 all_begin_anew('/new/', { map { $_ => "$md5{$_}|$last|" . ($now - 8000) } @names }, 'old', 200);
 all_begin_anew('/new/', { map { $_ => "$stamped{$_}|" . 'x' x 22 } @names }, 'forged', 200);
@@ -158,7 +158,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== all at once: md5 without stamps to hmac with signed ones
+=== all at once: from md5 without timestamps to hmac with signed ones
 --- upstreams
 upstream new  { session_sticky hash=hmac maxidle=1h sign accept=md5,unsigned KEYS; SERVERS }
 upstream half { session_sticky hash=hmac maxidle=1h sign accept=md5 KEYS; SERVERS }
@@ -169,7 +169,7 @@ my %new = map { $_ => signed_like($keyed{$_}, '\d{10}') } @names;
 nobody_moves('/new/', \%md5, \%new);
 nobody_moves('/new/', { map { $_ => ["$md5{$_}|$first|$first", "$keyed{$_}|$first|$first"] } @names }, { map { $_ => signed_like($keyed{$_}, $first) } @names });
 nobody_moves('/new/', \%keyed, \%new);
-# Signed already, with ids of before: one step after the other.
+# Signed values with old IDs: one step at a time.
 nobody_moves("/$_/", { map { $_ => signed('route', "$md5{$_}|$first|$first", $key[0]) } @names }, { map { $_ => signed_like($keyed{$_}, $first) } @names }) for qw(new half);
 all_begin_anew('/half/', \%md5, 'forged', 200);
 all_begin_anew('/half/', { map { $_ => "$md5{$_}|$first|$first" } @names }, 'forged', 200);
@@ -182,7 +182,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== sign goes, and comes again
+=== "sign" is removed, and added again
 --- upstreams
 upstream without { session_sticky maxidle=1h; SERVERS }
 upstream plain   { session_sticky; SERVERS }
@@ -221,7 +221,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== mode=prefix and mode=rewrite: upgraded when the application sets its cookie
+=== mode=prefix and mode=rewrite: the value is replaced when the application sets its cookie
 --- upstreams
 upstream prefix  { session_sticky cookie=app mode=prefix hash=hmac accept=md5 KEYS; SERVERS }
 upstream rewrite { session_sticky cookie=app mode=rewrite hash=hmac accept=md5 KEYS; SERVERS }
@@ -232,7 +232,7 @@ nobody_moves('/prefix/sets', { map { $_ => "$md5{$_}~x" } @names }, { map { $_ =
 nobody_moves('/back/sets', { map { $_ => ["$keyed{$_}~x", key_ids($_, @key[0, 1]) . '~x'] } @names }, { map { $_ => "$md5{$_}~value" } @names }, 'app');
 for my $name (@names) {
     my $response = visit('/prefix/', "app=$md5{$name}~x", 1983);
-    equals(body($response) . set($response), $name, "the session of $name stays where nothing is set");
+    equals(body($response) . set($response), $name, "the session of $name stays if no cookie is set");
 }
 --- no_error_log
 [alert]

@@ -1,8 +1,8 @@
-# Moving in from Traefik: accept=traefik. Cookies are minted as it makes them, and who moves is counted: nobody.
+# Migration from Traefik: accept=traefik. The cookies are computed as Traefik does, and no client may move.
 #
-# How the values were obtained: by the formulas of its source, computed here: pkg/server/service/loadbalancer/sticky.go of
-# 3.3.4 and newer; pkg/server/service of 3.0 (service.go and loadbalancer/wrr); oxy's roundrobin/stickycookie, which 2.5 to
-# 2.11 used, and before them the URL as it is.
+# Source of the values: the formulas of pkg/server/service/loadbalancer/sticky.go of 3.3.4 and newer; of pkg/server/service of
+# 3.0 (service.go and loadbalancer/wrr); of oxy's roundrobin/stickycookie, which 2.5 to 2.11 used. Before these, the value is the
+# URL itself.
 #
 # lib/Upstreams.pm has the servers and the sections, lib/Movers.pm the clients.
 
@@ -27,7 +27,7 @@ sub fnv {
 sub fnv_1 { my ($text) = @_; return fnv($text, 1) }
 sub fnv_1a { my ($text) = @_; return fnv($text, 0) }
 
-# The values of a URL, the newest first.
+# The values of a URL by all formulas, the newest first.
 sub values_of {
     my ($url) = @_;
     my $padded = '0' x (16 - length fnv_1a($url)) . fnv_1a($url);
@@ -40,7 +40,7 @@ run_tests();
 
 __DATA__
 
-=== every release, however the URL is written
+=== every release, with every form of the URL
 --- upstreams
 upstream md5   { session_sticky accept=traefik; server A:; server B:; server C:; }
 upstream plain { session_sticky hash=plain accept=traefik fallback=off; server A: id=a; server B: id=b; server C: id=c; }
@@ -79,14 +79,14 @@ upstream u { session_sticky hash=plain accept=traefik; server A: id=a; server B:
 --- client
 for (1, 2) {
     my @bound = everywhere('/u/', 'route=' . values_of("http://$line{B}")->[0]);
-    equals(bodies(@bound), 'B', 'stays');
-    equals(cookies(@bound), 'b', 'and gets ours');
-    holds(reload(), 'reloaded') if $_ == 1;
+    equals(bodies(@bound), 'B', 'the session stays');
+    equals(cookies(@bound), 'b', 'and gets the new value');
+    holds(reload(), 'nginx is reloaded') if $_ == 1;
 }
 
 
 
-=== a server that is not available: as with our own form
+=== a server that is not available: the same as with the module's own values
 --- upstreams
 upstream on  { session_sticky accept=traefik; server A:; server B: down; server C:; }
 upstream off { session_sticky accept=traefik fallback=off; server A:; server B: down; server C:; }
@@ -94,7 +94,7 @@ upstream off { session_sticky accept=traefik fallback=off; server A:; server B: 
 my $value = values_of("http://$line{B}")->[0];
 equals(bodies(everywhere('/on/', "route=$value")), 'A | C', 'fallback=on');
 equals(bodies(everywhere('/off/', "route=$value")), '502', 'fallback=off');
-equals(bodies(everywhere('/off/', 'route=' . values_of('http://192.0.2.1:80')->[0])), '502', 'one that has left');
+equals(bodies(everywhere('/off/', 'route=' . values_of('http://192.0.2.1:80')->[0])), '502', 'a server that was removed');
 --- error_log
 of upstream "off", which is down, with "fallback=off"
 of upstream "off", which is unknown, with "fallback=off"
@@ -103,7 +103,7 @@ of upstream "off", which is unknown, with "fallback=off"
 
 
 
-=== what explain says
+=== the output of explain
 --- locations
 location /status { session_sticky_status; }
 --- upstreams
@@ -113,7 +113,7 @@ equals(scheme_of('u', $_), 'traefik', $_) for @{values_of("http://$line{B}")};
 
 
 
-=== other values name nobody
+=== other values identify no server
 --- upstreams
 upstream u     { session_sticky accept=traefik; server A:; server B:; server C:; }
 upstream named { session_sticky accept=traefik fallback=off; server A:; server B:; server C:; }

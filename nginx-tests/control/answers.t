@@ -1,7 +1,7 @@
-# session_sticky_control: what a PATCH is answered, and what it does. Each answer is one of JSON, with the fields that all of
-# session_sticky_status has.
+# session_sticky_control: the responses to PATCH requests, and their effects. Each response is JSON, with the header fields of all
+# responses of session_sticky_status.
 
-# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Upstreams Visits Running Control);
@@ -15,22 +15,22 @@ add_block_preprocessor(sub {
         if !defined $block->upstreams;
 });
 
-# A request that is refused: with this status, and these words.
+# Tests that a request is rejected with this status, and with these words in the message.
 sub refused ($$$) {
     my ($response, $status, $words) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     equals(status($response), $status, "$words: $status");
     holds(body($response) =~ /^\{"error":".*$words.*"\}\n\z/, "$words: in JSON") or print '# ', body($response), "\n";
     equals(head('Content-Type', $response), 'application/json', "$words: as JSON");
-    equals(head('Cache-Control', $response), 'no-store', "$words: not to be stored");
-    equals(head('X-Content-Type-Options', $response), 'nosniff', "$words: not to be guessed");
+    equals(head('Cache-Control', $response), 'no-store', "$words: not to be cached");
+    equals(head('X-Content-Type-Options', $response), 'nosniff', "$words: no content sniffing");
 }
 
 run_tests();
 
 __DATA__
 
-=== what is asked for is done, and shown
+=== a change is applied, and reported
 --- client
 my $response = patch('u', 'A', '{"state":"drain"}');
 equals(status($response), '200', 'drained');
@@ -39,20 +39,20 @@ my $said = JSON::PP::decode_json(body($response));
 equals(scalar(@{$said->{upstreams}}), 1, 'one upstream');
 equals(scalar(@{$said->{upstreams}[0]{servers}}), 1, 'one server');
 my $server = $said->{upstreams}[0]{servers}[0];
-equals($server->{address}, '127.0.0.1:1985', 'that one');
-equals($server->{state}, 'draining', 'it drains');
-equals($server->{configured}, 'up', 'which the configuration does not say');
-equals($server->{control}{state}, 'drain', 'but control');
-holds(!defined $server->{control}{until}, 'without an end');
+equals($server->{address}, '127.0.0.1:1985', 'the requested server');
+equals($server->{state}, 'draining', 'it is draining');
+equals($server->{configured}, 'up', 'not by the configuration');
+equals($server->{control}{state}, 'drain', 'but by control');
+holds(!defined $server->{control}{until}, 'without an end time');
 
 for my $case (['{"state":"down"}', 'down', 'down'], ['{"drain":true}', 'draining', 'drain'], [' { "drain" : false } ', 'up', ''],
               ['{"state":"down","for":"30m"}', 'down', 'down'], ['{"for":"90","state":"drain"}', 'draining', 'drain'],
               ['{"state":"up"}', 'up', '']) {
     my ($body, $state, $control) = @$case;
-    equals(status(patch('u', 'A', $body)), '200', "$body is done");
+    equals(status(patch('u', 'A', $body)), '200', "$body is accepted");
     my $server = shown('u', 'A');
     equals($server->{state}, $state, "$body: it is $state");
-    equals($server->{control} ? $server->{control}{state} : '', $control, "$body: control says '$control'");
+    equals($server->{control} ? $server->{control}{state} : '', $control, "$body: control state '$control'");
 }
 my $before = time;
 patch('u', 'A', '{"state":"down","for":"30m"}');
@@ -61,22 +61,22 @@ holds($until >= $before + 1800 && $until <= time + 1800, 'it ends in half an hou
 
 
 
-=== a server is called by its address or by its id
+=== a server is identified by its address or by its ID
 --- upstreams
 upstream u { server A: id=one; server B: id=two; server C: id=two; session_sticky hash=plain; }
 --- client
 now('u', 'one', 'drain');
-equals(shown('u', 'A')->{state}, 'draining', 'A by its id');
+equals(shown('u', 'A')->{state}, 'draining', 'A by its ID');
 now('u', 'two', 'drain');
-equals(shown('u', $_)->{state}, 'draining', "$_, which shares an id") for qw(B C);
+equals(shown('u', $_)->{state}, 'draining', "$_, which shares an ID") for qw(B C);
 now('u', 'B', 'up');
 equals(shown('u', 'B')->{state}, 'up', 'B by its address');
-equals(shown('u', 'C')->{state}, 'draining', 'and no other of that id');
-equals(bodies(everywhere('/u/', 'route=two')), 'B', 'of one id those that drain come last');
+equals(shown('u', 'C')->{state}, 'draining', 'and no other one with that ID');
+equals(bodies(everywhere('/u/', 'route=two')), 'B', 'of servers with the same ID, a draining one is used last');
 
 
 
-=== what is not known is 404
+=== unknown names are 404
 --- upstreams
 upstream u { server A:; session_sticky; }
 upstream plain { server A:; }
@@ -85,11 +85,11 @@ refused(patch('u', 'B', '{"drain":true}'), '404', 'no such server');
 refused(patch('nobody', 'A', '{"drain":true}'), '404', 'no such sticky upstream');
 refused(patch('plain', 'A', '{"drain":true}'), '404', 'no such sticky upstream');
 refused(patch('u', 'A/x', '{"drain":true}'), '404', 'no such');
-equals(status(patch('u', '%', '{"drain":true}')), '400', 'nginx refuses a percent sign alone');
+equals(status(patch('u', '%', '{"drain":true}')), '400', 'nginx rejects a single percent sign');
 
 
 
-=== other methods are 405, and say what there is
+=== other methods are 405, with the allowed methods
 --- client
 for my $method (qw(POST PUT DELETE OPTIONS)) {
     my $response = patch('u', 'A', '{"drain":true}', method => $method);
@@ -97,13 +97,13 @@ for my $method (qw(POST PUT DELETE OPTIONS)) {
     equals(head('Allow', $response), 'GET, HEAD, PATCH', "$method: Allow");
 }
 for my $method (qw(GET HEAD)) {
-    equals(status(patch('u', 'A', '{"drain":true}', method => $method)), '200', "$method shows");
+    equals(status(patch('u', 'A', '{"drain":true}', method => $method)), '200', "$method reports the state");
 }
-equals(shown('u', 'A')->{state}, 'up', 'none of them changes anything');
+equals(shown('u', 'A')->{state}, 'up', 'none of them has an effect');
 
 
 
-=== without "on" a PATCH is 405, also where another location has it
+=== without "on", a PATCH is 405, even if another location has it
 --- locations
 location /off/status { session_sticky_status; session_sticky_control off; }
 location /without/status { session_sticky_status; }
@@ -118,7 +118,7 @@ equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
 
 
 
-=== nonsense is 400
+=== invalid bodies are 400
 --- client
 for my $body ('', ' ', '{}', 'null', '[]', '{"drain":1}', '{"drain":"true"}', '{"drain":true,"drain":true}', '{"state":"draining"}',
               '{"state":"up","for":"30m"}', '{"state":"down","for":30}', '{"state":"down","for":""}', '{"state":"down","for":"0"}',
@@ -128,11 +128,11 @@ for my $body ('', ' ', '{}', 'null', '[]', '{"drain":1}', '{"drain":"true"}', '{
     refused(patch('u', 'A', $body), '400', 'the body must be');
 }
 equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
-equals(shown('u', 'A')->{control} // 'nothing', 'nothing', 'nothing was said');
+equals(shown('u', 'A')->{control} // 'nothing', 'nothing', 'no state was set');
 
 
 
-=== a body of more than 1,024 bytes is 413, one of 1,024 is read
+=== a body of more than 1,024 bytes is 413, one of 1,024 is accepted
 --- client
 my $body = sub { my ($length) = @_; return '{"drain":true}' . ' ' x ($length - 14) };
 refused(patch('u', 'A', $body->(1025)), '413', 'too long');
@@ -140,11 +140,11 @@ refused(patch('u', 'A', $body->(100_000)), '413', 'too long');
 refused(patch('u', 'A', '', 'Content-Length' => 999_999), '413', 'too long');
 equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
 equals(status(patch('u', 'A', $body->(1024))), '200', '1,024 bytes');
-equals(shown('u', 'A')->{state}, 'draining', 'are read');
+equals(shown('u', 'A')->{state}, 'draining', 'are accepted');
 
 
 
-=== anything but JSON is 415
+=== any type except JSON is 415
 --- client
 for my $type (undef, '', 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/json-patch+json',
               'text/plain; application/json') {
@@ -157,7 +157,7 @@ for my $type ('application/json', 'Application/JSON; charset=utf-8') {
 
 
 
-=== what the configuration says cannot be lifted: 409
+=== states of the configuration cannot be lifted: 409
 --- upstreams
 upstream u { server A: down; server B: drain; server C:; session_sticky; }
 --- client
@@ -168,21 +168,21 @@ equals(shown('u', 'B')->{configured}, 'drain', 'B drains');
 now('u', 'A', 'down');
 now('u', 'B', 'down');
 equals(shown('u', 'B')->{state}, 'down', 'a server that drains can be taken down');
-equals(shown('u', 'B')->{configured}, 'drain', 'while the configuration says drain');
+equals(shown('u', 'B')->{configured}, 'drain', 'while "drain" remains configured');
 now('u', 'B', 'drain');
-equals(shown('u', 'B')->{state}, 'draining', 'and drain again');
-equals(bodies(everywhere('/u/', "route=$id{B}")), 'B', 'with its sessions');
-equals(bodies(everywhere('/u/')), 'C', 'and without new ones');
+equals(shown('u', 'B')->{state}, 'draining', 'and set to drain again');
+equals(bodies(everywhere('/u/', "route=$id{B}")), 'B', 'it keeps its sessions');
+equals(bodies(everywhere('/u/')), 'C', 'and gets no new ones');
 now('u', 'A', 'up');
 now('u', 'B', 'up');
-equals(shown('u', $_)->{control}, undef, "what was said of $_ is taken back") for qw(A B);
+equals(shown('u', $_)->{control}, undef, "the state set for $_ is reverted") for qw(A B);
 equals(shown('u', 'A')->{state}, 'down', 'A is down');
 equals(shown('u', 'B')->{state}, 'draining', 'B drains');
 refused(patch('u', $_, '{"state":"up"}'), '409', 'in the configuration') for qw(A B);
 
 
 
-=== of several servers of one id, one that cannot be lifted leaves all as they are
+=== several servers with the same ID: if one cannot be lifted, none is changed
 --- upstreams
 upstream u { server A: id=one down; server B: id=one; session_sticky hash=plain; }
 --- client
@@ -191,7 +191,7 @@ equals(shown('u', 'B')->{state}, 'up', 'B is up');
 
 
 
-=== a table that is full is 507
+=== a full table is 507
 --- upstreams eval
 CORE::join '', "upstream u { session_sticky hash=plain; server 127.0.0.1:1985 id=last; server 127.0.0.1:1986 id=first;\n",
     (map { "server 127.1." . int($_ / 250) . "." . ($_ % 250 + 1) . ":80 id=many;\n" } 0 .. 1022), "}\n"
@@ -208,13 +208,13 @@ equals(bodies(everywhere('/u/', 'route=last')), 'A', 'its session stays');
 
 
 
-=== each change is told once, with the client, the user and the server
+=== each change is logged once, with the client, the user and the server
 --- client
 patch('u', 'A', '{"state":"drain","for":"30m"}', Authorization => 'Basic YWRtaW46c2VjcmV0');
 patch('u', 'A', '{"state":"up"}');
 patch('u', 'A', '{"state":"up"}');
 my @lines = log_lines(qr/\[notice\].*session_sticky: server/);
-equals(scalar(@lines), 2, 'two lines: what is said twice is told once');
+equals(scalar(@lines), 2, 'two lines: a repeated change is logged once');
 holds($lines[0] =~ /session_sticky: server 127\.0\.0\.1:1985 of upstream "u" is draining for 30m, by user "admin".*client: 127\.0\.0\.1/,
-    'who, what and for how long') or print "# $lines[0]";
-holds($lines[1] =~ /server 127\.0\.0\.1:1985 of upstream "u" is up, by user ""/, 'and back') or print "# $lines[1]";
+    'the user, the server and the time') or print "# $lines[0]";
+holds($lines[1] =~ /server 127\.0\.0\.1:1985 of upstream "u" is up, by user ""/, 'and the reverse change') or print "# $lines[1]";

@@ -1,10 +1,10 @@
-# A binary that is upgraded in place, by USR2: the new nginx has the configuration and nothing that was in shared memory, as
-# docs/operations.md says; a reload keeps all of it.
+# A binary that is upgraded in place, by USR2: the new nginx has the configuration, but not the contents of shared memory, as
+# docs/operations.md documents; a reload keeps these.
 
 BEGIN {
-    # What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+    # Server states survive a reload, so each block needs a new nginx, even in mode hup.
     delete $ENV{TEST_NGINX_USE_HUP};
-    # Under valgrind nginx is no daemon, and a binary that USR2 starts would not be under valgrind.
+    # Under valgrind, nginx is not a daemon, and a binary started by USR2 would not run under valgrind.
     if ($ENV{TEST_NGINX_USE_VALGRIND} && !$^C) {
         print "1..0 # SKIP USR2 leads out of valgrind\n";
         exit;
@@ -33,19 +33,19 @@ _EOC_
     $block->set_value(locations => $control =~ s/control on/control on $state/r);
 });
 
-# Starts another nginx beside this one, lets it take over, and ends this one.
+# Starts a second nginx, which takes over, and ends the first one.
 sub upgrade {
     my $old = master();
     kill USR2 => $old;
     my $pid = $Test::Nginx::Util::PidFile;
-    eventually(sub { -s "$pid.oldbin" && -s $pid && master() != $old && children() }, 'another nginx') or return;
+    eventually(sub { -s "$pid.oldbin" && -s $pid && master() != $old && children() }, 'there is another nginx') or return;
     kill QUIT => $old;
-    return eventually(sub { !kill 0 => $old }, 'the old one has ended');
+    return eventually(sub { !kill 0 => $old }, 'the old nginx has ended');
 }
 
 sub counted { return JSON::PP::decode_json(body(response(say_to_nginx("GET /status?format=json HTTP/1.0\r\nHost: localhost\r\n\r\n", 1983))))->{upstreams}[0]{requests} }
 
-# Where a user logs in.
+# Logs a user in, and returns the server.
 sub learnt {
     my ($user) = @_;
     my $response = visit("/learnt/login?user=$user", undef, 1983);
@@ -63,21 +63,21 @@ __DATA__
 visit('/u/', undef, 1983) for 1 .. 3;
 my $server = learnt('x');
 now('u', 'A', 'drain');
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 equals(counted()->{new}, 3, 'counters');
 equals(bodies(map { visit('/learnt/', 'app=x', 1983) } 1 .. 6), $server, 'the learned session');
 equals(shown('u', 'A')->{state}, 'draining', 'the state');
 
 
 
-=== USR2: without state=, all of them begin anew
+=== USR2: without state=, all of them are reset
 --- client
 visit('/u/', undef, 1983) for 1 .. 3;
 learnt('x');
 now('u', 'A', 'drain');
 upgrade();
 equals(counted()->{new}, 0, 'counters');
-equals(bodies(map { visit('/learnt/', 'app=x', 1983) } 1 .. 6), 'A | B | C', 'the session that was learned is that of no server');
+equals(bodies(map { visit('/learnt/', 'app=x', 1983) } 1 .. 6), 'A | B | C', 'the learned session is unknown');
 equals(shown('u', 'A')->{state}, 'up', 'the state');
 equals(body(visit('/u/', "route=$id{B}", 1983)), 'B', 'the session in a cookie stays');
 

@@ -1,7 +1,7 @@
-# session_sticky_control as an attacker would try it: pages of other sites in the operator's browser, names that lead here (DNS
-# rebinding), bodies and names with anything in them.
+# Attacks on session_sticky_control: pages of other sites in the operator's browser, names that resolve to this server (DNS
+# rebinding), bodies and names with arbitrary contents.
 
-# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Upstreams Visits Running Control);
@@ -30,7 +30,7 @@ run_tests();
 
 __DATA__
 
-=== Host: names of the server, localhost and addresses; any other name may be an attacker's that leads here
+=== Host: names of the server, localhost and addresses are accepted; an attacker may have made any other name resolve to it
 --- client
 for my $host ('status.test', 'STATUS.test:1983', 'a.wild.test', 'a.b.wild.test', 'dot.test', 'x.dot.test', 'prefix.org', 'regex17.test',
               'localhost', 'localhost:1983', '127.0.0.1', '127.0.0.1:1983', '192.0.2.1', '[::1]', '[::1]:1983', '[2001:db8::1]') {
@@ -44,7 +44,7 @@ equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
 
 
 
-=== a server block without a name, the only one of its address
+=== a server block without a name, the only one for its address
 --- more
 server { listen 1982; location /status { session_sticky_status; session_sticky_control on; allow 127.0.0.1; deny all; } }
 server { listen 1981; server_name only.test; location /status { session_sticky_status; session_sticky_control on; allow 127.0.0.1; deny all; } }
@@ -58,7 +58,7 @@ for my $case ([1982, 'evil.test', 403], [1982, 'localhost', 200], [1981, 'evil.t
 
 
 
-=== without a Host, and with an absolute target, whose host counts
+=== without a Host, and with an absolute target, whose host applies
 --- client
 my $rest = "Content-Type: application/json\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{\"drain\":true}";
 my $path = '/status/upstreams/u/servers/127.0.0.1:1985';
@@ -68,7 +68,7 @@ equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
 
 
 
-=== Origin: the page's own, or none
+=== Origin: only the page's own, or none
 --- client
 my @own = (Host => 'status.test:1983');
 equals(asked(@own, Origin => $_), '200', $_) for 'http://status.test:1983', 'https://status.test:1983', 'http://Status.Test:1983';
@@ -81,16 +81,16 @@ equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
 
 
 
-=== who is refused learns nothing of upstreams and servers
+=== a rejected client gets no information about upstreams and servers
 --- client
 for my $server (qw(A 127.0.0.1:1)) {
     equals(status(patch('u', $server, '{"drain":true}', Host => 'evil.test')), '403', "$server with a foreign host");
-    equals(status(patch('nobody', $server, '{"drain":true}', Origin => 'http://evil.test')), '403', "$server of nobody");
+    equals(status(patch('nobody', $server, '{"drain":true}', Origin => 'http://evil.test')), '403', "$server of an unknown upstream");
 }
 
 
 
-=== without access nobody gets there
+=== without access, the request is rejected
 --- more
 server { listen 1982; location /status { session_sticky_status; session_sticky_control on; deny all; } }
 --- client
@@ -101,7 +101,7 @@ equals(shown('u', 'A')->{state}, 'up', 'nothing has changed');
 
 
 
-=== bodies in chunks, byte by byte, with Expect; kept in a file; and clients that vanish
+=== bodies in chunks, byte by byte, with Expect; in a file; and clients that disconnect
 --- more
 server { listen 1982; location /status { client_body_in_file_only on; session_sticky_status; session_sticky_control on; allow 127.0.0.1; deny all; } }
 --- client
@@ -112,10 +112,10 @@ my $chunks = sub { return CORE::join '', (map { sprintf "%x\r\n%s\r\n", length $
 for my $port (1983, 1982) {
     my $done = sub { my ($text) = @_; return status(response(say_to_nginx($text, $port))) };
     equals($done->("${head}Transfer-Encoding: chunked\r\n\r\n" . $chunks->('{"st', 'ate":', '"drain"}')), '200', "$port: chunks");
-    equals($state->(), 'draining', "$port: are one body");
+    equals($state->(), 'draining', "$port: form one body");
     equals($done->("${head}Transfer-Encoding: chunked\r\n\r\n" . $chunks->(map { '{"drain":false}' . ' ' x 300 } 1 .. 4)), '413', "$port: too many");
     equals($done->("${head}Transfer-Encoding: chunked\r\n\r\n" . $chunks->()), '400', "$port: none");
-    equals($done->("${head}Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"), '400', "$port: chunks that are none");
+    equals($done->("${head}Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"), '400', "$port: invalid chunks");
 
     my $slow = say_to_nginx("${head}Content-Length: 14\r\n\r\n", $port);
     for my $byte (split //, '{"state":"up"}') { print $slow $byte; select undef, undef, undef, 0.01 }
@@ -123,14 +123,14 @@ for my $port (1983, 1982) {
     equals($state->(), 'up', "$port: up");
 
     my $polite = say_to_nginx("${head}Expect: 100-continue\r\nContent-Length: 14\r\n\r\n", $port);
-    holds(read_until($polite, qr/\r\n\r\n/) =~ /^HTTP\/1\.1 100 /, "$port: it is asked for the body");
+    holds(read_until($polite, qr/\r\n\r\n/) =~ /^HTTP\/1\.1 100 /, "$port: nginx requests the body");
     print $polite '{"drain":true}';
-    equals(status(response($polite)), '200', "$port: and sends it");
-    equals($state->(), 'draining', "$port: which is read");
+    equals(status(response($polite)), '200', "$port: the client sends it");
+    equals($state->(), 'draining', "$port: and nginx reads it");
 
     for (1 .. 20) { close(say_to_nginx("${head}Content-Length: 15\r\n\r\n{\"drain\":fa", $port)) }
-    equals($state->(), 'draining', "$port: half a body changes nothing");
-    equals($done->("${head}Content-Length: 15\r\n\r\n{\"drain\":false}"), '200', "$port: and nginx goes on");
+    equals($state->(), 'draining', "$port: a partial body has no effect");
+    equals($done->("${head}Content-Length: 15\r\n\r\n{\"drain\":false}"), '200', "$port: and nginx handles further requests");
 }
 
 my $kept = say_to_nginx(join('', map { s/Connection: close\r\n//r . "Content-Length: 14\r\n\r\n" . '{"drain":true}' } ($head) x 2) . "${head}\r\n", 1983);
@@ -139,7 +139,7 @@ equals(join(' ', $responses =~ /^HTTP\/1\.1 (\d+)/mg), '200 200 400', 'three req
 
 
 
-=== a body that is refused unread leaves the connection for the next request
+=== after a body is rejected unread, the connection is used for the next request
 --- client
 my $socket = connected(1983);
 my $head = "PATCH /status/upstreams/u/servers/127.0.0.1:1985 HTTP/1.1\r\nContent-Type: application/json\r\n";
@@ -152,7 +152,7 @@ for my $case (["Host: evil.test\r\nContent-Length: 14\r\n\r\n{\"drain\":true}", 
 
 
 
-=== a request in a body, as any page can send one, is none
+=== a request inside a body, which any page can send, is not executed
 --- client
 my $patch = "PATCH /status/upstreams/u/servers/127.0.0.1:1985 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     . "Content-Length: 14\r\n\r\n{\"drain\":true}\r\n";
@@ -169,7 +169,7 @@ for my $case (['POST /status/upstreams/u/explain', 'text/plain', 413], ['POST /s
 
 
 
-=== a location for one upstream is about no other
+=== a location for one upstream does not apply to others
 --- upstreams
 upstream u { server A:; session_sticky; }
 upstream v { server A:; session_sticky cookie=v; }
@@ -182,18 +182,18 @@ my $patched = sub {
     return status(response(say_to_nginx("PATCH $path HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 14\r\n"
         . "Connection: close\r\n\r\n{\"drain\":true}", 1982)));
 };
-equals($patched->('/status/upstreams/u/servers/127.0.0.1:1985'), '200', 'its own');
+equals($patched->('/status/upstreams/u/servers/127.0.0.1:1985'), '200', 'its own upstream');
 for my $path ('/status/upstreams/u', '/status/upstreams%2Fu', '/status%2fupstreams%2fu', '/%73tatus/%75pstreams/u', '//status/./upstreams//u',
               '/status/upstreams/v/..%2fu', '/status/upstreams/u/upstreams/u', '/status/upstreams/v/servers/127.0.0.1:1985/../../../u') {
     equals($patched->("$path/upstreams/v/servers/127.0.0.1:1985"), '404', $path);
 }
-equals(shown('v', 'A')->{state}, 'up', 'the other is up');
+equals(shown('v', 'A')->{state}, 'up', 'the other one is up');
 now('upstreams', 'A', 'drain');
-equals(shown('upstreams', 'A')->{state}, 'draining', 'one whose name is upstreams');
+equals(shown('upstreams', 'A')->{state}, 'draining', 'an upstream named "upstreams"');
 
 
 
-=== ids and addresses with anything in them
+=== IDs and addresses with arbitrary characters
 --- upstreams
 upstream u { server unix:/tmp/a%2Fb/c.sock; server unix:/tmp/a/b/c.sock; server A: id=a/b%2Fc; server B: id=a; session_sticky hash=plain; }
 upstream "a b/c" { server A:; session_sticky; }

@@ -1,7 +1,7 @@
-# session_sticky_control over HTTP/2 and HTTP/3: bodies, and the page's own origin, where the host is no field. Every block is run
-# with each that this nginx has: HTTP/2 in clear, HTTP/2 over TLS, HTTP/3.
+# session_sticky_control over HTTP/2 and HTTP/3: bodies, and the page's own origin, without a Host field. Every block runs with
+# each protocol of this nginx: HTTP/2 without TLS, HTTP/2 over TLS, HTTP/3.
 
-# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Certificates Multiplex Nginx Running);
@@ -50,12 +50,12 @@ run_tests();
 
 __DATA__
 
-=== a body, one that is too long, and one in several frames
+=== a normal body, one that is too long, and one in several frames
 --- client
 my ($client) = @_;
 equals(patched($client, '{"drain":true}'), '200', 'drained');
 $client->ask('first', '/', []);
-equals($client->answer('first')->{body}, 'B', 'first visits go elsewhere');
+equals($client->answer('first')->{body}, 'B', 'new sessions go to the other server');
 equals(patched($client, '{"drain":false}' . ' ' x 1010), '413', 'too long');
 equals(patched($client, '{"drain":false}', ['content-length', '15']), '200', 'with its length');
 equals(patched($client, ''), '400', 'without a body');
@@ -67,15 +67,15 @@ equals($client->answer('slow')->{status}, '200', 'in three frames');
 $client->ask('gone', $path, [], method => 'PATCH', body => '{"drain"', end => JSON::PP::false(),
     fields => [['content-type', 'application/json']]);
 $client->reset('gone');
-equals(patched($client, '{"drain":false}'), '200', 'one that is taken back does nothing');
+equals(patched($client, '{"drain":false}'), '200', 'a reset request has no effect');
 
 
 
-=== the origin of the page, and others
+=== the origin of the page, and other origins
 --- client
 my ($client, $protocol) = @_;
 my $own = $protocol eq 'h2c' ? 'http' : 'https';
-equals(patched($client, '{"drain":false}', ['origin', "$own://localhost"]), '200', 'its own');
+equals(patched($client, '{"drain":false}', ['origin', "$own://localhost"]), '200', 'its own origin');
 equals(patched($client, '{"drain":false}', ['origin', $_]), '403', $_) for 'https://evil.test', 'null', "$own://localhost.evil.test";
-equals(patched($client, '{"drain":false}', ['origin', 'http://localhost']), '403', 'in clear') if $protocol ne 'h2c';
+equals(patched($client, '{"drain":false}', ['origin', 'http://localhost']), '403', 'without TLS') if $protocol ne 'h2c';
 equals(patched($client, '{"drain":false}', ['sec-fetch-site', 'cross-site']), '403', 'another site');

@@ -1,9 +1,9 @@
-# session_sticky_control and servers whose addresses come and go at run time ("server NAME resolve", nginx 1.27.3 and newer): what
-# was said of an address holds whenever it comes.
+# session_sticky_control and servers whose addresses change at run time ("server NAME resolve", nginx 1.27.3 and newer): the state
+# of an address applies again when it is added again.
 #
-# Whatever 127.0.0.x:1985 is asked, it answers with its address. nginx has three workers.
+# Servers on 127.0.0.x:1985 respond with their address. nginx has three workers.
 
-# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Resolver Upstreams Visits Running Control);
@@ -53,40 +53,40 @@ run_tests();
 
 __DATA__
 
-=== an address that drains: its sessions stay, while others come and go, and when it comes back
+=== a draining address: its sessions stay while other addresses change, and after it is added again
 --- client
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 settled($_, 2, 3) for @names;
 for my $name (@names) {
     now($name, '127.0.0.2:1985', 'drain');
     equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: its sessions stay");
-    equals(bodies(everywhere("/$name/")), '127.0.0.3', "$name: first visits go to the other");
+    equals(bodies(everywhere("/$name/")), '127.0.0.3', "$name: new sessions go to the other address");
 }
 $dns->knows('app.test A 127.0.0.2 127.0.0.4');
 settled($_, 2, 4) for @names;
 for my $name (@names) {
-    equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: another came, the sessions stay");
-    equals(bodies(everywhere("/$name/")), '127.0.0.4', "$name: and first visits go to that");
+    equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: another address is added, the sessions stay");
+    equals(bodies(everywhere("/$name/")), '127.0.0.4', "$name: and new sessions go to that one");
 }
 $dns->knows('app.test A 127.0.0.4');
 settled($_, 4) for @names;
 $dns->knows('app.test A 127.0.0.2 127.0.0.4');
 settled($_, 2, 4) for @names;
 for my $name (@names) {
-    equals(bodies(everywhere("/$name/")), '127.0.0.4', "$name: back again, it drains as before");
-    equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: and has its sessions");
+    equals(bodies(everywhere("/$name/")), '127.0.0.4', "$name: added again, it drains as before");
+    equals(bodies(everywhere("/$name/", "route=$id_of{2}")), '127.0.0.2', "$name: and keeps its sessions");
     now($name, '127.0.0.2:1985', 'up');
 }
 
 
 
-=== an address that is down stays down when it comes back; an address that never was is not known
+=== an address that is down stays down after it is added again; an address that was never there is unknown
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve; session_sticky; }
 --- client
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 settled('u', 2, 3);
-equals(status(patch('u', '127.0.0.4:1985', '{"state":"down"}')), '404', 'no such address now');
+equals(status(patch('u', '127.0.0.4:1985', '{"state":"down"}')), '404', 'the upstream does not have the address');
 now('u', '127.0.0.2:1985', 'down');
 equals(bodies(everywhere('/u/', "route=$id_of{2}")), '127.0.0.3', 'its sessions move');
 for (1 .. 3) {
@@ -94,14 +94,14 @@ for (1 .. 3) {
     settled('u', 3);
     $dns->knows('app.test A 127.0.0.2 127.0.0.3');
     settled('u', 2, 3);
-    equals(bodies(everywhere('/u/')), '127.0.0.3', 'nobody goes there');
+    equals(bodies(everywhere('/u/')), '127.0.0.3', 'it gets no requests');
 }
 now('u', '127.0.0.2:1985', 'up');
-holds(bodies(everywhere('/u/')) =~ /127\.0\.0\.2/, 'until it is up');
+holds(bodies(everywhere('/u/')) =~ /127\.0\.0\.2/, 'until its state is up');
 
 
 
-=== a server that drains and goes takes no try of others with it
+=== the removal of a draining server does not reduce the tries of a request
 --- upstreams
 upstream u { ZONE; server app.test:1985 resolve; session_sticky; }
 --- client
@@ -111,7 +111,7 @@ for (1 .. 3) {
     now('u', '127.0.0.2:1985', 'drain');
     $dns->knows('app.test A 127.0.0.3');
     settled('u', 3);
-    equals(bodies(everywhere('/u/')), '127.0.0.3', 'one is left');
+    equals(bodies(everywhere('/u/')), '127.0.0.3', 'one server is left');
     $dns->knows('app.test A 127.0.0.2 127.0.0.3');
     settled('u', 2, 3);
     now('u', '127.0.0.2:1985', 'up');

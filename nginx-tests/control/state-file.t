@@ -1,12 +1,12 @@
-# session_sticky_control on state=FILE: what was said stays over a restart. The file is written whole or not at all; one that is
-# damaged is told and ignored.
+# session_sticky_control on state=FILE: states survive a restart. The file is written completely or not at all; a damaged file is
+# logged and ignored.
 #
-# FOLDER is a folder of this file's own, in which workers may write; A, B and C answer with their name.
-# Sections of this file's own:
-#   file    what is in FOLDER/state before nginx starts
-#   pipe    it is a pipe
+# The file is "state" in $folder, which workers can write; A, B and C respond with their name.
+# Sections of this file:
+#   file    the contents of the state file before nginx starts
+#   pipe    the state file is a pipe
 
-# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Upstreams Visits Running Control);
@@ -50,27 +50,27 @@ run_tests();
 
 __DATA__
 
-=== what was said is kept over a restart, an end as well
+=== states survive a restart, and so do their end times
 --- client
 now('u', 'A', 'drain');
 equals(status(patch('u', 'B', '{"state":"down","for":"1h"}')), '200', 'B is down for an hour');
 my $until = shown('u', 'B')->{control}{until};
 equals(entries(), "down $until u 127.0.0.1:1986\ndrain 0 u 127.0.0.1:1985", 'the file');
-holds(state_file() =~ /\Asession_sticky_control 1\n(?:.*\n){2}end 2\n\z/, 'is whole') or print state_file();
+holds(state_file() =~ /\Asession_sticky_control 1\n(?:.*\n){2}end 2\n\z/, 'is complete') or print state_file();
 equals(sprintf('%o', (stat "$folder/state")[2] & 0777), '644', 'its mode');
-equals(others(), '', 'nothing is beside it');
-holds(restart(), 'a restart');
+equals(others(), '', 'there is no other file');
+holds(restart(), 'nginx is restarted');
 equals(bodies(everywhere('/u/', "route=$id{A}")), 'A', 'the sessions of A stay');
-equals(bodies(everywhere('/u/')), 'C', 'first visits go to C');
-equals(shown('u', 'B')->{control}{until}, $until, 'B has its end');
+equals(bodies(everywhere('/u/')), 'C', 'new sessions go to C');
+equals(shown('u', 'B')->{control}{until}, $until, 'B keeps its end time');
 now('u', $_, 'up') for qw(A B);
-equals(state_file(), "session_sticky_control 1\nend 0\n", 'nothing is said');
-holds(restart(), 'a restart');
+equals(state_file(), "session_sticky_control 1\nend 0\n", 'no state is set');
+holds(restart(), 'nginx is restarted');
 holds(bodies(everywhere('/u/')) =~ /A | B/, 'A and B are up');
 
 
 
-=== what has ended while nginx was away has ended
+=== a state that expired while nginx did not run has ended
 --- file
 session_sticky_control 1
 down 1600000000 u 127.0.0.1:1985
@@ -79,37 +79,37 @@ end 2
 --- client
 equals(bodies(everywhere('/u/', "route=$id{A}")), 'A', 'A is up again');
 holds(bodies(everywhere('/u/', "route=$id{B}")) !~ /B/, 'B is down now');
-eventually(sub { entries() eq 'down 0 u 127.0.0.1:1986' }, 'the file says so') or print state_file();
+eventually(sub { entries() eq 'down 0 u 127.0.0.1:1986' }, 'the file has the new state') or print state_file();
 
 
 
-=== a reload does not read the file: what is in memory is newer
+=== a reload does not read the file: the states in memory are newer
 --- client
 now('u', 'A', 'drain');
 open my $file, '>', "$folder/state" or die;
 print $file "session_sticky_control 1\nend 0\n";
 close $file;
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 equals(shown('u', 'A')->{state}, 'draining', 'A drains');
 now('u', 'B', 'drain');
 equals(entries(), "drain 0 u 127.0.0.1:1985\ndrain 0 u 127.0.0.1:1986", 'both are written');
 
 
 
-=== a reload that names another file: that has what is in memory with the next request
+=== a reload with another file: the states in memory are written to it by the next request
 --- client
 now('u', 'A', 'drain');
 my $before = state_file();
 configure(qr/state=\S+;/, "state=$folder/other;");
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 visit('/u/', undef, 1983);
 rename "$folder/other", "$folder/state" or print "no other file\n";
 equals(state_file(), $before, 'the other file');
-equals(others(), '', 'nothing is beside it');
+equals(others(), '', 'there is no other file');
 
 
 
-=== many changes at a time: the file has the last state, and nothing is left beside it
+=== many parallel changes: the file has the last states, and no other file is left
 --- client
 my @asked;
 for my $round (1 .. 30) {
@@ -122,11 +122,11 @@ for my $round (1 .. 30) {
     holds(!grep({ status($_) ne '200' } map { response($_) } splice @asked), "round $round");
 }
 equals(state_file(), "session_sticky_control 1\nend 0\n", 'the last state');
-equals(others(), '', 'nothing is beside it');
+equals(others(), '', 'there is no other file');
 
 
 
-=== servers that are gone stay in the file, and others too: names with anything in them
+=== removed servers remain in the file with the others: names with arbitrary characters
 --- file
 session_sticky_control 1
 drain 0 gone%20with%0athe%20wind unix:/tmp/%25%ff
@@ -137,20 +137,20 @@ equals(entries(), "down 0 u 127.0.0.1:1985\ndrain 0 gone%20with%0athe%20wind uni
 
 
 
-=== a file that is cut off is ignored as a whole, and told
+=== a truncated file is completely ignored, and logged
 --- file
 session_sticky_control 1
 down 0 u 127.0.0.1:1985
 --- client
 equals(bodies(everywhere('/u/', "route=$id{A}")), 'A', 'A is up');
 now('u', 'B', 'drain');
-equals(entries(), 'drain 0 u 127.0.0.1:1986', 'the next change writes a new one');
+equals(entries(), 'drain 0 u 127.0.0.1:1986', 'the next change writes a new file');
 --- error_log eval
 qr/\[error\] .*session_sticky: "[^"]*\/state" is ignored, server states are not restored: line 3 is damaged/
 
 
 
-=== so is one with a line that is none
+=== the same for a file with an invalid line
 --- file
 session_sticky_control 1
 down 0 u 127.0.0.1:1985
@@ -163,7 +163,7 @@ line 3 is damaged
 
 
 
-=== and one of another version, or of another kind
+=== the same for a file of another version, or another format
 --- file
 root:x:0:0:root:/root:/bin/sh
 --- client
@@ -173,7 +173,7 @@ line 1 is damaged
 
 
 
-=== a pipe, for which nobody waits
+=== a pipe, which does not block nginx
 --- pipe
 --- client
 now('u', 'A', 'drain');
@@ -196,14 +196,14 @@ equals(shown('u', 'A')->{state}, 'draining', 'but the change is in force');
 
 
 
-=== a folder that workers cannot write: nginx starts with a warning, a change is in force and said not to be saved
+=== a folder that workers cannot write: a change is in force, and the response reports that it could not be saved
 --- state
 state=/proc/1/state
 --- client
 my $response = patch('u', 'A', '{"state":"drain"}');
 equals(status($response), '500', 'it cannot be written');
 equals(bodies(everywhere('/u/', "route=$id{A}")), 'A', 'the sessions of A stay');
-holds(bodies(everywhere('/u/')) !~ /A/, 'first visits go elsewhere');
+holds(bodies(everywhere('/u/')) !~ /A/, 'new sessions go to other servers');
 --- error_log eval
 qr/\[error\] .*session_sticky: "\/proc\/1\/state" could not be written/
 --- no_error_log
@@ -212,29 +212,29 @@ qr/\[error\] .*session_sticky: "\/proc\/1\/state" could not be written/
 
 
 
-=== a change that could not be saved is, when it is asked for once more
+=== a change that could not be saved is saved when it is repeated
 --- client
 mkdir "$folder/state" or die;
 my $drain = sub { return status(patch('u', 'A', '{"state":"drain"}')) };
 equals($drain->(), '500', 'it cannot be saved');
 equals($drain->(), '500', 'it still cannot');
 rmdir "$folder/state" or die;
-equals($drain->(), '200', 'it can');
-equals(entries(), 'drain 0 u 127.0.0.1:1985', 'and was');
+equals($drain->(), '200', 'it can be saved');
+equals(entries(), 'drain 0 u 127.0.0.1:1985', 'and is saved');
 my $at = (stat "$folder/state")[1];
 equals($drain->(), '200', 'once more');
-equals((stat "$folder/state")[1], $at, 'the file has it already');
+equals((stat "$folder/state")[1], $at, 'the file already has it');
 unlink "$folder/state";
-equals(status(patch('u', 'B', '{"state":"up"}')), '200', 'nothing is said');
-equals(state_file(), 'none', 'and nothing is to be saved');
+equals(status(patch('u', 'B', '{"state":"up"}')), '200', 'no state is set');
+equals(state_file(), 'none', 'and there is nothing to save');
 --- error_log
 could not be written
 
 
 
-=== nginx -t warns of a folder that the user of workers cannot write, and of one that is not there
+=== nginx -t warns of a folder that the workers' user cannot write, and of a missing one
 --- client
-# Whoever is not root has no choice which runs the worker processes.
+# Without root, nginx cannot change the user of its workers.
 return if $>;
 my $gid = (getpwnam 'nobody')[3];
 my $group = getgrgid $gid;
@@ -244,58 +244,58 @@ chmod 0755, $folder;
 my $said = tested();
 holds($said =~ /\[warn\] .*"session_sticky_control" will not be able to write "[^"]*\/state": its directory is not writable by user "nobody"/,
     'the folder') or print "# $said";
-holds($said =~ /test is successful/, 'it loads');
+holds($said =~ /test is successful/, 'the configuration is valid');
 chown 0, $gid, "$folder";
-holds(tested() =~ /will not be able/, 'nor can its group');
+holds(tested() =~ /will not be able/, 'its group cannot write either');
 chmod 0775, $folder;
-holds(tested() !~ /will not be able/, 'the group can write there');
+holds(tested() !~ /will not be able/, 'the group can write');
 chown 0, 0, "$folder";
-holds(tested() =~ /will not be able/, 'but no other');
+holds(tested() =~ /will not be able/, 'another group cannot');
 chmod 0777, $folder;
-holds(tested() !~ /will not be able/, 'anybody can write there');
+holds(tested() !~ /will not be able/, 'any user can write');
 chmod 01777, $folder;
 now('u', 'A', 'drain');
-holds(tested() =~ /will not be able/, 'but for a file of another that nobody else may replace');
+holds(tested() =~ /will not be able/, "but not replace another user's file in a sticky directory");
 chmod 0777, $folder;
 configure(qr/state=\S+\/state/, "state=$folder/none/state");
 $said = tested();
-holds($said =~ /\[warn\] .*will not be able to write "[^"]*\/none\/state": its directory: No such file/, 'no folder') or print "# $said";
+holds($said =~ /\[warn\] .*will not be able to write "[^"]*\/none\/state": its directory: No such file/, 'a missing folder') or print "# $said";
 --- no_error_log
 [alert]
 [crit]
 
 
 
-=== a path that is relative begins with the prefix
+=== a relative path is relative to the prefix
 --- state
 state=html/state
 --- client
 chmod 0777, "$Test::Nginx::Util::ServRoot/html";
 now('u', 'A', 'drain');
-holds(-f "$Test::Nginx::Util::ServRoot/html/state", 'it is there');
+holds(-f "$Test::Nginx::Util::ServRoot/html/state", 'the file exists');
 
 
 
-=== what servers ask is not written, and needs no writing
+=== states requested by servers are not written
 --- upstreams
 upstream u { server A:; server B:; server C:; session_sticky drain_if=$arg_drain; }
 --- client
-equals(body(visit('/u/?drain=1', "route=$id{A}", 1983)), 'A', 'A asks');
+equals(body(visit('/u/?drain=1', "route=$id{A}", 1983)), 'A', 'A asks to drain');
 equals(state_file(), 'none', 'there is no file');
 now('u', 'B', 'drain');
-equals(entries(), 'drain 0 u 127.0.0.1:1986', 'what was said is written, and not what A asks');
+equals(entries(), 'drain 0 u 127.0.0.1:1986', 'the state set by control is written, but not that of A');
 my $written = (stat "$folder/state")[1];
 visit('/u/', "route=$id{A}", 1983);
-equals(body(visit('/u/?drain=1', "route=$id{C}", 1983)), 'C', 'C asks, A does not');
+equals(body(visit('/u/?drain=1', "route=$id{C}", 1983)), 'C', 'C asks to drain, A no longer does');
 everywhere('/u/?drain=', "route=$id{B}");
 equals((stat "$folder/state")[1], $written, 'nothing is written');
-holds(restart(), 'a restart');
-holds(!defined shown('u', 'C')->{asked_until}, 'nobody asks');
-equals(shown('u', 'B')->{state}, 'draining', 'what was said is said');
+holds(restart(), 'nginx is restarted');
+holds(!defined shown('u', 'C')->{asked_until}, 'no server asks to drain');
+equals(shown('u', 'B')->{state}, 'draining', 'the state set by control is kept');
 
 
 
-=== the reload that turns control on reads the file, also where servers could ask before
+=== the reload that enables control reads the file, even if servers could ask to drain before
 --- upstreams
 upstream u { server A:; server B:; server C:; session_sticky drain_if=$arg_drain; }
 --- file
@@ -306,11 +306,11 @@ end 1
 --- client
 now('u', 'C', 'drain');
 configure(qr/session_sticky_control on *;/, 'session_sticky_control off;');
-holds(reload(), 'a reload without control');
+holds(reload(), 'nginx is reloaded without control');
 visit('/u/?drain=1', "route=$id{A}", 1983);
-equals(shown('u', 'B')->{state}, 'up', 'nothing was read');
+equals(shown('u', 'B')->{state}, 'up', 'the file was not read');
 configure(qr/session_sticky_control off;/, "session_sticky_control on state=$folder/state;");
-holds(reload(), 'a reload with control and a file');
-equals(shown('u', 'B')->{state}, 'down', 'what the file says holds');
-equals(shown('u', 'C')->{state}, 'up', 'what was said before is forgotten');
-holds(defined shown('u', 'A')->{asked_until}, 'A asks still');
+holds(reload(), 'nginx is reloaded with control and a file');
+equals(shown('u', 'B')->{state}, 'down', 'the state of the file applies');
+equals(shown('u', 'C')->{state}, 'up', 'earlier states no longer apply');
+holds(defined shown('u', 'A')->{asked_until}, 'A still asks to drain');

@@ -1,10 +1,10 @@
-# session_sticky_control in every worker, with every balancer: who is drained keeps its sessions and gets no new ones, who is
-# down gets nothing, from the first request after the answer on; and what was said stays over a reload.
+# session_sticky_control in every worker, with every load-balancing method: a draining server keeps its sessions and gets no new
+# ones, and a server that is down gets no requests, from the first request after the response on. States survive a reload.
 #
-# A, B and C answer with their name; D is dead. VARIANTS stands for one upstream of its rest for each balancer, without a zone and
-# with one.
+# A, B and C respond with their name; D is down. VARIANTS is replaced with an upstream for each load-balancing method, without a
+# zone and with one.
 
-# What was said of servers outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states survive a reload, so each block needs a new nginx, even in mode hup.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Upstreams Visits Running Control);
@@ -28,7 +28,7 @@ run_tests();
 
 __DATA__
 
-=== drained now, in every worker, and up again
+=== a server drains immediately in every worker, and is up again
 --- upstreams
 VARIANTS
 session_sticky;
@@ -46,13 +46,13 @@ for my $path (@variants) {
     now($name, 'A', 'up');
     drains($path, 'B', 'AC');
     now($name, 'B', 'up');
-    # By ip_hash all of them go to one server.
-    holds($before !~ /[AB]/ || bodies(everywhere($path)) =~ /[AB]/, "$path: first visits go there again");
+    # With ip_hash, all of them go to the same server.
+    holds($before !~ /[AB]/ || bodies(everywhere($path)) =~ /[AB]/, "$path: new sessions go to it again");
 }
 
 
 
-=== down now, in every worker: its sessions move, and come back to nobody else
+=== a server is down immediately in every worker: its sessions move, and those that made no request return to it
 --- upstreams
 VARIANTS
 session_sticky;
@@ -66,15 +66,15 @@ for my $path (@variants) {
     now($name, 'A', 'down');
     my @moved = everywhere($path, "route=$id{A}");
     holds(bodies(@moved) =~ /^[BC](?: \| C)?$/, "$path: the sessions of A move: " . bodies(@moved));
-    equals(scalar(grep { bound($_) ne $id{body($_)} } @moved), 0, "$path: and are bound there");
-    holds(bodies(everywhere($path)) !~ /A/, "$path: first visits go elsewhere");
+    equals(scalar(grep { bound($_) ne $id{body($_)} } @moved), 0, "$path: and are bound to their new server");
+    holds(bodies(everywhere($path)) !~ /A/, "$path: new sessions go to other servers");
     now($name, 'A', 'up');
-    equals(bodies(everywhere($path, "route=$id{A}")), 'A', "$path: a session of A that did not come meanwhile goes there again");
+    equals(bodies(everywhere($path, "route=$id{A}")), 'A', "$path: a session of A that made no request meanwhile goes to A");
 }
 
 
 
-=== fallback=off: the sessions of a server that is down are refused, those of one that drains stay
+=== fallback=off: sessions of a server that is down get 502, those of a draining one stay
 --- upstreams
 upstream off { session_sticky fallback=off; server A:; server B:; }
 upstream off_zone { zone off_zone 64k; session_sticky fallback=off; server A:; server B:; }
@@ -84,12 +84,12 @@ for my $name (qw(off off_zone)) {
     equals(bodies(everywhere("/$name/", "route=$id{A}")), 'A', "$name: draining");
     now($name, 'A', 'down');
     equals(bodies(everywhere("/$name/", "route=$id{A}")), '502', "$name: down");
-    equals(bodies(everywhere("/$name/", "route=$id{B}")), 'B', "$name: another");
+    equals(bodies(everywhere("/$name/", "route=$id{B}")), 'B', "$name: another server");
     now($name, 'A', 'up');
     equals(bodies(everywhere("/$name/", "route=$id{A}")), 'A', "$name: up");
 }
 my @lines = log_lines(qr/is down, with "fallback=off": 127\.0\.0\.1:1985 \(down by session_sticky_control\)/);
-holds(@lines >= 2, 'the log says who has taken it down');
+holds(@lines >= 2, 'the log has the reason');
 --- no_error_log
 [alert]
 [crit]
@@ -118,7 +118,7 @@ for my $name (qw(one one_zone one_hash one_random)) {
 
 
 
-=== backups: drained as any other, and asked where all others drain
+=== backup servers: they can drain as well, and are used if all others drain
 --- upstreams
 upstream u { session_sticky; server A:; server B: backup; server C: backup; }
 upstream z { zone backups 64k; session_sticky; server A:; server B: backup; server C: backup; }
@@ -130,14 +130,14 @@ for my $name (qw(u z)) {
     drains("/$name/", 'A', 'C');
     drains("/$name/", 'B', 'C');
     now($name, 'B', 'down');
-    holds(bodies(everywhere("/$name/", "route=$id{B}")) eq 'C', "$name: a session of a backup that is down moves");
+    holds(bodies(everywhere("/$name/", "route=$id{B}")) eq 'C', "$name: a session of a backup server that is down moves");
     now($name, $_, 'up') for qw(A B);
-    equals(bodies(everywhere("/$name/")), 'A', "$name: first visits");
+    equals(bodies(everywhere("/$name/")), 'A', "$name: new sessions");
 }
 
 
 
-=== keepalive: connections that are kept are used by sessions only
+=== keepalive: connections of a draining server are used only by its sessions
 --- upstreams
 upstream u { server A:; server B:; session_sticky; keepalive 8; }
 upstream z { zone kept 64k; server A:; server B:; session_sticky; keepalive 8; }
@@ -151,7 +151,7 @@ for my $name (qw(u z)) {
 
 
 
-=== rebind=off: nobody is lent to a server that drains
+=== rebind=off: a draining server does not take over sessions
 --- upstreams
 upstream u { server A:; server B:; server C:; session_sticky rebind=off; }
 upstream z { zone lent 64k; server A:; server B:; server C:; session_sticky rebind=off; }
@@ -159,33 +159,33 @@ upstream z { zone lent 64k; server A:; server B:; server C:; session_sticky rebi
 for my $name (qw(u z)) {
     now($name, 'A', 'down');
     now($name, 'B', 'drain');
-    equals(bodies(everywhere("/$name/", "route=$id{A}")), 'C', "$name: the requests of A are lent to C");
+    equals(bodies(everywhere("/$name/", "route=$id{A}")), 'C', "$name: C takes over the sessions of A");
     now($name, $_, 'up') for qw(A B);
-    equals(bodies(everywhere("/$name/", "route=$id{A}")), 'A', "$name: and are A's again");
+    equals(bodies(everywhere("/$name/", "route=$id{A}")), 'A', "$name: and they return to A");
 }
 
 
 
-=== several servers of one id: those that drain come last
+=== several servers with the same ID: draining ones are the last choice
 --- upstreams
 upstream u { session_sticky hash=plain; server A: id=x; server B: id=x; server C: id=y; }
 upstream z { zone shared 64k; session_sticky hash=plain; server A: id=x; server B: id=x; server C: id=y; }
 --- client
 for my $name (qw(u z)) {
-    equals(bodies(everywhere("/$name/", 'route=x')), 'A', "$name: the first of them");
+    equals(bodies(everywhere("/$name/", 'route=x')), 'A', "$name: the first one");
     now($name, 'A', 'drain');
-    equals(bodies(everywhere("/$name/", 'route=x')), 'B', "$name: while it drains, the next");
+    equals(bodies(everywhere("/$name/", 'route=x')), 'B', "$name: while it drains, the next one");
     now($name, 'B', 'down');
-    equals(bodies(everywhere("/$name/", 'route=x')), 'A', "$name: if that is down, the one that drains");
+    equals(bodies(everywhere("/$name/", 'route=x')), 'A', "$name: if that is down, the draining one");
     now($name, 'A', 'up');
     now($name, 'B', 'drain');
-    equals(bodies(everywhere("/$name/", 'route=x')), 'A', "$name: the other way round");
+    equals(bodies(everywhere("/$name/", 'route=x')), 'A', "$name: the reverse");
     now($name, 'B', 'up');
 }
 
 
 
-=== the tries of a request: a session whose draining server is dead goes on to another, and so does a first visit
+=== the tries of a request: a session whose draining server fails goes to another one, and so does a new session
 --- upstreams
 VARIANTS
 session_sticky;
@@ -197,15 +197,15 @@ for my $path (@variants) {
     my $name = name_of($path);
     now($name, 'D', 'drain');
     my @moved = everywhere($path, "route=$id{D}");
-    holds(bodies(@moved) =~ /^[AB](?: \| B)?$/, "$path: a session of a draining server that is dead moves: " . bodies(@moved));
+    holds(bodies(@moved) =~ /^[AB](?: \| B)?$/, "$path: a session of a failed draining server moves: " . bodies(@moved));
     now($name, 'A', 'drain');
-    equals(bodies(everywhere($path, "route=$id{D}")), 'B', "$path: and past another that drains");
-    equals(bodies(everywhere($path)), 'B', "$path: as first visits go");
+    equals(bodies(everywhere($path, "route=$id{D}")), 'B', "$path: but not to another draining server");
+    equals(bodies(everywhere($path)), 'B', "$path: and so do new sessions");
     now($name, 'B', 'drain');
-    equals(bodies(everywhere($path, "route=$id{A}")), 'A', "$path: where all drain, sessions stay");
+    equals(bodies(everywhere($path, "route=$id{A}")), 'A', "$path: if all drain, sessions stay");
     now($name, $_, 'up') for qw(A B D);
     my @first = everywhere($path);
-    holds(bodies(@first) =~ /^[AB](?: \| B)?$/, "$path: all are tried again: " . bodies(@first));
+    holds(bodies(@first) =~ /^[AB](?: \| B)?$/, "$path: all are used again: " . bodies(@first));
 }
 --- no_error_log
 [alert]
@@ -213,7 +213,7 @@ for my $path (@variants) {
 
 
 
-=== a reload keeps what was said, also of servers that move in the configuration; what is gone is shown no more
+=== a reload keeps the states, even if servers change their place in the configuration
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }
 upstream z { zone stays 64k; session_sticky; server A:; server B:; }
@@ -221,71 +221,71 @@ upstream z { zone stays 64k; session_sticky; server A:; server B:; }
 for my $name (qw(u z)) {
     now($name, 'A', 'drain');
 }
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 drains("/$_/", 'A', 'B') for qw(u z);
-equals(shown($_, 'A')->{control}{state}, 'drain', "$_: shown") for qw(u z);
+equals(shown($_, 'A')->{control}{state}, 'drain', "$_: it is reported") for qw(u z);
 configure(qr/server 127\.0\.0\.1:1985; server 127\.0\.0\.1:1986;/, 'server 127.0.0.1:1987; server 127.0.0.1:1986; server 127.0.0.1:1985;');
-holds(reload(), 'a reload with one more');
+holds(reload(), 'nginx is reloaded with another server');
 drains("/$_/", 'A', 'BC') for qw(u z);
 now($_, 'A', 'up') for qw(u z);
-holds(reload(), 'once more');
+holds(reload(), 'nginx is reloaded again');
 holds(bodies(everywhere("/$_/")) =~ /A/, "$_: up") for qw(u z);
 
 
 
-=== of a server that is gone nothing but that can be taken back, by its address
+=== the state of a removed server can only be reverted, by its address
 --- upstreams
 upstream u { session_sticky; server A:; server B:; server C:; }
 --- client
 now('u', 'A', 'drain');
 now('u', 'B', 'down');
 configure(qr/server 127\.0\.0\.1:1985; server 127\.0\.0\.1:1986;/, '');
-holds(reload(), 'a reload without both');
+holds(reload(), 'nginx is reloaded without both servers');
 equals(status(patch('u', 'A', '{"state":"down"}')), '404', 'it cannot be taken down');
 my $response = patch('u', 'A', '{"drain":false}');
-equals(status($response), '200', 'it can be up');
+equals(status($response), '200', 'its state can be reverted');
 equals(CORE::join(' ', map { $_->{address} } @{JSON::PP::decode_json(body($response))->{upstreams}[0]{servers}}), '127.0.0.1:1987',
-    'the upstream is shown');
-equals(status(patch('u', 'A', '{"drain":false}')), '404', 'once');
+    'the response has the upstream');
+equals(status(patch('u', 'A', '{"drain":false}')), '404', 'but only once');
 configure(qr/server 127\.0\.0\.1:1987;/, 'server 127.0.0.1:1985; server 127.0.0.1:1986;');
-holds(reload(), 'a reload with both');
+holds(reload(), 'nginx is reloaded with both servers');
 equals(bodies(everywhere('/u/')), 'A', 'A is up, B is still down');
 
 
 
-=== a reload that says down, or drain, is obeyed as well
+=== "down" or "drain" of a reloaded configuration applies as well
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }
 --- client
 now('u', 'A', 'drain');
 configure(qr/server 127\.0\.0\.1:1985;/, 'server 127.0.0.1:1985 down;');
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 equals(bodies(everywhere('/u/', "route=$id{A}")), 'B', 'A is down');
-equals(shown('u', 'A')->{state}, 'down', 'as is shown');
+equals(shown('u', 'A')->{state}, 'down', 'as is reported');
 configure(qr/ down;/, ' drain;');
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 drains('/u/', 'A', 'B');
 equals(shown('u', 'A')->{configured}, 'drain', 'A drains');
 configure(qr/ drain;/, ';');
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 drains('/u/', 'A', 'B');
 now('u', 'A', 'up');
 holds(bodies(everywhere('/u/')) =~ /A/, 'up');
 
 
 
-=== without control in the configuration nothing holds any more
+=== without control in the configuration, no state applies any longer
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }
 --- client
 now('u', 'A', 'down');
 configure(qr/session_sticky_control on;/, 'session_sticky_control off;');
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 equals(bodies(everywhere('/u/', "route=$id{A}")), 'A', 'A is up');
 
 
 
-=== what has an end ends without anybody asking: drain becomes down, down becomes up
+=== states end at their end times: drain becomes down, down becomes up
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }
 upstream z { zone ends 64k; session_sticky; server A:; server B:; }
@@ -296,11 +296,11 @@ for my $name (qw(u z)) {
     equals(bodies(everywhere("/$name/", "route=$id{A}")), 'A', "$name: the sessions of A stay");
     eventually(sub { body(visit("/$name/", "route=$id{A}", 1983)) eq 'B' }, "$name: then A is down, and B is up");
     equals(bodies(everywhere("/$name/", "route=$id{A}")), 'B', "$name: in each worker");
-    equals(bodies(everywhere("/$name/")), 'B', "$name: also for first visits");
+    equals(bodies(everywhere("/$name/")), 'B', "$name: and for new sessions");
     my $a = shown($name, 'A');
-    equals("$a->{state} $a->{control}{state}", 'down down', "$name: shown");
-    holds(!defined $a->{control}{until}, "$name: without an end");
-    holds(!defined shown($name, 'B')->{control}, "$name: nothing is said of B");
+    equals("$a->{state} $a->{control}{state}", 'down down', "$name: it is reported");
+    holds(!defined $a->{control}{until}, "$name: without an end time");
+    holds(!defined shown($name, 'B')->{control}, "$name: no state is set for B");
 }
 my @lines = log_lines(qr/\[notice\].*is no longer/);
 equals(scalar(@lines), 4, 'each end is told once');
@@ -309,7 +309,7 @@ holds((grep { /server 127\.0\.0\.1:1986 of upstream "u" is no longer down, its t
 
 
 
-=== a worker that is killed takes nothing with it, and its successor knows
+=== a killed worker does not affect the states, and its successor applies them
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }
 --- client

@@ -1,4 +1,4 @@
-# What a server is called in the cookie.
+# The ID of a server in the cookie.
 
 use Sticky;
 use Digest::MD5 'md5_hex';
@@ -8,7 +8,7 @@ $ENV{TEST_NGINX_HTML_DIR} ||= html_dir();
 
 our $has_ipv6 = IO::Socket::IP->new(LocalHost => '::1', LocalPort => 0, Listen => 1) ? 1 : 0;
 
-# MD5(name) in a section is the lower-case hexadecimal MD5 of that name.
+# MD5(name) in a section is replaced with the lower-case hexadecimal MD5 of that name.
 our $backends = join '', map { my ($name, $port) = @$_; <<"_EOC_" } ['A', 1985], ['B', 1986];
     server {
         listen 127.0.0.1:$port;
@@ -59,7 +59,7 @@ Set-Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d; Path=/
 
 
 
-=== md5 of the peer's name, the cookie of that example comes back
+=== md5 of the peer's name, a request with the cookie of that example
 --- http_config
 server { listen 127.0.0.3:821; location / { return 200 "821\n"; } }
 --- upstream
@@ -76,7 +76,7 @@ Cookie: LBSID=d349ca31adc862f4d7e6faa19e516d6d
 
 
 
-=== md5 is the default, and may be said
+=== md5 is the default, and can be specified
 --- http_config
 upstream said { server 127.0.0.1:1985; session_sticky hash=md5; }
 --- config
@@ -91,7 +91,7 @@ session_sticky;
 
 
 
-=== md5 of a unix socket's name has unix: in it
+=== md5 of the name of a UNIX-domain socket includes unix:
 --- http_config
 server { listen unix:$TEST_NGINX_HTML_DIR/a.sock; location / { return 200 "unix\n"; } }
 --- upstream
@@ -103,7 +103,7 @@ route=MD5(unix:$TEST_NGINX_HTML_DIR/a.sock) -> says "unix\n", sets nothing
 
 
 
-=== md5 of an IPv6 peer's name has its brackets
+=== md5 of an IPv6 peer's name includes its brackets
 --- upstream
 server [::1]:1985;
 session_sticky;
@@ -114,7 +114,7 @@ route=MD5([::1]:1985) -> sets nothing
 
 
 
-=== md5 is in lower case: upper case names no server
+=== md5 is in lower case: an upper-case value is unknown
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
@@ -128,7 +128,7 @@ A
 
 
 
-=== md5 is of the peer's name even where the server has an id=
+=== md5 is of the peer's name even if the server has id=
 --- upstream
 server 127.0.0.1:1985 id=east;
 session_sticky hash=md5;
@@ -139,7 +139,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== md5: an id= is not understood in a cookie
+=== md5: the value of id= is not accepted in a cookie
 --- upstream
 server 127.0.0.1:1985 id=east;
 server 127.0.0.1:1986 id=west;
@@ -155,7 +155,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== md5 of a server that resolves is of the address, not of the text of the line
+=== md5 of a server with a name is of the address, not of the text of the line
 --- upstream
 server localhost:1985;
 session_sticky;
@@ -205,7 +205,7 @@ route=127.0.0.1:1986 -> B, sets nothing
 
 
 
-=== plain: one server has an id=, the other has not
+=== plain: one server has id=, the other has not
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986 id=west;
@@ -216,7 +216,7 @@ session_sticky hash=plain;
 
 
 
-=== plain: where a server has an id=, its name is not understood
+=== plain: if a server has id=, its name is not accepted
 --- upstream
 server 127.0.0.1:1985 id=east;
 server 127.0.0.1:1986 id=west;
@@ -230,7 +230,7 @@ A
 
 
 
-=== plain: an md5 is not understood
+=== plain: an MD5 is not accepted
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
@@ -244,7 +244,7 @@ A
 
 
 
-=== plain: an id is the whole id, in its own case
+=== plain: the ID must match completely, and is case-sensitive
 --- upstream
 server 127.0.0.1:1985 id=web;
 server 127.0.0.1:1986 id=web2;
@@ -257,7 +257,7 @@ route=WEB2 -> B, sets "route=web2; Path=/"
 
 
 
-=== plain with a unix socket and no id=
+=== plain with a UNIX-domain socket and no id=
 --- http_config
 server { listen unix:$TEST_NGINX_HTML_DIR/a.sock; location / { return 200 "unix\n"; } }
 --- upstream
@@ -269,7 +269,7 @@ route=unix:$TEST_NGINX_HTML_DIR/a.sock -> sets nothing
 
 
 
-=== id= stands anywhere among the parameters of server
+=== id= can be anywhere among the parameters of server
 --- upstream
 zone z 64k;
 server 127.0.0.1:1985 weight=2 id=east max_fails=3 fail_timeout=5s;
@@ -296,7 +296,7 @@ route=web -> A, sets nothing
 
 
 
-=== servers that share an id: the first takes all
+=== servers that share an ID: the first one gets all sessions
 --- upstream
 server 127.0.0.1:1999 id=other;
 server 127.0.0.1:1985 id=web;
@@ -309,7 +309,7 @@ route=web -> A, sets nothing
 
 
 
-=== servers that share an id: the first is down, the second takes over and the cookie stays
+=== servers that share an ID: the first one is down, the second one takes over, and the cookie does not change
 --- upstream
 server 127.0.0.1:1985 id=web down;
 server 127.0.0.1:1986 id=web;
@@ -322,7 +322,7 @@ route=web -> B, sets nothing
 
 
 
-=== servers that share an id: the first is dead, the second takes over and the cookie stays
+=== servers that share an ID: the first one fails, the second one takes over, and the cookie does not change
 --- config
 location /t/ { proxy_pass http://u/; add_header X-Tried $upstream_addr; }
 --- upstream
@@ -340,7 +340,7 @@ B
 
 
 
-=== nginx's own route= where it exists
+=== nginx's own route=, if supported
 --- upstream
 server 127.0.0.1:1985 route=east;
 server 127.0.0.1:1986 route=west;
@@ -352,7 +352,7 @@ route=west -> sets nothing
 
 
 
-=== id= goes before nginx's own route=
+=== id= takes precedence over nginx's own route=
 --- upstream
 server 127.0.0.1:1985 route=east id=ours;
 session_sticky hash=plain;
@@ -362,7 +362,7 @@ Set-Cookie: route=ours; Path=/
 
 
 
-=== nginx's own sticky cookie uses the same id
+=== nginx's own sticky cookie uses the same ID
 --- http_config
 upstream own { server 127.0.0.1:1985; server 127.0.0.1:1986; sticky cookie route; }
 --- config

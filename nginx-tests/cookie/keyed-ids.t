@@ -1,7 +1,6 @@
-# hash=hmac: what a server is called by a key, and that nothing shows the key.
+# hash=hmac: the IDs of servers by a key, and that no output contains the key.
 #
-# KEYS are parameters for a file with one key, TWO for one with two, and ID_A is the id of A by the first.
-# HTML is a folder for sockets.
+# KEYS are parameters for a file with one key, TWO for one with two. HTML is a folder for sockets.
 # lib/Upstreams.pm has the servers and the sections; A, B and C set the application's cookie "app" at /sets.
 
 use Sticky qw(Keys Resolver Status Upstreams Visits);
@@ -37,7 +36,7 @@ sub by_openssl {
     return $mac;
 }
 
-# Of requests that no cookie binds, the ids that servers get, as "A=id B=id".
+# The IDs that servers set for new sessions, as "A=id B=id".
 sub ids_of {
     my ($path, $cookie) = @_;
     my %ids;
@@ -56,38 +55,38 @@ run_tests();
 
 __DATA__
 
-=== an id is the HMAC of the address, as openssl says
+=== an ID is the HMAC of the address, as computed by openssl
 --- upstreams
 upstream u { session_sticky KEYS; server A:; server B:; server C:; }
 --- client
 equals(substr(by_openssl($key[0], $line{$_}), 0, 32), $keyed{$_}, "openssl and Digest::SHA: $_") for sort keys %keyed;
-equals(ids_of('/u/'), CORE::join(' ', map { "$_=$keyed{$_}" } sort keys %keyed), 'the ids');
+equals(ids_of('/u/'), CORE::join(' ', map { "$_=$keyed{$_}" } sort keys %keyed), 'the IDs');
 for my $name (sort keys %keyed) {
     my @bound = everywhere('/u/', "route=$keyed{$name}");
     equals(bodies(@bound), $name, "the session of $name");
-    equals(cookies(@bound), '', 'keeps its cookie');
+    equals(cookies(@bound), '', 'and keeps its cookie');
 }
-equals(ids_of('/u/', "route=$_"), ids_of('/u/'), "$_ names nobody") for $id{A}, $line{A}, uc $keyed{A}, substr($keyed{A}, 1), "$keyed{A}0",
+equals(ids_of('/u/', "route=$_"), ids_of('/u/'), "$_ is unknown") for $id{A}, $line{A}, uc $keyed{A}, substr($keyed{A}, 1), "$keyed{A}0",
     key_id($key[1], 'A'), key_id($key[0], '127.0.0.1');
 
 
 
-=== of two keys both say what a cookie says, and each is understood
+=== two keys: cookies have the IDs by both, and an ID by either is accepted
 --- upstreams
 upstream u { session_sticky TWO; server A:; server B:; server C:; }
 --- client
 my %both = map { $_ => key_ids($_, @key[1, 0]) } qw(A B C);
-equals(ids_of('/u/'), CORE::join(' ', map { "$_=$both{$_}" } sort keys %both), 'the ids');
+equals(ids_of('/u/'), CORE::join(' ', map { "$_=$both{$_}" } sort keys %both), 'the IDs');
 for my $name (qw(A B C)) {
     my ($old, $new, $other) = map { key_id($_, $name) } @key[0 .. 2];
     equals(bodies(everywhere('/u/', "route=$both{$name}")), $name, "$name by both");
-    equals(cookies(everywhere('/u/', "route=$both{$name}")), '', 'which stays as it is');
+    equals(cookies(everywhere('/u/', "route=$both{$name}")), '', 'and keeps its cookie');
     for my $id ($old, $new, "$old.$other", "$other.$old", "$new.$other", "$other.$new", "$old.$new") {
         my @bound = everywhere('/u/', "route=$id");
         equals(bodies(@bound), $name, "$name by $id");
-        equals(cookies(@bound), $both{$name}, 'which is upgraded');
+        equals(cookies(@bound), $both{$name}, 'and gets the new value');
     }
-    equals(bodies(everywhere('/u/', "route=$_")), 'A | B | C', "$_ names nobody")
+    equals(bodies(everywhere('/u/', "route=$_")), 'A | B | C', "$_ is unknown")
         for $other, "$other.$other", "$old.", ".$old", "$old$new", "$old|$new", "$old.$new.$other", "$old.$new.";
 }
 
@@ -107,17 +106,17 @@ for my $name (sort keys %keyed) {
     my $both = key_ids($name, @key[1, 0]);
     for my $id ($both, map { key_id($_, $name) } @key[0, 1]) {
         equals(bodies(everywhere('/both/', "app=$id~value")), $name, "prefix, two keys: $name by $id");
-        equals(cookies(everywhere('/both/sets', "app=$id~value")), "$both~value", 'gets both when the application sets it');
+        equals(cookies(everywhere('/both/sets', "app=$id~value")), "$both~value", 'and gets both when the application sets the cookie');
     }
 }
 
 
 
-=== id= and route= of a server do not count
+=== id= and route= of a server have no effect
 --- upstreams
 upstream u { session_sticky KEYS; server A: id=a; server B: id=b; server C: id=c; }
 --- client
-equals(ids_of('/u/'), CORE::join(' ', map { "$_=$keyed{$_}" } sort keys %keyed), 'the ids');
+equals(ids_of('/u/'), CORE::join(' ', map { "$_=$keyed{$_}" } sort keys %keyed), 'the IDs');
 --- no_error_log eval
 [qr/\[warn\](?!.*"id")/, '[alert]', '[emerg]']
 --- may_warn
@@ -125,20 +124,20 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== backups, servers that drain or are down, and a zone
+=== backup servers, servers that drain or are down, and a zone
 --- upstreams
 upstream backed { zone keyed_backed 64k; session_sticky KEYS; server D: down; server A: backup; server B: backup; }
 upstream strict { session_sticky KEYS fallback=off; server A:; server D: down; }
 upstream drains { least_conn; session_sticky KEYS; server A:; server B: drain; server C: down; }
 --- client
-equals(ids_of('/backed/'), "A=$keyed{A} B=$keyed{B}", 'backups have ids');
+equals(ids_of('/backed/'), "A=$keyed{A} B=$keyed{B}", 'backup servers have IDs');
 for my $name (qw(A B)) {
-    equals(bodies(everywhere('/backed/', "route=$keyed{$name}")), $name, "the session of backup $name");
+    equals(bodies(everywhere('/backed/', "route=$keyed{$name}")), $name, "the session of backup server $name");
 }
-equals(status(visit('/strict/', 'route=' . key_id($key[0], 'D'), 1983)), '502', 'a server that is down is known');
-equals(status(visit('/strict/', "route=$id{A}", 1983)), '502', 'an unknown id is refused');
+equals(status(visit('/strict/', 'route=' . key_id($key[0], 'D'), 1983)), '502', 'the ID of a server that is down is known');
+equals(status(visit('/strict/', "route=$id{A}", 1983)), '502', 'an unknown ID gets 502');
 equals(bodies(everywhere('/drains/', "route=$keyed{B}")), 'B', 'a server that drains keeps its sessions');
-equals(bodies(everywhere('/drains/')), 'A', 'and gets no others');
+equals(bodies(everywhere('/drains/')), 'A', 'and gets no new ones');
 --- error_log
 with "fallback=off"
 --- no_error_log
@@ -147,13 +146,13 @@ with "fallback=off"
 
 
 
-=== names of several addresses, and a unix socket
+=== names with several addresses, and a UNIX-domain socket
 --- upstreams
 upstream pair { session_sticky KEYS; server pair.test:1985 max_fails=0; }
 upstream unix { session_sticky KEYS; server unix:HTML/keyed.sock; server A:; }
 server { listen unix:HTML/keyed.sock; location / { return 200 "U"; } }
 --- client
-equals(ids_of('/unix/'), "A=$keyed{A} U=" . key_id($key[0], "unix:$ENV{TEST_NGINX_HTML_DIR}/keyed.sock"), 'a unix socket');
+equals(ids_of('/unix/'), "A=$keyed{A} U=" . key_id($key[0], "unix:$ENV{TEST_NGINX_HTML_DIR}/keyed.sock"), 'a UNIX-domain socket');
 for my $address ('127.0.0.2:1985', '127.0.0.3:1985') {
     my $first = head('X-Tried', visit('/pair/', 'route=' . key_id($key[0], $address), 1983)) =~ s/,.*//r;
     equals($first, $address, "the session of $address") for 1 .. 4;
@@ -164,7 +163,7 @@ for my $address ('127.0.0.2:1985', '127.0.0.3:1985') {
 
 
 
-=== addresses that DNS brings
+=== addresses resolved at run time
 --- upstreams
 resolver 127.0.0.1:1990 valid=1s ipv6=off;
 upstream names { zone keyed_names 64k; session_sticky KEYS; server app.test:1985 resolve max_fails=0; server C:; }
@@ -174,14 +173,14 @@ my ($here, $there, $new) = map { "127.0.0.$_:1985" } 2, 3, 4;
 sub first_of { my ($path, $id) = @_; return head('X-Tried', visit($path, "route=$id", 1983)) =~ s/,.*//r }
 $dns->knows('app.test A 127.0.0.2 127.0.0.3');
 for my $address ($here, $there) {
-    eventually(sub { first_of('/names/', key_id($key[0], $address)) eq $address }, "$address is known by its id");
-    eventually(sub { first_of('/both/', key_ids($address, @key[1, 0])) eq $address }, 'by both');
-    equals(first_of('/both/', key_id($_, $address)), $address, 'by either') for @key[0, 1];
+    eventually(sub { first_of('/names/', key_id($key[0], $address)) eq $address }, "$address is selected by its ID");
+    eventually(sub { first_of('/both/', key_ids($address, @key[1, 0])) eq $address }, 'by both IDs');
+    equals(first_of('/both/', key_id($_, $address)), $address, 'by either ID') for @key[0, 1];
 }
 $dns->knows('app.test A 127.0.0.3 127.0.0.4');
-eventually(sub { first_of('/names/', key_id($key[0], $new)) eq $new }, "$new comes");
+eventually(sub { first_of('/names/', key_id($key[0], $new)) eq $new }, "$new is added");
 equals(first_of('/names/', key_id($key[0], $there)), $there, "$there stays") for 1 .. 4;
-holds(first_of('/names/', key_id($key[0], $here)) ne $here, "$here has gone");
+holds(first_of('/names/', key_id($key[0], $here)) ne $here, "$here was removed");
 $dns->knows();
 --- since: 1.27.3
 --- no_error_log
@@ -190,7 +189,7 @@ $dns->knows();
 
 
 
-=== $session_sticky_id, the status page and explain have the id, and nothing has the key
+=== $session_sticky_id, the status page and explain have the ID, and no output has the key
 --- upstreams
 upstream u { session_sticky TWO maxidle=1h sign; server A:; server B:; server D: down; }
 --- locations
@@ -207,8 +206,8 @@ my %shown = map { $_->{address} => $_->{id} } @{parsed($json)->{upstreams}[0]{se
 equals($shown{$line{$_}}, $both{$_}, "the status page: $_") for sort keys %both;
 my @pages = map { page($_) } '/status', '/status?format=json', '/status?format=prometheus', '/status/upstreams/u',
     "/status/upstreams/u/servers/$both{A}", "/status/upstreams/u/explain?value=$value", '/status/upstreams/u/explain?value=nobody';
-holds((grep { status($_) eq '200' } @pages) == 7, 'each is there');
+holds((grep { status($_) eq '200' } @pages) == 7, 'each page exists');
 my $found = parsed($pages[5]);
 equals("$found->{verdict} $found->{server}{id}", "valid $both{body($response)}", 'explain');
 my @secrets = map { quotemeta } @key, "$keys";
-holds((grep { my $page = $_; grep { $page =~ $_ } @secrets } @pages) == 0, 'no key, and no path of one');
+holds((grep { my $page = $_; grep { $page =~ $_ } @secrets } @pages) == 0, 'no key, and no path of a key file');

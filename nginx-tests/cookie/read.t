@@ -1,11 +1,11 @@
-# What the module reads from a request: which pair of which Cookie header, and what its value means.
+# What the module reads from a request: which pair of which Cookie header field, and what its value means.
 #
-# Sections of this file's own:
-#   sticky  the parameters of session_sticky in "upstream u", which has the servers A and B; a first visitor gets A
-# Words of this file's own:
-#   ID_A ID_B        the ids of the servers
-#   NOW NOW-n NOW+n  seconds since the epoch, taken right at the start of a second when nginx is known to answer
-#   STAMP            a pattern: that moment or one of the ten seconds after it
+# Sections of this file:
+#   sticky  the parameters of session_sticky in "upstream u", which has the servers A and B; the first new session gets A
+# Words that are replaced:
+#   ID_A ID_B        the IDs of the servers
+#   NOW NOW-n NOW+n  seconds since the epoch, taken at the start of a second when nginx is known to respond
+#   STAMP            a pattern for that second or one of the ten seconds after it
 
 use Sticky;
 use IO::Socket::INET;
@@ -13,7 +13,7 @@ use Time::HiRes qw(sleep time);
 
 our $backends = servers('location / { return 200 "NAME\n"; }' . "\n", qw(A B));
 
-# Without a time the words NOW and STAMP stay as they are.
+# Without a time, the words NOW and STAMP are not replaced.
 sub timed {
     my ($text, $now) = @_;
     return [map { timed($_, $now) } @$text] if ref $text eq 'ARRAY';
@@ -28,8 +28,8 @@ sub timed {
 
 my @sections = qw(more_headers response_headers response_headers_like raw_response_headers_like);
 
-# nginx runs. One request of ours first, so that the one that counts is answered in the second that it was made for,
-# valgrind or not; then on to the start of the next second, and write the times.
+# Called when nginx runs. Sends a request first, so that the tested one is not delayed, even under valgrind; then waits for the
+# start of the next second, and replaces the times.
 sub now_into {
     my ($block) = @_;
     return if !grep { my $text = $block->$_; (ref $text ? "@$text" : $text // '') =~ /\b(?:NOW|STAMP)\b/ } @sections;
@@ -72,7 +72,7 @@ run_tests();
 
 __DATA__
 
-=== a valid cookie: its server, and nothing to set
+=== a valid cookie: its server responds, and no cookie is set
 --- sticky
 --- visits
 route=ID_B -> B, sets nothing
@@ -80,7 +80,7 @@ route=ID_B -> B, sets nothing
 
 
 
-=== no cookie: a first visit
+=== no cookie: a new session
 --- sticky
 --- response_body
 A
@@ -89,7 +89,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== an empty Cookie header: a first visit
+=== an empty Cookie header: a new session
 --- sticky
 --- more_headers
 Cookie:
@@ -100,7 +100,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== a pair whose name ends in the cookie's name is another pair: myroute=x; route=ID
+=== a pair whose name ends with the cookie's name is a different pair: myroute=x; route=ID
 --- sticky
 --- more_headers
 Cookie: myroute=x; route=ID_B
@@ -111,7 +111,7 @@ B
 
 
 
-=== a pair whose name ends in the cookie's name does not bind
+=== a pair whose name ends with the cookie's name is ignored
 --- sticky
 --- more_headers
 Cookie: myroute=ID_B
@@ -122,7 +122,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== a pair whose name begins with the cookie's name does not bind, and hides none behind it
+=== a pair whose name begins with the cookie's name is ignored, and does not hide later pairs
 --- sticky
 --- visits
 route2=ID_B -> A, sets "route=ID_A; Path=/"
@@ -130,7 +130,7 @@ route2=ID_A; route.x=ID_A; route=ID_B -> B, sets nothing
 
 
 
-=== a value that looks like the pair is no pair
+=== a value that looks like the pair is not a pair
 --- sticky
 --- more_headers
 Cookie: a=route=ID_B; b="route=ID_B
@@ -195,7 +195,7 @@ B
 
 
 
-=== the value may stand in double quotes
+=== the value can be in double quotes
 --- sticky
 --- visits
 a=b; route="ID_B"; c=d -> B, sets nothing
@@ -203,7 +203,7 @@ route = "ID_B" -> B, sets nothing
 
 
 
-=== empty pairs and stray separators are passed over
+=== empty pairs and stray separators are skipped
 --- sticky
 --- more_headers
 Cookie: ;;; =; a; =b;; route=ID_B;
@@ -214,7 +214,7 @@ B
 
 
 
-=== of several with the name the first valid one wins, wherever it stands
+=== of several pairs with the name, the first valid one is used, in any place
 --- sticky
 --- visits
 route=nobody; route=ID_B -> B, sets nothing
@@ -224,7 +224,7 @@ route=nobody | a=b; route=ID_B -> B, sets nothing
 
 
 
-=== of several with the name the first valid one wins over an expired one
+=== of several pairs with the name, a valid one takes precedence over an expired one
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_A|NOW-500|NOW-500; route=ID_B|NOW-50|NOW-50
@@ -235,7 +235,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-50; Path=/
 
 
 
-=== of several with the name and none valid the first decides: expired, so a first visit
+=== several pairs with the name, and none is valid: the first one is expired, therefore a new session
 --- sticky: maxidle=100 fallback=off
 --- more_headers
 Cookie: route=ID_B|NOW-500|NOW-500; route=nobody|NOW|NOW
@@ -246,7 +246,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== of several with the name and none valid the first decides: unknown, so 502 with fallback=off
+=== several pairs with the name, and none is valid: the first one is unknown, therefore 502 with fallback=off
 --- sticky: maxidle=100 fallback=off
 --- more_headers
 Cookie: route=nobody|NOW|NOW; route=ID_B|NOW-500|NOW-500
@@ -258,7 +258,7 @@ qr/\[(?:crit|alert|emerg)\]/
 
 
 
-=== an id is compared whole, and as it is written
+=== an ID must match completely, and is case-sensitive
 --- sticky: fallback=off
 --- visits
 route=ID_B -> 200
@@ -271,7 +271,7 @@ qr/\[(?:crit|alert|emerg)\]/
 
 
 
-=== a malformed value is never a session, and never harms: the client is bound anew
+=== a malformed value is not a session, and does no harm: a new session starts
 --- sticky: maxidle=100 maxlife=200
 --- visits
 a=b; route; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Path=/"
@@ -289,7 +289,7 @@ a=b; route="nobody|NOW; c=d -> sets like "route=(?:ID_A|ID_B)\|STAMP\|STAMP; Pat
 
 
 
-=== stamps that are no numbers are no session, though the id is known
+=== timestamps that are not numbers: not a session, although the ID is known
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|yesterday|NOW
@@ -300,7 +300,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== stamps that overflow are no session, though the id is known
+=== timestamps that overflow: not a session, although the ID is known
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|18446744073709551617|NOW
@@ -311,7 +311,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== first visit with maxidle: both stamps are now
+=== new session with maxidle: both timestamps are the current time
 --- sticky: maxidle=100
 --- response_body
 A
@@ -320,7 +320,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== first visit with maxlife: both stamps are now
+=== new session with maxlife: both timestamps are the current time
 --- sticky: maxlife=100
 --- response_body
 A
@@ -340,7 +340,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-80; Path=/
 
 
 
-=== stamps that do not change set nothing
+=== unchanged timestamps: no cookie is set
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|NOW|NOW-80
@@ -351,7 +351,7 @@ B
 
 
 
-=== maxidle: exactly at the limit the session lives
+=== maxidle: exactly at the limit, the session continues
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|NOW-100|NOW-100
@@ -362,7 +362,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-100; Path=/
 
 
 
-=== maxidle: a second past the limit the cookie counts as absent, and both stamps start anew
+=== maxidle: a second past the limit, the cookie is ignored, and both timestamps are reset
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|NOW-101|NOW-101
@@ -373,7 +373,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== maxlife: exactly at the limit the session lives
+=== maxlife: exactly at the limit, the session continues
 --- sticky: maxlife=200
 --- more_headers
 Cookie: route=ID_B|NOW-1|NOW-200
@@ -384,7 +384,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-200; Path=/
 
 
 
-=== maxlife: a second past the limit the cookie counts as absent, and both stamps start anew
+=== maxlife: a second past the limit, the cookie is ignored, and both timestamps are reset
 --- sticky: maxlife=200
 --- more_headers
 Cookie: route=ID_B|NOW-1|NOW-201
@@ -395,7 +395,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== maxlife ends a session that maxidle would let live
+=== maxlife ends a session within maxidle
 --- sticky: maxidle=100 maxlife=200
 --- more_headers
 Cookie: route=ID_B|NOW-1|NOW-201
@@ -406,7 +406,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== maxidle ends a session that maxlife would let live
+=== maxidle ends a session within maxlife
 --- sticky: maxidle=100 maxlife=200
 --- more_headers
 Cookie: route=ID_B|NOW-101|NOW-150
@@ -417,7 +417,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== maxidle without maxlife: a life without limit
+=== maxidle without maxlife: the lifetime is not limited
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|NOW-1|1
@@ -428,7 +428,7 @@ Set-Cookie: route=ID_B\|STAMP\|1; Path=/
 
 
 
-=== maxlife without maxidle: idle without limit
+=== maxlife without maxidle: the idle time is not limited
 --- sticky: maxlife=200
 --- more_headers
 Cookie: route=ID_B|1|NOW-199
@@ -439,7 +439,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-199; Path=/
 
 
 
-=== an expired cookie is a first visit with fallback=off too
+=== an expired cookie: a new session, also with fallback=off
 --- sticky: maxidle=100 fallback=off
 --- more_headers
 Cookie: route=ID_B|NOW-101|NOW-101
@@ -450,7 +450,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== an expired cookie that is alone in the header is expired all the same with option=indirect
+=== an expired cookie that is the only one in the header: a new session, also with option=indirect
 --- sticky: maxidle=100 option=indirect
 --- more_headers
 Cookie: route=ID_B|NOW-101|NOW-101
@@ -472,7 +472,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== LASTSEEN ahead of our clock by a day is tolerated
+=== LASTSEEN a day in the future is accepted
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|NOW+86400|NOW-50
@@ -483,7 +483,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-50; Path=/
 
 
 
-=== LASTSEEN ahead by more than a day: the cookie counts as absent
+=== LASTSEEN more than a day in the future: the cookie is ignored
 --- sticky: maxidle=100
 --- more_headers
 Cookie: route=ID_B|NOW+86401|NOW-50
@@ -494,7 +494,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== FIRSTSEEN ahead of our clock by a day is tolerated
+=== FIRSTSEEN a day in the future is accepted
 --- sticky: maxlife=100
 --- more_headers
 Cookie: route=ID_B|NOW-1|NOW+86400
@@ -505,7 +505,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW\+86400; Path=/
 
 
 
-=== FIRSTSEEN ahead by more than a day: the cookie counts as absent
+=== FIRSTSEEN more than a day in the future: the cookie is ignored
 --- sticky: maxlife=100
 --- more_headers
 Cookie: route=ID_B|NOW-1|NOW+86401
@@ -516,7 +516,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== a cookie without stamps is accepted where there are limits, and stamped in the response
+=== a cookie without timestamps is accepted with limits, and the response sets timestamps
 --- sticky: maxidle=100 maxlife=200
 --- more_headers
 Cookie: route=ID_B
@@ -527,7 +527,7 @@ Set-Cookie: route=ID_B\|STAMP\|STAMP; Path=/
 
 
 
-=== an id with stamps is understood where there are no limits, however old they are
+=== an ID with timestamps is accepted without limits, regardless of their age
 --- sticky
 --- visits
 route=ID_B|1|1 -> B
@@ -535,7 +535,7 @@ route=ID_B|NOW+99999|NOW -> B
 
 
 
-=== hash=plain: a name with colons and dots in it, with stamps
+=== hash=plain: a name with colons and dots, with timestamps
 --- sticky: hash=plain maxidle=100
 --- more_headers
 Cookie: route=127.0.0.1:1986|NOW-3|NOW-9
@@ -546,7 +546,7 @@ Set-Cookie: route=127\.0\.0\.1:1986\|STAMP\|NOW-9; Path=/
 
 
 
-=== mode=prefix: the id before the first ~
+=== mode=prefix: the ID before the first ~
 --- sticky: mode=prefix fallback=off
 --- visits
 route=ID_B~value -> B, sets nothing
@@ -556,7 +556,7 @@ myroute=ID_A~x; route=ID_B~y -> B, sets nothing
 
 
 
-=== mode=rewrite: the whole value is the id
+=== mode=rewrite: the whole value is the ID
 --- sticky: mode=rewrite fallback=off
 --- visits
 route=ID_B -> 200

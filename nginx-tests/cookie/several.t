@@ -1,12 +1,12 @@
-# Several cookies of one name, as browsers send them for several paths or domains: the first that names a server that can be
-# had is followed, else the first that names a server, else the first. What ended, or makes no sense, names none.
+# Several cookies with the same name, as browsers send them for several paths or domains: the first one with an available server
+# is used, otherwise the first one with a known server, otherwise the first one. Expired and malformed values have no server.
 #
 # lib/Upstreams.pm has the servers and the sections.
 
 use Sticky qw(Upstreams Visits);
 use IO::Select;
 
-# So many values of one name are judged.
+# The number of values with the same name that are examined.
 our $most = 8;
 our $now = time;
 
@@ -15,10 +15,10 @@ upstream_sections(<<'_EOC_');
 location /sees { return 200 "NAME sees [$http_cookie]"; }
 location /fails { if ($arg_at = NAME) { return 503; } return 200 "NAME"; }
 _EOC_
-# Of a server that refuses connections nginx says it at [error].
+# nginx logs refused connections at level [error].
 add_block_preprocessor(sub { $_[0]->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n") if !defined $_[0]->no_error_log });
 
-# A request with these Cookie fields: "SERVER", or the status, "of TRIED", and the cookie that is set.
+# The response to a request with these Cookie fields.
 sub sent {
     my ($path, @fields) = @_;
     my $cookies = join '', map { 'Cookie: ' . expand($_, $now) . "\r\n" } @fields;
@@ -30,7 +30,7 @@ sub told {
     return (status($response) == 200 ? body($response) : status($response)) . (length set($response) ? ', set ' . bound($response) : '');
 }
 
-# It is so with every request, not only with the first.
+# Tests that several requests with these fields have the same result.
 sub always {
     my ($path, $fields, $wanted, $what) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -43,7 +43,7 @@ run_tests();
 
 __DATA__
 
-=== the first whose server can be had, in any number of pairs and fields
+=== the first value with an available server, in any number of pairs and fields
 --- upstreams
 upstream u    { server A:; server B:; server C: down; server D: down; session_sticky; }
 upstream zone { zone several 256k; least_conn; server A:; server B:; server C: down; server D: down; session_sticky; }
@@ -73,7 +73,7 @@ for my $path (map { "/$_/" } qw(u zone off off_zone unknown keeps hides rewrite)
 
 
 
-=== none can be had: the first that names a server says what becomes of the session
+=== no server is available: the first value with a known server determines the result
 --- upstreams
 upstream off     { server A:; server B:; server C: down; server D: down; session_sticky fallback=off; }
 upstream unknown { server A:; server B:; server C: down; server D: down; session_sticky fallback=unknown; }
@@ -87,13 +87,13 @@ for my $path (map { "/$_/" } qw(off unknown strict)) {
     always($path, 'route=ID_C; route=nobody', 502);
 }
 always('/off/', 'route=nobody; route=none', 502);
-holds(told(sent('/unknown/', 'route=nobody; route=none')) =~ /^[AB], set /, '/unknown/: a first visit');
+holds(told(sent('/unknown/', 'route=nobody; route=none')) =~ /^[AB], set /, '/unknown/: a new session');
 always('/on/', 'route=ID_C; route=ID_D', 'A, set ID_A');
 always('/on/', 'route=nobody; route=ID_D', 'A, set ID_A');
 
 
 
-=== what ended names none
+=== expired values have no server
 --- upstreams
 upstream u   { server A:; server B:; server C: down; session_sticky maxidle=1h maxlife=1d; }
 upstream off { server A:; server B:; server C: down; session_sticky maxidle=1h maxlife=1d fallback=off; }
@@ -109,16 +109,16 @@ for my $path ('/u/', '/off/') {
         for (1 .. 3) {
             my $response = sent($path, $cookie);
             equals(body($response), $name, "$path: $cookie");
-            holds(bound($response) =~ /^$id{$name}\|\d+\|$first$/, "$path: and the session keeps its beginning");
+            holds(bound($response) =~ /^$id{$name}\|\d+\|$first$/, "$path: and the session keeps its start time");
         }
     }
 }
 always('/off/', "route=ID_A|1|1; route=ID_C|$last|$first", 502);
-holds(told(sent('/off/', "route=ID_A|1|1; route=nobody|$last|$first")) =~ /^[AB], set /, 'an end comes first: a first visit');
+holds(told(sent('/off/', "route=ID_A|1|1; route=nobody|$last|$first")) =~ /^[AB], set /, 'an expired value is the first: a new session');
 
 
 
-=== mode=prefix: the servers are sent all values, without their prefixes
+=== mode=prefix: the servers receive all values, without their prefixes
 --- upstreams
 upstream u    { server A:; server B:; server C: down; session_sticky mode=prefix; }
 upstream zone { zone several_prefix 256k; server A:; server B:; server C: down; session_sticky mode=prefix; }
@@ -133,7 +133,7 @@ always('/off/', 'route=ID_C~x; route=ID_C~y', 502);
 
 
 
-=== option=indirect: the servers are sent none
+=== option=indirect: the servers receive no value
 --- upstreams
 upstream u { server A:; server B:; server C: down; session_sticky option=indirect; }
 --- client
@@ -141,7 +141,7 @@ always('/u/sees', 'a=1; route=ID_C; route=ID_A; b=2', 'A sees [a=1; b=2]');
 
 
 
-=== values in other forms: followed alike, and upgraded
+=== values in other forms: used in the same way, and replaced
 --- upstreams
 upstream u    { server A: id=a; server B: id=b; server C: id=c down; session_sticky hash=plain accept=md5; }
 upstream off  { zone several_forms 256k; server A: id=a; server B: id=b; server C: id=c down; session_sticky hash=plain accept=md5,haproxy fallback=off; }
@@ -160,7 +160,7 @@ always('/off/', 'route=ID_C; route=c', 502);
 
 
 
-=== a server that refuses connections: once it is known, the other cookie is followed at once
+=== a server that refuses connections: after the first failure, the other cookie is used immediately
 --- upstreams
 upstream u     { server D: fail_timeout=600s; server A:; server B:; session_sticky; }
 upstream zone  { zone several_refused 256k; server A:; server B:; server D: fail_timeout=600s; session_sticky; }
@@ -168,19 +168,19 @@ upstream off   { server D: fail_timeout=600s; server A:; server B:; session_stic
 --- client
 for my $path ('/u/', '/zone/') {
     my $response = sent($path, 'route=ID_D; route=ID_B');
-    equals(told($response), 'B', "$path: the first visit ends at the other");
+    equals(told($response), 'B', "$path: the other server responds to the first visit");
     equals(head('X-Tried', $response), "$line{D}, $line{B}", "$path: after both were tried");
     for (1 .. 5) {
         $response = sent($path, 'route=ID_D; route=ID_B');
-        equals(told($response) . ' of ' . head('X-Tried', $response), "B of $line{B}", "$path: then it is tried alone");
+        equals(told($response) . ' of ' . head('X-Tried', $response), "B of $line{B}", "$path: then only the other one is tried");
     }
 }
-equals(told(sent('/off/', 'route=ID_D; route=ID_B')), 502, '/off/: it is not known at first');
+equals(told(sent('/off/', 'route=ID_D; route=ID_B')), 502, '/off/: the first request fails');
 always('/off/', 'route=ID_D; route=ID_B', 'B');
 
 
 
-=== a server that fails: the other cookie is followed before the balancer chooses
+=== a server that fails: the other cookie is used before the load-balancing method
 --- upstreams
 upstream u { server A: max_fails=0; server B:; server C:; session_sticky; }
 --- locations
@@ -188,13 +188,13 @@ location /next/ { proxy_next_upstream http_503; proxy_pass http://u/fails; }
 --- client
 for (1 .. 6) {
     my $response = sent('/next/?at=A', 'route=ID_A; route=ID_C');
-    equals(body($response) . ' of ' . head('X-Tried', $response), "C of $line{A}, $line{C}", 'the one that it names is the next');
-    equals(body(sent('/next/?at=none', 'route=ID_A; route=ID_C')), 'A', 'and the first is the first again');
+    equals(body($response) . ' of ' . head('X-Tried', $response), "C of $line{A}, $line{C}", 'its server is tried next');
+    equals(body(sent('/next/?at=none', 'route=ID_A; route=ID_C')), 'A', 'and then the first cookie is used again');
 }
 
 
 
-=== max_conns: while the first is full the other is followed, and then the first again
+=== max_conns: while the first server has reached its limit, the other cookie is used, and then the first one again
 --- upstreams
 upstream u   { server 127.0.0.1:1990 id=x max_conns=1; server B: id=b; server C: id=c; session_sticky hash=plain; }
 upstream off { server 127.0.0.1:1990 id=x max_conns=1; server B: id=b; server C: id=c; session_sticky hash=plain fallback=off; }
@@ -203,14 +203,14 @@ my $server = serve(1990);
 for my $path ('/u/', '/off/') {
     my $asked = ask($path, 'route=x; route=c', 1983);
     my $held = taken($server);
-    holds($held, "$path: the first is at its server");
+    holds($held, "$path: the first request reaches its server");
     always($path, 'route=x; route=c', 'C');
     always($path, 'route=x; route=nobody; route=c; route=b', 'C');
     answer($held, 'done') if $held;
-    equals(body(response($asked)), 'done', "$path: and is answered");
+    equals(body(response($asked)), 'done', "$path: and gets its response");
     $asked = ask($path, 'route=x; route=c', 1983);
     $held = taken_unless_answered($server, $asked);
-    holds($held, "$path: the next is there again");
+    holds($held, "$path: the next request reaches it again");
     answer($held, 'done') if $held;
     response($asked);
 }
@@ -225,12 +225,12 @@ upstream zone { zone several_workers 256k; server A:; server B:; server C: down;
 --- client
 for my $path ('/u/', '/zone/') {
     my @visits = everywhere($path, "route=$id{C}; route=$id{B}");
-    equals(bodies(@visits) . cookies(@visits), 'B', "$path: one server, and nothing is set");
+    equals(bodies(@visits) . cookies(@visits), 'B', "$path: one server, and no cookie is set");
 }
 
 
 
-=== so many values are judged, and no more
+=== the number of values is limited
 --- upstreams
 upstream u   { server A:; server B:; server C: down; session_sticky; }
 upstream off { server A:; server B:; server C: down; session_sticky fallback=off; }
@@ -242,28 +242,28 @@ for my $first ('nobody', 'ID_C') {
             return $joint eq 'fields' ? \@pairs : CORE::join($joint, @pairs);
         };
         my $what = "$first, $joint";
-        always('/u/', $cookies->($most - 1), 'B', "the last one is used: $what");
-        always('/off/', $cookies->($most - 1), 'B', "the last one is used: $what");
-        holds(told(sent('/u/', ref $cookies->($most) ? @{$cookies->($most)} : $cookies->($most))) =~ /^[AB], set /, "one more does not: $what");
-        always('/off/', $cookies->($most), 502, "one more does not: $what");
+        always('/u/', $cookies->($most - 1), 'B', "the last value is used: $what");
+        always('/off/', $cookies->($most - 1), 'B', "the last value is used: $what");
+        holds(told(sent('/u/', ref $cookies->($most) ? @{$cookies->($most)} : $cookies->($most))) =~ /^[AB], set /, "a further value is not: $what");
+        always('/off/', $cookies->($most), 502, "a further value is not: $what");
     }
 }
 
 
 
-=== backups that fail, and never count as unavailable: each is tried once, and a primary serves
+=== backup servers that fail with max_fails=0: each is tried once, and a primary server takes over
 --- upstreams
 upstream u { server A:; server B:; server C:; server D: backup max_fails=0; server E: backup max_fails=0; session_sticky; }
 --- client
 for (1 .. 4) {
     my $response = sent('/u/', 'route=ID_D; route=ID_E');
-    holds(told($response) =~ /^[ABC], set /, 'a primary serves: ' . told($response));
+    holds(told($response) =~ /^[ABC], set /, 'a primary server responds: ' . told($response));
     holds(head('X-Tried', $response) =~ /^$line{D}, $line{E}, 127\.0\.0\.1:198\d$/, 'after both: ' . head('X-Tried', $response));
 }
 
 
 
-=== fallback=off, and kept connections that are closed: the other cookie is not followed once the first server was asked
+=== fallback=off, and idle connections that are closed: the other cookie is not used after the first server was tried
 --- upstreams
 proxy_http_version 1.1;
 proxy_set_header Connection "";
@@ -273,7 +273,7 @@ my $server = serve(1990);
 my @asked = map { ask('/u/', 'route=x', 1983) } 1 .. 3;
 my @kept = grep { $_ } map { taken($server) } @asked;
 print $_ "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkept" for @kept;
-equals(join(' ', map { body(response($_)) } @asked), 'kept kept kept', 'it keeps three connections');
+equals(join(' ', map { body(response($_)) } @asked), 'kept kept kept', 'three connections stay open');
 my $asked = ask('/u/', 'route=x; route=b', 1983);
 my ($closed, @ready) = (0);
 while (@ready = IO::Select->new($asked, $server, @kept)->can_read(patience()), @ready && !grep { $_ == $asked } @ready) {
@@ -283,6 +283,6 @@ while (@ready = IO::Select->new($asked, $server, @kept)->can_read(patience()), @
     close $used if $used;
     $closed++;
 }
-equals(told(response($asked)), 502, 'nobody serves it');
+equals(told(response($asked)), 502, 'no server responds');
 holds($closed > 1, "after $closed connections were closed");
 close $_ for @kept;

@@ -1,4 +1,4 @@
-# What nginx says of session_sticky_control: where it may stand, its parameters, and that anybody could send what it takes.
+# nginx's messages about session_sticky_control: its contexts, its parameters, and unrestricted access.
 
 use Sticky qw(Verdicts);
 
@@ -30,7 +30,7 @@ session_sticky_control on;
 
 
 
-=== without a word
+=== without a parameter
 --- config
 session_sticky_control;
 --- emerg
@@ -38,7 +38,7 @@ invalid number of arguments in "session_sticky_control" directive
 
 
 
-=== with another word
+=== with an unknown parameter
 --- config
 session_sticky_control yes;
 --- emerg
@@ -46,7 +46,7 @@ invalid parameter "yes" in "session_sticky_control" directive, it must be "on", 
 
 
 
-=== with another second word
+=== with an unknown second parameter
 --- config
 session_sticky_control on file=x;
 --- emerg
@@ -54,7 +54,7 @@ invalid parameter "file=x" in "session_sticky_control" directive, it must be "on
 
 
 
-=== off with a file
+=== "off" with a file
 --- config
 session_sticky_control off state=x;
 --- emerg
@@ -97,7 +97,7 @@ before, all must be the same file
 
 
 
-=== one file twice, and a location without
+=== the same file twice, and a location without a file
 --- config
 location /a { session_sticky_control on state=html/one; }
 location /b { session_sticky_control on state=html/one; }
@@ -106,7 +106,7 @@ location /c { session_sticky_control on; }
 
 
 
-=== control by anybody
+=== unrestricted control
 --- config
 location /status { session_sticky_status; session_sticky_control on; }
 --- warn
@@ -114,7 +114,7 @@ location /status { session_sticky_status; session_sticky_control on; }
 
 
 
-=== control by anybody, from further out
+=== unrestricted control, enabled at an outer level
 --- config
 session_sticky_control on;
 location /status { session_sticky_status; }
@@ -123,7 +123,7 @@ any client of location "/status"
 
 
 
-=== with "allow" alone, "deny" further out, or only of IPv6
+=== only "allow", "deny" at an outer level, or only for IPv6
 --- http_config
 server { listen 1982; session_sticky_control on; deny all; location /status { session_sticky_status; } }
 --- config
@@ -134,14 +134,14 @@ location /c { session_sticky_status; session_sticky_control on; allow unix:; }
 
 
 
-=== where there is no page, there is nothing to control
+=== a location without a status page has nothing to control
 --- config
 location /status { session_sticky_control on; return 404; }
 --- response_body:
 
 
 
-=== limit_except: the rules for PATCH count
+=== limit_except: the rules for PATCH apply
 --- config
 location /a { session_sticky_status; session_sticky_control on; limit_except GET { allow 127.0.0.1; deny all; } }
 --- response_body:
@@ -156,7 +156,7 @@ any client of location "/a"
 
 
 
-=== limit_except that is not about PATCH
+=== limit_except that does not apply to PATCH
 --- config
 location /a { session_sticky_status; session_sticky_control on; limit_except GET PATCH { deny all; } }
 --- warn

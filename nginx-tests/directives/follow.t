@@ -1,9 +1,9 @@
-# follow=: what loads, and what nginx says to a mistake.
+# follow=: valid configurations, and nginx's messages about mistakes.
 #
-# Sections of this file's own:
-#   upstream  what stands in "upstream u" after its servers A and B
-#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
-#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
+# Sections of this file:
+#   upstream  the contents of "upstream u" after its servers A and B
+#   emerg     nginx must refuse to start with exactly one [emerg] line, which contains each line of this section
+#   warn      nginx starts with exactly one [warn] line about the module, which contains each line of this section
 
 use Sticky qw(Verdicts);
 
@@ -17,26 +17,26 @@ run_tests();
 
 __DATA__
 
-=== beside all that is about the same cookie it is silent, in any order
+=== no message with other parameters of the same cookie, in any order
 --- upstream
     session_sticky follow=JSESSIONID postonly preserve secure=$arg_secure nocache refresh=6m if=$arg_sticky maxidle=1h
                    option=indirect fallback=off rebind=on accept=plain httponly attr=a=b samesite=lax;
 
 
 
-=== the beginning of names
+=== a prefix of names
 --- upstream
     session_sticky follow=wordpress_logged_in_*;
 
 
 
-=== names with a prefix
+=== names with a cookie prefix
 --- upstream
     session_sticky follow=__Host-SID cookie=__Host-route secure;
 
 
 
-=== a name that only begins as ours
+=== a name that only begins with the module's own
 --- upstream
     session_sticky follow=route2;
 
@@ -50,7 +50,7 @@ invalid value "" of parameter "follow" in "session_sticky" directive, it must be
 
 
 
-=== no token
+=== not a token
 --- upstream
     session_sticky follow=a=b;
 --- emerg
@@ -67,7 +67,7 @@ follow=
 
 
 
-=== our own name
+=== the module's own name
 --- upstream
     session_sticky follow=route;
 --- emerg
@@ -75,7 +75,7 @@ follow=
 
 
 
-=== our own name, given later, by its beginning
+=== the module's own name, specified later, by a prefix
 --- upstream
     session_sticky follow=app* cookie=app_route;
 --- emerg
@@ -107,7 +107,7 @@ duplicate parameter "follow" in "session_sticky" directive, the last one is used
 
 
 
-=== mode=rewrite: [warn], also of our own name
+=== mode=rewrite: [warn], also with the module's own name
 --- upstream
     session_sticky mode=rewrite cookie=sid follow=sid;
 --- warn
@@ -139,7 +139,7 @@ duplicate parameter "follow" in "session_sticky" directive, the last one is used
 
 
 
-=== the directives of others do not have it
+=== other systems' directives do not have it
 --- upstream
     sticky name=a follow=sid;
 --- emerg

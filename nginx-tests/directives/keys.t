@@ -1,13 +1,13 @@
-# key_file=, hash=hmac, sign and accept=: what loads, and what nginx says of a file that it cannot use.
+# key_file=, hash=hmac, sign and accept=: valid configurations, and nginx's messages about unusable key files.
 #
-# KEYS is the path of a key file, LINK a symbolic link to it, RELATIVE its path from the folder of the configuration on, FOLDER
-# a folder, PIPE a pipe, NOTHING what is not there. ONE_A is the id of server A by the key $one.
-# Sections of this file's own:
-#   keys      what is in KEYS; without it the key $one
-#   mode      the mode of KEYS; without it 0600
-#   upstream  what stands in "upstream u" after its servers A and B
-#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
-#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
+# KEYS is the path of a key file, LINK a symbolic link to it, RELATIVE its path relative to the folder of the configuration,
+# FOLDER a folder, PIPE a pipe, NOTHING a missing file. ONE_A is the ID of server A by the key $one.
+# Sections of this file:
+#   keys      the contents of KEYS, by default the key $one
+#   mode      the mode of KEYS, by default 0600
+#   upstream  the contents of "upstream u" after its servers A and B
+#   emerg     nginx must refuse to start with exactly one [emerg] line, which contains each line of this section
+#   warn      nginx starts with exactly one [warn] line about the module, which contains each line of this section
 
 use Sticky qw(Keys Running Verdicts Visits);
 use File::Spec;
@@ -25,7 +25,7 @@ POSIX::mkfifo($path{PIPE}, 0600) or bail_out("cannot make a pipe: $!");
 my $names = join '|', keys %path;
 my %by = (ONE => $one, TWO => $two);
 
-# What stands in KEYS from now on; undef: it is not there.
+# Sets the contents of KEYS; undef removes it.
 sub write_keys {
     my ($text, $mode) = @_;
     unlink $path{KEYS};
@@ -37,13 +37,13 @@ sub write_keys {
     return;
 }
 
-# Text with paths and ids.
+# TEXT with paths and IDs.
 sub told {
     my ($text) = @_;
     return $text =~ s/\b(ONE|TWO)_([AB])\b/key_id($by{$1}, $2)/ger =~ s/\b($names)\b/$path{$1}/gr;
 }
 
-# What nginx -t says, on stdout, on stderr and in its log, of the parameters of the directive; run by this command.
+# The output of nginx -t, on stdout, on stderr and in its log, for parameters of the directive; run by the command @as.
 sub verdict {
     my ($parameters, @as) = @_;
     my $dir = File::Temp->newdir;
@@ -76,7 +76,7 @@ run_tests();
 
 __DATA__
 
-=== hash=hmac: an id is made with the key
+=== hash=hmac: an ID is computed with the key
 --- visits
 -> A, sets "route=ONE_A; Path=/"
 route=ONE_B -> B, sets nothing
@@ -86,7 +86,7 @@ qr/\[(?:warn|error|crit|alert|emerg)\]/
 
 
 
-=== a key is a line, without the white space around it; comments and empty lines count for nothing
+=== a key is a line, without leading and trailing white space; comments and empty lines are ignored
 --- keys eval
 "# the newest\r\n\r\n \t the key by the name of one \r\n#the key by the name of two\n   # indented\n"
 --- visits
@@ -94,7 +94,7 @@ qr/\[(?:warn|error|crit|alert|emerg)\]/
 
 
 
-=== the last line needs no end
+=== the last line does not need a newline
 --- keys eval
 'the key by the name of one'
 --- visits
@@ -102,7 +102,7 @@ qr/\[(?:warn|error|crit|alert|emerg)\]/
 
 
 
-=== the newest two of several keys write
+=== values are written with the two newest of several keys
 --- keys
 the key by the name of two
 the key by the name of one
@@ -126,7 +126,7 @@ route=ONE_B -> B, sets "route=TWO_B.ONE_B; Path=/"
 
 
 
-=== a relative path begins at the folder of the configuration
+=== a relative path is relative to the folder of the configuration
 --- upstream
     session_sticky hash=hmac key_file=RELATIVE;
 --- visits
@@ -142,7 +142,7 @@ route=ONE_B -> B, sets "route=TWO_B.ONE_B; Path=/"
 
 
 
-=== a file as long as may be
+=== a file of the maximum length
 --- keys eval
 "$::one\n" . '#' x (65536 - 1 - length $::one)
 --- visits
@@ -150,7 +150,7 @@ route=ONE_B -> B, sets "route=TWO_B.ONE_B; Path=/"
 
 
 
-=== sign and accept=hmac take their keys from there as well
+=== sign and accept=hmac use the same keys
 --- upstream
     session_sticky maxidle=1h sign accept=hmac key_file=KEYS;
 --- visits
@@ -167,7 +167,7 @@ $block->set_value(request => 'GET /t?to=' . ::key_id($::one, 'B'));
 
 
 
-=== no such file
+=== a missing file
 --- upstream
     session_sticky hash=hmac key_file=NOTHING;
 --- emerg
@@ -183,7 +183,7 @@ $block->set_value(request => 'GET /t?to=' . ::key_id($::one, 'B'));
 
 
 
-=== a pipe, to which nobody writes
+=== a pipe, which does not block nginx
 --- upstream
     session_sticky hash=hmac key_file=PIPE;
 --- emerg
@@ -191,7 +191,7 @@ $block->set_value(request => 'GET /t?to=' . ::key_id($::one, 'B'));
 
 
 
-=== a device that never ends
+=== a device with infinite input
 --- upstream
     session_sticky hash=hmac key_file=/dev/zero;
 --- emerg
@@ -227,7 +227,7 @@ the key by the name of one
 
 
 
-=== a key whose white space would make it long enough
+=== a key that is long enough only with its white space
 --- keys eval
 "    0123456789abcde   \t\r\n"
 --- emerg
@@ -302,7 +302,7 @@ invalid value "" of parameter "key_file" in "session_sticky" directive, it must 
 
 
 
-=== id= of 201 characters where it is signed
+=== id= of 201 characters in signed values
 --- upstream
     server 127.0.0.1:1989 id=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa;
     session_sticky hash=plain sign maxidle=1h key_file=KEYS;
@@ -311,21 +311,21 @@ is longer than 200 characters, which "session_sticky" cannot sign, in upstream "
 
 
 
-=== id= of 200 characters where it is signed
+=== id= of 200 characters in signed values
 --- upstream
     server 127.0.0.1:1989 down id=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa;
     session_sticky hash=plain sign maxidle=1h key_file=KEYS;
 
 
 
-=== a file that the group of its owner may write: [warn]
+=== a file that its group can write: [warn]
 --- mode: 660
 --- warn
 "session_sticky" with key_file "KEYS", which is writable by users other than its owner
 
 
 
-=== a key with a comment behind it
+=== a key with a comment after it
 --- keys
 the key by the name of one # since May
 --- emerg
@@ -333,19 +333,19 @@ line 1: a comment must be on its own line
 
 
 
-=== a file that is readable by every user: [warn]
+=== a file that every user can read: [warn]
 --- mode: 644
 --- warn
 "session_sticky" with key_file "KEYS", which is readable by every user
 
 
 
-=== a file that its group may read is silent
+=== a file that its group can read: no message
 --- mode: 640
 
 
 
-=== a key that is repeated counts once: [warn]
+=== a repeated key is used once: [warn]
 --- keys
 the key by the name of one
 # again
@@ -357,7 +357,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== a repeated key is none of eight
+=== a repeated key does not count towards eight
 --- keys
 0123456789abcde1
 0123456789abcde2
@@ -373,7 +373,7 @@ where line 9 repeats a key
 
 
 
-=== key_file that nothing reads: [warn]
+=== unused key_file: [warn]
 --- upstream
     session_sticky key_file=KEYS;
 --- warn
@@ -381,7 +381,7 @@ where line 9 repeats a key
 
 
 
-=== key_file that nothing reads is checked all the same
+=== unused key_file is still checked
 --- keys
 short
 --- upstream
@@ -391,7 +391,7 @@ line 1: a key must have at least 16 bytes
 
 
 
-=== key_file given twice loads with a [warn]; the last one is used
+=== a duplicate key_file is accepted with a [warn]; the last one is used
 --- upstream
     session_sticky hash=hmac key_file=NOTHING key_file=KEYS;
 --- warn
@@ -401,7 +401,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== sign without stamps means nothing: [warn]
+=== sign without timestamps has no effect: [warn]
 --- upstream
     session_sticky hash=hmac sign key_file=KEYS;
 --- warn
@@ -411,7 +411,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== sign in mode=prefix means nothing: [warn]
+=== sign in mode=prefix has no effect: [warn]
 --- upstream
     session_sticky mode=prefix hash=hmac sign key_file=KEYS;
 --- warn
@@ -419,7 +419,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== sign in mode=rewrite means nothing: [warn]
+=== sign in mode=rewrite has no effect: [warn]
 --- upstream
     session_sticky mode=rewrite hash=hmac sign key_file=KEYS;
 --- warn
@@ -427,7 +427,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== sign in mode=route means nothing: [warn]
+=== sign in mode=route has no effect: [warn]
 --- upstream
     session_sticky mode=route lookup=$arg_to accept=hmac sign key_file=KEYS;
 --- warn
@@ -435,7 +435,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== hash=hmac in mode=route means nothing: [warn]
+=== hash=hmac in mode=route has no effect: [warn]
 --- upstream
     session_sticky mode=route lookup=$arg_to hash=hmac accept=hmac key_file=KEYS;
 --- warn
@@ -443,7 +443,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== accept= of a system whose values stand before nothing, in mode=prefix: [warn]
+=== accept= of a system without prefix values, in mode=prefix: [warn]
 --- upstream
     session_sticky mode=prefix accept=md5,traefik;
 --- warn
@@ -451,7 +451,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== accept=unsigned without sign means nothing: [warn]
+=== accept=unsigned without sign has no effect: [warn]
 --- upstream
     session_sticky accept=md5,unsigned;
 --- warn
@@ -459,7 +459,7 @@ Set-Cookie: route=ONE_A; Path=/
 
 
 
-=== accept=unsigned with sign is silent, and so are ids of earlier policies without it
+=== accept=unsigned with sign, and IDs of earlier configurations without it: no message
 --- upstream
     session_sticky maxidle=1h sign key_file=KEYS accept=unsigned,haproxy;
     session_sticky maxidle=1h sign key_file=KEYS accept=md5,plain;
@@ -470,7 +470,7 @@ qr/(?:applies only|ignores)/
 
 
 
-=== accept= of a system that signs nothing, with sign, needs accept=unsigned: [warn]
+=== accept= of a system that does not sign, with sign, needs accept=unsigned: [warn]
 --- upstream
     session_sticky maxlife=1h sign key_file=KEYS accept=md5,haproxy;
 --- warn
@@ -487,15 +487,15 @@ parameter "id" of the "server" directive has no effect in upstream "u"
 
 
 
-=== a reload with a file that cannot be used is refused, and what was read before goes on; a good one is read
+=== a reload with an unusable file is rejected, and the previous keys are still used; a valid file is read
 --- client
 my $refused = qr/\[emerg\].*could not use key_file/;
 my $goes_on = sub {
     my ($what) = @_;
     my $response = visit('/t', 'route=' . key_id($one, 'B'));
     holds(body($response) =~ /^B/, "a session $what");
-    equals(set($response), '', "it goes on $what");
-    holds(bound(visit('/t')) =~ /^(??{ key_id($one, 'A') . '|' . key_id($one, 'B') })$/, "a first visit $what");
+    equals(set($response), '', "it keeps its cookie $what");
+    holds(bound(visit('/t')) =~ /^(??{ key_id($one, 'A') . '|' . key_id($one, 'B') })$/, "a new session $what");
 };
 $goes_on->('at first');
 my @workers = children();
@@ -503,12 +503,12 @@ for my $bad ('short', '', undef) {
     my $number = log_lines($refused);
     write_keys($bad);
     kill HUP => master();
-    eventually(sub { log_lines($refused) > $number }, 'a reload is refused');
-    equals(join(' ', children()), "@workers", 'its workers go on');
-    $goes_on->('after a reload that was refused');
+    eventually(sub { log_lines($refused) > $number }, 'a reload is rejected');
+    equals(join(' ', children()), "@workers", 'the workers keep running');
+    $goes_on->('after a rejected reload');
 }
 write_keys("$two\n");
-holds(reload(), 'a reload');
+holds(reload(), 'nginx is reloaded');
 holds(body(visit('/t', 'route=' . key_id($two, 'B'))) =~ /^B/, 'a session by the new key');
 --- error_log eval
 qr/could not use key_file/
@@ -518,19 +518,19 @@ qr/could not use key_file/
 
 
 
-=== a file that the system does not let nginx read
+=== a file that nginx has no permission to read
 --- mode: 000
 --- upstream
     session_sticky;
 --- client
-# Root may read it all the same, unless it has given that up.
+# Root can read it nevertheless, unless it has given up these capabilities.
 my @as = $> ? () : ('setpriv', '--bounding-set=-dac_override,-dac_read_search');
 my $said = verdict('hash=hmac key_file=KEYS', @as);
-holds($said =~ /\[emerg\] .*could not use key_file "\S+": Permission denied/, 'is told') or print $said;
+holds($said =~ /\[emerg\] .*could not use key_file "\S+": Permission denied/, 'an [emerg] is logged') or print $said;
 
 
 
-=== no key is shown, whatever is wrong with the file or with the directive
+=== no key is logged, regardless of the mistake in the file or in the directive
 --- client
 my @hidden = ('hiddenTooShort', map { "hiddenKeyThatIsLongEnough$_" } 1 .. 9);
 my ($short, @long) = @hidden;
@@ -553,6 +553,6 @@ for my $case (@cases) {
     my ($parameters, $text) = @$case;
     write_keys($text, 0644);
     my $said = verdict($parameters);
-    holds($said =~ /\[(?:emerg|warn)\].*session_sticky/, "$parameters: something is said") or print $said;
-    holds($said !~ /hidden/, "$parameters: but no key") or print $said;
+    holds($said =~ /\[(?:emerg|warn)\].*session_sticky/, "$parameters: there is a message") or print $said;
+    holds($said !~ /hidden/, "$parameters: without a key") or print $said;
 }

@@ -1,8 +1,8 @@
-# Header filters of other modules see our cookie, and may take it away, whichever module is loaded first: as they do
-# with what an upstream server sets.
+# Header filters of other modules see the module's cookie, and can remove it, in either load order, as with cookies of upstream
+# servers.
 #
-# The other module is tests/probe: with the argument "cookies=show" it copies what it sees into X-Cookies, with
-# "cookies=clear" it takes it away.
+# The other module is tests/probe: with the argument "cookies=show" it copies the cookies to X-Cookies, with "cookies=clear" it
+# removes them.
 
 use Sticky;
 
@@ -29,7 +29,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: the module before the other: it sees both cookies
+=== TEST 1: the module is loaded before the other one: it sees both cookies
 --- main_config eval: $::sticky_first
 --- request
 GET /?cookies=show
@@ -38,7 +38,7 @@ GET /?cookies=show
 
 
 
-=== TEST 2: the module behind the other: the same
+=== TEST 2: the module is loaded after the other one: the same
 --- main_config eval: $::probe_first
 --- request
 GET /?cookies=show
@@ -47,7 +47,7 @@ GET /?cookies=show
 
 
 
-=== TEST 3: the module before the other, which takes both away
+=== TEST 3: the module is loaded before the other one, which removes both
 --- main_config eval: $::sticky_first
 --- request
 GET /?cookies=clear
@@ -55,7 +55,7 @@ GET /?cookies=clear
 
 
 
-=== TEST 4: the module behind the other: the same
+=== TEST 4: the module is loaded after the other one: the same
 --- main_config eval: $::probe_first
 --- request
 GET /?cookies=clear
@@ -63,7 +63,7 @@ GET /?cookies=clear
 
 
 
-=== TEST 5: what is rewritten is seen as it is sent
+=== TEST 5: the other module sees the modified cookie
 --- main_config eval: $::sticky_first
 --- mode: cookie=app mode=prefix
 --- request
@@ -73,7 +73,7 @@ my ($id) = $::ours =~ /=(.*)/; "X-Cookies: app=$id~1\\|"
 
 
 
-=== TEST 6: the module behind the other: the same
+=== TEST 6: the module is loaded after the other one: the same
 --- main_config eval: $::probe_first
 --- mode: cookie=app mode=prefix
 --- request

@@ -1,13 +1,13 @@
-# The directives of an upstream in any order: sessions stick, and balancer, zone and keepalive do what they do without
-# the module. Nothing is lost unless nginx says so at its start.
+# The directives of an upstream in any order: sessions stick, and the load-balancing method, zone and keepalive work as without
+# the module. No directive is ignored without a message of nginx at its start.
 #
-# Each block is about one balancer, and has an upstream for each permutation of "session_sticky", the balancer, the
-# servers, "keepalive", and where it says so "zone". With a zone nginx has two workers.
-# A and B answer with their name and the number of the connection; S is played by the test; D is dead.
-# Sections of this file's own:
-#   balancer  a balancer's directive, or nothing for round robin
+# Each block tests one load-balancing method, and has an upstream for each permutation of "session_sticky", the method, the
+# servers, "keepalive", and with "zone: yes" also "zone". With a zone, nginx has two workers.
+# A and B respond with their name and the number of the connection; the test acts as S; D is down.
+# Sections of this file:
+#   balancer  a load-balancing method's directive, or nothing for round robin
 #   zone      "yes" or "no"
-#   chooses   what a first visitor sees of that balancer: a sub's name
+#   chooses   the name of a sub that checks how the method distributes new sessions
 
 use Sticky qw(Upstreams);
 
@@ -58,7 +58,7 @@ _EOC_
     $block->set_value(suppress_stderr => 1);
 });
 
-# In text: the directives of these upstreams, in their order.
+# The directives of these upstreams in their order, as a text.
 sub orders { return join "\n", sort map { s/\n/ /gr } map { join ' ', @{$upstreams{$_}} } @_ }
 
 # The upstreams in which nginx warned of a directive at its start.
@@ -78,7 +78,7 @@ sub warned {
     return sort grep { exists $upstreams{$_} || /line/ } keys %warned;
 }
 
-# Visits until each worker had two.
+# Visits until each worker has had two.
 sub two_each {
     my ($path, $cookie) = @_;
     my (@visits, %workers);
@@ -115,16 +115,16 @@ sub any_order {
     }
     my $all = 1;
     $all *= $_ for 1 .. scalar @{(values %upstreams)[0]};
-    equals(scalar(keys %upstreams), $all, 'every permutation was there');
+    equals(scalar(keys %upstreams), $all, 'every permutation is tested');
     equals(orders(@sessions), '', 'sessions stick');
-    equals(orders(@balancer), '', 'the balancer chooses for first visitors');
-    equals(orders(@zone), '', 'what is known of a dead server is known to all workers');
-    equals(orders(@keepalive), orders(warned()), 'connections are kept, except where nginx warned');
+    equals(orders(@balancer), '', 'the load-balancing method selects the servers of new sessions');
+    equals(orders(@zone), '', 'a failure of a server applies to all workers');
+    equals(orders(@keepalive), orders(warned()), 'connections are reused, except where nginx warned');
     equals(orders(grep { orders($_) !~ /keepalive 4;.*(?:least_conn|hash|random)/ } @keepalive), '',
-           'and it warned only where it does so without the module: of a balancer after keepalive');
+           'and it warned only as without the module: of a load-balancing method after keepalive');
 }
 
-# What is left to choose from are A and B, and S if least_conn is to avoid it.
+# The available servers are A and B, and S, which least_conn must avoid.
 
 sub in_turn {
     my ($path) = @_;

@@ -1,8 +1,7 @@
-# docs/directives.md and the parameters of the directives: names, words and defaults.
+# docs/directives.md and the parameters of the directives: names, values and defaults.
 #
-# The module itself is asked, so that nothing in it is there for the tests alone: the error of a parameter that is none
-# lists all names, that of a value lists its words. A default is what makes no difference when it is written out, and its
-# other values do.
+# The module's messages are used, so that it needs no code for tests: the error for an unknown parameter lists all names, and that
+# for an invalid value lists the valid ones. Specifying a default must have no effect, and specifying other values must have one.
 
 use Sticky qw(Keys Nginx Upstreams Verdicts Visits);
 
@@ -19,7 +18,7 @@ sub section { my ($directive) = @_; return $manual =~ /^## \Q$directive\E\n(.*?)
 sub contents { return $manual =~ /\A(.*?)^## /ms ? $1 : '' }
 sub table { return map { [$_ =~ /^\| \[`(\w+).*?`\]\(#\1\) \| (.*?) \| (.*?) \|/] } section('session_sticky') =~ /^\| \[`.*/mg }
 
-# What the manual says of the parameters: their names as errors show them, and the words of each.
+# The parameters in the documentation: their names in the form used by messages, and the values of each.
 sub documented {
     my ($directive) = @_;
     my ($syntax) = section($directive) =~ /^    Syntax: +\Q$directive\E(.*?);$/ms;
@@ -38,10 +37,10 @@ sub documented {
     return \@names, {map { $_ => [sort @{$words{$_}}] } grep { @{$words{$_}} > 1 } keys %words};
 }
 
-# What nginx says of a configuration with this directive.
+# nginx's messages for a configuration with this directive.
 sub verdict { my ($directive) = @_; return verdict_on("upstream u { server 127.0.0.1:1985; $directive; }") }
 
-# What the module says of them.
+# The parameters in the module's messages.
 sub known {
     my ($directive, $begin) = @_;
     my ($names) = verdict("$begin no_such=~") =~ /\[emerg\] (?:\S+ )?invalid parameter "no_such=~" .* one of: (.*) in \S+$/m;
@@ -54,7 +53,7 @@ sub known {
     return \@names, \%words;
 }
 
-# The words and defaults of the manual as lines of a test.
+# Parameters and their values as lines of text.
 sub lines { my ($words) = @_; return join "\n", map { "$_@{$words->{$_}}" } sort keys %$words }
 
 # The defaults of a directive, as parameters.
@@ -64,15 +63,14 @@ sub defaults {
     return split ' ', $text // '';
 }
 
-# What a value needs besides.
+# Other parameters that a value needs.
 our %needs = (
     'hash=hmac' => 'key_file=' . key_file('one', $key[1]),
     'mode=route' => 'lookup=$arg_to',
     'mode=learn' => 'lookup=$arg_session create=$arg_session zone=learned:64k',
 );
 
-# An upstream for the directive alone, one in which its defaults are written out, and for each other value of each of
-# these one in which that is.
+# An upstream with the directive alone, one with its defaults specified, and one for each other value of these parameters.
 our (%others, $upstreams);
 our %begin = ('session_sticky' => 'session_sticky', 'sticky' => 'sticky');
 for my $directive (sort keys %begin) {
@@ -101,7 +99,7 @@ add_block_preprocessor(sub {
     $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]\n");
 });
 
-# What clients see of an upstream.
+# The results of requests to an upstream.
 sub visits {
     my ($upstream) = @_;
     return join "\n", map {
@@ -114,22 +112,22 @@ run_tests();
 
 __DATA__
 
-=== names and words, of each directive that makes sessions sticky
+=== names and values of each session persistence directive
 --- client
 my %directives = ('session_sticky' => 'session_sticky', 'sticky' => 'sticky name=a', 'sticky_cookie_insert' => 'sticky_cookie_insert a');
-# Newer ones have it themselves.
+# Newer versions have their own directive.
 $directives{'sticky cookie'} = 'sticky cookie a' if $version < 29;
 for my $directive (sort keys %directives) {
     my ($documented, $words_documented) = documented($directive);
     my ($known, $words_known) = known($directive, $directives{$directive});
     holds(@$known > 2, "$directive has parameters");
     equals(join(' ', sort @$documented), join(' ', sort @$known), "$directive: the names in its syntax");
-    equals(lines($words_documented), lines($words_known), "$directive: the words of each");
+    equals(lines($words_documented), lines($words_known), "$directive: the values of each");
 }
 
 
 
-=== each parameter is explained, in one order everywhere
+=== each parameter is documented, in the same order everywhere
 --- client
 my ($names) = documented('session_sticky');
 my $order = join ' ', map { s/=//r } @$names;
@@ -153,7 +151,7 @@ for my $parameter (table()) {
 
 
 
-=== the modes of the table: in others the module says that a parameter is ignored
+=== the modes of the table: in other modes, the module warns that a parameter is ignored
 --- client
 my %mode = (map({ $_ => "mode=$_" } qw(insert rewrite prefix)), route => 'mode=route lookup=$arg_a',
     learn => 'mode=learn lookup=$arg_a create=$arg_a zone=z:64k');
@@ -183,27 +181,27 @@ for my $parameter (table()) {
 my ($legal) = verdict('session_sticky accept=~') =~ /\[emerg\] (?:\S+ )?invalid value .*, it must be any of (.*) in \S+$/m;
 my ($table) = section('session_sticky') =~ /^\| form \|.*?\n\| --- .*?\n((?:\|.*\n)+)/m;
 my @documented = map { /^\| (.*?) \|/ ? $1 =~ /`(.*?)`/g : () } split /\n/, $table;
-equals(join(' ', sort @documented), join(' ', sort $legal =~ /"(.*?)"/g), 'the table has each');
+equals(join(' ', sort @documented), join(' ', sort $legal =~ /"(.*?)"/g), 'the table has all forms');
 
 
 
-=== defaults: written out they change nothing, and any other value does
+=== defaults: specifying them has no effect, and any other value has one
 --- upstreams eval: $::upstreams
 --- client
 for my $directive (sort keys %begin) {
     my $bare = visits("${directive}_bare");
-    holds($bare =~ /sees/, "$directive: is visited");
-    equals(visits("${directive}_told"), $bare, "$directive: with its defaults");
+    holds($bare =~ /sees/, "$directive: a server responds");
+    equals(visits("${directive}_told"), $bare, "$directive: with its defaults specified");
     holds(keys %{$others{$directive}} > 3, "$directive: has other values");
     for my $upstream (sort keys %{$others{$directive}}) {
-        # It shows while a server is full: choice/full.t.
+        # It has an effect only if max_conns is reached: choice/full.t.
         next if $others{$directive}{$upstream} eq 'full=over';
-        holds(visits($upstream) ne $bare, "$directive: not with $others{$directive}{$upstream}");
+        holds(visits($upstream) ne $bare, "$directive: another result with $others{$directive}{$upstream}");
     }
     my ($names, $words) = documented($directive);
     my %default = map { /^(\w+=)/ => 1 } defaults($directive);
     my @none = grep { !$default{$_} } sort keys %$words;
-    equals("@none", $directive eq 'sticky' ? 'hmac= text=' : 'samesite=', "$directive: which words have no default");
+    equals("@none", $directive eq 'sticky' ? 'hmac= text=' : 'samesite=', "$directive: parameters without a default");
 }
 my @of_table = map { my ($name, $default) = @$_; $default =~ /^`(.*)`$/ ? "$name=$1" : () } table();
 equals("@of_table", join(' ', defaults('session_sticky'), 'drain_time=60s timeout=10m'), 'the defaults of the table');

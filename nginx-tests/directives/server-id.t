@@ -1,10 +1,10 @@
-# server … id=name: the id of a server in the cookie, on an nginx that knows no such parameter; nginx's own parameters
-# and errors come through unchanged. What ids are otherwise, cookie/ids.t tells.
+# server … id=name: the ID of a server in the cookie, on an nginx without that parameter; nginx's own parameters and errors are
+# unchanged. cookie/ids.t tests other IDs.
 #
-# Sections of this file's own:
-#   upstream  what stands in "upstream u"
-#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
-#   warn      nginx starts with exactly one [warn] line that has each line given here in it
+# Sections of this file:
+#   upstream  the contents of "upstream u"
+#   emerg     nginx must refuse to start with exactly one [emerg] line, which contains each line of this section
+#   warn      nginx starts with exactly one [warn] line, which contains each line of this section
 # The servers A, B and C listen on ports 1985 to 1987 of 127.0.0.1.
 
 use Sticky qw(Verdicts);
@@ -25,7 +25,7 @@ run_tests();
 
 __DATA__
 
-=== with hash=plain the id is what the cookie says, and what it is read by
+=== with hash=plain, the cookie has the ID
 --- upstream
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 id=s2;
@@ -37,7 +37,7 @@ route=s1 -> A, sets nothing
 
 
 
-=== session_sticky may stand before the servers
+=== session_sticky can precede the servers
 --- upstream
     session_sticky hash=plain;
     server 127.0.0.1:1985 id=s1;
@@ -48,7 +48,7 @@ route=s2 -> B, sets nothing
 
 
 
-=== the id is case-sensitive and compared whole
+=== the ID is case-sensitive and must match completely
 --- upstream
     server 127.0.0.1:1985 id=alpha;
     server 127.0.0.1:1986 id=beta;
@@ -63,7 +63,7 @@ qr/\[(?:crit|alert|emerg)\]/
 
 
 
-=== id= may stand anywhere among nginx's own parameters
+=== id= can be anywhere among nginx's own parameters
 --- upstream
     server 127.0.0.1:1985 id=s1 weight=1 max_fails=2 fail_timeout=3s;
     server 127.0.0.1:1986 weight=3 id=s2 max_conns=9;
@@ -77,7 +77,7 @@ route=s2 -> B
 
 
 
-=== nginx's own parameters take effect beside id=: weight
+=== nginx's own parameters apply together with id=: weight
 --- upstream
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 id=s2 weight=3;
@@ -90,7 +90,7 @@ route=s2 -> B
 
 
 
-=== a backup with an id: no visitor goes there first, its session does
+=== a backup server with an ID: new sessions do not go to it, its own session does
 --- upstream
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 id=s2 backup;
@@ -102,7 +102,7 @@ route=s2 -> B, sets nothing
 
 
 
-=== a server that is down with an id: its session moves
+=== a server that is down, with an ID: its session moves
 --- upstream
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 down id=s2;
@@ -118,7 +118,7 @@ qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== servers that share an id: the first available wins
+=== servers that share an ID: the first available one is used
 --- upstream
     server 127.0.0.1:1985 id=x;
     server 127.0.0.1:1986 id=y;
@@ -131,7 +131,7 @@ route=y -> B, sets nothing
 
 
 
-=== servers that share an id: where the first is not available, the next; the client stays bound
+=== servers that share an ID: if the first one is not available, the next one is used, and the session stays bound
 --- upstream
     server 127.0.0.1:1985 id=x;
     server 127.0.0.1:1986 id=y down;
@@ -143,7 +143,7 @@ route=y -> C, sets nothing
 
 
 
-=== servers that share an id: a primary goes before a backup, wherever it stands
+=== servers that share an ID: a primary server takes precedence over a backup server, in any order
 --- upstream
     server 127.0.0.1:1985 id=y backup;
     server 127.0.0.1:1986 id=x;
@@ -158,7 +158,7 @@ C
 
 
 
-=== a name that resolves to several addresses: peers that share the id
+=== a name that resolves to several addresses: peers that share the ID
 --- http_config
 server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; }
 --- upstream
@@ -176,7 +176,7 @@ server { listen 127.0.0.1:1988; listen [::1]:1988; return 200 "$server_addr\n"; 
 
 
 
-=== an upstream without session_sticky loads with id=, and balances as ever
+=== an upstream without session_sticky is accepted with id=, and balances as usual
 --- upstream
     server 127.0.0.1:1985 id=s1;
     server 127.0.0.1:1986 weight=1 id=s2;
@@ -190,7 +190,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== id= given twice loads with a [warn]; the last one is used
+=== a duplicate id= is accepted with a [warn]; the last one is used
 --- upstream
     server 127.0.0.1:1985 id=first id=second;
     session_sticky hash=plain;
@@ -202,7 +202,7 @@ Set-Cookie: route=second; Path=/
 
 
 
-=== an empty id is an error
+=== an empty ID is an error
 --- upstream
     server 127.0.0.1:1985 id=;
     session_sticky hash=plain;
@@ -212,7 +212,7 @@ id
 
 
 
-=== an id with a space in it is an error
+=== an ID with a space is an error
 --- upstream
     server 127.0.0.1:1985 "id=s 1";
     session_sticky hash=plain;
@@ -223,7 +223,7 @@ s 1
 
 
 
-=== an id with a semicolon in it is an error
+=== an ID with a semicolon is an error
 --- upstream
     server 127.0.0.1:1985 "id=s;1";
     session_sticky hash=plain;
@@ -234,7 +234,7 @@ s;1
 
 
 
-=== an id with a comma in it is an error
+=== an ID with a comma is an error
 --- upstream
     server 127.0.0.1:1985 id=s,1;
     session_sticky hash=plain;
@@ -245,7 +245,7 @@ s,1
 
 
 
-=== an id with 8-bit characters is an error
+=== an ID with 8-bit characters is an error
 --- upstream
     server 127.0.0.1:1985 id=côté;
     session_sticky hash=plain;
@@ -255,7 +255,7 @@ id
 
 
 
-=== the errors of nginx's own server reach the operator unchanged: an unknown parameter
+=== errors of nginx's own "server" directive are unchanged: an unknown parameter
 --- upstream
     server 127.0.0.1:1985 id=s1 ids=2;
     session_sticky;
@@ -264,7 +264,7 @@ invalid parameter "ids=2" in
 
 
 
-=== the errors of nginx's own server reach the operator unchanged: a bad value
+=== errors of nginx's own "server" directive are unchanged: an invalid value
 --- upstream
     server 127.0.0.1:1985 weight=heavy id=s1;
     session_sticky;
@@ -273,7 +273,7 @@ invalid parameter "weight=heavy" in
 
 
 
-=== the errors of nginx's own server reach the operator unchanged: a bad port
+=== errors of nginx's own "server" directive are unchanged: an invalid port
 --- upstream
     server 127.0.0.1:99999 id=s1;
     session_sticky;
@@ -282,7 +282,7 @@ invalid port in upstream "127.0.0.1:99999" in
 
 
 
-=== the errors of nginx's own server reach the operator unchanged: no argument
+=== errors of nginx's own "server" directive are unchanged: no argument
 --- upstream
     server;
     session_sticky;
@@ -291,7 +291,7 @@ invalid number of arguments in "server" directive in
 
 
 
-=== server with nothing but id= is an error, not a crash
+=== "server" with only id= is an error, not a crash
 --- upstream
     server id=s1;
     session_sticky;
@@ -300,7 +300,7 @@ server
 
 
 
-=== accept=jvmroute, where no server has a name: [warn]
+=== accept=jvmroute, and no server has a name: [warn]
 --- upstream
     session_sticky accept=jvmroute;
     server 127.0.0.1:1985;
@@ -311,7 +311,7 @@ nginx.conf:
 
 
 
-=== one server with a name is enough: id=
+=== one server with a name is sufficient: id=
 --- upstream
     session_sticky accept=jvmroute;
     server 127.0.0.1:1985;
@@ -319,7 +319,7 @@ nginx.conf:
 
 
 
-=== one server with a name is enough: route=
+=== one server with a name is sufficient: route=
 --- upstream
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 route=b backup;

@@ -1,10 +1,10 @@
-# The session_sticky directive: what it takes, what that does to the cookie, and what it says to a mistake.
+# The session_sticky directive: its parameters, their effect on the cookie, and messages about mistakes.
 #
-# Sections of this file's own:
-#   upstream  what stands in "upstream u" after its two servers
-#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
-#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
-# ID_A and ID_B stand for the ids of the two servers, KEYS for a file with the key $key[0].
+# Sections of this file:
+#   upstream  the contents of "upstream u" after its two servers
+#   emerg     nginx must refuse to start with exactly one [emerg] line, which contains each line of this section
+#   warn      nginx starts with exactly one [warn] line about the module, which contains each line of this section
+# ID_A and ID_B are replaced with the IDs of the two servers, KEYS with a file with the key $key[0].
 
 use Sticky qw(Certificates Keys Verdicts);
 use POSIX qw(strftime setlocale LC_TIME);
@@ -14,10 +14,10 @@ our $backends = servers('location / { return 200 "NAME cookie=[$http_cookie]\n";
 
 my $key_file = key_file('keys', $key[0]);
 
-# A certificate for the blocks that speak TLS.
+# A certificate for the blocks that use TLS.
 our $tls = certificate();
 
-# The Expires of a cookie set in the next half minute, as a pattern.
+# A pattern for the Expires of a cookie that is set in the next 30 seconds.
 sub expires {
     my ($maxage) = @_;
     setlocale(LC_TIME, "C");
@@ -54,7 +54,7 @@ route=nobody -> says like "^[AB] cookie=\[route=nobody\]$", sets like "route=\w{
 
 
 
-=== every parameter at once: the attributes stand in their order
+=== all parameters together: the attributes are in a fixed order
 --- upstream
     session_sticky cookie=sid domain=www.xxx.com path=/app maxage=3600 mode=insert option=indirect maxidle=10m
                    maxlife=1h refresh=1m fallback=off hash=hmac sign key_file=KEYS secure httponly samesite=lax partitioned
@@ -69,7 +69,7 @@ A cookie=[]
 
 
 
-=== each parameter may stand anywhere in the line
+=== parameters can be in any order
 --- upstream
     session_sticky partitioned secure hash=md5 samesite=strict path=/x cookie=c;
 --- response_headers
@@ -77,7 +77,7 @@ Set-Cookie: c=ID_A; Path=/x; Secure; SameSite=Strict; Partitioned
 
 
 
-=== the values of the defaults may be written out
+=== the defaults can be specified
 --- upstream
     session_sticky cookie=route path=/ mode=insert option=direct fallback=on rebind=on hash=md5;
 --- response_headers
@@ -85,7 +85,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== cookie=: the name that is set and the name that is read
+=== cookie=: the name is used in both directions
 --- upstream
     session_sticky cookie=JSESSION-2.x;
 --- visits
@@ -129,7 +129,7 @@ Set-Cookie: route=ID_A; Path=app
 
 
 
-=== path= by a variable: taken per request; nothing at all leaves the attribute out
+=== path= with variables: evaluated for each request; an empty value omits the attribute
 --- upstream
     session_sticky path=$arg_base$arg_rest httponly;
 --- visits
@@ -140,7 +140,7 @@ Set-Cookie: route=ID_A; Path=app
 
 
 
-=== path= by a variable: without a leading slash it is left out, with an [error]
+=== path= with a variable: a value without a leading slash is omitted, with an [error]
 --- upstream
     session_sticky path=$arg_base;
 --- request: GET /t?base=app
@@ -153,7 +153,7 @@ qr/\[(?:warn|crit|alert|emerg)\]/
 
 
 
-=== path= by a variable: another attribute in it is left out, with an [error]
+=== path= with a variable: a value with another attribute is omitted, with an [error]
 --- upstream
     session_sticky path=$arg_base;
 --- request: GET /t?base=/a;Domain=x.example
@@ -166,7 +166,7 @@ qr/\[(?:warn|crit|alert|emerg)\]/
 
 
 
-=== path= by a variable with control characters in it: nothing is injected
+=== path= with a variable: control characters inject nothing
 --- upstream
     session_sticky path=$path;
 --- config
@@ -181,7 +181,7 @@ qr/\[(?:warn|crit|alert|emerg)\]/
 
 
 
-=== path= and domain= by variables stand in their order
+=== path= and domain= with variables: the attributes are in a fixed order
 --- upstream
     session_sticky domain=$host path=$uri maxage=60;
 --- raw_response_headers_like
@@ -189,7 +189,7 @@ qr/\[(?:warn|crit|alert|emerg)\]/
 
 
 
-=== cookie= with a variable is taken literally: [warn]
+=== cookie= with a variable is used literally: [warn]
 --- upstream
     session_sticky cookie=$x;
 --- warn
@@ -199,7 +199,7 @@ Set-Cookie: $x=ID_A; Path=/
 
 
 
-=== maxage: bare seconds
+=== maxage: seconds without a unit
 --- upstream
     session_sticky maxage=90;
 --- init
@@ -209,7 +209,7 @@ $block->set_value(raw_response_headers_like =>
 
 
 
-=== maxage: nginx's time, 1h30m
+=== maxage: a time with units, 1h30m
 --- upstream
     session_sticky maxage=1h30m;
 --- init
@@ -229,7 +229,7 @@ $block->set_value(raw_response_headers_like =>
 
 
 
-=== maxage=0 means no maxage, where browsers would delete the cookie on arrival: [warn]
+=== maxage=0 sets no maxage, since browsers would delete the cookie: [warn]
 --- upstream
     session_sticky maxage=0;
 --- warn
@@ -239,7 +239,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== maxage is honoured beside maxidle and maxlife
+=== maxage applies together with maxidle and maxlife
 --- upstream
     session_sticky maxage=60 maxidle=30 maxlife=1h30m;
 --- raw_response_headers_like
@@ -247,7 +247,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== maxidle: nginx's time counts as such (1h30m is 5400 s, not 1 s)
+=== maxidle: a time with units (1h30m is 5400 s, not 1 s)
 --- upstream
     session_sticky maxidle=1h30m;
 --- init
@@ -256,7 +256,7 @@ $block->set_value(more_headers => ::expand("Cookie: route=ID_B|" . (time() - 530
 
 
 
-=== maxlife: bare seconds count as such
+=== maxlife: seconds without a unit
 --- upstream
     session_sticky maxlife=5400;
 --- visits
@@ -267,7 +267,7 @@ $block->set_value(more_headers => [map { ::expand("Cookie: route=ID_B|" . (time(
 
 
 
-=== the name of the directive written twice, as in example 2 of Tengine's manual, loads with a [warn]
+=== the name of the directive written twice, as in example 2 of Tengine's manual, is accepted with a [warn]
 --- upstream
     session_sticky session_sticky cookie=uid domain=www.xxx.com fallback=on path=/ mode=insert option=indirect;
 --- warn
@@ -277,7 +277,7 @@ Set-Cookie: uid=ID_A; Domain=www.xxx.com; Path=/
 
 
 
-=== a parameter given twice loads with a [warn]; the last one is used
+=== a duplicate parameter is accepted with a [warn]; the last one is used
 --- upstream
     session_sticky cookie=first path=/ cookie=second;
 --- warn
@@ -288,7 +288,7 @@ Set-Cookie: second=ID_A; Path=/
 
 
 
-=== the directive given twice loads with a [warn]; the last one is used
+=== a duplicate directive is accepted with a [warn]; the last one is used
 --- upstream
     session_sticky cookie=first;
     session_sticky cookie=second;
@@ -299,7 +299,7 @@ Set-Cookie: second=ID_A; Path=/
 
 
 
-=== mode=rewrite with option=indirect means nothing: [warn]
+=== option=indirect in mode=rewrite has no effect: [warn]
 --- upstream
     session_sticky mode=rewrite option=indirect;
 --- warn
@@ -311,7 +311,7 @@ indirect
 
 
 
-=== mode=prefix with maxidle= means nothing: [warn]
+=== maxidle= in mode=prefix has no effect: [warn]
 --- upstream
     session_sticky mode=prefix maxidle=60;
 --- warn
@@ -323,7 +323,7 @@ maxidle
 
 
 
-=== mode=rewrite with maxlife= means nothing: [warn]
+=== maxlife= in mode=rewrite has no effect: [warn]
 --- upstream
     session_sticky mode=rewrite maxlife=60;
 --- warn
@@ -335,7 +335,7 @@ maxlife
 
 
 
-=== rebind=off without a fallback means nothing: [warn]
+=== rebind=off without fallback=on has no effect: [warn]
 --- upstream
     session_sticky fallback=unknown rebind=off;
 --- warn
@@ -355,7 +355,7 @@ Set-Cookie: route=ID_A; Path=/; Secure; HttpOnly
 
 
 
-=== secure=auto: Secure on requests that came over TLS, and on no others
+=== secure=auto: Secure only for requests over TLS
 --- upstream
     session_sticky secure=auto;
 --- http_config eval
@@ -384,7 +384,7 @@ Set-Cookie: route=ID_A; Path=/; SameSite=Strict
 
 
 
-=== samesite=none with secure is silent
+=== samesite=none with secure: no message
 --- upstream
     session_sticky samesite=none secure;
 --- response_headers
@@ -415,7 +415,7 @@ Set-Cookie: route=ID_A; Path=/; SameSite=None
 
 
 
-=== samesite=$var: taken per request; a bad value falls back to Strict and injects nothing
+=== samesite=$var: evaluated for each request; an invalid value is replaced with Strict and injects nothing
 --- upstream
     session_sticky secure samesite=$samesite;
 --- http_config
@@ -466,7 +466,7 @@ Set-Cookie: route=ID_A; Path=/; Partitioned
 
 
 
-=== partitioned in mode=prefix is told once
+=== partitioned in mode=prefix: one [warn]
 --- upstream
     session_sticky mode=prefix partitioned;
 --- warn
@@ -476,7 +476,7 @@ partitioned applies only to mode=insert
 
 
 
-=== attr= may be given more than once; the attributes keep their order
+=== attr= can be specified several times; the attributes keep their order
 --- upstream
     session_sticky attr=Priority=High attr=Custom;
 --- response_headers
@@ -530,7 +530,7 @@ path
 
 
 
-=== __Host- name with a path by a variable
+=== __Host- name with a variable in path=
 --- upstream
     session_sticky cookie=__Host-route secure path=$uri;
 --- emerg
@@ -550,7 +550,7 @@ domain
 
 
 
-=== __Host- name with a domain by a variable
+=== __Host- name with a variable in domain=
 --- upstream
     session_sticky cookie=__Host-route secure domain=$host;
 --- emerg
@@ -570,7 +570,7 @@ cookie
 
 
 
-=== a word that is no parameter
+=== an unknown word
 --- upstream
     session_sticky on;
 --- emerg
@@ -580,7 +580,7 @@ cookie
 
 
 
-=== mode= with text after a legal value
+=== mode= with text after a valid value
 --- upstream
     session_sticky mode=insertXYZ;
 --- emerg
@@ -697,7 +697,7 @@ cookie
 
 
 
-=== cookie= with a name that no cookie can have
+=== cookie= with an invalid cookie name
 --- upstream
     session_sticky "cookie=my route";
 --- emerg
@@ -707,7 +707,7 @@ my route
 
 
 
-=== cookie= with a semicolon in it
+=== cookie= with a semicolon
 --- upstream
     session_sticky "cookie=a;b";
 --- emerg
@@ -726,7 +726,7 @@ domain
 
 
 
-=== domain= that no host can have
+=== domain= with an invalid host name
 --- upstream
     session_sticky "domain=x.example; Secure";
 --- emerg
@@ -745,7 +745,7 @@ path
 
 
 
-=== maxage= that is no time
+=== maxage= with an invalid time
 --- upstream
     session_sticky maxage=soon;
 --- emerg
@@ -755,7 +755,7 @@ soon
 
 
 
-=== maxidle= that is negative
+=== maxidle= with a negative time
 --- upstream
     session_sticky maxidle=-1;
 --- emerg
@@ -765,7 +765,7 @@ maxidle
 
 
 
-=== maxlife= with a unit that nginx does not have
+=== maxlife= with an unknown unit
 --- upstream
     session_sticky maxlife=5q;
 --- emerg
@@ -775,7 +775,7 @@ maxlife
 
 
 
-=== maxidle= that no number can hold
+=== maxidle= that is too large
 --- upstream
     session_sticky maxidle=99999999999999999999;
 --- emerg

@@ -1,6 +1,6 @@
-# What nginx -t says of upstreams that one "server" block reaches with the same cookie, and of ids that nothing reads.
+# The messages of nginx -t about upstreams with the same cookie in one "server" block, and about unused IDs.
 #
-#   warn    nginx starts with exactly one [warn] line that has each line given here in it
+#   warn    nginx starts with exactly one [warn] line, which contains each line of this section
 # KEYS is the folder of three key files: "one" and "two" have a key each, "both" has both.
 
 use Sticky qw(Keys Verdicts);
@@ -19,7 +19,7 @@ run_tests();
 
 __DATA__
 
-=== two upstreams with other servers and one cookie, in one server block: [warn]
+=== two upstreams with different servers and the same cookie, in one server block: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky; }
 upstream b { server 127.0.0.1:1986; session_sticky; }
@@ -30,7 +30,7 @@ cookie "route" of upstream "b" is also that of upstream "a", which has other ser
 
 
 
-=== the same by other modules, and of directives of other systems
+=== the same with other protocols, and with other systems' directives
 --- http_config
 upstream a { server 127.0.0.1:1985; sticky name=c domain=.x.example; }
 upstream b { server 127.0.0.1:1986; session_sticky cookie=c domain=X.example; }
@@ -42,7 +42,7 @@ cookie "c" of upstream "b" is also that of upstream "a"
 
 
 
-=== of several that take their sessions from one another each is told once
+=== each of several conflicting upstreams is reported once
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky; }
 upstream b { server 127.0.0.1:1986; session_sticky; }
@@ -53,7 +53,7 @@ is also that of upstream
 
 
 
-=== silent: another name, path or domain; the same servers or ids; another server block; the application's cookie; none
+=== no message: another name, path or domain; the same servers or IDs; another server block; the application's cookie; none
 --- http_config
 upstream a { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
 upstream name   { server 127.0.0.1:1987; session_sticky cookie=other; }
@@ -87,7 +87,7 @@ location /none { proxy_pass http://none; }
 
 
 
-=== the same servers by other ids, of which neither understands the other's: [warn]
+=== the same servers with different IDs, which the other upstream does not accept: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky; }
 upstream b { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky hash=plain; }
@@ -99,7 +99,7 @@ cookie "route" of upstream "b" is also that of upstream "a"
 
 
 
-=== the same servers by other ids of nginx's own, route=: [warn]
+=== the same servers with different IDs by nginx's own route=: [warn]
 --- skip_nginx: 3: < 1.29.6
 --- http_config
 upstream a { server 127.0.0.1:1985 route=1; session_sticky hash=plain; }
@@ -112,7 +112,7 @@ cookie "route" of upstream "b" is also that of upstream "a"
 
 
 
-=== other servers with the same route=, or with the same id= whatever their route= is: silent
+=== different servers with the same route=, or with the same id= regardless of their route=: no message
 --- skip_nginx: 3: < 1.29.6
 --- http_config
 upstream a { server 127.0.0.1:1985 route=1; session_sticky hash=plain; }
@@ -127,7 +127,7 @@ location /d { proxy_pass http://d; }
 
 
 
-=== a location that passes by a variable, and hides the cookies of several: [warn]
+=== a location that passes to a variable, and hides the cookies of several upstreams: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky option=indirect; }
 upstream b { server 127.0.0.1:1986; session_sticky option=indirect; }
@@ -139,7 +139,7 @@ cookie "route" of upstream "b" is also that of upstream "a"
 
 
 
-=== a location that passes nothing on, with the hide directive of an outer level: silent
+=== a location without an upstream, with the hide directive of an outer level: no message
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky option=indirect; }
 upstream b { server 127.0.0.1:1986; session_sticky option=indirect; }
@@ -150,7 +150,7 @@ location /files { }
 
 
 
-=== the same servers by ids of other keys: [warn]
+=== the same servers with IDs by different keys: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/one; }
 upstream b { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/two; }
@@ -162,7 +162,7 @@ cookie "route" of upstream "b" is also that of upstream "a", which has other ser
 
 
 
-=== other servers by ids of the same key: [warn]
+=== different servers with IDs by the same key: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/both; }
 upstream b { server 127.0.0.1:1986; session_sticky hash=hmac key_file=KEYS/one; }
@@ -174,7 +174,7 @@ cookie "route" of upstream "b" is also that of upstream "a", which has other ser
 
 
 
-=== the same servers by ids of several keys, or by MD5, of which one does not understand the other's: [warn]
+=== the same servers with IDs by several keys, or by MD5, and one does not accept the other's: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/both; }
 upstream b { server 127.0.0.1:1985; session_sticky accept=hmac key_file=KEYS/both; }
@@ -186,7 +186,7 @@ cookie "route" of upstream "b" is also that of upstream "a", which has other ser
 
 
 
-=== the same servers with values that are signed by other keys: [warn]
+=== the same servers with values signed by different keys: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS/one; }
 upstream b { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS/two accept=unsigned; }
@@ -198,7 +198,7 @@ cookie "route" of upstream "b" is also that of upstream "a", which signs it diff
 
 
 
-=== the same servers with values that one signs: [warn]
+=== the same servers with values that only one upstream signs: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky maxidle=1h; }
 upstream b { server 127.0.0.1:1985; session_sticky maxidle=1h sign key_file=KEYS/two; }
@@ -210,7 +210,7 @@ cookie "route" of upstream "b" is also that of upstream "a", which signs it diff
 
 
 
-=== the same servers with keys that understand each other: silent
+=== the same servers with compatible keys: no message
 --- http_config
 upstream a { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/one; }
 upstream b { server 127.0.0.1:1985; session_sticky hash=hmac key_file=KEYS/both; }
@@ -232,7 +232,7 @@ location /h { proxy_pass http://h; }
 
 
 
-=== id= that nothing reads: [warn]
+=== unused id=: [warn]
 --- http_config
 upstream a { server 127.0.0.1:1985 id=1; session_sticky accept=nginx; }
 --- warn
@@ -249,7 +249,7 @@ parameter "id" of the "server" directive has no effect in upstream "a"
 
 
 
-=== id= that is read is silent
+=== used id=: no message
 --- http_config
 upstream a { server 127.0.0.1:1985 id=1; session_sticky hash=plain; }
 upstream b { server 127.0.0.1:1985 id=1; session_sticky accept=haproxy; }
@@ -257,7 +257,7 @@ upstream c { server 127.0.0.1:1985 id=1; server 127.0.0.1:1986; session_sticky a
 
 
 
-=== directives of other systems: a path without a slash
+=== other systems' directives: a path without a slash
 --- http_config
 upstream a { server 127.0.0.1:1985; sticky path=app; }
 --- warn
@@ -265,7 +265,7 @@ upstream a { server 127.0.0.1:1985; sticky path=app; }
 
 
 
-=== directives of other systems: a name with a variable
+=== other systems' directives: a name with a variable
 --- http_config
 upstream a { server 127.0.0.1:1985; sticky name=$x; }
 --- warn
@@ -273,7 +273,7 @@ upstream a { server 127.0.0.1:1985; sticky name=$x; }
 
 
 
-=== directives of other systems: a path with a variable, where nginx's own takes none
+=== other systems' directives: a path with a variable, which nginx's own does not support
 --- http_config
 upstream a { server 127.0.0.1:1985; sticky_cookie_insert c path=/$x; }
 --- warn

@@ -1,9 +1,9 @@
-# if=, drain_if=, refresh=, nocache, preserve, postonly and secure=$variable: what loads, and what nginx says to a mistake.
+# if=, drain_if=, refresh=, nocache, preserve, postonly and secure=$variable: valid configurations, and messages about mistakes.
 #
-# Sections of this file's own:
-#   upstream  what stands in "upstream u" after its servers A and B
-#   emerg     nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
-#   warn      nginx starts with exactly one [warn] line about the module, and each line given here is in it
+# Sections of this file:
+#   upstream  the contents of "upstream u" after its servers A and B
+#   emerg     nginx must refuse to start with exactly one [emerg] line, which contains each line of this section
+#   warn      nginx starts with exactly one [warn] line about the module, which contains each line of this section
 
 use Sticky qw(Verdicts);
 
@@ -20,13 +20,13 @@ run_tests();
 
 __DATA__
 
-=== all at once are silent, in any order
+=== all parameters together, in any order: no message
 --- upstream
     session_sticky postonly preserve secure=$arg_secure nocache refresh=6m if=$arg_sticky maxidle=1h;
 
 
 
-=== if= by a text with variables, in each mode
+=== if= with text and variables, in each mode
 --- http_config
 upstream insert  { server 127.0.0.1:1985; session_sticky if=$arg_a$arg_b; }
 upstream rewrite { server 127.0.0.1:1985; session_sticky mode=rewrite if=a$arg_b; }
@@ -54,7 +54,7 @@ location /t { return 200; }
 
 
 
-=== drain_if= by a text with variables, in each mode, for any time
+=== drain_if= with text and variables, in each mode, with different times
 --- http_config
 upstream insert  { server 127.0.0.1:1985; session_sticky drain_if=$upstream_http_a$upstream_http_b drain_time=1; }
 upstream rewrite { server 127.0.0.1:1985; session_sticky mode=rewrite drain_if=a$upstream_http_b; }
@@ -74,7 +74,7 @@ location /t { return 200; }
 
 
 
-=== drain_time= without drain_if= means nothing: [warn]
+=== drain_time= without drain_if= has no effect: [warn]
 --- upstream
     session_sticky drain_time=1m;
 --- warn
@@ -82,7 +82,7 @@ location /t { return 200; }
 
 
 
-=== drain_time=0 is no time
+=== drain_time=0 is invalid
 --- upstream
     session_sticky drain_if=$upstream_http_x_drain drain_time=0;
 --- emerg
@@ -98,7 +98,7 @@ invalid value "soon" of parameter "drain_time"
 
 
 
-=== drain_if alone is no parameter
+=== drain_if without a value is not a parameter
 --- upstream
     session_sticky drain_if;
 --- emerg
@@ -106,7 +106,7 @@ invalid parameter "drain_if" in "session_sticky" directive
 
 
 
-=== if= by a variable that there is not
+=== if= with an unknown variable
 --- upstream
     session_sticky if=$no_such_variable;
 --- emerg
@@ -123,13 +123,13 @@ if=
 
 
 
-=== refresh= of a policy with maxlife= alone is silent
+=== refresh= with only maxlife=: no message
 --- upstream
     session_sticky maxlife=8h refresh=1d;
 
 
 
-=== refresh= as long as maxage= loses sessions in use: [warn]
+=== refresh= as long as maxage= loses active sessions: [warn]
 --- upstream
     session_sticky maxidle=1h maxage=60 refresh=60;
 --- warn
@@ -137,19 +137,19 @@ if=
 
 
 
-=== refresh= a second shorter than maxage= is silent
+=== refresh= a second shorter than maxage=: no message
 --- upstream
     session_sticky maxidle=1h maxage=60 refresh=59;
 
 
 
-=== refresh=0 renews stamps each time: silent
+=== refresh=0 renews timestamps each time: no message
 --- upstream
     session_sticky maxidle=0 refresh=0;
 
 
 
-=== refresh= a second shorter than maxidle= is silent
+=== refresh= a second shorter than maxidle=: no message
 --- upstream
     session_sticky maxidle=60 refresh=59;
 
@@ -163,7 +163,7 @@ if=
 
 
 
-=== refresh= longer than maxidle=, which comes behind it
+=== refresh= longer than maxidle=, which is specified after it
 --- upstream
     session_sticky refresh=2m maxlife=1h maxidle=60;
 --- emerg
@@ -171,7 +171,7 @@ if=
 
 
 
-=== refresh= that is no time
+=== refresh= with an invalid time
 --- upstream
     session_sticky maxidle=60 refresh=often;
 --- emerg
@@ -179,7 +179,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 
 
 
-=== refresh= without stamps means nothing: [warn]
+=== refresh= without timestamps has no effect: [warn]
 --- upstream
     session_sticky refresh=60;
 --- warn
@@ -187,7 +187,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 
 
 
-=== refresh= in mode=rewrite means nothing: [warn]
+=== refresh= in mode=rewrite has no effect: [warn]
 --- upstream
     session_sticky mode=rewrite refresh=60;
 --- warn
@@ -195,7 +195,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 
 
 
-=== refresh= in mode=prefix means nothing: [warn]
+=== refresh= in mode=prefix has no effect: [warn]
 --- upstream
     session_sticky mode=prefix refresh=60;
 --- warn
@@ -203,7 +203,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 
 
 
-=== refresh= in mode=route means nothing: [warn]
+=== refresh= in mode=route has no effect: [warn]
 --- upstream
     session_sticky mode=route lookup=$arg_to refresh=60;
 --- warn
@@ -211,7 +211,7 @@ invalid value "often" of parameter "refresh" in "session_sticky" directive, it m
 
 
 
-=== refresh= in a mode where the stamps mean nothing either is no error
+=== refresh= in a mode without timestamps is not an error
 --- upstream
     session_sticky mode=prefix maxidle=60 refresh=60;
 --- may_warn
@@ -221,7 +221,7 @@ qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== nocache and preserve in mode=rewrite and mode=prefix are silent
+=== nocache and preserve in mode=rewrite and mode=prefix: no message
 --- http_config
 upstream rewrite { server 127.0.0.1:1985; session_sticky mode=rewrite nocache preserve; }
 upstream prefix  { server 127.0.0.1:1985; session_sticky mode=prefix nocache preserve; }
@@ -230,7 +230,7 @@ location /t { return 200; }
 
 
 
-=== nocache in mode=route means nothing: [warn]
+=== nocache in mode=route has no effect: [warn]
 --- upstream
     session_sticky mode=route lookup=$arg_to nocache;
 --- warn
@@ -238,7 +238,7 @@ location /t { return 200; }
 
 
 
-=== preserve in mode=learn means nothing: [warn]
+=== preserve in mode=learn has no effect: [warn]
 --- upstream
     session_sticky mode=learn lookup=$arg_to create=$arg_to zone=z:1m preserve;
 --- warn
@@ -246,13 +246,13 @@ location /t { return 200; }
 
 
 
-=== preserve of nginx-sticky-module-ng's "sticky" is silent
+=== preserve in nginx-sticky-module-ng's "sticky": no message
 --- upstream
     sticky preserve;
 
 
 
-=== sticky takes none of the others
+=== sticky does not support the other parameters
 --- upstream
     sticky name=a nocache;
 --- emerg
@@ -261,7 +261,7 @@ preserve
 
 
 
-=== postonly in mode=rewrite means nothing: [warn]
+=== postonly in mode=rewrite has no effect: [warn]
 --- upstream
     session_sticky mode=rewrite postonly;
 --- warn
@@ -269,7 +269,7 @@ preserve
 
 
 
-=== postonly in mode=prefix means nothing: [warn]
+=== postonly in mode=prefix has no effect: [warn]
 --- upstream
     session_sticky mode=prefix postonly;
 --- warn
@@ -277,7 +277,7 @@ preserve
 
 
 
-=== postonly in mode=route means nothing: [warn]
+=== postonly in mode=route has no effect: [warn]
 --- upstream
     session_sticky mode=route lookup=$arg_to postonly;
 --- warn
@@ -309,7 +309,7 @@ invalid parameter "postonly=yes" in "session_sticky" directive
 
 
 
-=== secure= by a text with variables
+=== secure= with text and variables
 --- upstream
     session_sticky secure=$arg_a$arg_b;
 --- visits
@@ -320,7 +320,7 @@ invalid parameter "postonly=yes" in "session_sticky" directive
 
 
 
-=== secure= given several times: the last one is used
+=== secure= specified several times: the last one is used
 --- http_config
 upstream flag { server 127.0.0.1:1985; session_sticky secure=$arg_a secure=auto secure; }
 upstream auto { server 127.0.0.1:1985; session_sticky secure secure=$arg_a secure=auto; }
@@ -341,7 +341,7 @@ qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== secure= by a variable that there is not
+=== secure= with an unknown variable
 --- upstream
     session_sticky secure=$no_such_variable;
 --- emerg
@@ -349,7 +349,7 @@ unknown "no_such_variable" variable
 
 
 
-=== secure= by a text without variables
+=== secure= with text without variables
 --- upstream
     session_sticky secure=on;
 --- emerg
@@ -358,7 +358,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 
 
 
-=== samesite=none with secure= by a variable: [warn]
+=== samesite=none with a variable in secure=: [warn]
 --- upstream
     session_sticky samesite=none secure=$arg_a;
 --- warn
@@ -366,7 +366,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 
 
 
-=== partitioned with secure= by a variable: [warn]
+=== partitioned with a variable in secure=: [warn]
 --- upstream
     session_sticky partitioned secure=$arg_a;
 --- warn
@@ -374,7 +374,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 
 
 
-=== a __Secure- name with secure= by a variable: [warn]
+=== a __Secure- name with a variable in secure=: [warn]
 --- upstream
     session_sticky cookie=__Secure-route secure=$arg_a;
 --- warn
@@ -382,7 +382,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 
 
 
-=== a __Host- name with secure= by a variable: [warn]
+=== a __Host- name with a variable in secure=: [warn]
 --- upstream
     session_sticky cookie=__host-route secure=$arg_a;
 --- warn
@@ -390,7 +390,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 
 
 
-=== a __Host- name with secure= by a variable needs path=/ all the same
+=== a __Host- name with a variable in secure= also needs path=/
 --- upstream
     session_sticky cookie=__Host-route path=/app secure=$arg_a;
 --- emerg
@@ -398,7 +398,7 @@ invalid value "on" of parameter "secure" in "session_sticky" directive
 
 
 
-=== secure= by a variable in mode=prefix means nothing: [warn]
+=== a variable in secure= in mode=prefix has no effect: [warn]
 --- upstream
     session_sticky mode=prefix cookie=__Host-route secure=$arg_a;
 --- warn

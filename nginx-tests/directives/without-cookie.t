@@ -1,6 +1,6 @@
-# What nginx says of mode=route and mode=learn where they are written wrongly.
+# nginx's messages about mistakes in mode=route and mode=learn.
 #
-#   upstream  what stands in "upstream u", behind a server
+#   upstream  the contents of "upstream u", after a server
 
 use Sticky qw(Verdicts);
 
@@ -89,7 +89,7 @@ invalid value "a:31k" of parameter "zone" in "session_sticky" directive, it must
 
 
 
-=== a size that is none
+=== an invalid size
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a:b:64k;
 --- emerg
@@ -97,7 +97,7 @@ invalid value "a:b:64k" of parameter "zone" in "session_sticky" directive
 
 
 
-=== a size that no memory has
+=== a size that is too large
 --- upstream
 session_sticky mode=learn lookup=$arg_a create=$arg_a zone=a:99999999999999999999m;
 --- emerg
@@ -111,7 +111,7 @@ session_sticky mode=learn lookup=$arg_a create=$arg_a zone=smallest:32k timeout=
 
 
 
-=== two upstreams with one zone
+=== two upstreams with the same zone
 --- http_config
 upstream first { server 127.0.0.1:1985; session_sticky mode=learn lookup=$arg_a create=$arg_a zone=shared:64k; }
 --- upstream
@@ -137,7 +137,7 @@ invalid value "arg_a" of parameter "lookup" in "session_sticky" directive, it mu
 
 
 
-=== several variables in one lookup=, which would be one that is always empty
+=== several variables in one lookup=
 --- upstream
 session_sticky mode=route lookup=$cookie_a$arg_a;
 --- emerg
@@ -169,7 +169,7 @@ session_sticky mode=learn lookup=$arg_a create=$arg_a zone=id32:64k;
 
 
 
-=== id= of 33 characters in an upstream with mode=route is none too many
+=== id= of 33 characters in an upstream with mode=route is accepted
 --- upstream
 server 127.0.0.1:1986 id=a23456789012345678901234567890123;
 session_sticky mode=route lookup=$arg_a;

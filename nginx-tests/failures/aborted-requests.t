@@ -1,9 +1,9 @@
-# Requests that end before their answer does: the client leaves, or one side of a WebSocket. nginx holds a connection
-# and a reference as long as the request is there, none afterwards, and nothing against the server; the same as for an
-# upstream without session_sticky.
+# Requests that end before their response does: the client, or one side of a WebSocket, closes the connection. nginx counts a
+# connection and holds a reference during the request, none afterwards, and counts no failure; the same as for an upstream without
+# session_sticky.
 #
-# Upstreams whose name begins with plain_ have no session_sticky. The time-outs are longer than this file's patience, so
-# that nothing ends by them.
+# Upstreams whose name begins with plain_ have no session_sticky. nginx's timeouts are longer than the test's, so that no request
+# ends by them.
 
 use Sticky qw(Counters FaultyServers);
 
@@ -29,13 +29,13 @@ _EOC_
                               . ($block->directives // '')));
 });
 
-# The counters of the server of this port.
+# The counters of the server with this port.
 sub of_port {
     my ($upstream, $port) = @_;
     return (grep { $_->{name} eq "127.0.0.1:$port" } @{counters($upstream)})[0];
 }
 
-# Calls SUB with each upstream, the name for a request, and the cookie that it has.
+# Calls SUB with each upstream, an ID for a request, and its cookie.
 sub with_each {
     my ($port, $sub) = @_;
     for my $upstream ('plain_u', 'sticky_u', 'visited_u', 'backup_u') {
@@ -53,17 +53,17 @@ sub is_held {
 sub is_as_before {
     my ($upstream, $before) = @_;
     idle($upstream, 'afterwards');
-    equals(told(settled($upstream)), $before, "$upstream: nothing is held against a server");
+    equals(told(settled($upstream)), $before, "$upstream: no failure is counted");
 }
 
-# A server is marked as looked at when it is chosen first; what is to be compared comes after that.
+# Marks the servers as checked, which happens when they are first selected, and returns the counters to compare with.
 sub before {
     my ($upstream, $cookie) = @_;
     response(ask_for('ok', $upstream, {cookie => $cookie})) for 1 .. 2;
     return told(settled($upstream));
 }
 
-# The client leaves while the server does what the plan says.
+# The client closes the connection while the server executes the plan.
 sub client_leaves {
     my ($plan) = @_;
     with_each(1985, sub {
@@ -86,10 +86,10 @@ sub websocket {
         my $asked = ask_for('upgrade', $upstream, {id => $id, cookie => $cookie, version => '1.1',
                                                    header => "Connection: upgrade\r\nUpgrade: echo\r\n"});
         my $header = read_until($asked, qr/\r\n\r\n/);
-        equals(status($header), 101, "$upstream: the connection is switched");
+        equals(status($header), 101, "$upstream: the protocol is switched");
         is_held($upstream, 1985);
         print $asked 'hello';
-        equals(read_until($asked, qr/hello/), 'hello', "$upstream: both sides hear each other");
+        equals(read_until($asked, qr/hello/), 'hello', "$upstream: both sides exchange data");
         $end->($asked);
         is_as_before($upstream, $before);
     });
@@ -99,58 +99,58 @@ run_tests();
 
 __DATA__
 
-=== the client leaves before the header, without a zone
+=== the client disconnects before the header, without a zone
 --- client
 client_leaves('hang');
 
 
 
-=== the client leaves before the header, with a zone
+=== the client disconnects before the header, with a zone
 --- zone: before_header
 --- client
 client_leaves('hang');
 
 
 
-=== the client leaves inside the header
+=== the client disconnects inside the header
 --- zone: in_header
 --- client
 client_leaves('header-hang');
 
 
 
-=== the client leaves inside the body
+=== the client disconnects inside the body
 --- zone: in_body
 --- client
 client_leaves('body-hang');
 
 
 
-=== the client leaves inside the body, unbuffered
+=== the client disconnects inside the unbuffered body
 --- directives: proxy_buffering off;
 --- client
 client_leaves('body-hang');
 
 
 
-=== the client leaves while nginx tries another server
+=== the client disconnects while nginx tries another server
 --- zone: second
 --- client
 with_each(1985, sub {
     my ($upstream, $id, $cookie) = @_;
     my $asked = ask_for('reset hang', $upstream, {id => $id, cookie => $cookie});
     is_held($upstream, 1986);
-    equals(of_port($upstream, 1985)->{conns}, 0, "$upstream: none is counted for the first server any more");
+    equals(of_port($upstream, 1985)->{conns}, 0, "$upstream: none is counted for the first server any longer");
     close $asked;
     idle($upstream, 'afterwards');
-    # backup_u has them in the other order
+    # backup_u has them in reverse order
     equals(join(' ', map { of_port($upstream, $_)->{fails} } 1985, 1986), $upstream eq 'backup_u' && !$cookie ? '0 1' : '1 0',
-           "$upstream: only the server that failed has failed");
+           "$upstream: a failure is counted only for the server that failed");
 });
 
 
 
-=== the client leaves while nginx connects
+=== the client disconnects while nginx connects
 --- zone: connecting
 --- port: 1992
 --- client
@@ -160,12 +160,12 @@ with_each(1992, sub {
     is_held($upstream, 1992);
     close $asked;
     idle($upstream, 'afterwards');
-    equals(join(' ', map { $_->{fails} } @{counters($upstream)}), '0 0', "$upstream: nothing is held against a server");
+    equals(join(' ', map { $_->{fails} } @{counters($upstream)}), '0 0', "$upstream: no failure is counted");
 });
 
 
 
-=== the client leaves while it sends
+=== the client disconnects while it sends the request
 --- zone: sending
 --- directives: proxy_request_buffering off; proxy_http_version 1.1;
 --- client
@@ -181,7 +181,7 @@ with_each(1985, sub {
 
 
 
-=== proxy_ignore_client_abort: the request goes on without its client, and is counted as long as it does
+=== proxy_ignore_client_abort: the request continues without its client, and is counted until its end
 --- zone: ignored
 --- directives: proxy_ignore_client_abort on;
 --- client
@@ -191,17 +191,17 @@ with_each(1985, sub {
     my $asked = ask_for('wait', $upstream, {id => $id, cookie => $cookie});
     equals($servers->port_of($id), 1985, "$upstream: the server has the request");
     close $asked;
-    # Time enough for nginx to hear of it, which would end the request without the directive.
+    # Enough time for nginx to detect it, which would end the request without the directive.
     counters($upstream) for 1 .. 5;
     is_held($upstream, 1985);
     $servers->go($id);
     is_as_before($upstream, $before);
-    holds(!$servers->saw("1985 gone $id"), "$upstream: nginx has waited for the answer");
+    holds(!$servers->saw("1985 gone $id"), "$upstream: nginx has waited for the response");
 });
 
 
 
-=== WebSocket: the client ends it
+=== WebSocket: the client closes it
 --- zone: client_ends
 --- directives: proxy_http_version 1.1; proxy_set_header Connection upgrade; proxy_set_header Upgrade echo;
 --- client
@@ -209,15 +209,15 @@ websocket(sub { close $_[0] });
 
 
 
-=== WebSocket: the server ends it
+=== WebSocket: the server closes it
 --- zone: server_ends
 --- directives: proxy_http_version 1.1; proxy_set_header Connection upgrade; proxy_set_header Upgrade echo;
 --- client
-websocket(sub { print {$_[0]} 'bye'; equals(response($_[0]), '', 'nginx closes too') });
+websocket(sub { print {$_[0]} 'bye'; equals(response($_[0]), '', 'nginx closes as well') });
 
 
 
-=== WebSocket: nobody says anything, and nginx ends it
+=== WebSocket: neither side sends data, and nginx closes it
 --- directives: proxy_http_version 1.1; proxy_set_header Connection upgrade; proxy_set_header Upgrade echo;
 --- read_timeout: 1s
 --- client

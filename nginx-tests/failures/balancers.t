@@ -1,9 +1,9 @@
-# Each of nginx's balancers under a cookie, and servers that fail: the same answers, the same servers in the same
-# order, and the same counters as without session_sticky, request for request.
+# Each of nginx's load-balancing methods with a cookie, and servers that fail: the responses, the servers and their order, and the
+# counters are the same as without session_sticky, for each request.
 #
-# A block is a balancer, with and without a zone. Each of its cases is a story of one to four requests, which begin
-# at the server that the balancer chose without session_sticky; a word is what a try comes to. random chooses anew
-# each time, so it has two servers at most, of which the second is no choice.
+# A block tests a method, with or without a zone. Each of its cases has one to four requests, which start with the server that the
+# method selected without session_sticky; a word is the result of a try. random selects independently each time, so it has at
+# most two servers, of which the second one is the only choice left.
 
 use Sticky qw(FaultyServers Twins);
 
@@ -21,40 +21,40 @@ my $refusing = 'server 127.0.0.1:1998; server 127.0.0.1:1999;';
 
 my @any = (
     {name => 'nothing fails', request => ['ok', 'ok', 'ok']},
-    {name => 'one fails once', request => ['reset ok', 'ok', 'ok', 'ok']},
-    {name => 'one fails less often than max_fails', servers => $patient, request => ['reset ok', 'empty ok', 'ok']},
-    {name => 'one says nothing', request => ['hang ok', 'ok']},
-    {name => 'one says no more', request => ['body-hang', 'ok']},
-    {name => 'one closes inside the body', request => ['body-empty', 'ok']},
+    {name => 'one server fails once', request => ['reset ok', 'ok', 'ok', 'ok']},
+    {name => 'one server fails less often than max_fails', servers => $patient, request => ['reset ok', 'empty ok', 'ok']},
+    {name => 'one server does not respond', request => ['hang ok', 'ok']},
+    {name => 'one server stops sending inside the body', request => ['body-hang', 'ok']},
+    {name => 'one server closes the connection inside the body', request => ['body-empty', 'ok']},
     {name => '503', request => ['503 ok', 'ok']},
     {name => '404', request => ['404 ok', 'ok']},
-    {name => '503 of all', request => ['503 503', 'ok', 'ok']},
-    {name => '404 of all', request => ['404 404', 'ok']},
-    {name => 'all fail, and nothing is left', request => ['reset reset', 'ok', 'ok']},
-    {name => 'all refuse', servers => $refusing, request => ['ok', 'ok']},
+    {name => '503 by all servers', request => ['503 503', 'ok', 'ok']},
+    {name => '404 by all servers', request => ['404 404', 'ok']},
+    {name => 'all servers fail', request => ['reset reset', 'ok', 'ok']},
+    {name => 'all servers refuse connections', servers => $refusing, request => ['ok', 'ok']},
     {name => 'max_fails=0', servers => $two =~ s/;/ max_fails=0;/gr, request => ['reset ok', 'reset empty', 'ok']},
-    {name => 'one is down', servers => $two =~ s/;/ down;/r, request => ['ok', 'reset', 'ok']},
-    {name => 'all are down', servers => $two =~ s/;/ down;/gr, request => ['ok', 'ok']},
-    {name => 'one server, that fails', servers => $one, request => ['reset', 'ok', 'hang', '503']},
-    {name => 'one server, that is down', servers => $one =~ s/;/ down;/r, request => ['ok']},
+    {name => 'one server is down', servers => $two =~ s/;/ down;/r, request => ['ok', 'reset', 'ok']},
+    {name => 'all servers are down', servers => $two =~ s/;/ down;/gr, request => ['ok', 'ok']},
+    {name => 'a single server that fails', servers => $one, request => ['reset', 'ok', 'hang', '503']},
+    {name => 'a single server that is down', servers => $one =~ s/;/ down;/r, request => ['ok']},
     {name => 'POST is not repeated', request => [{plan => 'reset ok', method => 'POST'}, {method => 'POST'}]},
     {name => 'one try', location => 'proxy_next_upstream_tries 1;', request => ['reset ok', 'ok']},
     {name => 'no time for another try', location => 'proxy_next_upstream_timeout 10ms;', request => ['hang ok', 'ok']},
-    {name => 'max_conns is no limit to one at a time', servers => $two =~ s/;/ max_conns=1;/gr,
+    {name => 'max_conns does not limit sequential requests', servers => $two =~ s/;/ max_conns=1;/gr,
      request => ['ok', 'reset ok', 'ok', '404 ok']},
 );
 
 my @three = (
-    {name => 'two of three fail', servers => $three, request => ['reset reset ok', 'ok', 'ok']},
-    {name => 'three fail', servers => $three, request => ['reset empty reset', 'ok']},
+    {name => 'two of three servers fail', servers => $three, request => ['reset reset ok', 'ok', 'ok']},
+    {name => 'three servers fail', servers => $three, request => ['reset empty reset', 'ok']},
     {name => 'two tries', servers => $three, location => 'proxy_next_upstream_tries 2;', request => ['reset reset ok']},
 );
 
 my @backup = (
-    {name => 'a backup stands in', servers => $backup, request => ['reset ok', 'ok', 'ok']},
-    {name => 'a backup fails as well', servers => $backup, request => ['reset reset ok', 'ok', 'ok']},
-    {name => 'all fail, and the backups', servers => $backup, request => ['reset reset reset', 'ok', 'ok']},
-    {name => 'two tries, and the backups', servers => $backup, location => 'proxy_next_upstream_tries 2;',
+    {name => 'a backup server takes over', servers => $backup, request => ['reset ok', 'ok', 'ok']},
+    {name => 'a backup server fails as well', servers => $backup, request => ['reset reset ok', 'ok', 'ok']},
+    {name => 'all servers fail, including backup servers', servers => $backup, request => ['reset reset reset', 'ok', 'ok']},
+    {name => 'two tries, with backup servers', servers => $backup, location => 'proxy_next_upstream_tries 2;',
      request => ['reset reset ok', 'ok']},
 );
 

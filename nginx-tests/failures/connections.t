@@ -1,7 +1,7 @@
-# Connections that are kept alive and turn out to be closed, and TLS: what nginx counts for the servers.
+# Keepalive connections that turn out to be closed, and TLS: nginx's counters for the servers.
 #
-# Stories.pm says what the section "stories" means. "keep" leaves a connection open, so that the
-# next word is about it: a server that closes it then ("empty", "reset") was not at fault.
+# Stories.pm describes the section "stories". "keep" leaves a connection open, to which the next word applies: if a server then
+# closes it ("empty", "reset"), this is not counted as a failure.
 
 use Sticky qw(Certificates Counters FaultyServers Stories Twins);
 
@@ -13,7 +13,7 @@ $servers->full(1992);
 
 my ($good, $bad) = (certificate(), certificate());
 
-# TLS in front of the servers: 1995 and 1996 are A and B, 1997 is A with a certificate that nobody trusts.
+# TLS in front of the servers: 1995 and 1996 are A and B, 1997 is A with an untrusted certificate.
 my $tls = join '', map { my ($port, $to, $certificate) = @$_; <<"_EOC_" } [1995, 1985, $good], [1996, 1986, $good], [1997, 1985, $bad];
 server {
     listen 127.0.0.1:$port ssl;
@@ -26,23 +26,23 @@ _EOC_
 my $https = "proxy_pass https://NAME; proxy_ssl_session_reuse on; proxy_next_upstream error timeout http_503;";
 my $verify = "proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate $good.pem;";
 our @tls = (
-    {name => 'TLS, and nothing fails', servers => 'server 127.0.0.1:1995; server 127.0.0.1:1996;',
+    {name => 'TLS without failures', servers => 'server 127.0.0.1:1995; server 127.0.0.1:1996;',
      location => $https, request => ['ok', 'ok', 'ok']},
-    {name => 'TLS, and 503', servers => 'server 127.0.0.1:1995; server 127.0.0.1:1996;',
+    {name => 'TLS with 503', servers => 'server 127.0.0.1:1995; server 127.0.0.1:1996;',
      location => $https, request => ['503 ok', 'ok']},
-    {name => 'a server that ends the handshake', servers => 'server 127.0.0.1:1991; server 127.0.0.1:1996;',
+    {name => 'a server that aborts the handshake', servers => 'server 127.0.0.1:1991; server 127.0.0.1:1996;',
      location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
     {name => 'a server that hangs in the handshake', servers => 'server 127.0.0.1:1985; server 127.0.0.1:1996;',
      location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
     {name => 'a server that nginx cannot connect to', servers => 'server 127.0.0.1:1992; server 127.0.0.1:1996;',
      location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
-    {name => 'a certificate that is not trusted', servers => 'server 127.0.0.1:1997; server 127.0.0.1:1996;',
+    {name => 'an untrusted certificate', servers => 'server 127.0.0.1:1997; server 127.0.0.1:1996;',
      location => "$https $verify", request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
-    {name => 'certificates of which none is trusted', servers => 'server 127.0.0.1:1997; server 127.0.0.1:1991;',
+    {name => 'only untrusted certificates', servers => 'server 127.0.0.1:1997; server 127.0.0.1:1991;',
      location => "$https $verify", request => ['ok', 'ok'], wants => '502 of none, fails 1 1, not bound anew'},
-    {name => 'one server, whose certificate is not trusted', servers => 'server 127.0.0.1:1997;',
+    {name => 'a single server with an untrusted certificate', servers => 'server 127.0.0.1:1997;',
      location => "$https $verify", request => ['ok', 'ok'], wants => '502 of 1997, fails 0, not bound anew'},
-    {name => 'a backup behind TLS', servers => 'server 127.0.0.1:1991; server 127.0.0.1:1996 backup;',
+    {name => 'a backup server with TLS', servers => 'server 127.0.0.1:1991; server 127.0.0.1:1996 backup;',
      location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
 );
 
@@ -65,7 +65,7 @@ run_tests();
 
 __DATA__
 
-=== stale: the same server is asked again, over a new connection, and nothing is held against it
+=== stale connection: the same server is tried again over a new connection, and no failure is counted
 --- http_config
 upstream u { zone stale 512k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 upstream v { server A:; server B:; keepalive 4; session_sticky hash=plain; }
@@ -87,7 +87,7 @@ y 127.0.0.1:1985 ok => 200 of A, fails 0, not bound anew
 
 
 
-=== stale, and then the new connection fails as well: that counts, and the session moves
+=== stale connection, and the new one fails as well: a failure is counted, and the session moves
 --- http_config
 upstream u { zone stale_fails 512k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 upstream v { zone stale_fails 512k; server A: id=x; server B: id=x; session_sticky hash=plain; keepalive 4; }
@@ -102,7 +102,7 @@ w 127.0.0.1:1985 empty empty => 502 of A A, fails 1 0, not bound anew
 
 
 
-=== stale, fallback=off and rebind=off: the session has its server
+=== stale connection, fallback=off and rebind=off: the session keeps its server
 --- http_config
 upstream u { zone stale_off 512k; server A:; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 upstream v { zone stale_off 512k; server A:; server B:; session_sticky hash=plain rebind=off; keepalive 4; }
@@ -114,7 +114,7 @@ v 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, not bound anew
 
 
 
-=== not stale: a time-out, a cut header and a status are failures on a kept connection too
+=== not stale: a timeout, a partial header and a status are failures on a keepalive connection, too
 --- http_config
 upstream u { zone not_stale 512k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 upstream v { zone not_stale 512k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
@@ -129,7 +129,7 @@ w 127.0.0.1:1985 503 ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 
 
 
-=== stale where nginx may not try again: 502, but nothing is held against the server
+=== stale connection, and no further try is allowed: 502, but no failure is counted
 --- directives: proxy_next_upstream timeout;
 --- http_config
 upstream u { zone stale_once 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
@@ -141,7 +141,7 @@ u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, not bound anew
 
 
 
-=== stale, a POST: it is not repeated
+=== stale connection with a POST: it is not repeated
 --- http_config
 upstream u { zone stale_post 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 --- stories
@@ -151,7 +151,7 @@ u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 
 
 
-=== stale with one try: nginx takes none away for it
+=== stale connection with one try: it does not count as a try
 --- directives: proxy_next_upstream error; proxy_next_upstream_tries 1;
 --- http_config
 upstream u { zone stale_tries 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
@@ -162,14 +162,14 @@ u 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
 
 
 
-=== two kept connections, both stale: once the server is not at fault
+=== two keepalive connections, both stale: no failure is counted for the first one
 --- http_config
 upstream u { zone stale_many 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 --- client
 my @held = map { ask_for('wait-keep', 'u', {cookie => 'route=127.0.0.1:1985', id => "many-$_"}) } 1 .. 2;
-equals($servers->port_of("many-$_"), 1985, "request $_ is at the server") for 1 .. 2;
+equals($servers->port_of("many-$_"), 1985, "request $_ reaches the server") for 1 .. 2;
 $servers->go("many-$_") for 1 .. 2;
-equals(status(response($_)), 200, 'it is answered') for @held;
+equals(status(response($_)), 200, 'it gets its response') for @held;
 settled('u');
 chapter('u 127.0.0.1:1985 empty reset ok => 200 of A A B, fails 1 0, bound to 127.0.0.1:1986');
 
@@ -180,5 +180,5 @@ chapter('u 127.0.0.1:1985 empty reset ok => 200 of A A B, fails 1 0, bound to 12
 
 
 
-=== TLS, with a zone: its sessions are in there
+=== TLS, with a zone, which has the TLS sessions
 --- tls: tls

@@ -1,9 +1,9 @@
-# proxy_next_upstream with each of its conditions, and a bound server that fails in each of the ways there are: the
-# client gets what it would get without session_sticky, the servers are asked as often, and nginx has counted the same.
+# proxy_next_upstream with each of its conditions, and each kind of failure of a bound server: the client's response, the tries
+# of the servers and nginx's counters are the same as without session_sticky.
 #
 #   each condition × each failure, with GET and with POST, without a zone and with one
 #
-# The server that fails is the one that the cookie names, 127.0.0.1:1985 or another; 1986 answers well.
+# The failing server is the one of the cookie, 127.0.0.1:1985 or another one; 1986 responds normally.
 
 use Sticky qw(Failures Twins);
 
@@ -11,14 +11,14 @@ worker_connections(4096);
 
 our $servers = failing_servers(1985, 1986);
 
-# What nginx's manual says that comes of it.
+# The result according to nginx's documentation.
 sub wants {
     my ($failure, $method, @conditions) = @_;
     my $kind = $failure{$failure};
     my $port = $failing_port{$failure} // 1985;
     return "200 of $port, fails 0 0, not bound anew" if !defined $kind;
 
-    # What never reached a server may be sent to another. A reset at once comes before the request or after it.
+    # A request that never reached a server can be sent to another one. An immediate reset arrives before or after the request.
     my $may_repeat = $method eq 'GET' || $failure eq 'refused' || $failure eq 'connect hang'
         || grep { $_ eq 'non_idempotent' } @conditions;
     my $next = $may_repeat && grep { $_ eq $kind } @conditions;
@@ -43,7 +43,7 @@ sub case {
 
 our %cases = (
     GET => [map { my $condition = $_; map { case($_, 'GET', $condition) } @failures } @conditions],
-    # The condition that holds, with non_idempotent and without.
+    # The condition that matches the failure, with and without non_idempotent.
     POST => [
         map { (case($_, 'POST', $failure{$_} // 'error'), case($_, 'POST', $failure{$_} // 'error', 'non_idempotent')) }
         grep { $_ ne 'at once' } @failures

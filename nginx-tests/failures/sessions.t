@@ -1,8 +1,8 @@
-# What a session does when its server fails, where nginx without session_sticky has nothing to compare with: servers
-# that share an id, fallback and rebind, full servers, servers that come back, draining servers. The servers are asked
-# as often as said, nginx's counters are what its own balancer would have counted, and come back to nothing.
+# Sessions whose server fails, in cases that nginx without session_sticky does not have: servers that share an ID, fallback and
+# rebind, max_conns, recovered servers, draining servers. The tries of the servers are as specified, and nginx's counters are
+# those that its own load-balancing methods would have, and return to zero.
 #
-# Stories.pm says what the section "stories" means.
+# Stories.pm describes the section "stories".
 
 use Sticky qw(Counters FaultyServers Stories);
 
@@ -17,7 +17,7 @@ run_tests();
 
 __DATA__
 
-=== several servers of one id: all of them, each once, then the balancer's
+=== several servers with the same ID: each is tried once, then the one that the load-balancing method selects
 --- http_config
 upstream one   { server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain; }
 upstream two   { zone shared 256k; server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain; }
@@ -38,7 +38,7 @@ all x reset reset ok => 200 of A B C, fails 2 1 2, bound to c
 
 
 
-=== fallback=off: no other server sees the request, however its own fails
+=== fallback=off: no other server gets the request, for each kind of failure
 --- http_config
 upstream resets   { zone off 512k; server A:; server B:; session_sticky hash=plain fallback=off; }
 upstream says_503 { server A:; server B:; session_sticky hash=plain fallback=off; }
@@ -72,7 +72,7 @@ backed - ok => 502 of none, fails 1 1, not bound anew
 
 
 
-=== fallback=off with nothing but one server: its failures are counted and forgotten as nginx does
+=== fallback=off with a single server: its failures are counted and reset as without the module
 --- http_config
 upstream single { server A:; session_sticky hash=plain fallback=off; }
 upstream zoned  { zone off_single 256k; server A:; session_sticky hash=plain fallback=off; }
@@ -85,7 +85,7 @@ zoned 127.0.0.1:1986 ok => 502 of none, fails 0, not bound anew
 
 
 
-=== fallback=unknown: another server for an id that names none, no other for one that fails
+=== fallback=unknown: another server for an unknown ID, but not for a failing server
 --- http_config
 upstream u { zone unknown 256k; server A:; server B:; session_sticky hash=plain fallback=unknown; }
 upstream v { server A: down; server B:; session_sticky hash=plain fallback=unknown; }
@@ -99,7 +99,7 @@ v gone ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
 
 
 
-=== rebind=off: another server answers, the client keeps its own, and returns to it
+=== rebind=off: another server responds, the session keeps its own, and returns to it
 --- http_config
 upstream u { zone rebind 512k; server A: fail_timeout=2s; server B:; session_sticky hash=plain rebind=off; }
 upstream v { server A: down; server B:; session_sticky hash=plain rebind=off; }
@@ -119,13 +119,13 @@ my $response;
 eventually(sub {
     $response = response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}));
     return head('X-Tried', $response) eq '127.0.0.1:1985';
-}, 'the client returns to its server');
-equals(set($response), '', 'with the cookie that it has');
-equals(join(' ', map { $_->{fails} } @{counters('u')}), '0 0', 'whose failures are forgotten, as nginx does it');
+}, 'the session returns to its server');
+equals(set($response), '', 'with its cookie');
+equals(join(' ', map { $_->{fails} } @{counters('u')}), '0 0', 'whose failures are reset, as without the module');
 
 
 
-=== max_fails and fail_timeout: failures of bound requests add up, and a server that comes back gets one request first
+=== max_fails and fail_timeout: failures of bound requests add up, and a recovering server gets one request first
 --- http_config
 upstream u { zone comes_back 256k; server A: max_fails=2 fail_timeout=2s; server B:; session_sticky hash=plain; }
 --- stories
@@ -145,16 +145,16 @@ eventually(sub {
     return 0;
 }, 'the server gets a request again');
 equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1986',
-       'but no second one before the first has come to its end');
+       'but no second one before the first has ended');
 $servers->go("back-$nth");
-equals(status(response($first)), 200, 'the first is answered');
-equals(join(' ', map { $_->{fails} } @{settled('u')}), '0 0', 'nothing is held against the server');
+equals(status(response($first)), 200, 'the first gets its response');
+equals(join(' ', map { $_->{fails} } @{settled('u')}), '0 0', 'no failure is counted any longer');
 equals(head('X-Tried', response(ask_for('ok', 'u', {cookie => 'route=127.0.0.1:1985'}))), '127.0.0.1:1985',
-       'and its clients are back');
+       'and its sessions return');
 
 
 
-=== max_conns reached: the others go elsewhere, while it is counted in and referenced
+=== max_conns is reached: other requests go to other servers, while the first one is counted and referenced
 --- http_config
 upstream on     { zone full 512k; server A: max_conns=1; server B:; session_sticky hash=plain; }
 upstream off    { zone full 512k; server A: max_conns=1; server B:; session_sticky hash=plain fallback=off; }
@@ -171,36 +171,36 @@ for my $upstream (sort keys %story) {
     my $held = ask_for('wait', $upstream, {cookie => 'route=127.0.0.1:1985', id => "full-$upstream"});
     equals($servers->port_of("full-$upstream"), 1985, "$upstream: the server has a request");
     my ($full) = grep { $_->{name} eq '127.0.0.1:1985' } @{counters($upstream)};
-    equals($full->{conns}, 1, "$upstream: it counts");
+    equals($full->{conns}, 1, "$upstream: it is counted");
     equals($full->{refs} // 1, 1, "$upstream: it is referenced");
     chapter("$upstream 127.0.0.1:1985 ok => $story{$upstream}");
-    equals(join(' ', sort map { $_->{conns} } @{counters($upstream)}), '0 1', "$upstream: what was refused does not count");
+    equals(join(' ', sort map { $_->{conns} } @{counters($upstream)}), '0 1', "$upstream: the rejected request is not counted");
     $servers->go("full-$upstream");
-    equals(status(response($held)), 200, "$upstream: the first is answered");
+    equals(status(response($held)), 200, "$upstream: the first gets its response");
     settled($upstream);
     chapter("$upstream 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew");
 }
 
 
 
-=== weight: what a bound request's failure takes from it, requests without a cookie give back
+=== weight: the failure of a bound request reduces it, and requests without a cookie restore it
 --- http_config
 upstream u { zone weight 256k; server A: weight=6 max_fails=3; server B: weight=6; session_sticky hash=plain; }
 --- stories
 u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 --- client
 my $weights = sub { join ' ', map { $_->{effective_weight} } @{settled('u')} };
-equals($weights->(), '4 6', 'a third of the weight for one of three failures');
+equals($weights->(), '4 6', 'reduced by a third for one of three failures');
 response(ask_for('ok', 'u', {}));
-equals($weights->(), '5 6', 'one back');
+equals($weights->(), '5 6', 'increased by one');
 response(ask_for('ok', 'u', {}));
-equals($weights->(), '6 6', 'and another');
+equals($weights->(), '6 6', 'and by one again');
 my @tried = map { head('X-Tried', response(ask_for('ok', 'u', {}))) =~ /1985/ ? 'A' : 'B' } 1 .. 12;
-equals(scalar(grep { $_ eq 'A' } @tried), 6, 'both get the same again');
+equals(scalar(grep { $_ eq 'A' } @tried), 6, 'both get the same number of requests again');
 
 
 
-=== drain: a draining server that fails leaves a try for the others, and no trace
+=== drain: a draining server fails, and another one is tried
 --- http_config
 upstream u { zone drain 512k; server A: drain; server B:; session_sticky hash=plain; }
 upstream v { server A: drain; server B:; session_sticky hash=plain; }
@@ -216,7 +216,7 @@ w 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
 
 
 
-=== drain: no draining server is tried in place of another
+=== drain: a draining server is not tried for other sessions
 --- http_config
 upstream x { zone drained 256k; server A: drain; server B: drain; session_sticky hash=plain; }
 --- stories
@@ -225,7 +225,7 @@ x - ok => 502 of none, fails 0 0, not bound anew
 
 
 
-=== drain: once all that are left are draining there is no further try; older versions have one, and find none
+=== drain: if only draining servers are left, there is no further try; older versions have one, without a server
 --- http_config
 upstream x { zone all_drain 256k; server A: drain; server B: drain; session_sticky hash=plain; }
 --- stories
@@ -234,7 +234,7 @@ x 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
 
 
 
-=== tries: what the cookie chose counts as one of them
+=== tries: the server of the cookie counts as one
 --- directives: proxy_next_upstream error; proxy_next_upstream_tries 2;
 --- http_config
 upstream u { server A: id=x max_fails=9; server B: id=x max_fails=9; server C: id=c max_fails=9; session_sticky hash=plain; }
@@ -249,7 +249,7 @@ w 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, not bound anew
 
 
 
-=== time: a try that took too long is the last one
+=== time: a try that takes too long is the last one
 --- directives: proxy_next_upstream error timeout; proxy_next_upstream_timeout 10ms;
 --- http_config
 upstream u { zone time 256k; server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain; }

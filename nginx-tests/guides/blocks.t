@@ -1,4 +1,4 @@
-# Every nginx block of these pages is one that nginx loads, and without a [warn].
+# nginx loads every nginx block of these pages without a [warn].
 
 use Sticky qw(Documents Fragments Keys Verdicts);
 use File::Temp 'tempdir';
@@ -7,13 +7,13 @@ my $key_file = key_file('sticky.keys', $key[0]);
 my $states = tempdir(CLEANUP => 1);
 chmod 0777, $states;
 
-# Whether nginx looks up names of an upstream while it runs, which some examples need.
+# Whether this nginx resolves the names of an upstream's servers at run time, which some examples need.
 my ($middle, $last) = `$ENV{TEST_NGINX_BINARY} -v 2>&1` =~ m{/1\.(\d+)\.(\d+)};
 our $resolves = $middle * 1000 + $last >= 27_003;
 
 client_sections();
 
-# The lines of nginx that tell of something wrong.
+# nginx's lines about problems.
 sub complaints {
     my ($text) = @_;
     $text = here(whole($text)) =~ s/\bkey_file=\Ksticky\.keys\b/$key_file/gr =~ s{\bstate=\K\S+(?=;)}{$states/state}gr;
@@ -75,7 +75,7 @@ loads('docs/status.md', 1);
 
 
 
-=== a wrong directive is found, and one that does nothing
+=== an invalid directive is found, and one without effect
 --- client
 holds(complaints('session_sticky maxidel=30m;') =~ /invalid parameter "maxidel=30m"/, 'an error');
 holds(complaints('session_sticky mode=prefix maxidle=30m;') =~ /mode=prefix ignores maxidle=/, 'a [warn]');

@@ -1,6 +1,6 @@
-# docs/guides/blue-green.md: its file and commands, a switch, the end of blue, and the way back. A1 and B1 are green.
+# docs/guides/blue-green.md: its file and commands, a switch, the end of blue, and a rollback. A1 and B1 are green.
 
-# What servers are told outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states set at run time outlive a reload, so each block needs its own nginx in mode hup too.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Guides Documents Running Visits);
@@ -20,7 +20,7 @@ sub told {
         . "Content-Type: application/json\r\nContent-Length: " . length($body) . "\r\n\r\n$body", 1982));
     return equals(status($response), '200', "$id is $state");
 }
-# A session of this server that began so many seconds ago, and was idle since.
+# A session of this server that began, and was last used, this many seconds ago.
 sub session { my ($id, $age) = @_; my $time = int(time) - ($age // 0); return "shop=$id|$time|$time" }
 
 master_on();
@@ -28,7 +28,7 @@ run_tests();
 
 __DATA__
 
-=== the commands, and what follows them
+=== the commands, and their effects
 --- client
 follow_transcript($preview);
 switch_to(qw(blue green));
@@ -59,7 +59,7 @@ holds(bound($moved) =~ /^blue[12]\|/, 'and move to blue');
 
 
 
-=== the other application has a cookie of its own
+=== the other application has its own cookie
 --- client
 my $response = visit('/api/', 'shop=green1', 1983);
 holds(body($response) =~ /^C1?$/, 'its servers');

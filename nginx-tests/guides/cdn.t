@@ -1,12 +1,12 @@
-# docs/guides/cdn.md and docs/caching.md: the files, behind an nginx that is a CDN as hard to please as any: it stores what
-# Cache-Control allows, with any Set-Cookie in it, for /static/, /images/ and /news/ without cookies, and it obeys Vary.
+# docs/guides/cdn.md and docs/caching.md: the files, behind an nginx that acts as a demanding CDN: it caches whatever
+# Cache-Control allows, with any Set-Cookie in it, removes cookies for /static/, /images/ and /news/, and respects Vary.
 
 use Sticky qw(Guides Documents);
 
 our $page = 'docs/guides/cdn.md';
 our $number = 0;
 
-# The name of the server, and the cookies that it was sent.
+# The name of the server, and the cookies that it received.
 our $servers = servers(<<'_EOC_', qw(A B));
 add_header X-Server NAME;
 location / { return 200 "NAME [$http_cookie]"; }
@@ -17,7 +17,7 @@ location /static/ { add_header Cache-Control "public, max-age=60"; add_header Se
 location /login { return 200 "NAME"; }
 _EOC_
 
-# The CDN has a cache of its own in each block, as a cache outlives a reload.
+# Each block has its own cache for the CDN, as a cache outlives a reload.
 sub cdn {
     $number++;
     return <<"_EOC_";
@@ -49,7 +49,7 @@ follow_transcript((transcripts($page))[0]);
 
 
 
-=== what has a cookie is not stored, whatever the application says
+=== responses with a cookie are not cached, whatever the application specifies
 --- client
 for my $path ('/login', '/public') {
     my @responses = map { through($path) } 1 .. 3;
@@ -108,7 +108,7 @@ holds(set($first) =~ /^route=/, 'of nginx');
 
 
 
-=== without if= the CDN stores nothing
+=== without if= the CDN caches nothing
 --- but
 if=$sticks =>
 proxy_cache pages; =>

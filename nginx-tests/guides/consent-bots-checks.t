@@ -22,7 +22,7 @@ follow_transcript((transcripts($page))[0]);
 
 
 
-=== what a visitor gets
+=== the responses for a visitor
 --- client
 my $before = at('/');
 equals(set($before), '', 'no consent: no cookie');

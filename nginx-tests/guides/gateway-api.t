@@ -1,5 +1,5 @@
-# docs/guides/gateway-api.md: its configurations, with what the API asks for. Shares of many first visits are in
-# nginx-tests/balancers.
+# docs/guides/gateway-api.md: its configurations, compared with the requirements of the API. Shares of many first visits are
+# tested in nginx-tests/balancers.
 
 use Sticky qw(Guides);
 
@@ -53,7 +53,7 @@ follow_transcript((transcripts($page))[1]);
 
 
 
-=== type: Cookie, and a server that is gone
+=== type: Cookie, with an unreachable server
 --- number: 1
 --- gone: B
 --- client
@@ -77,7 +77,7 @@ holds(head('X-Session', call('nobody')) =~ /^[0-9a-f]{32}$/, 'a header of no ser
 
 
 
-=== type: Header, and a server that is gone
+=== type: Header, with an unreachable server
 --- number: 2
 --- gone: B
 --- client

@@ -13,7 +13,7 @@ add_block_preprocessor(sub {
     $block->set_value(client => "our \@services = map { Multiplex->service(\$_, \$port{\$_}) } qw(" . ($block->services // 'A B') . ");\n$client\n\@services = ();");
 });
 
-# What comes of a call: the service, the name of its server, and what ends it.
+# The result of a call: the service, the name of its server, and the final status.
 sub call {
     my ($client, $id, $session) = @_;
     my @fields = (['content-type', 'application/grpc'], ['te', 'trailers'], defined $session ? ['x-session', $session] : ());
@@ -45,7 +45,7 @@ holds(call($client, 'unknown', 'nobody') =~ /^[AB] \w{8} 0$/, 'with a name of no
 
 
 
-=== a service that is gone: another answers, and says its name
+=== an unreachable service: another one answers with its own name
 --- services: B
 --- may_fail
 --- client

@@ -1,9 +1,9 @@
-# docs/guides/kubernetes.md: its nginx.conf, as two replicas of the front, with what the page says of them.
+# docs/guides/kubernetes.md: its nginx.conf, as two replicas of the front, with the behavior described on the page.
 #
 # The replicas "a" and "b" have ports 1983 and 1982 for clients, 1973 and 1972 for the status, and 127.0.0.11:8082 and
-# 127.0.0.12:8082 for control. nginx of the block is the pods 127.0.0.2 to 127.0.0.4: on port 8080, a pod answers with its
-# address, and with X-Draining while there is a file of this name in $drains. What DNS has, $dns says (lib/Resolver.pm).
-# Manifests are checked by tests/manifests.
+# 127.0.0.12:8082 for control. The block's nginx plays the pods 127.0.0.2 to 127.0.0.4: on port 8080, a pod answers with its
+# address, and with X-Draining while $drains contains a file of this name. $dns has the DNS records (lib/Resolver.pm).
+# Manifests are tested in tests/manifests.
 
 use Sticky qw(Documents Keys Replicas Resolver Status);
 use Digest::MD5 'md5_hex';
@@ -23,14 +23,14 @@ our %here = (
 );
 our %port = map { my $replica = $_; $replica => {map { $_ => $here{$replica}{$_} =~ s/.*://r } keys %{$here{$replica}}} } keys %here;
 
-# Replaces what stands in a text exactly once.
+# Replaces a part of a text that occurs exactly once.
 sub put {
     my ($text, $from, $to) = @_;
     bail_out("the guide has no single $from") if (() = $text =~ /$from/g) != 1;
     return $text =~ s/$from/$to/r;
 }
 
-# The page's configuration as a replica runs it on this machine.
+# The page's configuration, adapted to run as a replica on this machine.
 sub on_this_machine {
     my ($text, $replica) = @_;
     $text = put($text, qr{/dev/stderr info}, 'ROOT/logs/error.log info');
@@ -44,7 +44,7 @@ sub on_this_machine {
 sub with_control { return put($conf, qr/^\}\n\z/m, $control =~ s/^(?=.)/    /gmr . "}\n") }
 sub moved_in { return put($conf, qr/^    upstream shop \{.*?^    \}\n/ms, $moved =~ s/^(?=.)/    /gmr) }
 
-# Starts both replicas, when DNS has these pods.
+# Starts both replicas, once DNS has these pods.
 sub start {
     my ($text, @pods) = @_;
     $dns->knows("$name A " . join ' ', map { "127.0.0.$_" } @pods) if @pods;
@@ -66,7 +66,7 @@ sub shop {
 sub state_of { my ($replica, $pod) = @_; return (map { $_->{state} } grep { $_->{address} eq "127.0.0.$pod:8080" } @{shop($replica)->{servers}})[0] // '' }
 sub lingering { my ($replica) = @_; return join ' ', sort map { $_->{address} =~ s/^127\.0\.0\.(\d+):8080$/$1/r } @{shop($replica)->{lingering}} }
 
-# DNS has these pods from now on. Waits until both replicas have them, and no others.
+# Changes the pods in DNS. Waits until both replicas have exactly these.
 sub has {
     my (@pods) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -118,7 +118,7 @@ run_tests();
 
 __DATA__
 
-=== nginx -t has nothing to say
+=== nginx -t reports nothing
 --- client
 for my $text ($conf, with_control(), moved_in()) {
     my $said = verdict(on_this_machine($text, 'a'));
@@ -128,7 +128,7 @@ for my $text ($conf, with_control(), moved_in()) {
 
 
 
-=== clients stick, whichever replica they meet
+=== sessions stay on their pods with either replica
 --- client
 start($conf, 2, 3, 4);
 my %chosen;
@@ -147,7 +147,7 @@ equals(join(' ', sort keys %chosen), '2 3 4', 'first visits are spread');
 
 
 
-=== probes ask no pod
+=== probes need no pod
 --- client
 my %paths = map { $_ => 1 } $front =~ /httpGet: \{path: (\S+), port: status\}/g;
 equals(scalar(keys %paths), 1, 'both ask for one path');
@@ -161,7 +161,7 @@ equals(first_visits('a'), '502', 'clients get 502');
 
 
 
-=== a pod that terminates keeps its sessions and gets no new ones, over a reload too; a replica that starts later does not know it
+=== a terminating pod keeps its sessions and gets no new ones, over a reload too; a replica started later does not know it
 --- client
 start($conf, 2, 3);
 has(3, 4);
@@ -176,7 +176,7 @@ stop_replica('b');
 start_replica('b', on_this_machine($conf, 'b'));
 has(3, 4);
 my $moved = at('b', session(2));
-holds(pods($moved) =~ /^[34]$/, 'b is started anew: the session moves');
+holds(pods($moved) =~ /^[34]$/, 'b was restarted: the session moves');
 equals(bound($moved) =~ s/\|.*//r, id_of(pods($moved)), 'with its cookie');
 stays('a', 2, 'the sessions stay at the other replica');
 rewrite_replica('a', on_this_machine(put($conf, qr/linger=10m/, 'linger=1s'), 'a'));
@@ -185,7 +185,7 @@ eventually(sub { pods(at('a', session(2))) =~ /^[34]$/ }, 'when it is over, they
 
 
 
-=== a pod that crashes after it has left DNS
+=== a pod that crashes after its removal from DNS
 --- client
 start($conf, 2, 5);
 has(2);
@@ -197,7 +197,7 @@ equals(lingering('a'), '', 'and ends it');
 
 
 
-=== no endpoint at all, and no answer at all
+=== no endpoints, and no response from DNS
 --- client
 start($conf, 2, 3);
 has();
@@ -208,14 +208,14 @@ for my $replica (qw(a b)) {
 has(2, 3);
 for my $failure ('FAILS', 'SILENT') {
     $dns->knows("$name $failure");
-    # Two questions remain without an answer.
+    # Two DNS queries remain unanswered.
     sleep 2.5;
     equals(first_visits('a'), '2 3', "$failure: nginx keeps the addresses");
 }
 
 
 
-=== a pod that asks to drain, before DNS knows
+=== a pod that announces draining before its removal from DNS
 --- client
 start($conf, 2, 3, 4);
 open my $file, '>', "$drains/2" or die "cannot write $drains/2: $!\n";
@@ -235,7 +235,7 @@ for my $replica (qw(a b)) {
 
 
 
-=== preStop drains by control, at both replicas, and takes it back
+=== preStop drains the pod by the control API at both replicas, and reverts that
 --- client
 start(with_control(), 2, 3, 4);
 my $script = below('- |', $told);

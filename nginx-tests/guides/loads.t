@@ -1,5 +1,5 @@
-# Each nginx code of the guides and of docs/caching.md, as it stands: whole files, and parts where they belong. nginx loads it
-# without a word. The pages on Kubernetes and containers have tests of their own.
+# Each nginx code block of the guides and of docs/caching.md, unchanged: whole files, and parts in their context. nginx
+# loads it without a message. The pages on Kubernetes and containers have separate tests.
 
 use Sticky qw(Guides Nginx);
 
@@ -31,7 +31,7 @@ holds($count >= 20, "$count files");
 my $count = 0;
 for my $page (@pages) {
     for my $part (nginx_parts($page)) {
-        # Servers that nginx resolves while it runs.
+        # Servers that nginx resolves at run time.
         next if $part =~ /\bresolve;/ && $version < 28;
         $count++;
         my ($first) = $part =~ /^\s*(.*)/;

@@ -1,13 +1,15 @@
-# docs/guides/moving-from-*.md: clients with cookies of the other system stay where they are, in step 1, in step 2, and on the way
-# back from there. Where the page says that both can run side by side, what nginx sets is what the other system has set.
+# docs/guides/moving-from-*.md: clients with cookies of the other system stay on their servers, in step 1, in step 2,
+# and after a return to step 1. If the page says that both can run side by side, nginx sets the same cookies as the
+# other system.
 #
-# Cookies are those of the other systems' formulas, which nginx-tests/compat says more of; those of Apache are set by a real one.
+# The cookies follow the other systems' formulas, which nginx-tests/compat tests in detail; those of Apache come from a
+# real one.
 
 use Sticky qw(Apache Documents Guides StickyModuleIds);
 
 our @names = qw(A B);
 
-# "step" is the place of its session_sticky line among those of the page, or nothing: the file as it stands; with "more" in it.
+# "step" is the number of its session_sticky line on the page, or nothing for the unchanged file; with "more" added.
 our $page = '';
 client_sections();
 add_block_preprocessor(sub {
@@ -41,7 +43,7 @@ add_block_preprocessor(sub {
 
 sub at { my ($cookie, $port) = @_; return visit('/', $cookie, $port // 1983) }
 
-# Clients with these values stay; what they have from then on is like these patterns, "" where nothing is set.
+# Clients with these values stay; the cookies they get match these patterns, "" if nothing is set.
 sub stays {
     my ($cookie, $values, $like) = @_;
     for my $name (@names) {
@@ -53,7 +55,7 @@ sub stays {
     return;
 }
 
-# What first visits get is what the other system has set.
+# First visits get the same cookies as from the other system.
 sub sets {
     my ($values) = @_;
     my $response = at();

@@ -5,7 +5,7 @@ use Sticky qw(Guides);
 our $page = 'docs/guides/one-cookie-two-ports.md';
 our ($guide) = map { http_of($_) } nginx_files($page);
 
-# In "but", A1: is the address of the server A1. "gone" are servers that do not run.
+# In "but", A1: is the address of the server A1. "gone" lists servers that do not run.
 client_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
@@ -20,14 +20,14 @@ add_block_preprocessor(sub {
     $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log && !defined $block->gone;
 });
 
-# Who serves the path, and the ID that comes with the answer.
+# The server of the path, and the ID set in the response.
 sub served { my $response = visit(@_, 1983); return join ' ', status($response) eq '200' ? body($response) : status($response), bound($response) }
 
 run_tests();
 
 __DATA__
 
-=== one machine, whichever is asked first
+=== one machine, whichever port is requested first
 --- client
 for my $paths (['/', '/socket'], ['/socket', '/']) {
     for (1 .. 3) {
@@ -50,7 +50,7 @@ follow_transcript($drain);
 
 
 
-=== asked at once, without a cookie
+=== parallel requests without a cookie
 --- but: session_sticky hash=plain => hash $arg_client; session_sticky hash=plain
 --- client
 my %chosen;
@@ -75,7 +75,7 @@ parameter "id" of the "server" directive has no effect
 
 
 
-=== a machine that is missing in one of them
+=== a machine that is missing in one upstream
 --- but: server 127.0.0.1:2086 id=b; =>
 --- client
 equals(served('/', 'route=b'), 'B ', 'is one of the other');
@@ -84,7 +84,7 @@ cookie "route" of upstream "socket" is also that of upstream "app", which has ot
 
 
 
-=== away in one of them, rebind=on
+=== unreachable in one upstream, rebind=on
 --- gone: A1
 --- client
 my ($server, $id) = split ' ', served('/socket', 'route=a');
@@ -94,7 +94,7 @@ equals(served('/', "route=$id"), uc($id) . ' ', 'for the application too');
 
 
 
-=== away in one of them, rebind=off
+=== unreachable in one upstream, rebind=off
 --- but: hash=plain => hash=plain rebind=off
 --- gone: A1
 --- client
@@ -105,7 +105,7 @@ equals(served('/', 'route=a'), 'A ', 'the application stays');
 
 
 
-=== away in both of them, rebind=off
+=== unreachable in both, rebind=off
 --- but: hash=plain => hash=plain rebind=off
 --- gone: A A1
 --- client
@@ -115,7 +115,7 @@ equals($socket, "${app}1", 'one and the same other machine in both');
 
 
 
-=== away in one of them, fallback=off
+=== unreachable in one upstream, fallback=off
 --- but: hash=plain => hash=plain fallback=off
 --- gone: A1
 --- client

@@ -11,7 +11,7 @@ key_file('sticky.keys', $key[0]);
 
 our $servers = servers('location / { return 200 "NAME"; }', qw(A B C));
 
-# What this machine has in another place.
+# Replaces what is located elsewhere on this machine.
 sub placed {
     my ($text) = @_;
     return here($text) =~ s{key_file=(?=sticky)}{key_file=$keys/}gr =~ s{/var/lib/session_sticky/}{$folder/}gr
@@ -36,7 +36,7 @@ sub logged {
     return join '', readline $log;
 }
 
-# What stands between these in an operator's page.
+# The text between these on an operator's page.
 sub said {
     my ($begin, $end) = @_;
     my ($said) = page('docs/operations.md') =~ /\Q$begin\E(.*?)\Q$end\E/s or bail_out("no $begin in operations.md");

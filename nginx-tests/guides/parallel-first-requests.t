@@ -1,4 +1,4 @@
-# docs/guides/parallel-first-requests.md: six requests on six connections, before any has been answered.
+# docs/guides/parallel-first-requests.md: six requests on six connections, before any of them is answered.
 
 use Sticky qw(Guides);
 
@@ -16,12 +16,12 @@ add_block_preprocessor(sub {
     $block->set_value(http_config => $answering . $text);
 });
 
-# Asks six times as one client, then lets the servers answer, and returns what came back.
+# Sends six requests as one client, then lets the servers answer, and returns the responses.
 sub asked_at_once {
     my ($servers, $address, $agent) = @_;
     my @asked = map { say_to_nginx("GET /$_ HTTP/1.0\r\nX-Address: $address\r\nUser-Agent: $agent\r\n\r\n", 1983) } 1 .. 6;
     my @waiting = map { taken([values %$servers]) } @asked;
-    # All are on their way now.
+    # All requests have been sent now.
     for my $connection (@waiting) {
         my ($name) = grep { $port{$_} == $connection->sockport } @names;
         answer($connection, $name);
@@ -35,7 +35,7 @@ run_tests();
 
 __DATA__
 
-=== all go to one server, and get one cookie
+=== all reach one server, and get one cookie
 --- client
 my %servers = map { $_ => serve($port{$_}) } @names;
 my %chosen;

@@ -3,7 +3,7 @@
 use Sticky qw(Guides Protocols RawServers);
 use Digest::MD5 'md5_hex';
 
-# As lib/Servers.pm has them.
+# As defined in lib/Servers.pm.
 %port = (A => 1985, B => 1986, C => 1987);
 our $page = 'docs/guides/php-fpm.md';
 
@@ -34,7 +34,7 @@ follow_transcript((transcripts($page))[0]);
 
 
 
-=== FastCGI: the front controller, and what is not there
+=== FastCGI: the front controller, and missing files
 --- client
 for my $name (qw(A B)) {
     my $cookie = "PHPSESSID=s3cr3t; route=${\ md5_hex('127.0.0.1:' . ($name eq 'A' ? 1991 : 1992))}";

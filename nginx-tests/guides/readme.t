@@ -17,7 +17,7 @@ sub file {
     return modules() . "error_log ROOT/logs/error.log info;\npid ROOT/nginx.pid;\nevents { }\nhttp {\n$here}\n";
 }
 
-# What the commands print. "nginx" and "localhost" are those of this test.
+# The output of the commands, with "nginx" and "localhost" replaced by those of this test.
 sub printed {
     my $root = root_of('readme');
     my $here = $commands =~ s{http://localhost/}{http://127.0.0.1:1983/}gr;
@@ -37,7 +37,7 @@ run_tests();
 
 __DATA__
 
-=== The same server answers, and the status shows it
+=== the same server answers, and the status shows it
 --- client
 start_replica('readme', file());
 my $status = decode_json(printed());

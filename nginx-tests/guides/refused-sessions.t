@@ -1,4 +1,4 @@
-# docs/guides/refused-sessions.md: its configuration, and each line of its table. Server B is gone.
+# docs/guides/refused-sessions.md: its configuration, and each line of its table. Server B is unreachable.
 
 use Sticky qw(Guides Multiplex Nginx);
 
@@ -19,7 +19,7 @@ add_block_preprocessor(sub {
     $block->set_value(http_config => $servers . ($block->more // '') . $text);
 });
 
-# What a client with these fields gets: "STATUS, RETRY-AFTER, TYPE, SET-COOKIE", and the start of the page.
+# The response for a client with these fields: "STATUS, RETRY-AFTER, TYPE, SET-COOKIE", and the start of the page.
 sub told {
     my ($cookie, %how) = @_;
     my ($method, $path, $accept) = map { $how{$_->[0]} // $_->[1] } [method => 'GET'], [path => '/'], [accept => 'text/html'];
@@ -29,7 +29,7 @@ sub told {
         . ': ' . substr body($response) =~ s/\n\z//r, 0, 32;
 }
 
-# The one that finds out that B accepts no connections is no refused one.
+# The request that discovers that B accepts no connections is not refused.
 sub finds_out { return equals(told('route=ID_B') =~ /^(\d+, -)/ ? $1 : '', '502, -', 'the one that finds out') }
 
 our $page = '503, 30, text/html, -: <!doctype html><title>One moment';
@@ -46,7 +46,7 @@ follow_transcript((transcripts($page_name))[0]);
 
 
 
-=== who is refused, and who is not
+=== requests that are refused, and others
 --- client
 equals(told_first('route=ID_B'), $plain_502, 'the one that finds out');
 equals(told('route=ID_B'), $page, 'the next');
@@ -73,7 +73,7 @@ for my $method (qw(GET HEAD)) {
 
 
 
-=== a first visit, and no server that can be reached
+=== a first visit, and no reachable server
 --- but: server 127.0.0.1:1985; => server 127.0.0.1:1999;
 --- client
 equals(told_first('a=b'), $plain_502, 'a first visit');
@@ -116,7 +116,7 @@ rewrite or internal redirection cycle
 
 
 
-=== a session that is bound is refused as well
+=== with "bound" in the pattern, a session's failed request is refused as well
 --- but: "~^refused " => "~^(?:refused|bound) "
 --- client
 equals(told('route=ID_B'), $page, 'the one that finds out');

@@ -1,4 +1,4 @@
-# docs/guides/strict.md: its file, its commands, and each line of its table. Server A is gone, where "runs" does not say otherwise.
+# docs/guides/strict.md: its file, its commands, and each line of its table. Server A does not run unless "runs" says so.
 
 use Sticky qw(Guides Documents);
 
@@ -26,7 +26,7 @@ follow_transcript((transcripts($page))[0]);
 
 
 
-=== a server that is gone
+=== an unreachable server
 --- may_fail
 --- client
 equals(told('/', 'route=ID_A'), $page_of_outage, "request $_ of its session") for 1 .. 5;
@@ -101,7 +101,7 @@ equals(told('/', 'route=ID_A'), $page_of_outage, 'its session');
 --- may_fail
 --- client
 equals(told('/', 'route=ID_A'), $page_of_outage, 'no other server');
-equals(told('/', 'route=nobody') =~ s/ route=.*//r, '200 - B', 'a cookie of no server begins anew');
+equals(told('/', 'route=nobody') =~ s/ route=.*//r, '200 - B', 'an unknown ID starts a new session');
 
 
 
@@ -114,7 +114,7 @@ equals(told('/', 'route=ID_A'), $page_of_outage, 'its session');
 
 
 
-=== what the server itself says, and what comes late
+=== the server's own errors, and late responses
 --- runs: A B
 --- but: proxy_connect_timeout 3s; => proxy_connect_timeout 3s; proxy_read_timeout 300ms;
 --- may_fail

@@ -1,12 +1,12 @@
-# docs/guides/tomcat.md: its two files and commands, with servers that do what Tomcat does: a session begins at /login, where its
-# ID changes if the client has one (session fixation), and ends at /logout. The ID ends in the jvmRoute. Real Tomcats are in
-# tests/published.
+# docs/guides/tomcat.md: its two files and commands, with servers that behave like Tomcat: a session begins at /login,
+# which changes the ID if the client has one (session fixation), and ends at /logout. The ID ends in the jvmRoute. Real
+# Tomcats are used in tests/published.
 
 use Sticky qw(Guides);
 
 our $page = 'docs/guides/tomcat.md';
 
-# In "gone" are servers that do not run.
+# "gone" lists servers that do not run.
 guide_sections($page, sub {
     my ($block) = @_;
     my %route = (A => 'tomcat1', B => 'tomcat2');
@@ -32,7 +32,7 @@ follow_transcript((transcripts($page))[0]);
 
 
 
-=== A: no cookie for those who have no session, and none after it
+=== A: no cookie without a session, and none after it
 --- client
 equals(set(at('/image')), '', 'no session');
 my $logout = at('/logout', 'JSESSIONID=x; route=ID_B');
@@ -85,7 +85,7 @@ follow_transcript((transcripts($page))[1]);
 
 
 
-=== B: cookie and URL, in the order of Tomcat, and no cookie of nginx
+=== B: cookie and URL, in Tomcat's order, and no cookie of nginx
 --- file: 1
 --- client
 for my $asked (['/', 'JSESSIONID=x.tomcat2', 'B'], ['/p;jsessionid=x.tomcat2?a=b', undef, 'B'], ['/p;jsessionid=x.tomcat2', 'JSESSIONID=y.tomcat1', 'A'],
@@ -100,7 +100,7 @@ holds(set($login) =~ /^JSESSIONID=ID[^;]+\.tomcat2; Path=\/; HttpOnly$/, 'a logi
 
 
 
-=== B: a Tomcat that is gone
+=== B: an unreachable Tomcat
 --- file: 1
 --- gone: A
 --- may_fail

@@ -1,6 +1,6 @@
 # docs/guides/websocket.md: its file and commands. Handshakes and frames are in nginx-tests/protocols/websocket.t.
 
-# What servers are told outlives a reload, so each block needs an nginx of its own in mode hup too.
+# Server states set at run time outlive a reload, so each block needs its own nginx in mode hup too.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
 use Sticky qw(Guides);
@@ -21,7 +21,7 @@ equals(body(visit('/', 'route=ID_A', 1983)), 'B', 'a client that reconnects goes
 
 
 
-=== an upgrade reaches the server of the session, and other requests have no Connection
+=== an upgrade reaches the session's server, and other requests have no Connection field
 --- by_hand
 --- client
 my %servers = map { $_ => serve($port{$_}) } qw(A B);

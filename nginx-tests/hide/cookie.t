@@ -1,15 +1,15 @@
-# What the backend sees of the cookie: option=indirect and mode=prefix hide it, session_sticky_hide_cookie where the
-# upstream cannot be known ahead, and nothing else of the request is touched.
+# The cookies that servers see: option=indirect and mode=prefix hide the cookie, session_sticky_hide_cookie does so when the
+# upstream is not known in advance, and the rest of the request is unchanged.
 #
-# The servers A and B of the upstreams are not nginx: they answer with the Cookie lines of the request as they came,
-# byte for byte but for HTTP/2's small c, or with "no Cookie" when there is none; /all gives the whole header, /503 that status.
+# The servers A and B of the upstreams are not nginx: they answer with the Cookie lines of the request byte for byte, except
+# for HTTP/2's lower case c, or with "no Cookie" if there is none; /all returns the whole header, /503 that status.
 #
 # Sections of this file's own:
-#   sticky  the parameters of session_sticky in "upstream u", which has the servers A and B; a first visitor gets A
-#   early   what stands in http before the upstream
-#   emerg   nginx must refuse to start with exactly one [emerg] line, and each line given here is in it
-#   warn    nginx starts with exactly one [warn] line that has each line given here in it
-# ID_A, ID_B and ID_D stand for the ids of the servers; D is the server of "upstream other".
+#   sticky  the parameters of session_sticky in "upstream u", which has the servers A and B; a first visit gets A
+#   early   directives of the http block before the upstream
+#   emerg   nginx must refuse to start with exactly one [emerg] line that contains each line given here
+#   warn    nginx starts with exactly one [warn] line that contains each line given here
+# ID_A, ID_B and ID_D stand for the IDs of the servers; D is the server of "upstream other".
 
 use Sticky qw(RawServers Verdicts);
 use IO::Socket::INET;
@@ -29,7 +29,7 @@ sub echo_cookies {
 
 raw_servers({map { $_ => $port{$_} } qw(A B D)}, \&echo_cookies);
 
-# curl, which HTTP/2 goes by, does not try again while nginx is still starting, as it is under valgrind.
+# curl, used for HTTP/2, does not retry while nginx is still starting, which takes longer under valgrind.
 sub wait_for_nginx {
     for (1 .. 200) {
         return if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port());
@@ -43,7 +43,7 @@ verdict_sections();
 add_block_preprocessor(sub {
     my ($block) = @_;
 
-    # Test::Nginx says "http2 on" to every nginx from 1.19.9; it exists since 1.25.1.
+    # Test::Nginx writes "http2 on" for every nginx from 1.19.9; nginx accepts it from 1.25.1.
     $version //= $Test::Nginx::Util::NginxVersion;
     $Test::Nginx::Util::NginxVersion = defined $block->http2 && $version < 1.025001 ? 1.019008 : $version;
 
@@ -65,7 +65,7 @@ run_tests();
 
 __DATA__
 
-=== option=indirect: a=b; route=X; c=d becomes a=b; c=d, and the session is honoured
+=== option=indirect: a=b; route=X; c=d becomes a=b; c=d, and the session's server answers
 --- sticky: option=indirect
 --- visits
 a=b; route=ID_B; c=d -> B, sees "a=b; c=d", sets nothing
@@ -75,7 +75,7 @@ a=b; c=d; route=ID_B; e=f -> B, sees "a=b; c=d; e=f", sets nothing
 
 
 
-=== option=indirect: no Cookie header at all when nothing is left
+=== option=indirect: no Cookie field at all if nothing is left
 --- sticky: option=indirect
 --- visits
 route=ID_B -> B, sees nothing
@@ -84,7 +84,7 @@ route=ID_B; route=ID_A -> B, sees nothing
 
 
 
-=== option=indirect: no Cookie header stays none
+=== option=indirect: a request without a Cookie field is unchanged
 --- sticky: option=indirect
 --- response_body
 A
@@ -92,7 +92,7 @@ no Cookie
 
 
 
-=== option=indirect: every pair of the name goes
+=== option=indirect: every pair of the name is removed
 --- sticky: option=indirect
 --- more_headers
 Cookie: route=ID_B; a=b; route=ID_A; c=d; route=
@@ -102,7 +102,7 @@ Cookie: a=b; c=d
 
 
 
-=== option=indirect: pairs that merely contain the name stay as they are
+=== option=indirect: pairs that merely contain the name are unchanged
 --- sticky: option=indirect
 --- more_headers
 Cookie: xroute=v; latest="route=1"; route=ID_B; route2=w; Route=ID_A; b=route=ID_A
@@ -112,7 +112,7 @@ Cookie: xroute=v; latest="route=1"; route2=w; Route=ID_A; b=route=ID_A
 
 
 
-=== option=indirect: a header without the cookie is not touched, however odd
+=== option=indirect: a field without the cookie is unchanged, even if malformed
 --- sticky: option=indirect
 --- more_headers
 Cookie: a=b;c = d  ;; =x; "route=y"; e
@@ -131,7 +131,7 @@ a=b;route=ID_B -> B, sees "a=b"
 
 
 
-=== option=indirect: white space and quotes around the cookie go with it
+=== option=indirect: white space and quotes around the cookie are removed with it
 --- sticky: option=indirect
 --- visits
 a=b;  route = ID_B  ; c=d -> B, sees "a=b; c=d"
@@ -139,7 +139,7 @@ a=b; route="ID_B"; c=d -> B, sees "a=b; c=d"
 
 
 
-=== option=indirect: a cookie that is unknown, expired or malformed is hidden too
+=== option=indirect: an unknown, expired or malformed cookie is hidden too
 --- sticky: option=indirect maxidle=60
 --- visits
 a=b; route=nobody; c=d -> [AB], sees "a=b; c=d"
@@ -149,7 +149,7 @@ a=b; route=; c=d -> [AB], sees "a=b; c=d"
 
 
 
-=== option=indirect: two Cookie headers, the cookie alone in one of them
+=== option=indirect: two Cookie fields, one with only the cookie
 --- sticky: option=indirect
 --- visits
 route=ID_B | X-Between: 1 | a=b -> B, sees "a=b"
@@ -157,7 +157,7 @@ a=b | X-Between: 1 | route=ID_B -> B, sees "a=b"
 
 
 
-=== option=indirect: two Cookie headers, the cookie among others in both
+=== option=indirect: two Cookie fields, the cookie among others in both
 --- sticky: option=indirect
 --- more_headers
 Cookie: a=b; route=ID_B
@@ -168,7 +168,7 @@ Cookie: route=ID_A; c=d
 
 
 
-=== option=indirect: two Cookie headers, and the cookie all that is in them
+=== option=indirect: two Cookie fields, both with only the cookie
 --- sticky: option=indirect
 --- more_headers
 Cookie: route=ID_B
@@ -179,7 +179,7 @@ no Cookie
 
 
 
-=== option=indirect: the other headers of the request arrive whole, and in order
+=== option=indirect: the other fields of the request are complete and in order
 --- sticky: option=indirect
 --- request: GET /all
 --- more_headers
@@ -191,7 +191,7 @@ qr/^X-Before: 1\nX-After: 2\n/m
 
 
 
-=== option=indirect: the header may stand anywhere among many (nginx keeps them twenty to a part)
+=== option=indirect: the field at any position among many (nginx allocates them twenty at a time)
 --- sticky: option=indirect
 --- request eval
 [("GET /all") x 6]
@@ -207,7 +207,7 @@ qr/^X-Before: 1\nX-After: 2\n/m
 
 
 
-=== option=direct: the backend sees the header as it came
+=== option=direct: the server sees the unchanged field
 --- sticky: option=direct
 --- more_headers
 Cookie: a=b;route = ID_B ;; c=d
@@ -219,7 +219,7 @@ Cookie: route=ID_A
 
 
 
-=== mode=rewrite: the backend sees the header as it came
+=== mode=rewrite: the server sees the unchanged field
 --- sticky: mode=rewrite
 --- more_headers
 Cookie: a=b; route=ID_B; c=d
@@ -229,7 +229,7 @@ Cookie: a=b; route=ID_B; c=d
 
 
 
-=== mode=prefix: the id and its ~ go, the application's value stays
+=== mode=prefix: the ID and its ~ are removed, the application's value is kept
 --- sticky: mode=prefix
 --- visits
 route=ID_B~value -> B, sees "route=value"
@@ -240,7 +240,7 @@ route=ID_B~"a b"; a=b -> B, sees "route=\"a b\"; a=b"
 
 
 
-=== mode=prefix: a value without ~ is the application's own
+=== mode=prefix: a value without ~ is the application's
 --- sticky: mode=prefix
 --- more_headers
 Cookie: a=b; route=value; c=d
@@ -260,7 +260,7 @@ Cookie: xroute=ID_A~x; route=value; route2=ID_A~y
 
 
 
-=== mode=prefix: the id of a server that is gone is hidden too
+=== mode=prefix: an unknown ID is hidden too
 --- sticky: mode=prefix
 --- more_headers
 Cookie: route=00000000000000000000000000000000~value
@@ -271,7 +271,7 @@ Cookie: route=value
 
 
 
-=== proxy_pass with a variable and no hide directive: the session is honoured, the cookie is seen
+=== proxy_pass with a variable and no hide directive: the session's server answers, and sees the cookie
 --- sticky: option=indirect
 --- config
 location / { set $to u; proxy_pass http://$to; }
@@ -290,7 +290,7 @@ qr/\[(?:warn|crit|alert|emerg)\]/
 
 
 
-=== a cookie that an earlier location has hidden is hidden where a variable leads on
+=== a cookie hidden in an earlier location remains hidden if a variable selects the upstream of the next
 --- sticky: mode=prefix
 --- config
 location / { proxy_pass http://plain; proxy_intercept_errors on; error_page 503 = @backend; session_sticky_hide_cookie upstream=u; }
@@ -306,7 +306,7 @@ is not hidden
 
 
 
-=== session_sticky_hide_cookie of several upstreams, by one directive: a map chooses, each session is honoured and hidden
+=== session_sticky_hide_cookie for several upstreams in one directive, selected by a map: each session's server answers, the cookie is hidden
 --- sticky: mode=prefix
 --- other: mode=prefix
 --- http_config
@@ -324,7 +324,7 @@ route=ID_B~x -> B, sees "route=x"
 
 
 
-=== session_sticky_hide_cookie of several upstreams, by several lines
+=== session_sticky_hide_cookie for several upstreams in several directives
 --- sticky: option=indirect
 --- other: option=indirect
 --- config
@@ -338,7 +338,7 @@ location / { proxy_pass http://$arg_to; }
 
 
 
-=== session_sticky_hide_cookie of an inner level replaces the outer one's, however many
+=== session_sticky_hide_cookie of an inner level replaces all of the outer level
 --- sticky: option=indirect
 --- other: option=indirect
 --- config
@@ -351,7 +351,7 @@ location /inner { session_sticky_hide_cookie upstream=other; proxy_pass http://$
 
 
 
-=== two upstreams of one cookie in mode=prefix: the id is cut off once
+=== two upstreams with one cookie in mode=prefix: the ID is removed once
 --- sticky: mode=prefix
 --- http_config
 upstream twin { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky mode=prefix; }
@@ -363,7 +363,7 @@ location / { session_sticky_hide_cookie upstream=u upstream=twin; proxy_pass htt
 
 
 
-=== session_sticky_hide_cookie of one upstream twice: [warn]
+=== session_sticky_hide_cookie twice for one upstream: [warn]
 --- sticky: option=indirect
 --- config
 location / {
@@ -384,7 +384,7 @@ Cookie: a=b
 
 
 
-=== session_sticky_hide_cookie of one upstream twice in one directive: [warn]
+=== session_sticky_hide_cookie twice for one upstream in one directive: [warn]
 --- sticky: option=indirect
 --- config
 location / { session_sticky_hide_cookie upstream=u upstream=u; proxy_pass http://$arg_to; }
@@ -400,7 +400,7 @@ Cookie: a=b
 
 
 
-=== session_sticky_hide_cookie of several upstreams, one of which it cannot hide: [warn]
+=== session_sticky_hide_cookie for several upstreams, one of which does not exist: [warn]
 --- sticky: option=indirect
 --- config
 location / { session_sticky_hide_cookie upstream=u upstream=nosuch; proxy_pass http://$arg_to; }
@@ -415,7 +415,7 @@ Cookie: a=b
 
 
 
-=== session_sticky_hide_cookie with a second parameter that is none
+=== session_sticky_hide_cookie with an invalid second parameter
 --- sticky: option=indirect
 --- config
 location / { session_sticky_hide_cookie upstream=u v; proxy_pass http://u; }
@@ -426,7 +426,7 @@ upstream=
 
 
 
-=== session_sticky_hide_cookie in location: hidden where proxy_pass has a variable, and the session is honoured
+=== session_sticky_hide_cookie in a location with a variable in proxy_pass: the session's server answers, the cookie is hidden
 --- sticky: option=indirect
 --- config
 location / {
@@ -441,7 +441,7 @@ route=ID_B -> B, sees nothing, sets nothing
 
 
 
-=== session_sticky_hide_cookie in location: mode=prefix
+=== session_sticky_hide_cookie in a location: mode=prefix
 --- sticky: mode=prefix
 --- config
 location / {
@@ -457,7 +457,7 @@ Cookie: a=b; route=v
 
 
 
-=== session_sticky_hide_cookie beside a proxy_pass to that very upstream hides once and harms nothing
+=== session_sticky_hide_cookie with a proxy_pass to the same upstream hides once and does no harm
 --- sticky: mode=prefix
 --- config
 location / {
@@ -487,7 +487,7 @@ a=b; route=ID_B -> B, sees "a=b"
 
 
 
-=== session_sticky_hide_cookie at http level is inherited; the upstream may stand later in the file
+=== session_sticky_hide_cookie at http level is inherited; the upstream may follow later in the file
 --- early
 session_sticky_hide_cookie upstream=u;
 --- sticky: option=indirect
@@ -503,7 +503,7 @@ Cookie: a=b
 
 
 
-=== session_sticky_hide_cookie of a location goes before that of the server
+=== session_sticky_hide_cookie of a location replaces that of the server
 --- sticky: option=indirect
 --- other: option=indirect
 --- config
@@ -523,7 +523,7 @@ Cookie: a=b
 
 
 
-=== session_sticky_header is the deprecated name: it hides, and says so with a [warn]
+=== session_sticky_header, the deprecated name, has the same effect, with a [warn]
 --- sticky: option=indirect
 --- config
 location / {
@@ -542,7 +542,7 @@ Cookie: a=b
 
 
 
-=== session_sticky_hide_cookie of an upstream with option=direct hides nothing
+=== session_sticky_hide_cookie for an upstream with option=direct hides nothing
 --- sticky: option=direct
 --- config
 location / {
@@ -563,7 +563,7 @@ qr/\[(?:error|crit|alert|emerg)\]/
 
 
 
-=== hiding upstream A's cookie where the request goes to B: A's is hidden, B's persistence is left alone
+=== the cookie of upstream A is hidden in requests to B, whose sessions are not affected
 --- sticky: option=indirect
 --- other: option=direct
 --- config
@@ -577,7 +577,7 @@ a=b; route=ID_B -> D, sees "a=b", sets like "other=ID_D; Path=/"
 
 
 
-=== hiding upstream A's cookie where the request goes to B that hides its own
+=== the cookie of upstream A is hidden in requests to B, which hides its own too
 --- sticky: option=indirect
 --- other: option=indirect
 --- config
@@ -591,7 +591,7 @@ other=ID_D; route=ID_B -> B, sees nothing, sets nothing
 
 
 
-=== hiding upstream A's cookie where the request goes to an upstream without session_sticky
+=== the cookie of upstream A is hidden in requests to an upstream without session_sticky
 --- sticky: option=indirect
 --- config
 location / {
@@ -604,7 +604,7 @@ a=b; route=ID_B -> B, sees "a=b", sets nothing
 
 
 
-=== session_sticky_hide_cookie of an upstream without session_sticky does nothing but a [warn]
+=== session_sticky_hide_cookie for an upstream without session_sticky has no effect, with a [warn]
 --- sticky: option=indirect
 --- config
 location / {
@@ -624,7 +624,7 @@ Cookie: a=b; route=ID_B
 
 
 
-=== session_sticky_hide_cookie of an upstream that hides nothing does nothing but a [warn]
+=== session_sticky_hide_cookie for an upstream that hides nothing has no effect, with a [warn]
 --- sticky
 --- config
 location / {
@@ -641,7 +641,7 @@ Cookie: a=b; route=ID_B
 
 
 
-=== session_sticky_hide_cookie of an address does nothing but a [warn]
+=== session_sticky_hide_cookie for an address has no effect, with a [warn]
 --- sticky: option=indirect
 --- config
 location / {
@@ -661,7 +661,7 @@ Cookie: a=b; route=ID_B
 
 
 
-=== session_sticky_hide_cookie of an upstream that does not exist does nothing but a [warn]
+=== session_sticky_hide_cookie for an upstream that does not exist has no effect, with a [warn]
 --- sticky: option=indirect
 --- config
 location / {
@@ -681,7 +681,7 @@ Cookie: a=b; route=ID_B
 
 
 
-=== session_sticky_hide_cookie in a location that does not proxy sets nothing
+=== session_sticky_hide_cookie in a location without proxy_pass sets nothing
 --- sticky: option=indirect
 --- config
 session_sticky_hide_cookie upstream=u;
@@ -738,7 +738,7 @@ session_sticky_hide_cookie
 
 
 
-=== try_files to a named location, hiding at server level: bound and hidden, no new session
+=== try_files to a named location, hidden at server level: the session's server answers, no new session
 --- sticky: option=indirect
 --- config
 session_sticky_hide_cookie upstream=u;
@@ -765,7 +765,7 @@ Cookie: a=b
 
 
 
-=== try_files with mode=prefix: the id is cut off once
+=== try_files with mode=prefix: the ID is removed once
 --- sticky: mode=prefix
 --- config
 session_sticky_hide_cookie upstream=u;
@@ -779,7 +779,7 @@ Cookie: route=x~y
 
 
 
-=== rewrite to another location: bound and hidden
+=== rewrite to another location: the session's server answers, the cookie is hidden
 --- sticky: option=indirect
 --- config
 session_sticky_hide_cookie upstream=u;
@@ -796,7 +796,7 @@ Cookie: a=b
 
 
 
-=== error_page to a location that proxies, from one that does not: bound and hidden
+=== error_page to a location with proxy_pass from one without: the session's server answers, the cookie is hidden
 --- sticky: option=indirect
 --- config
 session_sticky_hide_cookie upstream=u;
@@ -813,7 +813,7 @@ Cookie: a=b
 
 
 
-=== error_page after an answer of the backend: the session that was hidden there is still known
+=== error_page after a response of the server: the session is still known though its cookie was hidden
 --- sticky: option=indirect
 --- config
 location / { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @again; }
@@ -829,7 +829,7 @@ Cookie: a=b
 
 
 
-=== error_page after an answer of the backend: mode=prefix, the id is cut off once
+=== error_page after a response of the server: mode=prefix, the ID is removed once
 --- sticky: mode=prefix
 --- config
 location / { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @again; }
@@ -843,7 +843,7 @@ Cookie: route=x~y
 
 
 
-=== error_page from one sticky upstream to another: each reads its own cookie, and what was hidden stays hidden
+=== error_page from one sticky upstream to another: each uses its own cookie, and a hidden cookie remains hidden
 --- sticky: option=indirect
 --- other: option=indirect fallback=off
 --- config
@@ -860,7 +860,7 @@ Cookie: a=b
 
 
 
-=== auth_request to the upstream: the main request is bound and hidden as well
+=== auth_request to the upstream: the main request reaches the session's server too, with the cookie hidden
 --- sticky: option=indirect
 --- config
 location / { auth_request /auth; proxy_pass http://u; }
@@ -875,7 +875,7 @@ Cookie: a=b
 
 
 
-=== auth_request to the upstream: a main request that goes elsewhere keeps its Cookie header
+=== auth_request to the upstream: a main request to another upstream keeps its Cookie field
 --- sticky: option=indirect
 --- config
 location / { auth_request /auth; proxy_pass http://plain; }
@@ -890,7 +890,7 @@ Cookie: a=b; route=ID_B
 
 
 
-=== $http_cookie and $cookie_NAME are what the backend sees
+=== $http_cookie and $cookie_NAME have what the server sees
 --- sticky: option=indirect
 --- config
 location / {
@@ -918,7 +918,7 @@ route=ID_B -> B, sees nothing
 
 
 
-=== HTTP/2: the cookie in a field of its own
+=== HTTP/2: the cookie in a separate field
 --- sticky: option=indirect
 --- http2
 --- init: ::wait_for_nginx()

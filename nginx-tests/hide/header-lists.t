@@ -1,9 +1,9 @@
-# Hiding edits a field, or makes a list of header fields of the request's own: nothing else in it changes, whatever
-# its length, and nothing remembers the old one.
+# Hiding a cookie edits a field or copies the list of header fields: nothing else changes, with any number and length of
+# fields, and nginx keeps no reference to the old list.
 #
-# The backend answers with the fields that it got. Sections of this file's own:
-#   sent, got   the fields of a request, with | between them, and what a server gets of them, byte for byte; - is none
-#   led         nginx leads the request to the location that passes it, and counts it twice meanwhile: its list is copied
+# The server answers with the fields it received. Sections of this file's own:
+#   sent, got   the fields of a request, separated by |, and those the server must get, byte for byte; - means none
+#   led         nginx redirects the request internally to the location that passes it, so that its list is copied
 
 use Sticky;
 
@@ -43,7 +43,7 @@ run_tests();
 
 __DATA__
 
-=== the other fields stay, in order, with their chains
+=== other fields are kept in order, with their linked lists
 --- config
     location / { proxy_pass http://u; }
 --- request
@@ -63,7 +63,7 @@ qr/^Cookie=\[a=b; c=d\] X-First=\[1\] X-Forwarded-For=\[192.0.2.1, 192.0.2.2\] V
 
 
 
-=== many fields with names that nginx does not know
+=== many fields that are unknown to nginx
 --- config
     location / { proxy_pass http://u; }
 --- request
@@ -74,7 +74,7 @@ CORE::join "\n", 'Cookie: uid=x; a=b', (map { "X-$_: $_" } 1 .. 40), 'X-Last: 2'
 
 
 
-=== what was evaluated before the cookie was hidden is forgotten
+=== variables evaluated before the cookie was hidden are evaluated again
 --- config
     location / {
         set $early "$http_cookie,$cookie_uid";
@@ -90,7 +90,7 @@ Cookie: uid=x; a=b
 
 
 
-=== an if with another upstream: hidden from both
+=== "if" with another upstream: the cookies of both are hidden
 --- config
     location / {
         proxy_pass http://u;
@@ -104,7 +104,7 @@ Cookie: vid=2; a=b
 
 
 
-=== an if that passes with another protocol: the cookie of its upstream is hidden as well
+=== "if" with another protocol: the cookie of its upstream is hidden as well
 --- config
     location / {
         proxy_pass http://u;
@@ -125,7 +125,7 @@ scgi
 
 
 
-=== hundreds of cookies among hundreds of other fields cost what they hold
+=== hundreds of cookies among hundreds of other fields
 --- config
     large_client_header_buffers 16 128k;
     location / { proxy_pass http://u; }
@@ -137,77 +137,77 @@ my $fields = CORE::join '', map { "Cookie:\r\nVia: $_\r\nX: $_\r\n" } 1 .. 300;
 
 
 
-=== a single Cookie field, wherever it stands: the server gets the other fields byte for byte
+=== a single Cookie field at any position: the server gets the other fields byte for byte
 --- sent: Accept: */* | cookie: a=b; uid=x; c=d | X-Last: 2
 --- got:  Accept: */* | cookie: a=b; c=d | X-Last: 2
 
 
 
-=== a single Cookie field that comes first
+=== a single Cookie field in first place
 --- sent: Cookie: uid=x; c=d | X-First: 1 | X-Last: 2
 --- got:  Cookie: c=d | X-First: 1 | X-Last: 2
 
 
 
-=== a single Cookie field that comes last
+=== a single Cookie field in last place
 --- sent: X-First: 1 | X-Last: 2 | Cookie: c=d; uid=x
 --- got:  X-First: 1 | X-Last: 2 | Cookie: c=d
 
 
 
-=== a single Cookie field of which nothing is left, first
+=== a single Cookie field that becomes empty, in first place
 --- sent: Cookie: uid=x | X-First: 1 | X-Last: 2
 --- got:  X-First: 1 | X-Last: 2
 
 
 
-=== a single Cookie field of which nothing is left, between
+=== a single Cookie field that becomes empty, between others
 --- sent: X-First: 1 | Cookie: uid=x | X-Last: 2
 --- got:  X-First: 1 | X-Last: 2
 
 
 
-=== a single Cookie field of which nothing is left, last
+=== a single Cookie field that becomes empty, in last place
 --- sent: X-First: 1 | X-Last: 2 | Cookie: uid=x
 --- got:  X-First: 1 | X-Last: 2
 
 
 
-=== a single Cookie field of which nothing is left, alone
+=== a single Cookie field that becomes empty, without others
 --- sent: Cookie: uid=x
 --- got:  -
 
 
 
-=== led to another location: a single Cookie field between others
+=== internal redirect: a single Cookie field between others
 --- led
 --- sent: Accept: */* | cookie: a=b; uid=x; c=d | X-Last: 2
 --- got:  Accept: */* | cookie: a=b; c=d | X-Last: 2
 
 
 
-=== led to another location: a single Cookie field that comes first
+=== internal redirect: a single Cookie field in first place
 --- led
 --- sent: Cookie: uid=x; c=d | X-First: 1 | X-Last: 2
 --- got:  Cookie: c=d | X-First: 1 | X-Last: 2
 
 
 
-=== led to another location: a single Cookie field that comes last
+=== internal redirect: a single Cookie field in last place
 --- led
 --- sent: X-First: 1 | X-Last: 2 | Cookie: c=d; uid=x
 --- got:  X-First: 1 | X-Last: 2 | Cookie: c=d
 
 
 
-=== led to another location: a single Cookie field of which nothing is left
+=== internal redirect: a single Cookie field that becomes empty
 --- led
 --- sent: X-First: 1 | Cookie: uid=x | X-Last: 2
 --- got:  X-First: 1 | X-Last: 2
 
 
 
-=== led to another location: many fields
+=== internal redirect: many fields
 --- config
     location / { error_page 418 = @u; return 418; }
     location @u { proxy_pass http://u; }
@@ -219,7 +219,7 @@ CORE::join "\n", (map { "X-$_: $_" } 1 .. 40), 'Cookie: uid=x; a=b', 'X-Last: 2'
 
 
 
-=== a field that another module takes away from a subrequest stays with the page and the other subrequests
+=== a field that another module removes from a subrequest is kept in the main request and other subrequests
 --- config
     ssi on;
     location /page { proxy_pass http://w/page; }
@@ -245,7 +245,7 @@ upstream parts { server 127.0.0.1:1989; }
 
 
 
-=== fields that were linked by name before the cookie was hidden, and are afterwards
+=== fields linked by name before and after the cookie is hidden
 --- config
     recursive_error_pages on;
     location / { scgi_pass 127.0.0.1:1; error_page 502 = @hiding; }

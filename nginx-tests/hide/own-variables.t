@@ -1,8 +1,8 @@
-# Variables of the operator's own that are named as those that show cookies: a client takes nothing from them.
+# Variables defined in the configuration under the name of a $cookie_ variable: clients cannot influence their value.
 #
-#   made by          auth_request_set, set, map, a named capture of the URI and of the Cookie header itself
-#   the client sends a session that is hidden, one of which nothing is, a cookie of the variable's name, and none
-#   nginx's own      $http_cookie and $cookie_NAME show what is left, also where another location sets that $cookie_NAME
+#   defined by       auth_request_set, set, map, a named capture of the URI and of the Cookie field
+#   clients send     a session that is hidden, a value with nothing to hide, a cookie of the variable's name, and none
+#   nginx's own      $http_cookie and $cookie_NAME contain only the remaining cookies, even if another location sets that $cookie_NAME
 
 use Sticky;
 
@@ -14,7 +14,7 @@ our $http = servers('location / { return 200 "NAME user=[$http_x_user] cookie=[$
     proxy_set_header X-User $cookie_user;
 _EOC_
 
-# What the client sends, and what of it reaches the servers by prefix and by hiding.
+# The cookies of a request, and what the servers get of them with prefix and with hiding.
 our @sent = (
     ['s=ID_B~x',                    's=x',           ''],
     ['s=anything',                  's=anything',    ''],
@@ -28,7 +28,7 @@ our @sent = (
 
 add_block_preprocessor(sub {
     my $block = shift;
-    # Both ways of hiding, each with everything that a client may send; USER is what the variable says.
+    # Both ways of hiding, each with all cookies; USER is the expected value of the variable.
     if (defined(my $user = $block->user)) {
         my @all = map { my $sent = $_; map { [$_, $sent->[0], $sent->[$_ eq 'prefix' ? 1 : 2]] } qw(prefix hiding) } @sent;
         $block->set_value(request => [map { "GET /$_->[0]/acme" } @all]);
@@ -63,7 +63,7 @@ location /hiding/ { proxy_pass http://hiding; }
 
 
 
-=== set, to what the client sends in another cookie
+=== set, to the value of another cookie
 --- config
 set $cookie_user "$cookie_name";
 location / { proxy_pass http://hiding; }
@@ -83,7 +83,7 @@ location /hiding/ { proxy_pass http://hiding; }
 
 
 
-=== map of the session, evaluated before it is hidden
+=== map with the session's cookie, evaluated before it is hidden
 --- http_config
 map $cookie_s $cookie_user { "" stranger; default acme; }
 --- config
@@ -96,7 +96,7 @@ user=evil -> says like "^[AB] user=\[stranger\]"
 
 
 
-=== map whose value is a cookie: what was evaluated before stays, the session itself too
+=== map with a cookie as its value: a value evaluated before is kept, even the session's
 --- http_config
 map $uri $cookie_user { default $cookie_s; }
 --- config
@@ -117,7 +117,7 @@ location ~ ^/hiding/(?<cookie_user>\w+)$ { proxy_pass http://hiding; }
 
 
 
-=== a named capture of the Cookie header, which points into it
+=== a named capture of the Cookie field, pointing into it
 --- config
 if ($http_cookie ~ "name=(?<cookie_user>\w+)") { set $seen 1; }
 location /prefix/ { proxy_pass http://prefix; }
@@ -130,7 +130,7 @@ location /hiding/ { proxy_pass http://hiding; }
 
 
 
-=== a named capture of the session, and one of a cookie
+=== a named capture of the session's cookie, and one of a $cookie_ variable
 --- config
 if ($http_cookie ~ "s=(?<cookie_user>\w+)") { set $seen 1; }
 location / { proxy_pass http://hiding; }
@@ -141,7 +141,7 @@ a=b; s=ID_B; user=evil -> says "B user=[ID_B] cookie=[a=b; user=evil]\n"
 
 
 
-=== nginx's own, evaluated before: they show what is left
+=== nginx's variables evaluated before: they contain only the remaining cookies
 --- config
 set $early "$http_cookie $cookie_s $cookie_a $cookie_none.";
 location / { proxy_set_header X-User "$http_cookie/$cookie_s/$cookie_a/$cookie_none/$early"; proxy_pass http://hiding; }
@@ -152,7 +152,7 @@ a=b -> says like "^[AB] user=\[a=b//b//a=b  b \.\]"
 
 
 
-=== nginx's own, evaluated before, where another location sets a variable of that name
+=== nginx's variables evaluated before, with a variable of that name set in another location
 --- config
 location /elsewhere { set $cookie_s x; set $cookie_user x; proxy_pass http://hiding; }
 location /one { if ($cookie_s$cookie_user = never) { return 403; } proxy_set_header X-User "$cookie_s/$cookie_user"; proxy_pass http://hiding; }
@@ -165,7 +165,7 @@ location /prefix { if ($cookie_s$cookie_user = never) { return 403; } proxy_set_
 
 
 
-=== the same in the second location that hides, evaluated between
+=== the same for a second location that hides a cookie, with evaluation in between
 --- config
 location /elsewhere { set $cookie_t x; set $cookie_user x; proxy_pass http://hiding; }
 location / { session_sticky_hide_cookie upstream=hiding; set $cookie_tenant acme; try_files /none @second; }
@@ -180,7 +180,7 @@ tenant=evil; t=ID_A | user=own; s=ID_B -> says "A user=[//own/acme] cookie=[tena
 
 
 
-=== set to nothing just before the second location that hides: the client sets it no more
+=== set to an empty value just before a second location that hides a cookie: clients do not set it again
 --- config
 location / { session_sticky_hide_cookie upstream=hiding; set $cookie_user "$cookie_none"; error_page 418 = @second; return 418; }
 location @second { set $cookie_user "$cookie_none"; proxy_pass http://other; }
@@ -193,7 +193,7 @@ user=evil; t=ID_A | s=ID_B -> says like "^A user=\[\] "
 
 
 
-=== mode=prefix without a ~: nothing is hidden, and the field stays to the byte
+=== mode=prefix without a ~: nothing is hidden, and the field is unchanged
 --- config
 location / { proxy_set_header X-User "$cookie_s"; proxy_pass http://prefix; }
 --- visits

@@ -1,7 +1,7 @@
-# fastcgi_pass, uwsgi_pass, scgi_pass and grpc_pass: the cookie is hidden before the request to the server is made, as with
-# proxy_pass. What is set, and the other modes, are in protocols/fastcgi-uwsgi-scgi-grpc.t.
+# fastcgi_pass, uwsgi_pass, scgi_pass and grpc_pass: the cookie is hidden before the request to the server is created,
+# as with proxy_pass. Cookies that are set, and the other modes, are tested in protocols/fastcgi-uwsgi-scgi-grpc.t.
 #
-# lib/Protocols.pm has the servers and the sections.
+# lib/Protocols.pm describes the servers and the sections.
 
 use Sticky qw(Protocols);
 
@@ -12,7 +12,7 @@ run_tests();
 
 __DATA__
 
-=== option=indirect: the session is honoured, the cookie hidden, the others stay
+=== option=indirect: the session's server answers, the cookie is hidden, others are kept
 --- sticky: option=indirect
 --- visits
 /fastcgi a=b; route=ID_FB; c=d -> FB, sees "a=b; c=d", sets nothing
@@ -22,7 +22,7 @@ __DATA__
 
 
 
-=== option=indirect: no HTTP_COOKIE at all when nothing is left
+=== option=indirect: no HTTP_COOKIE at all if nothing is left
 --- sticky: option=indirect
 --- visits
 /fastcgi X-One: 1 | route=ID_FB | X-Two: 2 -> FB, sees nothing
@@ -32,7 +32,7 @@ __DATA__
 
 
 
-=== session_sticky_hide_cookie beside option=indirect
+=== session_sticky_hide_cookie in addition to option=indirect
 --- sticky: option=indirect
 --- inside: session_sticky_hide_cookie upstream=NAME;
 --- visits
@@ -43,7 +43,7 @@ __DATA__
 
 
 
-=== session_sticky_hide_cookie where the upstream is in a variable
+=== session_sticky_hide_cookie with the upstream in a variable
 --- sticky: option=indirect
 --- config
 session_sticky_hide_cookie upstream=fastcgi;
@@ -59,7 +59,7 @@ location /grpc    { set $to grpc; grpc_pass grpc://$to; session_sticky_hide_cook
 
 
 
-=== try_files to a named location: bound and hidden
+=== try_files to a named location: the session's server answers, the cookie is hidden
 --- sticky: option=indirect
 --- config
 location / { try_files /nonexistent @php; }

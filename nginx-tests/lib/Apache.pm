@@ -1,7 +1,7 @@
-# A real Apache as a balancer in front of the same servers.
+# A real Apache as a load balancer in front of the same servers.
 #
-#   my $apache = Apache->start(PORT, "BalancerMember ...", ...)   on 127.0.0.1, with these lines in its balancer and
-#                                  "Header" lines beside it. It is gone with the object
+#   my $apache = Apache->start(PORT, "BalancerMember ...", ...)   starts it on 127.0.0.1. The lines are inserted into its
+#                                  balancer, "Header" lines next to it. Destroying the object stops it
 
 package Apache;
 
@@ -17,7 +17,7 @@ my $modules = '/usr/lib/apache2/modules';
 sub start {
     my ($class, $port, @lines) = @_;
     my $folder = tempdir(CLEANUP => 1);
-    # Where it is started by root, its workers are another user.
+    # If it is started by root, its workers run as another user.
     chmod 0755, $folder;
     my $beside = join '', map { "$_\n" } grep { /^Header / } @lines;
     my $inside = join '', map { "$_\n" } grep { !/^Header / } @lines;

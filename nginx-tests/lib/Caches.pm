@@ -1,6 +1,6 @@
-# "proxy_cache cached;" in a block means a cache of the block's own, since a cache outlives a reload.
+# Gives each block a cache of its own, since a cache outlives a reload: "proxy_cache cached;" is replaced with its name.
 #
-#   own_cache(CONFIG)   the configuration with that cache's name, and what the http block needs, '' where there is none
+#   own_cache(CONFIG)   the configuration with that name, and the directives for the http block, '' without a cache
 
 package Caches;
 

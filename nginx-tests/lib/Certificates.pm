@@ -1,6 +1,6 @@
-# A certificate for localhost that signs itself, gone with the file.
+# A self-signed certificate for localhost, which is removed at the end of the file.
 #
-#   certificate()   makes one, and returns what FILE.pem and its key, FILE.key, begin with
+#   certificate()   creates it, and returns FILE: the certificate is in FILE.pem, its key in FILE.key
 
 package Certificates;
 

@@ -1,32 +1,32 @@
-# A client of nginx, and servers that wait, for what Test::Nginx's sections cannot say: several requests at once, several
-# connections, answers that wait.
+# An HTTP client and servers for what the sections of Test::Nginx cannot express: parallel requests, several connections,
+# delayed responses.
 #
-# client_sections(), said before the file's own add_block_preprocessor, lets a block have
-#   client    Perl statements of the file's package, under "use strict": they run while nginx does, and say ok, is ...
-#             as holds and equals. The file's preprocessor may put a sub there instead; client_of(BLOCK) is the section
-#             as a sub
-#   workers   how many workers nginx has; 1 without it
-# A block without "request" asks for /idle, and one without "no_error_log" may log nothing from [crit] on.
+# client_sections(), called before the file's own add_block_preprocessor, gives blocks these sections:
+#   client    Perl statements in the file's package, under "use strict", which run while nginx runs. They test with holds
+#             and equals instead of ok and is. The file's preprocessor may set a sub instead; client_of(BLOCK) returns the
+#             section as a sub
+#   workers   number of worker processes, 1 by default
+# A block without "request" requests /idle. A block without "no_error_log" may log nothing from [crit] on.
 #
 #   ask(PATH, COOKIE, PORT)    sends a request and returns its connection
-#   say_to_nginx(TEXT)         sends this, as it is; connected(PORT): sends nothing yet
-#   response(ASKED)            all that comes until nginx closes
+#   say_to_nginx(TEXT)         sends TEXT unchanged; connected(PORT) only connects
+#   response(ASKED)            everything received until nginx closes the connection
 #   visit(PATH, COOKIE, PORT)  ask and response
-#   answer_of(CONNECTION)      one response, by its Content-Length or its chunks, with the connection left open
+#   answer_of(CONNECTION)      one response, delimited by its Content-Length or chunks; the connection stays open
 #   read_until(CONNECTION, PATTERN)
 #   head(NAME, RESPONSE), heads(...), body(RESPONSE), status(RESPONSE)
-#   set(RESPONSE)              its Set-Cookie fields, with a | between them; bound(RESPONSE): the first one's value
+#   set(RESPONSE)              its Set-Cookie fields, joined with "|"; bound(RESPONSE): the value of the first cookie
 #   serve(PORT, ADDRESS)       listens as a server
-#   taken(SERVER, SECONDS)     the connection of the request that nginx sent it next, undef if none comes; of several
-#                              [SERVERS] the one that is asked first
-#   taken_unless_answered(SERVER, ASKED)    the same, undef if nginx itself answers
+#   taken(SERVER, SECONDS)     the connection of the next request that nginx sends to SERVER, undef if there is none; with
+#                              [SERVERS], to the first one that receives a request
+#   taken_unless_answered(SERVER, ASKED)    the same, undef if nginx itself responds
 #   request_of(TAKEN)          that request, '' if there is none
-#   answer(TAKEN, TEXT, MORE)  lets that server answer, with MORE in the header
-#   is_served(SERVER, WHAT, PATH, COOKIE)   a test: a request of this session comes to reach that server
-#   equals(GOT, WANTED, WHAT), holds(TRUE, WHAT)  a test, with the block's name in front
-#   soon(SUB)                  calls SUB until it returns true, and returns that; false if it never does
-#   eventually(SUB, WHAT)      a test that it does
-# ID_A in a cookie or in what is wanted is the id of server A (lib/Servers.pm).
+#   answer(TAKEN, TEXT, MORE)  sends a response, with MORE in its header
+#   is_served(SERVER, WHAT, PATH, COOKIE)   a test: a request of this session eventually reaches SERVER
+#   equals(GOT, WANTED, WHAT), holds(TRUE, WHAT)  tests, whose descriptions begin with the name of the block
+#   soon(SUB)                  calls SUB until it returns true, and returns that value; false on timeout
+#   eventually(SUB, WHAT)      a test that SUB returns true in time
+# ID_A in a cookie or in WANTED is the ID of server A (lib/Servers.pm).
 
 package Client;
 
@@ -44,14 +44,14 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(client_sections client_of connected say_to_nginx ask visit read_until response answer_of head heads body
     status set bound serve taken taken_unless_answered request_of answer is_served holds equals soon eventually patience);
 
-# How long to wait for what is to come; nothing waits so long when all is well.
+# The timeout for expected events; it is only reached if a test fails.
 our $patience = $ENV{TEST_NGINX_USE_VALGRIND} ? 30 : 10;
 our $block_name = '';
 our $workers = 1;
 
 sub patience { return $patience }
 
-# Who talks to nginx may find it gone.
+# nginx may already have closed the connection.
 $SIG{PIPE} = 'IGNORE';
 
 sub client_sections {
@@ -83,7 +83,7 @@ sub client_of {
     return $sub // sub { die $error };
 }
 
-# The file's own, which it declared with "our": to name any other is an error.
+# Declarations of the variables that the file declares with "our"; any other name is an error in a "client".
 sub variables_of_main {
     no strict 'refs';
     my @names = grep { /^[a-z]\w+\z/ } keys %main::;
@@ -106,7 +106,7 @@ sub equals ($$$) {
 
 sub soon {
     my ($sub) = @_;
-    # One try alone may take all our patience.
+    # A single call may take $patience.
     my $end = time + 2 * $patience;
     while (1) {
         my $result = $sub->();
@@ -142,8 +142,8 @@ sub ask {
     return say_to_nginx("GET $path HTTP/1.0\r\nHost: localhost\r\n$cookie\r\n", $port);
 }
 
-# Reads until the text matches, or nothing more comes; what was read too much is lost, so the pattern has to
-# match all that the other side says.
+# Reads until the text matches, or until the end of input. Bytes read after the match are part of the result, so the
+# pattern must match all that the peer sends.
 sub read_until {
     my ($socket, $end) = @_;
     my $text = '';
@@ -157,7 +157,7 @@ sub response { return read_until($_[0], qr/(?!)/) }
 
 sub visit { return response(ask(@_)) }
 
-# What came behind an answer waits here for the next.
+# By connection: bytes that were read after the end of a response, for the next one.
 my %ahead;
 
 sub answer_of {
@@ -231,7 +231,7 @@ sub answer {
     close $connection;
 }
 
-# nginx may have to notice first that the server is free.
+# nginx may not have noticed yet that the server is free.
 sub is_served {
     my ($server, $what, $path, $cookie) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;

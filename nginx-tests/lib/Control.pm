@@ -1,12 +1,12 @@
-# Servers are drained and taken down while nginx runs, by PATCH of /status on port 1983 (lib/Upstreams.pm).
+# Draining and taking down servers while nginx runs, by PATCH requests to /status on port 1983 (lib/Upstreams.pm).
 #
-#   $control                   a location of that kind, for "locations"
-#   patch(UPSTREAM, SERVER, BODY, FIELDS)    asks for it, and returns the response. SERVER is a letter (lib/Servers.pm), or
-#                              what stands in the path; FIELDS are names and values in place of the usual ones, undef: none
-#   now(UPSTREAM, SERVER, WORD)              a test: that it is done. WORD is up, drain or down
-#   shown(UPSTREAM, SERVER)    what is shown of the first server of this name, a hash; undef: nothing
-#   encoded(TEXT)              as it stands in a path
-#   drains(PATH, SERVER, OTHERS)             what workers do with a server that drains: its sessions stay, and nobody else comes
+#   $control                   a location for these requests, for "locations"
+#   patch(UPSTREAM, SERVER, BODY, FIELDS)    sends the request, and returns the response. SERVER is a letter (lib/Servers.pm),
+#                              or the name in the path; FIELDS are names and values that replace the defaults; undef omits one
+#   now(UPSTREAM, SERVER, WORD)              a test: the state is set. WORD is up, drain or down
+#   shown(UPSTREAM, SERVER)    a hash: how the first server of this name is reported; undef: not at all
+#   encoded(TEXT)              percent-encoded for a path
+#   drains(PATH, SERVER, OTHERS)             tests, in every worker, that sessions of SERVER stay, and new ones go to OTHERS
 
 package Control;
 
@@ -58,10 +58,10 @@ sub drains ($$$) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my @bound = everywhere($path, "route=$id{$server}");
     equals(bodies(@bound), $server, "$path: the sessions of $server stay");
-    equals(cookies(@bound), '', "$path: with their cookies");
+    equals(cookies(@bound), '', "$path: and keep their cookies");
     my @first = everywhere($path);
-    holds(bodies(@first) =~ /^[$others](?: \| [$others])*$/, "$path: first visits go to the others: " . bodies(@first));
-    equals(scalar(grep { bound($_) ne $id{body($_)} } @first), 0, "$path: and are bound there");
+    holds(bodies(@first) =~ /^[$others](?: \| [$others])*$/, "$path: new sessions go to other servers: " . bodies(@first));
+    equals(scalar(grep { bound($_) ne $id{body($_)} } @first), 0, "$path: and are bound to these");
     return;
 }
 

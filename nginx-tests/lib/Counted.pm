@@ -1,28 +1,28 @@
-# What requests count in session_sticky_status, beside what the variables say of them in the log.
+# The counters of session_sticky_status, compared with the variables that are logged for the same requests.
 #
-# counted_sections(SERVERS, MORE), said after client_sections(), makes the servers A, B and C, which answer with their name and
-# have this text as well, and gives blocks these sections; MORE is {workers => 4}, for example
-#   upstreams  upstream blocks, in which A: is the address of A (lib/Upstreams.pm); what leads to upstream NAME is /NAME/
-#   locations  more of the server on port 1983, which has session_sticky_status at /status
-#   more       more of the http block
-#   since, before  skip it with older versions of nginx, or with this one and newer ones
-# At the end of a block's "client", all that was counted must be what was wanted.
+# counted_sections(SERVERS, MORE), called after client_sections(), creates the servers A, B and C, which respond with their name
+# and also contain the text SERVERS, and gives blocks these sections; MORE is {workers => 4}, for example
+#   upstreams  upstream blocks, in which A: is the address of A (lib/Upstreams.pm); /NAME/ is passed to upstream NAME
+#   locations  inserted into the server on port 1983, which has session_sticky_status at /status
+#   more       inserted into the http block
+#   since, before  skip the block with older versions of nginx, or with this one and newer ones
+# At the end of a block's "client", the counters must have the expected values.
 #
-#   counts(PATH, COOKIE, WANTED)   a request, and what it counts
-#   counts_of(SUB, WANTED, WHAT)   the same of whatever SUB does; returns what SUB returns
-#   wants(WANTED)                  what is to be counted by the end of the block
-#   begin_anew()                   what was counted up to now is no matter
-#   counted(NAME)                  the document, or what it says of an upstream
-#   as_wanted(WHAT)                all that was counted since the block began is what was wanted
+#   counts(PATH, COOKIE, WANTED)   sends a request, and checks what it counts
+#   counts_of(SUB, WANTED, WHAT)   the same for the requests that SUB sends; returns what SUB returns
+#   wants(WANTED)                  expects this to be counted by the end of the block
+#   begin_anew()                   ignores everything counted before
+#   counted(NAME)                  the status document, or its entry for an upstream
+#   as_wanted(WHAT)                a test: the counters have changed as expected since the block began
 #
-# WANTED has, with " | " between them, a text for each request and each subrequest that met a sticky upstream:
-#   u bound/valid/none A             upstream, status, verdict, action, and the server with which it counts
-#   u bound/valid/none A?            a server that has not answered, which the log does not name
+# WANTED has a text for each request and each subrequest passed to a sticky upstream, joined with " | ":
+#   u bound/valid/none A             upstream, status, verdict, action, and the server that it is counted for
+#   u bound/valid/none A?            the server has not responded, and is not in the log
 #   u new/none/none -                no server
-#   u moved/down/inserted A, away D  it also counts as one of a session of D that went away
-#   own off                          a balancer that is not followed
-#   u off/unused/none A              persistence is off for the request, which counts with no server
-#   +u ...                           the log has no line of it: the request went on to another upstream
+#   u moved/down/inserted A, away D  also counted as a session of D that moved away
+#   own off                          a load-balancing method that the module does not follow
+#   u off/unused/none A              persistence is off for the request, which is not counted for a server
+#   +u ...                           not in the log: the request was then passed to another upstream
 
 package Counted;
 
@@ -80,7 +80,7 @@ sub letters {
     return \%names;
 }
 
-# Every number of the document, by where it stands.
+# All numbers of the document, by their place in it.
 sub numbers {
     my %numbers;
     my $names = letters();
@@ -91,7 +91,7 @@ sub numbers {
         }
         for my $server (@{$upstream->{servers}}) {
             my $address = $names->{$server->{address}} // $server->{address};
-            # Two lines of one address are told alike.
+            # Servers with the same address have the same numbers.
             $numbers{"$name $address.$_"} = $server->{requests}{$_} for keys %{$server->{requests}};
             $numbers{"$name $address.away"} = $server->{moved_away};
         }
@@ -106,7 +106,7 @@ sub begin_anew {
     %wanted = ();
 }
 
-# What a text adds to the numbers.
+# The numbers that a text of WANTED increments.
 sub numbers_of {
     my ($text) = @_;
     my ($name, $status, $verdict, $action, $server, $away) =
@@ -125,7 +125,7 @@ sub wants {
     }
 }
 
-# Those that are not 0, as a text.
+# The numbers that differ from BEFORE, as a text.
 sub told {
     my ($numbers, $before) = @_;
     my @told = map { my $number = $numbers->{$_} - ($before->{$_} // 0); $number ? "$_=$number" : () } sort keys %$numbers;
@@ -141,7 +141,7 @@ sub as_wanted {
     return equals(told($numbers, \%expected), '', $what);
 }
 
-# What the log says of requests that met a sticky upstream, from this place on.
+# The requests passed to a sticky upstream, from the lines of the log after this offset.
 sub logged {
     my ($from, $names) = @_;
     open my $log, '<', log_name() or return;

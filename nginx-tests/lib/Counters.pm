@@ -1,13 +1,13 @@
-# What nginx counts for the servers of its upstreams, by the module in tests/probe.
+# nginx's own counters for the servers of upstreams, read by the module in tests/probe.
 #
-#   location = /peers { upstream_peers; }      is what the configuration needs
+#   location = /peers { upstream_peers; }      must be in the configuration
 #
 #   counters(UPSTREAM)        its servers, each {name => '127.0.0.1:1985', group => 'primary', conns => 0, ...}
-#   settled(UPSTREAM, UNTIL)  the same, when no server has a connection any more, or when patience is over, or it
-#                             is UNTIL, so that many together are not waited for longer than one
-#   told(PEERS)               one line of text for each, of what has to be equal after equal requests
+#   settled(UPSTREAM, UNTIL)  the same, once no server has a connection, or after the timeout, or at the time UNTIL: several
+#                             upstreams can share one timeout
+#   told(PEERS)               a line for each, with the values that must be equal after equal requests
 #   zone(UPSTREAM)            {lost => 0, zombies => 0, ...}, or undef
-#   idle(UPSTREAM, WHAT)      a test: no connection, no reference, nothing lost in the zone
+#   idle(UPSTREAM, WHAT)      a test: no connections, no references, no memory lost in the zone
 
 package Counters;
 
@@ -29,7 +29,7 @@ sub lines {
 sub counters { return [lines($_[0], 'peer')] }
 sub zone { return (lines($_[0], 'zone'))[0] }
 
-# Is nothing left of any request?
+# Whether no request is left.
 sub rests {
     my ($peers, $zone) = @_;
     return 0 if grep { $_->{conns} || $_->{refs} } @$peers;
@@ -46,8 +46,8 @@ sub settled {
     }
 }
 
-# Not current_weight: it is the turn of round robin, which a bound request does not take. Times are told by
-# whether there is one: the requests to compare are not of the same second.
+# Without current_weight, the state of round robin, which a bound request does not change. Of times, only whether they are
+# set: the compared requests are not sent in the same second.
 sub told {
     my ($peers) = @_;
     return join '', map {

@@ -1,10 +1,10 @@
 # Documents of the project, and their code as a reader copies it; guides are in lib/Guides.pm.
 #
-#   page(PATH)              all of a document
-#   fenced(PATH, LANGUAGE)  its code of this language, each between fences
-#   below(LINE, TEXT)       what is indented deeper below the first such line of it
-#   here(TEXT)              that on this machine: port 80 is 1983, and 1981 for HTTP/2 in clear; the servers 192.0.2.1 to
-#                           192.0.2.3 are A, B and C with port 8080, and with port 8081 A1, B1 and C1 (lib/Servers.pm)
+#   page(PATH)              the text of a document
+#   fenced(PATH, LANGUAGE)  its fenced code blocks in this language
+#   below(LINE, TEXT)       the lines that are indented deeper below the first such LINE of TEXT
+#   here(TEXT)              TEXT adapted to the test: port 80 becomes 1983, and 1981 for HTTP/2 without TLS; 192.0.2.1 to
+#                           192.0.2.3 become A, B and C with port 8080, and A1, B1 and C1 with port 8081 (lib/Servers.pm)
 
 package Documents;
 

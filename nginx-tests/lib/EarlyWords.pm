@@ -1,15 +1,15 @@
-# What variables say of a session before its server is chosen, and after it.
+# The variables of a session before its server is selected, and after that.
 #
-# early_sections() gives blocks, beside those of lib/Client.pm,
-#   upstreams  upstream blocks, in which A: is the address of A. A, B and C answer with their name; D, E and F are dead. On
-#              port 1983 /NAME/ leads to upstream NAME
-#   locations  more of the server on port 1983
-# A request carries verdict and previous server to its server, in X-Verdict and X-Previous. That tells them in X-Saw.
-# X-Final has them as they are at the end.
+# early_sections() gives blocks these sections, in addition to those of lib/Client.pm:
+#   upstreams  upstream blocks, in which A: is the address of A. A, B and C respond with their name; D, E and F are down. On
+#              port 1983, /NAME/ is passed to upstream NAME
+#   locations  inserted into the server on port 1983
+# The request to the server has the verdict and the previous server in X-Verdict and X-Previous, and its response returns them
+# in X-Saw. X-Final has the values at the end of the request.
 #
-#   says(PATH, COOKIE, WANTED)  a test: WANTED is "VERDICT PREVIOUS" for both or, with " => " between them, for each; servers
-#                               by their letters, and - for what is empty
-#   said(RESPONSE)              that of a response
+#   says(PATH, COOKIE, WANTED)  a test: WANTED is "VERDICT PREVIOUS", or two of these with " => " between them if they
+#                               differ; servers are letters, and an empty value is -
+#   said(RESPONSE)              that text of a response
 
 package EarlyWords;
 

@@ -1,13 +1,13 @@
-# The ways in which a server fails, what nginx calls each of them, and what the client gets of it.
+# The kinds of server failures, nginx's name for each, and the client's response.
 #
-#   failing_servers(PORT, ...)  FaultyServers there; 1991 resets every connection at once, and to connect to 1992 takes
-#                               for ever. Nobody listens on 1999
-#   @failures                   what may happen: a word of FaultyServers, or "refused", "connect hang", "at once"
-#   %failure                    what nginx calls it ("http_503" for example); undef where another server is out of question
-#   %failing_port               the port on which it happens, where that is not one of those given
+#   failing_servers(PORT, ...)  FaultyServers on these ports; 1991 resets every connection at once, and connecting to 1992
+#                               never completes. Nothing listens on 1999
+#   @failures                   the kinds: a word of FaultyServers, or "refused", "connect hang", "at once"
+#   %failure                    nginx's name for it ("http_503" for example); undef if no other server can be tried
+#   %failing_port               the port on which it happens, if that is not one of those given
 #   @conditions                 the parameters of proxy_next_upstream
-#   status_of(FAILURE)          the status of a response for which no other server was asked
-#   is_failure(FAILURE)         does nginx count it then? A status that it passes on it does not
+#   status_of(FAILURE)          the status of the response if no other server is tried
+#   is_failure(FAILURE)         whether nginx then counts it as failed; it does not count a status that it passes on
 
 package Failures;
 

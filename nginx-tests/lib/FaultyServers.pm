@@ -1,42 +1,40 @@
-# Servers that misbehave as they are told, on ports of 127.0.0.1, in a process of their own.
+# Servers that misbehave on demand, on ports of 127.0.0.1, in a process of their own.
 #
 #   my $servers = FaultyServers->new(PORT, ...);
 #
-# A request says in its header what becomes of it: "X-Id: 17" names it, and "X-Plan: reset ok" has a word for
-# each try of it, whichever of the ports it comes to; after the last word it is answered well.
+# The header of a request defines what happens to it: "X-Id: 17" names it, and "X-Plan: reset ok" has a word for each try of
+# it, on whichever port; further tries succeed.
 #
-#   ok            200, and the port as the body; any other number: that status
+#   ok            200, with the port as the body; any other number: that status
 #   keep          200, and the connection stays open
-#   invalid       a header that nginx takes for invalid
-#   empty         closes without a byte
-#   reset         resets without a byte
+#   invalid       a header that nginx rejects as invalid
+#   empty         closes without sending a byte
+#   reset         resets without sending a byte
 #   header-empty  closes inside the header; header-reset: resets there
-#   body-empty    closes inside the body; body-reset: resets there, when told to go on
-#   hang          says nothing; header-hang, body-hang: says no more
-#   wait          200 when told to go on; wait-keep: and the connection stays open
-#   upgrade       101, and then sends back what it gets, until that is "bye"
+#   body-empty    closes inside the body; body-reset: resets there after go(ID)
+#   hang          sends nothing; header-hang, body-hang: stops sending there
+#   wait          200 after go(ID); wait-keep: and the connection stays open
+#   upgrade       101, and then echoes everything until it receives "bye"
 #   accel:URI     X-Accel-Redirect: URI
 #   large         200, with a header of 8 kB
-#   cache         200, and may be cached for a minute
+#   cache         200, cacheable for a minute
 #
-# refusing(PORT): does nothing, and is a port that nobody listens on. full(PORT): a port whose queue is full, so
-# that to connect takes for ever. closing(PORT): resets every connection at once.
+# full(PORT): a port whose queue is full, so that connecting never completes. closing(PORT): resets every connection at once.
 #
 #   front(HTTP, DIRECTIVES, LOCATIONS, LISTEN)
-#                       the http block: HTTP, and on port 1980 for each upstream in it a location that has its name
-#                       and passes to it, with these directives, or with those that a sub returns for the name,
-#                       and these locations besides. NAME in them is the upstream's. "listen" has these parameters
-#                       as well
-#   unforgiving(HTTP)   the same with a fail_timeout that is longer than any file runs, where none is given
+#                       the http block: HTTP, and a server on port 1980 with a location named after each upstream in HTTP,
+#                       which passes to it and has these directives, or those that a sub returns for the name. The server
+#                       also has these LOCATIONS for each upstream, with its name for NAME. LISTEN: parameters of "listen"
+#   unforgiving(HTTP)   HTTP with a fail_timeout longer than any file runs, for servers without one
 #   ask_for(PLAN, UPSTREAM, {id => 17, cookie => 'route=x', method => 'POST', body => 'x=y', ...})
 #                       sends a request to it, and returns the connection
-#   $servers->go(ID)    goes on with what waits
-#   $servers->port_of(ID)   waits until a server has this request, and returns its port
-#   $servers->saw(LINE)      is this in the log?
-#   $servers->log       what was asked since the last call: "PORT ID WORD", or "PORT gone ID" for a request
-#                       whose client left before it was answered
+#   $servers->go(ID)    continues a request that waits
+#   $servers->port_of(ID)   waits until a server has received this request, and returns its port
+#   $servers->saw(LINE)     whether this line is in the log
+#   $servers->log       the lines logged since the last call: "PORT ID WORD", or "PORT gone ID" for a request whose client
+#                       closed the connection before the response
 #
-# The process ends with the object, and in any case after half an hour.
+# The process ends with the object, and at the latest after half an hour.
 
 package FaultyServers;
 
@@ -57,23 +55,23 @@ use constant LIFE => 1800;
 
 our @EXPORT = qw(front unforgiving ask_for);
 
-# Upstreams that are reached from one server share a cookie here.
+# The upstreams of one server share a cookie here.
 may_warn(qr/ is also that of upstream /);
 
 my $log;
 my (%tries, %waiting, %state);
 my $select;
 
-# What has to time out takes this; nothing takes so long when all is well.
+# nginx's timeouts: only requests that must time out take this long.
 sub seconds { return $ENV{TEST_NGINX_USE_VALGRIND} ? 10 : 1 }
 
-# Servers that failed stay so for as long as a file runs, unless they say something else.
+# A failed server stays unavailable while a file runs, unless its line has a fail_timeout.
 sub unforgiving {
     my ($http) = @_;
     return $http =~ s/\bserver (?![^{;]*fail_timeout)[^{;]*\K;/ fail_timeout=600s;/gr;
 }
 
-# A port of its own: Test::Nginx puts locations and time-outs into its server.
+# On its own port, since Test::Nginx adds locations and timeouts to its server.
 sub front {
     my ($http, $directives, $more, $listen) = @_;
     $listen //= '';
@@ -99,7 +97,7 @@ server {
 _EOC_
 }
 
-# No request has the name of another of the same file.
+# Numbers requests: each has a unique name in its file.
 my $asked = 0;
 
 sub ask_for {
@@ -311,7 +309,7 @@ sub behave {
     return forget($connection) if $word eq 'empty';
     return cut($connection) if $word eq 'reset';
 
-    # What is to come is not over when it has been said.
+    # From here on, the request does not end with the first bytes sent.
     $state->{id} = $id;
     if ($word eq 'invalid') {
         print $connection "${header}X-Invalid: \0\r\n\r\n";

@@ -1,7 +1,7 @@
-# The nginx blocks of documents, to be loaded as they stand. A block may be a part of a configuration.
+# The nginx code blocks of documents, loaded unchanged. A block may be a part of a configuration.
 #
-#   fragments(PATH)   [LINE, TEXT] of each block between fences, of a document of the project
-#   whole(TEXT)       the inside of a http block with this text: each directive is in the context that it needs. An upstream
+#   fragments(PATH)   [LINE, TEXT] of each fenced nginx block of a document of the project
+#   whole(TEXT)       the contents of an http block with TEXT: each directive is in the context that it needs. An upstream
 #                     without servers gets two, and an upstream that a location passes to is added if it is missing
 
 package Fragments;
@@ -41,7 +41,7 @@ sub fragments {
     return @found;
 }
 
-# Its directives, each with its block.
+# The directives of TEXT, each with its block.
 sub directives {
     my ($text) = @_;
     my @all;

@@ -1,8 +1,8 @@
-# A second nginx in front of the same servers: another one of the same binary, with two workers. It ends with the file.
+# A second nginx in front of the same servers: another instance of the same binary, with two workers, until the end of the file.
 #
-#   second_front(HTTP)           starts it, unless it is there, with this in its http block: a server on port 1982
-#   at(FRONT, PATH, COOKIE)      visits the "first" front, which is the nginx of the block, or the "second"
-#   reload_front(FRONT)          reloads it, and returns when new workers serve, and no others
+#   second_front(HTTP)           starts it, unless it runs, with HTTP in its http block: a server on port 1982
+#   at(FRONT, PATH, COOKIE)      visits the "first" front, the nginx of the block, or the "second"
+#   reload_front(FRONT)          reloads it, and returns once only new workers accept connections
 
 package Fronts;
 

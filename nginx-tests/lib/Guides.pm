@@ -1,18 +1,17 @@
-# The pages of docs/guides, as a reader follows them: whole files, parts of files, and commands with what they print.
+# The pages of docs/guides, as a reader follows them: complete files, parts of files, and commands with their output.
 #
-#   nginx_files(PATH)       its nginx code that is a whole nginx.conf, which begins with a comment that says so
-#   nginx_parts(PATH)       its other nginx code
-#   on_this_machine(TEXT)   addresses and files as they are here: lib/Documents.pm, and besides
-#                           port 8090 is 1982, and logs, keys and other files are those of the test
-#   http_of(TEXT)           what is inside of the http block of a whole file, on this machine
-#   said_of_file(TEXT)      what nginx -t says of a whole file; '' if it loads without a word
-#   around(TEXT)            a whole file that has this part at the place where it belongs
-#   scripts(NAMES)          there are such files in the folder that is the root of pages
-#   transcripts(PATH)       its console code, each a list of [COMMAND, LINES]
-#   guide_sections(PATH, SERVERS)   blocks have the file of that page that "file" says, 0 without it, and lib/Client.pm's
-#                           "client"; "but" has a line for each "FROM => TO" in the file. SERVERS is beside it
-#   follow_transcript(TEXT) a test: runs the commands one after the other, and compares what they print; "…" in a line is
-#                           any text
+#   nginx_files(PATH)       its nginx code blocks that are a complete nginx.conf, which begins with a comment with its path
+#   nginx_parts(PATH)       its other nginx code blocks
+#   on_this_machine(TEXT)   TEXT with addresses and files adapted to the test, by here() of lib/Documents.pm; also, port 8090
+#                           becomes 1982, and logs, keys and other files become the test's
+#   http_of(TEXT)           the contents of the http block of a complete file, adapted to the test
+#   said_of_file(TEXT)      what nginx -t prints for a complete file; '' if it loads without a message
+#   around(TEXT)            a complete file with this part in the context where it belongs
+#   scripts(NAMES)          creates such files in the folder that is the root of pages
+#   transcripts(PATH)       its console code blocks, each a list of [COMMAND, LINES]
+#   guide_sections(PATH, SERVERS)   blocks have the page's file with the number "file", 0 by default, and "client" of
+#                           lib/Client.pm; "but" has a line for each "FROM => TO" in the file. SERVERS is inserted before it
+#   follow_transcript(TEXT) a test: runs the commands sequentially, and compares their output; "…" in a line matches any text
 
 package Guides;
 
@@ -32,13 +31,13 @@ use Test::Nginx::Util ();
 
 our @EXPORT = qw(on_this_machine nginx_files nginx_parts http_of said_of_file around guide_sections scripts transcripts follow_transcript);
 
-# Files and folders of the pages, which are this test's own here.
+# The test's own copies of the pages' files and folders.
 my $folder = tempdir(CLEANUP => 1);
 chmod 0777, $folder;
 mkdir "$folder/logs";
 key_file('sticky.keys', $key[0]);
 
-# Of the pages' servers those of other ports and protocols.
+# The pages' servers with other ports and protocols.
 my %server = map { ("192.0.2.$_:9000" => 1990 + $_) } 1, 2;
 
 sub is_whole { return $_[0] =~ m{\A# /etc/nginx/nginx\.conf\n} }
@@ -48,16 +47,16 @@ sub nginx_parts { my ($path) = @_; return grep { !is_whole($_) } fenced($path, '
 sub on_this_machine {
     my ($text, $logs) = @_;
     $logs //= Test::Nginx::Util::server_root() . '/logs';
-    # It is switched on in another place before nginx 1.25.1.
+    # Before nginx 1.25.1, HTTP/2 is enabled by a parameter of "listen".
     $text =~ s/\blisten 80;\s+http2 on;/listens_http2('127.0.0.1:1983')/ge;
     $text = here($text =~ s/(192\.0\.2\.[12]:9000)/127.0.0.1:$server{$1}/gr);
     $text =~ s/\blisten 127\.0\.0\.1:8090;/listen 127.0.0.1:1982;/g;
-    # Those names in the folder of logs are Test::Nginx's own.
+    # With a prefix, since Test::Nginx uses the same names in its folder of logs.
     $text =~ s{/var/log/nginx/}{$logs/guide-}g;
     $text =~ s{/var/(?:lib/session_sticky/|cache/)}{$folder/}g;
     $text =~ s{\bkey_file=(?:/etc/nginx/)?sticky\.keys}{key_file=$keys/sticky.keys}g;
     $text =~ s{/srv/app/}{$folder/}g;
-    # It is looked up when nginx reads it.
+    # nginx resolves the name when it reads the configuration.
     $text =~ s/\bkube-dns\.kube-system\.svc\.cluster\.local\b/127.0.0.1:1990/g;
     return $text;
 }
@@ -74,7 +73,7 @@ sub said_of_file {
     my $file = on_this_machine($text, $folder);
     $file =~ s{^include /etc/nginx/modules-enabled/\*\.conf;.*\n}{$modules}m or return 'the module is not loaded';
     $file =~ s{/run/nginx\.pid}{$folder/nginx.pid} or return 'there is no pid file';
-    # Means nothing, and is a [warn], for any other user.
+    # The directive has no effect for other users, and causes a [warn].
     $file =~ s/^user .*\n//m if $> != 0;
     open my $out, '>', "$folder/nginx.conf" or die "$folder/nginx.conf: $!\n";
     print $out $file;
@@ -83,7 +82,7 @@ sub said_of_file {
     return $? ? "it ends with $?: $said" : $said;
 }
 
-# Where a part belongs is seen by its first directive.
+# The first directive of a part determines its context.
 sub around {
     my ($part) = @_;
     my ($first) = $part =~ /^\s*([a-z_0-9]+)/m or return $part;
@@ -108,10 +107,10 @@ sub guide_sections {
             my ($from, $to) = $line =~ /^(.*) => ?(.*)$/ or Test::More::BAIL_OUT($line);
             $file =~ s/\Q$from\E/$to/g or Test::More::BAIL_OUT("$from is not in $path");
         }
-        # Each block begins with what its file says.
+        # Each block starts without files of the previous one.
         unlink "$folder/state";
         remove_tree("$folder/nginx-pages");
-        # What a file logs is about its own requests.
+        # The access log has only the requests of the page's own servers.
         my $beside = (ref $servers ? $servers->($block) : $servers) =~ s/^server \{$/server {\naccess_log off;/mgr;
         $block->set_value(http_config => $beside . http_of($file));
         $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log && !defined $block->may_fail;
@@ -143,7 +142,7 @@ sub transcripts {
 sub follow_transcript {
     my ($transcript) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    # Each is run by one shell, in which variables and functions of earlier ones are known.
+    # Each command runs in a shell that begins with the variables and functions defined by earlier ones.
     my $known = '';
     for my $step (@$transcript) {
         my ($command, @lines) = @$step;
@@ -152,7 +151,7 @@ sub follow_transcript {
         $here = on_this_machine($here =~ s/127\.0\.0\.1:8090/127.0.0.1:1982/gr);
         my $run = sub { return there(scalar qx{cd $folder && exec 2>&1 && sh -c '${\ quoted("$known$here")}'}) };
         my $said = $run->();
-        # The log has a line only when the client has its response.
+        # nginx may write a line to the log after the client has received the response.
         soon(sub { ($said = $run->()) =~ /\A$want\z/ }) if $command =~ /^tail / && $said !~ /\A$want\z/;
         if ($command =~ /^(?:\w+=|\w+\(\))/) { $known .= "$here\n" }
         $said =~ /\A$want\z/ ? holds(1, $command) : equals($said, join('', map { "$_\n" } @lines), $command);
@@ -162,10 +161,10 @@ sub follow_transcript {
 
 sub quoted { return $_[0] =~ s/'/'\\''/gr }
 
-# Addresses as the page has them.
+# Output with the addresses of the page.
 sub there {
     my ($text) = @_;
-    # The lines of a header end in both.
+    # Lines of a header end with CRLF.
     $text =~ s/\r$//mg;
     my %page = map { on_this_machine($_) => $_ } keys %server, map { my $n = $_; map { "192.0.2.$n:$_" } 8080, 8081 } 1 .. 3;
     return $text =~ s/(127\.0\.0\.1:\d+)/$page{$1} \/\/ $1/ger;

@@ -1,10 +1,10 @@
-# Key files, and what is made of keys, computed here and not asked of the module.
+# Key files, and IDs and signatures by keys, computed here independently of the module.
 #
-#   $keys                      a folder of the file's own for them
-#   key_file(NAME, KEY, ...)   writes KEYs, a line each, to NAME in it, and returns the path
+#   $keys                      a folder for key files
+#   key_file(NAME, KEY, ...)   writes the KEYs, a line each, to the file NAME in it, and returns its path
 #   $key[0] to $key[3]         keys
-#   key_id(KEY, ADDRESS)       the id of a server by a key; ADDRESS may be its letter (lib/Servers.pm)
-#   key_ids(ADDRESS, KEY, ...) what a proxy with these keys calls it
+#   key_id(KEY, ADDRESS)       the ID of a server by a key; ADDRESS may be a letter (lib/Servers.pm)
+#   key_ids(ADDRESS, KEY, ...) the ID that a proxy with these keys writes
 #   mac(KEY, COOKIE, TEXT)     the signature of a value by a key
 #   signed(COOKIE, TEXT, KEY, ...)   the value as a proxy with these keys signs it
 
@@ -39,7 +39,7 @@ sub address { my ($name) = @_; return exists $port{$name} ? "127.0.0.1:$port{$na
 
 sub key_id { my ($key, $name) = @_; return substr hmac_sha256_hex(address($name), $key), 0, 32 }
 
-# The first two keys of a file write.
+# Values are written with the first two keys of a file.
 sub writing { return @_ > 2 ? @_[0, 1] : @_ }
 
 sub key_ids { my ($name, @keys) = @_; return join '.', map { key_id($_, $name) } writing(@keys) }

@@ -1,12 +1,12 @@
-# Clients that come from another system, in blocks of lib/Upstreams.pm: they bring the cookies that it has set.
+# Clients that come from another system with its cookies, in blocks of lib/Upstreams.pm.
 #
-#   mover_sections(TEXT, WORD => MEANING, ...)   as upstream_sections(TEXT), with several workers' master, and words of
-#                              upstreams: SERVERS are A, B and C, whose ids are a, b and c, NO_IDS the same without ids
-#   nobody_moves(PATH, OLD, NEW, COOKIE)   clients with these values of the cookie, a value or [VALUES] by server, stay where
-#                              they are and get these new ones, patterns by server, with which they stay there too. The
-#                              cookie is "route" without COOKIE
-#   first_visits(PATH, VALUES)   clients with any of these are balanced over A, B and C, and get a cookie
-#   scheme_of(UPSTREAM, VALUE)   how "explain" at /status says the value is read
+#   mover_sections(TEXT, WORD => MEANING, ...)   as upstream_sections(TEXT), with a master process; each WORD in "upstreams" is
+#                              replaced: SERVERS are A, B and C with the IDs a, b and c, NO_IDS the same without IDs
+#   nobody_moves(PATH, OLD, NEW, COOKIE)   a test: clients whose cookie has one of the OLD values, a value or [VALUES] by
+#                              server, stay on their server and get a cookie that matches the NEW pattern by server; with it,
+#                              they stay as well. COOKIE is "route" by default
+#   first_visits(PATH, VALUES)   a test: clients with any of these values are balanced over A, B and C, and get a cookie
+#   scheme_of(UPSTREAM, VALUE)   the scheme that "explain" at /status reports for the value
 
 package Movers;
 
@@ -52,8 +52,8 @@ sub nobody_moves {
             $visits++;
         }
     }
-    holds($visits >= keys %$new, "$path: clients of all servers");
-    equals(join("\n", @wrong), '', "$path: nobody moves, and all are upgraded");
+    holds($visits >= keys %$new, "$path: there are clients of all servers");
+    equals(join("\n", @wrong), '', "$path: no client moves, and all get the new value");
     return;
 }
 
@@ -62,7 +62,7 @@ sub first_visits {
     for my $value (@values) {
         my @asked = map { visit($path, "route=$value", 1983) } 1 .. 3;
         my $shown = length $value > 60 ? substr($value, 0, 60) . '...' : $value;
-        equals(join(' ', sort map { body($_) } @asked), 'A B C', "$path: '$shown' is a first visit");
+        equals(join(' ', sort map { body($_) } @asked), 'A B C', "$path: a client with '$shown' is balanced");
         equals(scalar(grep { bound($_) ne '' } @asked), 3, "$path: '$shown' gets a cookie");
     }
     return;

@@ -1,14 +1,14 @@
-# A client of HTTP/2 and HTTP/3: tests/clients/multiplex.py, in the Python that build/http-clients.sh makes.
+# A client for HTTP/2 and HTTP/3: tests/clients/multiplex.py, run by the Python that build/http-clients.sh installs.
 #
 #   my $client = Multiplex->new('h2c' | 'h2' | 'h3', PORT);
-#   $client->ask(ID, PATH, COOKIES, MORE)  sends a request on a stream of its own, each of [COOKIES] a field; MORE is what
-#                                          else the program takes: method, body, end
+#   $client->ask(ID, PATH, COOKIES, MORE)  sends a request on a new stream, with a field for each of [COOKIES]; MORE has the
+#                                          program's other parameters: method, body, end
 #   $client->say(ID, TEXT, END)            sends more of its body
-#   $client->reset(ID)                     takes it back
-#   $client->answer(ID)                    waits for its answer: {status, fields, body} or {failed}
-#   $client->leave                         ends the connection
+#   $client->reset(ID)                     resets its stream
+#   $client->answer(ID)                    waits for its response: {status, fields, body, cookies} or {failed}
+#   $client->leave                         closes the connection
 #
-#   my $service = Multiplex->service(NAME, PORT);   tests/clients/grpc.py, gone with the object
+#   my $service = Multiplex->service(NAME, PORT);   starts tests/clients/grpc.py, which ends with the object
 
 package Multiplex;
 
@@ -75,8 +75,8 @@ sub leave {
     my $pid = delete $self->{pid} // return;
     close $self->{to};
     waitpid $pid, 0;
-    # nginx keeps a connection of HTTP/3 for a while after its end. Should nginx end before, valgrind finds memory
-    # to which only pointers into its middle lead.
+    # nginx keeps an HTTP/3 connection for a while after it is closed. If nginx exits before that, valgrind reports memory
+    # that is reachable only by interior pointers.
     sleep 4 if $ENV{TEST_NGINX_USE_VALGRIND};
     return;
 }

@@ -1,8 +1,8 @@
-# What the nginx under test is.
+# The version and features of the tested nginx.
 #
 #   $version                the middle number of its version, 28 for 1.28.3
-#   has(MODULE)             was it built with this module? 'http_v3_module' for example
-#   listens_http2(ADDRESS, ...)  directives of a server that speaks HTTP/2 there; further parameters of "listen" may follow
+#   has(MODULE)             whether it was built with this module, 'http_v3_module' for example
+#   listens_http2(ADDRESS, ...)  directives of a server that accepts HTTP/2 there; an ADDRESS may include parameters of "listen"
 
 package Nginx;
 
@@ -18,7 +18,7 @@ our ($version) = $told =~ m{^nginx version: [^/]*/1\.(\d+)};
 
 sub has { my ($module) = @_; return scalar $told =~ /\b\Q$module\E\b/ }
 
-# It is switched on in another place since nginx 1.25.1.
+# Since nginx 1.25.1, HTTP/2 is enabled by a directive of its own.
 sub listens_http2 {
     return $version >= 26 ? join ' ', map({ "listen $_;" } @_), 'http2 on;' : join ' ', map { "listen $_ http2;" } @_;
 }

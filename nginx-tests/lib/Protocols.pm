@@ -1,15 +1,14 @@
-# What nginx passes requests to besides HTTP: FastCGI, uwsgi, SCGI and gRPC. Each has two servers: FA and FB, UA and UB,
-# SA and SB, GA and GB, which %port and ID_FA are about (lib/Servers.pm). HA and HB speak HTTP.
+# Servers for the other protocols that nginx passes requests to: FastCGI, uwsgi, SCGI and gRPC. Each has two servers: FA and FB,
+# UA and UB, SA and SB, GA and GB, which have entries in %port and IDs such as ID_FA (lib/Servers.pm). HA and HB use HTTP.
 #
-# protocol_sections() starts them and gives blocks
+# protocol_sections() starts them and gives blocks these sections:
 #   sticky    the parameters of session_sticky in the upstreams fastcgi, uwsgi, scgi, grpc and http
-#   inside    directives of the locations of that name, which pass to them; NAME is the upstream's
+#   inside    directives of the locations /fastcgi, /uwsgi ..., which pass to them; NAME is the upstream's name
 #   config    other locations
-# Port 1995 has the locations of "inside" over HTTP/2. A block may log nothing from [warn] on, but that the
-# upstreams share a cookie.
+# Port 1995 has the locations over HTTP/2. A block may log nothing from [warn] on, except that the upstreams share a cookie.
 #
-# A server answers "NAME [COOKIE]", or "NAME no Cookie"; below /NAME/sets it sets the cookies "test=abc; Path=/" and
-# "mytest=abc"; what is below /NAME/missing is not there, and below /NAME/failing the status is 503.
+# A server responds with "NAME [COOKIE]", or "NAME no Cookie". For paths below /NAME/sets it sets the cookies
+# "test=abc; Path=/" and "mytest=abc", below /NAME/missing the status is 404, and below /NAME/failing it is 503.
 
 package Protocols;
 
@@ -30,7 +29,7 @@ may_warn(qr/ is also that of upstream /);
 
 %port = (FA => 1985, FB => 1986, UA => 1987, UB => 1988, SA => 1989, SB => 1990, GA => 1991, GB => 1992, HA => 1993, HB => 1994);
 
-# The protocols: the variables of a request, undef while it is not all there.
+# The protocols: each returns the variables of a request, undef while it is incomplete.
 
 # https://fastcgi-archives.github.io/FastCGI_Specification.html
 sub fastcgi {
@@ -96,7 +95,7 @@ sub answer {
         . pack('CCnnCxNCx3', 1, 3, 1, 8, 0, 0, 0);
 }
 
-# nginx itself plays those of gRPC and HTTP.
+# The gRPC and HTTP servers are nginx's own.
 sub nginx_server {
     my ($name) = @_;
     my $address = "127.0.0.1:$port{$name}";

@@ -1,12 +1,12 @@
-# What a green file says on stderr: nothing of what it wanted nginx to say. build/run-t.sh keeps what the file and nginx
-# write to stderr in $CHECK_STDERR. Of a file that fails it prints all of that. Of a file that passes it prints what this
-# module leaves in $CHECK_STDERR.unwanted: the lines that no block asked for.
+# Filters stderr of a file. build/run-t.sh redirects stderr of the file and of nginx to $CHECK_STDERR, and prints all of it if
+# the file fails. If the file passes, it prints $CHECK_STDERR.unwanted, to which this module writes the lines that no block
+# expects.
 #
-# A block asks for the lines that its "error_log" is in, and for those that its "grep_error_log" takes, as these are
+# A block expects the lines that contain one of its "error_log", and those that match its "grep_error_log", since these are
 # compared with "grep_error_log_out".
 #
-#   may_warn(PATTERN)   lines that come with what a file configures, and that it does not look at; in every block of it.
-#                       A block's section of that name has such lines, or parts of them, for that block
+#   may_warn(PATTERN)   lines that the file's configurations cause and that it does not check, in all its blocks. A block's
+#                       section of that name lists such lines, or parts of them, for that block
 
 package Quiet;
 
@@ -42,7 +42,7 @@ END {
     }
 }
 
-# What was written since the last call is of the block before.
+# Lines written since the last call belong to the previous block.
 sub sort_out {
     open my $stderr, '<', $file or die "cannot read $file: $!";
     seek $stderr, $read, 0;
@@ -58,8 +58,8 @@ sub sort_out {
     return;
 }
 
-# Patterns for the lines that a block asks for. Under valgrind, Test::Nginx says its name before it starts nginx, and
-# with AddressSanitizer that it has no name for the log.
+# Patterns for the lines that a block expects. Under valgrind, Test::Nginx prints the block's name before it starts nginx;
+# with AddressSanitizer, it prints that it does not know the name of a log.
 sub asked_for {
     my ($asking) = @_;
     my @wanted = map { ref eq 'Regexp' ? $_ : qr/\Q$_\E/ }

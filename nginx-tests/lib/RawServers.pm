@@ -1,9 +1,9 @@
-# Servers that are not nginx: what they say is up to a sub of the test, byte for byte. One process plays them all, for many
-# connections at once, and is gone with its parent.
+# Servers other than nginx, whose responses are defined byte for byte by a sub of the test. One process runs all of them, with
+# parallel connections, and ends with its parent.
 #
 #   raw_servers({NAME => PORT, ...}, sub { my ($name, $bytes) = @_; ... })
 #
-# The sub has all that came on a connection so far, and returns what to answer before closing; undef to wait for more.
+# The sub gets all bytes received on a connection so far, and returns the response, which ends the connection, or undef to wait.
 
 package RawServers;
 

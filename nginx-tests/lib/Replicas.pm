@@ -1,14 +1,14 @@
-# More nginx beside that of the block, each by a whole configuration: of the same binary, with the same modules. They end with
-# the file.
+# Further nginx instances, each with a complete configuration, of the same binary and with the same modules. They run until the
+# end of the file.
 #
-#   start_replica(NAME, TEXT)  starts one. In TEXT, ROOT is a folder of its own, with its logs in ROOT/logs, and its pid is
-#                              in ROOT/nginx.pid
-#   rewrite_replica(NAME, TEXT)  what its next reload reads
-#   reload_replica(NAME)       reloads it, and returns when new workers serve, and no others
-#   stop_replica(NAME)         ends it
+#   start_replica(NAME, TEXT)  starts one. In TEXT, ROOT is its folder, which has logs in ROOT/logs; the configuration must set
+#                              "pid ROOT/nginx.pid"
+#   rewrite_replica(NAME, TEXT)  the configuration for its next reload
+#   reload_replica(NAME)       reloads it, and returns once only new workers accept connections
+#   stop_replica(NAME)         stops it
 #   root_of(NAME)              its folder
-#   verdict(TEXT)              what nginx -t says of such a configuration
-#   modules()                  the lines of it that load the modules, and say which user workers are
+#   verdict(TEXT)              what nginx -t prints for such a configuration
+#   modules()                  the directives that load the modules and set the user of the workers
 
 package Replicas;
 
@@ -52,7 +52,7 @@ sub start_replica {
     my $root = written($name, $text);
     unlink "$root/nginx.pid";
     system($ENV{TEST_NGINX_BINARY}, '-e', "$root/logs/error.log", arguments($root)) == 0 or die "nginx $name does not start\n";
-    # nginx writes it when it is in the background.
+    # nginx writes the file after it has moved to the background.
     my $pid = soon(sub { open my $file, '<', "$root/nginx.pid" or return 0; return readline $file })
         or die "nginx $name writes no $root/nginx.pid\n";
     chomp($masters{$name} = $pid);
@@ -71,7 +71,7 @@ sub stop_replica {
     return;
 }
 
-# Also before its parent, which is the machine's init, has taken notice: it has no command line any more.
+# Also true for a process that init has not yet reaped: it no longer has a command line.
 sub has_ended {
     my ($pid) = @_;
     open my $file, '<', "/proc/$pid/cmdline" or return 1;

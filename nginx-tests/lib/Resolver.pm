@@ -1,12 +1,12 @@
-# A DNS server on a UDP port of 127.0.0.1, for the directive "resolver", that is told what to answer while it runs.
+# A DNS server on a UDP port of 127.0.0.1, for the directive "resolver", whose records can change while it runs.
 #
 #   my $dns = Resolver->new(PORT);
 #   $dns->knows('app.test A 127.0.0.2 127.0.0.3', 'app.test AAAA ::1',
 #               '_http._tcp.app.test SRV 10,1,1985,one.test 20,1,1985,two.test');   # priority,weight,port,target
-#   $dns->knows('app.test FAILS', 'other.test SILENT');   # a server failure, and no answer at all
+#   $dns->knows('app.test FAILS', 'other.test SILENT');   # a server failure, and no response
 #
-# Each call replaces everything said before. A name not spoken of does not exist (NXDOMAIN).
-# It runs in a process of its own, which ends with the object, and in any case after half an hour.
+# Each call replaces all earlier records. A name without records does not exist (NXDOMAIN).
+# It runs in a process of its own, which ends with the object, and at the latest after half an hour.
 
 package Resolver;
 

@@ -1,12 +1,12 @@
 # The nginx of a block while it runs: another configuration, a restart, its workers, its log.
 #
-#   configure(PATTERN, TEXT)   nginx reads this at the next reload or start; every match becomes TEXT
-#   tested()                   what nginx -t says of the configuration
-#   restart()                  ends nginx and starts it again; true when it serves
-#   master()                   the process
-#   children()                 its workers
-#   kill_worker(PID)           kills one of them; true when it was there
-#   log_lines(PATTERN)         lines of its log
+#   configure(PATTERN, TEXT)   replaces every match in the configuration with TEXT, for the next reload or start
+#   tested()                   what nginx -t prints for the configuration
+#   restart()                  stops nginx and starts it again; true once it accepts connections
+#   master()                   PID of the master process
+#   children()                 PIDs of its workers
+#   kill_worker(PID)           kills a worker; true if it existed
+#   log_lines(PATTERN)         the matching lines of its log
 
 package Running;
 
@@ -52,7 +52,7 @@ sub master {
 
 sub children { my $master = master(); return split ' ', Visits::workers_of($master) }
 
-# Of a worker that is noted here valgrind need not report an end: build/judge-valgrind.sh.
+# build/judge-valgrind.sh does not require valgrind's final report for a worker that is listed in this file.
 sub kill_worker {
     my ($worker) = @_;
     open my $killed, '>>', "$ENV{CHECK_DIR}/killed" or die "cannot note a worker that is killed: $!\n";
@@ -62,7 +62,7 @@ sub kill_worker {
 }
 
 sub restart {
-    # There nginx is no daemon, but a child of the test.
+    # Under valgrind, nginx is not a daemon but a child of the test.
     return Visits::reload() if $ENV{TEST_NGINX_USE_VALGRIND};
     my $master = master();
     kill QUIT => $master;

@@ -1,13 +1,13 @@
-# Servers with a letter for a name, and their ids.
+# Servers named by letters, and their IDs.
 #
-#   %port               where they are on 127.0.0.1: A, B, C and D on 1985 to 1988; a file may have others
-#   servers(TEXT, NAMES)    these of them, or all, as servers of nginx's own, with this text in each, where NAME is the
-#                       server's. Without a "location /" in it that answers "NAME URI cookie=[the Cookie it was sent]"
-#   id(NAME)            the id of a server by default
-#   expand(TEXT, NOW)   TEXT with ids for ID_NAME, and, if it is told the time, seconds since the epoch for NOW, NOW-n and
-#                       NOW+n, and patterns for STAMP, a time from then on, and DATE+n, an HTTP-date n seconds later
-#   fill(BLOCK, HTTP, SECTIONS)  puts HTTP before the block's http_config, and expands what the block asks and wants,
-#                       and these sections
+#   %port               their ports on 127.0.0.1: 1985 to 1988 for A, B, C and D; a file may add others
+#   servers(TEXT, NAMES)    "server" blocks for these servers, or for all, with TEXT in each, in which NAME is replaced. Without
+#                       a "location /" in TEXT, they respond with "NAME URI cookie=[the Cookie they received]"
+#   id(NAME)            the default ID of a server
+#   expand(TEXT, NOW)   TEXT with IDs for ID_NAME. If NOW is given: with seconds since the epoch for NOW, NOW-n and NOW+n, and
+#                       with patterns for STAMP, a time from NOW on, and for DATE+n, an HTTP-date n seconds later
+#   fill(BLOCK, HTTP, SECTIONS)  inserts HTTP before the block's http_config, and expands its requests, its expected
+#                       responses, and these sections
 
 package Servers;
 

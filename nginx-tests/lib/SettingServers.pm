@@ -1,9 +1,9 @@
-# Servers A and B that answer "NAME cookie=[the Cookie that they were sent]" and set the cookies that a block lists.
+# Servers A and B, which respond with "NAME cookie=[the Cookie they received]" and set the cookies that a block lists.
 #
-# setting_sections(PARAMETERS) gives blocks
-#   set_cookie  the Set-Cookie fields, a line each; /500 is a failure that sets them, /sets-nothing sets none
-#   sticky      the parameters of session_sticky in "upstream u", by default those given; /t/ leads to it
-# and ids for ID_A and ID_B.
+# setting_sections(PARAMETERS) gives blocks these sections:
+#   set_cookie  the Set-Cookie fields, a line each; /500 fails with these fields, /sets-nothing sets none
+#   sticky      the parameters of session_sticky in "upstream u", by default PARAMETERS; /t/ is passed to it
+# It also replaces ID_A and ID_B with the servers' IDs.
 
 package SettingServers;
 

@@ -1,14 +1,14 @@
-# Asking session_sticky_status.
+# Requests to session_sticky_status.
 #
 #   reply_to(PATH, METHOD, FIELD, ...)   the response over HTTP/1.1, from the server of the block; fields as "Name: value"
 #   sent(PATH, TYPE, BODY)             the same for a POST
-#   whole(CONNECTION, PAUSE)           all that comes until nginx closes, with so many seconds between two pieces
-#   unchunked(RESPONSE)                a response without its chunks
+#   whole(CONNECTION, PAUSE)           everything received until nginx closes, with a pause of PAUSE seconds between two reads
+#   unchunked(RESPONSE)                a response with its chunks decoded
 #   document(PATH)                     the JSON document of a path
-#   parsed(RESPONSE)                   that of a response, or what is wrong with it
-#   upstream(NAME), server_at(NAME, ADDRESS)   of the document at /status
-#   is_json(TEXT, WHAT)                a test: all of it is one JSON value, in UTF-8
-#   servers_of(NUMBER)                 an "include" of so many "server" lines, each with an address of its own
+#   parsed(RESPONSE)                   the JSON document of a response, or an error
+#   upstream(NAME), server_at(NAME, ADDRESS)   entries of the document at /status
+#   is_json(TEXT, WHAT)                a test: TEXT is one JSON value in UTF-8
+#   servers_of(NUMBER)                 an "include" of NUMBER "server" lines, each with a different address
 
 package Status;
 
@@ -39,7 +39,7 @@ sub sent {
     return unchunked(whole($socket));
 }
 
-# response() looks at all of a text for each piece of it.
+# For long texts: response() would match the whole text again after each read.
 sub whole {
     my ($socket, $pause) = @_;
     my ($text, $piece) = '';
@@ -50,7 +50,7 @@ sub whole {
     return $text;
 }
 
-# A response without its chunks; one whose last chunk is missing is cut off.
+# If the last chunk is missing, the body begins with "cut off".
 sub unchunked {
     my ($response) = @_;
     my ($head, $rest) = split /\r\n\r\n/, $response, 2;

@@ -1,14 +1,14 @@
-# What every file begins with:
+# The beginning of every file:
 #
-#   use Sticky;                        strict, warnings, Test::Nginx::Socket, and of this folder Client, Quiet, Servers and
-#                                      VisitLines
-#   use Sticky qw(Upstreams Visits);   and these of this folder besides
+#   use Sticky;                        loads strict, warnings, Test::Nginx::Socket, and Client, Quiet, Servers and VisitLines of
+#                                      this folder
+#   use Sticky qw(Upstreams Visits);   loads also these modules of this folder
 #
-#   in_project(PATH)    a file of the project, wherever the test is run from
-#   run_tests()         that of Test::Nginx, for blocks that may have a section "visits"
+#   in_project(PATH)    the path of a file of the project, independent of the working directory
+#   run_tests()         runs Test::Nginx's run_tests, and supports the section "visits"
 #
-# Blocks are in the order in which they are written, long texts are compared by Test::More, "location /" is the block's
-# own affair, and the log has what is said from [info] on. What a file says of these afterwards counts.
+# It also sets defaults, which a file can change: blocks run in the order of the file, Test::More compares long texts, there is
+# no "location /" unless the block has one, and the log level is "info".
 
 package Sticky;
 

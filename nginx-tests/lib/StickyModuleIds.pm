@@ -1,8 +1,8 @@
-# Ids as nginx-sticky-module-ng makes them, of TEXT, with a KEY of at most 64 bytes:
+# IDs as nginx-sticky-module-ng makes them, of TEXT, with a KEY of at most 64 bytes:
 #
 #   md5_hex(TEXT), sha1_hex(TEXT), hmac_md5_hex(TEXT, KEY), hmac_sha1_hex(TEXT, KEY)
-#   socket_address(PORT)   the text in its releases up to 1.2.6, where it is now that of the server line: the address as
-#                          Linux has it, of 127.0.0.1:PORT
+#   socket_address(PORT)   the TEXT up to its release 1.2.6: Linux's socket address of 127.0.0.1:PORT. Later versions use the
+#                          address as written in the "server" line
 
 package StickyModuleIds;
 

@@ -1,18 +1,17 @@
-# What a session does while its servers fail, told as stories.
+# Sessions whose servers fail, described line by line.
 #
 #   live($block, DIRECTIVES)    prepares a block: every upstream of its http_config gets a location with these
-#                               directives, and the section "stories" is told, then the section "client". Where the block
-#                               has several workers, requests are spread over them, and X-Worker says which it was
-#   chapter(LINE)               tells one more line of a story
-#   outcome(RESPONSE)           "STATUS of SERVERS", the servers by their letters; "none" where nobody was asked
-#   outcomes(REQUEST, ...)      those of requests that are sent at once, each [UPSTREAM, COOKIE, PLAN, HOW]
+#                               directives. The lines of the section "stories" run, then the section "client". If the block
+#                               has several workers, requests are spread over them, and X-Worker names the worker
+#   chapter(LINE)               runs one more line
+#   outcome(RESPONSE)           "STATUS of SERVERS", the servers by their letters; "none" if no server was tried
+#   outcomes(REQUEST, ...)      the outcomes of parallel requests, each [UPSTREAM, COOKIE, PLAN, HOW]
 #
 # A line is
 #   UPSTREAM COOKIE [POST] PLAN... => STORY
-# one request: COOKIE is the id in the cookie "route", or - for none; PLAN has a word for each try of it
-# (FaultyServers.pm); STORY is what comes of it: "STATUS of SERVERS, fails FAILS, bound to ID". FAILS are nginx's
-# counters after it, in the order of the servers. After the last line every upstream is idle: no connection, no
-# reference, nothing lost in the zone.
+# one request: COOKIE is the ID in the cookie "route", or - for none; PLAN has a word for each try (FaultyServers.pm); STORY
+# is the expected result: "STATUS of SERVERS, fails FAILS, bound to ID". FAILS are nginx's counters after it, in the order of
+# the servers. After the last line, every upstream must be idle: no connections, no references, no memory lost in the zone.
 #
 # A, B and C, with a colon in http_config, are FaultyServers on 127.0.0.1:1985 to 1987; R refuses connections.
 

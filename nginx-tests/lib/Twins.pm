@@ -1,10 +1,10 @@
-# Twins: the same requests to two upstreams that differ in session_sticky alone. What the cookie names is the
-# server that the balancer of the other one chose, so that both have to come to the same end: the same answer
-# by the same servers in the same order, and the same counters. The answer is its status, header and body.
+# Compares pairs of upstreams that differ only in session_sticky. Both get the same requests; those to the one with
+# session_sticky also have a cookie for the server that the other one selected. The responses (status, header and body), the
+# servers tried and their order, and the counters must be the same.
 #
 #   my @cases = ({name => 'what it is', ...}, ...);
-#   fill($block, twins(ZONE, LOCATIONS, @cases));   into the http block: the name of a zone, or '', and
-#                                           locations besides those of the cases, in which NAME is the upstream's
+#   fill($block, twins(ZONE, LOCATIONS, @cases));   the http block: the name of a zone, or '', and further locations, in
+#                                           which NAME is the upstream's name
 #   compare($servers, @cases);              in a "client" section; $servers are FaultyServers
 #
 # A case has
@@ -12,15 +12,15 @@
 #   balancer   least_conn; for example
 #   sticky     parameters of session_sticky
 #   location   directives of the location
-#   plain      {servers, location}: those of the one without session_sticky, where they are others. A server that it
-#              lacks, or has as "down", has no counters to compare
+#   plain      {servers, location}: those of the upstream without session_sticky, if they differ. The counters of a server
+#              that it lacks, or that is "down" in it, are not compared
 #   request    a list of requests, by default one. Each is a plan for FaultyServers, or {plan, method, args, body};
-#              with {later => 1} it comes three seconds later
-#   cookie     the id in the cookie, if it is not that of the server that the balancer chooses
-#   wants      what has to come of the last request besides:
-#              "STATUS of SERVERS, fails FAILS, bound to SERVER", as story() puts it
+#              with {later => 1} it is sent after three seconds
+#   cookie     the ID in the cookie, if it is not that of the server that the load-balancing method selects
+#   wants      the expected result of the last request:
+#              "STATUS of SERVERS, fails FAILS, bound to SERVER", as story() returns it
 #
-# All cases run at the same time, the first request of each, then the second ...
+# All cases run at the same time: first the first request of each, then the second, and so on.
 
 package Twins;
 
@@ -63,14 +63,14 @@ sub twins {
     return $front;
 }
 
-# Before 1.19.6 nginx takes a server that is down for one more that may be tried.
+# Before 1.19.6, nginx counts a server that is down as one that can be tried.
 sub tries {
     my ($servers) = @_;
     return '' if $version >= 20 || $servers !~ /\bdown\b/;
     return 'proxy_next_upstream_tries ' . (grep { !/\bdown\b/ } $servers =~ /server [^;]*;/g) . ';';
 }
 
-# What names a request has to name no other of the same file.
+# Part of the names of requests, which must be unique in a file.
 my $run = 0;
 
 sub begin {
@@ -96,7 +96,7 @@ sub try_all {
     return map { $_ ? response($_) : undef } @asked;
 }
 
-# What the servers saw: {'1-plain-3-0' => "1985 ok", ...}
+# The requests that the servers received: {'1-plain-3-0' => "1985 ok", ...}
 sub seen {
     my ($servers) = @_;
     my %seen;
@@ -107,7 +107,7 @@ sub seen {
     return \%seen;
 }
 
-# Without what has to differ.
+# A response without the parts that always differ.
 sub answered {
     my ($response, $upstream) = @_;
     my ($header, $body) = $response =~ /\A(.*?\r\n)\r\n(.*)\z/s ? ($1, $2) : ($response, '');
@@ -135,11 +135,11 @@ sub compare {
     $servers->log;
     my (@plain, @sticky, @last, @cookies);
     for my $nth (0 .. $rounds - 1) {
-        # Longer than the second for which a cache may keep something.
+        # Longer than the second for which responses may be cached.
         sleep 3 if grep { ref && $_->{later} } map { ($_->{request} // [])->[$nth] } @cases;
         my @now = try_all('plain', $nth, \@cases, []);
         for my $number (0 .. $#cases) {
-            # A request for which no server was left leaves the cookie as it was.
+            # If no server was tried, the cookie does not change.
             my ($first) = head('X-Tried', $now[$number] // '') =~ /^([^ ,]+:\d+)/;
             $cookies[$number] = $first if defined $first;
         }
@@ -162,8 +162,8 @@ sub compare {
         my ($of_plain, $of_sticky) = map { counted($counters->{$_}, \%counted) } 'plain', 'sticky';
         equals($sticky[$number] . $of_sticky, $plain[$number] . $of_plain, "$what: as without session_sticky");
         equals(join("\n", map { $seen->{"$run-sticky-$number-$_"} // '' } 0 .. $rounds - 1),
-               join("\n", map { $seen->{"$run-plain-$number-$_"} // '' } 0 .. $rounds - 1) =~ s/plain_/sticky_/gr, "$what: the servers saw the same");
-        equals(story($last[$number], $counters->{sticky}), $case->{wants}, "$what: what comes of it")
+               join("\n", map { $seen->{"$run-plain-$number-$_"} // '' } 0 .. $rounds - 1) =~ s/plain_/sticky_/gr, "$what: the servers received the same requests");
+        equals(story($last[$number], $counters->{sticky}), $case->{wants}, "$what: result of the last request")
             if defined $case->{wants};
         holds(!grep({ $_->{conns} || $_->{refs} } @{$counters->{sticky}}), "$what: no connection or reference is left");
     }

@@ -1,22 +1,22 @@
-# Blocks that write down upstreams alone: what leads to them is the same in each.
+# For blocks that contain only upstreams: the server that passes requests to them is always the same.
 #
-# upstream_sections(TEXT, MORE), said after client_sections(), gives blocks these sections:
-#   upstreams  upstream blocks, in which A: is the address of A. A, B and C answer with their name, and have this text
-#              as well, where NAME is the server's (lib/Servers.pm); D is dead. On port 1983 /NAME/ leads to upstream NAME
-#   locations  more of the server on port 1983
+# upstream_sections(TEXT, MORE), called after client_sections(), gives blocks these sections:
+#   upstreams  upstream blocks, in which A: is the address of A. A, B and C respond with their name, and also contain TEXT, in
+#              which NAME is replaced (lib/Servers.pm); D is down. On port 1983, /NAME/ is passed to upstream NAME
+#   locations  inserted into the server on port 1983
 #   since      skips the block with older versions of nginx; MORE may have {since => 'for all others'}
-#   before     skips it with this version and newer
+#   before     skips it with this version and newer ones
 # A block without "error_log" and "no_error_log" may log nothing from [warn] on.
 #
-# Files with other servers put together themselves:
-#   addressed(UPSTREAMS)       with addresses for A: to F:, of which D, E and F are dead
-#   %id, %line                 a server's id by default, and its address
-#   entrance(UPSTREAMS, MORE, EACH)  the server on port 1983, with more of it, and directives of each location. It tells
-#                              X-Worker, and X-Tried, and spreads its connections over the workers
-#   @balancers                 nginx's balancers, as directives; the first is none, for round robin
-#   variants(UPSTREAMS, FORM, ...)   VARIANTS in UPSTREAMS stands for one upstream of its rest for each balancer, in each
-#                              of these forms, in which BALANCER, REST and ZONE, a zone's name, are words
-#   paths_of_variants(UPSTREAMS)     Perl for a "client", after which @variants are their paths
+# Files with other servers use the parts:
+#   addressed(UPSTREAMS)       UPSTREAMS with addresses for A: to F:, of which D, E and F are down
+#   %id, %line                 the default ID of a server, and its address
+#   entrance(UPSTREAMS, MORE, EACH)  the server on port 1983, with MORE in it, and EACH in each of its locations. Its responses
+#                              have X-Worker and X-Tried, and it spreads its connections over the workers
+#   @balancers                 nginx's load-balancing methods, as directives; the first is '', for round robin
+#   variants(UPSTREAMS, FORM, ...)   replaces VARIANTS in UPSTREAMS, and the text REST after it, with an upstream for each
+#                              method and each FORM, in which BALANCER, REST and ZONE, a zone's name, are replaced
+#   paths_of_variants(UPSTREAMS)     Perl for a "client" that sets @variants to their paths
 
 package Upstreams;
 
@@ -30,7 +30,7 @@ use Test::Nginx::Socket ();
 
 our @EXPORT = qw(%port %id %line @balancers upstream_sections addressed entrance variants paths_of_variants);
 
-# Upstreams that are reached from one server share a cookie here.
+# The upstreams of one server share a cookie here.
 may_warn(qr/ is also that of upstream /);
 
 @port{qw(D E F)} = (1999, 1998, 1997);
@@ -66,7 +66,7 @@ sub variants {
     my ($upstreams, @forms) = @_;
     $upstreams =~ s/^VARIANTS(.*)//ms or return $upstreams;
     my $rest = $1;
-    # The hashes and random know no backups.
+    # The hash methods and random do not support backup servers.
     for my $balancer (grep { $rest !~ /backup/ || !/hash|random/ } @balancers) {
         for my $form (@forms) {
             $variants++;

@@ -1,13 +1,13 @@
-# What nginx says of a configuration when it starts.
+# nginx's messages about a configuration when it starts.
 #
-# verdict_sections(PATTERN), said before the file's own add_block_preprocessor, gives blocks
-#   emerg   nginx must refuse to start with exactly one [emerg] line, and each line given here is in it; a word as a word
-#           of its own, so that "insert" is not found in "insertXYZ"
-#   warn    nginx starts with exactly one [warn] line, of those that match PATTERN, that has each line given here in it
+# verdict_sections(PATTERN), called before the file's own add_block_preprocessor, gives blocks these sections:
+#   emerg   nginx must refuse to start with exactly one [emerg] line, which contains each line of this section; a word
+#           matches only as a whole: "insert" does not match "insertXYZ"
+#   warn    nginx starts and logs exactly one [warn] line that matches PATTERN, which contains each line of this section
 # A block with neither, and without "no_error_log", may log nothing from [warn] on; its request is "GET /t" by default.
 #
-# verdict_on(TEXT)   what nginx -t prints of a http block with this text, with the modules under test. It runs below a prefix of
-#                    its own: before nginx 1.19.5 messages go to a log in there, too
+# verdict_on(TEXT)   what nginx -t prints for an http block with TEXT, with the modules under test. It has a prefix of its own:
+#                    before nginx 1.19.5, messages are also written to a log there
 
 package Verdicts;
 

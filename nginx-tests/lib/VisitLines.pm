@@ -1,19 +1,19 @@
-# The section "visits": a line is a request, and what has to come of it. nginx-tests/README.md has the grammar.
+# The section "visits": each line is a request and its expected result. nginx-tests/README.md has the grammar.
 #
 #   --- visits
 #   route=ID_B -> B, sees "route=ID_B", sets nothing
 #   GET /other a=b -> [AB], sets like "route=ID_[AB]; Path=/"
 #
-# A file says how its servers answer, where that is not what lib/Servers.pm makes them answer:
+# If its servers do not respond as in lib/Servers.pm, a file describes their responses:
 #
 #   visit_lines(path => '/t', answer => "NAME URI cookie=[SEEN]\n")
 #
-# "path" is that of a line without one. "answer" is the body of a response, in which NAME is the server, URI what the client
-# asked for, and SEEN the Cookie that the server got; where it got none, "nothing", if that is something else.
+# "path" is the default path. "answer" is the body of a response, in which NAME is the server, URI the URI of the request,
+# and SEEN the Cookie that the server received; "nothing" is the body if it received none, "answer" by default.
 #
-# visits_into_sections(BLOCK) makes of it the lists of requests and expectations that Test::Nginx compares, so they hold
-# in each mode, and files may go on with them: Sticky.pm has it run before any preprocessor of a file. Each check has the
-# text of its line in its name. A line that is not understood is a check that fails, and its block is not run.
+# visits_into_sections(BLOCK) converts the section to the lists of requests and expectations that Test::Nginx compares. It
+# therefore works in each mode, and Sticky.pm runs it before the file's own preprocessors, which can change the result. The name
+# of each check contains its line. A line that cannot be parsed is a failed check, and its block does not run.
 
 package VisitLines;
 
@@ -68,7 +68,7 @@ sub visit {
     return $visit;
 }
 
-# What stands behind the arrow: {status, server, sees, says, like, unlike, field => {NAME => expectation}}.
+# The text after the arrow, as {status, server, sees, says, like, unlike, field => {NAME => expectation}}.
 sub items {
     my ($response) = @_;
     my $text = qr/"((?:[^"\\]|\\.)*)"/;
@@ -128,7 +128,7 @@ sub unquoted {
     return $text =~ s{\\x([0-9a-fA-F]{2})|\\(.)}{defined $1 ? chr hex $1 : $escape{$2} // $2}ger;
 }
 
-# In a pattern only \" is not for Perl.
+# In a pattern, only \" is replaced; everything else is for Perl.
 sub pattern { my ($text) = @_; return $text =~ s/\\"/"/gr }
 
 sub expectation {
@@ -136,7 +136,7 @@ sub expectation {
     return $like ? ['like', pattern($text)] : ['is', unquoted($text)];
 }
 
-# What has to come of "B", "[AB]" or "B /uri", and of "sees".
+# The body expected for "B", "[AB]" or "B /uri", and for "sees".
 sub answer {
     my ($server, $path, $seen) = @_;
     my $form = $seen && !defined $seen->{cookie} ? $how{nothing} // $how{answer} : $how{answer};
@@ -152,7 +152,7 @@ sub answer {
     return ['like', '\A' . quoted($text) =~ s/\\\0/$server->{name}/r . ($known ? '\z' : '(?!\S)')];
 }
 
-# Servers.pm knows the words NOW-1 and NOW+1.
+# NOW-1 and NOW+1 stay as they are, for Servers.pm.
 sub quoted { my ($text) = @_; return quotemeta($text) =~ s/\bNOW\\([-+])/NOW$1/gr }
 
 sub fill_sections {
@@ -185,7 +185,7 @@ sub fill_sections {
     return;
 }
 
-# The first check of a response knows its number: from here on the block is called after the line as well.
+# The first check of a response gets its number: from then on, the name of the block includes the line.
 {
     my $check = \&Test::Nginx::Socket::check_error_code;
     no warnings 'redefine';

@@ -1,9 +1,9 @@
-# Visits of every worker, beside lib/Client.pm: port 1983 is to spread them (reuseport), with X-Worker to say which worker
-# it was, and X-Tried which servers it asked. lib/Upstreams.pm makes such a server.
+# Visits to every worker, in addition to lib/Client.pm. Port 1983 must spread connections over the workers (reuseport), and its
+# responses need X-Worker, the worker, and X-Tried, the servers tried. lib/Upstreams.pm makes such a server.
 #
-#   everywhere(PATH, COOKIE)   visits that were in every worker
-#   bodies(VISITS), tried(VISITS), cookies(VISITS): what they have in common, each value once
-#   reload(MASTER)             reloads nginx, or that of another master, and returns when new workers serve, and no others
+#   everywhere(PATH, COOKIE)   responses of visits, at least one by each worker
+#   bodies(VISITS), tried(VISITS), cookies(VISITS): the different values in these responses, sorted
+#   reload(MASTER)             reloads nginx, or that of another master, and returns once only new workers accept connections
 
 package Visits;
 
@@ -17,7 +17,7 @@ use Time::HiRes 'sleep';
 
 our @EXPORT = qw(everywhere bodies tried cookies reload);
 
-# 20 at least, and as many more as it takes.
+# At least 20, and up to 200 until each worker has had one.
 sub everywhere {
     my ($path, $cookie) = @_;
     my (@visits, %workers);
@@ -26,7 +26,7 @@ sub everywhere {
         $workers{head('X-Worker', $visits[-1])} = 1;
         last if @visits >= 20 && keys %workers == $Client::workers;
     }
-    holds(keys %workers == $Client::workers, "visits of $path are with every worker");
+    holds(keys %workers == $Client::workers, "every worker has visits of $path");
     return @visits;
 }
 
@@ -46,7 +46,7 @@ sub workers_of {
     return readline($children) // '';
 }
 
-# A worker that serves the requests it has, but takes no new ones. (Its title does not show under valgrind.)
+# Whether a worker only finishes its requests and accepts no more. (Its title is not visible under valgrind.)
 sub is_shutting_down {
     my ($worker) = @_;
     open my $title, '<', "/proc/$worker/cmdline" or return 1;

@@ -1,5 +1,5 @@
-# The [debug] lines of a request, in order, where nginx was built with --with-debug, as Debian's is. Elsewhere the module has
-# none of them.
+# The [debug] lines of a request, in order, if nginx was built with --with-debug, as Debian's is. Without it, the module
+# logs none.
 
 use Sticky qw(Nginx);
 
@@ -16,7 +16,7 @@ _EOC_
     upstream lent   { server 127.0.0.1:1985; server 127.0.0.1:1986 down; session_sticky cookie=l rebind=off; }
 _EOC_
 
-# The lines since the last time, behind the name of the module.
+# The new lines, without the prefix up to the module's name.
 my $read = 0;
 sub lines {
     open my $log, '<', server_root() . '/logs/error.log' or return "no log\n";
@@ -26,12 +26,12 @@ sub lines {
     return join '', @new;
 }
 
-# says(PATH, COOKIE, LINES): what one visit says
+# says(PATH, COOKIE, LINES): the lines of one request
 sub says {
     my ($path, $cookie, $wanted) = @_;
     visit($path, $cookie ? $cookie : ());
     my $said = '';
-    # The server is freed when the response is sent, which may be after the client has it.
+    # The server is released when the response has been sent, possibly after the client received it.
     for (1 .. 50) {
         $said .= lines();
         last if !has('with-debug') || ($said =~ tr/\n//) >= ($wanted =~ tr/\n//);
@@ -46,7 +46,7 @@ run_tests();
 
 __DATA__
 
-=== a session begins, and goes on
+=== a session begins and continues
 --- config
 location / { proxy_pass http://u; }
 --- client
@@ -127,7 +127,7 @@ _EOC_
 
 
 
-=== servers that cannot be had
+=== servers that are unavailable
 --- config
 location /gone { proxy_pass http://gone; }
 location /strict { proxy_pass http://strict; }

@@ -1,5 +1,5 @@
-# $session_sticky_verdict and $session_sticky_previous before the server is chosen, as proxy_set_header and "if" have them, and
-# after it. lib/EarlyWords.pm has the sections, and what "says" says.
+# $session_sticky_verdict and $session_sticky_previous before the server is chosen, as in proxy_set_header and "if", and
+# afterwards. See lib/EarlyWords.pm for the sections and "says".
 
 use Sticky qw(EarlyWords Keys Upstreams);
 
@@ -17,7 +17,7 @@ run_tests();
 
 __DATA__
 
-=== every verdict, by a cookie
+=== every verdict, from a cookie
 --- upstreams
 upstream u      { session_sticky; server A:; server B:; server D: down; server E: backup; }
 upstream limits { session_sticky cookie=l maxidle=1h maxlife=2h; server A:; server D: down; }
@@ -51,11 +51,11 @@ says('/drains/', "d=$id{B}", 'valid B');
 my $refused = visit('/strict/', "s=$id{D}", 1983);
 equals(head('X-Final', $refused), "down/$line{D}", 'a refused request');
 $refused = visit('/strict/', 's=nobody', 1983);
-equals(head('X-Final', $refused), 'unknown/', 'one that names no server');
+equals(head('X-Final', $refused), 'unknown/', 'a refused request with an unknown ID');
 
 
 
-=== in the other modes, and by the ids of other systems
+=== in the other modes, and with other systems' IDs
 --- upstreams
 upstream rewrite { session_sticky mode=rewrite; server A:; server D: down; }
 upstream prefix  { session_sticky mode=prefix cookie=p; server A:; server D: down; }
@@ -85,7 +85,7 @@ says('/learn/?s=two', undef, 'none -');
 says('/hidden/', "h=$id{B}", 'valid B');
 says('/hidden/', "x=y; h=$id{B}; z=1", 'valid B');
 says('/hidden/', "h=$id{D}; h=$id{B}", 'valid B');
-equals(head('X-Cookie', visit('/hidden/', "x=y; h=$id{B}", 1983)), 'x=y', 'it is hidden all the same');
+equals(head('X-Cookie', visit('/hidden/', "x=y; h=$id{B}", 1983)), 'x=y', 'the cookie is hidden nevertheless');
 says('/plain/', 'n=a', 'valid A');
 says('/plain/', "n=$id{D}", 'down D');
 says('/keys/', 'c=' . key_ids('A', @key[0, 1]), 'valid A');
@@ -113,7 +113,7 @@ says('/down/?to=b', undef, 'valid B');
 
 
 
-=== several cookies, and servers that share an id
+=== several cookies, and servers that share an ID
 --- upstreams
 upstream u    { session_sticky; server A:; server B:; server D: down; server E: down; }
 upstream same { session_sticky cookie=s hash=plain; server D: id=x down; server B: id=x; server A:; server E: id=y down; server F: id=y down; }
@@ -130,7 +130,7 @@ says('/keep/', 'k=x', 'down D');
 
 
 
-=== a server that fails: the header is not made anew, and the session is told as it is at the end
+=== a server that fails: the header for the next server is unchanged, and the final values are those at the end
 --- upstreams
 upstream u    { session_sticky; server A:; server D: max_fails=0; }
 upstream once { session_sticky cookie=o; server A:; server D: fail_timeout=10m; }
@@ -140,7 +140,7 @@ says('/u/', "route=$id{D}", 'valid D => down D') for 1, 2;
 says('/once/', "o=$id{D}", 'valid D => down D');
 says('/once/', "o=$id{D}", 'down D');
 visit('/off/', "f=$id{D}", 1983);
-equals(head('X-Final', visit('/off/', "f=$id{D}", 1983)), "down/$line{D}", 'a strict session is refused without a try then');
+equals(head('X-Final', visit('/off/', "f=$id{D}", 1983)), "down/$line{D}", 'a strict session is then refused without an attempt');
 
 
 
@@ -152,7 +152,7 @@ says('/u/', "route=$id{A}", 'valid A');
 
 
 
-=== sticky_no_fallback: what turns a strict session away
+=== sticky_no_fallback: the failures for which a strict session is refused
 --- upstreams
 upstream u { session_sticky; server A:; server B: fail_timeout=10m; }
 --- locations
@@ -166,7 +166,7 @@ says('/strict', "route=$id{B}", 'valid B');
 
 
 
-=== by a variable in proxy_pass, once it is evaluated
+=== a variable in proxy_pass, once evaluated
 --- upstreams
 upstream u     { session_sticky; server A:; server D: down; }
 upstream other { session_sticky cookie=o; server B:; }
@@ -190,7 +190,7 @@ equals(head('X-Set', visit('/by?name=u', "route=$id{A}", 1983)), '[]', 'not know
 
 
 
-=== in "if", "set", "return" and access phases, where the location passes to a sticky upstream
+=== in "if", "set", "return" and access phases of a location with proxy_pass to a sticky upstream
 --- upstreams
 map $session_sticky_verdict $maintained { down 1; }
 upstream u { session_sticky; server A:; server D: down; }
@@ -211,15 +211,15 @@ location = /deny { if ($session_sticky_verdict != valid) { return 403; } proxy_p
 --- client
 equals(status(visit('/if/', "route=$id{A}", 1983)), 200, 'valid');
 equals(body(visit('/if/', "route=$id{D}", 1983)), "your server $line{D} is away", 'down');
-equals(status(visit('/map/', "route=$id{D}", 1983)), 503, 'by a map');
+equals(status(visit('/map/', "route=$id{D}", 1983)), 503, 'in a map');
 says('/inner/?x=1', "route=$id{D}", 'down D');
-equals(body(visit('/returns/', "route=$id{D}", 1983)), '[]', 'a location that passes nowhere');
+equals(body(visit('/returns/', "route=$id{D}", 1983)), '[]', 'a location without proxy_pass');
 equals(status(visit('/deny', undef, 1983)), 403, 'no session');
 equals(status(visit('/deny', "route=$id{A}", 1983)), 200, 'a session');
 
 
 
-=== variables that lead to themselves are empty
+=== variables that refer to themselves are empty
 --- upstreams
 upstream u { session_sticky if=$session_sticky_verdict; server A:; }
 upstream r { session_sticky mode=route lookup=$session_sticky_previous; server A:; }
@@ -247,7 +247,7 @@ says('/after-it/', "o=$id{A}|1500000000|1500000000; v=$id{A}", 'valid A');
 
 
 
-=== X-Accel-Redirect, error_page: the upstream that comes next
+=== X-Accel-Redirect, error_page: the values are for the next upstream
 --- upstreams
 upstream u     { session_sticky; server A:; server D: down; }
 upstream other { session_sticky cookie=o; server B:; server D: down; }
@@ -275,13 +275,13 @@ says('/from-dead/', "dead=$id{E}; o=$id{B}", 'valid B');
 says('/from-plain/', $cookie, 'down D');
 equals(head('X-Final', visit('/to-file/', "route=$id{D}", 1983)), "down/$line{D}", 'a file: the last upstream');
 my $plain = visit('/to-plain/', "route=$id{D}", 1983);
-equals(head('X-Saw', $plain) . ' ' . head('X-Final', $plain), "down/$line{D} down/$line{D}", 'an upstream that is not sticky: the last that is');
+equals(head('X-Saw', $plain) . ' ' . head('X-Final', $plain), "down/$line{D} down/$line{D}", 'an upstream without session_sticky: the last sticky one');
 equals(status(visit('/asks/', $cookie, 1983)), 409, '"if" of a named location');
-equals(status(visit('/asks/', "route=$id{D}; o=$id{B}", 1983)), 200, '"if" of a named location goes on');
+equals(status(visit('/asks/', "route=$id{D}; o=$id{B}", 1983)), 200, '"if" of a named location passes the request on');
 
 
 
-=== subrequests have their own
+=== subrequests have their own values
 --- upstreams
 upstream u    { session_sticky; server A:; server D: down; }
 upstream auth { session_sticky cookie=a; server B:; server D: down; }
@@ -297,27 +297,27 @@ for (["route=$id{A}; a=$id{D}", 'valid A', "down/$line{D}"], ["route=$id{D}; a=$
     my ($cookie, $page, $auth) = @$_;
     my $response = visit('/page', $cookie, 1983);
     equals(said($response), $page, 'the page');
-    equals(head('X-Auth', $response), $auth, 'and what it asks');
+    equals(head('X-Auth', $response), $auth, 'the subrequest');
 }
 says('/mirrored', "route=$id{D}; a=$id{B}", 'down D');
 
 
 
-=== balancers that are not followed
+=== unsupported load-balancing methods
 --- upstreams
 upstream own  { own_balancer; server A:; server B:; session_sticky; }
 upstream like { own_balancer like_round_robin; server A:; server B:; session_sticky; }
 --- no_error_log
 [alert]
 --- client
-# Of a worker's first request nobody knows it before.
+# For a worker's first request, this is not known in advance.
 visit($_, undef, 1983) for '/own/', '/like/';
 says('/own/', "route=$id{B}", '- -');
 says('/like/', "route=$id{B}", '- -');
 
 
 
-=== nginx's balancers, in a zone and without
+=== nginx's load-balancing methods, with and without a zone
 --- upstreams
 VARIANTS server A:; server B:; server D: down; session_sticky;
 --- client
@@ -340,4 +340,4 @@ visit('/u/', 'route=stranger', 1983);
 open my $log, '<', Test::Nginx::Util::server_root() . '/logs/error.log' or die $!;
 my @lines = grep { /session_sticky: cookie/ } readline $log;
 equals(scalar(grep { /nobody/ } @lines), 0, 'a request that is not passed');
-equals(scalar(grep { /stranger/ } @lines), 1, 'one that is');
+equals(scalar(grep { /stranger/ } @lines), 1, 'a request that is passed');

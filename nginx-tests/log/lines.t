@@ -1,9 +1,9 @@
-# What the log says of a session whose server cannot be had: one line a request, which names the upstream, each server of the
-# id by its address, and why it cannot be had.
+# The log lines about sessions whose server is unavailable: one line per request, with the upstream, the address of each
+# server with the ID, and the reason.
 #
-# Stories.pm has the words, Failures.pm the failures.
+# Stories.pm describes the format of plans, Failures.pm the failures.
 # Sections of this file's own:
-#   said   a line each: UPSTREAM COOKIE PLAN => PATTERN: what is to be said of this request; A: is the address of A, and
+#   said   a line for each request: UPSTREAM COOKIE PLAN => PATTERN, the expected log line; A: is the address of A, and
 #          TIME a time in ten minutes
 
 use Sticky qw(Failures FaultyServers Stories);
@@ -15,7 +15,7 @@ our $servers = failing_servers(1985, 1986, 1987);
 
 my %address = (A => '127.0.0.1:1985', B => '127.0.0.1:1986', C => '127.0.0.1:1987', R => '127.0.0.1:1999', F => '127.0.0.1:1992');
 
-# What the module logs meanwhile.
+# The lines that the module logs during $work.
 sub logged {
     my ($work) = @_;
     my $name = $Test::Nginx::Util::ErrLogFile;
@@ -56,7 +56,7 @@ run_tests();
 
 __DATA__
 
-=== the session moves: why
+=== the session moves: reasons
 --- http_config
 upstream down      { server A: down; server B:; session_sticky hash=plain; }
 upstream refuses   { server R: id=x fail_timeout=600s; server B:; session_sticky hash=plain; }
@@ -87,7 +87,7 @@ none_left 127.0.0.1:1985 hang => \[info\].*A:.*\(timed out\)
 
 
 
-=== another serves the request: the same reasons
+=== another server serves the request: the same reasons
 --- http_config
 upstream keeps   { server A: down; server B:; session_sticky hash=plain rebind=off; }
 upstream prefix  { server A: id=x down; server B:; session_sticky hash=plain mode=prefix; }
@@ -101,7 +101,7 @@ refuses x ok => \[info\].*R:.*\(max_fails until TIME\)
 
 
 
-=== several servers of the id: each with its reason
+=== several servers with the ID: each with its reason
 --- http_config
 upstream u { server A: id=x down; server R: id=x fail_timeout=600s; server C: id=x down backup; server B: id=b; session_sticky hash=plain; }
 upstream v { server A: id=x down; server R: id=x fail_timeout=600s; server B: id=b; session_sticky hash=plain fallback=off; }
@@ -128,7 +128,7 @@ for my $upstream ('on', 'off') {
 
 
 
-=== strict: why the request is refused, at [error]
+=== strict: the reason why the request is refused, at [error]
 --- http_config
 upstream down    { server A: down; server B:; session_sticky hash=plain fallback=off; }
 upstream refuses { server R: id=x fail_timeout=600s; server B:; session_sticky hash=plain fallback=unknown; }
@@ -149,7 +149,7 @@ late 127.0.0.1:1985 ok => nothing
 
 
 
-=== an id that names no server
+=== an ID that names no server
 --- http_config
 upstream u { server A:; server B:; session_sticky hash=plain; }
 --- said

@@ -1,5 +1,5 @@
-# $session_sticky_previous stays what it was when the request came: while the session moves, over reloads, and whatever clients
-# send. lib/EarlyWords.pm has the sections, and what "says" says; Visits.pm "reload".
+# $session_sticky_previous is the session's server at the time of the request: while the session moves, over reloads,
+# and with any cookies. See lib/EarlyWords.pm for the sections and "says", Visits.pm for "reload".
 
 use Sticky qw(Control EarlyWords Running Upstreams Visits);
 
@@ -9,7 +9,7 @@ run_tests();
 
 __DATA__
 
-=== a session that moves: the new server learns who had it, and the log too
+=== a session that moves: the new server and the log get the previous one
 --- upstreams
 upstream u     { session_sticky; server A: down; server B:; }
 upstream learn { session_sticky mode=learn lookup=$arg_s create=$arg_s zone=moves:64k; server B: max_fails=0; server A: backup; }
@@ -18,8 +18,8 @@ upstream fails { session_sticky cookie=f; server D: max_fails=0; server E: max_f
 location /learns/ { proxy_next_upstream http_503; proxy_pass http://learn/fails; }
 --- client
 my $response = visit('/u/', "route=$id{A}", 1983);
-equals(said($response), 'down A', 'the server that had it');
-equals(bound($response), $id{B}, 'and it has moved');
+equals(said($response), 'down A', 'the previous server');
+equals(bound($response), $id{B}, 'the session has moved');
 says('/u/', "route=$id{B}", 'valid B');
 says('/learn/?s=x', undef, 'none -');
 says('/learn/?s=x', undef, 'valid B');
@@ -27,7 +27,7 @@ says('/fails/', "f=$id{E}", 'valid E => down E');
 
 
 
-=== of servers that share an id, the one that serves
+=== of servers that share an ID, the one that serves
 --- upstreams
 upstream u { session_sticky hash=plain; server D: id=x max_fails=0; server A: id=x; server B: id=x backup; server C:; }
 --- client
@@ -60,7 +60,7 @@ says('/u/', "route=$id{B}", 'valid B');
 
 
 
-=== hostile cookies: nothing but addresses of the upstream's servers
+=== hostile cookies: no address but those of the upstream's servers
 --- upstreams
 upstream u     { session_sticky maxidle=1h; server A:; server B:; }
 upstream plain { session_sticky hash=plain accept=md5,traefik,haproxy,bigip,jvmroute,angie; server A:; server B: id=b; }
@@ -87,5 +87,5 @@ for my $upstream (qw(u plain p route)) {
         equals(head('X-Saw', $response), head('X-Final', $response), "$upstream: $cookie") if head('X-Saw', $response) ne head('X-Final', $response);
     }
     equals(join(' ', sort grep { !/^127\.0\.0\.1:198[56]$/ } keys %found), '', "$upstream: no other address");
-    holds($found{$line{A}} || $found{$line{B}}, "$upstream: some are found");
+    holds($found{$line{A}} || $found{$line{B}}, "$upstream: some addresses are found");
 }

@@ -1,5 +1,5 @@
-# What is said once a worker and upstream, and only where it is so: a cookie that is not hidden from the servers of an
-# upstream with option=indirect or mode=prefix, and servers that set a cookie of the name of ours.
+# Messages logged once per worker and upstream: a cookie is not hidden from the servers of an upstream with option=indirect
+# or mode=prefix; servers set a cookie with the module's cookie name.
 
 use Sticky;
 
@@ -15,7 +15,7 @@ _EOC_
     upstream repeating { server 127.0.0.1:1985; server 127.0.0.1:1986; sticky name=r; }
 _EOC_
 
-# The lines of the module since the last time, from "session_sticky" on.
+# The new lines of the module, from "session_sticky" on.
 my $read = 0;
 sub lines {
     open my $log, '<', server_root() . '/logs/error.log' or return 'no log';
@@ -40,16 +40,16 @@ location /named { proxy_pass http://cutting; }
 visit(@$_) for ['/?to=cutting'], ['/?to=cutting', 'xapp=ID_B~v'], ['/?to=cutting', 'app=value'], ['/?to=hiding'],
     ['/hidden?to=cutting', 'app=ID_B~v'], ['/named', 'app=ID_B~v'], ['/?to=changing', 'c=ID_B'], ['/?to=u', 'route=ID_B'],
     ['/?to=hiding', 'app=ID_B~v'];
-equals(lines(), '', 'not where nothing is to be hidden, or it is');
+equals(lines(), '', 'not if there is nothing to hide, or it is hidden');
 my $seen = visit('/?to=cutting', 'app=ID_B~v');
-holds(body($seen) =~ /^B .*cookie=\[app=\w{32}~v\]/, 'the server sees it');
+holds(body($seen) =~ /^B .*cookie=\[app=\w{32}~v\]/, 'the server sees the cookie');
 equals(lines(), '[error] session_sticky: cookie "app" of upstream "cutting" is not hidden from its servers', 'mode=prefix');
 visit('/?to=cutting', 'app=ID_A~v') for 1 .. 3;
-equals(lines(), '', 'once');
+equals(lines(), '', 'logged once');
 visit('/?to=hiding', 'a=b; route=ID_B');
 equals(lines(), '[error] session_sticky: cookie "route" of upstream "hiding" is not hidden from its servers', 'option=indirect');
 visit('/?to=hiding', 'route=00000000000000000000000000000000');
-equals(lines(), '', 'once, too');
+equals(lines(), '', 'logged once');
 --- error_log
 needs "session_sticky_hide_cookie upstream=cutting;"
 needs "session_sticky_hide_cookie upstream=hiding;"
@@ -58,26 +58,26 @@ needs "session_sticky_hide_cookie upstream=hiding;"
 
 
 
-=== a cookie that is not hidden and names no server
+=== a cookie that is not hidden and has an unknown ID
 --- config
 location / { proxy_pass http://$arg_to; }
 --- client
 visit('/?to=cutting', 'app=00000000000000000000000000000000~v');
-holds(lines() =~ /^\[error\] session_sticky: cookie "app" of upstream "cutting" is not hidden/m, 'is told, too');
+holds(lines() =~ /^\[error\] session_sticky: cookie "app" of upstream "cutting" is not hidden/m, 'logged as well');
 
 
 
-=== a cookie that is not hidden where a subrequest passes it
+=== a cookie that is not hidden in a subrequest
 --- config
 location / { auth_request /auth; proxy_pass http://u; }
 location = /auth { internal; set $to cutting; proxy_pass http://$to/; }
 --- client
 visit('/', 'app=ID_B~v');
-equals(lines(), '[error] session_sticky: cookie "app" of upstream "cutting" is not hidden from its servers', 'is told');
+equals(lines(), '[error] session_sticky: cookie "app" of upstream "cutting" is not hidden from its servers', 'logged');
 
 
 
-=== servers that set a cookie of the name of ours
+=== servers that set a cookie with the module's cookie name
 --- config
 location /u/ { proxy_pass http://u/; }
 location /stamping/ { proxy_pass http://stamping/; }
@@ -89,12 +89,12 @@ location /silent/ { sticky_hide_cookie; proxy_pass http://u/; }
 --- client
 visit(@$_) for ['/u/sets?name=xroute'], ['/u/sets?name=Route'], ['/u/sets?name=route', 'route=ID_B'], ['/silent/sets?name=route'],
     ['/hiding/sets?name=route'], ['/repeating/sets?name=r'], ['/changing/sets?name=c'], ['/cutting/sets?name=app'];
-equals(lines(), '', 'not where ours is not set, takes its place, or is in it');
+equals(lines(), '', 'not if the module sets none, replaces it, or edits it');
 equals(set(visit('/u/sets?name=route')) =~ s/\w{32}/ID/r, 'mine=1|route=x; Path=/app|route=ID; Path=/', 'both are sent');
 equals(lines(), '[warn] session_sticky: a server of upstream "u" also sets a cookie "route", and browsers keep only one of them: use "mode=prefix" to share the name',
        'a first visit');
 visit('/u/sets?name=route') for 1 .. 3;
-equals(lines(), '', 'once');
+equals(lines(), '', 'logged once');
 visit('/stamping/sets?name=s', 's=ID_B|1|1');
 holds(lines() =~ /^\[warn\] session_sticky: a server of upstream "stamping" also sets a cookie "s"/m, 'a renewal, for each upstream');
 --- error_log

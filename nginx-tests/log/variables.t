@@ -1,7 +1,7 @@
-# The variables $session_sticky_…: what a log line tells of the session of a request.
+# The variables $session_sticky_…: what an access log shows about the session of a request.
 #
-# Each block logs into logs/sessions.log, a line a request: "STATUS VERDICT ACTION ID SERVER FIRST_SEEN", a name for an ID
-# and for an address, and - for what is empty. The same stands in X-Session, where the response comes through "add_header".
+# Each block logs to logs/sessions.log, a line per request: "STATUS VERDICT ACTION ID SERVER FIRST_SEEN", with names for IDs
+# and addresses, and - for empty values. The same is sent in X-Session, if "add_header" applies to the response.
 
 use Sticky qw(Upstreams Visits Certificates FaultyServers Multiplex Nginx);
 
@@ -52,7 +52,7 @@ _EOC_
     $block->set_value(upstreams => $upstreams);
 });
 
-# A text with names in place of IDs, addresses and times.
+# Replaces IDs, addresses and times by names.
 sub named {
     my ($text) = @_;
     $text =~ s/\Q$line{$_}\E/$_/g, $text =~ s/\Q$id{$_}\E/$_/g for sort keys %id;
@@ -60,13 +60,13 @@ sub named {
     return $text =~ s{(?<=/)(?=/|$)}{-}gr =~ s{(?<=: )(?=/)}{-}r =~ s{^(?=/(?:[^ ]*/){4})}{-}r;
 }
 
-# What the lines in the log say of a request and its subrequests, of which there are so many, and its response.
+# The log lines of a request and its subrequests, $number in all, and the response.
 sub lines {
     my ($path, $cookie, $number) = @_;
     return lines_of(sub { visit($path, $cookie, 1983) }, $number);
 }
 
-# The same of what SUB does, which returns the response.
+# The same for a sub that returns the response.
 sub lines_of {
     my ($sub, $number) = @_;
     my $name = Test::Nginx::Util::server_root() . '/logs/sessions.log';
@@ -82,7 +82,7 @@ sub lines_of {
     return \@lines, $response;
 }
 
-# A request's line, and the same in its response.
+# Checks a request's line in the log, and in its response.
 sub says {
     my ($path, $cookie, $wanted) = @_;
     my ($lines, $response) = lines($path, $cookie);
@@ -113,10 +113,10 @@ my $now = time;
 my $first = $now - 100;
 says('/limits/', "route=$id{A}|" . ($now - 9) . "|$first", 'bound/valid/updated/A/A/TIME');
 my (undef, $response) = lines('/limits/', "route=$id{A}|" . ($now - 9) . "|$first");
-holds(head('X-Session', $response) =~ m{/$first$}, 'the session goes on');
+holds(head('X-Session', $response) =~ m{/$first$}, 'the session continues');
 says('/limits/', "route=$id{A}|1500000000|1500000000", 'new/expired/inserted/A/A/TIME');
 (undef, $response) = lines('/limits/', "route=$id{A}|1500000000|1500000000");
-holds((head('X-Session', $response) =~ m{/(\d+)$})[0] >= $now, 'an expired session begins anew');
+holds((head('X-Session', $response) =~ m{/(\d+)$})[0] >= $now, 'after expiry a new session begins');
 says('/lends/', "route=$id{D}", 'lent/down/none/A/A/-');
 says('/strict/', "route=$id{D}", 'refused/down/none/-/-/-');
 says('/strict/', 'route=nobody', 'refused/unknown/none/-/-/-');
@@ -125,7 +125,7 @@ says('/nothing', "route=$id{A}", '-/-/-/-/-/-');
 
 
 
-=== old, in the other modes, and without a cookie
+=== old sessions, the other modes, and no cookie
 --- upstreams
 upstream life    { session_sticky maxlife=10; server A:; }
 upstream rewrite { session_sticky mode=rewrite; server A:; server D: down; }
@@ -152,7 +152,7 @@ says('/ng/', "route=$id{D}", 'lent/down/none/A/A/-');
 
 
 
-=== a server that failed is not the one that served
+=== a server that failed is not logged as the one that served
 --- upstreams
 upstream u     { session_sticky; server A:; server D: max_fails=0; }
 upstream lends { session_sticky rebind=off maxidle=1h; server A:; server D: max_fails=0; }
@@ -188,7 +188,7 @@ says('/learn/', 'to=x', 'bound/valid/none/B/B/-');
 
 
 
-=== the last sticky upstream, after redirects inside nginx
+=== the last sticky upstream, after internal redirects
 --- upstreams
 upstream u      { session_sticky; server A:; server B: down; }
 upstream dead   { session_sticky cookie=dead; server D: max_fails=0; }
@@ -214,7 +214,7 @@ says('/refused/', "route=$id{D}", 'refused/down/none/-/-/-');
 
 
 
-=== subrequests have lines of their own
+=== subrequests have their own lines
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }
 --- locations
@@ -225,7 +225,7 @@ location /ssi { add_after_body /nothing; addition_types *; proxy_pass http://u/;
 my ($lines) = lines('/page', "route=$id{B}", 2);
 equals(join(' | ', @$lines), '/auth: bound/valid/none/B/B/- | /page: bound/valid/none/B/B/-', 'both are bound');
 ($lines) = lines('/ssi', "route=$id{A}", 2);
-equals(join(' | ', sort @$lines), '/nothing: -/-/-/-/-/- | /ssi: bound/valid/none/A/A/-', 'each its own');
+equals(join(' | ', sort @$lines), '/nothing: -/-/-/-/-/- | /ssi: bound/valid/none/A/A/-', 'each request its own');
 
 
 
@@ -239,11 +239,11 @@ location /if/ { if ($session_sticky_status) { return 500; } proxy_set_header X-E
 --- client
 equals(head('X-Map', visit('/map/', undef, 1983)), '1', 'a first visit');
 equals(head('X-Map', visit('/map/', "route=$id{A}", 1983)), '0', 'a return');
-equals(status(visit('/if/', "route=$id{A}", 1983)), '200', 'empty before the upstream is met');
+equals(status(visit('/if/', "route=$id{A}", 1983)), '200', 'empty before the upstream is chosen');
 
 
 
-=== a balancer that is not based on round robin
+=== a load-balancing method that is not based on round robin
 --- upstreams
 upstream own  { own_balancer; server A:; server B:; session_sticky; }
 upstream like { own_balancer like_round_robin; server A:; server B:; session_sticky; }
@@ -327,14 +327,14 @@ for my $cookie (sort keys %wanted) {
         response($socket);
         return $header;
     });
-    equals(status($response), '101', 'a conversation');
+    equals(status($response), '101', 'a WebSocket connection');
     equals(named(head('X-Session', $response)), $wanted{$cookie}, "the response $wanted{$cookie}");
     equals(join(' | ', @$lines), "/socket: $wanted{$cookie}", "the log $wanted{$cookie}");
 }
 
 
 
-=== post_action: the line is about what was asked last
+=== post_action: the line is about the last upstream request
 --- upstreams
 upstream u { session_sticky; server A:; server B:; }
 upstream after { session_sticky cookie=after; server C:; server D: down; }
@@ -346,5 +346,5 @@ location /once { proxy_pass http://u/; post_action /plain/; }
 location = /after { proxy_pass http://after/; }
 --- client
 equals((lines('/main', "route=$id{B}; after=$id{C}"))[0][0], '/after: bound/valid/none/C/C/-', 'after a bound request');
-equals((lines('/main', "route=$id{B}"))[0][0], '/after: new/none/none/C/C/-', 'nothing can be set any more');
-equals((lines('/main', "after=$id{D}"))[0][0], '/after: moved/down/none/C/C/-', 'nor changed');
+equals((lines('/main', "route=$id{B}"))[0][0], '/after: new/none/none/C/C/-', 'no cookie can be set any more');
+equals((lines('/main', "after=$id{D}"))[0][0], '/after: moved/down/none/C/C/-', 'or replaced');

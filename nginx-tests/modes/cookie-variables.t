@@ -1,5 +1,6 @@
-# lookup=$cookie_NAME: the module looks for the cookie itself, by its very name, before nginx's variable is evaluated, and
-# create=$upstream_cookie_NAME is only evaluated where a server sets cookies. Variables of the operator's own are as they say.
+# lookup=$cookie_NAME: the module first looks for a cookie with exactly this name, and evaluates nginx's variable only
+# if there is none. create=$upstream_cookie_NAME is evaluated only if a server sets cookies. Variables that the
+# configuration defines under these names have their configured values.
 
 use Sticky;
 
@@ -24,14 +25,14 @@ _EOC_
     $block->set_value(config => ($block->config // '') . 'location / { proxy_pass http://u; }');
 });
 
-# A request with these Cookie fields, as often as there are servers.
+# The servers of three requests with these Cookie fields.
 sub served_by { my @fields = @_; return join ' ', map { body(visit('/', join "\r\nCookie: ", @fields)) } 1 .. 3 }
 
 run_tests();
 
 __DATA__
 
-=== the cookie of this very name, else of this name in any case
+=== a cookie of exactly this name takes precedence over one that differs in case
 --- sticky: mode=route lookup=$cookie_Sid
 --- client
 for (['Sid=b'], ['SID=a; Sid=b'], ['sid=a; x=y; Sid=b; SID=c'], ['x=y', 'SID=c', 'Sid=b'], ['xSid=a; Sid=b'], ['a=Sid=a; Sid=b'],
@@ -42,44 +43,44 @@ equals(join('', sort split / /, served_by($_)), 'ABC', "balanced: $_") for 'Sid=
 
 
 
-=== the next variable, where the cookie is empty or missing
+=== an empty or missing cookie: the next variable is used
 --- sticky: mode=route lookup=$cookie_sid lookup=$cookie_other
 --- client
 equals(served_by($_), 'C C C', $_) for 'other=c', 'sid=; other=c', 'OTHER=c; sid', 'sid=c; other=b';
 
 
 
-=== what "map" defines
+=== a variable defined by "map"
 --- http_config
 map $http_x $cookie_sid { default c; }
 --- sticky: mode=route lookup=$cookie_sid
 --- client
-equals(served_by('sid=b'), 'C C C', 'is not the cookie');
+equals(served_by('sid=b'), 'C C C', 'takes precedence over the cookie');
 
 
 
-=== what "set" defines, in another location as well
+=== a variable defined by "set", and the same name in another location
 --- config
 location /set { set $cookie_sid c; proxy_pass http://u; }
 --- sticky: mode=route lookup=$cookie_sid
 --- client
-equals(body(visit('/set', 'sid=b')), 'C', 'is not the cookie');
-equals(served_by('sid=b'), 'B B B', 'elsewhere it is');
+equals(body(visit('/set', 'sid=b')), 'C', 'takes precedence over the cookie');
+equals(served_by('sid=b'), 'B B B', 'other locations use the cookie');
 
 
 
-=== a session that the second Set-Cookie begins, in another case
+=== a session created by the second Set-Cookie field, with a name that differs in case
 --- sticky: mode=learn create=$upstream_cookie_sid lookup=$cookie_Sid zone=s:64k
 --- client
 my $server = body(visit('/login?id=one'));
-equals(served_by('Sid=one'), join(' ', ($server) x 3), 'is learned');
+equals(served_by('Sid=one'), join(' ', ($server) x 3), 'the session is learned');
 
 
 
-=== an operator's own variable by the name of one that shows what a server sets
+=== a configured variable with the name of a $upstream_cookie_ variable
 --- http_config
 map $arg_id $upstream_cookie_sid { default $arg_id; }
 --- sticky: mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=s:64k
 --- client
 my $server = body(visit('/?id=two'));
-equals(served_by('sid=two'), join(' ', ($server) x 3), 'begins a session where no server sets a cookie');
+equals(served_by('sid=two'), join(' ', ($server) x 3), 'it creates a session even if no server sets a cookie');

@@ -1,11 +1,11 @@
-# Responses that nginx hands on inside, through several sticky upstreams: each that answered sets its cookie, of one name
-# the newest, and edits the fields of its own server.
+# Responses that nginx redirects internally through several sticky upstreams: each upstream whose server answered sets its
+# cookie and edits its own server's fields. Of several cookies with one name, only the newest is set.
 
 use Sticky qw(Caches);
 
 may_warn(qr/"again" is also that of upstream "u"/);
 
-# /on/NEXT answers with X-Accel-Redirect to /NEXT; "sets" in the query is a cookie that the server sets.
+# /on/NEXT answers with X-Accel-Redirect to /NEXT; the argument "sets" is a cookie for the server to set.
 our $http = servers(<<'_EOC_') . <<'_EOC_';
 location ~ ^/on(/.*) { add_header X-Accel-Redirect $1?$args; add_header Set-Cookie $arg_sets; return 200; }
 location /503 { return 503; }
@@ -45,7 +45,7 @@ HEAD /u/on/v/on/w/end -> sets "w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=
 
 
 
-=== those that are bound already set nothing, the others do
+=== upstreams without a valid cookie set one, the others do not
 --- visits
 /u/on/v/on/w/end v=ID_B; w=ID_C -> sets "route=ID_A; Path=/"
 /u/on/v/on/w/end route=ID_A; w=ID_C -> sets "v=ID_B; Path=/"
@@ -53,7 +53,7 @@ HEAD /u/on/v/on/w/end -> sets "w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=
 
 
 
-=== one that follows another cookie of the name: what the upstream before it sets is there
+=== an upstream that uses the second of two cookies with its name: the earlier upstream's cookie is kept
 --- request: GET /u/on/several/end
 --- more_headers: Cookie: several=ID_C; several=ID_B
 --- response_headers
@@ -61,7 +61,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== of one name the newest counts, whether it sets anything or not
+=== for one name, only the last upstream counts, even if it sets nothing
 --- visits
 /u/on/v/on/again/end -> sets "route=ID_C; Path=/, v=ID_B; Path=/"
 /u/on/again/end route=ID_C -> sets nothing
@@ -69,14 +69,14 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== an upstream without session_sticky between them, or behind them
+=== an upstream without session_sticky between them or after them
 --- visits
 /u/on/plain/on/v/end -> sets "v=ID_B; Path=/, route=ID_A; Path=/"
 /u/on/v/on/plain/end -> sets "v=ID_B; Path=/, route=ID_A; Path=/"
 
 
 
-=== stamps are renewed where nginx hands the response on
+=== timestamps are renewed when nginx redirects the response internally
 --- request: GET /stamping/on/u/end
 --- more_headers eval: "Cookie: route=" . Servers::id("A") . "; s=" . Servers::id("A") . "|" . (time() - 9) . "|" . (time() - 9)
 --- raw_response_headers_like
@@ -86,7 +86,7 @@ route=
 
 
 
-=== a response that another filter refuses before its cookie is set: what its upstream sets is there
+=== a response rejected by another filter before its cookie is set: the upstream's cookie is set on the final response
 --- config
 location = /one/end { proxy_pass http://u/end; proxy_cache cached; error_page 412 = @sticky; }
 location = /two/end { proxy_pass http://u/end; proxy_cache cached; error_page 412 = @plain; }
@@ -97,12 +97,12 @@ my @set = map {
     my $asked = say_to_nginx("GET $_ HTTP/1.0\r\nHost: localhost\r\nIf-Match: \"other\"\r\n\r\n");
     join ', ', sort map { s/=.*//r } heads('Set-Cookie', response($asked));
 } '/one/end', '/two/end';
-equals($set[0], 'route, v', 'a sticky upstream goes on: both cookies are set');
-equals($set[1], 'route', 'one that is not: that of the first is set');
+equals($set[0], 'route, v', 'error page of a sticky upstream: both cookies are set');
+equals($set[1], 'route', "error page of an upstream without session_sticky: the first upstream's cookie is set");
 
 
 
-=== a cached response behind sticky ones
+=== a cached response after sticky ones
 --- config
 location = /cached { proxy_pass http://w/end; proxy_cache cached; add_header X-Cache $upstream_cache_status; }
 --- visits
@@ -111,7 +111,7 @@ location = /cached { proxy_pass http://w/end; proxy_cache cached; add_header X-C
 
 
 
-=== intercepted errors, one after the other
+=== a chain of intercepted errors
 --- config
 recursive_error_pages on;
 proxy_intercept_errors on;
@@ -124,7 +124,7 @@ Set-Cookie: w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/
 
 
 
-=== mode=prefix and mode=rewrite: a field is edited for the server that sent it
+=== mode=prefix and mode=rewrite: a field gets the ID of the server that sent it
 --- visits
 /cut/on/u/end?sets=app%3D -> sets "app%3D, app%3D, route=ID_A; Path=/"
 /cut/on/plain/end?sets=app=x -> sets "app=ID_A~x, app=x"
@@ -135,7 +135,7 @@ Set-Cookie: w=ID_C; Path=/, v=ID_B; Path=/, route=ID_A; Path=/
 
 
 
-=== mode=prefix: a field that proxy_cookie_path has changed is that server's, too; nginx adds a space since 1.19.3
+=== mode=prefix: so does a field changed by proxy_cookie_path; nginx adds a space since 1.19.3
 --- config
 proxy_cookie_path / /app;
 --- request: GET /cut/on/cut2/end?sets=app=x;path=/
@@ -144,14 +144,14 @@ Set-Cookie: app=ID_A~x; ?path=/app, app=ID_B~x; ?path=/app
 
 
 
-=== a cookie that takes the place of its own server's leaves that of another alone
+=== a cookie that replaces that of its own server leaves that of another server alone
 --- visits
 /repeat/on/plain/end?sets=app=x -> sets "app=x, app=ID_A; Path=/"
 /plain/on/repeat/end?sets=app=x -> sets "app=x, app=ID_A; Path=/"
 
 
 
-=== a subrequest that is handed on inside sets nothing
+=== an internally redirected subrequest sets nothing
 --- config
 location = /main { auth_request /auth; proxy_pass http://w/end; }
 location = /auth { internal; proxy_pass http://u/on/v/end; }

@@ -1,4 +1,4 @@
-# mode=insert: what the Set-Cookie looks like, and when there is one.
+# mode=insert: the format of the Set-Cookie field, and when it is sent.
 
 use Sticky qw(Certificates);
 
@@ -23,7 +23,7 @@ _EOC_
 client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
-    # "sticky" is what stands after session_sticky in an upstream of A and B.
+    # The section "sticky" has the parameters of session_sticky in an upstream with A and B.
     my $http = $backends;
     $http .= "upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky "
              . $block->sticky . "; }\n" if defined $block->sticky;
@@ -41,7 +41,7 @@ run_tests();
 
 __DATA__
 
-=== first visit: the bare form is NAME=ID; Path=/
+=== first visit: the minimal format is NAME=ID; Path=/
 --- sticky:
 --- response_headers
 Set-Cookie: route=ID_A; Path=/
@@ -49,7 +49,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== every visitor without a cookie is bound, each to the server that answered
+=== each client without a cookie gets the ID of the server that answered
 --- sticky:
 --- visits
 -> A, sets "route=ID_A; Path=/"
@@ -57,7 +57,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== valid cookie: its server answers and nothing is set
+=== a valid cookie: its server answers and nothing is set
 --- sticky:
 --- visits
 route=ID_B -> B, sets nothing
@@ -66,7 +66,7 @@ route=ID_B -> B, sets nothing
 
 
 
-=== the cookie comes back on the same connection
+=== the next request on the same connection
 --- sticky:
 --- pipelined_requests eval
 ["GET /t/", "GET /t/", "GET /t/"]
@@ -93,7 +93,7 @@ Set-Cookie: route=ID_A; Domain=www.xxx.com; Path=/
 
 
 
-=== maxage in nginx's own syntax is told in seconds
+=== maxage in nginx's syntax is sent in seconds
 --- sticky: maxage=1h30m
 --- response_headers_like
 Set-Cookie: route=ID_A; Path=/; Max-Age=5400; Expires=DATE+5400
@@ -150,7 +150,7 @@ Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
 
 
 
-=== samesite=$variable is evaluated for each request, a bad one is Strict, an empty one none
+=== samesite=$variable is evaluated for each request; an invalid value means Strict, an empty one no attribute
 --- sticky: samesite=$arg_s
 --- visits
 /t/?s=lax -> sets "route=ID_A; Path=/; SameSite=Lax"
@@ -160,7 +160,7 @@ Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
 
 
 
-=== domain= with a variable is evaluated for each request, an empty one is left out
+=== domain= with a variable is evaluated for each request; an empty value is omitted
 --- sticky: domain=$arg_d maxage=60 secure
 --- visits
 /t/?d=.example.com -> sets like "route=ID_A; Domain=\.example\.com; Path=/; Max-Age=60; Expires=DATE+60; Secure"
@@ -169,7 +169,7 @@ Set-Cookie: route=ID_A; Path=/; Secure; SameSite=None
 
 
 
-=== domain= with a variable that is no host name adds nothing
+=== domain= with a variable that is not a host name adds nothing
 --- sticky: domain=$http_x_domain
 --- visits
 X-Domain: a;Secure -> sets "route=ID_A; Path=/"
@@ -185,7 +185,7 @@ of cookie "route" is not a valid host name, the cookie is set without it
 
 
 
-=== domain= with a variable in the midst of text
+=== domain= with a variable within text
 --- sticky: domain=.$arg_d.test
 --- visits
 /t/?d=a -> sets "route=ID_A; Domain=.a.test; Path=/"
@@ -216,28 +216,28 @@ Set-Cookie: route=ID_A; Path=/; Priority=High; X-Mine
 
 
 
-=== maxidle: the value carries both stamps
+=== maxidle: the value contains both timestamps
 --- sticky: maxidle=30
 --- response_headers_like
 Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== maxlife: the value carries both stamps
+=== maxlife: the value contains both timestamps
 --- sticky: maxlife=30
 --- response_headers_like
 Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== maxage is honoured together with maxidle and maxlife
+=== maxage works together with maxidle and maxlife
 --- sticky: maxage=120 maxidle=40 maxlife=60
 --- response_headers_like
 Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/; Max-Age=120; Expires=DATE+120
 
 
 
-=== return visit: last seen is renewed, first seen stays
+=== return visit: the time of the last request is renewed, that of the first is kept
 --- sticky: maxidle=1h
 --- more_headers
 Cookie: route=ID_B|NOW-100|NOW-5000
@@ -247,7 +247,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-5000; Path=/
 
 
 
-=== return visit with maxlife alone: the same
+=== return visit with maxlife only: the same
 --- sticky: maxlife=2h
 --- more_headers
 Cookie: route=ID_B|NOW-100|NOW-5000
@@ -257,7 +257,7 @@ Set-Cookie: route=ID_B\|STAMP\|NOW-5000; Path=/
 
 
 
-=== return visit within the same second: no stamp changed, nothing is set
+=== return visit within the same second: the timestamps do not change, so nothing is set
 --- sticky: maxidle=1h
 --- client
 my $id = id('B');
@@ -270,12 +270,12 @@ for (1 .. 40) {
     last if $unchanged || $needless;
     select(undef, undef, undef, 0.05);
 }
-holds($unchanged, 'a cookie of this second is left alone');
-holds(!$needless, 'no cookie that says what the client knows');
+holds($unchanged, 'a cookie of the current second is left alone');
+holds(!$needless, 'no cookie with an unchanged value is set');
 
 
 
-=== a cookie without stamps is honoured once maxidle is set, and stamped
+=== a cookie without timestamps is still accepted with maxidle, and gets timestamps
 --- sticky: maxidle=30
 --- more_headers
 Cookie: route=ID_B
@@ -285,7 +285,7 @@ Set-Cookie: route=ID_B\|STAMP\|STAMP; Path=/
 
 
 
-=== an expired session: the balancer decides and both stamps start anew
+=== an expired session: it is load-balanced and both timestamps start over
 --- sticky: maxidle=30
 --- more_headers
 Cookie: route=ID_B|NOW-100|NOW-200
@@ -295,7 +295,7 @@ Set-Cookie: route=ID_A\|STAMP\|STAMP; Path=/
 
 
 
-=== a cookie that names no server here: bound anew
+=== a cookie with an unknown ID is replaced
 --- sticky:
 --- more_headers
 Cookie: route=0123456789abcdef0123456789abcdef
@@ -304,7 +304,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== the server that answered is named, not the one that failed
+=== the cookie has the ID of the server that answered, not of the one that failed
 --- http_config
     upstream u { server 127.0.0.1:1999; server 127.0.0.1:1986; session_sticky; }
 --- response_headers
@@ -313,7 +313,7 @@ Set-Cookie: route=ID_B; Path=/
 
 
 
-=== a cookie for a dead server: the client is bound to the server that took over
+=== a cookie for an unreachable server: it is replaced by one for the server that answered
 --- http_config
     upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999; session_sticky hash=plain; }
 --- more_headers
@@ -324,7 +324,7 @@ Set-Cookie: route=127.0.0.1:1985; Path=/
 
 
 
-=== indirect: a Set-Cookie of that exact name is replaced, all others stay
+=== indirect: a Set-Cookie field of exactly that name is replaced, all others are kept
 --- sticky: cookie=test option=indirect
 --- request
 GET /t/sets
@@ -335,7 +335,7 @@ GET /t/sets
 
 
 
-=== indirect, return visit: the server's own cookie of that name does not reach the client
+=== indirect, return visit: the server's own cookie of that name is not sent to the client
 --- sticky: cookie=test option=indirect
 --- request
 GET /t/sets
@@ -349,14 +349,14 @@ of-B
 
 
 
-=== indirect: without such a Set-Cookie ours is added
+=== indirect: without such a Set-Cookie field, the module's cookie is added
 --- sticky: cookie=test option=indirect
 --- response_headers
 Set-Cookie: test=ID_A; Path=/
 
 
 
-=== direct: the server's own cookie of that name stays
+=== direct: the server's own cookie of that name is kept
 --- sticky: cookie=test option=direct
 --- request
 GET /t/sets
@@ -365,7 +365,7 @@ GET /t/sets
 
 
 
-=== direct, return visit: the server's own cookies pass and ours is not added
+=== direct, return visit: the server's own cookies are kept and no cookie is added
 --- sticky: cookie=test
 --- request
 GET /t/sets
@@ -385,7 +385,7 @@ Cookie: route=ID_B
 
 
 
-=== proxy_hide_header is for the server's cookies, not for ours
+=== proxy_hide_header hides the server's cookies, not the module's
 --- sticky: cookie=test
 --- config
 location /t/ { proxy_pass http://u/; proxy_hide_header Set-Cookie; }
@@ -396,7 +396,7 @@ Set-Cookie: test=ID_A; Path=/
 
 
 
-=== add_header Set-Cookie stays beside ours
+=== add_header Set-Cookie is sent in addition to the module's cookie
 --- sticky:
 --- config
 location /t/ { proxy_pass http://u/; add_header Set-Cookie mine=1; }
@@ -405,7 +405,7 @@ location /t/ { proxy_pass http://u/; add_header Set-Cookie mine=1; }
 
 
 
-=== any status of a server that answered counts: 204, 302
+=== responses with any status set the cookie: 204, 302
 --- sticky:
 --- visits
 /t/status/204 -> 204, sets "route=ID_A; Path=/"
@@ -413,7 +413,7 @@ location /t/ { proxy_pass http://u/; add_header Set-Cookie mine=1; }
 
 
 
-=== any status of a server that answered counts: 304
+=== responses with any status set the cookie: 304
 --- sticky:
 --- request
 GET /t/status/304
@@ -423,7 +423,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== any status of a server that answered counts: 404
+=== responses with any status set the cookie: 404
 --- sticky:
 --- request
 GET /t/status/404
@@ -433,7 +433,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== any status of a server that answered counts: 500
+=== responses with any status set the cookie: 500
 --- sticky:
 --- request
 GET /t/status/500
@@ -443,7 +443,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== any status of a server that answered counts: 503
+=== responses with any status set the cookie: 503
 --- sticky:
 --- request
 GET /t/status/503
@@ -453,7 +453,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== the last of several servers that fail is the one that answered
+=== if several servers fail, the cookie has the ID of the last one
 --- sticky:
 --- config
 location /t/ { proxy_pass http://u/; proxy_next_upstream http_503; }
@@ -508,7 +508,7 @@ Cookie: route=ID_B
 
 
 
-=== a chunked answer
+=== a chunked response
 --- http_config
     upstream u { server 127.0.0.1:1991; session_sticky hash=plain; }
 --- config
@@ -524,7 +524,7 @@ hello world
 
 
 
-=== an answer without proxy_buffering
+=== a response without proxy_buffering
 --- sticky:
 --- config
 location /t/ { proxy_pass http://u/; proxy_buffering off; }

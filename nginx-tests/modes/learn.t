@@ -1,10 +1,10 @@
-# mode=learn and "sticky learn": nginx remembers which server has a session that the application has begun.
+# mode=learn and "sticky learn": nginx remembers which server has a session that the application created.
 #
-# A, B and C answer with their name. /login lets them begin the session of the argument id, by a cookie and by a field;
-# with the argument fail=NAME that server answers 503, with status=404 and so on the one that is asked does. E is dead.
+# A, B and C answer with their name. On /login they create the session named in the argument id, in a cookie and in a header
+# field. With the argument fail=NAME, that server answers 503; with status=404 etc., every server does. E is unreachable.
 # Sections of this file's own:
-#   upstream  what stands in "upstream u"
-#   location  what stands beside proxy_pass
+#   upstream  the content of "upstream u"
+#   location  directives in addition to proxy_pass
 
 use Sticky;
 use Time::HiRes 'sleep';
@@ -29,11 +29,11 @@ location /login {
 }
 _EOC_
 
-# The server of each of these visits, or its status.
+# The server that answered, or the status of its response.
 sub where { my ($response) = @_; return status($response) eq '200' ? body($response) : status($response) }
 sub login { my ($id, $more) = @_; return where(visit("/login?id=$id" . ($more // ''))) }
 sub of { my ($id, $more) = @_; return where(visit('/t?' . ($more // ''), "sid=$id")) }
-# Where a session goes, asked so often that chance would show.
+# The servers of six requests of a session; with load balancing there would be more than one.
 sub stays { my ($id, $more) = @_; my %servers = map { of($id, $more) => 1 } 1 .. 6; return join ' ', sort keys %servers }
 
 client_sections();
@@ -53,7 +53,7 @@ run_tests();
 
 __DATA__
 
-=== a session stays with the server that has begun it, and one that nobody began is balanced
+=== a session stays on the server that created it; an unknown one is load-balanced
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
@@ -61,12 +61,12 @@ server 127.0.0.1:1987;
 session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=stays:64k;
 --- client
 my %server = map { $_ => login("s$_") } 1 .. 6;
-equals(join('', sort values %server), 'AABBCC', 'sessions are spread');
+equals(join('', sort values %server), 'AABBCC', 'sessions are balanced');
 equals(stays("s$_"), $server{$_}, "session $_ stays") for sort keys %server;
-equals(stays('nobody'), 'A B C', 'an ID that no server gave is balanced');
-equals(stays('s1x'), 'A B C', 'an ID counts as a whole');
+equals(stays('nobody'), 'A B C', 'an ID that no server issued is load-balanced');
+equals(stays('s1x'), 'A B C', 'the whole ID is compared');
 equals(set(visit('/t', 'sid=s1')), '', 'nothing is set');
-equals(set(visit('/login?id=s9')), 'sid=s9; Path=/', 'but by the application');
+equals(set(visit('/login?id=s9')), 'sid=s9; Path=/', 'only the application sets cookies');
 
 
 
@@ -78,13 +78,13 @@ server 127.0.0.1:1987;
 sticky learn create=$upstream_cookie_sid lookup=$cookie_sid zone=stays_as_nginx:64k;
 --- client
 my %server = map { $_ => login("s$_") } 1 .. 6;
-equals(join('', sort values %server), 'AABBCC', 'sessions are spread');
+equals(join('', sort values %server), 'AABBCC', 'sessions are balanced');
 equals(stays("s$_"), $server{$_}, "session $_ stays") for sort keys %server;
-equals(stays('nobody'), 'A B C', 'an ID that no server gave is balanced');
+equals(stays('nobody'), 'A B C', 'an ID that no server issued is load-balanced');
 
 
 
-=== several variables: the first that is not empty counts, in create= as in lookup=
+=== several variables: the first non-empty one is used, in create= and lookup=
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
@@ -93,14 +93,14 @@ session_sticky mode=learn create=$upstream_http_x_none create=$upstream_http_x_s
 --- client
 my $server = login('one');
 login('two') if $server eq login('two');
-equals(stays('one'), $server, 'a cookie');
+equals(stays('one'), $server, 'from a cookie');
 my %by_argument = map { where(visit('/t?sid=one', 'sid=two')) => 1 } 1 .. 6;
-equals(join(' ', keys %by_argument), $server, 'the argument before the cookie');
-equals(join(' ', sort keys %{{map { where(visit('/t?sid=', 'sid=one')) => 1 } 1 .. 6}}), $server, 'an empty argument is none');
+equals(join(' ', keys %by_argument), $server, 'the argument takes precedence over the cookie');
+equals(join(' ', sort keys %{{map { where(visit('/t?sid=', 'sid=one')) => 1 } 1 .. 6}}), $server, 'an empty argument is ignored');
 
 
 
-=== created from what the client sends: a cookie, an argument
+=== created from the request: a cookie, an argument
 --- http_config
 upstream by_cookie   { server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:1987; session_sticky mode=learn create=$cookie_sid lookup=$cookie_sid zone=by_cookie:64k; }
 upstream by_argument { server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:1987; session_sticky mode=learn create=$arg_sid lookup=$arg_sid zone=by_argument:64k; }
@@ -119,7 +119,7 @@ for my $session (1 .. 9) {
 
 
 
-=== a session moves for good when its server fails, and with rebind=off until its server is back
+=== a session moves permanently when its server fails, and with rebind=off until its server is back
 --- http_config
 upstream kept { server 127.0.0.1:1985 max_fails=0; server 127.0.0.1:1986 max_fails=0; server 127.0.0.1:1987 max_fails=0;
     session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=kept:64k rebind=off; }
@@ -134,16 +134,16 @@ session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=mo
 --- client
 my $first = login('moves');
 my $second = of('moves', "fail=$first");
-holds($second =~ /^[ABC]$/ && $second ne $first, "another serves it: $second for $first");
-equals(stays('moves'), $second, 'and keeps it');
+holds($second =~ /^[ABC]$/ && $second ne $first, "another server serves the session: $second for $first");
+equals(stays('moves'), $second, 'the session stays there');
 my $own = where(visit('/kept/login?id=kept'));
 my %others = map { where(visit("/kept/t?fail=$own", 'sid=kept')) => 1 } 1 .. 6;
-equals(scalar(keys %others), 1, "rebind=off: one and the same other serves it: @{[keys %others]} for $own");
-equals(where(visit('/kept/t', 'sid=kept')), $own, 'and its own when that is back') for 1 .. 3;
+equals(scalar(keys %others), 1, "rebind=off: always the same other server serves the session: @{[keys %others]} for $own");
+equals(where(visit('/kept/t', 'sid=kept')), $own, 'rebind=off: the session returns to its server') for 1 .. 3;
 
 
 
-=== fallback=off: no other server for a session that is known, any for one that is not
+=== fallback=off: a known session gets no other server, an unknown one any
 --- upstream
 server 127.0.0.1:1985 max_fails=0;
 server 127.0.0.1:1986 max_fails=0;
@@ -152,14 +152,14 @@ session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=st
 proxy_next_upstream error timeout http_503;
 --- client
 my $server = login('known');
-equals(of('known', "fail=$server"), '503', 'its server fails: the page is passed on');
-equals(stays('known'), $server, 'and it stays');
-equals(stays('nobody'), 'A B', 'an unknown session is balanced');
-equals(login('new', "&fail=$_"), $_ eq 'A' ? 'B' : 'A', "a first visit may go elsewhere when $_ fails") for qw(A B);
+equals(of('known', "fail=$server"), '503', 'its server fails: the error response is passed on');
+equals(stays('known'), $server, 'the session stays');
+equals(stays('nobody'), 'A B', 'an unknown session is load-balanced');
+equals(login('new', "&fail=$_"), $_ eq 'A' ? 'B' : 'A', "a first visit gets another server when $_ fails") for qw(A B);
 
 
 
-=== what a server responds for which another is asked begins no session
+=== a response for which another server is tried creates no session
 --- upstream
 server 127.0.0.1:1985 max_fails=0;
 server 127.0.0.1:1986 max_fails=0;
@@ -167,15 +167,15 @@ session_sticky mode=learn create=$upstream_http_x_session lookup=$cookie_sid zon
 --- location
 proxy_next_upstream error timeout http_503 http_404;
 --- client
-# Each has turned the request away, the last one's response is the client's.
+# Both responses are candidates for the next server; the client gets the last one.
 my $response = visit('/login?id=s&status=404');
 equals(head('X-Upstream', $response) =~ tr/,//, '1', 'both are asked');
 my ($last) = head('X-Upstream', $response) =~ /(\d+)$/;
-equals(stays('s'), {1985 => 'A', 1986 => 'B'}->{$last}, 'the last one has the session');
+equals(stays('s'), {1985 => 'A', 1986 => 'B'}->{$last}, 'the last server has the session');
 
 
 
-=== a session that a failed response would have begun is not known
+=== a failed response does not create a session
 --- config
 location /half { proxy_pass http://half; proxy_next_upstream http_503; }
 --- http_config
@@ -185,13 +185,13 @@ upstream half { server 127.0.0.1:1995 max_fails=0 weight=100; server 127.0.0.1:1
 --- upstream
 server 127.0.0.1:1985;
 --- client
-holds(where(visit('/half')) =~ /^[AB]$/, 'the first is asked, the second answers');
-# Known, it would be strict, and get 503.
-holds(where(visit('/half?sid=half')) =~ /^[AB]$/, 'and the session of the first is unknown') for 1 .. 3;
+holds(where(visit('/half')) =~ /^[AB]$/, 'the first server fails, the second answers');
+# A known session would be strict and get 503.
+holds(where(visit('/half?sid=half')) =~ /^[AB]$/, "the first server's session is unknown") for 1 .. 3;
 
 
 
-=== responses of any status begin sessions and use them
+=== responses of any status create and use sessions
 --- upstream
 server 127.0.0.1:1985 max_fails=0;
 server 127.0.0.1:1986 max_fails=0;
@@ -199,14 +199,14 @@ session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=st
 --- client
 for my $status (404, 500) {
     my $response = visit("/login?id=s$status&status=$status");
-    equals(status($response), $status, 'the application says no');
+    equals(status($response), $status, 'the application responds with an error');
     my ($at) = head('X-Upstream', $response) =~ /(\d+)$/;
-    equals(stays("s$status"), {1985 => 'A', 1986 => 'B'}->{$at}, "but it has begun a session, by $status");
+    equals(stays("s$status"), {1985 => 'A', 1986 => 'B'}->{$at}, "the session was created by a response with status $status");
 }
 
 
 
-=== a session that a response begins anew goes to the server that has responded
+=== a new session for a client with an old one belongs to the server that responded
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
@@ -214,13 +214,13 @@ server 127.0.0.1:1987;
 session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=anew:64k;
 --- client
 my $server = login('old');
-equals(where(visit('/login?id=new', 'sid=old')), $server, 'the old session leads to its server');
-equals(stays('new'), $server, 'so does the new one, which that server has begun');
-equals(stays('old'), $server, 'and the old one still');
+equals(where(visit('/login?id=new', 'sid=old')), $server, 'the old session reaches its server');
+equals(stays('new'), $server, 'the new session, created by that server, does too');
+equals(stays('old'), $server, 'the old session still does');
 
 
 
-=== IDs of one byte, of 8 kB, of binary bytes
+=== IDs of one byte, of 8 kB, with binary bytes
 --- upstream
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
@@ -232,13 +232,13 @@ my %id = ('one byte' => '1', '8 kB' => $long, '8 kB, another' => substr($long, 1
           'what a format has' => '%s%n%00%V', 'pipes and tildes' => '|~|~');
 my %server = map { $_ => login($id{$_}) } sort keys %id;
 for my $what (sort keys %id) {
-    holds($server{$what} =~ /^[ABC]$/, "$what: it begins: $server{$what}");
-    equals(stays($id{$what}), $server{$what}, "$what: it stays");
+    holds($server{$what} =~ /^[ABC]$/, "$what: the session is created: $server{$what}");
+    equals(stays($id{$what}), $server{$what}, "$what: the session stays");
 }
 
 
 
-=== a session is used when its response is complete, not when it is looked up; unused, it is forgotten
+=== a session is used when its response is complete, not when it is looked up; it ends after its timeout
 --- upstream
 server 127.0.0.1:1996;
 server 127.0.0.1:1995;
@@ -246,7 +246,7 @@ session_sticky mode=learn create=$arg_id lookup=$arg_sid zone=used:64k timeout=2
 --- client
 my %server = map { $_ => serve($_) } 1995, 1996;
 my @all = values %server;
-# Which server gets this request, and answers it at once.
+# Answers a request at once and returns the port of its server.
 my $port_of = sub {
     my ($path) = @_;
     my $asked = ask($path);
@@ -259,20 +259,20 @@ my $port_of = sub {
 my $port = $port_of->('/t?id=s');
 for (1 .. 3) {
     sleep 1;
-    equals($port_of->('/t?sid=s'), $port, 'used each second it lives for three');
+    equals($port_of->('/t?sid=s'), $port, 'used every second, it lives for three');
 }
-# Looked up now, answered in two seconds and a half: it lives from then on.
+# Looked up now, answered after 2.7 s: its lifetime would be renewed then.
 my $asked = ask('/t?sid=s');
 my $held = taken(\@all);
-equals($held->sockport, $port, 'a long request comes to its server');
+equals($held->sockport, $port, 'a slow request reaches its server');
 sleep 2.7;
 my %while_it_lasts = map { $port_of->('/t?sid=s') => 1 } 1 .. 4;
-equals(scalar(keys %while_it_lasts), 2, 'while it lasts the session ends, as nothing else used it');
+equals(scalar(keys %while_it_lasts), 2, 'the session ends during the request, as nothing else used it');
 answer($held, 'late');
 answer_of($asked);
 my %after = map { $port_of->('/t?sid=s') => 1 } 1 .. 4;
-equals(scalar(keys %after), 2, 'and it is not renewed after its end: only what is known is');
+equals(scalar(keys %after), 2, 'it is not renewed after its end');
 $port = $port_of->('/t?id=s');
 sleep 2.7;
 my %forgotten = map { $port_of->('/t?sid=s') => 1 } 1 .. 4;
-equals(scalar(keys %forgotten), 2, 'unused for longer than its timeout it is forgotten');
+equals(scalar(keys %forgotten), 2, 'it ends if unused for longer than its timeout');

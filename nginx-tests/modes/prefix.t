@@ -1,8 +1,8 @@
-# mode=prefix: "ID~" before the value of the server's own cookie, taken away again on the way back.
+# mode=prefix: "ID~" is prepended to the value of the server's own cookie, and removed from requests.
 
 use Sticky qw(SettingServers);
 
-# lib/SettingServers.pm has the servers and the sections.
+# See lib/SettingServers.pm for the servers and the sections.
 setting_sections('cookie=test mode=prefix');
 
 visit_lines(path => '/t/', answer => "NAME cookie=[SEEN]\n");
@@ -10,7 +10,7 @@ run_tests();
 
 __DATA__
 
-=== response: ID~ goes before the value, the attributes stay as they are
+=== response: ID~ is prepended to the value, the attributes are unchanged
 --- set_cookie
 test=abc; path=/x;HttpOnly; Max-Age=3;  X-Odd
 --- response_headers
@@ -26,7 +26,7 @@ Set-Cookie: test=ID_A~abc
 
 
 
-=== response: the server that answered is named
+=== response: the ID is that of the server that answered
 --- set_cookie
 test=abc
 --- visits
@@ -35,7 +35,7 @@ test=abc
 
 
 
-=== response: no Set-Cookie, nothing happens
+=== response: without Set-Cookie nothing happens
 --- set_cookie
 test=abc
 --- request
@@ -45,7 +45,7 @@ GET /t/sets-nothing
 
 
 
-=== response: a name that ends in ours is another: mytest=abc
+=== response: a name that only ends with the cookie's name does not match: mytest=abc
 --- set_cookie
 mytest=abc; Path=/
 --- response_headers
@@ -53,7 +53,7 @@ Set-Cookie: mytest=abc; Path=/
 
 
 
-=== response: a name that begins with ours is another: testing=abc
+=== response: a name that only begins with the cookie's name does not match: testing=abc
 --- set_cookie
 testing=abc; Path=/
 --- response_headers
@@ -61,7 +61,7 @@ Set-Cookie: testing=abc; Path=/
 
 
 
-=== response: a name in other letters is another: Test=abc
+=== response: a name in different case does not match: Test=abc
 --- set_cookie
 Test=abc; Path=/
 --- response_headers
@@ -69,7 +69,7 @@ Set-Cookie: Test=abc; Path=/
 
 
 
-=== response: the name within another's value or attributes is not ours
+=== response: the name within another cookie's value or attributes does not match
 --- set_cookie
 x=test=1; Path=/
 y=1; test=2
@@ -78,7 +78,7 @@ Set-Cookie: x=test=1; Path=/, y=1; test=2
 
 
 
-=== response: of several Set-Cookie only ours is edited, wherever it stands
+=== response: of several Set-Cookie fields only the cookie's own is edited, at any position
 --- set_cookie
 mytest=abc
 first=1; Path=/
@@ -89,7 +89,7 @@ Set-Cookie: mytest=abc, first=1; Path=/, test=ID_A~abc; Path=/, latest=42
 
 
 
-=== response: set twice, both are edited
+=== response: if the cookie is set twice, both fields are edited
 --- set_cookie
 test=one; Path=/
 test=two; Path=/
@@ -122,7 +122,7 @@ Set-Cookie: test=ID_A~; Path=/
 
 
 
-=== response: an error page of the server counts as well
+=== response: an error page of the server is edited as well
 --- set_cookie
 test=abc; Path=/
 --- request
@@ -133,7 +133,7 @@ Set-Cookie: test=ID_A~abc; Path=/
 
 
 
-=== response: hash=plain writes the server's id=
+=== response: hash=plain uses the server's id=
 --- http_config
     upstream u { server 127.0.0.1:1985 id=east; session_sticky cookie=test mode=prefix hash=plain; }
 --- set_cookie
@@ -143,7 +143,7 @@ Set-Cookie: test=east~abc; Path=/
 
 
 
-=== response: our own domain, path and maxage, maxidle and maxlife add nothing
+=== response: domain, path, maxage, maxidle and maxlife of session_sticky add nothing
 --- sticky: cookie=test mode=prefix domain=.taobao.com path=/elsewhere maxage=120 maxidle=40 maxlife=60
 --- set_cookie
 test=abc; Path=/app
@@ -158,7 +158,7 @@ with mode=prefix ignores maxlife=
 
 
 
-=== request: the named server answers and sees its own value
+=== request: the session's server answers and sees its own value
 --- more_headers
 Cookie: test=ID_B~abc
 --- response_headers
@@ -168,7 +168,7 @@ B cookie=[test=abc]
 
 
 
-=== request: the named server answers every time
+=== request: the session's server answers every time
 --- visits
 test=ID_B~abc -> B, sees "test=abc"
 test=ID_B~abc -> B, sees "test=abc"
@@ -176,7 +176,7 @@ test=ID_B~abc -> B, sees "test=abc"
 
 
 
-=== request: other pairs stay as they are
+=== request: other pairs are unchanged
 --- more_headers
 Cookie: a=b; mytest=ID_A~x; test=ID_B~abc; x=test=ID_A~y; c=d
 --- response_body
@@ -184,7 +184,7 @@ B cookie=[a=b; mytest=ID_A~x; test=abc; x=test=ID_A~y; c=d]
 
 
 
-=== request: only the first ~ ends the id
+=== request: only the first ~ ends the ID
 --- more_headers
 Cookie: test=ID_B~x~y
 --- response_body
@@ -192,7 +192,7 @@ B cookie=[test=x~y]
 
 
 
-=== request: an empty value comes back empty
+=== request: an empty value is restored
 --- more_headers
 Cookie: test=ID_B~
 --- response_body
@@ -200,7 +200,7 @@ B cookie=[test=]
 
 
 
-=== request: a quoted value comes back quoted, id outside the quotes
+=== request: a quoted value is restored with its quotes, ID outside the quotes
 --- more_headers
 Cookie: test=ID_B~"abc"
 --- response_body
@@ -208,7 +208,7 @@ B cookie=[test="abc"]
 
 
 
-=== request: a quoted value comes back quoted, id inside the quotes
+=== request: a quoted value is restored with its quotes, ID inside the quotes
 --- more_headers
 Cookie: test="ID_B~abc"
 --- response_body
@@ -216,7 +216,7 @@ B cookie=[test="abc"]
 
 
 
-=== request: an application's own cookie without ID~ passes untouched and is a first visit
+=== request: an application's cookie without ID~ is unchanged and means a first visit
 --- set_cookie
 test=abc
 --- visits
@@ -225,7 +225,7 @@ a=b; test=mine; c=d -> B, sees "a=b; test=mine; c=d", sets "test=ID_B~abc"
 
 
 
-=== request: an id alone, without ~, is an application's own cookie
+=== request: an ID alone, without ~, is an application's cookie
 --- more_headers
 Cookie: test=ID_B
 --- response_body
@@ -233,7 +233,7 @@ A cookie=[test=ID_B]
 
 
 
-=== request: an unknown id is a first visit, and its application value reaches the server
+=== request: an unknown ID means a first visit, and the application's value reaches the server
 --- more_headers
 Cookie: test=0123456789abcdef0123456789abcdef~abc
 --- response_body
@@ -241,7 +241,7 @@ A cookie=[test=abc]
 
 
 
-=== request: fallback=off, an unknown id gives 502 and no cookie
+=== request: fallback=off, an unknown ID gives 502 and no cookie
 --- sticky: cookie=test mode=prefix fallback=off
 --- more_headers
 Cookie: test=0123456789abcdef0123456789abcdef~abc
@@ -251,7 +251,7 @@ Cookie: test=0123456789abcdef0123456789abcdef~abc
 
 
 
-=== request: fallback=off, an application's own cookie is a first visit
+=== request: fallback=off, an application's cookie means a first visit
 --- sticky: cookie=test mode=prefix fallback=off
 --- more_headers
 Cookie: test=mine
@@ -260,7 +260,7 @@ A cookie=[test=mine]
 
 
 
-=== request: a value that is set again is prefixed again, not twice
+=== request: a value that is set again gets one prefix, not two
 --- set_cookie
 test=abc; Path=/
 --- more_headers
@@ -272,7 +272,7 @@ B cookie=[test=abc]
 
 
 
-=== request: a dead server, its value goes to the next, whose cookie names that one
+=== request: an unreachable server: the value reaches another server, whose cookie has that server's ID
 --- http_config
     upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999; session_sticky cookie=test mode=prefix hash=plain; }
 --- set_cookie
@@ -286,7 +286,7 @@ A cookie=[test=abc]
 
 
 
-=== request: the hide directive where proxy_pass has a variable
+=== request: the hide directive with a variable in proxy_pass
 --- config
     location /t/ {
         set $backend u;

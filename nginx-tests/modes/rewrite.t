@@ -1,8 +1,8 @@
-# mode=rewrite: the value of the server's own Set-Cookie of exactly that name becomes the id.
+# mode=rewrite: the value of the server's own Set-Cookie field of exactly that name is replaced by the ID.
 
 use Sticky qw(SettingServers);
 
-# lib/SettingServers.pm has the servers and the sections.
+# See lib/SettingServers.pm for the servers and the sections.
 setting_sections('cookie=test mode=rewrite');
 
 visit_lines(path => '/t/', answer => "NAME cookie=[SEEN]\n");
@@ -10,7 +10,7 @@ run_tests();
 
 __DATA__
 
-=== the value becomes the id, the attributes stay as they are
+=== the value is replaced by the ID, the attributes are unchanged
 --- set_cookie
 test=abc; path=/x;HttpOnly; Max-Age=3;  X-Odd
 --- response_headers
@@ -27,7 +27,7 @@ Set-Cookie: test=ID_A
 
 
 
-=== the server that answered is named
+=== the ID is that of the server that answered
 --- set_cookie
 test=abc
 --- visits
@@ -36,7 +36,7 @@ test=abc
 
 
 
-=== return visit: the named server answers, and sees the cookie as it is
+=== return visit: the session's server answers, and sees the cookie unchanged
 --- more_headers
 Cookie: a=b; test=ID_B; c=d
 --- response_headers
@@ -56,7 +56,7 @@ test=ID_B -> B, sets "test=ID_B; Path=/"
 
 
 
-=== no Set-Cookie: nothing happens
+=== without Set-Cookie nothing happens
 --- set_cookie
 test=abc
 --- request
@@ -68,7 +68,7 @@ A cookie=[]
 
 
 
-=== a name that ends in ours is another: mytest=abc
+=== a name that only ends with the cookie's name does not match: mytest=abc
 --- set_cookie
 mytest=abc; Path=/
 --- response_headers
@@ -76,7 +76,7 @@ Set-Cookie: mytest=abc; Path=/
 
 
 
-=== a name that begins with ours is another: testing=abc
+=== a name that only begins with the cookie's name does not match: testing=abc
 --- set_cookie
 testing=abc; Path=/
 --- response_headers
@@ -84,7 +84,7 @@ Set-Cookie: testing=abc; Path=/
 
 
 
-=== a name in other letters is another: Test=abc
+=== a name in different case does not match: Test=abc
 --- set_cookie
 Test=abc; Path=/
 --- response_headers
@@ -92,7 +92,7 @@ Set-Cookie: Test=abc; Path=/
 
 
 
-=== the name within another's value or attributes is not ours
+=== the name within another cookie's value or attributes does not match
 --- set_cookie
 x=test=1; Path=/
 y=1; test=2
@@ -103,7 +103,7 @@ ID_A
 
 
 
-=== of several Set-Cookie only ours is edited, wherever it stands
+=== of several Set-Cookie fields only the cookie's own is edited, at any position
 --- set_cookie
 mytest=abc
 first=1; Path=/
@@ -114,7 +114,7 @@ Set-Cookie: mytest=abc, first=1; Path=/, test=ID_A; Path=/, latest=42
 
 
 
-=== set twice: both are edited, since the user agent keeps the last
+=== set twice: both fields are edited, since user agents keep the last one
 --- set_cookie
 test=one; Path=/
 test=two; Path=/
@@ -139,7 +139,7 @@ Set-Cookie: test=ID_A; Path=/
 
 
 
-=== a value with an equals sign in it
+=== a value that contains an equals sign
 --- set_cookie
 test=a=b=; Path=/
 --- response_headers
@@ -147,7 +147,7 @@ Set-Cookie: test=ID_A; Path=/
 
 
 
-=== a long value shrinks to the id
+=== a long value is replaced by the ID
 --- set_cookie eval
 "test=" . ("x" x 3000) . "; Path=/"
 --- response_headers
@@ -155,7 +155,7 @@ Set-Cookie: test=ID_A; Path=/
 
 
 
-=== an error page of the server counts as well
+=== an error page of the server is edited as well
 --- set_cookie
 test=abc; Path=/
 --- request
@@ -166,7 +166,7 @@ Set-Cookie: test=ID_A; Path=/
 
 
 
-=== hash=plain writes the server's id=
+=== hash=plain uses the server's id=
 --- http_config
     upstream u { server 127.0.0.1:1985 id=east; session_sticky cookie=test mode=rewrite hash=plain; }
 --- set_cookie
@@ -176,7 +176,7 @@ Set-Cookie: test=east; Path=/
 
 
 
-=== our own domain, path and maxage are for cookies of our own
+=== domain, path and maxage of session_sticky add nothing
 --- sticky: cookie=test mode=rewrite domain=.taobao.com path=/elsewhere maxage=120
 --- set_cookie
 test=abc; Path=/app
@@ -189,7 +189,7 @@ with maxage= applies only to mode=insert
 
 
 
-=== maxidle and maxlife mean nothing here: the value is the id alone
+=== maxidle and maxlife have no effect: the value is the ID only
 --- sticky: cookie=test mode=rewrite maxidle=40 maxlife=60
 --- set_cookie
 test=abc; Path=/
@@ -210,7 +210,7 @@ Set-Cookie: test=ID_A
 
 
 
-=== fallback=off: an unknown id gives 502 and no cookie
+=== fallback=off: an unknown ID gives 502 and no cookie
 --- sticky: cookie=test mode=rewrite fallback=off
 --- set_cookie
 test=abc
@@ -222,7 +222,7 @@ Cookie: test=nobody
 
 
 
-=== a dead server: the cookie that the next one sets names that one
+=== an unreachable server: the cookie set by the next server has that server's ID
 --- http_config
     upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999; session_sticky cookie=test mode=rewrite hash=plain; }
 --- set_cookie

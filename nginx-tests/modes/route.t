@@ -1,9 +1,9 @@
 # mode=route and "sticky route": the request itself names its server. No cookie is ever set, and nothing is hidden.
 #
 # Sections of this file's own:
-#   upstream  what stands in "upstream u"
-#   location  what stands beside proxy_pass
-# E is dead: nobody listens. X-Upstream says whom nginx asked, in order. With the argument fail=NAME that server answers 503.
+#   upstream  the content of "upstream u"
+#   location  directives in addition to proxy_pass
+# E is unreachable. X-Upstream lists the servers tried. With the argument fail=NAME, that server answers 503.
 
 use Sticky;
 
@@ -33,7 +33,7 @@ run_tests();
 
 __DATA__
 
-=== the first variable that is not empty names the server, and no other is looked at
+=== the first non-empty variable names the server, later ones are ignored
 --- upstream
 server 127.0.0.1:1985 route=a;
 server 127.0.0.1:1986 route=b;
@@ -64,7 +64,7 @@ X-Route: b -> B, sees nothing, sets nothing
 
 
 
-=== a server is named by its id=, else by its route=, else by the MD5 of its address
+=== a server is named by its id=, or else its route=, or else the MD5 of its address
 --- upstream
 server 127.0.0.1:1985 id=one route=a;
 server 127.0.0.1:1986 route=b;
@@ -81,7 +81,7 @@ session_sticky mode=route lookup=$arg_route fallback=off;
 
 
 
-=== a map takes the route out of a session, by a named capture
+=== a map extracts the route from a session ID, with a named capture
 --- http_config
 map $cookie_jsessionid $route_of_cookie { ~.+\.(?P<route>\w+)$ $route; }
 map $request_uri $route_of_path { ~jsessionid=.+\.(?P<route>\w+)$ $route; }
@@ -99,7 +99,7 @@ JSESSIONID=0123 -> [AB], sees "JSESSIONID=0123", sets nothing
 
 
 
-=== case matters, and the whole text counts
+=== the comparison is case-sensitive and uses the whole text
 --- upstream
 server 127.0.0.1:1985 route=a;
 server 127.0.0.1:1986 route=Some.Route:8080;
@@ -119,7 +119,7 @@ session_sticky mode=route lookup=$arg_route fallback=off;
 
 
 
-=== what other forms have around an ID is understood in these, and stays a part of a name
+=== what surrounds an ID is removed for the accept= forms, but is part of a route
 --- upstream
 server 127.0.0.1:1985 route=a;
 server 127.0.0.1:1986 route=b;
@@ -136,7 +136,7 @@ session_sticky mode=route lookup=$arg_route accept=md5,index fallback=off;
 
 
 
-=== accept=md5: the routes are new, and clients still name the address
+=== accept=md5: clients that still name the server by its address
 --- upstream
 server 127.0.0.1:1985 id=a;
 server 127.0.0.1:1986 id=b;
@@ -149,7 +149,7 @@ route=b -> B, sees "route=b", sets nothing
 
 
 
-=== a route of 8 kB, of binary bytes, of what a log line would choke on: none names a server, none does harm
+=== a route of 8 kB, with binary bytes, with text that could break a log line: names no server and does no harm
 --- upstream
 server 127.0.0.1:1985 route=a;
 server 127.0.0.1:1986 route=b;
@@ -166,17 +166,17 @@ for my $what (sort keys %routes) {
         $served{status($response) . ' ' . substr body($response), 0, 1} = 1;
         equals(set($response), '', "$what: nothing is set") if $_ == 1;
     }
-    equals(scalar(keys %served), 1, "$what: one and the same server: @{[%served]}");
-    holds(exists $served{'200 A'} || exists $served{'200 B'}, "$what: which answers");
+    equals(scalar(keys %served), 1, "$what: always the same server: @{[%served]}");
+    holds(exists $served{'200 A'} || exists $served{'200 B'}, "$what: the server answers");
 }
 my $response = response(say_to_nginx("GET /t HTTP/1.0\r\nX-Route: b\0\r\n\r\n"));
-equals(status($response), '400', 'nginx itself refuses a zero byte');
+equals(status($response), '400', 'nginx itself rejects a zero byte');
 is_served_by_b() for 1 .. 2;
 sub is_served_by_b { equals(substr(body(visit('/t', 'route=b')), 0, 1), 'B', 'the worker lives') }
 
 
 
-=== an unknown name: one and the same other server serves it, chosen from that name, and the log says it
+=== an unknown route: always the same server, selected by hashing the route, and a message is logged
 --- upstream
 server 127.0.0.1:1985 route=a;
 server 127.0.0.1:1986 route=b;
@@ -189,13 +189,13 @@ for my $name (map { "gone$_" } 1 .. 30) {
     equals(scalar(keys %of_name), 1, "$name: one server");
     $served{$_}++ for keys %of_name;
 }
-equals(join(' ', sort keys %served), 'A B C', 'names are spread over all');
+equals(join(' ', sort keys %served), 'A B C', 'routes are spread over all servers');
 --- error_log
 session_sticky: route for upstream "u" is unknown, id "gone1"
 
 
 
-=== "sticky route": an unknown name means nothing, the balancer chooses
+=== "sticky route": an unknown route is load-balanced
 --- upstream
 server 127.0.0.1:1985 route=a;
 server 127.0.0.1:1986 route=b;
@@ -209,7 +209,7 @@ sticky route $arg_route;
 
 
 
-=== its server is dead: one and the same other serves the session, until its own is back
+=== an unreachable server: always the same other server serves the session until its own is back
 --- upstream
 server 127.0.0.1:1998 route=e;
 server 127.0.0.1:1985 route=a;
@@ -218,13 +218,13 @@ server 127.0.0.1:1987 route=c;
 session_sticky mode=route lookup=$arg_route;
 --- client
 my %served = map { substr(body(visit('/t?route=e')), 0, 1) => 1 } 1 .. 12;
-equals(scalar(keys %served), 1, "one server: @{[keys %served]}");
+equals(scalar(keys %served), 1, "always the same server: @{[keys %served]}");
 --- error_log
 session_sticky: server "e" of upstream "u" is not available, another server handles this request: 127.0.0.1:1998 (connection failed)
 
 
 
-=== "sticky route": its server is dead, the balancer chooses each time
+=== "sticky route": an unreachable server: each request is load-balanced
 --- upstream
 server 127.0.0.1:1998 route=e;
 server 127.0.0.1:1985 route=a;
@@ -232,11 +232,11 @@ server 127.0.0.1:1986 route=b;
 sticky route $arg_route;
 --- client
 my %served = map { substr(body(visit('/t?route=e')), 0, 1) => 1 } 1 .. 6;
-equals(join(' ', sort keys %served), 'A B', 'both serve it');
+equals(join(' ', sort keys %served), 'A B', 'both servers serve it');
 
 
 
-=== fallback=off: its server is dead, down or unknown
+=== fallback=off: an unreachable, down or unknown server
 --- upstream
 server 127.0.0.1:1998 route=e max_fails=0;
 server 127.0.0.1:1985 route=a down;
@@ -246,19 +246,19 @@ session_sticky mode=route lookup=$arg_route fallback=off;
 my %wanted = (e => '502 127.0.0.1:1998', a => '502 ', x => '502 ', b => '200 127.0.0.1:1986');
 for my $route (sort keys %wanted) {
     my $response = visit("/t?route=$route");
-    # Where nobody was left to ask, nginx adds the name of the upstream.
+    # If no server was left, nginx appends the name of the upstream.
     my $asked = head('X-Upstream', $response) =~ s/(?:, )?u$//r;
     equals(status($response) . " $asked", $wanted{$route}, "route $route");
     equals(set($response), '', "route $route: nothing is set");
 }
-equals(status(visit('/t')), '200', 'a request without a route is balanced');
+equals(status(visit('/t')), '200', 'a request without a route is load-balanced');
 --- error_log
 session_sticky: route names server "a" of upstream "u", which is down, with "fallback=off": 127.0.0.1:1985 (down)
 session_sticky: route names server "x" of upstream "u", which is unknown, with "fallback=off"
 
 
 
-=== fallback=unknown: an unknown name is served, a dead server is not replaced
+=== fallback=unknown: an unknown route is served, an unreachable server is not replaced
 --- upstream
 server 127.0.0.1:1998 route=e max_fails=0;
 server 127.0.0.1:1986 route=b;
@@ -269,7 +269,7 @@ session_sticky mode=route lookup=$arg_route fallback=unknown;
 
 
 
-=== proxy_next_upstream: fallback=on asks another, fallback=off passes the page on
+=== proxy_next_upstream: fallback=on tries another server, fallback=off passes the error response on
 --- http_config
 upstream strict { server 127.0.0.1:1985 route=a; server 127.0.0.1:1986 route=b; session_sticky mode=route lookup=$arg_route fallback=off; }
 --- upstream
@@ -285,7 +285,7 @@ location /strict { proxy_pass http://strict; }
 
 
 
-=== a shared route means the first of its servers that is available
+=== a shared route selects the first available of its servers
 --- upstream
 server 127.0.0.1:1998 route=x max_fails=0;
 server 127.0.0.1:1986 route=x;
@@ -298,7 +298,7 @@ session_sticky mode=route lookup=$arg_route fallback=off;
 
 
 
-=== drain: a server serves who names it, and nobody else
+=== drain: the server gets only requests that name it
 --- upstream
 server 127.0.0.1:1985 route=a drain;
 server 127.0.0.1:1986 route=b;
@@ -313,7 +313,7 @@ session_sticky mode=route lookup=$arg_route;
 
 
 
-=== drain of one of two servers with a route: the other one has it
+=== one of two servers with a route drains: the other one is used
 --- upstream
 server 127.0.0.1:1985 route=x drain;
 server 127.0.0.1:1986 route=x;
@@ -325,7 +325,7 @@ session_sticky mode=route lookup=$arg_route;
 
 
 
-=== max_conns: while its server is full, another serves the request, or none
+=== max_conns: while the server is full, another one serves the request, or none
 --- upstream
 server 127.0.0.1:1996 route=held max_conns=1;
 server 127.0.0.1:1986 route=b;
@@ -341,15 +341,15 @@ for ([1996, '/t', '200 B'], [1995, '/strict', '502 <']) {
     my $asked = ask("$path?route=held");
     my $held = taken($server);
     my $other = visit("$path?route=held");
-    equals(status($other) . ' ' . substr(body($other), 0, 1), $wanted, "$path while it is full");
+    equals(status($other) . ' ' . substr(body($other), 0, 1), $wanted, "$path: the server is full");
     answer($held, 'held');
-    equals(body(answer_of($asked)), 'held', "$path: the first is answered");
-    is_served($server, "$path: it is served again", "$path?route=held");
+    equals(body(answer_of($asked)), 'held', "$path: the first request is answered");
+    is_served($server, "$path: the server is available again", "$path?route=held");
 }
 
 
 
-=== sticky_no_fallback is fallback=off, also for "sticky route"
+=== sticky_no_fallback has the effect of fallback=off, also for "sticky route"
 --- skip_nginx: 8: > 1.29.5
 --- upstream
 server 127.0.0.1:1998 route=e max_fails=0;

@@ -1,14 +1,14 @@
-# proxy_cache: a miss goes to the session's server and earns its own cookie, which is not stored; what comes out of the
-# cache sets nothing. modes/own-responses.t has hits, stale and revalidated answers as such.
+# proxy_cache: a miss reaches the session's server and sets a cookie, which is not stored; responses from the cache set
+# nothing. modes/own-responses.t tests simple hits and stale and revalidated responses.
 #
-#   what is stored     no cookie of ours, in the file and for others; what the application sets, and what is needed
-#                      where that is stored all the same; nginx's own 502
-#   miss               bound, expired, bypassed, not to be stored, HEAD made GET, HEAD as such
-#   several at once    cache lock, its time-out, "updating", background update
-#   revalidate, stale  the session's server is asked; fallback=off and the server gone
+#   stored content     no cookie of the module, neither in the file nor for other clients; the application's cookies,
+#                      and the directives needed if these are stored nevertheless; nginx's own 502
+#   misses             with a session, expired, bypassed, not to be stored, HEAD converted to GET, HEAD unconverted
+#   parallel requests  cache lock, its timeout, "updating", background update
+#   revalidate, stale  the session's server is asked; fallback=off and an unreachable server
 #   key                with the session's cookie in it
-#   subrequests        auth_request and ssi out of the cache
-#   a cache in front   what sets a cookie can be marked private
+#   subrequests        auth_request and SSI from the cache
+#   a cache in front   responses that set a cookie can be marked private
 
 use Sticky;
 use Time::HiRes 'sleep';
@@ -35,7 +35,7 @@ our $cache = 'cache00';
 client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
-    # A cache of its own for every block, since a cache outlives a reload.
+    # Every block has its own cache, since a cache outlives a reload.
     $cache++;
     $block->set_value('config', <<"_EOC_" . $block->config);
     proxy_cache $cache;
@@ -45,19 +45,19 @@ _EOC_
     fill($block, "proxy_cache_path ${cache}_cache keys_zone=$cache:1m;\n" . $http);
 });
 
-# All that the block's cache has on disk.
+# The contents of all files of the block's cache.
 sub stored {
     my $root = Test::Nginx::Util::server_root();
     return join '', map { local (@ARGV, $/) = $_; scalar <> } glob "$root/${cache}_cache/*";
 }
 
-# One response: the status of the cache, the server that wrote the body, the cookies set.
+# A response: the cache status, the server that created the body, the cookies set.
 sub told {
     my ($got) = @_;
     return join ' ', head('X-Cache', $got) || status($got), body($got) =~ /^([A-D])\b/ ? $1 : '-', set($got) || '-';
 }
 
-# A second and a bit, after which what was stored for one second is old.
+# Waits until responses cached for one second have expired.
 sub grow_old { sleep 2.1 }
 
 visit_lines(answer => "NAME cookie=[SEEN]\n");
@@ -65,33 +65,33 @@ run_tests();
 
 __DATA__
 
-=== a first visitor's cookie is not in the file that is stored
+=== a first visit's cookie is not in the stored file
 --- config
 location / { proxy_pass http://u; }
 --- client
-equals(told(response(ask('/long'))), 'MISS A route=ID_A; Path=/', 'a first visitor gets a cookie');
-eventually(sub { stored() =~ /^KEY: /m }, 'the answer is stored');
-holds(stored() =~ /Cache-Control/ && stored() !~ /route|Set-Cookie/i, 'and no cookie with it');
-equals(told(response(ask('/long'))), 'HIT A -', 'the next gets what is stored');
-equals(told(response(ask('/long/2'))), 'MISS B route=ID_B; Path=/', 'and a cookie of its own elsewhere');
-equals(told(response(ask('/long', 'route=ID_B'))), 'HIT A -', 'a client of another server as well');
+equals(told(response(ask('/long'))), 'MISS A route=ID_A; Path=/', 'a first visit gets a cookie');
+eventually(sub { stored() =~ /^KEY: /m }, 'the response is stored');
+holds(stored() =~ /Cache-Control/ && stored() !~ /route|Set-Cookie/i, 'the cookie is not stored');
+equals(told(response(ask('/long'))), 'HIT A -', 'the next request gets the stored response');
+equals(told(response(ask('/long/2'))), 'MISS B route=ID_B; Path=/', 'another page is a first visit with its own cookie');
+equals(told(response(ask('/long', 'route=ID_B'))), 'HIT A -', 'so does a client with a session on another server');
 
 
 
-=== an answer that sets a cookie of the application is not stored, and everyone gets a cookie of its own
+=== a response that sets a cookie of the application is not stored, and each client gets its own cookie
 --- config
 location / { proxy_pass http://u; }
 location /route { proxy_pass http://hiding; }
 --- client
 equals(told(response(ask('/sets'))), "MISS A app=x|route=ID_A; Path=/", 'the first');
 equals(told(response(ask('/sets'))), "MISS B app=x|route=ID_B; Path=/", 'the second');
-equals(told(response(ask('/sets', 'route=ID_B'))), "MISS B app=x", 'one that is bound');
-equals(told(response(ask('/route', 'route=ID_B'))), "MISS B route=ID_B; Path=/", 'where ours takes its place');
-equals(told(response(ask('/route', 'route=ID_A'))), "MISS A route=ID_A; Path=/", 'and that is not stored either');
+equals(told(response(ask('/sets', 'route=ID_B'))), "MISS B app=x", 'a client with a session');
+equals(told(response(ask('/route', 'route=ID_B'))), "MISS B route=ID_B; Path=/", "the module's cookie replaces the application's");
+equals(told(response(ask('/route', 'route=ID_A'))), "MISS A route=ID_A; Path=/", 'that is not stored either');
 
 
 
-=== proxy_ignore_headers Set-Cookie alone: what the application set comes out of the cache, ours does not
+=== proxy_ignore_headers Set-Cookie only: the application's cookie is sent from the cache, the module's is not
 --- config
 proxy_ignore_headers Set-Cookie;
 location / { proxy_pass http://u; }
@@ -105,13 +105,13 @@ equals(told(response(ask('/prefix/sets'))), "MISS A app=ID_A~x", 'prefix, the mi
 equals(told(response(ask('/prefix/sets'))), "HIT A app=x", 'prefix, the hit');
 equals(told(response(ask('/rewrite/sets'))), "MISS A app=ID_A", 'rewrite, the miss');
 equals(told(response(ask('/rewrite/sets'))), "HIT A app=x", 'rewrite, the hit');
-equals(told(response(ask('/route'))), "MISS A route=ID_A; Path=/", "the application's of our name, the miss");
-equals(told(response(ask('/route'))), "HIT A route=own", "the application's of our name, the hit");
-holds(stored() !~ /ID_A|@{[id('A')]}/, 'no id is stored');
+equals(told(response(ask('/route'))), "MISS A route=ID_A; Path=/", "the application's cookie with the module's name, the miss");
+equals(told(response(ask('/route'))), "HIT A route=own", "the application's cookie with the module's name, the hit");
+holds(stored() !~ /ID_A|@{[id('A')]}/, 'no ID is stored');
 
 
 
-=== proxy_ignore_headers and proxy_hide_header Set-Cookie: a miss is bound, hits set nothing
+=== proxy_ignore_headers and proxy_hide_header Set-Cookie: a miss sets a cookie, hits set nothing
 --- config
 proxy_ignore_headers Set-Cookie;
 proxy_hide_header Set-Cookie;
@@ -120,40 +120,40 @@ location /route { proxy_pass http://hiding; }
 --- client
 equals(told(response(ask('/sets'))), "MISS A route=ID_A; Path=/", 'the miss');
 equals(told(response(ask('/sets'))), "HIT A -", 'the hit');
-equals(told(response(ask('/sets', 'route=ID_B'))), "HIT A -", 'the hit of a bound client');
-equals(told(response(ask('/route'))), "MISS A route=ID_A; Path=/", "the application's of our name, the miss");
-equals(told(response(ask('/route'))), "HIT A -", "the application's of our name, the hit");
+equals(told(response(ask('/sets', 'route=ID_B'))), "HIT A -", 'the hit of a client with a session');
+equals(told(response(ask('/route'))), "MISS A route=ID_A; Path=/", "the application's cookie with the module's name, the miss");
+equals(told(response(ask('/route'))), "HIT A -", "the application's cookie with the module's name, the hit");
 
 
 
-=== an answer that has grown old: the session's server writes the next, which earns a cookie as a miss does
+=== an expired response: the session's server creates the next, and a cookie is set as for a miss
 --- config
 proxy_cache_valid 1s;
 location / { proxy_pass http://u; }
 --- client
 equals(told(response(ask('/brief', 'route=ID_B'))), "MISS B -", 'a miss');
-equals(told(response(ask('/brief/2'))), "MISS A route=ID_A; Path=/", "a first visitor's miss");
+equals(told(response(ask('/brief/2'))), "MISS A route=ID_A; Path=/", "a miss of a first visit");
 grow_old();
-equals(told(response(ask('/brief', 'route=ID_A'))), "EXPIRED A -", 'of a client of another server');
-equals(told(response(ask('/brief/2'))), "EXPIRED B route=ID_B; Path=/", 'of a first visitor');
-equals(told(response(ask('/brief', 'route=ID_B'))), "HIT A -", 'then out of the cache');
+equals(told(response(ask('/brief', 'route=ID_A'))), "EXPIRED A -", 'of a client with a session on another server');
+equals(told(response(ask('/brief/2'))), "EXPIRED B route=ID_B; Path=/", 'of a first visit');
+equals(told(response(ask('/brief', 'route=ID_B'))), "HIT A -", 'then from the cache');
 
 
 
-=== proxy_cache_bypass: the session's server answers, and stores no cookie
+=== proxy_cache_bypass: the session's server answers, and no cookie is stored
 --- config
 location / { proxy_cache_bypass $arg_bypass; proxy_cache_key $uri; proxy_pass http://u; }
 --- client
 equals(told(response(ask('/long'))), "MISS A route=ID_A; Path=/", 'a miss');
-equals(told(response(ask('/long?bypass=1', 'route=ID_B'))), "BYPASS B -", 'a bound client goes past');
-equals(told(response(ask('/long'))), "HIT B -", 'what it got is stored');
-equals(told(response(ask('/long?bypass=1'))), "BYPASS B route=ID_B; Path=/", 'a first visitor goes past');
-equals(told(response(ask('/long', 'route=ID_A'))), "HIT B -", 'and left no cookie');
-holds(stored() !~ /@{[id('B')]}; Path/, 'not in the file either');
+equals(told(response(ask('/long?bypass=1', 'route=ID_B'))), "BYPASS B -", 'a client with a session bypasses the cache');
+equals(told(response(ask('/long'))), "HIT B -", 'its response is stored');
+equals(told(response(ask('/long?bypass=1'))), "BYPASS B route=ID_B; Path=/", 'a first visit bypasses the cache');
+equals(told(response(ask('/long', 'route=ID_A'))), "HIT B -", 'its cookie is not sent from the cache');
+holds(stored() !~ /@{[id('B')]}; Path/, 'nor is it in the file');
 
 
 
-=== proxy_no_cache: everyone gets a cookie of its own, or stays
+=== proxy_no_cache: each client gets its own cookie, or keeps it
 --- config
 location / { proxy_no_cache 1; proxy_pass http://u; }
 --- client
@@ -162,7 +162,7 @@ equals(join(', ', @told), 'MISS A route=ID_A; Path=/, MISS B route=ID_B; Path=/,
 
 
 
-=== HEAD that nginx makes GET: its cookie is its own, what is stored serves GET
+=== HEAD converted to GET: it gets its own cookie, and the stored response is used for GET
 --- config
 location / { proxy_pass http://u; }
 location /as-such/ { proxy_cache_convert_head off; proxy_cache_key $request_method$uri; proxy_cache_methods GET HEAD; proxy_pass http://u/; }
@@ -176,7 +176,7 @@ HEAD /as-such/long -> says like "^$", X-Cache "HIT", sets nothing
 
 
 
-=== POST is never stored, and bound as ever
+=== POST is never stored, and sessions work as usual
 --- config
 location / { proxy_pass http://u; }
 --- visits
@@ -186,7 +186,7 @@ POST /long body "x" -> B, no X-Cache, sets "route=ID_B; Path=/"
 
 
 
-=== cache lock: the first goes to its server and is bound, who waits gets what is stored and no cookie
+=== cache lock: the first request reaches its server and gets a cookie, waiting ones get the stored response and none
 --- config
 location / { proxy_cache_lock on; proxy_cache_lock_timeout 60s; proxy_pass http://played; }
 --- client
@@ -197,11 +197,11 @@ my @waiting = map { ask('/t', $_) } undef, 'route=127.0.0.1:1992';
 holds($held && !taken($servers[1], 1), 'one server is asked, once');
 answer($held, 'A stored', "Cache-Control: max-age=60\r\n");
 equals(told(response($first)), 'MISS A route=127.0.0.1:1991; Path=/', 'the first');
-equals(told(response($_)), 'HIT A -', 'who waited') for @waiting;
+equals(told(response($_)), 'HIT A -', 'a waiting request') for @waiting;
 
 
 
-=== cache lock, waited for too long: each goes to its own server, and earns its own cookie
+=== cache lock timeout: each request reaches its own server, and sets its own cookie
 --- config
 location / { proxy_cache_lock on; proxy_cache_lock_timeout 300ms; proxy_pass http://played; }
 --- client
@@ -210,36 +210,36 @@ my $first = ask('/t', 'route=127.0.0.1:1991');
 my $held = taken($servers[0]);
 my $bound = ask('/t', 'route=127.0.0.1:1992');
 my $second = taken($servers[1]);
-holds($second, 'who waited too long is at its server');
+holds($second, 'the request that waited too long reaches its server');
 answer($second, 'B not stored', "Cache-Control: max-age=60\r\n");
-equals(told(response($bound)), 'MISS B -', 'and nothing is set');
+equals(told(response($bound)), 'MISS B -', 'nothing is set');
 answer($held, 'A stored', "Cache-Control: max-age=60\r\n");
-equals(told(response($first)), 'MISS A -', 'the first is answered');
-equals(told(response(ask('/t'))), 'HIT A -', 'its answer is stored');
+equals(told(response($first)), 'MISS A -', 'the first request is answered');
+equals(told(response(ask('/t'))), 'HIT A -', 'its response is stored');
 
 
 
-=== updating: one renews it at its server, the others get the old answer and no cookie
+=== updating: one request renews the response at its server, others get the old response and no cookie
 --- config
 location / { proxy_cache_use_stale updating; proxy_pass http://played; }
 --- client
 my @servers = map { serve($_) } 1991, 1992;
 my $asked = ask('/t', 'route=127.0.0.1:1991');
 answer(taken($servers[0]), 'A', "Cache-Control: max-age=1\r\n");
-equals(told(response($asked)), 'MISS A -', 'the answer is stored');
+equals(told(response($asked)), 'MISS A -', 'the response is stored');
 grow_old();
 $asked = ask('/t', 'route=127.0.0.1:1992');
 my $held = taken($servers[1]);
 holds($held, 'the next client renews it, at its own server');
-equals(told(response(ask('/t', $_))), 'UPDATING A -', 'meanwhile the others get the old one')
+equals(told(response(ask('/t', $_))), 'UPDATING A -', 'meanwhile others get the old response')
     for undef, 'route=127.0.0.1:1991', 'route=nobody';
 answer($held, 'B', "Cache-Control: max-age=60\r\n");
-equals(told(response($asked)), 'EXPIRED B -', 'the client that renewed it');
-equals(told(response(ask('/t'))), 'HIT B -', 'and the next');
+equals(told(response($asked)), 'EXPIRED B -', 'the client that renewed it gets the new response');
+equals(told(response(ask('/t'))), 'HIT B -', 'so does the next');
 
 
 
-=== background update: the client gets the old answer and no cookie, its server is asked for the new one
+=== background update: the client gets the old response and no cookie, its server is asked for the new one
 --- config
 location / { proxy_cache_use_stale updating; proxy_cache_background_update on; proxy_pass http://played; }
 --- client
@@ -250,20 +250,20 @@ response($asked);
 grow_old();
 $asked = ask('/t', 'a=b; route=127.0.0.1:1992');
 my $held = taken($servers[1]);
-equals(head('Cookie', request_of($held)), 'a=b; route=127.0.0.1:1992', 'its server is asked');
-equals(told(answer_of($asked)), 'STALE A -', 'the client gets the old one meanwhile');
+equals(head('Cookie', request_of($held)), 'a=b; route=127.0.0.1:1992', "the session's server is asked");
+equals(told(answer_of($asked)), 'STALE A -', 'meanwhile the client gets the old response');
 answer($held, 'B', "Cache-Control: max-age=1\r\n") if $held;
-eventually(sub { told(response(ask('/t'))) eq 'HIT B -' }, 'then the new one is there');
+eventually(sub { told(response(ask('/t'))) eq 'HIT B -' }, 'then the new response is stored');
 grow_old();
 $asked = ask('/t');
 $held = taken(\@servers);
 answer($held, 'A', "Cache-Control: max-age=60\r\n") if $held;
-equals(told(answer_of($asked)), 'STALE B -', 'a first visitor gets the old one, and no cookie');
-holds(stored() !~ /Set-Cookie/i, 'nor does the cache');
+equals(told(answer_of($asked)), 'STALE B -', 'a first visit gets the old response, and no cookie');
+holds(stored() !~ /Set-Cookie/i, 'nor is one stored');
 
 
 
-=== background update where the cookie is hidden: it is hidden from that request as well, and leads it
+=== background update with a hidden cookie: it is hidden from that request as well, and selects the server
 --- config
 location / { session_sticky_hide_cookie upstream=hiding; proxy_cache_use_stale updating; proxy_cache_background_update on;
              proxy_cache_valid 1s; proxy_ignore_headers Cache-Control; proxy_pass http://hiding; }
@@ -272,13 +272,13 @@ my $got = response(ask('/long', 'a=b; route=ID_A'));
 equals(body($got), "A cookie=[a=b]\n", 'a miss');
 grow_old();
 $got = answer_of(ask('/long', 'c=d; route=ID_B'));
-equals(told($got), 'STALE A -', 'the old answer');
+equals(told($got), 'STALE A -', 'the old response');
 eventually(sub { body(answer_of(ask('/long', 'c=d; route=ID_B'))) eq "B cookie=[c=d]\n" },
-                 "the session's server has written the new one, and did not see the cookie");
+                 "the session's server has created the new response, and did not see the cookie");
 
 
 
-=== revalidate: the session's server is asked whether the answer still holds, and nothing is set
+=== revalidate: the session's server is asked, and nothing is set
 --- config
 location / { proxy_cache_revalidate on; proxy_pass http://played; }
 --- client
@@ -289,12 +289,12 @@ response($asked);
 grow_old();
 $asked = ask('/t', 'route=127.0.0.1:1992');
 my $held = taken($servers[1]);
-equals(head('If-None-Match', request_of($held)), '"1"', 'its server is asked');
+equals(head('If-None-Match', request_of($held)), '"1"', "the session's server is asked");
 if ($held) {
     print $held "HTTP/1.0 304 Not Modified\r\nCache-Control: max-age=1\r\n\r\n";
     close $held;
 }
-equals(told(response($asked)), 'REVALIDATED A -', 'the stored answer, and nothing set');
+equals(told(response($asked)), 'REVALIDATED A -', 'the stored response, and nothing is set');
 grow_old();
 $asked = ask('/t', 'route=nobody');
 $held = taken(\@servers);
@@ -302,41 +302,41 @@ if ($held) {
     print $held "HTTP/1.0 304 Not Modified\r\nCache-Control: max-age=1\r\n\r\n";
     close $held;
 }
-equals(told(response($asked)), 'REVALIDATED A -', 'nothing set for a first visitor either');
+equals(told(response($asked)), 'REVALIDATED A -', 'nothing is set for a first visit either');
 grow_old();
 $asked = ask('/t', 'route=127.0.0.1:1992');
 $held = taken($servers[1]);
 answer($held, 'B', "Cache-Control: max-age=60\r\n") if $held;
-equals(told(response($asked)), 'EXPIRED B -', 'a new answer takes its place');
+equals(told(response($asked)), 'EXPIRED B -', 'a new response replaces it');
 
 
 
-=== fallback=off and the server of the session gone: the old answer where one may be used, else 502, neither stored nor set
+=== fallback=off and an unreachable server: a stale response if allowed, else 502, neither stored nor with a cookie
 --- config
 location / { proxy_pass http://strict; }
 location /stale/ { proxy_cache_use_stale error; proxy_pass http://strict/; }
 --- client
 my ($here, $gone) = map { "route=127.0.0.1:$_" } 1985, 1999;
 equals(told(response(ask('/stale/brief', $here))), 'MISS A -', 'a miss');
-equals(told(response(ask('/stale/brief', $gone))), 'HIT A -', 'from the cache it needs no server');
+equals(told(response(ask('/stale/brief', $gone))), 'HIT A -', 'a cached response needs no server');
 grow_old();
-equals(told(response(ask('/stale/brief', $gone))), 'STALE A -', 'the old answer');
-equals(status(response(ask('/brief', $gone))), '502', 'no answer is there');
-equals(told(response(ask('/brief', $here))), 'MISS A -', 'and the 502 was not stored for others');
+equals(told(response(ask('/stale/brief', $gone))), 'STALE A -', 'the stale response');
+equals(status(response(ask('/brief', $gone))), '502', 'no response is cached');
+equals(told(response(ask('/brief', $here))), 'MISS A -', 'the 502 was not stored');
 
 
 
-=== fallback=off, and nginx told to store its 502: then others get it
+=== fallback=off with nginx's 502 stored by configuration: other clients get it
 --- config
 location / { proxy_cache_valid 502 1m; proxy_pass http://strict; }
 --- client
 my ($here, $gone) = map { "route=127.0.0.1:$_" } 1985, 1999;
-equals(status(response(ask('/long', $gone))), '502', 'one whose server is gone');
-equals(status(response(ask('/long', $here))), '502', 'one whose server is there');
+equals(status(response(ask('/long', $gone))), '502', 'a client whose server is unreachable');
+equals(status(response(ask('/long', $here))), '502', 'a client whose server is available');
 
 
 
-=== a key with the session in it: each server has its own answer
+=== a key with the session in it: each server has its own cached response
 --- config
 location / { proxy_cache_key $uri$cookie_route; proxy_pass http://u; }
 location /hidden/ { set $session $cookie_route; proxy_cache_key $uri$session; proxy_pass http://hiding/; }
@@ -348,7 +348,7 @@ for my $path ('/long', '/hidden/long') {
 
 
 
-=== auth_request out of the cache: the request behind it goes to its server and earns its cookie
+=== auth_request from the cache: the main request reaches its server and sets its cookie
 --- config
 location / { auth_request /long; proxy_cache off; proxy_pass http://u; auth_request_set $auth $upstream_cache_status; add_header X-Auth $auth; }
 location = /long { internal; proxy_pass http://other; proxy_cache_key auth; }
@@ -359,7 +359,7 @@ route=ID_A; other=ID_D -> says like "^", X-Auth "HIT", sets nothing
 
 
 
-=== ssi, a page that is never stored with a part that is, and the other way round
+=== SSI, an uncached page with a cached include, and the other way round
 --- config
 location = /page { ssi on; proxy_cache off; proxy_pass http://u; }
 location = /long/part { proxy_cache_key part; proxy_pass http://other; }
@@ -372,7 +372,7 @@ location = /stored/page { ssi on; proxy_cache_valid 1m; proxy_pass http://u/page
 
 
 
-=== a cache in front of nginx: what sets a cookie is marked private, what does not is not
+=== a cache in front of nginx: responses that set a cookie are marked private, others are not
 --- http_config
 map $sent_http_set_cookie $private { "" ""; default private; }
 --- config

@@ -1,9 +1,9 @@
-# ngx_lua beside the module: Debian's package of it, with Debian's nginx, or what an nginx was built with, as OpenResty.
+# ngx_lua alongside the module: Debian's package of it, with Debian's nginx, or built into nginx, as in OpenResty.
 #
 #   balancers       balancer_by_lua in another upstream, and in the same one
-#   subrequests     ngx.location.capture of a location that is passed to a sticky upstream
+#   subrequests     ngx.location.capture of a location with a sticky upstream
 #   the request     ngx.req.set_header and clear_header of Cookie before the cookie is read and hidden
-#   the response    header_filter_by_lua reads our cookie, changes it and takes it away, whichever module is loaded first
+#   the response    header_filter_by_lua reads, changes and removes the module's cookie, with either module loaded first
 
 use File::Temp;
 
@@ -11,7 +11,7 @@ my @lua;
 
 sub loaded { return join '', map { "load_module $_;\n" } @_ }
 
-# A module fits the nginx that it was built for alone, here that of the same Debian.
+# A module only fits the nginx that it was built for, here that of the same Debian.
 BEGIN {
     my $told = `$ENV{TEST_NGINX_BINARY} -V 2>&1`;
     my $is_built_in = $told =~ /ngx_lua/;
@@ -22,7 +22,7 @@ BEGIN {
         close $configuration;
         @lua = () if system "$ENV{TEST_NGINX_BINARY} -t -q -e stderr -c $configuration >/dev/null 2>&1";
     }
-    # perl -c compiles all of the file.
+    # perl -c compiles the whole file.
     if (!$is_built_in && !@lua && !$^C) {
         print "1..0 # SKIP there is no ngx_lua for this nginx\n";
         exit;
@@ -39,7 +39,7 @@ $Test::Nginx::Util::LoadModules = '';
 our $sticky_first = loaded(@modules, @lua);
 our $lua_first = loaded(@lua, reverse @modules);
 
-# The same, whichever is loaded first.
+# The same for either order of loading.
 our $filter = <<'_EOC_';
 header_filter_by_lua_block {
     local cookies = ngx.header["Set-Cookie"]
@@ -78,7 +78,7 @@ run_tests();
 
 __DATA__
 
-=== balancer_by_lua in another upstream: it chooses there, and sessions stick here
+=== balancer_by_lua in another upstream: it selects the server there, and sessions work in the sticky upstream
 --- http_config
 upstream lua {
     server 0.0.0.1;
@@ -96,7 +96,7 @@ route=ID_B -> B, sets nothing
 
 
 
-=== balancer_by_lua in the same upstream: it chooses, and the log says that sessions do not stick
+=== balancer_by_lua in the same upstream: it selects the server, and the log reports that sessions do not stick
 --- http_config
 upstream lua {
     server 127.0.0.1:1985;
@@ -116,7 +116,7 @@ upstream "lua" is not based on round robin, sessions do not stick
 
 
 
-=== balancer_by_lua that chooses for some requests, or refuses some: no cookie gets a client around it
+=== balancer_by_lua that selects or rejects some requests: a cookie does not bypass it
 --- http_config
 upstream some {
     server 127.0.0.1:1985;
@@ -150,7 +150,7 @@ failed to run balancer_by_lua
 
 
 
-=== ngx.location.capture: a part finds its server, and is set nothing
+=== ngx.location.capture: the subrequest reaches its server, and sets nothing
 --- config
 location = /page {
     content_by_lua_block {
@@ -168,7 +168,7 @@ location / { proxy_pass http://u; }
 
 
 
-=== ngx.location.capture_multi: parts of two upstreams, each with its session, and hidden where it is hidden
+=== ngx.location.capture_multi: subrequests to two upstreams, each with its session and its own hiding
 --- config
 location = /page {
     content_by_lua_block {
@@ -184,7 +184,7 @@ location = /hidden { proxy_pass http://hiding/; }
 
 
 
-=== a page in front of a capture: access_by_lua asks a sticky location, and the page earns its cookie
+=== access_by_lua with a capture of a sticky location: the main request sets its own cookie
 --- config
 location / {
     access_by_lua_block {
@@ -199,7 +199,7 @@ location = /part { proxy_pass http://hiding/; }
 
 
 
-=== ngx.req.set_header of Cookie: what is read and hidden is what was set
+=== ngx.req.set_header of Cookie: the new value is read and hidden
 --- config
 location / {
     rewrite_by_lua_block {
@@ -234,7 +234,7 @@ a=b; route=ID_A -> B, sees nothing, sets "route=ID_B; Path=/"
 
 
 
-=== several fields of Cookie from ngx.req.set_header: each is read and hidden
+=== several Cookie fields from ngx.req.set_header: each is read and hidden
 --- config
 location / {
     access_by_lua_block {
@@ -247,14 +247,14 @@ location / {
 
 
 
-=== header_filter_by_lua reads our cookie, and may change it: the module loaded first
+=== header_filter_by_lua reads and may change the module's cookie: the module loaded first
 --- main_config eval: $::sticky_first
 --- config eval: $::filter
 --- visits eval: $::filtered
 
 
 
-=== header_filter_by_lua reads our cookie, and may change it: ngx_lua loaded first
+=== header_filter_by_lua reads and may change the module's cookie: ngx_lua loaded first
 --- main_config eval: $::lua_first
 --- config eval: $::filter
 --- visits eval: $::filtered

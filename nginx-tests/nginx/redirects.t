@@ -1,9 +1,9 @@
-# A request that nginx leads from one location to another: each upstream on the way reads its own cookie, and what is
-# set is of the servers that answered, of each name the newest.
+# Internal redirects: each upstream on the way reads its own cookie, and the servers that answered set their cookies; of
+# several with one name, only the newest.
 #
-#   error_page               a dead upstream's requests go to another: other cookie name, the same name, back to the same
-#                            upstream, through a chain of three, with fallback=off, from 404 and 413 of nginx's own
-#   proxy_intercept_errors   an answered error leads to another upstream, to the same one, to a dead one
+#   error_page               from an unreachable upstream to another: with another cookie name, the same name, back to the
+#                            same upstream, a chain of three, with fallback=off, from nginx's own 404 and 413
+#   proxy_intercept_errors   an error response leads to another upstream, to the same one, to an unreachable one
 #   X-Accel-Redirect         to another upstream, to the same one, twice, to a named location, to none
 #   try_files, index, rewrite, internal, post_action
 #   with the cookie hidden, with mode=prefix and mode=rewrite: error_page, proxy_intercept_errors, X-Accel-Redirect
@@ -35,7 +35,7 @@ _EOC_
     upstream both    { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; }
 _EOC_
 
-# Nobody is there.
+# Not a running server.
 $port{DEAD} = 1999;
 
 may_warn(qr/ is also that of upstream /);
@@ -46,7 +46,7 @@ run_tests();
 
 __DATA__
 
-=== error_page, a dead upstream and another cookie: the second upstream's session is honoured
+=== error_page, an unreachable upstream and another cookie: the second upstream's session is used
 --- config
 location / { proxy_pass http://dead; error_page 502 = @other; }
 location @other { proxy_pass http://other; }
@@ -57,7 +57,7 @@ route=ID_A; other=ID_D -> D, sees "route=ID_A; other=ID_D", sets nothing
 
 
 
-=== error_page, a dead upstream and the same cookie name: the session of the second is honoured
+=== error_page, an unreachable upstream and the same cookie name: the second upstream's session is used
 --- config
 location / { proxy_pass http://dead; error_page 502 = @same; }
 location @same { proxy_pass http://same; }
@@ -68,7 +68,7 @@ route=ID_A -> D, sets "route=ID_D; Path=/"
 
 
 
-=== error_page, fallback=off and a server that is gone or unknown: the second upstream answers, with its own session
+=== error_page, fallback=off and an unreachable or unknown server: the second upstream answers, with its own session
 --- config
 location / { proxy_pass http://strict; error_page 502 = @other; }
 location @other { proxy_pass http://other; }
@@ -80,7 +80,7 @@ route=ID_A; other=ID_D -> A, sets nothing
 
 
 
-=== error_page to a location by its URI, with a body sent along
+=== error_page to a location by its URI, with a request body
 --- config
 location / { proxy_pass http://dead; error_page 502 = /instead; }
 location = /instead { internal; proxy_pass http://other; proxy_method POST; }
@@ -95,7 +95,7 @@ Cookie: other=ID_D
 
 
 
-=== error_page, dead, dead, and a third that lives: only that one's cookie
+=== error_page, two unreachable upstreams, and a third that answers: only that one's cookie
 --- config
 recursive_error_pages on;
 location / { proxy_pass http://dead; error_page 502 = @second; }
@@ -107,7 +107,7 @@ route=ID_D; other=ID_C -> D, sets nothing
 
 
 
-=== error_page, both upstreams dead: nothing is set
+=== error_page, both upstreams unreachable: nothing is set
 --- config
 recursive_error_pages on;
 location / { proxy_pass http://dead; error_page 502 = @second; }
@@ -120,7 +120,7 @@ GET /t
 
 
 
-=== error_page, a dead upstream that hides, and one that hides its own: both are hidden, each is read
+=== error_page, an unreachable upstream and another, both with hidden cookies: both are hidden, each is read
 --- config
 location / { proxy_pass http://dead_hiding; error_page 502 = @second; }
 location @second { proxy_pass http://hiding; }
@@ -130,7 +130,7 @@ route=ID_A; a=b -> C, sees "a=b", sets "other=ID_C; Path=/"
 
 
 
-=== error_page, a dead upstream that hides, and one of that cookie name that does not
+=== error_page, an unreachable upstream with a hidden cookie, and another with the same cookie name not hidden
 --- config
 location / { proxy_pass http://dead_hiding; error_page 502 = @same; }
 location @same { proxy_pass http://same; }
@@ -145,22 +145,22 @@ D /t cookie=[a=b]
 
 
 
-=== error_page of a 504: the server that was too slow sets nothing, the other one does
+=== error_page of a 504: the server that was too slow sets nothing, the second one does
 --- config
 location / { proxy_pass http://both; proxy_read_timeout 200ms; proxy_next_upstream off; error_page 504 = @other; }
 location @other { proxy_pass http://other; }
 --- client
 my @silent = map { serve($_) } 1991, 1992;
 my $got = response(ask('/t', 'route=127.0.0.1:1992'));
-equals(set($got), 'other=ID_C; Path=/', 'a first visit there is bound');
-holds(request_of(taken($silent[1])) =~ /^GET/, 'the server of the session was asked before');
-holds(!taken($silent[0], 0), 'and the other one was not');
+equals(set($got), 'other=ID_C; Path=/', 'a first visit to the second upstream gets a cookie');
+holds(request_of(taken($silent[1])) =~ /^GET/, "the session's server was asked first");
+holds(!taken($silent[0], 0), 'no other server was asked');
 $got = response(ask('/t', 'route=127.0.0.1:1992; other=ID_D'));
-equals(body($got) =~ s/ .*//sr . set($got), 'D', 'a bound one is at its server, and nothing is set');
+equals(body($got) =~ s/ .*//sr . set($got), 'D', 'a session reaches its server, and nothing is set');
 
 
 
-=== error_page of what nginx itself refuses, to a sticky upstream
+=== error_page to a sticky upstream for requests rejected by nginx itself
 --- config
 location / { error_page 404 = @u; root html; }
 location /large { client_max_body_size 1; error_page 413 = @u; proxy_pass http://other; }
@@ -172,7 +172,7 @@ POST /large route=ID_B; other=ID_D | body "more than one byte" -> B, sets nothin
 
 
 
-=== proxy_intercept_errors, to another upstream with the same cookie name: the one that answered last
+=== proxy_intercept_errors, to another upstream with the same cookie name: the cookie of the last server
 --- config
 location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @same; }
 location @same { rewrite ^ /page break; proxy_pass http://same; }
@@ -183,7 +183,7 @@ location @same { rewrite ^ /page break; proxy_pass http://same; }
 
 
 
-=== proxy_intercept_errors, to the same upstream: one cookie, of the server that the page came from
+=== proxy_intercept_errors, to the same upstream: one cookie, of the server that sent the page
 --- config
 location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @again; }
 location @again { rewrite ^ /page break; proxy_pass http://u; }
@@ -193,7 +193,7 @@ location @again { rewrite ^ /page break; proxy_pass http://u; }
 
 
 
-=== proxy_intercept_errors, to a sticky upstream that is dead: the cookie of the one that answered
+=== proxy_intercept_errors, to an unreachable sticky upstream: the cookie of the server that answered
 --- config
 location = /503 { proxy_pass http://u; proxy_intercept_errors on; error_page 503 = @dead; }
 location @dead { proxy_pass http://dead_other; }
@@ -205,7 +205,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== proxy_intercept_errors with both cookies at hand: both sessions stay
+=== proxy_intercept_errors with both cookies sent: both sessions are kept
 --- config
 location = /404 { proxy_pass http://u; proxy_intercept_errors on; error_page 404 = @other; }
 location @other { rewrite ^ /page break; proxy_pass http://other; }
@@ -219,7 +219,7 @@ Cookie: route=ID_B; other=ID_D
 
 
 
-=== proxy_intercept_errors, mode=prefix and mode=rewrite, to a server that sets the cookie: its own id
+=== proxy_intercept_errors, mode=prefix and mode=rewrite, to a server that sets the cookie: it gets that server's ID
 --- config
 location = /503 { proxy_pass http://other; proxy_intercept_errors on; error_page 503 = @sets; }
 location = /404 { proxy_pass http://other; proxy_intercept_errors on; error_page 404 = @changes; }
@@ -231,7 +231,7 @@ location @changes { rewrite ^ /sets break; proxy_pass http://changing; }
 
 
 
-=== X-Accel-Redirect to another sticky upstream: its session is honoured, and each sets its own cookie
+=== X-Accel-Redirect to another sticky upstream: its session is used, and each sets its own cookie
 --- config
 location / { proxy_pass http://u; }
 location = /inside { internal; proxy_pass http://other; }
@@ -242,7 +242,7 @@ location = /inside { internal; proxy_pass http://other; }
 
 
 
-=== X-Accel-Redirect to the same upstream: a bound client stays, a first visitor gets one cookie
+=== X-Accel-Redirect to the same upstream: a session is kept, a first visit gets one cookie
 --- config
 location / { proxy_pass http://u; }
 location = /inside { internal; proxy_pass http://u; }
@@ -252,7 +252,7 @@ location = /inside { internal; proxy_pass http://u; }
 
 
 
-=== X-Accel-Redirect to a location of the same cookie name: the server of the last answer
+=== X-Accel-Redirect to a location with the same cookie name: the server of the last response
 --- config
 location / { proxy_pass http://u; }
 location = /inside { internal; proxy_pass http://same; }
@@ -262,7 +262,7 @@ location = /inside { internal; proxy_pass http://same; }
 
 
 
-=== X-Accel-Redirect to a named location, where nginx changes neither URI nor method
+=== X-Accel-Redirect to a named location, which changes neither URI nor method
 --- config
 location / { proxy_pass http://u; }
 location @inside { rewrite ^ /inside break; proxy_pass http://plain; }
@@ -285,7 +285,7 @@ location = /inside { internal; return 200 "inside\n"; }
 
 
 
-=== X-Accel-Redirect to what is not there: the answer is nginx's own, the session as the server earned it
+=== X-Accel-Redirect to a missing file: nginx's own response, with the cookie of the server
 --- config
 location / { proxy_pass http://u; }
 location = /nowhere { internal; root html; }
@@ -295,7 +295,7 @@ location = /nowhere { internal; root html; }
 
 
 
-=== X-Accel-Redirect with mode=prefix to another sticky upstream: each reads its own, the id is hidden from both
+=== X-Accel-Redirect with mode=prefix to another sticky upstream: each reads its own cookie, the ID is hidden from both
 --- config
 location / { proxy_pass http://cutting; }
 location = /inside { internal; proxy_pass http://other; }
@@ -307,7 +307,7 @@ Cookie: app=ID_B~x; other=ID_D
 
 
 
-=== X-Accel-Redirect and X-Accel-Redirect ignored: the answer is the server's
+=== X-Accel-Redirect, and X-Accel-Redirect ignored: the response is the server's
 --- config
 location / { proxy_pass http://u; proxy_ignore_headers X-Accel-Redirect; }
 --- request
@@ -332,7 +332,7 @@ Set-Cookie: other=ID_C; Path=/
 
 
 
-=== try_files: a file sets nothing, what is no file goes to the session's server
+=== try_files: a file sets nothing, other requests reach the session's server
 --- config
 location / { root html; try_files $uri @u; }
 location @u { proxy_pass http://u; }
@@ -346,7 +346,7 @@ route=ID_B -> B /t, sets nothing
 
 
 
-=== try_files to a location that leads on when its upstream is dead
+=== try_files to a location with an error_page for an unreachable upstream
 --- config
 recursive_error_pages on;
 location / { root html; try_files $uri @dead; }
@@ -358,7 +358,7 @@ other=ID_D; route=ID_A -> D /t, sets nothing
 
 
 
-=== index and rewrite lead to a location inside: the session's server
+=== index and rewrite redirect to another location: the session's server
 --- config
 location = / { root html; index index.html; }
 location = /index.html { proxy_pass http://u; }
@@ -374,7 +374,7 @@ never sent
 
 
 
-=== post_action: what is done after the answer goes to its server, and sets nothing
+=== post_action: the additional request reaches its server, and sets nothing
 --- config
 location / { proxy_pass http://u; post_action @done; }
 location /mine { post_action @done; return 200 "mine\n"; }
@@ -383,14 +383,14 @@ location @done { proxy_pass http://both; }
 my @servers = map { serve($_) } 1991, 1992;
 my $asked = ask('/t', 'a=b; route=127.0.0.1:1992');
 my $action = taken($servers[1]);
-holds(request_of($action) =~ /^Cookie: a=b; route=127\.0\.0\.1:1992\r$/m, 'the action is at its server');
+holds(request_of($action) =~ /^Cookie: a=b; route=127\.0\.0\.1:1992\r$/m, 'the additional request reaches its server');
 answer($action, 'done', "Set-Cookie: action=1\r\n") if $action;
 my $got = response($asked);
-equals(body($got), "A /t cookie=[a=b; route=127.0.0.1:1992]\n", 'the answer is of the upstream of the request');
-equals(set($got), 'route=ID_A; Path=/', 'and so is the cookie');
+equals(body($got), "A /t cookie=[a=b; route=127.0.0.1:1992]\n", 'the response is from the upstream of the main request');
+equals(set($got), 'route=ID_A; Path=/', 'so is the cookie');
 
 $asked = ask('/mine');
 $action = taken(\@servers);
-holds($action, "the action of nginx's own answer is at some server");
+holds($action, "the additional request of nginx's own response reaches a server");
 answer($action, 'done') if $action;
-equals(set(response($asked)), '', 'and sets nothing');
+equals(set(response($asked)), '', 'nothing is set');

@@ -1,10 +1,10 @@
-# Subrequests: each finds its server by its own upstream's cookie; only what the main request earned is set.
+# Subrequests: each selects its server by its own upstream's cookie; only the main request sets cookies.
 #
-#   ssi           page and part of one upstream, of two, of two with one cookie name; parts that fail, are
-#                 redirected, are kept in a variable, or are many; a page that hides its cookie
-#   auth_request  of the same upstream and of another; refused, answered by a login page, failing, redirected inside
-#   mirror        to the same upstream and to another; never answered, refused; what it sees of a hidden cookie
-#   slice         every part of a file comes from the session's server; from the cache
+#   SSI           page and include from one upstream, from two, from two with one cookie name; includes that fail, are
+#                 redirected, are stored in a variable, or are many; a page that hides its cookie
+#   auth_request  of the same upstream and of another; denied, answered by a login page, failing, redirected internally
+#   mirror        to the same upstream and to another; never answered, refused; the view of a hidden cookie
+#   slice         every part of a file is from the session's server; from the cache
 #   addition      before and after the body
 
 use Sticky qw(Caches);
@@ -49,7 +49,7 @@ run_tests();
 
 __DATA__
 
-=== ssi, page and part of one upstream: a first visitor gets the cookie of who served the page
+=== SSI, page and include from one upstream: a first visit gets the cookie of the page's server
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://u; }
@@ -61,7 +61,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== ssi, page and part of one upstream: a bound client gets both from its server
+=== SSI, page and include from one upstream: both are from the session's server
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://u; }
@@ -72,7 +72,7 @@ location = /part { proxy_pass http://u; }
 
 
 
-=== ssi, a part of another upstream: each finds its own cookie
+=== SSI, an include from another upstream: each uses its own cookie
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
@@ -82,7 +82,7 @@ location = /part { proxy_pass http://other; }
 
 
 
-=== ssi, a part of another upstream: what the part earns is not set, what the page earns is
+=== SSI, an include from another upstream: only the page sets its cookie
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
@@ -92,7 +92,7 @@ location = /part { proxy_pass http://other; }
 
 
 
-=== ssi, a part of another upstream with the same cookie name: the page's session stays
+=== SSI, an include from another upstream with the same cookie name: the page's session is kept
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://same; }
@@ -106,7 +106,7 @@ Cookie: route=ID_B
 
 
 
-=== ssi, a part whose session would be renewed or has ended sets nothing
+=== SSI, an include whose session would be renewed or has ended sets nothing
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://aging; }
@@ -116,7 +116,7 @@ location = /part { proxy_pass http://aging; }
 
 
 
-=== ssi, a page of an upstream without session_sticky, of a file, of nginx itself: parts set nothing
+=== SSI, a page from an upstream without session_sticky, a file, or nginx itself: includes set nothing
 --- config
 location = /page { ssi on; proxy_pass http://plain; }
 location = /file.html { ssi on; root html; }
@@ -133,7 +133,7 @@ file [<!--#include virtual="/part" -->]
 
 
 
-=== ssi, a part that finds no server: the page's cookie is set all the same
+=== SSI, an include without an available server: the page's cookie is set nevertheless
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://dead; }
@@ -145,7 +145,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== ssi, a part with fallback=off whose server is gone: the page's session stays
+=== SSI, an include with fallback=off whose server is unreachable: the page's session is kept
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://strict; }
@@ -155,7 +155,7 @@ location = /part { proxy_pass http://strict; }
 
 
 
-=== ssi, a part that an error_page leads to another upstream
+=== SSI, an include that an error_page redirects to another upstream
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://dead; error_page 502 = @other; }
@@ -166,7 +166,7 @@ location @other { proxy_pass http://other; }
 
 
 
-=== ssi, a part kept in a variable
+=== SSI, an include stored in a variable
 --- config
 location = /kept { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
@@ -176,7 +176,7 @@ location = /part { proxy_pass http://other; }
 
 
 
-=== ssi, three parts at once and one that waits: all from the session's server
+=== SSI, three parallel includes and one that waits: all from the session's server
 --- config
 location = /pages { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
@@ -190,7 +190,7 @@ Cookie: route=ID_B; other=ID_D
 
 
 
-=== ssi, parts of several upstreams: none takes the other's session for its own
+=== SSI, includes from several upstreams: each uses only its own session
 --- config
 location = /two { ssi on; proxy_pass http://hiding; }
 location = /part { proxy_pass http://other; }
@@ -206,7 +206,7 @@ B two [D part cookie=[a=b; other=ID_D]][B second cookie=[a=b; other=ID_D]]
 
 
 
-=== ssi, a page that hides its cookie, and its parts: hidden from all, and still read
+=== SSI, a page that hides its cookie, and its includes: hidden from all, and still read
 --- config
 location = /page { ssi on; proxy_pass http://hiding; }
 location = /part { proxy_pass http://hiding; }
@@ -217,7 +217,7 @@ location = /part { proxy_pass http://hiding; }
 
 
 
-=== ssi, a part that hides its cookie from its own server only
+=== SSI, an include that hides its cookie from its own server only
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://hiding; }
@@ -230,7 +230,7 @@ B page [B part cookie=[a=b]] cookie=[a=b; route=ID_B]
 
 
 
-=== ssi with mode=prefix: the id is cut off once, for the page and for its parts
+=== SSI with mode=prefix: the ID is removed once, for the page and for its includes
 --- config
 location = /page { ssi on; proxy_pass http://cutting; }
 location = /part { proxy_pass http://cutting; }
@@ -243,7 +243,7 @@ B page [B part cookie=[app=x~y]] cookie=[app=x~y]
 
 
 
-=== ssi, a HEAD request and a page that was not found
+=== SSI, a HEAD request and a missing page
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }
@@ -256,7 +256,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== auth_request of the same upstream: a first visitor gets the cookie of who served the request itself
+=== auth_request of the same upstream: a first visit gets the cookie of the main request's server
 --- config
 location = /auth { internal; proxy_pass http://u; }
 location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
@@ -270,7 +270,7 @@ B /t cookie=[]
 
 
 
-=== auth_request of the same upstream: a bound client's server answers both
+=== auth_request of the same upstream: the session's server answers both
 --- config
 location = /auth { internal; proxy_pass http://u; }
 location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
@@ -281,7 +281,7 @@ route=ID_A -> A, X-Auth "127.0.0.1:1985", sets nothing
 
 
 
-=== auth_request of another upstream: each finds its own cookie, and only the request's own is set
+=== auth_request of another upstream: each uses its own cookie, and only the main request's is set
 --- config
 location = /auth { internal; proxy_pass http://other; }
 location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth; proxy_pass http://u; }
@@ -292,7 +292,7 @@ route=ID_B -> B, X-Auth "127.0.0.1:1987", sets nothing
 
 
 
-=== auth_request before what no upstream server sends: nothing is set
+=== auth_request before a response that is not from an upstream server: nothing is set
 --- config
 location = /auth { internal; proxy_pass http://u; }
 location = /file.txt { auth_request /auth; root html; }
@@ -306,7 +306,7 @@ mine
 
 
 
-=== auth_request whose answer nginx leads on inside: what it earned stays there
+=== auth_request whose response is redirected internally: its cookie is not set
 --- config
 location = /accel { internal; proxy_pass http://u; }
 location = /inside { internal; return 200; }
@@ -324,7 +324,7 @@ mine
 
 
 
-=== auth_request that is refused, or fails: nothing is set
+=== auth_request that is denied, or fails: nothing is set
 --- config
 location = /403 { internal; proxy_pass http://u; }
 location = /503 { internal; proxy_pass http://u; }
@@ -339,7 +339,7 @@ location /dies { auth_request /dead; proxy_pass http://u; }
 
 
 
-=== auth_request that is refused, and a login page of a sticky upstream: that one's cookie
+=== auth_request that is denied, and a login page from a sticky upstream: the cookie of that upstream
 --- config
 location = /accel { add_header X-Accel-Redirect /inside; return 200; }
 location = /401 { internal; proxy_pass http://u; }
@@ -352,7 +352,7 @@ other=ID_D -> D /t, sets nothing
 
 
 
-=== mirror to the same upstream: the session's server gets both, and the answer is its own
+=== mirror to the same upstream: the session's server gets both, and its response is the main request's
 --- config
 location / { mirror /copy; proxy_pass http://both; }
 location = /copy { internal; proxy_pass http://both$request_uri; }
@@ -361,16 +361,16 @@ my ($mine, $not_mine) = map { serve($_) } 1992, 1991;
 my $asked = ask('/t', 'a=b; route=127.0.0.1:1992');
 my @both = map { taken($mine) } 1, 2;
 equals(scalar(grep { request_of($_) =~ m{^GET /t HTTP.*^Cookie: a=b; route=127\.0\.0\.1:1992\r$}ms } @both), 2,
-             'the request and its copy are at the server that the cookie names');
+             'the request and its copy reach the server named in the cookie');
 answer($_, 'done', "Set-Cookie: app=1\r\n") for @both;
 my $got = response($asked);
-equals(body($got), 'done', 'the client gets one answer');
-equals(set($got), 'app=1', 'which sets what the server set, once');
-holds(!taken($not_mine, 0), 'the other server saw nothing');
+equals(body($got), 'done', 'the client gets one response');
+equals(set($got), 'app=1', "which sets the server's cookie once");
+holds(!taken($not_mine, 0), 'the other server gets no request');
 
 
 
-=== mirror of a first visit: two servers, and the cookie of the one that answered the client
+=== mirror of a first visit: two servers, and the cookie of the main request's server
 --- config
 location / { mirror /copy; proxy_pass http://both; }
 location = /copy { internal; proxy_pass http://both; proxy_set_header X-Copy 1; }
@@ -379,14 +379,14 @@ my @servers = map { serve($_) } 1991, 1992;
 my $asked = ask('/t');
 my @both = map { taken($_) } @servers;
 my ($copy) = grep { request_of($both[$_]) =~ /^X-Copy/m } 0, 1;
-holds(defined $copy, 'one has the request, the other its copy');
+holds(defined $copy, 'one server has the request, the other the copy');
 answer($_, 'done') for @both;
 equals(set(response($asked)), 'route=127.0.0.1:' . (1992 - $copy) . '; Path=/',
-             'the cookie is of the server that has the request');
+             'the cookie has the ID of the server that got the request');
 
 
 
-=== mirror to another sticky upstream: its own cookie leads it, and sets nothing
+=== mirror to another sticky upstream: its own cookie selects the server, and it sets nothing
 --- config
 location / { mirror /copy; proxy_pass http://u; }
 location = /copy { internal; proxy_pass http://copies$request_uri; }
@@ -394,19 +394,19 @@ location = /copy { internal; proxy_pass http://copies$request_uri; }
 my @servers = map { serve($_) } 1991, 1992;
 my $asked = ask('/t', 'route=ID_B; copy=127.0.0.1:1992');
 my $copy = taken($servers[1]);
-holds($copy, 'the copy is at its server');
+holds($copy, 'the copy reaches its server');
 answer($copy, 'copy');
 my $got = response($asked);
-equals(body($got), "B /t cookie=[route=ID_B; copy=127.0.0.1:1992]\n", "the request at the other one's");
+equals(body($got), "B /t cookie=[route=ID_B; copy=127.0.0.1:1992]\n", "the request reaches the other upstream's server");
 equals(set($got), '', 'nothing is set');
 
 $asked = ask('/t');
 answer($copy, 'copy') if $copy = taken(\@servers);
-equals(set(response($asked)) =~ s/=.*//r, 'route', 'a first visitor gets one cookie');
+equals(set(response($asked)) =~ s/=.*//r, 'route', 'a first visit gets one cookie');
 
 
 
-=== mirror to a server that never answers, and to none: the client's answer and cookie do not wait
+=== mirror to a silent server, and to an unreachable one: the client's response and cookie are not delayed
 --- config
 location / { mirror /copy; proxy_pass http://u; }
 location = /copy { internal; proxy_pass http://copies; proxy_read_timeout 300ms; proxy_next_upstream off; }
@@ -415,17 +415,17 @@ location = /no-copy { internal; proxy_pass http://dead; }
 --- client
 my @silent = map { serve($_) } 1991, 1992;
 my $asked = ask('/t');
-equals(set(answer_of($asked)), 'route=ID_A; Path=/', 'silent: the cookie of who answered');
+equals(set(answer_of($asked)), 'route=ID_A; Path=/', 'silent: the cookie of the server that answered');
 $asked = ask('/t', 'route=ID_B');
-equals(body(answer_of($asked)), "B /t cookie=[route=ID_B]\n", 'silent: the bound client is at its server');
+equals(body(answer_of($asked)), "B /t cookie=[route=ID_B]\n", "silent: the session's server answers");
 $asked = ask('/dead', 'route=ID_B');
 my $got = response($asked);
-equals(body($got), "B /dead cookie=[route=ID_B]\n", 'none: the bound client is at its server');
-equals(set($got), '', 'none: nothing is set');
+equals(body($got), "B /dead cookie=[route=ID_B]\n", "unreachable: the session's server answers");
+equals(set($got), '', 'unreachable: nothing is set');
 
 
 
-=== mirror of a request whose cookie is hidden: the copy sees what the upstream server sees
+=== mirror of a request with a hidden cookie: it is hidden in the copy too
 --- config
 location / { mirror /copy; proxy_pass http://hiding; }
 location = /copy { internal; proxy_pass http://copies; }
@@ -433,13 +433,13 @@ location = /copy { internal; proxy_pass http://copies; }
 my @servers = map { serve($_) } 1991, 1992;
 my $asked = ask('/t', 'a=b; route=ID_B; copy=127.0.0.1:1991');
 my $copy = taken($servers[0]);
-equals(head('Cookie', request_of($copy)), 'a=b; copy=127.0.0.1:1991', 'the copy is without the cookie');
+equals(head('Cookie', request_of($copy)), 'a=b; copy=127.0.0.1:1991', 'the cookie is hidden in the copy');
 answer($copy, 'copy') if $copy;
-equals(body(response($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'and so is the request');
+equals(body(response($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'the cookie is hidden in the request');
 
 
 
-=== mirror that still waits when its request comes to a location that hides: the copy keeps the cookie
+=== mirror that waits while its request is redirected to a location that hides the cookie: the copy keeps it
 --- config
 location / { mirror /copy; proxy_pass http://dead; error_page 502 = @hiding; }
 location = /copy {
@@ -451,13 +451,13 @@ location @hiding { proxy_pass http://hiding; }
 my @servers = map { serve($_) } 1991, 1992;
 my $has_lock = ask('/t', 'copy=127.0.0.1:1991');
 my $locked = taken($servers[0]);
-holds($locked, 'a first copy has the lock of the cache');
+holds($locked, 'a first copy holds the cache lock');
 my $asked = ask('/t', 'a=b; route=ID_B; copy=127.0.0.1:1991');
-equals(body(answer_of($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'the request is without the cookie');
+equals(body(answer_of($asked)), "B /t cookie=[a=b; copy=127.0.0.1:1991]\n", 'the cookie is hidden in the request');
 my $copy = taken($servers[0]);
-holds($copy, 'the second copy waits no longer');
+holds($copy, 'the second copy stops waiting');
 equals(head('Cookie', request_of($copy)), 'a=b; route=' . id('B') . '; copy=127.0.0.1:1991',
-       'it has what it had when it began');
+       'it has its original Cookie field');
 
 
 
@@ -470,13 +470,13 @@ my @servers = map { serve($_) } 1991, 1992;
 my $asked = say_to_nginx("POST /t HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\n"
                                . "Cookie: route=" . id('B') . "; copy=127.0.0.1:1991\r\n\r\nbody");
 my $copy = taken($servers[0]);
-holds(request_of($copy) =~ /^Content-Length: 4\r$/m, 'the copy is at its server, with the body');
+holds(request_of($copy) =~ /^Content-Length: 4\r$/m, 'the copy reaches its server, with the body');
 answer($copy, 'copy') if $copy;
-holds(body(response($asked)) =~ /^B/, 'the request at its own');
+holds(body(response($asked)) =~ /^B/, 'the request reaches its own');
 
 
 
-=== slice: every part of a file comes from the session's server
+=== slice: every part of a file is from the session's server
 --- config
 location = /file { slice 10; proxy_set_header Range $slice_range; proxy_pass http://u; }
 --- user_files
@@ -491,7 +491,7 @@ BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
 
 
 
-=== slice, a first visit: one cookie, of who sent the first part
+=== slice, a first visit: one cookie, of the server of the first part
 --- config
 location = /file { slice 10; proxy_set_header Range $slice_range; proxy_pass http://u; }
 --- user_files
@@ -507,7 +507,7 @@ Set-Cookie: route=ID_A; Path=/
 
 
 
-=== slice from the cache: what is missing comes from the session's server, what is there sets nothing
+=== slice from the cache: missing parts are from the session's server, cached ones set nothing
 --- config
 location = /file {
     slice 10;
@@ -531,7 +531,7 @@ BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
 
 
 
-=== addition: what stands before and after the body has servers of its own, and sets nothing
+=== addition: the subrequests before and after the body use their own servers, and set nothing
 --- config
 location / { add_before_body /part; add_after_body /second; addition_types *; proxy_pass http://u; }
 location = /part { proxy_pass http://other; }

@@ -1,11 +1,11 @@
-# Where the upstream is known only when the request comes, and one upstream in several locations.
+# An upstream that is known only at request time, and one upstream in several locations.
 #
-#   proxy_pass $variable    names upstreams by a map, an address, a name that a resolver knows, upper case, a name and URI
+#   proxy_pass $variable    an upstream from a map, an address, a name for a resolver, upper case, a name and URI
 #   the hide directive      with and without it, for this upstream and for another, in several locations of one upstream;
 #                           several cookies of the name
-#   what stands beside it   proxy_set_header Cookie, proxy_hide_header, add_header Set-Cookie, proxy_cookie_path and
+#   other directives        proxy_set_header Cookie, proxy_hide_header, add_header Set-Cookie, proxy_cookie_path and
 #                           proxy_cookie_flags, proxy_bind, https, proxy_http_version 2
-#   memcached_pass          is bound as any other
+#   memcached_pass          sessions as with proxy_pass
 
 use Sticky qw(Certificates Resolver);
 
@@ -45,7 +45,7 @@ run_tests();
 
 __DATA__
 
-=== a map names the upstream: each has its sessions
+=== a map selects the upstream: each has its own sessions
 --- config
 location / { proxy_pass http://$to; }
 --- visits
@@ -57,7 +57,7 @@ location / { proxy_pass http://$to; }
 
 
 
-=== without the hide directive the upstream server sees the cookie, with it it does not
+=== the upstream server sees the cookie only without the hide directive
 --- config
 location / { proxy_pass http://$to; }
 location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
@@ -69,7 +69,7 @@ location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http:/
 
 
 
-=== the hide directive for one upstream where the request goes to another, in one location
+=== the hide directive for one upstream and a request to another, in one location
 --- config
 location / { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
 --- visits
@@ -80,7 +80,7 @@ location / { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; 
 
 
 
-=== one upstream in several locations: by itself, by a variable, by a variable with the directive, and no proxy at all
+=== one upstream in several locations: by name, by a variable, by a variable with the directive, and without proxy_pass
 --- config
 location /itself { proxy_pass http://hiding; }
 location /variable { proxy_pass http://$to; }
@@ -96,7 +96,7 @@ location /none { session_sticky_hide_cookie upstream=hiding; return 200 "none [$
 
 
 
-=== several cookies of the name, where they are hidden: the first valid one wins, wherever it stands
+=== several hidden cookies with the name: the first valid one is used, at any position
 --- config
 location / { proxy_pass http://hiding; }
 location /directive { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; }
@@ -111,7 +111,7 @@ route=nobody; a=b; route=ID_B; c=d -> B, sees "a=b; c=d", sets nothing
 
 
 
-=== one upstream in several locations: a first visit to any is bound for all
+=== one upstream in several locations: a first visit to any starts a session for all
 --- config
 location /itself { proxy_pass http://hiding; }
 location /variable { proxy_pass http://$to; }
@@ -124,7 +124,7 @@ location /directive { session_sticky_hide_cookie upstream=hiding; proxy_pass htt
 
 
 
-=== an address that is no upstream: the cookie is seen and nothing is set
+=== an address that is not an upstream: the server sees the cookie and nothing is set
 --- config
 location / { proxy_pass http://$to; }
 --- visits
@@ -133,7 +133,7 @@ location / { proxy_pass http://$to; }
 
 
 
-=== a name that a resolver knows: nothing is set; names of upstreams are not looked up
+=== a name for a resolver: nothing is set; names of upstreams are not resolved
 --- config
 resolver 127.0.0.1:1953 ipv6=off;
 location / { proxy_pass http://$to; }
@@ -155,7 +155,7 @@ location / { session_sticky_hide_cookie upstream=hiding; proxy_pass http://$to; 
 
 
 
-=== the name of the upstream written out, and a variable behind it
+=== the literal name of an upstream followed by a variable
 --- config
 location / { proxy_pass http://hiding$request_uri; }
 location /hidden { session_sticky_hide_cookie upstream=hiding; proxy_pass http://hiding$request_uri; }
@@ -166,7 +166,7 @@ a=b; route=ID_B -> B, sees "a=b; route=ID_B", sets nothing
 
 
 
-=== the session's own cookie chooses the upstream, and is hidden all the same
+=== the session's own cookie selects the upstream, and is hidden nevertheless
 --- config
 set $pool u;
 if ($cookie_other) { set $pool other; }
@@ -178,7 +178,7 @@ location / { session_sticky_hide_cookie upstream=other; proxy_pass http://$pool;
 
 
 
-=== proxy_set_header Cookie: the upstream server sees what it says, and the session is the client's
+=== proxy_set_header Cookie: the upstream server sees that value, and the session is the client's
 --- config
 location /none { proxy_set_header Cookie ""; proxy_pass http://u; }
 location /own { proxy_set_header Cookie "own=1"; proxy_pass http://u; }
@@ -190,7 +190,7 @@ location /misled { proxy_set_header Cookie "route=nobody"; proxy_pass http://hid
 
 
 
-=== proxy_hide_header Set-Cookie hides what the server sets, not what we do
+=== proxy_hide_header Set-Cookie hides the server's cookies, not the module's
 --- config
 proxy_hide_header Set-Cookie;
 location / { proxy_pass http://u; }
@@ -203,7 +203,7 @@ location /rewrite/ { proxy_pass http://changing/; }
 
 
 
-=== add_header Set-Cookie stands beside ours, and is not taken for the application's
+=== add_header Set-Cookie is sent in addition to the module's cookie, and is not treated as the application's
 --- config
 location / { proxy_pass http://u; add_header Set-Cookie "mine=1"; }
 location /same { proxy_pass http://changing; add_header Set-Cookie "app=mine"; }
@@ -214,7 +214,7 @@ route=ID_B -> header like "Set-Cookie: mine=1\r\n", header unlike "route="
 
 
 
-=== proxy_cookie_path edits what the application sets, before its id is put in
+=== proxy_cookie_path edits the application's cookie before the ID is added
 --- config
 proxy_cookie_path /inside /outside;
 location / { proxy_pass http://u; }
@@ -227,7 +227,7 @@ location /rewrite/ { proxy_pass http://changing/; }
 
 
 
-=== proxy_cookie_flags does, too
+=== proxy_cookie_flags does so too
 --- config
 proxy_cookie_flags ~ secure;
 location / { proxy_pass http://u; }
@@ -241,7 +241,7 @@ location /rewrite/ { proxy_pass http://changing/; }
 
 
 
-=== proxy_bind: a bound client comes from that address, as every other
+=== proxy_bind: requests with a session use that address like any other
 --- config
 location / { proxy_bind 127.0.0.9; proxy_pass http://u; }
 location /away/ { proxy_bind $arg_from; proxy_pass http://u/; }
@@ -255,7 +255,7 @@ location /away/ { proxy_bind $arg_from; proxy_pass http://u/; }
 
 === https, by name and by a variable
 --- config
-# Without a zone, nginx leaves a TLS session of each server to the end of the process; balancers/bookkeeping.t has them.
+# Without a zone, nginx keeps a TLS session of each server until the process ends; balancers/bookkeeping.t tests these sessions.
 proxy_ssl_session_reuse off;
 location / { proxy_pass https://secure; }
 location /variable { set $name secure; proxy_pass https://$name; }
@@ -267,7 +267,7 @@ route=127.0.0.1:1996 -> says like "^1996 https", sets nothing
 
 
 
-=== proxy_http_version 2: sessions over HTTP/2 to the servers, and over connections that are kept
+=== proxy_http_version 2: sessions over HTTP/2 to the servers, and over kept connections
 --- http_config
 server { listen 127.0.0.1:1993; listen 127.0.0.1:1994; http2 on; location / { return 200 "$server_port $server_protocol cookie=[$http_cookie]\n"; } }
 --- config
@@ -281,7 +281,7 @@ a=b; route=127.0.0.1:1994 -> says "1994 HTTP/2.0 cookie=[a=b]\n", sets nothing
 
 
 
-=== proxy_http_version 2: what the servers set is edited, and what they see is cut
+=== proxy_http_version 2: the servers' cookies are edited, and the ID is removed from requests
 --- http_config
 server { listen 127.0.0.1:1993; listen 127.0.0.1:1994; http2 on; location / { add_header Set-Cookie "app=x; Path=/inside"; return 200 "$server_port cookie=[$http_cookie]\n"; } }
 upstream prefix  { server 127.0.0.1:1993; server 127.0.0.1:1994; session_sticky cookie=app hash=plain mode=prefix; }
@@ -298,7 +298,7 @@ location /rewrite { proxy_pass http://rewrite; }
 
 
 
-=== memcached_pass: bound as any other
+=== memcached_pass: sessions as with proxy_pass
 --- config
 location / { set $memcached_key $uri; memcached_pass memory; }
 --- client
@@ -310,5 +310,5 @@ for (['', 0, 'route=127.0.0.1:1991; Path=/'], ['route=127.0.0.1:1992', 1, '']) {
     equals(read_until($held, qr/\r\n/), "get /t\r\n", 'the server is asked for the key');
     print $held "VALUE /t 0 5\r\nvalue\r\nEND\r\n";
     my $got = response($asked);
-    equals(body($got) . ' ' . set($got), "value $set", 'its value');
+    equals(body($got) . ' ' . set($got), "value $set", 'the value');
 }

@@ -1,16 +1,16 @@
-# Clients that are slow, that leave, and that speak HTTP/1 in every way it allows: each request finds its own server,
-# gets its own cookie, and counts at its server for exactly as long as it is there.
+# Clients that are slow, that disconnect, and that use HTTP/1 in every way it allows: each request reaches its own
+# server, gets its own cookie, and is counted as a connection of its server for exactly as long as it lasts.
 #
-#   slow        a request a few bytes at a time, a body that comes late with proxy_request_buffering on and off,
-#               a client that reads slowly, limit_rate, proxy_buffering off
-#   gone        in the request's header and body, before the answer, in its body, with buffering on and off; with
-#               proxy_ignore_client_abort; with a subrequest, a mirror, a redirect or a cache under way
-#   server gone half way through its header and its body
-#   HTTP/1      pipelined, kept alive, 100-continue, chunked both ways, 1.0, 0.9, a body with no length, HEAD, large headers,
-#               early answers, 103
+#   slow          a request sent a few bytes at a time, a late body with proxy_request_buffering on and off,
+#                 a client that reads slowly, limit_rate, proxy_buffering off
+#   client gone   in the request's header and body, before the response, in its body, with buffering on and off; with
+#                 proxy_ignore_client_abort; during a subrequest, a mirror, an internal redirect or a cache fill
+#   server gone   in the middle of its header and of its body
+#   HTTP/1        pipelined, keepalive, 100-continue, chunked both ways, 1.0, 0.9, a body without length, HEAD,
+#                 large headers, early responses, 103
 #
-# The server 127.0.0.1:1991 is played by the client, and may have one connection: a request that was not counted out
-# makes the next one fail.
+# The server 127.0.0.1:1991 is played by the test and allows one connection: if a finished request is still counted, the
+# next one fails.
 
 use Sticky qw(Caches);
 use IO::Select;
@@ -38,10 +38,10 @@ add_block_preprocessor(sub {
 
 our $here = 'one=127.0.0.1:1991';
 
-# Its server may have one connection, so it is only served when nginx has noticed that the last is gone.
+# The server allows one connection, so it only serves once nginx has noticed that the previous one is gone.
 sub is_free { my ($server, $what) = @_; return is_served($server, "$what: its server is free again", '/one', $here) }
 
-# Leaves without a good-bye, so that nginx sees a reset.
+# Closes the connection with a reset.
 sub leave {
     my ($socket) = @_;
     setsockopt($socket, Socket::SOL_SOCKET(), Socket::SO_LINGER(), pack('ii', 1, 0));
@@ -53,14 +53,14 @@ sub request {
     return expand(join("\r\n", $line, 'Host: localhost', @fields) . "\r\n\r\n");
 }
 
-# What came: the server and the cookies of each answer.
+# The server and the cookies of each response.
 sub told { return join ', ', map { join ' ', body($_) =~ /^(?:[0-9a-f]+\r\n)?([A-D])\b/ ? $1 : status($_), set($_) || '-' } @_ }
 
 run_tests();
 
 __DATA__
 
-=== a request a few bytes at a time
+=== a request sent a few bytes at a time
 --- config
 location / { proxy_pass http://hiding; }
 --- client
@@ -70,11 +70,11 @@ for my $piece (request('GET /t HTTP/1.0', 'Cookie: a=b; route=ID_B; c=d') =~ /(.
     Time::HiRes::sleep(0.005);
 }
 my $got = response($asked);
-equals(body($got) . set($got), "B /t cookie=[a=b; c=d]\n", 'its server, and the cookie hidden');
+equals(body($got) . set($got), "B /t cookie=[a=b; c=d]\n", "the session's server, with the cookie hidden");
 
 
 
-=== a body that comes late
+=== a late body
 --- config
 location / { proxy_pass http://one; }
 location /through/ { proxy_request_buffering off; proxy_pass http://one/; }
@@ -84,23 +84,23 @@ for my $path ('/', '/through/') {
     my $asked = say_to_nginx(request("POST $path HTTP/1.1", 'Content-Length: 8', "Cookie: $here", 'Connection: close'));
     print $asked 'half';
     my $early = taken($server, 1);
-    equals($early ? 'at once' : 'not yet', $path eq '/' ? 'not yet' : 'at once', "$path the server is asked");
+    equals($early ? 'at once' : 'not yet', $path eq '/' ? 'not yet' : 'at once', "$path when the server gets the request");
     print $asked 'more';
     my $held = $early // taken($server);
-    holds(request_of($held) =~ /^POST/, "$path it is the server of the session");
-    # To close before all of it was read would be a reset, which may overtake the answer.
+    holds(request_of($held) =~ /^POST/, "$path the session's server gets the request");
+    # Closing before everything is read would be a reset, which may overtake the response.
     my $read = request_of($held);
     while ($held && $read !~ /halfmore$/ && IO::Select->new($held)->can_read(5)) {
         sysread($held, $read, 8, length $read) or last;
     }
     answer($held, 'done') if $held;
     my $got = response($asked);
-    equals(body($got) . set($got), 'done', "$path and answers");
+    equals(body($got) . set($got), 'done', "$path the response");
 }
 
 
 
-=== a body that comes late, a first visit: bound to the server that answered
+=== a late body, first visit: the cookie has the ID of the server that answered
 --- config
 location / { proxy_request_buffering off; proxy_pass http://u; }
 --- client
@@ -123,17 +123,17 @@ for my $path ('', '/unbuffered', '/limited') {
     my $asked = say_to_nginx(request("GET $path/large HTTP/1.0"));
     my $bound = say_to_nginx(request("GET $path/large HTTP/1.0", 'Cookie: route=ID_B'));
     sysread($asked, my $first, 400);
-    holds($first =~ /^Set-Cookie: route=[0-9a-f]{32}; Path=\/\r$/m, "$path the first bytes have the cookie");
+    holds($first =~ /^Set-Cookie: route=[0-9a-f]{32}; Path=\/\r$/m, "$path the first bytes contain the cookie");
     Time::HiRes::sleep(0.3);
     my $got = $first . response($asked);
-    equals(length body($got), 320000, "$path all of the body comes");
+    equals(length body($got), 320000, "$path the body is complete");
     $got = response($bound);
-    equals(length(body($got)) . set($got), 320000, "$path a bound client's as well, without a cookie");
+    equals(length(body($got)) . set($got), 320000, "$path the same for a client with a valid cookie, without Set-Cookie");
 }
 
 
 
-=== a client that leaves in the header of its request
+=== a client that disconnects in the header of its request
 --- config
 location / { proxy_pass http://one; }
 --- client
@@ -141,12 +141,12 @@ my $server = serve(1991);
 for my $leave (\&leave, sub { close $_[0] }) {
     my $asked = say_to_nginx("GET /one HTTP/1.1\r\nHost: localhost\r\nCookie: $here");
     $leave->($asked);
-    is_free($server, 'no request was made');
+    is_free($server, 'no request was sent to it');
 }
 
 
 
-=== a client that leaves in the body of its request
+=== a client that disconnects in the body of its request
 --- config
 location / { proxy_pass http://one; }
 location /through/ { proxy_request_buffering off; proxy_pass http://one/; }
@@ -155,14 +155,14 @@ my $server = serve(1991);
 for my $path ('/', '/through/') {
     my $asked = say_to_nginx(request("POST $path HTTP/1.1", 'Content-Length: 8', "Cookie: $here") . 'half');
     my $held = $path eq '/' ? undef : taken($server);
-    holds($path eq '/' || $held, "$path the request is under way");
+    holds($path eq '/' || $held, "$path the request has reached its server");
     leave($asked);
     is_free($server, $path);
 }
 
 
 
-=== a client that leaves before the answer
+=== a client that disconnects before the response
 --- config
 location / { proxy_pass http://one; }
 location /through/ { proxy_buffering off; proxy_pass http://one/; }
@@ -172,7 +172,7 @@ for my $path ('/', '/through/') {
     for my $leave (\&leave, sub { close $_[0] }) {
         my $asked = ask($path, $here);
         my $held = taken($server);
-        holds($held, "$path the request is at its server");
+        holds($held, "$path the request has reached its server");
         $leave->($asked);
         is_free($server, $path);
     }
@@ -180,7 +180,7 @@ for my $path ('/', '/through/') {
 
 
 
-=== a client that leaves in the header of the answer, and in its body
+=== a client that disconnects in the header of the response, and in its body
 --- config
 location / { proxy_pass http://one; }
 location /through/ { proxy_buffering off; proxy_pass http://one/; }
@@ -191,7 +191,7 @@ for my $path ('/', '/through/') {
         my $asked = ask($path, $here);
         my $held = taken($server);
         print $held $said if $held;
-        holds($said !~ /half/ || read_until($asked, qr/half/) =~ /half/, "$path the answer is under way");
+        holds($said !~ /half/ || read_until($asked, qr/half/) =~ /half/, "$path the response has begun");
         leave($asked);
         is_free($server, $path);
     }
@@ -199,7 +199,7 @@ for my $path ('/', '/through/') {
 
 
 
-=== proxy_ignore_client_abort: the server has its request until it has answered it
+=== proxy_ignore_client_abort: the request is counted until the server has answered
 --- config
 location / { proxy_ignore_client_abort on; proxy_pass http://one; }
 --- client
@@ -208,13 +208,13 @@ my $asked = ask('/one', $here);
 my $held = taken($server);
 leave($asked);
 Time::HiRes::sleep(0.3);
-equals(status(response(ask('/one', $here))), '502', 'the request still counts');
+equals(status(response(ask('/one', $here))), '502', 'the request is still counted');
 answer($held, 'done');
-is_free($server, 'when it was answered');
+is_free($server, 'after the response');
 
 
 
-=== a client that leaves while a part, a check or a copy of its request is under way
+=== a client that disconnects during an SSI subrequest, an auth_request, an internal redirect or a mirror
 --- config
 location = /page { ssi on; proxy_pass http://u; }
 location = /one { proxy_pass http://one; }
@@ -226,7 +226,7 @@ my $server = serve(1991);
 for my $path ('/page', '/checked', '/led', '/copied') {
     my $asked = ask($path, $here);
     my $held = taken($server);
-    holds($held, "$path is at its server");
+    holds($held, "$path has reached its server");
     leave($asked);
     answer($held, 'copied') if $held && $path eq '/copied';
     is_free($server, $path);
@@ -234,7 +234,7 @@ for my $path ('/page', '/checked', '/led', '/copied') {
 
 
 
-=== a client that leaves while its answer is to be stored: it is stored, without a cookie
+=== a client that disconnects during a cache fill: the response is stored, without a cookie
 --- config
 location / { proxy_cache cached; add_header X-Cache $upstream_cache_status; proxy_pass http://one; }
 location = /one { proxy_pass http://one; }
@@ -243,18 +243,18 @@ my $server = serve(1991);
 my $asked = ask('/t', 'one=127.0.0.1:1991');
 my $held = taken($server);
 print $held "HTTP/1.0 200 OK\r\nContent-Length: 80004\r\nCache-Control: max-age=60\r\n\r\n" . 'half' x 20000;
-holds(read_until($asked, qr/half/) =~ /half/, 'the answer is under way');
+holds(read_until($asked, qr/half/) =~ /half/, 'the response has begun');
 leave($asked);
 print $held 'more';
 close $held;
 eventually(sub { my $got = response(ask('/t', 'one=127.0.0.1:1986'));
                        body($got) eq 'half' x 20000 . 'more' && head('X-Cache', $got) eq 'HIT' && !set($got) },
-                 'the next gets it from the cache, and no cookie');
+                 'the next request gets it from the cache, without a cookie');
 is_free($server, 'stored');
 
 
 
-=== a server that leaves half way through its header: nginx answers, nothing is set, it is free
+=== a server that closes in the middle of its header: nginx answers, nothing is set, the server is free
 --- config
 location / { proxy_next_upstream off; proxy_pass http://one; }
 location /only { proxy_next_upstream off; proxy_pass http://only; }
@@ -274,7 +274,7 @@ is also that of upstream "one"
 
 
 
-=== a server that leaves half way through its body: the session stays with it
+=== a server that closes in the middle of its body: the session stays there
 --- config
 location / { proxy_pass http://one; }
 location /through/ { proxy_buffering off; proxy_pass http://one/; }
@@ -286,13 +286,13 @@ for my $path ('/', '/through/') {
     print $held "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
     close $held;
     my $got = response($asked);
-    equals(body($got) . set($got), 'half', "$path the client gets half, and nothing is set");
+    equals(body($got) . set($got), 'half', "$path the client gets half of the body, and nothing is set");
     is_free($server, $path);
 }
 
 
 
-=== pipelined requests with different cookies: to each its own
+=== pipelined requests with different cookies: each reaches its own server
 --- config
 location / { proxy_pass http://u; }
 location /hidden { proxy_pass http://hiding; }
@@ -300,18 +300,18 @@ location /hidden { proxy_pass http://hiding; }
 my @cookies = ('route=ID_B', 'route=ID_A', 'a=b', 'route=ID_B', 'route=nobody', 'route=ID_A');
 my $asked = say_to_nginx(join '', map { request('GET /t HTTP/1.1', "Cookie: $_") } @cookies);
 my @got = map { answer_of($asked) } @cookies;
-equals(told(@got), 'B -, A -, A route=ID_A; Path=/, B -, B route=ID_B; Path=/, A -', 'six answers');
+equals(told(@got), 'B -, A -, A route=ID_A; Path=/, B -, B route=ID_B; Path=/, A -', 'six responses');
 
 @cookies = ('a=1; route=ID_B', 'route=ID_A', 'x=y', 'route=ID_B; b=2');
 $asked = say_to_nginx(join '', map { request('GET /hidden HTTP/1.1', "Cookie: $_") } @cookies);
 @got = map { answer_of($asked) } @cookies;
 equals(join('', map { body($_) } @got),
-             "B /hidden cookie=[a=1]\nA /hidden cookie=[]\nA /hidden cookie=[x=y]\nB /hidden cookie=[b=2]\n", 'hidden');
-equals(join(', ', map { set($_) } @got), ', , route=ID_A; Path=/, ', 'one is set');
+             "B /hidden cookie=[a=1]\nA /hidden cookie=[]\nA /hidden cookie=[x=y]\nB /hidden cookie=[b=2]\n", 'the cookie is hidden');
+equals(join(', ', map { set($_) } @got), ', , route=ID_A; Path=/, ', 'one cookie is set');
 
 
 
-=== a connection kept alive, with bodies, different cookies and different upstreams
+=== a keepalive connection, with bodies, different cookies and different upstreams
 --- config
 location / { proxy_pass http://u; }
 location /hidden { proxy_pass http://hiding; }
@@ -326,11 +326,11 @@ for ([GET => '/t', 'route=ID_B'], [POST => '/t', ''], [GET => '/own', 'route=ID_
                                $cookie ? "Cookie: $cookie" : 'X-No: cookie') . ($method eq 'POST' ? 'body' : '');
     push @got, $method eq 'HEAD' ? read_until($asked, qr/\r\n\r\n/) : answer_of($asked);
 }
-equals(told(@got), 'B -, A route=ID_A; Path=/, 200 -, A -, 200 -, A route=ID_A; Path=/', 'six answers');
+equals(told(@got), 'B -, A route=ID_A; Path=/, 200 -, A -, 200 -, A route=ID_A; Path=/', 'six responses');
 
 
 
-=== 100-continue: no cookie on the 100, and one on the answer
+=== 100-continue: no cookie in the 100 response, and one in the final response
 --- config
 location / { proxy_pass http://u; }
 location /through/ { proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://u/; }
@@ -343,10 +343,10 @@ for my $path ('/', '/through/') {
         my $first = read_until($asked, qr/\r\n\r\n/);
         print $asked 'body';
         $first .= response($asked);
-        holds($first =~ s/\AHTTP\/1\.1 100 Continue\r\n\r\n//, "$path $cookie: go on, and nothing else");
+        holds($first =~ s/\AHTTP\/1\.1 100 Continue\r\n\r\n//, "$path $cookie: only the 100 response precedes the final one");
         push @got, $first;
     }
-    holds(told(@got) =~ /^([AB]) route=[0-9a-f]{32}; Path=\/, B -$/, "$path a first visit, and a bound one");
+    holds(told(@got) =~ /^([AB]) route=[0-9a-f]{32}; Path=\/, B -$/, "$path a first visit, and a session");
 }
 
 
@@ -361,35 +361,35 @@ for my $path ('/', '/through/') {
     my $asked = say_to_nginx(request("POST $path HTTP/1.1", 'Transfer-Encoding: chunked', "Cookie: $here", 'Connection: close')
                                    . "4\r\nbody\r\n0\r\n\r\n");
     my $held = taken($server);
-    holds(request_of($held) =~ /^POST/, "$path it is the server of the session");
+    holds(request_of($held) =~ /^POST/, "$path the session's server gets the request");
     if ($held) {
         print $held "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nSet-Cookie: app=1\r\nConnection: close\r\n\r\n";
         print $held "$_\r\n" for 3, 'one', 3, 'two', 0, '';
         close $held;
     }
     my $got = response($asked);
-    holds(body($got) =~ /one.*two/s, "$path all of it comes");
-    equals(set($got), 'app=1', "$path what the server set alone is set");
+    holds(body($got) =~ /one.*two/s, "$path the body is complete");
+    equals(set($got), 'app=1', "$path only the server's own cookie is set");
     is_free($server, $path);
 }
 
 
 
-=== HTTP/1.0, and older
+=== HTTP/1.0 and older
 --- config
 location / { proxy_pass http://u; }
 --- client
 my $got = response(say_to_nginx("GET /t HTTP/1.0\r\n\r\n"));
-equals(told($got), 'A route=ID_A; Path=/', 'without a Host');
+equals(told($got), 'A route=ID_A; Path=/', 'without a Host field');
 $got = response(say_to_nginx(expand("GET /t HTTP/1.0\r\nCookie: route=ID_B\r\nConnection: keep-alive\r\n\r\n")
                                          . "GET /t HTTP/1.0\r\n\r\n"));
-equals(body($got) =~ s/ .*?Set-Cookie: (.*?);.*\n(.) .*/ $1 $2/sr, "B route=ID_B B", 'kept alive');
+equals(body($got) =~ s/ .*?Set-Cookie: (.*?);.*\n(.) .*/ $1 $2/sr, "B route=ID_B B", 'keepalive');
 $got = response(say_to_nginx("GET /t\r\n"));
 equals($got, "A /t cookie=[]\n", 'HTTP/0.9, which has no header');
 
 
 
-=== an answer without a length, to HTTP/1.0 and 1.1, from a server of HTTP/1.0 and of none
+=== a response without a length, to HTTP/1.0 and 1.1 clients, from an HTTP/1.0 and an HTTP/0.9 server
 --- config
 location / { proxy_pass http://one; }
 --- client
@@ -401,13 +401,13 @@ for my $version ('1.0', '1.1') {
         print $held $header . 'all there is';
         close $held;
         my $got = response($asked);
-        holds($got =~ /all there is/ && $got !~ /Set-Cookie/, "$version: the answer, and nothing is set");
+        holds($got =~ /all there is/ && $got !~ /Set-Cookie/, "$version: the response, and nothing is set");
     }
 }
 
 
 
-=== a large header with the cookie at its end: found and hidden; one too large sets nothing
+=== a large header with the cookie at its end: found and hidden; a header that is too large sets nothing
 --- config
 client_header_buffer_size 1k;
 large_client_header_buffers 4 32k;
@@ -428,7 +428,7 @@ equals(status($got) . set($got), '400', 'too large');
 
 
 
-=== an answer that comes before the request's body: the session's, and the connection is done with
+=== a response before the end of the request's body: passed on, and the connection is closed
 --- config
 location / { proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://one; }
 --- client
@@ -437,14 +437,14 @@ my $asked = say_to_nginx(request('POST /t HTTP/1.1', 'Content-Length: 1000000', 
 my $held = taken($server);
 print $held "HTTP/1.1 413 Too large for me\r\nContent-Length: 2\r\nSet-Cookie: app=1\r\nConnection: close\r\n\r\nno";
 my $got = answer_of($asked);
-equals(status($got) . ' ' . set($got), '413 app=1', 'the answer');
+equals(status($got) . ' ' . set($got), '413 app=1', 'the response');
 close $asked;
 close $held;
-is_free($server, 'answered early');
+is_free($server, 'after the early response');
 
 
 
-=== 103 Early Hints of the server: no cookie on them, and one on the answer
+=== 103 Early Hints from the server: no cookie in them, and one in the final response
 --- config
 location / { early_hints 1; proxy_http_version 1.1; proxy_pass http://only; }
 --- client
@@ -455,9 +455,9 @@ for (["Cookie: $here", ''], ['X-First: visit', 'one=127.0.0.1:1991; Path=/']) {
     my $held = taken($server);
     print $held "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n";
     my $hints = read_until($asked, qr/\r\n\r\n/);
-    holds($hints =~ /^HTTP\/1\.1 103 .*Link: /s && $hints !~ /Set-Cookie/, 'hints, and no cookie');
+    holds($hints =~ /^HTTP\/1\.1 103 .*Link: /s && $hints !~ /Set-Cookie/, 'the hints have no cookie');
     answer($held, 'done');
     my $got = response($asked);
-    equals(body($got) . set($got), "done$set", 'the answer');
+    equals(body($got) . set($got), "done$set", 'the final response');
 }
 --- skip_nginx: 8: < 1.29.0

@@ -1,11 +1,11 @@
-# Sessions over fastcgi_pass, uwsgi_pass, scgi_pass and grpc_pass, and for clients that speak HTTP/2. What the servers see
-# where the cookie is hidden is in hide/protocols.t.
+# Sessions over fastcgi_pass, uwsgi_pass, scgi_pass and grpc_pass, and for HTTP/2 clients. What the servers see if the
+# cookie is hidden is tested in hide/protocols.t.
 #
-# lib/Protocols.pm has the servers and the sections. Sections of this file's own:
-#   over_http2     curl asks for this path over HTTP/2,
-#   http2_request  with Cookie fields of these lines,
-#   http2_answer   and gets this,
-#   http2_cookie   and this cookie of ours, or none
+# lib/Protocols.pm describes the servers and the sections. Sections of this file's own:
+#   over_http2     the path that curl requests over HTTP/2
+#   http2_request  the lines of its Cookie fields
+#   http2_answer   the expected response
+#   http2_cookie   the expected cookie of the module, if any
 
 use Sticky qw(Protocols);
 
@@ -19,7 +19,7 @@ add_response_body_check(sub {
         or bail_out("cannot run curl: $!");
     my $response = do { local $/; <$curl> } // '';
     like($response, qr{^HTTP/2 200}, "$name - answered over HTTP/2");
-    is($response =~ /\r\n\r\n(.*)/s ? $1 : '', $block->http2_answer, "$name - the answer");
+    is($response =~ /\r\n\r\n(.*)/s ? $1 : '', $block->http2_answer, "$name - the response");
     my @ours = $response =~ /^set-cookie: (s=.*)\r$/mgi;
     is(join("\n", @ours), ($block->http2_cookie // '') =~ s/\n$//r, "$name - the cookie");
 });
@@ -29,7 +29,7 @@ run_tests();
 
 __DATA__
 
-=== insert: the first visitors are bound
+=== insert: first visits get a cookie
 --- sticky: cookie=s
 --- visits
 /fastcgi/sets -> FA, sees nothing, sets "test=abc; Path=/, mytest=abc, s=ID_FA; Path=/"
@@ -43,7 +43,7 @@ __DATA__
 
 
 
-=== insert: a return visit goes to its server, which sees the cookie
+=== insert: a return visit reaches its server, which sees the cookie
 --- sticky: cookie=s option=direct
 --- visits
 /fastcgi/sets a=b; s=ID_FB -> FB, sees "a=b; s=ID_FB", sets "test=abc; Path=/, mytest=abc"
@@ -53,7 +53,7 @@ __DATA__
 
 
 
-=== indirect: of a return visit, the server's own cookie of that name is replaced
+=== indirect, return visit: the server's own cookie of that name is replaced
 --- sticky: cookie=test option=indirect
 --- visits
 /fastcgi/sets a=b; test=ID_FB; c=d -> FB, sets "mytest=abc, test=ID_FB; Path=/"
@@ -67,7 +67,7 @@ __DATA__
 
 
 
-=== indirect: of a first visit as well, and the server sees what there is
+=== indirect, first visit: the same, and the server sees all cookies
 --- sticky: cookie=test option=indirect
 --- visits
 /fastcgi/sets a=b -> FA, sees "a=b", sets "mytest=abc, test=ID_FA; Path=/"
@@ -101,7 +101,7 @@ __DATA__
 
 
 
-=== insert: an error page of the server counts as well
+=== insert: an error page of the server sets the cookie as well
 --- sticky: cookie=s
 --- visits
 /fastcgi/missing -> 404, sets "s=ID_FA; Path=/"
@@ -111,7 +111,7 @@ __DATA__
 
 
 
-=== an HTTP/2 client: the first visit is bound
+=== an HTTP/2 client: a first visit gets a cookie
 --- sticky: cookie=s
 --- over_http2: /http
 --- http2_answer
@@ -121,7 +121,7 @@ s=ID_HA; Path=/
 
 
 
-=== an HTTP/2 client: a return visit goes to its server, the cookie hidden
+=== an HTTP/2 client: a return visit reaches its server, with the cookie hidden
 --- sticky: cookie=s option=indirect
 --- over_http2: /http
 --- http2_request
@@ -131,7 +131,7 @@ HB [a=b; c=d]
 
 
 
-=== an HTTP/2 client: of several Cookie fields each is read, and the one with the cookie hidden
+=== an HTTP/2 client: all of several Cookie fields are read, and the cookie is hidden
 --- sticky: cookie=s option=indirect
 --- over_http2: /http
 --- http2_request
@@ -143,7 +143,7 @@ HB [a=b; c=d]
 
 
 
-=== an HTTP/2 client over grpc_pass: a return visit goes to its server, the cookie hidden
+=== an HTTP/2 client over grpc_pass: a return visit reaches its server, with the cookie hidden
 --- sticky: cookie=s option=indirect
 --- over_http2: /grpc
 --- http2_request
@@ -153,7 +153,7 @@ GB [a=b; c=d]
 
 
 
-=== a server learns from its request who had the session
+=== a server gets the session's previous server in the request
 --- sticky: cookie=s rebind=off
 --- inside
 fastcgi_param HTTP_COOKIE "$session_sticky_verdict $session_sticky_previous";

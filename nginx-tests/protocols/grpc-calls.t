@@ -1,11 +1,11 @@
 # gRPC: real calls, with metadata, messages and trailers, over HTTP/2 on both sides.
 #
-#   calls         one message; a refusal without a message ("trailers-only"); a conversation of several messages
-#   sessions      first visits, bound calls, many at once on one connection, option=indirect, mode=insert with the
-#                 cookie in several fields, a service that is gone, fallback=off, grpc_next_upstream
-#   upstream      with keepalive: connections of one session do not serve another's
+#   calls         one message; a "trailers-only" error without a message; streams of several messages
+#   sessions      first visits, return visits, many parallel calls on one connection, option=indirect, mode=insert with the
+#                 cookie in several fields, a service that is unreachable, fallback=off, grpc_next_upstream
+#   upstream      with keepalive: connections of one session are not used for another server's
 #
-# The services are tests/clients/grpc.py on 127.0.0.1:1991 and 1992; grpc_pass in the other modes is in
+# The services are tests/clients/grpc.py on 127.0.0.1:1991 and 1992; grpc_pass in the other modes is tested in
 # hide/protocols.t and protocols/fastcgi-uwsgi-scgi-grpc.t.
 
 use Sticky qw(Multiplex Nginx);
@@ -18,7 +18,7 @@ our $http = <<'_EOC_';
     upstream kept    { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky hash=plain; keepalive 8; }
 _EOC_
 
-# "config" is what gRPC sees. "client" is called with a client of it.
+# "config" is for the gRPC listener. "client" is called with a client connected to it.
 client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
@@ -34,7 +34,7 @@ add_block_preprocessor(sub {
 
 sub message { my ($text) = @_; return "\0" . pack('N/a', $text) }
 
-# Begins a call, with its first message.
+# Begins a call with its first message.
 sub begin {
     my ($client, $id, $method, $cookies, $text, $end) = @_;
     $client->order({ask => $id, method => 'POST', path => "/service/$method", body => message($text),
@@ -42,7 +42,7 @@ sub begin {
                     fields => [['content-type', 'application/grpc'], ['te', 'trailers'], map { ['cookie', $_] } @$cookies]});
 }
 
-# What came of it: the service, the cookie it saw, its messages, its grpc-status; and what was set.
+# The result of a call: the service, the cookie it saw, its messages, its grpc-status; and the cookies that were set.
 sub told {
     my ($client, $id) = @_;
     my $answer = $client->answer($id);
@@ -59,25 +59,25 @@ run_tests();
 
 __DATA__
 
-=== calls of one message: first visits and bound ones
+=== calls with one message: first visits and return visits
 --- config
 location / { grpc_pass u; }
 --- client
 my ($client) = @_;
 equals(call($client, 1, 'Say', [], 'hi'), 'A [none] <A hi> 0 route=127.0.0.1:1991; Path=/', 'a first visit');
 equals(call($client, 2, 'Say', [], 'hi'), 'B [none] <B hi> 0 route=127.0.0.1:1992; Path=/', 'another');
-equals(call($client, 3, 'Say', ['route=127.0.0.1:1992'], 'again'), 'B [route=127.0.0.1:1992] <B again> 0 -', 'a bound call');
+equals(call($client, 3, 'Say', ['route=127.0.0.1:1992'], 'again'), 'B [route=127.0.0.1:1992] <B again> 0 -', 'a return visit');
 equals(call($client, 4, 'Say', ['a=b', 'route=127.0.0.1:1992', 'c=d'], ''), 'B [a=b; route=127.0.0.1:1992; c=d] <B > 0 -',
              'the cookie in several fields, and an empty message');
 
 
 
-=== a refusal that is trailers only: bound all the same
+=== a trailers-only error: sessions work as well
 --- config
 location / { grpc_pass u; }
 --- client
 my ($client) = @_;
-equals(call($client, 1, 'Refuse', ['route=127.0.0.1:1992'], 'x'), 'B [route=127.0.0.1:1992] 7 -', 'a bound call');
+equals(call($client, 1, 'Refuse', ['route=127.0.0.1:1992'], 'x'), 'B [route=127.0.0.1:1992] 7 -', 'a return visit');
 equals(call($client, 2, 'Refuse', [], 'x'), 'A [none] 7 route=127.0.0.1:1991; Path=/', 'a first visit');
 
 
@@ -94,7 +94,7 @@ equals(call($client, 3, 'Say', ['route=nobody', 'a=b'], 'hi'), 'A [a=b] <A hi> 0
 
 
 
-=== conversations, several at once on one connection: each with the service of its session
+=== several parallel streams on one connection: each reaches the service of its session
 --- config
 location / { grpc_pass u; }
 --- client
@@ -112,7 +112,7 @@ for my $id (@all) {
 
 
 
-=== many calls at once
+=== many parallel calls
 --- config
 location / { grpc_pass kept; }
 --- client
@@ -123,11 +123,11 @@ for my $round (1 .. 3) {
     $right += told($client, "$round $_") eq ($_ % 2 ? "B [route=127.0.0.1:1992] <B $_> 0 -" : "A [route=127.0.0.1:1991] <A $_> 0 -")
         for 1 .. 20;
 }
-equals($right, 60, 'each is at its service, over connections that are kept alive');
+equals($right, 60, 'each call reaches its service, over kept connections');
 
 
 
-=== a service that is gone: the call moves, or is refused
+=== an unreachable service: the call moves, or is refused
 --- config
 location / { grpc_pass gone; }
 location /service/Strict { grpc_pass strict; }
@@ -138,11 +138,11 @@ my $cookie = 'route=127.0.0.1:1999';
 equals(call($client, 1, 'Say', [$cookie], 'hi'), "B [$cookie] <B hi> 0 route=127.0.0.1:1992; Path=/", 'fallback=on');
 equals(call($client, 2, 'Strict', [$cookie], 'hi') =~ s/ \[\].*//sr, '502', 'fallback=off');
 equals(call($client, 3, 'Error', [$cookie], 'hi') =~ s/ \[\].*//sr, '502', 'grpc_next_upstream off');
-equals(call($client, 4, 'Strict', ['route=127.0.0.1:1992'], 'hi'), 'B [route=127.0.0.1:1992] <B hi> 0 -', 'one that is there');
+equals(call($client, 4, 'Strict', ['route=127.0.0.1:1992'], 'hi'), 'B [route=127.0.0.1:1992] <B hi> 0 -', 'an available service');
 
 
 
-=== a call that is taken back: the next finds its service
+=== a call that the client resets: the next one reaches its service
 --- config
 location / { grpc_pass u; }
 --- client

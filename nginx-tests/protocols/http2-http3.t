@@ -1,12 +1,12 @@
-# Sessions over HTTP/2 and HTTP/3, where many requests share one connection. Every block is run with each that this
-# nginx has: HTTP/2 in clear, HTTP/2 over TLS, HTTP/3.
+# Sessions over HTTP/2 and HTTP/3, where many requests share one connection. Every block is run with each protocol that this
+# nginx supports: HTTP/2 in plaintext, HTTP/2 over TLS, HTTP/3.
 #
 #   cookies    in several fields, as these protocols send them: read, hidden, with mode=prefix, very many of them
-#   requests   in parallel, each with its own session; one that waits does not hold up the others; bodies, HEAD
-#   answers    secure=auto; Set-Cookie of the application; from a cache; by error_page, X-Accel-Redirect, ssi
-#   gone       a request taken back before its answer, and in its body; a connection closed: counted out at its server
+#   requests   in parallel, each with its own session; one that waits does not block the others; bodies, HEAD
+#   responses  secure=auto; Set-Cookie of the application; from a cache; by error_page, X-Accel-Redirect, SSI
+#   gone       a request reset before its response, and in its body; a connection closed: no longer counted at its server
 #
-# The server 127.0.0.1:1991 is played by the client, and may have one connection.
+# The server 127.0.0.1:1991 is played by the test, and allows one connection.
 
 use Sticky qw(Caches Certificates Multiplex Nginx);
 
@@ -36,7 +36,8 @@ _EOC_
     upstream one     { server 127.0.0.1:1991 max_conns=1 max_fails=0; server 127.0.0.1:1986; session_sticky cookie=one hash=plain fallback=off; }
 _EOC_
 
-# "config" is what HTTP/2 and HTTP/3 see. "client" is called with a function that connects, and the protocol's name.
+# "config" is for the HTTP/2 and HTTP/3 listeners. "client" is called with a function that connects, and the protocol's
+# name.
 client_sections();
 add_block_preprocessor(sub {
     my $block = shift;
@@ -52,7 +53,7 @@ add_block_preprocessor(sub {
     });
 });
 
-# Who answered, and whether the cookie that came is that one's: "A bound", "A -", or the cookies.
+# The server, and whether the cookie set has the server's ID: "A bound", "A -", or the cookies.
 sub told {
     my ($answer) = @_;
     return $answer->{failed} if $answer->{failed};
@@ -63,25 +64,25 @@ sub told {
 
 our $here = 'one=127.0.0.1:1991';
 
-# Its server may have one connection, so it is only served when nginx has noticed that the last is gone.
+# The server allows one connection, so it only serves once nginx has noticed that the previous one is gone.
 sub is_free { my ($server, $what) = @_; return is_served($server, "$what: its server is free again", '/one', $here) }
 
 run_tests();
 
 __DATA__
 
-=== a first visit, return visits, and a cookie that means nothing, in turn on one connection
+=== a first visit, return visits, and an unknown ID, sequentially on one connection
 --- config
 location / { proxy_pass http://u; }
 --- client
 my $client = $_[0]->();
 my @told = map { $client->ask($_->[0], '/t', $_->[1]); told($client->answer($_->[0])) }
     [1, ['route=ID_B']], [2, ['route=ID_A']], [3, ['route=ID_B']], [4, []], [5, ['route=nobody']], [6, ['a=b', 'route=ID_A']];
-holds(join(', ', @told) =~ /^B -, A -, B -, [AB] bound, [AB] bound, A -$/, "each its own: @told");
+holds(join(', ', @told) =~ /^B -, A -, B -, [AB] bound, [AB] bound, A -$/, "each has its own session: @told");
 
 
 
-=== the cookie in several fields: each is read, and what is hidden leaves the others
+=== the cookie in several fields: each is read, and hiding it leaves other cookies
 --- config
 location / { proxy_pass http://hiding; }
 --- client
@@ -94,7 +95,7 @@ for (sort keys %asked) {
     equals("$answer->{body}$answer->{cookies}", 'B /t cookie=[' . ($_ eq 'alone' ? '' : 'a=b; c=d') . "]\n", $_);
 }
 $client->ask('many', '/t', [(map { "name$_=$_" } 1 .. 100), 'route=ID_B', (map { "name$_=$_" } 101 .. 200)]);
-equals($client->answer('many')->{body}, 'B /t cookie=[' . join('; ', map { "name$_=$_" } 1 .. 200) . "]\n", 'two hundred others');
+equals($client->answer('many')->{body}, 'B /t cookie=[' . join('; ', map { "name$_=$_" } 1 .. 200) . "]\n", 'two hundred other cookies');
 
 
 
@@ -105,12 +106,12 @@ location / { proxy_pass http://cutting; }
 my $client = $_[0]->();
 $client->ask('bound', '/sets', ['a=b', 'app=ID_B~x~y', 'c=d']);
 my $answer = $client->answer('bound');
-equals($answer->{body}, "B sets cookie=[a=b; app=x~y; c=d]\n", 'the id is cut off');
-equals($answer->{cookies}, 'app=ID_B~x', 'and put before what the server sets');
+equals($answer->{body}, "B sets cookie=[a=b; app=x~y; c=d]\n", 'the ID is removed from the request');
+equals($answer->{cookies}, 'app=ID_B~x', "the ID is added to the server's cookie");
 
 
 
-=== many requests at once on one connection, with different cookies
+=== many parallel requests on one connection, with different cookies
 --- config
 location / { proxy_pass http://u; add_header X-Connection $connection; }
 location /hidden { proxy_pass http://hiding; add_header X-Connection $connection; }
@@ -130,13 +131,13 @@ for my $number (reverse 1 .. 40) {
     $right++ if $answer->{body} eq $wanted{$number} && !$answer->{cookies};
     $connections{$_->[1]} = 1 for grep { $_->[0] eq 'x-connection' } @{$answer->{fields}};
 }
-equals($right, 40, 'each is at its server, which sees its own cookies');
-# Over HTTP/3 every request has a number of its own.
-holds($_[1] eq 'h3' || keys %connections == 1, 'all over one connection');
+equals($right, 40, 'each reaches its server, which sees its own cookies');
+# Over HTTP/3, $connection differs for each request.
+holds($_[1] eq 'h3' || keys %connections == 1, 'all use one connection');
 
 
 
-=== first visits at once on one connection: each gets the cookie of who answered it
+=== parallel first visits on one connection: each gets the ID of the server that answered it
 --- config
 location / { proxy_pass http://u; }
 --- client
@@ -144,11 +145,11 @@ my $client = $_[0]->();
 $client->ask($_, '/t', $_ % 2 ? [] : ['a=b']) for 1 .. 10;
 my %told;
 $told{told($client->answer($_))}++ for 1 .. 10;
-equals(join(', ', map { "$_: $told{$_}" } sort keys %told), 'A bound: 5, B bound: 5', 'five each');
+equals(join(', ', map { "$_: $told{$_}" } sort keys %told), 'A bound: 5, B bound: 5', 'five for each server');
 
 
 
-=== a request whose server takes its time does not hold up the others, nor mix with them
+=== a request whose server is slow does not block or mix with others
 --- config
 location / { proxy_pass http://u; }
 location /one { proxy_pass http://one; }
@@ -158,14 +159,14 @@ my $client = $_[0]->();
 $client->ask('slow', '/one', [$here, 'route=ID_A']);
 my $held = taken($server);
 my @told = map { $client->ask($_, '/t', [$here, "route=ID_$_"]); told($client->answer($_)) } 'A', 'B';
-equals("@told", 'A - B -', 'the others');
+equals("@told", 'A - B -', 'the other requests');
 answer($held, 'done', "Set-Cookie: app=1\r\n");
 my $answer = $client->answer('slow');
-equals("$answer->{body} $answer->{cookies}", 'done app=1', 'then that one');
+equals("$answer->{body} $answer->{cookies}", 'done app=1', 'the slow request');
 
 
 
-=== secure=auto: Secure where the client came over TLS, which HTTP/3 always is
+=== secure=auto: Secure if the client uses TLS, as HTTP/3 always does
 --- config
 location / { proxy_pass http://secure; }
 --- client
@@ -179,7 +180,7 @@ equals($client->answer(1)->{cookies} =~ s/.*?;//r, $_[1] eq 'h2c' ? ' Path=/' : 
 --- config
 location / { proxy_pass http://u; }
 location /through/ { proxy_http_version 1.1; proxy_request_buffering off; proxy_pass http://u/; }
-# Where nginx may change the body it sends no length, which that client of HTTP/3 takes amiss in an answer to HEAD.
+# If nginx may change the body it sends no length, which the HTTP/3 client does not accept in a response to HEAD.
 location /head { ssi on; ssi_types *; proxy_pass http://u; }
 --- client
 my $client = $_[0]->();
@@ -189,11 +190,11 @@ for my $path ('/body', '/through/body') {
 }
 $client->ask('head', '/head', ['route=nobody'], method => 'HEAD');
 my $answer = $client->answer('head');
-holds($answer->{status} eq '200' && $answer->{body} eq '' && $answer->{cookies} =~ /^route=[0-9a-f]{32}; Path=\/$/, 'HEAD is bound');
+holds($answer->{status} eq '200' && $answer->{body} eq '' && $answer->{cookies} =~ /^route=[0-9a-f]{32}; Path=\/$/, 'HEAD sets a cookie');
 
 
 
-=== Set-Cookie of the application, several and ours among them
+=== Set-Cookie of the application, in several fields in addition to the module's
 --- config
 location / { proxy_pass http://u; add_header Set-Cookie "mine=1"; }
 --- client
@@ -207,7 +208,7 @@ equals(join('|', sort split /\|/, $client->answer('bound')->{cookies}), 'app=x|m
 
 
 
-=== out of the cache, by error_page, by X-Accel-Redirect, with included parts
+=== from the cache, by error_page, by X-Accel-Redirect, with SSI
 --- config
 location /long { proxy_cache cached; proxy_pass http://u; }
 location /dead { proxy_pass http://dead; error_page 502 = @other; }
@@ -219,24 +220,24 @@ location = /part { proxy_pass http://other; }
 --- client
 my $client = $_[0]->();
 $client->ask('miss', "/long/$_[1]", []);
-holds(told($client->answer('miss')) =~ /^[AB] bound$/, 'a miss is bound');
+holds(told($client->answer('miss')) =~ /^[AB] bound$/, 'a miss sets a cookie');
 $client->ask('hit', "/long/$_[1]", ['route=nobody']);
 holds(told($client->answer('hit')) =~ /^[AB] -$/, 'a hit sets nothing');
 my @both = ('other=ID_D', 'route=ID_B');
 for (['/dead', 'D -'], ['/accel', 'D -'], ['/page', 'B -']) {
     $client->ask($_->[0], $_->[0], \@both);
     my $answer = $client->answer($_->[0]);
-    equals(told($answer), $_->[1], "$_->[0] is at its servers");
-    holds($answer->{body} =~ /\[D \/part/, 'and so is the part') if $_->[0] eq '/page';
+    equals(told($answer), $_->[1], "$_->[0] reaches its servers");
+    holds($answer->{body} =~ /\[D \/part/, 'so does the subrequest') if $_->[0] eq '/page';
 }
 $client->ask('new', '/page', ['other=ID_D']);
-holds(told($client->answer('new')) =~ /^[AB] bound$/, 'a first visit gets the cookie of the page alone');
+holds(told($client->answer('new')) =~ /^[AB] bound$/, 'a first visit gets only the cookie of the main request');
 --- may_warn
 cookie "route" of upstream "dead" is also that of upstream "u"
 
 
 
-=== a request that is taken back before its answer
+=== a request that is reset before its response
 --- config
 location / { proxy_pass http://one; }
 --- client
@@ -244,15 +245,15 @@ my $server = serve(1991);
 my $client = $_[0]->();
 $client->ask('gone', '/one', [$here]);
 my $held = taken($server);
-holds($held, 'it is at its server');
+holds($held, 'it has reached its server');
 $client->reset('gone');
-is_free($server, 'taken back');
+is_free($server, 'after the reset');
 $client->ask('after', '/t', ['one=127.0.0.1:1986']);
-equals(told($client->answer('after')), 'B -', 'the connection serves on');
+equals(told($client->answer('after')), 'B -', 'the connection is still usable');
 
 
 
-=== a request that is taken back in its body
+=== a request that is reset in its body
 --- config
 location / { proxy_http_version 1.1; proxy_request_buffering off; proxy_pass http://one; }
 --- client
@@ -260,13 +261,13 @@ my $server = serve(1991);
 my $client = $_[0]->();
 $client->ask('gone', '/one', [$here], method => 'POST', body => 'half', end => JSON::PP::false());
 my $held = taken($server);
-holds($held, 'it is at its server');
+holds($held, 'it has reached its server');
 $client->reset('gone');
-is_free($server, 'taken back');
+is_free($server, 'after the reset');
 
 
 
-=== a connection that is closed with requests under way
+=== a connection that is closed during requests
 --- config
 location / { proxy_pass http://one; }
 location = /page { ssi on; proxy_pass http://u; }
@@ -277,7 +278,7 @@ for my $path ('/one', '/page') {
     my $client = $_[0]->();
     $client->ask('gone', $path, [$here, 'route=ID_A']);
     my $held = taken($server);
-    holds($held, "$path is at its server");
+    holds($held, "$path has reached its server");
     $client->leave;
     is_free($server, $path);
 }

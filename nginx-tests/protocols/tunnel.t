@@ -1,7 +1,7 @@
-# Tunnels: CONNECT in a location with tunnel_pass, which nginx has since 1.31. The session is found in the request and set
-# in the response; of neither does the server at the other end see anything.
+# Tunnels: CONNECT in a location with tunnel_pass, available in nginx since 1.31. The session is read from the request
+# and set in the response; the server at the other end sees neither.
 #
-# The servers, on 127.0.0.1:1991 and 1992, are played by the client, and nobody is on 1999.
+# The servers, on 127.0.0.1:1991 and 1992, are played by the test; 1999 has no listener.
 
 use Sticky;
 
@@ -18,24 +18,24 @@ _EOC_
         if !defined $block->no_error_log;
 });
 
-# A client asks for a tunnel.
+# A client requests a tunnel.
 sub ask_for_tunnel {
     my ($cookie) = @_;
     $cookie = defined $cookie ? "Cookie: $cookie\r\n" : '';
     return say_to_nginx("CONNECT app.example:443 HTTP/1.1\r\nHost: app.example:443\r\n$cookie\r\n");
 }
 
-# What is said at either end comes out at the other, and nothing else.
+# Checks that data passes through the tunnel both ways, and nothing else does.
 sub talks {
     my ($asked, $server, $set, $what) = @_;
     my $header = read_until($asked, qr/\r\n\r\n/);
-    equals(status($header), '200', "$what: there is a tunnel");
-    equals(set($header), $set, "$what: what is set");
+    equals(status($header), '200', "$what: the tunnel is established");
+    equals(set($header), $set, "$what: the cookie that is set");
     print $asked "GET / HTTP/1.1\r\n\r\n";
     my $held = taken($server);
-    equals(request_of($held), "GET / HTTP/1.1\r\n\r\n", "$what: the server sees what is in the tunnel alone");
+    equals(request_of($held), "GET / HTTP/1.1\r\n\r\n", "$what: the server gets only the data in the tunnel");
     print $held "done\n";
-    equals(read_until($asked, qr/\n/), "done\n", "$what: and the client what it says");
+    equals(read_until($asked, qr/\n/), "done\n", "$what: the client gets the server's data");
     close $_ for $held, $asked;
 }
 
@@ -43,7 +43,7 @@ run_tests();
 
 __DATA__
 
-=== a first visit is bound, and the next tunnels go where the cookie says
+=== a first visit gets a cookie, which selects the server of the next tunnels
 --- config
 location / { tunnel_pass u; }
 --- client
@@ -56,7 +56,7 @@ for my $number (1, 1, 0, 1) {
 
 
 
-=== option=indirect: nothing is left to hide
+=== option=indirect: there is nothing to hide
 --- config
 location / { tunnel_pass hiding; }
 --- client
@@ -67,7 +67,7 @@ talks(ask_for_tunnel('hidden=127.0.0.1:1992'), $servers[1], '', 'a session');
 
 
 
-=== the server is away: another one has the tunnel and the session, and with fallback=off none
+=== an unreachable server: the tunnel and the session move to another one, and with fallback=off to none
 --- config
 set $upstream dead;
 if ($http_cookie ~ strict) { set $upstream strict; }
@@ -76,7 +76,7 @@ location / { tunnel_pass $upstream; }
 my $server = serve(1992);
 talks(ask_for_tunnel('dead=127.0.0.1:1999'), $server, 'dead=127.0.0.1:1992; Path=/', 'fallback=on');
 my $refused = read_until(ask_for_tunnel('strict=127.0.0.1:1999'), qr/<\/html>/);
-equals(status($refused) . set($refused), '502', 'fallback=off: there is none');
+equals(status($refused) . set($refused), '502', 'fallback=off: no tunnel');
 --- no_error_log
 [alert]
 [crit]
@@ -84,7 +84,7 @@ equals(status($refused) . set($refused), '502', 'fallback=off: there is none');
 
 
 
-=== upstreams of one cookie and other servers, reached from one server block, by a tunnel and by proxy_pass: [warn]
+=== upstreams with one cookie and different servers in one server block, used by tunnel_pass and proxy_pass: [warn]
 --- http_config
 upstream other { server 127.0.0.1:1993; session_sticky hash=plain; }
 --- config

@@ -1,13 +1,13 @@
-# WebSocket: the session is found and set in the handshake, and lasts as long as the conversation.
+# WebSocket: the session is read and set in the handshake, and lasts as long as the connection.
 #
-#   handshake     mode=insert, with stamps, option=indirect, mode=prefix, mode=rewrite; what is not upgraded; behind
-#                 auth_request; over a variable; with a frame right behind it
-#   conversation  frames both ways, short and long, ping and close; it counts at its server as long as it is there, and is
-#                 counted out whoever ends it: client, server, time-out
-#   reconnection  to the same server; to another when that is gone (fallback, proxy_next_upstream), or not (fallback=off)
-#   reload        goes on in the old worker, while new ones reach the same server through the new worker
+#   handshake     mode=insert, with timestamps, option=indirect, mode=prefix, mode=rewrite; responses other than 101; after
+#                 auth_request; with a variable; with a frame immediately after it
+#   connection    frames both ways, short and long, ping and close; it is counted at its server while it lasts, and no
+#                 longer once it is ended by the client, the server, or a timeout
+#   reconnection  to the same server; to another if that is gone (fallback, proxy_next_upstream), or not (fallback=off)
+#   reload        continues in the old worker, while new connections reach the same server through the new worker
 #
-# The servers, on 127.0.0.1:1991 and 1992, are played by the client.
+# The servers, on 127.0.0.1:1991 and 1992, are played by the test.
 
 use Sticky;
 use Digest::SHA 'sha1_base64';
@@ -41,7 +41,7 @@ _EOC_
 
 our $key = 'dGhlIHNhbXBsZSBub25jZQ==';
 
-# A client asks for a conversation; with what it says right behind, if anything.
+# Sends a client's handshake, followed immediately by more data, if any.
 sub knock {
     my ($path, $cookie, $behind) = @_;
     $cookie = defined $cookie ? "Cookie: $cookie\r\n" : '';
@@ -49,7 +49,7 @@ sub knock {
                         . "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: $key\r\n$cookie\r\n" . ($behind // ''));
 }
 
-# The server lets it in.
+# Sends the server's handshake.
 sub let_in {
     my ($connection, $more, $behind) = @_;
     my $asked = head('Sec-WebSocket-Key', request_of($connection));
@@ -60,7 +60,7 @@ sub let_in {
 
 sub header { return read_until($_[0], qr/\r\n\r\n/) }
 
-# RFC 6455, 5.2: one unfragmented frame; what a client sends is masked.
+# RFC 6455, 5.2: one unfragmented frame; clients send masked ones.
 sub frame {
     my ($text, $masked, $code) = @_;
     my $length = length $text;
@@ -81,7 +81,7 @@ sub bytes {
     return $got;
 }
 
-# The text of the frame that comes next; undef at the end.
+# The text of the next frame; undef at the end.
 sub heard {
     my ($socket) = @_;
     my (undef, $length) = unpack 'CC', bytes($socket, 2);
@@ -94,7 +94,7 @@ sub heard {
     return bytes($socket, $length) ^ substr $mask x ($length / 4 + 1), 0, $length;
 }
 
-# Both say something, and hear what the other said.
+# Checks that both sides get each other's frames.
 sub converse {
     my ($client, $server, $what) = @_;
     my $heard = '';
@@ -111,7 +111,7 @@ sub converse {
     return equals($heard, 'SCSCSCSCSC', "$what: frames go both ways");
 }
 
-# Both leave.
+# Closes both sides.
 sub part {
     my ($client, $server) = @_;
     print $client frame("\x03\xe8", 1, 8);
@@ -125,7 +125,7 @@ run_tests();
 
 __DATA__
 
-=== a first visit: the cookie is in the 101, and the next conversation is with the same server
+=== a first visit: the cookie is in the 101 response, and the next connection reaches the same server
 --- config
 location / { proxy_pass http://u; }
 --- client
@@ -136,25 +136,25 @@ for my $at (0, 1) {
     let_in($held);
     my $got = header($client);
     my $mine = 'route=127.0.0.1:' . (1991 + $at);
-    equals(status($got) . ' ' . set($got), "101 $mine; Path=/", 'let in, and bound');
-    holds($got =~ /^Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/m, "what the server said is there");
+    equals(status($got) . ' ' . set($got), "101 $mine; Path=/", 'the handshake sets the cookie');
+    holds($got =~ /^Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/m, "the server's header fields are passed on");
     converse($client, $held, $mine);
 
     my $again = knock('/t', $mine);
     my $second = taken($servers[$at]);
-    holds($second, 'the next is at the same server');
+    holds($second, 'the next connection reaches the same server');
     let_in($second);
     $got = header($again);
     equals(status($got) . ' ' . set($got), '101 ', 'and sets nothing');
     converse($again, $second, 'again');
-    converse($client, $held, 'and the first still');
+    converse($client, $held, 'the first connection still works');
     part($again, $second);
     part($client, $held);
 }
 
 
 
-=== with stamps: they are renewed in the 101
+=== with timestamps: they are renewed in the 101 response
 --- config
 location / { proxy_pass http://aging; }
 --- client
@@ -163,13 +163,13 @@ my $client = knock('/t', 'route=127.0.0.1:1992|' . (time - 60) . '|' . (time - 6
 my $held = taken($servers[1]);
 let_in($held);
 holds(header($client) =~ /^Set-Cookie: route=127\.0\.0\.1:1992\|(\d+)\|(\d+); Path=\/\r$/m && $1 >= time - 50 && $2 < time - 50,
-            'last seen now, first seen then');
+            'the time of the last request is renewed, that of the first is kept');
 converse($client, $held, 'renewed');
 part($client, $held);
 
 
 
-=== option=indirect: the server does not see the cookie, and its own of that name is replaced
+=== option=indirect: the server does not see the cookie, and its own cookie of that name is replaced
 --- config
 location / { proxy_pass http://hiding; }
 --- client
@@ -184,15 +184,15 @@ part($client, $held);
 
 $client = knock('/t', 'route=nobody');
 $held = taken($servers[0]);
-equals(scalar(() = request_of($held) =~ /^Cookie/mi), 0, 'no Cookie is left');
+equals(scalar(() = request_of($held) =~ /^Cookie/mi), 0, 'no Cookie field is left');
 let_in($held, "Set-Cookie: route=own\r\nSet-Cookie: xroute=1\r\n");
-equals(set(header($client)), 'xroute=1|route=127.0.0.1:1991; Path=/', 'ours in its place');
+equals(set(header($client)), 'xroute=1|route=127.0.0.1:1991; Path=/', "replaced by the module's cookie");
 converse($client, $held, 'replaced');
 part($client, $held);
 
 
 
-=== mode=prefix and mode=rewrite: what the server sets in the 101 gets the id, and leads back
+=== mode=prefix and mode=rewrite: the server's cookie in the 101 response gets the ID, which selects the server
 --- config
 location / { proxy_pass http://cutting; }
 location /rewrite { proxy_pass http://changing; }
@@ -209,7 +209,7 @@ for (['/', 'app=127.0.0.1:1991~x', 'app=x'], ['/rewrite', 'app=127.0.0.1:1991', 
 
     $client = knock($path, $set);
     $held = taken($servers[0]);
-    equals(head('Cookie', request_of($held)), $seen, "$path led back, and seen so");
+    equals(head('Cookie', request_of($held)), $seen, "$path the same server gets its cookie");
     let_in($held);
     equals(set(header($client)), '', "$path nothing is set");
     converse($client, $held, "$path again");
@@ -218,7 +218,7 @@ for (['/', 'app=127.0.0.1:1991~x', 'app=x'], ['/rewrite', 'app=127.0.0.1:1991', 
 
 
 
-=== what comes right behind the handshake, of both
+=== data immediately after the handshake, from both sides
 --- config
 location / { proxy_pass http://u; }
 --- client
@@ -226,15 +226,15 @@ my @servers = map { serve($_) } 1991, 1992;
 my $client = knock('/t', 'route=127.0.0.1:1992', frame('early', 1));
 my $held = taken($servers[1]);
 let_in($held, '', frame('welcome'));
-equals(heard($held), 'early', 'the server hears it');
+equals(heard($held), 'early', 'the server gets it');
 my $got = read_until($client, qr/welcome/);
-holds($got =~ /^HTTP\/1\.1 101 / && $got =~ /\r\n\r\n\x81\x07welcome$/ && !set($got), 'and so does the client');
+holds($got =~ /^HTTP\/1\.1 101 / && $got =~ /\r\n\r\n\x81\x07welcome$/ && !set($got), 'so does the client');
 converse($client, $held, 'after that');
 part($client, $held);
 
 
 
-=== what the server does not upgrade is an answer like any other
+=== a response other than 101 is like any other response
 --- config
 location / { proxy_pass http://u; }
 --- client
@@ -252,7 +252,7 @@ for (['426 Upgrade Required', undef, 'route=127.0.0.1:1991; Path=/'], ['200 OK',
 
 
 
-=== behind auth_request, and over a variable with the hide directive
+=== after auth_request, and with a variable and the hide directive
 --- config
 location = /auth { internal; proxy_set_header Upgrade ""; proxy_set_header Connection ""; proxy_pass http://other; }
 location / { auth_request /auth; auth_request_set $auth $upstream_addr; add_header X-Auth $auth always; proxy_pass http://u; }
@@ -263,21 +263,21 @@ my $client = knock('/t', 'route=127.0.0.1:1992; other=' . id('D'));
 my $held = taken($servers[1]);
 let_in($held);
 my $got = header($client);
-equals(status($got) . ' ' . head('X-Auth', $got) . ' ' . set($got), '101 127.0.0.1:1988 ', 'each found its server');
-converse($client, $held, 'behind auth_request');
+equals(status($got) . ' ' . head('X-Auth', $got) . ' ' . set($got), '101 127.0.0.1:1988 ', 'both requests reach their servers');
+converse($client, $held, 'after auth_request');
 part($client, $held);
 
 $client = knock('/variable', 'a=b; route=127.0.0.1:1992');
 $held = taken($servers[1]);
-equals(head('Cookie', request_of($held)), 'a=b', 'over a variable: hidden');
+equals(head('Cookie', request_of($held)), 'a=b', 'with a variable: hidden');
 let_in($held);
-equals(set(header($client)), '', 'over a variable: nothing is set');
-converse($client, $held, 'over a variable');
+equals(set(header($client)), '', 'with a variable: nothing is set');
+converse($client, $held, 'with a variable');
 part($client, $held);
 
 
 
-=== a conversation counts at its server until either side ends it
+=== a connection is counted at its server until either side ends it
 --- config
 location / { proxy_pass http://one; }
 location /idle-for-long { proxy_pass http://one; proxy_read_timeout 300ms; }
@@ -294,9 +294,9 @@ for (@ends) {
         $held = taken_unless_answered($server, $client) // return;
         let_in($held);
         return status(header($client)) eq '101';
-    }, "before $who ends it: let in");
+    }, "before $who ends it: connected");
     if ($path eq '/') {
-        equals(status(header(knock('/', $mine))), '502', "$who: a second one is not let in meanwhile");
+        equals(status(header(knock('/', $mine))), '502', "$who: a second connection is refused meanwhile");
         converse($client, $held, $who);
     }
     $end->($client, $held);
@@ -308,11 +308,11 @@ eventually(sub {
     my $done = status(header($client)) eq '101';
     part($client, $held);
     return $done;
-}, 'after all that the server is free again');
+}, 'finally, the server is free again');
 
 
 
-=== a server that dies in the conversation: its clients are let in by another, or get 502
+=== a server that stops during a connection: the client reconnects to another server, or gets 502
 --- config
 location / { proxy_pass http://u; }
 location /strict { proxy_pass http://strict; }
@@ -327,25 +327,25 @@ for my $path ('/', '/strict') {
     header($client);
     converse($client, $held, "$path before");
     close $_ for $held, $first;
-    holds(!defined heard($client), "$path the client hears the end");
+    holds(!defined heard($client), "$path the client's connection is closed");
 
     $client = knock($path, $mine);
     if ($path eq '/') {
         $held = taken($second);
         let_in($held);
         my $got = header($client);
-        equals(status($got) . ' ' . set($got), '101 route=127.0.0.1:1991; Path=/', 'let in by the other, and bound');
+        equals(status($got) . ' ' . set($got), '101 route=127.0.0.1:1991; Path=/', 'another server accepts, and the cookie has its ID');
         converse($client, $held, 'after');
         part($client, $held);
     } else {
         my $got = header($client);
-        equals(status($got) . ' ' . set($got), '502 ', 'fallback=off: not let in, and nothing is set');
+        equals(status($got) . ' ' . set($got), '502 ', 'fallback=off: refused, and nothing is set');
     }
 }
 
 
 
-=== proxy_next_upstream: a server that says 503, or nothing, before the conversation; none after that
+=== proxy_next_upstream: a server that responds with 503 or closes before the handshake; not used after it
 --- config
 location / { proxy_next_upstream error timeout http_503; proxy_read_timeout 1s; proxy_pass http://strict; }
 location /moves { proxy_next_upstream error timeout http_503; proxy_read_timeout 1s; proxy_pass http://u; }
@@ -364,17 +364,17 @@ for my $refusal ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\
         my $other = taken($servers[0]);
         let_in($other);
         my $got = header($client);
-        equals(status($got) . ' ' . set($got), '101 route=127.0.0.1:1991; Path=/', 'the other lets it in, and it is bound');
-        converse($client, $other, 'with the other');
+        equals(status($got) . ' ' . set($got), '101 route=127.0.0.1:1991; Path=/', 'the other server accepts, and the cookie has its ID');
+        converse($client, $other, 'with the other server');
         close $other;
-        holds(!defined heard($client), 'when that one leaves, the conversation is over');
+        holds(!defined heard($client), 'when that server closes, the connection ends');
     }
 }
-holds(!taken($servers[1], 0), 'nobody was asked twice');
+holds(!taken($servers[1], 0), 'no server was asked twice');
 
 
 
-=== reload: the conversation goes on in the old worker, new ones reach the same server through a new one
+=== reload: the connection continues in the old worker, new ones reach the same server through a new worker
 --- config
 location / { proxy_pass http://u; }
 --- client
@@ -395,12 +395,12 @@ eventually(sub {
     let_in($second);
     $got = header($again);
     return head('X-Worker', $got) ne $old;
-}, 'a new worker lets in, to the same server');
+}, 'a new worker connects to the same server');
 equals(status($got) . ' ' . set($got), '101 ', 'and sets nothing');
 converse($again, $second, 'with the new worker');
-converse($client, $held, 'with the old one still');
-holds(kill(0, $old), 'which is there for that');
+converse($client, $held, 'with the old worker still');
+holds(kill(0, $old), 'the old worker is still running');
 part($client, $held);
-eventually(sub { !kill 0, $old }, 'and leaves afterwards');
+eventually(sub { !kill 0, $old }, 'and exits afterwards');
 converse($again, $second, 'with the new worker still');
 part($again, $second);

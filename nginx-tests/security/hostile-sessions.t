@@ -1,5 +1,5 @@
-# A flood of session IDs, each of which the application takes for a new session: everything is answered, sessions that are
-# in use stay, the workers do not grow, and it takes no longer at the end than at the beginning.
+# A flood of session IDs, each a new session to the application: every request is answered, sessions in use stay on their
+# server, the workers' memory does not grow, and requests do not become slower.
 
 use Sticky qw(Visits);
 use Time::HiRes 'time';
@@ -33,7 +33,7 @@ location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Conne
 _EOC_
 });
 
-# Requests in pipelines of one connection; returns the bodies of the responses, in order.
+# Sends pipelined requests on one connection and returns the response bodies in order.
 sub pipelined {
     my ($connection, @requests) = @_;
     my @bodies;
@@ -44,7 +44,7 @@ sub pipelined {
     return @bodies;
 }
 
-# The memory of the workers that is not shared.
+# The workers' private memory.
 sub memory_of_workers {
     open my $file, '<', $Test::Nginx::Util::PidFile or return 0;
     chomp(my $master = readline $file);
@@ -61,7 +61,7 @@ run_tests();
 
 __DATA__
 
-=== a hundred thousand sessions, while others are in use
+=== 100,000 sessions while others are in use
 --- timeout: 120
 --- client
 my $port = Test::Nginx::Util::server_port();
@@ -72,11 +72,11 @@ my (@memory, @seconds, %answers);
 my $number = 0;
 for my $pass (1 .. $passes) {
     my $began = time;
-    # nginx itself keeps some memory with each request of a connection, until that is closed.
+    # nginx itself keeps some memory for each request of a connection until the connection is closed.
     $connection = connected($port);
     for (1 .. $per_pass / 100) {
         $answers{$_}++ for pipelined($connection, map { $number++; "/?id=flood$number&sid=flood" . ($number * 7) } 1 .. 100);
-        # The users come by now and then.
+        # Sessions in use make a request from time to time.
         my @users = map { ($number + $_) % $in_use + 1 } 1 .. $in_use / 3;
         my @got = pipelined($connection, map { "/?sid=used$_" } @users);
         $answers{moved} += grep { $got[$_] ne $server{$users[$_]} } 0 .. $#users;
@@ -85,17 +85,17 @@ for my $pass (1 .. $passes) {
     push @seconds, time - $began;
 }
 equals(join(' ', sort keys %answers), 'A B C moved', 'every request is answered by a server');
-equals($answers{moved}, 0, 'and no session in use has moved');
+equals($answers{moved}, 0, 'no session in use has moved');
 if (!$valgrind) {
-    holds($memory[-1] - $memory[1] < $may_grow, "the workers do not grow: @memory kB");
+    holds($memory[-1] - $memory[1] < $may_grow, "the workers' memory does not grow: @memory kB");
     my @sorted = sort { $a <=> $b } @seconds[0 .. $passes / 2 - 1];
     my @later = sort { $a <=> $b } @seconds[$passes / 2 .. $passes - 1];
-    holds($later[0] < 2 * $sorted[-1], "it does not become slower: @seconds s");
+    holds($later[0] < 2 * $sorted[-1], "requests do not become slower: @seconds s");
 }
 
 
 
-=== IDs that a hash might like: long ones that differ in a byte, prefixes of each other, bytes
+=== IDs that may collide in a hash: long ones that differ in one byte, prefixes of each other, binary ones
 --- client
 my @ids = ((map { 'x' x 8000 . $_ } 1 .. 20), (map { 'y' x $_ } 1 .. 200), (map { sprintf '%%%02x%s', $_, "\x80" x ($_ % 7) } 1 .. 200));
 my %server;
@@ -103,7 +103,7 @@ for my $id (@ids) {
     $server{$id} = body(visit("/?id=$id"));
 }
 my @lost = grep { my $id = $_; grep { body(visit("/?sid=$id")) ne $server{$id} } 1 .. 2 } @ids;
-equals(scalar(@lost), 0, 'each is a session of its own, and stays');
+equals(scalar(@lost), 0, 'each is a separate session and stays on its server');
 --- http_config
 proxy_buffer_size 32k;
 proxy_buffers 4 32k;

@@ -1,6 +1,6 @@
 # Thirty thousand requests with hostile Cookie, Set-Cookie and Cache-Control headers: every one is answered, nothing is
-# injected, nothing forged is followed, nobody dies, memory stays. The headers come from a generator without chance, so that a
-# failure can be had again; "request N" of a failure is its argument.
+# injected, no forged value is accepted, no worker crashes, and memory does not grow. The headers come from a deterministic
+# generator, so that failures can be reproduced; "request N" in a failure is its argument.
 
 use Sticky qw(Keys);
 use Digest::MD5 'md5_hex';
@@ -12,7 +12,7 @@ master_on();
 log_level('warn');
 may_warn(qr/ is also that of upstream /);
 
-# Over the same requests again and again, in each block: memory may grow at first only.
+# Each block sends the same requests several times: memory may grow only at first.
 our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND};
 our %requests = $valgrind ? (cookie => 165, set_cookie => 110) : (cookie => 3300, set_cookie => 2200);
 our $start = time;
@@ -22,13 +22,13 @@ our $passes = $valgrind ? 2 : 6;
 
 %port = (A => 1985, B => 1986, SETS => 1987);
 our @ids = map { md5_hex("127.0.0.1:$port{$_}") } sort keys %port;
-# By one key, by the other, and by both.
+# IDs with the first key, with the second, and with both.
 our %keyed = map { my $name = $_; $name => [key_id($key[0], $name), key_id($key[1], $name), key_ids($name, @key[0, 1])] } sort keys %port;
 our @keyed = map { @$_ } @keyed{sort keys %keyed};
 key_file('one', $key[0]);
 key_file('two', @key[0, 1]);
 
-# Numbers that look like chance: a linear congruential generator, seeded for every request.
+# Pseudo-random numbers: a linear congruential generator, seeded for each request.
 our $chance;
 sub seed { $chance = ($_[0] * 2654435761 + 12345) % 2**31; below(2) for 1 .. 3 }
 sub below { $chance = ($chance * 1103515245 + 12345) % 2**31; return ($chance >> 8) % $_[0] }
@@ -42,14 +42,14 @@ sub bytes {
 our @stamps = ('0', '-1', '-9223372036854775808', '9223372036854775807', '9223372036854775808', '18446744073709551615',
                '18446744073709551616', '4294967296', '9' x 40, '9' x 400, '', '+5', '0x10', '1e9', '1.5', ' 7', '007', "\xb2", 'x');
 
-# A session that a key has begun long ago. No other is as old.
+# A session that began long ago, signed with a key. No other session is as old.
 our $begun = $start - 300;
 sub session {
     my ($id) = @_;
     return signed('s', "$id|$start|$begun", one_of([$key[0]], [$key[0]], [@key[0, 1]], [@key[2, 0]])->@*);
 }
 
-# A value that is signed, and what could be done to it.
+# A signed value, and manipulations of it.
 sub signed_value {
     my $id = one_of(@ids, @keyed);
     my $session = session($id);
@@ -74,7 +74,7 @@ sub signed_value {
     )->();
 }
 
-# A value that a session cookie might have, and what could be done to it.
+# A possible value of a session cookie, and manipulations of it.
 sub value {
     my $id = one_of(@ids, @ids, @keyed, 'nobody', '');
     my $now = $start;
@@ -128,7 +128,7 @@ sub cookies {
     )->();
 }
 
-# An attribute that may end a cookie, and where only user agents could tell whether it does.
+# An attribute that may delete the cookie, and some for which only user agents could decide that.
 our @dates = ('Thu, 01 Jan 1970 00:00:00 GMT', 'Thu, 01-Jan-2060 00:00:00 GMT', '31 Feb 99999 99:99:99', '99:99:99 99 Dec 9999', '0', '',
               '1 Jan 1600 1:1:1', '29 feb 00 0:0:0', '18446744073709551616 jan 18446744073709551616 1:1:1', ':' x 500, '1 ' x 500, 'jan' x 300);
 sub ending {
@@ -142,7 +142,7 @@ sub ending {
     )->();
 }
 
-# The Cache-Control fields of an answer.
+# The Cache-Control fields of a response.
 sub cache_control {
     my ($number) = @_;
     seed($number + 7_000_000);
@@ -158,7 +158,7 @@ sub cache_control {
     )->();
 }
 
-# The Set-Cookie fields of an answer, without white space around them, which nginx takes away.
+# The Set-Cookie fields of a response, without surrounding white space, which nginx strips.
 sub set_cookies {
     my ($number) = @_;
     seed($number);
@@ -176,7 +176,7 @@ sub set_cookies {
     )->();
 }
 
-# What a Set-Cookie field becomes where the cookie is called s.
+# The expected Set-Cookie field if the cookie's name is s.
 sub edited {
     my ($field, $edit) = @_;
     $field =~ s/^([ \t]*s[ \t]*=[ \t]*)([^; \t]+(?:[ \t]+[^; \t]+)*)/$1 . $edit->($2)/e
@@ -184,7 +184,7 @@ sub edited {
     return $field;
 }
 
-# The server that sets them: nginx says in the path which.
+# The server that sets them; nginx encodes them in the path.
 our $setter = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port{SETS}, Listen => 64, ReuseAddr => 1)
     or bail_out("cannot listen on 127.0.0.1:$port{SETS}: $!");
 our $setting = fork() // bail_out("cannot fork: $!");
@@ -293,11 +293,12 @@ add_block_preprocessor(sub {
     $block->set_value('config', $config);
     $block->set_value('request', 'GET /idle');
     $block->set_value('timeout', $patience);
-    # Asked after all of it, when it is done.
+    # Sent after all other requests.
     $block->set_value('no_error_log', "[alert]\n[crit]\n[emerg]\nexited on signal\n");
 });
 
-# Modes with cookies by keys: what a server is called, the keys that sign, and whether shared caches must not have it.
+# The modes whose cookies use keys: the server's ID, the signing keys, and whether shared caches must not store the
+# response.
 our %made = (
     signed => {id => sub { md5_hex("127.0.0.1:$port{$_[0]}") }, keys => [$key[0]], nocache => 1},
     unsigned => {id => sub { $keyed{$_[0]}[2] }, keys => [@key[0, 1]], nocache => 1},
@@ -312,7 +313,7 @@ add_response_body_check(sub {
     $block->client->();
 });
 
-# Reads one response from what has come of a connection: status, header fields, may the connection be used again.
+# Reads one response from a connection: status, header fields, and whether the connection can be reused.
 sub next_response {
     my ($socket, $buffer) = @_;
     my $enough = sub {
@@ -334,7 +335,7 @@ sub next_response {
              set_cookie => [$head =~ /^Set-Cookie: ?(.*?)\r$/mg], cache_control => [$head =~ /^Cache-Control: ?(.*?)\r$/mg] };
 }
 
-# Sends requests in pipelines and gives each one's answer to $judge, undef where there was none.
+# Sends pipelined requests and passes each response to $judge, or undef if there was none.
 sub pipelined {
     my ($requests, $judge) = @_;
     my $at = 0;
@@ -347,7 +348,7 @@ sub pipelined {
             print $socket join '', @$requests[$at .. $last];
             $socket->flush;
         }
-        # nginx closes after a bad request: what it has not read is sent again, after that one.
+        # nginx closes the connection after a bad request: the requests after it are sent again.
         my $open = 1;
         while ($at <= $last && $open) {
             my $response = $socket && next_response($socket, \$buffer);
@@ -357,7 +358,7 @@ sub pipelined {
     }
 }
 
-# Whether a value is one of the module's own: its id is one of these, and it is signed with these keys, if there are any.
+# Whether a value is the module's own: it has one of these IDs and, if there are keys, is signed with them.
 sub is_ours {
     my ($value, $ids, @keys) = @_;
     my ($id, $text) = $value =~ /^(([^|]*)(?:\|\d{10}\|\d{1,10})?)/ ? ($2, $1) : return 0;
@@ -365,12 +366,12 @@ sub is_ours {
     return $value eq (@keys ? signed('s', $text, @keys) : $text);
 }
 
-# What is wrong with the Cache-Control of a response that has a cookie of the module.
+# Returns what is wrong with the Cache-Control field of a response with a cookie of the module.
 sub stored_by_all {
     my ($response) = @_;
     my @fields = @{$response->{cache_control}};
     return 'not private: ' . join ' and ', @fields if !grep { $_ eq 'private' } @fields;
-    # What is in quotes is no directive of its own.
+    # A quoted string contains no directives.
     my @directives = map { s/"(?:[^"\\]|\\.)*(?:"|\\?\z)/""/gr } @fields;
     return 'public: ' . join ' and ', @fields if grep { /(?:^|,)\s*(?:public|s-maxage)\s*(?:[=,]|$)/i } @directives;
     return '';
@@ -383,9 +384,9 @@ sub memory_of {
     return <$status> =~ /^VmRSS:\s+(\d+) kB/m ? $1 : undef;
 }
 
-# Sends all requests six times. $wrong says what is wrong with the answer to one, if anything. What the worker has at most
-# in the later half is compared with the earlier one: an allocator that keeps freed memory for a while, as
-# AddressSanitizer's does, has now more and now less.
+# Sends all requests $passes times. $wrong returns what is wrong with a response, if anything. The maximum memory of the
+# worker in the later half is compared with the earlier half, because an allocator that keeps freed memory for a while,
+# such as AddressSanitizer's, varies.
 sub all_answered {
     my ($requests, $wrong) = @_;
     my (@failures, @memory, %worker, %status);
@@ -399,14 +400,14 @@ sub all_answered {
         });
         push @memory, map { memory_of($_) // () } keys %worker;
     }
-    is(scalar(@failures), 0, "$main::name - each of " . $passes * @$requests . ' requests has its answer')
+    is(scalar(@failures), 0, "$main::name - each of " . $passes * @$requests . ' requests is answered')
         or diag(join "\n", @failures > 20 ? @failures[0 .. 19] : @failures);
-    ok(($status{200} // 0) > $passes / 2 * @$requests, "$main::name - most of them 200");
-    is(scalar(keys %worker), 1, "$main::name - all from one worker, which is still that one") or diag(join ' ', keys %worker);
+    ok(($status{200} // 0) > $passes / 2 * @$requests, "$main::name - most responses have status 200");
+    is(scalar(keys %worker), 1, "$main::name - one worker answered all requests") or diag(join ' ', keys %worker);
     return if $valgrind;
-    is(scalar(@memory), $passes, "$main::name - which tells its memory");
+    is(scalar(@memory), $passes, "$main::name - it reports its memory");
     my ($earlier, $later) = (max(@memory[0 .. $passes / 2 - 1]), max(@memory[$passes / 2 .. $#memory]));
-    cmp_ok($later - $earlier, '<', $may_grow, "$main::name - which does not grow (@memory kB)");
+    cmp_ok($later - $earlier, '<', $may_grow, "$main::name - its memory does not grow (@memory kB)");
 }
 
 run_tests();
@@ -438,7 +439,7 @@ sub {
         if (my $made = $main::made{$mode}) {
             my ($value) = $set[0] =~ /^s=([^;]*); Path=\/(?:; Secure)?$/ or return "Set-Cookie: @set";
             return "Set-Cookie: @set" if !main::is_ours($value, [map { $made->{id}($_) } 'A', 'B'], @{$made->{keys}});
-            # Whoever has no key begins anew.
+            # Without a valid key, a new session begins.
             my ($first) = $value =~ /\|\d{10}\|(\d+)\|/;
             return "followed: @set" if $mode eq 'signed' && $first < $main::start && $first != $main::begun;
             return $made->{nocache} ? main::stored_by_all($response) : '';
@@ -465,7 +466,7 @@ sub {
 
         my @got = @{$response->{set_cookie}};
         if ($mode eq 'keyedprefix') {
-            # Those that end the cookie are left alone.
+            # Fields that delete the cookie are left alone.
             my $at = 0;
             my @edited = map { main::edited($_, $edit{$mode}) } @fields;
             my $cached = CORE::join("\n", @got) eq CORE::join("\n", @fields) ? '' : main::stored_by_all($response);
@@ -479,7 +480,7 @@ sub {
         } elsif ($mode eq 'switched') {
             # Without a cookie it is off.
         } elsif ($mode eq 'keyed' && grep { /^[ \t]*s[ \t]*=/ } @fields) {
-            # The application's own counts.
+            # The application's own fields take effect.
         } elsif (my $made = $main::made{$mode}) {
             my @ours = grep { /^s=([^;]*); Path=\/$/ && main::is_ours($1, [$made->{id}('SETS')], @{$made->{keys}}) } @got;
             return scalar(@ours) . ' cookies of ours' if @ours != 1;

@@ -1,28 +1,28 @@
-# What is left of keys in memory: while they are in use nothing but what ids and signatures are made with, and afterwards nothing
-# at all, in the master and in its workers.
+# The traces of keys in the memory of the master and its workers: while keys are in use, only the states needed for IDs and
+# signatures; afterwards nothing.
 #
-# HMAC begins with two states of SHA-256, after a block that is made of the key; these are all that has to be kept.
+# HMAC starts from two states of SHA-256, after a block derived from the key; only these have to be kept.
 
 use Sticky qw(Keys Running Visits);
 use Digest::SHA 'hmac_sha256';
 
-# Addresses are longer than some machines' numbers.
+# Addresses may exceed the native integer size.
 no warnings 'portable';
 
 our @old = ('the key that was first', map { "the key beside it, number $_" } 1 .. 5);
 our $new = 'the key that comes then';
 our $refused = 'the key that is refused';
-# Both keep more of a process than there is.
+# valgrind and AddressSanitizer keep additional copies of a process's memory.
 our $shows = !$ENV{TEST_NGINX_USE_VALGRIND} && !defined $ENV{ASAN_OPTIONS};
 
 sub state_of {
     my ($block) = @_;
     my ($hex) = Digest::SHA->new(256)->add($block)->getstate =~ /^H:(\S+)/m;
-    # As words of this machine.
+    # As words in native byte order.
     return pack 'L*', unpack 'N*', pack 'H*', $hex =~ tr/://dr;
 }
 
-# What a key is by itself, on its way into HMAC, and in use: texts by what they are.
+# The forms of a key: raw, as padded for HMAC, and in use. Maps a description to texts.
 sub traces {
     my ($key) = @_;
     my %texts = (key => $key);
@@ -35,13 +35,13 @@ sub traces {
     return \%texts;
 }
 
-# The key of the file, and the one that signatures of the cookie "route" are made with.
+# The key of the file, and the key derived from it for signatures of the cookie "route".
 sub all_traces {
     my ($key) = @_;
     return ('of the file' => traces($key), 'of the cookie' => traces(hmac_sha256("\0signature of cookie route", $key)));
 }
 
-# How often each text is in the memory of a process that it can write to.
+# How often each text occurs in the writable memory of a process.
 sub copies {
     my ($pid, $texts) = @_;
     my %number = map { $_ => 0 } keys %$texts;
@@ -59,7 +59,7 @@ sub copies {
     return \%number;
 }
 
-# Whether a key is in use by the processes, each state of it once, or nowhere.
+# Whether the processes have a key in use, with each state once, or nowhere.
 sub is_there {
     my ($times, $key, $what, @pids) = @_;
     my %traces = all_traces($key);
@@ -90,10 +90,10 @@ run_tests();
 
 __DATA__
 
-=== keys that are in use, that are refused, and that have gone
+=== keys in use, rejected keys, and removed keys
 --- client
 if (!$shows) {
-    holds(1, 'memory is not looked at');
+    holds(1, 'memory is not examined');
     return;
 }
 is_there(1, $_, 'in use', master(), children()) for @old[0, 5];
@@ -102,15 +102,15 @@ key_file('keys', $refused);
 configure(qr/session_sticky hash/, 'nonsense; session_sticky hash');
 configure(qr/nonsense; (session_sticky [^;]*;)/, 'session_sticky hash=hmac sign maxidle=1h key_file=' . "$keys/keys; nonsense;");
 kill HUP => master();
-eventually(sub { log_lines(qr/\[emerg\].*nonsense/) }, 'a reload is refused, behind the directive');
+eventually(sub { log_lines(qr/\[emerg\].*nonsense/) }, 'a reload is rejected because of a later line');
 is_there(0, $refused, 'refused', master(), children());
 is_there(1, $old[0], 'still in use', master(), children());
 
 key_file('keys', $new);
 configure(qr/nonsense;/, '');
 my %before = map { $_ => 1 } children();
-holds(reload(), 'a reload');
-eventually(sub { !grep { $before{$_} } children() }, 'the worker from before has ended');
+holds(reload(), 'nginx reloads');
+eventually(sub { !grep { $before{$_} } children() }, 'the previous worker has exited');
 is_there(1, $new, 'in use now', master(), children());
 is_there(0, $_, 'gone', master(), children()) for @old[0, 5];
 --- no_error_log

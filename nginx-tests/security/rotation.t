@@ -1,12 +1,12 @@
-# A key takes the place of another, as an operator does it who has two nginx in front of the same servers, with a key file each:
-# the new one on top on one front, a reload; on the other, a reload; the old one removed on the first, a reload; on the second, a
-# reload. Clients change the front with each request, and no session moves at any moment.
+# Key rotation with two nginx instances ("fronts") in front of the same servers, each with its own key file: the new key
+# is added on top on the first front, then on the second; the old key is removed on the first, then on the second, with
+# a reload for each step. Clients change the front with each request, and no session ever moves.
 #
-# The upstreams of the fronts have different names, and are reached by the same paths:
-#   signed    sign                      fresh    the same, whose stamps are not renewed for an hour
+# The upstreams of the fronts have different names, but the same paths:
+#   signed    sign                      fresh    the same, but timestamps are not renewed for an hour
 #   keyed     hash=hmac                 both     hash=hmac and sign
-#   prefix    mode=prefix hash=hmac     rewrite  mode=rewrite hash=hmac, where the application sets the cookie in each response
-#   held      hash=hmac and sign, with a server that the test plays itself
+#   prefix    mode=prefix hash=hmac     rewrite  mode=rewrite hash=hmac, with the application's cookie in each response
+#   held      hash=hmac and sign, with a server run by the test
 
 use Sticky qw(Fronts Keys Running);
 use Digest::MD5 'md5_hex';
@@ -24,7 +24,7 @@ location / { return 200 "NAME"; }
 location /sets { add_header Set-Cookie "$arg_cookie=value; Path=/"; return 200 "NAME"; }
 _EOC_
 
-# Weights differ, so that two fronts that only counted would not agree by chance.
+# With different weights, two fronts that only balance the load would not agree by chance.
 sub front {
     my ($front) = @_;
     my $list = 'server 127.0.0.1:1985 weight=3; server 127.0.0.1:1986 weight=2; server 127.0.0.1:1987;';
@@ -39,12 +39,12 @@ sub locations {
     return join '', map { "location /$_/ { proxy_pass http://${_}_of_$front/; }\n" } sort keys %parameters;
 }
 
-# Clients: each has the name of its cookie, the value, its server, and the front that it visits next.
+# Clients: the name of the cookie, its value, the client's server, and the front of the next request.
 our (@clients, @load);
 
 sub other { my ($front) = @_; return $front eq 'first' ? 'second' : 'first' }
 
-# A request of a client. Returns what is wrong, if anything.
+# Sends a client's request. Returns what is wrong, if anything.
 sub request_of_client {
     my ($client) = @_;
     my ($form, $front) = @$client{qw(form front)};
@@ -64,7 +64,7 @@ sub request_of_client {
         . join '.', map { my $mac = $_; map { $mac eq mac($key[$_], $form, $before =~ s/\|[^|]*\z//r) ? $_ : () } 0 .. 3 } split /[|.]/, $before;
 }
 
-# Every client visits this often, some more begin, and nobody moves.
+# Each client makes this many requests and new clients are added; no session may move.
 sub everyone {
     my ($times, $what) = @_;
     my @wrong = grep { length } map { my $client = $_; map { request_of_client($client) } 1 .. $times } @clients;
@@ -76,7 +76,7 @@ sub everyone {
     equals(CORE::join("\n", @wrong), '', $what);
 }
 
-# The steps: a front, and its keys from then on.
+# The steps: a front, and its keys from that step on.
 sub steps_to {
     my ($new, $old) = @_;
     return (['first', $new, $old], ['second', $new, $old], ['first', $new], ['second', $new]);
@@ -110,7 +110,7 @@ run_tests();
 
 __DATA__
 
-=== keys follow each other: no session moves
+=== three rotations in sequence: no session moves
 --- client
 everyone(2, 'before');
 for my $turn (1 .. 3) {
@@ -121,28 +121,28 @@ for my $turn (1 .. 3) {
 }
 holds(@clients > 150, scalar(@clients) . ' clients');
 my ($keyed) = grep { $_->{form} eq 'keyed' } @clients;
-equals($keyed->{value}, key_id($key[3], $keyed->{server}), 'who has come all the way has an id by the last key alone');
+equals($keyed->{value}, key_id($key[3], $keyed->{server}), 'a client present throughout has an ID with the last key only');
 my ($signed) = grep { $_->{form} eq 'signed' } @clients;
-equals($signed->{value}, signed('signed', $signed->{value} =~ s/\|[^|]*\z//r, $key[3]), 'and a signature by it');
+equals($signed->{value}, signed('signed', $signed->{value} =~ s/\|[^|]*\z//r, $key[3]), 'its signature is made with the last key too');
 my ($first) = $clients[0]{value} =~ /\|(\d+)\|[^|]*\z/;
-holds($first < time, 'since it began');
+holds($first < time, "the session's start time is kept");
 
 
 
-=== one visit is enough, after both fronts have the new key and before the old one goes
+=== one request is enough, after both fronts have the new key and before the old one is removed
 --- client
 everyone(2, 'before');
 my ($add, $add_there, $remove, $remove_there) = steps_to(1, 0);
 step(@$add);
 step(@$add_there);
-everyone(1, 'one visit');
+everyone(1, 'one request');
 step(@$remove);
 step(@$remove_there);
 everyone(2, 'afterwards');
 
 
 
-=== who does not come by meanwhile begins anew, and is not refused
+=== a client without a request in the meantime gets a new session and is not refused
 --- client
 everyone(2, 'before');
 my @before = @clients;
@@ -156,7 +156,7 @@ for my $client (@before) {
 
 
 
-=== the old key goes back on top: the way back loses nobody either
+=== the old key is put back on top: undoing the rotation moves no session either
 --- client
 everyone(2, 'before');
 for my $step (['first', 1, 0], ['second', 1, 0], ['first', 0, 1], ['second', 0, 1], ['first', 0], ['second', 0]) {
@@ -166,7 +166,7 @@ for my $step (['first', 1, 0], ['second', 1, 0], ['first', 0, 1], ['second', 0, 
 
 
 
-=== three keys at a time: all are read, two of them write
+=== three keys at a time: all are accepted, two are used for new values
 --- client
 everyone(2, 'before');
 for my $step (['first', 1, 0], ['second', 1, 0], ['first', 2, 1, 0], ['second', 2, 1, 0], ['first', 2, 1], ['second', 2, 1]) {
@@ -176,9 +176,9 @@ for my $step (['first', 1, 0], ['second', 1, 0], ['first', 2, 1, 0], ['second', 
 
 
 
-=== requests are running while the keys change
+=== requests during the key changes
 --- client
-# Each in a process of its own, over and over, with its clients; how far it is, and what went wrong, is in a file.
+# Each process sends requests for its own clients in a loop, and writes its progress and errors to a file.
 my $tests = $$;
 @load = ();
 for my $number (1 .. 3) {
@@ -188,12 +188,12 @@ for my $number (1 .. 3) {
     local $SIG{TERM} = sub { $go = 0 };
     my ($round, @wrong) = (0);
     while ($go && getppid == $tests) {
-        # Some leave, others come.
+        # Some clients leave, others are added.
         splice @clients, 0, 4 if @clients > 40;
         push @clients, map { {form => $_, front => $fronts[$round % 2]} } @forms if $round % 4 == 0;
         for my $client (@clients) {
             my $wrong = eval { request_of_client($client) } // "no answer: $@";
-            # The signal ends what waits.
+            # The signal interrupts a pending request.
             push @wrong, $wrong if length $wrong && $go;
         }
         $round++;
@@ -205,28 +205,28 @@ for my $number (1 .. 3) {
     POSIX::_exit(0);
 }
 sub told { my ($number) = @_; open my $file, '<', "$keys/load-$number" or return 0; chomp(my @lines = readline $file); return @lines }
-# Until each of their clients has come by twice.
+# Waits until each client has made two requests.
 sub rounds {
     my @from = map { (told($_))[0] // 0 } 1 .. @load;
     return soon(sub { !grep { ((told($_))[0] // 0) < $from[$_ - 1] + 3 } 1 .. @load });
 }
-holds(rounds(), 'they come by');
+holds(rounds(), 'all processes make progress');
 for my $turn (1, 2, 3) {
     for my $step (steps_to($turn, $turn - 1)) {
         step(@$step);
-        holds(rounds(), 'they come by');
+        holds(rounds(), 'all processes make progress');
     }
 }
 kill TERM => @load;
 waitpid $_, 0 for @load;
 for my $number (1 .. @load) {
     my ($rounds, @wrong) = told($number);
-    equals(CORE::join("\n", @wrong), '', "process $number, $rounds rounds: nobody moves");
+    equals(CORE::join("\n", @wrong), '', "process $number, $rounds rounds: no session moves");
 }
 
 
 
-=== a request that an old worker holds gets a cookie by the old key, which both fronts know until it goes
+=== a request held by an old worker gets a cookie with the old key, which both fronts accept until that key is removed
 --- client
 my $held = serve(1991);
 my $address = '127.0.0.1:1991';
@@ -243,20 +243,20 @@ answer($taken_now, 'new');
 my ($old, $new) = map { response($_) } $asked, $other;
 equals(body($old) . body($new), 'oldnew', 'both are answered');
 my ($by_old, $by_new) = map { bound($_) } $old, $new;
-equals($by_old, signed('held', $by_old =~ s/\|[^|]*\z//r, $key[0]), 'the old worker writes with the old key');
-equals($by_new, signed('held', $by_new =~ s/\|[^|]*\z//r, @key[1, 0]), 'the new one with both');
+equals($by_old, signed('held', $by_old =~ s/\|[^|]*\z//r, $key[0]), 'the old worker uses the old key');
+equals($by_new, signed('held', $by_new =~ s/\|[^|]*\z//r, @key[1, 0]), 'the new worker uses both keys');
 for my $front (@fronts) {
     for my $cookie ($by_old, $by_new) {
         $asked = ask('/held/', "held=$cookie", $front eq 'first' ? 1984 : 1982);
         answer(taken($held), 'held');
         my $response = response($asked);
-        equals(head('X-Verdict', $response) . ' ' . body($response), 'valid held', "the $front front follows either");
+        equals(head('X-Verdict', $response) . ' ' . body($response), 'valid held', "the $front front accepts either cookie");
     }
 }
 
 
 
-=== a key file that changes does nothing before a reload, whatever becomes of the workers
+=== a changed key file has no effect before a reload, even if a worker is restarted
 --- client
 everyone(2, 'before');
 key_file('first', $key[2]);
@@ -265,14 +265,14 @@ unlink "$keys/first";
 everyone(2, 'the file is gone');
 my @before = children();
 kill TERM => $before[0];
-eventually(sub { my @now = children(); @now == 2 && !grep { $_ eq $before[0] } @now }, 'a worker ends, and another one comes');
-everyone(2, 'the new worker has the keys from before');
+eventually(sub { my @now = children(); @now == 2 && !grep { $_ eq $before[0] } @now }, 'a worker exits and is replaced');
+everyone(2, 'the new worker has the previous keys');
 my ($keyed) = grep { $_->{form} eq 'keyed' } reverse @clients;
-equals($keyed->{value}, key_id($key[0], $keyed->{server}), 'and makes ids with them');
+equals($keyed->{value}, key_id($key[0], $keyed->{server}), 'it makes IDs with them');
 
 
 
-=== a bad key file, or none: nginx goes on with the keys that it has
+=== an invalid or missing key file: nginx keeps its current keys
 --- client
 everyone(2, 'before');
 my $reloads = 0;
@@ -280,15 +280,15 @@ for my $bad (undef, [], ['short'], [@key, 'short'], [map { "the key number $_ of
     if ($bad) { key_file('first', @$bad) } else { unlink "$keys/first" }
     kill HUP => master();
     $reloads++;
-    eventually(sub { log_lines(qr/\[emerg\].*could not use key_file/) == $reloads }, 'a reload is refused');
-    everyone(2, 'everyone goes on');
+    eventually(sub { log_lines(qr/\[emerg\].*could not use key_file/) == $reloads }, 'a reload is rejected');
+    everyone(2, 'no session moves');
 }
-holds(!(grep { my $line = $_; grep { $line =~ /\Q$_\E/ } @key, 'short"', 'of too many' } log_lines(qr/./)), 'the log has no key');
+holds(!(grep { my $line = $_; grep { $line =~ /\Q$_\E/ } @key, 'short"', 'of too many' } log_lines(qr/./)), 'the log contains no key');
 key_file('first', @key[1, 0]);
-holds(reload_front('first'), 'a good one is taken');
-everyone(2, 'and everyone goes on');
+holds(reload_front('first'), 'a valid file is accepted');
+everyone(2, 'again, no session moves');
 my ($keyed) = grep { $_->{form} eq 'keyed' && $_->{front} eq 'second' } reverse @clients;
-equals(scalar(() = $keyed->{value} =~ /\./g), 1, 'with ids by both');
+equals(scalar(() = $keyed->{value} =~ /\./g), 1, 'the IDs are made with both keys');
 --- error_log
 could not use key_file
 --- no_error_log

@@ -1,6 +1,6 @@
-# What is said of keys: nothing, by whatever nginx writes, answers or is called, with all that it has to say at [debug].
+# Keys are not disclosed by anything that nginx logs at [debug], sends, or shows as a process.
 #
-# (What is left of them in memory: key-memory.t; what is said of a bad file: directives/keys.t.)
+# (Keys in memory: key-memory.t; messages about invalid files: directives/keys.t.)
 
 use Sticky qw(Control Keys Nginx Running Upstreams Visits);
 use Digest::SHA qw(hmac_sha256 sha256);
@@ -22,16 +22,16 @@ add_block_preprocessor(sub {
     $block->set_value(no_error_log => "[alert]\n[emerg]\n");
 });
 
-# Texts that give a key away: itself, in the usual digits, and what is derived of it before it is used.
+# Texts that reveal a key: the key itself, in common encodings, and values derived from it before it is used.
 sub traces {
     my @bytes = map { my $key = $_; ($key, hmac_sha256("\0signature of cookie signed", $key), sha256($key)) } @_;
     my @texts = map { ($_, unpack('H*', $_), uc unpack('H*', $_), encode_base64($_, '') =~ s/=+\z//r, encode_base64url($_),
                        CORE::join(', ', map { ord } split //), CORE::join(' ', map { sprintf '%02x', ord } split //)) } @bytes;
-    # Parts of a key would do.
+    # Parts of a key count too.
     return (@texts, map { (substr($_, 0, 16), substr($_, -16)) } @_);
 }
 
-# Where one of the texts is found among these, a name and a text each.
+# Where one of the traces occurs; each place is a name and a text.
 sub found {
     my ($traces, %in) = @_;
     return CORE::join(', ', grep { my $text = $in{$_}; grep { index($text, $_) >= 0 } @$traces } sort keys %in);
@@ -44,7 +44,7 @@ sub slurped {
     return readline($in) // '';
 }
 
-# All files below the folder of nginx.
+# All files in nginx's directory.
 sub files {
     my %text;
     File::Find::find({no_chdir => 1, wanted => sub { $text{$_} = slurped($_) if -f }}, Test::Nginx::Util::server_root());
@@ -81,20 +81,20 @@ for my $value (@values) {
 $said{$_} = page($_) for '/status', '/status?format=json', '/status?format=prometheus', '/status/upstreams/signed',
     '/status/upstreams/signed/servers/' . key_ids('A', @key[0, 1]);
 $said{patch} = patch('signed', key_ids('A', @key[0, 1]), '{"state":"drain"}');
-holds(reload(), 'a reload');
+holds(reload(), 'nginx reloads');
 my $tested = tested();
 holds($tested =~ /test is successful/, 'nginx -t');
 $said{'nginx -t'} = $tested;
 $said{$_} = slurped($_) for map { my $pid = $_; map { "/proc/$pid/$_" } qw(cmdline environ) } master(), children();
 my %file = files();
 my @traces = traces(@secret);
-equals(found(\@traces, %said), '', 'nothing that is answered has a key');
-equals(found(\@traces, %file), '', 'and nothing that is written');
+equals(found(\@traces, %said), '', 'no response contains a key');
+equals(found(\@traces, %file), '', 'no file contains a key');
 
-# All of it was looked at, and would have been found.
+# Everything was searched, and a match would have been found.
 my ($log) = grep { m{/error\.log\z} } keys %file;
-holds($file{$log} =~ /session_sticky: cookie "signed"/, 'the log has what is said of requests');
-holds($file{$log} =~ /\[debug\].* session_sticky: set "signed=/, 'and at [debug]') if has('with-debug');
-equals(found(['cookie=signed'], %file) =~ s{.*/}{}r, 'nginx.conf', 'what is in a file is found');
-holds(found([key_ids('A', @key[0, 1])], %said) =~ m{/status}, 'and what is in a response');
+holds($file{$log} =~ /session_sticky: cookie "signed"/, 'the log has the messages about requests');
+holds($file{$log} =~ /\[debug\].* session_sticky: set "signed=/, 'the log has those at [debug]') if has('with-debug');
+equals(found(['cookie=signed'], %file) =~ s{.*/}{}r, 'nginx.conf', 'a text in a file is found');
+holds(found([key_ids('A', @key[0, 1])], %said) =~ m{/status}, 'a text in a response is found');
 equals(status($said{patch}), '200', 'a server was drained');

@@ -1,8 +1,9 @@
-# sign: stamps that nobody can edit. A value is followed if a key of this proxy has signed it for this cookie, as it stands;
-# any other is forged, which counts as no cookie.
+# sign: timestamps that clients cannot edit. A value is accepted only if a key of this proxy has signed exactly this
+# value for this cookie; any other value is forged and is ignored.
 #
-# KEYS are parameters for a file with one key, TWO for one with two. A:, B:, C: are servers, of which D is dead (lib/Upstreams.pm),
-# X-Verdict tells the verdict, and counts() has the log, the variables and the counters (lib/Counted.pm).
+# KEYS stands for parameters with a file with one key, TWO for one with two. A:, B:, C: and D: are servers; D is unreachable
+# (lib/Upstreams.pm). X-Verdict contains the verdict; counts() checks the log, the variables and the counters
+# (lib/Counted.pm).
 
 use Sticky qw(Counted Keys Status Upstreams Visits);
 use Digest::MD5 'md5_hex';
@@ -22,19 +23,19 @@ location /status/ { session_sticky_status; access_log off; }
 _EOC_
 });
 
-# The value of a session of A, last and first seen so many seconds ago, by a key.
+# The value of a session of A, signed with these keys; $last and $first are the seconds since its last and first request.
 sub value {
     my ($last, $first, @keys) = @_;
     my $now = time;
     return signed('route', join('|', $id{A}, $now - $last, $now - $first), @keys ? @keys : $key[0]);
 }
 
-# The same with another last digit.
+# The value with another last digit.
 sub spoilt { my ($value) = @_; return $value =~ s/(.)\z/$1 eq 'A' ? 'B' : 'A'/er }
 
 sub verdict { my ($path, $value) = @_; return head('X-Verdict', visit($path, "route=$value", 1983)) }
 
-# Whether a value is one of A that begins then, signed with these keys.
+# Whether a value is a session of A that began at $first, signed with these keys.
 sub is_of_A {
     my ($value, $first, @keys) = @_;
     my ($last) = $value =~ /^$id{A}\|(\d{10})\|$first\|/ or return 0;
@@ -46,7 +47,7 @@ run_tests();
 
 __DATA__
 
-=== a value has a signature behind the stamps, one with each of two keys
+=== a value ends with a signature, or with two if there are two keys
 --- upstreams
 upstream one   { session_sticky KEYS sign maxidle=1h; server A:; }
 upstream two   { session_sticky TWO sign maxlife=1h; server A:; }
@@ -63,19 +64,19 @@ for my $path (sort keys %wanted) {
     my ($id, @keys) = @{$wanted{$path}};
     my ($text) = $value =~ /^(\Q$id\E\|(\d{10})\|\g2)\|/;
     equals($value, signed($name, $text // 'what?', @keys), "$path: the value");
-    holds($value =~ /\|[\w-]{22}(?:\.[\w-]{22})?\z/, 'has 22 digits for each key');
+    holds($value =~ /\|[\w-]{22}(?:\.[\w-]{22})?\z/, 'the signature has 22 digits for each key');
     my $earlier = time - 10;
     counts("/$path/", "$name=" . signed($name, "$id|$earlier|$earlier", @keys), "$path bound/valid/updated A");
 }
 my $attributes = set(counts('/text/?path=p', undef, 'text new/none/inserted A')) =~ s/[^;]*; //r =~ s/Expires=[^;]*/Expires/r;
-equals($attributes, 'Domain=localhost; Path=/p; Max-Age=3600; Expires; HttpOnly; SameSite=Lax; x', 'attributes behind it');
+equals($attributes, 'Domain=localhost; Path=/p; Max-Age=3600; Expires; HttpOnly; SameSite=Lax; x', 'the attributes follow the value');
 --- may_warn
 is also that of upstream
 --- timeout: 30
 
 
 
-=== no change of a byte is followed
+=== a value with any byte changed is rejected
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=1h maxlife=2h; server A:; server B:; }
 upstream v { session_sticky TWO sign maxidle=1h hash=plain accept=md5; server A: id=a; server B: id=b; }
@@ -83,7 +84,7 @@ upstream v { session_sticky TWO sign maxidle=1h hash=plain accept=md5; server A:
 my %followed;
 for my $case (['/u/', value(10, 100)], ['/v/', value(10, 100, @key[1, 0])]) {
     my ($path, $value) = @$case;
-    equals(verdict($path, $value), 'valid', 'as it was set');
+    equals(verdict($path, $value), 'valid', 'the unchanged value is valid');
     my @changed;
     for my $at (0 .. length($value) - 1) {
         my $byte = substr $value, $at, 1;
@@ -95,7 +96,7 @@ for my $case (['/u/', value(10, 100)], ['/v/', value(10, 100, @key[1, 0])]) {
             substr($value, 0, $at) . $byte . substr($value, $at);
     }
     push @changed, map { ("$value$_", "$_$value") } qw(| . ~ 0 A =), '==';
-    # One of two signatures is enough: the other one may be by a key that this proxy does not know.
+    # One of two signatures suffices: the other may be made with a key that this proxy does not have.
     my ($text, $one, $two) = $value =~ /\A(.*\|)([\w-]{22})(?:\.([\w-]{22}))?\z/;
     @changed = grep { !/\A\Q$text\E(?:$one(?:\..{22})?|.{22}\.$two)\z/ } @changed if $two;
     my %verdict;
@@ -111,7 +112,7 @@ begin_anew();
 
 
 
-=== the last digit of a signature has bits to spare: one text alone is right
+=== the last digit of a signature has unused bits: only one text is accepted
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=1h; server A:; server B:; }
 --- client
@@ -119,14 +120,14 @@ use MIME::Base64 'decode_base64url';
 my $value = value(10, 100);
 my ($text, $mac) = $value =~ /\A(.*\|)([\w-]{22})\z/;
 my @same = grep { decode_base64url($_) eq decode_base64url($mac) } map { substr($mac, 0, 21) . $_ } 'A' .. 'Z', 'a' .. 'z', 0 .. 9, '-', '_';
-equals(scalar(@same), 16, 'so many texts stand for it');
-equals(CORE::join(' ', grep { verdict('/u/', "$text$_") ne 'forged' } @same), $mac, 'which is followed');
+equals(scalar(@same), 16, '16 texts decode to the same signature');
+equals(CORE::join(' ', grep { verdict('/u/', "$text$_") ne 'forged' } @same), $mac, 'only the original is accepted');
 equals(verdict('/u/', "$value$_"), 'invalid', "with padding: $_") for '=', '==';
 begin_anew();
 
 
 
-=== who has no key cannot sign
+=== a value cannot be signed without the key
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=1h; server A:; server D: down; }
 --- client
@@ -146,7 +147,7 @@ for my $what (sort keys %forged) {
     my $response = counts('/u/', "route=$forged{$what}", 'u new/forged/inserted A');
     my $value = bound($response);
     my ($first) = $value =~ /\|(\d+)\|[^|]*\z/;
-    holds(is_of_A($value, $first, $key[0]) && $first >= $now, "$what: a session begins");
+    holds(is_of_A($value, $first, $key[0]) && $first >= $now, "$what: a new session begins");
 }
 my $value = value(10, 100);
 counts('/u/', "route=$value", 'u bound/valid/updated A');
@@ -157,7 +158,7 @@ counts('/u/', "route=" . $value =~ s/(.*\|)/"$1"/r, 'u new/invalid/inserted A');
 
 
 
-=== the error log has the verdict and the id
+=== the error log has the verdict and the ID
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=1h; server A:; }
 --- client
@@ -167,7 +168,7 @@ qr/session_sticky: cookie "route" for upstream "u" is forged, id "[0-9a-f]{32}"/
 
 
 
-=== a forged cookie is a first visit whatever fallback= says, and one that names another server leads nobody there
+=== a forged cookie is a first visit with any fallback=, and does not select the server that it names
 --- upstreams
 upstream off     { session_sticky KEYS sign maxidle=1h fallback=off; server A:; server B: down; }
 upstream unknown { session_sticky KEYS sign maxidle=1h fallback=unknown; server A:; server B: down; }
@@ -188,12 +189,12 @@ my $b = signed('route', "$id{B}|$now|$now", $key[0]);
 counts('/off/', "route=$b", 'off refused/down/none B?');
 counts('/unknown/', "route=$b", 'unknown refused/down/none B?');
 my $kept = bound(counts('/kept/', 'route=' . signed('route', "$id{B}|" . ($now - 10) . "|$now", $key[0]), 'kept lent/down/updated A, away B'));
-holds($kept =~ /^($id{B}\|\d{10}\|$now)\|/ && $kept eq signed('route', $1, $key[0]), 'the cookie of a session that is lent is signed anew');
+holds($kept =~ /^($id{B}\|\d{10}\|$now)\|/ && $kept eq signed('route', $1, $key[0]), 'the cookie of a session served by another server is signed again');
 my $nobody = signed('route', "nobody|$now|$now", $key[0]);
 counts('/off/', "route=$nobody", 'off refused/unknown/none -');
 counts('/unknown/', "route=$nobody", 'unknown new/unknown/inserted A');
 my %servers = map { body(visit('/two/', "route=$id{A}|$now|$now|" . 'x' x 22, 1983)) => 1 } 1 .. 20;
-holds($servers{B}, 'the balancer chooses');
+holds($servers{B}, 'the load-balancing method chooses the server');
 begin_anew();
 --- error_log
 with "fallback=off"
@@ -203,7 +204,7 @@ is also that of upstream
 
 
 
-=== a right signature makes no session longer
+=== a valid signature does not extend a session
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=30 maxlife=100; server A:; }
 --- client
@@ -217,11 +218,11 @@ my $renewed = signed('route', "$id{A}|$idle|$begun", $key[0]) =~ s/\|$idle\|/'|'
 counts('/u/', "route=$renewed", 'u new/forged/inserted A');
 my $value = value(20, 90);
 my ($first) = $value =~ /\|(\d+)\|[^|]*\z/;
-holds(is_of_A(bound(counts('/u/', "route=$value", 'u bound/valid/updated A')), $first, $key[0]), 'it is signed anew when it is renewed');
+holds(is_of_A(bound(counts('/u/', "route=$value", 'u bound/valid/updated A')), $first, $key[0]), 'a renewed value is signed again');
 
 
 
-=== several cookies of the name: the first that is not forged
+=== several cookies of the name: the first one that is not forged is used
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=1h; server A:; server B:; }
 upstream v { session_sticky KEYS sign maxidle=1h; server A:; server D: down; }
@@ -232,18 +233,18 @@ my $forged = "$id{B}|$now|$now|" . 'x' x 22;
 for my $cookies ("route=$forged; route=$a", "route=$a; route=$forged", "route=$id{B}; route=|; route=$a", "route=$id{B}|$now|$now; x=y; route=$a; route=$b") {
     my @bodies = map { body(visit('/u/', $cookies, 1983)) } 1 .. 4;
     equals("@bodies", 'A A A A', "the session of A: $cookies");
-    equals(verdict('/u/', $cookies =~ s/^route=//r), 'valid', 'which is valid');
+    equals(verdict('/u/', $cookies =~ s/^route=//r), 'valid', 'the verdict is valid');
 }
-equals(verdict('/u/', "$forged; route=$id{A}"), 'forged', 'else the first tells what became of it');
-equals(verdict('/v/', "$forged; route=$d"), 'down', 'or one that names a server');
-equals(verdict('/v/', "$forged; route=$d; route=$a"), 'valid', 'but rather one that can be had');
+equals(verdict('/u/', "$forged; route=$id{A}"), 'forged', 'if all are unusable, the verdict is that of the first');
+equals(verdict('/v/', "$forged; route=$d"), 'down', 'or that of a cookie that names a server');
+equals(verdict('/v/', "$forged; route=$d; route=$a"), 'valid', 'a cookie whose server is available takes precedence');
 begin_anew();
 --- may_warn
 is also that of upstream
 
 
 
-=== refresh= leaves fresh stamps, and their signature, alone
+=== refresh= keeps fresh timestamps and their signature
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=1h refresh=6m; server A:; }
 upstream v { session_sticky KEYS sign maxlife=1h refresh=6m; server A:; }
@@ -258,14 +259,14 @@ for my $name (qw(u v)) {
     counts("/$name/", 'route=' . spoilt(value(100, 2000)), "$name new/forged/inserted A");
     my $future = value(-100, 2000);
     ($first) = $future =~ /\|(\d+)\|[^|]*\z/;
-    holds(is_of_A(bound(counts("/$name/", "route=$future", "$name bound/valid/updated A")), $first, $key[0]), 'so are stamps from the future');
+    holds(is_of_A(bound(counts("/$name/", "route=$future", "$name bound/valid/updated A")), $first, $key[0]), 'timestamps in the future are renewed as well');
 }
 --- may_warn
 is also that of upstream
 
 
 
-=== a signature by an old key is followed, and the next response has that of the new one, however fresh the stamps are
+=== a signature made with an old key is accepted, and the next response has one made with the new key, however fresh the timestamps are
 --- upstreams
 upstream u { session_sticky TWO sign maxidle=1h refresh=6m; server A:; }
 upstream v { session_sticky TWO sign maxidle=1h; server A:; }
@@ -276,7 +277,7 @@ for my $name (qw(u v)) {
         my $value = value(0, 2000, @$old);
         my ($first) = $value =~ /\|(\d+)\|[^|]*\z/;
         my $new = bound(counts("/$name/", "route=$value", "$name bound/valid/updated A"));
-        holds(is_of_A($new, $first, @key[1, 0]), "$name: it is upgraded: $value");
+        holds(is_of_A($new, $first, @key[1, 0]), "$name: the value gets a new signature: $value");
     }
     counts("/$name/", 'route=' . value(0, 2000, @key[2, 3]), "$name new/forged/inserted A");
 }
@@ -284,26 +285,26 @@ counts('/u/', 'route=' . value(0, 2000, @key[1, 0]), 'u bound/valid/none A');
 counts('/w/', 'route=' . value(0, 2000, $key[0]), 'w bound/valid/none A');
 my $by_two = value(0, 2000, @key[1, 0]);
 my ($first) = $by_two =~ /\|(\d+)\|[^|]*\z/;
-holds(is_of_A(bound(counts('/w/', "route=$by_two", 'w bound/valid/updated A')), $first, $key[0]), 'of two signatures one alone is ours');
+holds(is_of_A(bound(counts('/w/', "route=$by_two", 'w bound/valid/updated A')), $first, $key[0]), 'one of two signatures is enough, and the next response has only that of this proxy');
 --- may_warn
 is also that of upstream
 --- timeout: 30
 
 
 
-=== explain tells what is forged, and shows no key
+=== explain reports forged values and shows no key
 --- upstreams
 upstream u { session_sticky KEYS sign maxidle=1h; server A:; server B:; }
 --- client
 sub explained { my ($value) = @_; return visit('/status/upstreams/u/explain?value=' . $value =~ s/\|/%7C/gr, undef, 1983) }
 my $value = value(10, 100);
 my @answers = map { explained($_) } $value, spoilt($value), $id{A};
-equals(CORE::join(' ', map { my $found = parsed($_); "$found->{would}/$found->{verdict}" } @answers), 'bound/valid new/forged new/forged', 'what would become of them');
-holds((grep { /\Q$key[0]\E/ } @answers) == 0, 'no key');
+equals(CORE::join(' ', map { my $found = parsed($_); "$found->{would}/$found->{verdict}" } @answers), 'bound/valid new/forged new/forged', 'the outcome of each value');
+holds((grep { /\Q$key[0]\E/ } @answers) == 0, 'no key is shown');
 
 
 
-=== without sign= the signature counts for nothing, and the next response has none
+=== without sign= the signature is ignored, and the next response has none
 --- upstreams
 upstream stamps { session_sticky maxidle=1h; server A:; server B:; }
 upstream id     { session_sticky; server A:; server B:; }
@@ -311,10 +312,10 @@ upstream keyed  { session_sticky hash=hmac KEYS; server A:; server B:; }
 --- client
 for my $value (value(10, 100), value(10, 100, @key[1, 0]), spoilt(value(10, 100))) {
     my ($first) = $value =~ /\|(\d+)\|[^|]*\z/;
-    holds(bound(counts('/stamps/', "route=$value", 'stamps bound/valid/updated A')) =~ /^$id{A}\|\d{10}\|$first\z/, 'stamps');
-    equals(bound(counts('/id/', "route=$value", 'id bound/valid/updated A')), $id{A}, 'an id alone');
+    holds(bound(counts('/stamps/', "route=$value", 'stamps bound/valid/updated A')) =~ /^$id{A}\|\d{10}\|$first\z/, 'timestamps');
+    equals(bound(counts('/id/', "route=$value", 'id bound/valid/updated A')), $id{A}, 'an ID only');
     my $keyed = $value =~ s/^\w+/key_id($key[0], 'A')/er;
-    equals(bound(counts('/keyed/', "route=$keyed", 'keyed bound/valid/updated A')), key_id($key[0], 'A'), 'a keyed id alone');
+    equals(bound(counts('/keyed/', "route=$keyed", 'keyed bound/valid/updated A')), key_id($key[0], 'A'), 'a keyed ID only');
 }
 --- may_warn
 is also that of upstream

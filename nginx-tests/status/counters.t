@@ -1,9 +1,9 @@
-# What session_sticky_status counts is what the variables say in the log, request by request: each once, with its upstream,
-# its status, verdict and action, and its server. lib/Counted.pm has how that is written down.
+# session_sticky_status counts exactly what the variables report in the log, request by request: each request once, with its
+# upstream, status, verdict, action and server. See lib/Counted.pm for the notation.
 #
-# What differs, and is written down here: a request counts with the server that it was sent to last, also where that has not
-# answered; a refused one with the server that has the session; and one that nginx hands on inside counts at each of the
-# upstreams on its way, of which the log has the last.
+# Differences, which the notation shows: a request is counted for the last server it was sent to, even if that did not
+# answer; a refused request for the session's server; and an internally redirected request for each of the upstreams on its
+# way, while the log has only the last.
 
 use Sticky qw(Upstreams Counted FaultyServers Caches Nginx Multiplex Certificates Keys);
 
@@ -53,17 +53,17 @@ _EOC_
 
 our $plans = 0;
 
-# Asks a faulty server for what the plan says, with more fields of the header.
+# Sends a request with a plan to a faulty server, with additional header fields.
 sub planning {
     my ($path, $plan, $cookie, $more) = @_;
     $more = ($more // "Connection: close\r\n") . (defined $cookie ? "Cookie: $cookie\r\n" : '');
     return say_to_nginx("GET $path HTTP/1.1\r\nHost: localhost\r\nX-Plan: $plan\r\nX-Id: " . ++$plans . "\r\n$more\r\n", 1983);
 }
 
-# The same, with all of the response.
+# The same, and returns the complete response.
 sub planned { return response(planning(@_)) }
 
-# Its client leaves when the server of this port has the request, and has sent what comes up to PATTERN.
+# The client disconnects once the server has the request and has sent text that matches PATTERN.
 sub left {
     my ($path, $plan, $cookie, $wanted, $pattern) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -122,7 +122,7 @@ counts('/nothing', "route=$id{A}", '');
 
 
 
-=== all other modes, and the directives of others
+=== all other modes, and third-party directives
 --- upstreams
 upstream indirect { session_sticky option=indirect; server A:; server D: down; }
 upstream rewrite { session_sticky mode=rewrite; server A:; server D: down; }
@@ -201,7 +201,7 @@ counts('/learn/', 'to=x', 'learn bound/valid/none B');
 
 
 
-=== servers that fail, and the next one, or none
+=== servers that fail, with another server left or none
 --- upstreams
 upstream u      { session_sticky; server A:; server D: max_fails=0; }
 upstream lends  { session_sticky rebind=off; server A:; server D: max_fails=0; }
@@ -237,7 +237,7 @@ counts('/nobody/', "route=$id{E}", 'nobody moved/down/none -, away E');
 
 
 
-=== the only server that is not down fails: since 1.19 nginx has no try left then, before it asked once more
+=== the only server that is not down fails: since 1.19, nginx has no attempt left then; before, it made another
 --- since: 1.19.0
 --- upstreams
 upstream alone { session_sticky; server D: max_fails=0; server E: down; }
@@ -246,7 +246,7 @@ counts('/alone/', "route=$id{D}", 'alone bound/valid/none D?');
 
 
 
-=== handed on inside
+=== internal redirects
 --- upstreams
 upstream u      { session_sticky; server A:; server B: down; }
 upstream other  { session_sticky cookie=other; server C:; }
@@ -332,7 +332,7 @@ counts('/then', "after=$id{C}", 'after bound/valid/none C');
 
 
 
-=== what comes out of a cache does not count, what is asked for does
+=== cached responses are not counted, requests to servers are
 --- upstreams
 upstream u    { session_sticky; server A:; }
 upstream dead { session_sticky hash=plain; server 127.0.0.1:1991 max_fails=0; }
@@ -348,16 +348,16 @@ counts('/u/long', undef, 'u new/none/inserted A');
 counts('/u/long', $_, '') for undef, $cookie;
 counts('/u/brief', $cookie, 'u bound/valid/none A');
 counts('/u/background', $cookie, 'u bound/valid/none A');
-counts_of(sub { planned('/dead/stale', 'ok') }, 'dead new/none/inserted one', 'to be stored');
+counts_of(sub { planned('/dead/stale', 'ok') }, 'dead new/none/inserted one', 'stored in the cache');
 sleep 2;
 counts('/u/brief', $cookie, 'u bound/valid/none A');
 counts('/u/background', $cookie, 'u bound/valid/none A');
 counts_of(sub { planned('/dead/stale', 'reset', "route=$line{one}") }, 'dead bound/valid/none one?', 'stale, as the server failed');
-counts_of(sub { planned('/dead/stale', 'reset') }, 'dead new/none/none one?', 'stale for a first visitor');
+counts_of(sub { planned('/dead/stale', 'reset') }, 'dead new/none/none one?', 'stale, for a first visit');
 
 
 
-=== a client that leaves before, in and after the header
+=== a client that disconnects before, in and after the header
 --- upstreams
 upstream u      { session_sticky hash=plain; server 127.0.0.1:1991 max_fails=0; server 127.0.0.1:1992 max_fails=0; }
 upstream first  { session_sticky hash=plain; server 127.0.0.1:1991 max_fails=0; server 127.0.0.1:1992 down; }
@@ -385,7 +385,7 @@ left('/strict/cached', 'hang', $one, 'strict bound/valid/none one?');
 left('/first/ignored', 'wait', undef, '');
 $faulty->go($plans);
 wants('first new/none/inserted one');
-as_wanted('a client that left is ignored');
+as_wanted('proxy_ignore_client_abort');
 counts_of(sub {
     my $asked = say_to_nginx("POST /u/unbuffered HTTP/1.1\r\nHost: localhost\r\nX-Plan: hang\r\nX-Id: " . ++$plans
                              . "\r\nCookie: $two\r\nContent-Length: 10\r\n\r\nabc", 1983);
@@ -395,7 +395,7 @@ counts_of(sub {
 
 
 
-=== connections that are kept alive, and were closed
+=== kept connections, and closed ones
 --- upstreams
 upstream u      { session_sticky hash=plain; server 127.0.0.1:1991; server 127.0.0.1:1992; keepalive 4; }
 upstream strict { session_sticky hash=plain fallback=off; server 127.0.0.1:1991; server 127.0.0.1:1992; keepalive 4; }
@@ -406,13 +406,13 @@ proxy_set_header Connection "";
 my $cookie = "route=$line{one}";
 for my $upstream (qw(u strict)) {
     counts_of(sub { planned("/$upstream/", 'keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: a connection to keep");
-    counts_of(sub { planned("/$upstream/", 'keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: and to use again");
-    counts_of(sub { planned("/$upstream/", 'empty keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: and to be closed");
-    # None is left when nginx ends.
-    counts_of(sub { planned("/$upstream/", 'ok', $cookie) }, "$upstream bound/valid/none one", "$upstream: and not to keep");
+    counts_of(sub { planned("/$upstream/", 'keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: the connection is reused");
+    counts_of(sub { planned("/$upstream/", 'empty keep', $cookie) }, "$upstream bound/valid/none one", "$upstream: the kept connection is closed");
+    # No connection is left when nginx ends.
+    counts_of(sub { planned("/$upstream/", 'ok', $cookie) }, "$upstream bound/valid/none one", "$upstream: a connection that is not kept");
 }
 counts_of(sub { planned('/u/', 'keep', $cookie) }, 'u bound/valid/none one', 'a connection to keep');
-counts_of(sub { planned('/u/', 'empty empty ok', $cookie) }, 'u moved/down/inserted two, away one', 'and closed again');
+counts_of(sub { planned('/u/', 'empty empty ok', $cookie) }, 'u moved/down/inserted two, away one', 'closed again');
 
 
 
@@ -428,7 +428,7 @@ counts_of(sub { sends("POST /u/ ${end}Transfer-Encoding: chunked\r\n\r\n3\r\na=b
 counts_of(sub { sends("GET /u/\r\n") }, 'u new/none/inserted A', 'HTTP/0.9');
 my $on = "HTTP/1.1\r\nHost: localhost\r\n\r\n";
 counts_of(sub { sends("GET /u/ ${on}GET /u/ ${on}GET /u/ $end\r\n") }, 'u new/none/inserted A | u new/none/inserted A | u new/none/inserted A',
-          'three in a row');
+          'three pipelined requests');
 
 
 
@@ -467,12 +467,12 @@ for my $wanted (['', 'w new/none/inserted one'], ["Cookie: route=$id{one}\r\n", 
         read_until($socket, qr/\r\n\r\n/);
         print $socket 'bye';
         response($socket);
-    }, $wanted->[1], 'a conversation');
+    }, $wanted->[1], 'a WebSocket connection');
 }
 
 
 
-=== a balancer that cannot be followed
+=== an unsupported load-balancing method
 --- upstreams
 upstream own  { own_balancer; server A:; server B:; session_sticky; }
 upstream like { own_balancer like_round_robin; server A:; server B:; session_sticky; }
@@ -483,22 +483,22 @@ for my $upstream (qw(own like)) {
 
 
 
-=== a server that drains: requests of its sessions, the last minute's and the last one's time
+=== a draining server: its sessions' requests in the last minute, and the time of the last one
 --- upstreams
 upstream u { session_sticky; server A:; server B: drain; server C: down; }
 --- client
 my $leaving = sub { (grep { $_->{address} eq $line{$_[0]} } @{counted('u')->{servers}})[0]{leaving} };
-equals(join(' ', map { $_ // 'null' } @{$leaving->('B')}{qw(last_minute last)}), '0 null', 'none yet');
-equals($leaving->('A'), undef, 'of one that does not drain, nothing is told');
+equals(join(' ', map { $_ // 'null' } @{$leaving->('B')}{qw(last_minute last)}), '0 null', 'no requests yet');
+equals($leaving->('A'), undef, 'only draining servers have the member');
 my $before = time;
 counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 3;
 counts('/u/', undef, 'u new/none/inserted A') for 1 .. 3;
-equals($leaving->('B')->{last_minute}, 3, 'of the last minute');
-holds($leaving->('B')->{last} >= $before && $leaving->('B')->{last} <= time, 'when the last one was');
+equals($leaving->('B')->{last_minute}, 3, 'requests in the last minute');
+holds($leaving->('B')->{last} >= $before && $leaving->('B')->{last} <= time, 'time of the last request');
 
 
 
-=== upstreams of odd names
+=== upstreams with unusual names
 --- upstreams
 upstream "a.b-c_d" { session_sticky; server A:; }
 upstream "UP.Case" { session_sticky; server A:; }

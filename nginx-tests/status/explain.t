@@ -1,4 +1,4 @@
-# explain: what would become of a session with this value, without a request of it. It takes nothing, and leaves no trace.
+# explain: the outcome of a request with this value, without sending one. It has no side effects.
 
 use Sticky qw(Keys Status);
 
@@ -20,7 +20,7 @@ sub encoded { return join '', map { sprintf '%%%02x', ord } split //, expand($_[
 
 sub explained { my ($upstream, $value) = @_; return document("/status/upstreams/$upstream/explain?value=" . encoded($value)) }
 
-# "WOULD VERDICT SCHEME ADDRESS", the address by its letter.
+# "WOULD VERDICT SCHEME ADDRESS", with a letter as the address.
 sub told {
     my ($found) = @_;
     my %letter = reverse %line;
@@ -28,7 +28,7 @@ sub told {
     return join ' ', map { $_ // '-' } @$found{qw(would verdict scheme)}, $letter{$address} // $address;
 }
 
-# What explain says, then what becomes of a request.
+# Checks explain's answer, and if there is a cookie name, the outcome of a request.
 sub says {
     my ($upstream, $value, $wanted, $cookie) = @_;
     equals(told(explained($upstream, $value)), $wanted, "$upstream: $value");
@@ -36,11 +36,11 @@ sub says {
     my $counted = sub { my $requests = upstream($upstream)->{requests}; return join ' ', map { "$_=$requests->{$_}" } sort keys %$requests };
     my $before = $counted->();
     explained($upstream, $value);
-    equals($counted->(), $before, "$upstream: $value: nothing is counted");
+    equals($counted->(), $before, "$upstream: $value: explain counts nothing");
     my ($would) = $wanted =~ /^(\w+)/;
     my $number = upstream($upstream)->{requests}{$would};
     visit("/$upstream/", "$cookie=$value");
-    equals(upstream($upstream)->{requests}{$would}, $number + 1, "$upstream: $value: a request comes to that");
+    equals(upstream($upstream)->{requests}{$would}, $number + 1, "$upstream: $value: a request has the same outcome");
 }
 
 run_tests();
@@ -77,15 +77,15 @@ says('limits', 'ID_A|' . ($now - 4000) . '|' . ($now - 4000), 'new expired - -',
 says('limits', "ID_A|$now|" . ($now - 8000), 'new old - -', 'limits');
 says('limits', 'ID_A|' . ($now + 90000) . "|$now", 'new invalid - -', 'limits');
 my $found = explained('limits', "ID_A|$now|" . ($now - 60));
-equals("$found->{first_seen} $found->{last_seen}", $now - 60 . " $now", 'the stamps');
-equals(explained('u', 'ID_A')->{first_seen}, undef, 'no stamps');
+equals("$found->{first_seen} $found->{last_seen}", $now - 60 . " $now", 'the timestamps');
+equals(explained('u', 'ID_A')->{first_seen}, undef, 'no timestamps');
 --- no_error_log
 [alert]
 [emerg]
 
 
 
-=== accepted schemes, by their words in accept=
+=== accepted schemes, by their names in accept=
 --- upstreams
 upstream u { server A id=web1; server D down; session_sticky hash=plain accept=md5,sha1,haproxy,nginx,index; }
 upstream n { server A; sticky name=n hash=sha1; }
@@ -95,13 +95,13 @@ says('u', 'web1', 'bound valid plain A');
 says('u', 'ID_A', 'bound valid md5 A');
 says('u', sha1_hex($line{A}), 'bound valid sha1 A');
 says('u', '1', 'moved down index D');
-equals(explained('u', 'ID_A')->{server}{id}, 'web1', 'its own id');
+equals(explained('u', 'ID_A')->{server}{id}, 'web1', "the server's own ID");
 says('n', sha1_hex($line{A}), 'bound valid sha1 A');
 says('u', $line{D}, 'moved down plain D');
 
 
 
-=== ids and signatures by keys: what a value says, and nothing of a key
+=== keyed IDs and signatures: a value is explained, and no key is shown
 --- upstreams
 upstream ids    { server A; server D down; session_sticky cookie=ids hash=hmac key_file=KEYS fallback=off; }
 upstream signed { server A; server D down; session_sticky cookie=signed hash=hmac sign key_file=KEYS maxidle=1h fallback=off; }
@@ -120,7 +120,7 @@ says('moves', 'ID_A', 'bound valid md5 A', 'moves');
 says('moves', $text, 'bound valid hmac A', 'moves');
 says('moves', signed('moves', $text, $key[2]), 'new forged - -', 'moves');
 my $whole = body(reply_to('/status?format=json')) . body(reply_to('/status?format=prometheus'));
-holds(index($whole, $_) < 0, 'no key is told') for @both;
+holds(index($whole, $_) < 0, 'no key is shown') for @both;
 --- no_error_log
 [alert]
 [emerg]
@@ -144,7 +144,7 @@ says('learns', '', 'new none - -');
 
 
 
-=== it leaves no trace: no line in the log, no connection, nothing learned, no failure forgotten
+=== no side effects: nothing is logged, connected, learned or reset
 --- upstreams
 upstream u { server 127.0.0.1:1999 max_fails=1 fail_timeout=60s; server A; session_sticky; }
 upstream one { server 127.0.0.1:1991 max_conns=1; server A; session_sticky cookie=one; }
@@ -154,39 +154,39 @@ my $id = Digest::MD5::md5_hex('127.0.0.1:1999');
 my $one = Digest::MD5::md5_hex('127.0.0.1:1991');
 visit('/u/', "route=$id");
 my $size = -s $log;
-equals(told(explained('u', $id)), 'moved down md5 127.0.0.1:1999', 'it failed') for 1 .. 20;
-equals(explained('u', $id)->{server}{state}, 'unavailable', 'and is unavailable');
-equals(told(explained('one', $one)), 'bound valid md5 127.0.0.1:1991', 'the only connection') for 1 .. 3;
-equals(explained('one', $one)->{server}{connections}, 0, 'no connection is taken');
+equals(told(explained('u', $id)), 'moved down md5 127.0.0.1:1999', 'the server failed') for 1 .. 20;
+equals(explained('u', $id)->{server}{state}, 'unavailable', 'it is unavailable');
+equals(told(explained('one', $one)), 'bound valid md5 127.0.0.1:1991', 'max_conns=1') for 1 .. 3;
+equals(explained('one', $one)->{server}{connections}, 0, 'explain takes no connection');
 my $asked = ask('/one/', "one=$one");
 my $taken = taken($held, 10);
-equals(told(explained('one', $one)), 'moved down md5 127.0.0.1:1991', 'it is full');
-equals(explained('one', $one)->{server}{state}, 'full', 'it says so');
+equals(told(explained('one', $one)), 'moved down md5 127.0.0.1:1991', 'the server is full');
+equals(explained('one', $one)->{server}{state}, 'full', 'the state is full');
 answer($taken, "late\n");
 response($asked);
 open my $file, '<', $log or die $!;
 seek $file, $size, 0;
 my @lines = grep { !/client \S+ closed keepalive/ } readline $file;
-equals((join '', @lines), '', 'the log');
+equals((join '', @lines), '', 'nothing is logged');
 --- no_error_log
 [alert]
 [emerg]
 
 
 
-=== POST, so that values stay out of access logs
+=== POST, which keeps values out of access logs
 --- upstreams
 upstream u { server A; session_sticky maxidle=1h; }
 --- client
 my $url = '/status/upstreams/u/explain';
 my $now = time;
-equals(told(parsed(sent($url, 'text/plain', expand('ID_A')))), 'bound valid md5 A', 'text');
-equals(told(parsed(sent($url, 'text/plain;charset=UTF-8', expand(" ID_A|$now|$now\r\n")))), 'bound valid md5 A', 'text with a line end');
+equals(told(parsed(sent($url, 'text/plain', expand('ID_A')))), 'bound valid md5 A', 'plain text');
+equals(told(parsed(sent($url, 'text/plain;charset=UTF-8', expand(" ID_A|$now|$now\r\n")))), 'bound valid md5 A', 'plain text with a line end');
 equals(told(parsed(sent($url, 'Application/X-WWW-Form-Urlencoded', expand('a=b&value=ID_A')))), 'bound valid md5 A', 'a form');
-equals(told(parsed(sent($url, 'application/x-www-form-urlencoded', expand("value=ID_A%7c$now%7C$now")))), 'bound valid md5 A', 'encoded');
-equals(parsed(sent($url, 'application/x-www-form-urlencoded', 'value=a+b%2Bc%20d'))->{value}, 'a+b+c d', 'a plus sign is itself');
+equals(told(parsed(sent($url, 'application/x-www-form-urlencoded', expand("value=ID_A%7c$now%7C$now")))), 'bound valid md5 A', 'encoded as %XX');
+equals(parsed(sent($url, 'application/x-www-form-urlencoded', 'value=a+b%2Bc%20d'))->{value}, 'a+b+c d', 'a plus sign is kept');
 equals(parsed(sent($url, 'text/plain', 'a+b%20'))->{value}, 'a+b%20', 'text is not decoded');
-equals(parsed(sent($url, 'text/plain', "\xff\xc3\xa9"))->{value}, "\x{fffd}\x{e9}", 'bytes that are no UTF-8');
+equals(parsed(sent($url, 'text/plain', "\xff\xc3\xa9"))->{value}, "\x{fffd}\x{e9}", 'invalid UTF-8');
 equals(status(sent($url, 'text/plain', 'x' x 8192)), '200', 'as long as it may be');
 equals(status(sent($url, 'text/plain', 'x' x 8193)), '413', 'too long');
 equals(status(sent($url, 'application/json', '{}')), '415', 'another type');
@@ -206,7 +206,7 @@ equals(status(reply_to('/status')), '200', 'a client that vanishes');
 
 
 
-=== values as long as a request line takes, and of any bytes
+=== values as long as a request line allows, and with any bytes
 --- upstreams
 upstream u { server A; session_sticky; }
 upstream p { server A; session_sticky cookie=p mode=prefix; }

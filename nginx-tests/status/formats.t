@@ -1,7 +1,7 @@
-# session_sticky_status: which resource a request gets, in which format, by which method.
+# session_sticky_status: the resources, the formats and the methods.
 #
-# Every block has the upstreams "app" (with servers A and D, which is down), "other" and "plain", which is not sticky. /status
-# is the location unless a block has another.
+# Every block has the upstreams "app" (with servers A and D, which is down), "other" and "plain", which is not sticky.
+# /status is the location unless a block has another.
 
 use Sticky qw(Status);
 
@@ -19,7 +19,7 @@ _EOC_
     $block->set_value(config => ($block->locations // 'location /status { session_sticky_status; }') . "\n" . ($block->config // ''));
 });
 
-# What an answer is: "STATUS TYPE", the type by one word.
+# Summarizes a response as "STATUS TYPE", the type as one word.
 sub told {
     my ($response) = @_;
     my $type = head('Content-Type', $response);
@@ -53,7 +53,7 @@ equals(told(reply_to('/status?Format=json')), '200 page', 'another parameter');
 
 
 
-=== resources below the location, with and without a slash at the end
+=== resources below the location, with and without a trailing slash
 --- client
 equals(names('/status?format=json'), 'app other', 'the location');
 for my $slash ('', '/') {
@@ -61,24 +61,24 @@ for my $slash ('', '/') {
     equals(names("/status/upstreams/app$slash"), 'app', "an upstream$slash");
     equals(names("/status/upstreams/app/servers$slash"), 'app', "its servers$slash");
     my $servers = document("/status/upstreams/app/servers/$id{A}$slash")->{upstreams}[0]{servers};
-    equals((join ' ', map { $_->{address} } @$servers), $line{A}, "a server by its id$slash");
+    equals((join ' ', map { $_->{address} } @$servers), $line{A}, "a server by its ID$slash");
     $servers = document("/status/upstreams/app/servers/$line{D}$slash")->{upstreams}[0]{servers};
     equals((join ' ', map { $_->{id} } @$servers), $id{D}, "a server by its address$slash");
 }
-equals(names('/status/upstreams/%61pp'), 'app', 'a name that is encoded');
-equals(names('/status//upstreams/app'), 'app', 'two slashes before');
-equals(names('/status/x/../upstreams/other'), 'other', 'dots, which nginx takes away to find the location');
+equals(names('/status/upstreams/%61pp'), 'app', 'an encoded name');
+equals(names('/status//upstreams/app'), 'app', 'a double slash before the name');
+equals(names('/status/x/../upstreams/other'), 'other', 'dot segments, which nginx removes to find the location');
 equals(told(reply_to("/status/upstreams/app/servers/$id{A}", 'GET', 'Accept: text/html')), '200 json', 'always JSON');
 for my $none ('nobody', 'plain', 'APP', 'app/servers/nobody', 'app/servers/127.0.0.1', 'app/what', 'app/servers/a/b',
               '/app', 'app//servers', 'app/explain/x', '%2561pp') {
     my $response = reply_to("/status/upstreams/$none");
     equals(told($response), '404 json', "no $none");
-    holds(length parsed($response)->{error}, "no $none: it says why");
+    holds(length parsed($response)->{error}, "no $none: the response has an error message");
 }
 
 
 
-=== methods: GET and HEAD, and what else is 405 with Allow
+=== methods: GET and HEAD; any other gets 405 with Allow
 --- client
 for my $path ('/status', '/status/upstreams', '/status/upstreams/app', "/status/upstreams/app/servers/$id{A}") {
     for my $method (qw(POST PUT DELETE PATCH OPTIONS PROPFIND BREW)) {
@@ -100,7 +100,7 @@ for my $path ('/status', '/status?format=json', '/status?format=prometheus', '/s
 
 
 
-=== fields of every answer
+=== header fields of every response
 --- client
 for my $path ('/status', '/status?format=json', '/status?format=prometheus', '/status/upstreams/app', '/status/upstreams/nobody',
               '/status/upstreams/app/explain?value=x', '/status?format=xml') {
@@ -116,7 +116,7 @@ holds($policy =~ /^default-src 'none'; connect-src 'self'; script-src $hash; sty
 
 
 
-=== the policy has the hashes of the page's one script and one style
+=== the Content-Security-Policy has the hashes of the page's only script and only style
 --- client
 use Digest::SHA 'sha256_base64';
 my $page = reply_to('/status');
@@ -128,22 +128,22 @@ for my $element (qw(script style)) {
     holds(index($policy, "$element-src 'sha256-$hash='") >= 0, "the hash of the $element");
 }
 my $markup = body($page) =~ s{<script>.*</script>}{}sr;
-holds($markup !~ m{\b(?:src|href)\s*=\s*["']?+(?!#|data:|\?format=)}i, 'nothing is loaded');
+holds($markup !~ m{\b(?:src|href)\s*=\s*["']?+(?!#|data:|\?format=)}i, 'the page loads nothing');
 
 
 
-=== a body that nobody wants is read, and the connection goes on
+=== an unexpected request body is read, and the connection is kept
 --- client
 my $socket = connected(Test::Nginx::Util::server_port());
 my $body = 'x' x 100_000;
 for my $number (1 .. 3) {
     print $socket "GET /status?format=json HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n$body";
-    is_json(body(answer_of($socket)), "answer $number");
+    is_json(body(answer_of($socket)), "response $number");
 }
 
 
 
-=== at the level of a server, in a regular expression, behind a rewrite, and in an include
+=== in a server block, a regular expression location, after a rewrite, and as an SSI include
 --- locations
 location ~ ^/(?<which>[a-z]+)/status { session_sticky_status; }
 location /moved { rewrite ^/moved/(.*)$ /inner/$1 last; }
@@ -155,24 +155,24 @@ session_sticky_status;
 equals(names('/a/status?format=json'), 'app other', 'a regular expression');
 equals(names('/a/status/upstreams/app'), 'app', 'a resource below it');
 equals(names('/anything/upstreams/other'), 'other', 'the server block');
-equals(names('/moved/upstreams/app'), 'app', 'behind a rewrite: by the request line');
+equals(names('/moved/upstreams/app'), 'app', 'after a rewrite: by the request line');
 equals(body(reply_to('/plain')), 'plain', 'another location');
 my $page = body(reply_to('/page/upstreams/nobody'));
 my ($all, $one) = $page =~ /^A(.*)B(.*)C$/s;
-equals((join ' ', map { $_->{name} } @{parsed("\r\n\r\n$all")->{upstreams}}), 'app other', 'an include: not by the request line');
-equals((join ' ', map { $_->{address} } @{parsed("\r\n\r\n$one")->{upstreams}[0]{servers}}), $line{A}, 'a server in an include');
+equals((join ' ', map { $_->{name} } @{parsed("\r\n\r\n$all")->{upstreams}}), 'app other', 'an SSI include: by its own URI, not by the request line');
+equals((join ' ', map { $_->{address} } @{parsed("\r\n\r\n$one")->{upstreams}[0]{servers}}), $line{A}, 'a server in an SSI include');
 
 
 
-=== limit_except keeps what it allows, and what it denies is denied
+=== limit_except: allowed methods reach the module, denied ones get 403
 --- locations
 location /status { session_sticky_status; limit_except POST { allow 127.0.0.1; deny all; } }
 location /denied { session_sticky_status; limit_except GET { deny all; } }
 --- client
-equals(told(reply_to('/status', 'DELETE')), '405 json', 'DELETE is allowed, and unknown');
+equals(told(reply_to('/status', 'DELETE')), '405 json', 'DELETE is allowed, but not supported');
 equals(told(reply_to('/status')), '200 page', 'GET');
 equals(status(reply_to('/denied', 'DELETE')), '403', 'DELETE is denied');
-equals(told(reply_to('/denied')), '200 page', 'GET is not');
+equals(told(reply_to('/denied')), '200 page', 'GET is allowed');
 --- no_error_log
 [alert]
 [crit]
@@ -188,7 +188,7 @@ location /status { session_sticky_status; session_sticky_status; }
 
 
 
-=== it takes no parameters
+=== no parameters are accepted
 --- locations
 location /status { session_sticky_status on; }
 --- must_die

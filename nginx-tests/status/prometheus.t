@@ -1,4 +1,4 @@
-# The metrics of session_sticky_status, as promtool and a parser of ours read them. A real Prometheus: tests/monitoring.
+# The metrics of session_sticky_status, as read by promtool and a parser here. tests/monitoring uses a real Prometheus.
 
 use Sticky qw(Status);
 
@@ -16,7 +16,7 @@ add_block_preprocessor(sub {
                                            map { "location /$_/ { proxy_pass http://$_/; proxy_next_upstream off; }" } @names);
 });
 
-# The series by what stands before the number.
+# The series: maps each name with its labels to the number.
 our $text;
 sub series {
     $text = body(reply_to('/status?format=prometheus'));
@@ -36,7 +36,7 @@ sub is_found_good {
     close $in;
     my $complaints = CORE::join '', readline $said;
     waitpid $child, 0;
-    equals("$? $complaints", '0 ', "$what: promtool finds nothing");
+    equals("$? $complaints", '0 ', "$what: promtool reports nothing");
 }
 
 run_tests();
@@ -67,29 +67,29 @@ for (['session_sticky_requests_total' . $of->('A', ',status="new"'), 1], ['sessi
     my ($name, $number) = @$_;
     equals($series->{$name} // 'none', $number, $name);
 }
-holds(abs($series->{'session_sticky_server_last_bound_timestamp_seconds' . $of->('C', '')} - time) < 60, 'the last request to C');
-holds(!exists $series->{'session_sticky_server_leaving_requests' . $of->('A', '')}, 'only of servers that drain');
-equals(scalar(grep { /^session_sticky_info\{module="[0-9.]+",nginx="1\.[0-9.]+"\}$/ && $series->{$_} == 1 } keys %$series), 1, 'versions');
-holds($series->{session_sticky_counters_start_timestamp_seconds} > time - 600, 'since');
-holds($series->{session_sticky_counters_bytes} > 0, 'memory');
+holds(abs($series->{'session_sticky_server_last_bound_timestamp_seconds' . $of->('C', '')} - time) < 60, 'the time of the last request to C');
+holds(!exists $series->{'session_sticky_server_leaving_requests' . $of->('A', '')}, 'only for draining servers');
+equals(scalar(grep { /^session_sticky_info\{module="[0-9.]+",nginx="1\.[0-9.]+"\}$/ && $series->{$_} == 1 } keys %$series), 1, 'the versions');
+holds($series->{session_sticky_counters_start_timestamp_seconds} > time - 600, 'the start of counting');
+holds($series->{session_sticky_counters_bytes} > 0, 'memory of the counters');
 
 
 
-=== servers of one address are one series
+=== servers with one address are one series
 --- upstreams
 upstream u { server A weight=2; server A weight=3; server B; server A backup; session_sticky; }
 upstream v { server A; server B; session_sticky cookie=v; }
 --- client
 my $series = series();
 is_found_good('all');
-equals($series->{twice}, undef, 'none twice');
-equals($series->{wrong}, undef, 'all are lines');
-equals($series->{qq(session_sticky_server_weight{upstream="u",server="$line{A}"})}, 2, 'the first tells');
-equals(scalar(grep { /^session_sticky_server_connections/ } keys %$series), 4, 'of four servers');
+equals($series->{twice}, undef, 'no duplicate');
+equals($series->{wrong}, undef, 'every line is valid');
+equals($series->{qq(session_sticky_server_weight{upstream="u",server="$line{A}"})}, 2, 'the weight of the first server');
+equals(scalar(grep { /^session_sticky_server_connections/ } keys %$series), 4, 'four servers');
 
 
 
-=== labels of every kind
+=== labels with special characters
 --- upstreams eval
 CORE::join "\n", map { "upstream $_->[0] { server $_->[1]; session_sticky hash=plain; }" }
     ['"a\"b\\\\c{},="', '"unix:/tmp/a\"}\\\\n{"'], ["\"gr\xc3\xbc\xc3\x9fe\"", "\"unix:/tmp/\xc3\xa9\""], ["\"\xff\xfe\"", "\"unix:/tmp/\xe9\xff\""],
@@ -97,12 +97,12 @@ CORE::join "\n", map { "upstream $_->[0] { server $_->[1]; session_sticky hash=p
 --- client
 my $series = series();
 is_found_good('all');
-equals($series->{twice}, undef, 'none twice, also where two addresses are written alike');
-equals($series->{wrong}, undef, 'all are lines');
+equals($series->{twice}, undef, 'no duplicate, even for two addresses with the same text');
+equals($series->{wrong}, undef, 'every line is valid');
 my $found = sub { my ($label) = @_; return scalar grep { index($_, $label) >= 0 } keys %$series };
 holds($found->('upstream="a\"b\\\\c{},=",server="unix:/tmp/a\"}\\\\n{"'), 'quotes and backslashes');
 holds($found->("upstream=\"gr\xc3\xbc\xc3\x9fe\",server=\"unix:/tmp/\xc3\xa9\""), 'UTF-8');
-holds($found->("upstream=\"\xef\xbf\xbd\xef\xbf\xbd\",server=\"unix:/tmp/\xef\xbf\xbd\xef\xbf\xbd\""), 'bytes that are none');
+holds($found->("upstream=\"\xef\xbf\xbd\xef\xbf\xbd\",server=\"unix:/tmp/\xef\xbf\xbd\xef\xbf\xbd\""), 'invalid UTF-8');
 holds($found->('upstream="two\nlines",server="unix:/tmp/two\nlines"'), 'line ends');
 
 
@@ -113,4 +113,4 @@ upstream u { server A; }
 --- client
 my $series = series();
 is_found_good('all');
-equals((join ' ', sort map { s/\{.*//r } keys %$series), 'session_sticky_counters_bytes session_sticky_counters_start_timestamp_seconds session_sticky_info', 'the rest');
+equals((join ' ', sort map { s/\{.*//r } keys %$series), 'session_sticky_counters_bytes session_sticky_counters_start_timestamp_seconds session_sticky_info', 'only general metrics');

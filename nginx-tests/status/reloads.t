@@ -1,7 +1,7 @@
-# What session_sticky_status has counted stays: over reloads, with servers and addresses that come and go, where there is no
-# room for all, and when workers are killed. And it is exact, however many workers there are.
+# The counts of session_sticky_status are kept over reloads, when servers and addresses come and go, when there is no
+# room for all of them, and when workers are killed. They are exact with any number of workers.
 #
-# Port 1996 answers on every address of 127.0.0.0/8 with that; app.test is what $dns says (lib/Resolver.pm).
+# Port 1996 answers on every address of 127.0.0.0/8 with the address; $dns resolves app.test (lib/Resolver.pm).
 
 use Sticky qw(Running Upstreams Visits Counted Resolver);
 use POSIX ();
@@ -27,17 +27,17 @@ _EOC_
 master_on();
 worker_connections(1024);
 
-# What was counted of a server, or undef if it is not shown.
+# The number of requests counted for a server, or undef if it is not shown.
 sub of {
     my ($upstream, $address, $status) = @_;
     my ($server) = grep { $_->{address} eq ($line{$address} // $address) } @{counted($upstream)->{servers}};
     return $server && $server->{requests}{$status};
 }
 
-# So many visits of this session, one after the other.
+# Makes this number of sequential requests of a session.
 sub visits { my ($number, $path, $cookie) = @_; visit($path, $cookie, 1983) for 1 .. $number; return }
 
-# So many requests, a hundred on each connection; what each connection has got is read when all have asked.
+# Sends this number of requests, a hundred on each connection; reads the responses after sending them all.
 sub flood {
     my ($number, $path, $cookie) = @_;
     my $text = "GET $path HTTP/1.1\r\nHost: localhost\r\n" . ($cookie ? "Cookie: $cookie\r\n" : '');
@@ -51,10 +51,10 @@ sub flood {
     return $answers;
 }
 
-# Many servers that are down, as text of an upstream.
+# The "server" directives of many servers that are down.
 sub many { my ($number) = @_; return CORE::join '', map { 'server 127.2.' . int($_ / 200) . '.' . ($_ % 200 + 1) . ':1 down;' } 1 .. $number }
 
-# Asks until an upstream has been at this address, or until it has not.
+# Waits until the upstream does or does not have this address.
 sub knows {
     my ($upstream, $address, $is_known) = @_;
     return eventually(sub { defined of($upstream, $address, 'new') == $is_known }, "$upstream: $address " . ($is_known ? 'is there' : 'is gone'));
@@ -64,7 +64,7 @@ run_tests();
 
 __DATA__
 
-=== 20,000 requests by four workers, each counted once
+=== 20,000 requests in four workers, each counted once
 --- upstreams
 upstream u { session_sticky; server A: max_fails=0; server B: max_fails=0; server D: down; keepalive 16; }
 --- client
@@ -76,7 +76,7 @@ my $counted = counted('u');
 equals($counted->{requests}{bound}, $begin->{bound} + 2 * $number, 'bound');
 equals($counted->{requests}{$_}, $begin->{$_} + $number, $_) for qw(new moved);
 equals(of('u', $_, 'bound'), $number, "bound at $_") for qw(A B);
-equals(of('u', 'A', $_) + of('u', 'B', $_), $number, "$_, at A and at B") for qw(new moved);
+equals(of('u', 'A', $_) + of('u', 'B', $_), $number, "$_, at A and B") for qw(new moved);
 my ($d) = grep { $_->{address} eq $line{D} } @{$counted->{servers}};
 equals($d->{moved_away}, $number, 'moved away');
 equals($counted->{verdicts}{valid} + $counted->{verdicts}{none} + $counted->{verdicts}{down}, 4 * $number, 'verdicts');
@@ -87,7 +87,7 @@ wants("u moved/down/inserted $_->[0], away D") for map { my $name = $_; map { [$
 
 
 
-=== a reload: servers that stay, go, and come back
+=== reloads: servers are kept, removed, and added again
 --- upstreams
 upstream u { session_sticky; server A:; server B:; server D: down; }
 upstream drains { session_sticky; server A:; server B: drain; }
@@ -97,30 +97,30 @@ counts('/u/', "route=$id{A}", 'u bound/valid/none A') for 1 .. 3;
 counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 2;
 counts('/drains/', "route=$id{B}", 'drains bound/valid/none B');
 my $leaving = counted('drains')->{servers}[1]{leaving};
-equals($leaving->{last_minute}, 1, 'a session that leaves');
-holds(reload(), 'a reload');
-as_wanted('nothing has changed');
-equals(counted()->{since}, $since, 'since when');
-is_deeply(counted('drains')->{servers}[1]{leaving}, $leaving, 'sessions that leave');
+equals($leaving->{last_minute}, 1, 'requests of a draining server');
+holds(reload(), 'nginx reloads');
+as_wanted('all counts are kept');
+equals(counted()->{since}, $since, 'start of counting');
+is_deeply(counted('drains')->{servers}[1]{leaving}, $leaving, 'requests of a draining server');
 
 configure(qr/server $line{A};/, "server $line{A}; server $line{C};");
-holds(reload(), 'a reload with one more');
-as_wanted('nothing has changed');
+holds(reload(), 'a reload with another server');
+as_wanted('all counts are kept');
 counts('/u/', "route=$id{C}", 'u bound/valid/none C');
 
 configure(qr/(upstream u .*) server $line{B};/, 'upstream u { session_sticky; server 127.0.0.1:1985;');
 holds(reload(), 'a reload without B');
 equals(of('u', 'B', 'bound'), undef, 'B is not shown');
-equals(of('u', 'A', 'bound'), 3, 'A has what it had');
-equals(counted('u')->{requests}{bound}, 6, 'as has the upstream');
+equals(of('u', 'A', 'bound'), 3, 'the count of A is kept');
+equals(counted('u')->{requests}{bound}, 6, 'the count of the upstream is kept');
 counts('/u/', "route=$id{A}", 'u bound/valid/none A');
 
 configure(qr/(upstream u \{) session_sticky; server $line{A};/, "upstream u { session_sticky; server $line{A}; server $line{B}; server $line{C};");
 holds(reload(), 'a reload with B and C');
-equals(of('u', 'B', 'bound'), 2, 'B has what it had');
-equals(of('u', 'C', 'bound'), 1, 'C as well');
-as_wanted('nothing has changed');
-equals(counted()->{since}, $since, 'since when');
+equals(of('u', 'B', 'bound'), 2, 'B has its count again');
+equals(of('u', 'C', 'bound'), 1, 'so has C');
+as_wanted('all counts are kept');
+equals(counted()->{since}, $since, 'start of counting');
 
 
 
@@ -156,17 +156,17 @@ counts('/u/', "route=$id{D}", 'u moved/down/inserted A, away D');
 counts('/drains/', "route=$id{B}", 'drains bound/valid/none B') for 1 .. 2;
 my ($since, $bytes) = (counted()->{since}, counted()->{counters}{bytes});
 my $leaving = counted('drains')->{servers}[1]{leaving};
-equals($leaving->{last_minute}, 2, 'sessions that leave');
+equals($leaving->{last_minute}, 2, 'requests of a draining server');
 configure(qr/(?=server $line{D} down)/, many(3000));
 for my $size ('larger', 'as large', 'smaller') {
     configure(qr/(?:server 127\.2\.\d+\.\d+:1 down;)+/, '') if $size eq 'smaller';
-    holds(reload(), "$size: a reload");
+    holds(reload(), "$size: nginx reloads");
     my $now = counted();
     holds($size eq 'smaller' ? $now->{counters}{bytes} == $bytes : $now->{counters}{bytes} > 2 * $bytes, "$size: $now->{counters}{bytes} bytes");
     holds($now->{counters}{complete}, "$size: complete");
-    equals($now->{since}, $since, "$size: since when");
-    is_deeply(counted('drains')->{servers}[1]{leaving}, $leaving, "$size: sessions that leave");
-    as_wanted("$size: all is kept");
+    equals($now->{since}, $since, "$size: start of counting");
+    is_deeply(counted('drains')->{servers}[1]{leaving}, $leaving, "$size: requests of a draining server");
+    as_wanted("$size: all counts are kept");
     counts('/u/', "route=$id{B}", 'u bound/valid/none B');
     counts('/u/', undef, 'u new/none/inserted A');
 }
@@ -181,15 +181,15 @@ $line{held} = '127.0.0.1:1991';
 my $server = serve(1991);
 my $asked = ask('/u/', "route=$line{held}", 1983);
 my $held = taken($server);
-holds(reload(), 'a reload');
-as_wanted('it is still being served');
+holds(reload(), 'nginx reloads');
+as_wanted('the request is not finished');
 answer($held, 'done');
-equals(body(response($asked)), 'done', 'it is answered');
+equals(body(response($asked)), 'done', 'the request is answered');
 wants('u bound/valid/none held');
 
 
 
-=== addresses of a name come and go
+=== addresses of a name are removed and added
 --- upstreams
 upstream r { zone resolved 1m; session_sticky hash=plain; server app.test:1996 resolve; server 127.0.0.9:1996; }
 upstream held { zone held 1m; session_sticky hash=plain; server app.test:1991 resolve; server 127.0.0.9:1991 down; }
@@ -208,25 +208,25 @@ knows('r', '127.0.0.4:1996', 1);
 everywhere('/held/');
 answer($held, 'done');
 response($asked);
-equals(counted('held')->{requests}{bound}, 1, 'a request that ends with an address that is gone');
-equals(counted('r')->{requests}{bound}, 4, 'the upstream has what it had');
-equals(of('r', '127.0.0.3:1996', 'bound'), 1, 'as has the one that stays');
+equals(counted('held')->{requests}{bound}, 1, 'a request to an address that has been removed is counted');
+equals(counted('r')->{requests}{bound}, 4, 'the count of the upstream is kept');
+equals(of('r', '127.0.0.3:1996', 'bound'), 1, 'the count of an address that stays is kept');
 counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 4, 3;
 visits(8, '/r/', 'route=127.0.0.2:1996');
-equals(counted('r')->{requests}{new}, 8, 'sessions of one that is gone');
-holds(reload(), 'a reload');
+equals(counted('r')->{requests}{new}, 8, 'sessions of a removed address');
+holds(reload(), 'nginx reloads');
 $dns->knows('app.test A 127.0.0.2 127.0.0.3 127.0.0.4');
 knows('r', '127.0.0.2:1996', 1);
-equals(of('r', '127.0.0.2:1996', 'bound'), 2, 'one that comes back has what it had');
-equals(of('r', '127.0.0.4:1996', 'bound'), 1, 'and the others');
+equals(of('r', '127.0.0.2:1996', 'bound'), 2, 'an address that is added again has its count');
+equals(of('r', '127.0.0.4:1996', 'bound'), 1, 'another address keeps its count');
 knows('held', '127.0.0.2:1991', 1);
-equals(of('held', '127.0.0.2:1991', 'bound'), 1, 'the last as well');
+equals(of('held', '127.0.0.2:1991', 'bound'), 1, 'an address whose last request ended after its removal has its count');
 counts('/r/', "route=127.0.0.$_:1996", "r bound/valid/none 127.0.0.$_:1996") for 2, 4;
 begin_anew();
 
 
 
-=== workers that are killed take nothing with them
+=== killed workers lose no counts
 --- upstreams
 upstream u { session_sticky; server A: max_fails=0; server B: max_fails=0; keepalive 16; }
 --- may_warn
@@ -258,20 +258,20 @@ while (time < $until) {
     $last = $now;
 }
 waitpid $_, 0 for @loads;
-holds($kills > 3 && $looks > 3, "$kills were killed, and $looks times counted");
-equals($falls, 0, 'no number became less');
-eventually(sub { children() == 4 }, 'four serve');
+holds($kills > 3 && $looks > 3, "$kills workers were killed, the counts were read $looks times");
+equals($falls, 0, 'no count decreased');
+eventually(sub { children() == 4 }, 'four workers are running');
 my $before = counted('u');
 my $sum = 0;
 $sum += $before->{requests}{$_} for qw(new bound);
 holds($sum > 100, "$sum requests");
-equals(flood(200, '/u/', "route=$id{A}"), 200, 'nothing hangs');
-equals(counted('u')->{requests}{bound}, $before->{requests}{bound} + 200, 'and each is counted');
+equals(flood(200, '/u/', "route=$id{A}"), 200, 'all requests are answered');
+equals(counted('u')->{requests}{bound}, $before->{requests}{bound} + 200, 'each of them is counted');
 begin_anew();
 
 
 
-=== no room for all addresses: one error a worker, and requests go on; there is room again when they are gone
+=== no room for all addresses: one error per worker, and requests are served; removed addresses make room
 --- upstreams
 upstream r {
     zone many 8m; session_sticky hash=plain; server 127.0.0.9:1996;
@@ -285,7 +285,7 @@ no room to count the requests of all servers of upstream "r"
 my @names = qw(a b c d e);
 $dns->knows(map { my $name = $_; "$name.test A " . CORE::join ' ', map { '127.' . ord($name) . ".0.$_" } 1 .. 250 } @names);
 my $count = sub { scalar @{counted('r')->{servers}} };
-eventually(sub { $count->() == 1251 }, 'all addresses are there');
+eventually(sub { $count->() == 1251 }, 'all addresses are resolved');
 my $began = time;
 everywhere('/r/', 'route=127.0.0.9:1996');
 my $told = sub { scalar log_lines(qr/\[error\].* no room to count the requests of all servers of upstream "r"/) };
@@ -297,21 +297,21 @@ for my $address (map { my $name = $_; map { '127.' . ord($name) . ".0.$_:1996" }
     my $response = visit('/r/', "route=$address", 1983);
     $bound++ if body($response) eq $address =~ s/:.*//r && set($response) eq '';
 }
-equals($bound, 10, 'each address has its sessions');
-equals(counted('r')->{requests}{bound}, $before + 10, 'the upstream counts them all');
+equals($bound, 10, 'each address serves its sessions');
+equals(counted('r')->{requests}{bound}, $before + 10, 'the upstream counts all requests');
 visits(3, '/other/', "route=$id{A}");
-equals(counted('other')->{requests}{bound}, 3, 'another upstream counts');
-equals($told->(), 4, 'it is told once');
+equals(counted('other')->{requests}{bound}, 3, 'another upstream counts its requests');
+equals($told->(), 4, 'the error is logged once per worker');
 
-# What nobody has wanted for a minute is given back.
+# Slots unused for a minute are released.
 sleep 1 while time < $began + 63;
 $dns->knows('a.test A 127.99.0.1 127.99.0.2', map { "$_.test A 127.99.1." . ord $_ } @names[1 .. 4]);
-eventually(sub { $count->() == 7 }, 'the addresses are gone');
+eventually(sub { $count->() == 7 }, 'the addresses are removed');
 everywhere('/r/', 'route=127.0.0.9:1996');
 my $all = counted('r')->{requests}{bound};
-holds($all >= $before + 10, 'the upstream has what was counted of them');
+holds($all >= $before + 10, 'the upstream keeps the counts of removed addresses');
 visits(20, '/r/', 'route=127.99.0.2:1996');
-equals(of('r', '127.99.0.2:1996', 'bound'), 20, 'a new one has room');
-equals(counted('r')->{requests}{bound}, $all + 20, 'as has the upstream');
-equals($told->(), 4, 'nothing more is told');
+equals(of('r', '127.99.0.2:1996', 'bound'), 20, 'a new address has room');
+equals(counted('r')->{requests}{bound}, $all + 20, 'the upstream counts it too');
+equals($told->(), 4, 'no further error is logged');
 begin_anew();

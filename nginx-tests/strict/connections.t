@@ -1,11 +1,11 @@
-# Strict sessions: a request is refused without a try only while its server is down, full, or known not to accept
-# connections: the last attempts were refused, took too long, or failed in the TLS handshake, so often and for so long as
-# max_fails and fail_timeout say. And a connection that was kept and turns out to be closed is tried once more.
+# Strict sessions: a request is refused without an attempt only while its server is down, full, or known not to accept
+# connections: the last max_fails attempts were refused, timed out, or failed in the TLS handshake, and fail_timeout has
+# not passed yet. A request whose kept connection turns out to be closed is retried once.
 #
-# Stories.pm has the words. "R:" refuses connections.
+# Stories.pm describes the format of stories. "R:" refuses connections.
 # Sections of this file's own:
-#   upstreams   a line for many upstreams, in which SERVER, MAX and ZONE are a server that accepts no connection, for
-#               each reason, each of these max_fails, and a zone or none
+#   upstreams   a template for many upstreams: SERVER is replaced by a server that accepts no connection, for each reason;
+#               MAX by each value of max_fails, and ZONE by a zone or nothing
 #   keepalive   connections are kept
 
 use Sticky qw(Certificates Counters Failures FaultyServers Stories);
@@ -24,7 +24,7 @@ our $at_r = '127.0.0.1:1999';
 our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND} // '';
 our $fail_timeout = $valgrind ? 20 : 2;
 
-# Names of files that nobody listens on; the second is what a server left behind.
+# Sockets without a listener; the second file was left behind by a server.
 my $folder = tempdir(CLEANUP => 1);
 IO::Socket::UNIX->new(Local => "$folder/left.sock", Listen => 1)->close;
 
@@ -56,10 +56,10 @@ my @reasons = (
     {reason => 'a reset in the handshake', server => '127.0.0.1:1991', wants => '502 of 1991', https => 1},
     {reason => 'a certificate that is not trusted', server => '127.0.0.1:1994', wants => '502 of 1994', https => 1},
 );
-# Under valgrind a few have to do.
+# Under valgrind, a few values suffice.
 my @max_fails = ('', map { "max_fails=$_" } $valgrind ? (2, 0) : (1, 2, 3, 0));
 
-# Those of the section "upstreams".
+# The upstreams created by the section "upstreams".
 our %upstreams;
 
 sub upstreams {
@@ -92,7 +92,7 @@ sub each_gets {
     return equals(join("\n", @wrong), '', $what);
 }
 
-# The worker, or the only process.
+# The worker process, or the only process.
 sub worker {
     open my $file, '<', $Test::Nginx::Util::PidFile or return 0;
     chomp(my $master = readline $file);
@@ -106,7 +106,7 @@ sub reset_now {
     close $connection;
 }
 
-# One that stays open.
+# Leaves the connection open.
 sub answer_and_keep { my ($connection) = @_; print $connection "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkept" }
 
 client_sections();
@@ -115,7 +115,7 @@ add_block_preprocessor(sub {
     $block->set_value(http_config => $block->http_config =~ s/SECONDS/$fail_timeout/gr) if defined $block->http_config;
     if (defined $block->upstreams) {
         $block->set_value(http_config => upstreams($block->upstreams));
-        # Of a socket that is not there nginx says it at [crit].
+        # nginx logs a missing socket at [crit].
         $block->set_value(error_log => "[crit]");
         $block->set_value(no_error_log => "[alert]\n[emerg]\n");
     }
@@ -129,24 +129,24 @@ run_tests();
 
 __DATA__
 
-=== known not to accept connections after max_fails of them, and until then tried
+=== after max_fails failed connections the server is not tried any more
 --- upstreams: ZONE SERVER MAX; server B:; session_sticky hash=plain fallback=off;
 --- client
 for my $nth (1 .. 4) {
     each_gets('x', sub { !$_[0]{max} || $nth <= $_[0]{max} ? $_[0]{wants} : '502 of none' }, "request $nth");
 }
 each_gets('', sub { $_[0]{https} ? '50[24] of .*' : '200 of (?:.* )?B' }, 'first visitors are served') for 1 .. 2;
-each_gets('127.0.0.1:1986', sub { $_[0]{https} ? '50[24] of B|502 of none' : '200 of B' }, 'as are the sessions of others');
+each_gets('127.0.0.1:1986', sub { $_[0]{https} ? '50[24] of B|502 of none' : '200 of B' }, 'sessions of other servers are served');
 
 
 
-=== fallback=unknown, by a balancer of another kind
+=== fallback=unknown, with another load-balancing method
 --- upstreams: least_conn; ZONE SERVER MAX; server B:; session_sticky hash=plain fallback=unknown;
 --- client
 for my $nth (1 .. 4) {
     each_gets('x', sub { !$_[0]{max} || $nth <= $_[0]{max} ? $_[0]{wants} : '502 of none' }, "request $nth");
 }
-each_gets('gone', sub { $_[0]{https} ? '50[24] of .*' : '200 of (?:.* )?B' }, 'an id that names no server is balanced');
+each_gets('gone', sub { $_[0]{https} ? '50[24] of .*' : '200 of (?:.* )?B' }, 'an ID without a server is load-balanced');
 
 
 
@@ -160,10 +160,10 @@ for my $nth (1 .. 4) {
 
 
 
-=== several servers of the id: the one that accepts connections serves
+=== several servers with the ID: the one that accepts connections serves the request
 --- upstreams: ZONE SERVER MAX; server C: id=x; server B:; session_sticky hash=plain fallback=off;
 --- client
-# C knows no TLS.
+# C does not support TLS.
 for my $nth (1 .. 4) {
     each_gets('x', sub {
         my $known = $_[0]{max} && $nth > $_[0]{max};
@@ -173,14 +173,14 @@ for my $nth (1 .. 4) {
 
 
 
-=== an upstream of one server is always tried
+=== the only server of an upstream is always tried
 --- upstreams: ZONE SERVER MAX; session_sticky hash=plain fallback=off;
 --- client
 each_gets('x', sub { $_[0]{wants} }, "request $_") for 1 .. 3;
 
 
 
-=== the same as a backup
+=== known not to accept connections: a backup server
 --- upstreams: ZONE server B:; SERVER MAX backup; session_sticky hash=plain fallback=off;
 --- client
 for my $nth (1 .. 4) {
@@ -189,7 +189,7 @@ for my $nth (1 .. 4) {
 
 
 
-=== a first visitor has learnt it
+=== a failed first visit counts too
 --- http_config
 upstream u { server R: id=x; server B:; session_sticky hash=plain fallback=off; }
 upstream v { zone learnt 256k; server R: id=x max_fails=2; server B:; session_sticky hash=plain fallback=off; }
@@ -203,19 +203,19 @@ v - ok => 200 of B, fails 2 0, bound to 127.0.0.1:1986
 
 
 
-=== after fail_timeout it is tried again, and when it is back nothing is held against it
+=== the server is tried again after fail_timeout, and once it is back, earlier failures do not count
 --- http_config
 upstream one  { zone back 512k; server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs; server B:; session_sticky hash=plain fallback=off; }
 upstream two  { server 127.0.0.1:1990 max_fails=2 fail_timeout=SECONDSs; server B:; session_sticky hash=plain fallback=off; }
 --- client
 my $mine = '127.0.0.1:1990';
 my @both = ('one', 'two');
-equals(join(' | ', outcomes(map { [$_, $mine, 'ok'] } @both)), '502 of 1990 | 502 of 1990', 'it is not there');
-equals(join(' | ', outcomes(['two', $mine, 'ok'])), '502 of 1990', 'and with max_fails=2 it takes another try');
-equals(join(' | ', outcomes(map { [$_, $mine, 'ok'] } @both)), '502 of none | 502 of none', 'to know that');
+equals(join(' | ', outcomes(map { [$_, $mine, 'ok'] } @both)), '502 of 1990 | 502 of 1990', 'the server is not running');
+equals(join(' | ', outcomes(['two', $mine, 'ok'])), '502 of 1990', 'max_fails=2 allows another attempt');
+equals(join(' | ', outcomes(map { [$_, $mine, 'ok'] } @both)), '502 of none | 502 of none', 'then both are known not to accept connections');
 for my $upstream (@both) {
-    eventually(sub { (outcomes([$upstream, $mine, 'ok']))[0] eq '502 of 1990' }, "$upstream: it is tried again");
-    equals((outcomes([$upstream, $mine, 'ok']))[0], '502 of none', "$upstream: in vain, and so it is not");
+    eventually(sub { (outcomes([$upstream, $mine, 'ok']))[0] eq '502 of 1990' }, "$upstream: the server is tried again");
+    equals((outcomes([$upstream, $mine, 'ok']))[0], '502 of none', "$upstream: the attempt failed, so the next request is refused");
 }
 my $server = serve(1990);
 for my $upstream (@both) {
@@ -225,89 +225,89 @@ for my $upstream (@both) {
         my $taken = taken_unless_answered($server, $asked);
         answer($taken, 'back') if $taken;
         return $taken;
-    }, "$upstream: when it is back it gets a request");
-    equals(body(response($asked)), 'back', "$upstream: and answers");
+    }, "$upstream: once back, the server gets a request");
+    equals(body(response($asked)), 'back', "$upstream: the server answers");
     my @asked = map { ask_for('ok', $upstream, {cookie => "route=$mine"}) } 1 .. 5;
     my @taken = grep { $_ } map { taken($server, 2) } @asked;
-    equals(scalar @taken, 5, "$upstream: and it gets all of them");
+    equals(scalar @taken, 5, "$upstream: it gets all further requests");
     answer($_, 'back') for @taken;
-    equals(join(' ', map { body(response($_)) } @asked), 'back back back back back', "$upstream: and answers");
+    equals(join(' ', map { body(response($_)) } @asked), 'back back back back back', "$upstream: it answers all of them");
 }
 close $server;
-eventually(sub { (outcomes(['two', $mine, 'ok']))[0] eq '502 of 1990' }, 'when it is gone again');
-equals((outcomes(['two', $mine, 'ok']))[0], '502 of 1990', 'its earlier failures are forgotten');
-equals((outcomes(['two', $mine, 'ok']))[0], '502 of none', 'and the new ones count');
+eventually(sub { (outcomes(['two', $mine, 'ok']))[0] eq '502 of 1990' }, 'stopped again, the server is tried');
+equals((outcomes(['two', $mine, 'ok']))[0], '502 of 1990', 'its earlier failures do not count');
+equals((outcomes(['two', $mine, 'ok']))[0], '502 of none', 'its new failures count');
 
 
 
-=== a server that is a backup as well: while the one is being tried again, the other is left
+=== a server that is also a backup: while one peer is being tried again, the other is used
 --- directives: proxy_next_upstream error timeout http_503;
 --- http_config
 upstream twice { server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs; server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs backup; server B:; session_sticky hash=plain fallback=off; }
 --- client
 my $mine = '127.0.0.1:1990';
 (outcomes(['twice', $mine, 'ok']));
-equals((outcomes(['twice', $mine, 'ok']))[0], '502 of none', 'it accepts no connections');
+equals((outcomes(['twice', $mine, 'ok']))[0], '502 of none', 'the server accepts no connections');
 my $server = serve(1990);
 my ($asked, $taken);
 eventually(sub {
     $asked = ask_for('ok', 'twice', {cookie => "route=$mine"});
     $taken = taken_unless_answered($server, $asked);
     return $taken;
-}, 'when it is back it gets a request');
+}, 'once back, the server gets a request');
 return if !$taken;
 print $taken "HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 close $taken;
 my $again = taken($server, 5);
-holds($again, 'and after a 503 once more, as the backup');
+holds($again, 'after a 503, the server is asked once more, as the backup');
 answer($again, 'backup') if $again;
-equals(body(response($asked)), 'backup', 'which answers');
+equals(body(response($asked)), 'backup', 'the backup answers');
 
 
 
-=== what tries it again after fail_timeout is a slow page: it refuses no other
+=== a slow response to the attempt after fail_timeout does not block other requests
 --- directives: proxy_next_upstream error timeout; proxy_read_timeout 60s;
 --- http_config
 upstream u { zone slow_again 512k; server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs; server B:; session_sticky hash=plain fallback=off; }
 --- client
 my $mine = '127.0.0.1:1990';
 my $ask = sub { ask_for('ok', 'u', {cookie => "route=$mine"}) };
-equals((outcomes(['u', $mine, 'ok']))[0], '502 of 1990', 'it is not there');
+equals((outcomes(['u', $mine, 'ok']))[0], '502 of 1990', 'the server is not running');
 my $server = serve(1990);
 my ($asked, $slow);
 eventually(sub {
     $asked = $ask->();
     return $slow = taken_unless_answered($server, $asked);
-}, 'it gets a request again, and has it for a while');
+}, 'the server gets a request again, and delays its response');
 my @others = map { $ask->() } 1 .. 3;
 my @taken = map { taken_unless_answered($server, $_) } @others;
-equals(scalar(grep { $_ } @taken), 3, 'others get there meanwhile');
+equals(scalar(grep { $_ } @taken), 3, 'other requests reach the server in the meantime');
 answer($_, 'back') for grep { $_ } $slow, @taken;
-equals(join(' ', map { body(response($_)) } $asked, @others), 'back back back back', 'and all are answered');
+equals(join(' ', map { body(response($_)) } $asked, @others), 'back back back back', 'all requests are answered');
 
 
 
-=== a server that accepts connections and is late between refusals: the count begins anew
+=== a server that accepts a connection between refusals, but times out: the count starts over
 --- http_config
 upstream u { server 127.0.0.1:1990 max_fails=2 fail_timeout=600s; server B:; session_sticky hash=plain fallback=off; }
 --- client
 my $mine = '127.0.0.1:1990';
-equals((outcomes(['u', $mine, 'ok']))[0], '502 of 1990', 'it refuses');
+equals((outcomes(['u', $mine, 'ok']))[0], '502 of 1990', 'the server refuses the connection');
 my $server = serve(1990);
 my $asked = ask_for('ok', 'u', {cookie => "route=$mine"});
 my $taken = taken($server);
-holds($taken, 'it is back');
-equals(outcome(response($asked)), '504 of 1990', 'and late');
+holds($taken, 'the server is back');
+equals(outcome(response($asked)), '504 of 1990', 'its response times out');
 close $taken if $taken;
 $asked = ask_for('ok', 'u', {cookie => "route=$mine"});
 $taken = taken($server);
-holds($taken, 'it gets the next');
+holds($taken, 'the server gets the next request');
 answer($taken, 'back') if $taken;
-equals(body(response($asked)), 'back', 'and answers');
+equals(body(response($asked)), 'back', 'the server answers');
 
 
 
-=== what one worker knows is no knowledge of another, and nobody asks too often
+=== workers learn separately that a server accepts no connections, and none tries too often
 --- workers: 3
 --- http_config
 upstream zoned   { zone known 512k; server R: id=x max_fails=2; server B:; session_sticky hash=plain fallback=off; }
@@ -323,8 +323,8 @@ for my $upstream (sort keys %max) {
         $tried{$worker} += outcome($response) eq '502 of R';
         last if $nth >= 60 && keys %asked == 3 && !grep { $_ <= $max{$upstream} } values %asked;
     }
-    equals(scalar(keys %asked), 3, "$upstream: every worker is asked");
-    equals(join(' ', grep { !$_ || $_ > $max{$upstream} } values %tried), '', "$upstream: and has tried, max_fails times at most");
+    equals(scalar(keys %asked), 3, "$upstream: every worker gets requests");
+    equals(join(' ', grep { !$_ || $_ > $max{$upstream} } values %tried), '', "$upstream: every worker has tried, at most max_fails times");
 }
 
 
@@ -344,7 +344,7 @@ v a ok => 502 of none, fails 0 0, not bound anew
 
 
 
-=== max_conns: refused while the server is full, in every worker of a zone
+=== max_conns: requests are refused while the server is full, with a zone in every worker
 --- workers: 3
 --- http_config
 upstream off     { zone full 512k; server A: max_conns=1; server B:; session_sticky hash=plain fallback=off; }
@@ -359,24 +359,24 @@ for my $upstream (qw(off unknown failed)) {
     my $held = ask_for('wait', $upstream, {cookie => "route=$at_a", id => "full-$upstream"});
     equals($servers->port_of("full-$upstream"), 1985, "$upstream: the server is full");
     my @refused = outcomes(map { [$upstream, $at_a, 'ok'] } 1 .. 12);
-    equals(join(' | ', grep { $_ ne '502 of none' } @refused), '', "$upstream: others are refused");
+    equals(join(' | ', grep { $_ ne '502 of none' } @refused), '', "$upstream: other requests are refused");
     $servers->go("full-$upstream");
-    equals(status(response($held)), 200, "$upstream: the first is answered");
-    eventually(sub { (outcomes([$upstream, $at_a, 'ok']))[0] eq '200 of A' }, "$upstream: and then others are");
+    equals(status(response($held)), 200, "$upstream: the first request is answered");
+    eventually(sub { (outcomes([$upstream, $at_a, 'ok']))[0] eq '200 of A' }, "$upstream: then others are served");
 }
 my $held = ask_for('wait', 'group', {cookie => "route=$at_a", id => 'full-group'});
-equals($servers->port_of('full-group'), 1985, 'group: a server is full');
-equals((outcomes(['group', $at_a, '503 ok']))[0], '503 of B', 'group: the other one is the only one that is left');
+equals($servers->port_of('full-group'), 1985, 'group: one server is full');
+equals((outcomes(['group', $at_a, '503 ok']))[0], '503 of B', 'group: only the other server is left');
 my $second = ask_for('wait', 'group', {cookie => "route=$at_a", id => 'full-second'});
-equals($servers->port_of('full-second'), 1986, 'group: the other one is full as well');
-equals((outcomes(['group', $at_a, 'ok']))[0], '502 of none', 'group: others are refused');
+equals($servers->port_of('full-second'), 1986, 'group: the other server is full as well');
+equals((outcomes(['group', $at_a, 'ok']))[0], '502 of none', 'group: other requests are refused');
 $servers->go($_) for 'full-group', 'full-second';
-equals(outcome(response($held)), '200 of A', 'group: the first is answered');
-equals(outcome(response($second)), '200 of B', 'group: and the second');
+equals(outcome(response($held)), '200 of A', 'group: the first request is answered');
+equals(outcome(response($second)), '200 of B', 'group: the second request is answered');
 
 
 
-=== stale: the same server is asked once more, over a new connection
+=== stale connection: the same server is asked once more, over a new connection
 --- keepalive
 --- http_config
 upstream u { zone stale 512k; server A:; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
@@ -397,13 +397,13 @@ for my $upstream (qw(u v w x y z)) {
             equals((outcomes([$upstream, $at_a, $plan]))[0], $wanted, "$upstream: $plan");
         }
         my $next = (outcomes([$upstream, $at_a, 'ok']))[0];
-        holds($next =~ /^200 of [AB]$/, "$upstream: and the session is not refused: $next");
+        holds($next =~ /^200 of [AB]$/, "$upstream: the session is not refused: $next");
     }
 }
 
 
 
-=== stale, a POST: repeated only where nginx may do that
+=== stale connection, POST: retried only if nginx is allowed to
 --- keepalive
 --- directives: proxy_next_upstream error timeout http_503;
 --- http_config
@@ -415,7 +415,7 @@ u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 
 
 
-=== stale, a POST that may be repeated
+=== stale connection, POST that may be retried
 --- keepalive
 --- directives: proxy_next_upstream error timeout http_503 non_idempotent;
 --- http_config
@@ -429,22 +429,22 @@ u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 
 
 
-=== two kept connections, both stale: 502 once, and the session is served again
+=== two kept connections, both stale: one 502, then the session is served again
 --- keepalive
 --- http_config
 upstream u { zone stale_many 256k; server A:; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 --- client
 my @held = map { ask_for('wait-keep', 'u', {cookie => "route=$at_a", id => "many-$_"}) } 1 .. 2;
-equals($servers->port_of("many-$_"), 1985, "request $_ is at the server") for 1 .. 2;
+equals($servers->port_of("many-$_"), 1985, "request $_ has reached the server") for 1 .. 2;
 $servers->go("many-$_") for 1 .. 2;
 equals(status(response($_)), 200, 'it is answered') for @held;
 settled('u');
 equals(status(response(ask_for('empty reset ok', 'u', {cookie => "route=$at_a"}))), 502, 'both connections fail');
-equals((outcomes(['u', $at_a, 'ok']))[0], '200 of A', 'and the session is served');
+equals((outcomes(['u', $at_a, 'ok']))[0], '200 of A', 'the session is served');
 
 
 
-=== stale before the request was sent: the server is not taken for one that accepts no connections
+=== a connection that is stale before the request is sent does not count as a refused one
 --- keepalive
 --- error_log eval: qr/connect\(\) failed \(104: .*\) while connecting to upstream/
 --- http_config
@@ -456,7 +456,7 @@ for my $method ('GET', 'POST') {
     my $kept = taken($server);
     holds($kept, "$method: the server has a connection") or last;
     answer_and_keep($kept);
-    equals(body(response($asked)), 'kept', "$method: which is kept");
+    equals(body(response($asked)), 'kept', "$method: the connection is kept");
     # nginx finds the request and the reset at the same time, in this order.
     my $next = connected(1980);
     sleep($valgrind ? 2 : 0.3);
@@ -468,19 +468,19 @@ for my $method ('GET', 'POST') {
     sleep 0.1;
     kill CONT => worker();
     my $again = taken($server);
-    holds($again, "$method: when it is closed, the server is asked over another");
+    holds($again, "$method: once it is closed, the server is asked over a new connection");
     answer($again, 'anew') if $again;
-    equals(body(response($next)), 'anew', "$method: and answers");
+    equals(body(response($next)), 'anew', "$method: the server answers");
     $asked = ask_for('ok', 'u', {cookie => 'route=x'});
     $again = taken_unless_answered($server, $asked);
-    holds($again, "$method: and the session is not refused");
+    holds($again, "$method: the session is not refused");
     answer($again, 'anew') if $again;
     response($asked);
 }
 
 
 
-=== stale, and then the server is gone: that it does not accept connections is known
+=== stale connection to a server that is gone: it is known not to accept connections
 --- keepalive
 --- http_config
 upstream u { server 127.0.0.1:1990 id=x max_fails=1 fail_timeout=600s; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
@@ -490,18 +490,18 @@ my $asked = ask_for('ok', 'u', {cookie => 'route=x'});
 my $kept = taken($server);
 holds($kept, 'the server has a connection');
 answer_and_keep($kept) if $kept;
-equals(body(response($asked)), 'kept', 'which is kept');
+equals(body(response($asked)), 'kept', 'the connection is kept');
 $asked = ask_for('ok', 'u', {cookie => 'route=x'});
 my $request = read_until($kept, qr/\r\n\r\n/);
-holds($request =~ /^GET/, 'the next request comes by it');
+holds($request =~ /^GET/, 'the next request uses it');
 close $server;
 reset_now($kept);
 equals(outcome(response($asked)), '502 of 1990 1990', 'the server is gone');
-equals((outcomes(['u', 'x', 'ok']))[0], '502 of none', 'which is known');
+equals((outcomes(['u', 'x', 'ok']))[0], '502 of none', 'the server is known not to accept connections');
 
 
 
-=== TLS: a response that fails turns no session away, a handshake that failed does
+=== TLS: a failed handshake makes the server refuse sessions, a failed response does not
 --- http_config
 upstream tls_good { zone tls 512k; server 127.0.0.1:1995 id=x; server B:; session_sticky hash=plain fallback=off; }
 upstream tls_keep { server 127.0.0.1:1995 id=x; server B:; session_sticky hash=plain fallback=off; keepalive 2; }

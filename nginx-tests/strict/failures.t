@@ -1,10 +1,11 @@
-# Strict sessions: a request that fails, or is late, turns no other away. Its server is asked for each of the others, with
-# any max_fails and fail_timeout, in every worker; what nginx counts meanwhile is for the balancer alone.
+# Strict sessions: a request that fails or times out does not cause other requests to be refused. Each of them is passed
+# to the session's server, with any max_fails and fail_timeout, in every worker. nginx's failure counters affect only
+# requests without a session.
 #
-# Stories.pm has the words, Failures.pm the failures.
+# Stories.pm describes the format of stories, Failures.pm the failures.
 # Sections of this file's own:
-#   upstreams   a line for many upstreams: FAILURE, MAX and ZONE in it are each failure of which a server knows, each of
-#               these max_fails, and a zone or none
+#   upstreams   a template for many upstreams, one per failure on an established connection; MAX is replaced by each
+#               value of max_fails, and ZONE by a zone or nothing
 
 use Sticky qw(Counters Failures FaultyServers Stories);
 
@@ -14,14 +15,14 @@ worker_connections(4096);
 our $servers = failing_servers(1985, 1986, 1987);
 our $at_a = '127.0.0.1:1985';
 
-# Under valgrind a few of each have to do.
+# Under valgrind, a few of each suffice.
 our $valgrind = $ENV{TEST_NGINX_USE_VALGRIND} // '';
 
-# At once is a matter of luck: the server may reset the connection before it is one.
+# "at once" is unpredictable: the server may reset the connection before it is established.
 our @said = grep { !exists $failing_port{$_} } $valgrind ? qw(hang reset invalid body-empty 503 404) : @failures;
 our @max_fails = $valgrind ? ('', 'max_fails=2') : ('', 'max_fails=1', 'max_fails=2', 'max_fails=0');
 
-# Those of the section "upstreams": {name, failure, max}
+# The upstreams created by the section "upstreams": {name, failure, max}
 our @upstreams;
 
 sub upstreams {
@@ -41,7 +42,8 @@ sub upstreams {
     return $http;
 }
 
-# Sends this to each upstream at once, and says which had another outcome; what is wanted may depend on the upstream.
+# Sends a request to each upstream in parallel and reports those with another outcome. The plan and the wanted outcome
+# may depend on the upstream.
 sub each_gets {
     my ($cookie, $plan, $wanted, $what) = @_;
     my @got = outcomes(map { [$_->{name}, $cookie, ref $plan ? $plan->($_) : $plan] } @upstreams);
@@ -53,7 +55,7 @@ sub each_gets {
     return equals(join("\n", @wrong), '', $what);
 }
 
-# What nginx has counted for A and B.
+# Checks nginx's failure counters of A and B.
 sub counted {
     my ($times) = @_;
     my @wrong;
@@ -62,7 +64,7 @@ sub counted {
         my $wanted = $times * is_failure($upstream->{failure});
         push @wrong, "$upstream->{what}: $fails" if $fails !~ /^$wanted(?: 0)+$/;
     }
-    return equals(join("\n", @wrong), '', "$times failures are counted, where nginx counts them");
+    return equals(join("\n", @wrong), '', "failures are counted $times times, if nginx counts them");
 }
 
 client_sections();
@@ -72,15 +74,15 @@ add_block_preprocessor(sub {
     if (defined $block->upstreams && !defined $block->client) {
         $block->set_value(client => sub {
             my $fails = sub { status_of($_[0]{failure}) . ' of A' };
-            each_gets($at_a, sub { "$_[0]{failure} ok" }, $fails, 'the server of the session fails');
+            each_gets($at_a, sub { "$_[0]{failure} ok" }, $fails, "the session's server fails");
             each_gets($at_a, 'ok', '200 of A', 'the next request is served') for 1 .. 2;
             counted(1);
             each_gets($at_a, sub { "$_[0]{failure} ok" }, $fails, 'it fails again') for 1 .. 2;
-            each_gets($at_a, 'ok', '200 of A', 'the next request is served all the same');
+            each_gets($at_a, 'ok', '200 of A', 'the next request is served nevertheless');
             counted(3);
-            # The balancer leaves it alone, as it would without session_sticky.
+            # Load balancing avoids the server, as it would without session_sticky.
             my $first = sub { is_failure($_[0]{failure}) && $_[0]{max} ? '200 of B' : '200 of [AB]' };
-            each_gets('', 'ok', $first, 'first visitors are served by one that nginx takes for available') for 1 .. 2;
+            each_gets('', 'ok', $first, 'first visits are served by an available server') for 1 .. 2;
         });
     }
     live($block, $block->directives // 'proxy_next_upstream error timeout invalid_header http_500 http_502 http_503 http_504
@@ -96,7 +98,7 @@ __DATA__
 
 
 
-=== fallback=unknown, and the servers have several neighbours
+=== fallback=unknown, with several other servers
 --- upstreams: ZONE server A: MAX; server B:; server C: down; server C: backup; session_sticky hash=plain fallback=unknown;
 
 
@@ -118,15 +120,15 @@ __DATA__
 
 
 
-=== one server of the id is down: the other is asked, whatever failed
+=== one server of the ID is down: the other one is asked after any failure
 --- upstreams: ZONE server C: id=127.0.0.1:1985 down; server A: MAX id=127.0.0.1:1985; server B: id=b; session_sticky hash=plain fallback=off;
 --- client
-each_gets($at_a, sub { "$_[0]{failure} ok" }, sub { status_of($_[0]{failure}) . ' of A' }, 'the server of the session fails') for 1 .. 2;
+each_gets($at_a, sub { "$_[0]{failure} ok" }, sub { status_of($_[0]{failure}) . ' of A' }, "the session's server fails") for 1 .. 2;
 each_gets($at_a, 'ok', '200 of A', 'the next request is served') for 1 .. 2;
 
 
 
-=== while a request waits for its answer, and when it was late: with several workers, in all of them
+=== while a request waits for its response, and after it timed out, with several workers: others are served
 --- workers: 3
 --- http_config
 upstream zoned   { zone slow 512k; server A:; server B:; session_sticky hash=plain fallback=off; }
@@ -137,9 +139,9 @@ for my $upstream (qw(zoned without one)) {
     my $ask = sub { ask_for($_[0], $upstream, {cookie => "route=$at_a"}) };
     my @late = map { $ask->('hang ok') } 1 .. 9;
     my @meanwhile = map { outcome(response($ask->('ok'))) } 1 .. 20;
-    equals(join(' | ', grep { $_ ne '200 of A' } @meanwhile), '', "$upstream: meanwhile the others are served");
+    equals(join(' | ', grep { $_ ne '200 of A' } @meanwhile), '', "$upstream: meanwhile other requests are served");
     my @then = map { response($_) } @late;
-    equals(join(' | ', grep { $_ ne '504 of A' } map { outcome($_) } @then), '', "$upstream: those that were late get 504");
+    equals(join(' | ', grep { $_ ne '504 of A' } map { outcome($_) } @then), '', "$upstream: late requests get 504");
     my (%workers, @wrong);
     for (1 .. 300) {
         my $response = response($ask->('ok'));
@@ -147,13 +149,13 @@ for my $upstream (qw(zoned without one)) {
         push @wrong, outcome($response) if outcome($response) ne '200 of A';
         last if keys %workers == 3 && $_ >= 40;
     }
-    equals(scalar(keys %workers), 3, "$upstream: the others are with every worker");
-    equals(join(' | ', @wrong), '', "$upstream: and are served at once");
+    equals(scalar(keys %workers), 3, "$upstream: further requests are spread over all workers");
+    equals(join(' | ', @wrong), '', "$upstream: they are served at once");
 }
 
 
 
-=== cut off in the middle: the client of that request sees it, the others are served
+=== response cut off in the middle: only the client of that request is affected
 --- http_config
 upstream u { zone cut 512k; server A:; server B:; session_sticky hash=plain fallback=off; }
 upstream v { server A:; server B:; session_sticky hash=plain fallback=off; }
@@ -162,7 +164,7 @@ for my $upstream (qw(u v)) {
     my $asked = ask_for('body-reset ok', $upstream, {cookie => "route=$at_a", id => "cut-$upstream"});
     equals($servers->port_of("cut-$upstream"), 1985, "$upstream: the server has the request");
     my $head = read_until($asked, qr/half of it/);
-    equals(outcome($head), '200 of A', "$upstream: and has begun to answer");
+    equals(outcome($head), '200 of A', "$upstream: the server has begun to answer");
     $servers->go("cut-$upstream");
     read_until($asked, qr/(?!)/);
     chapter("$upstream $at_a ok => 200 of A, fails 0 0, not bound anew") for 1 .. 2;
@@ -170,7 +172,7 @@ for my $upstream (qw(u v)) {
 
 
 
-=== a client that left: nobody else is refused
+=== a client disconnects: other requests are not refused
 --- http_config
 upstream u { zone left 512k; server A:; server B:; session_sticky hash=plain fallback=off; }
 --- client
@@ -181,7 +183,7 @@ chapter("u $at_a ok => 200 of A, fails 0 0, not bound anew") for 1 .. 2;
 
 
 
-=== several servers of one id: one that is past max_fails is asked when no other is left
+=== several servers with one ID: one past max_fails is asked when no other is left
 --- http_config
 upstream u { zone group_fails 512k; server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain fallback=off; }
 upstream v { server A: id=x; server B: id=x backup; server C: id=c; session_sticky hash=plain fallback=off; }
@@ -207,7 +209,7 @@ for my $upstream (qw(u v)) {
 
 
 
-=== several servers of one id: one that refuses connections is not one of those that are left
+=== several servers with one ID: one that refuses connections is not used as the last resort
 --- http_config
 upstream u { zone group_refuses 256k; server R: id=x; server A: id=x; server B: id=b; session_sticky hash=plain fallback=off; }
 upstream v { server A: id=x; server R: id=x backup; server B: id=b; session_sticky hash=plain fallback=off; }
@@ -221,7 +223,7 @@ v x 503 ok => 503 of A, fails 1 0 1, not bound anew
 
 
 
-=== several servers of one id: those that drain are the last
+=== several servers with one ID: draining ones are asked last
 --- http_config
 upstream u { zone group_drains 256k; server A: id=x drain; server B: id=x; server C: id=c; session_sticky hash=plain fallback=off; }
 upstream v { server A: id=x drain; server B: id=x drain; server C: id=c; session_sticky hash=plain fallback=unknown; }
@@ -234,19 +236,19 @@ v x ok => 200 of B, fails 1 0 0, not bound anew
 
 
 
-=== 70 servers of one id, and the last of them answers
+=== 70 servers with one ID: the last one answers
 --- http_config eval
 "upstream u { " . CORE::join('', map { "server 127.0.1.$_:1999 id=x;\n" } 1 .. 69)
     . "server A: id=x; server B:; session_sticky hash=plain fallback=off; }\n"
 --- client
 my $response = response(ask_for('ok', 'u', {cookie => 'route=x'}));
-equals(status($response), 200, 'it is found');
-equals(scalar(() = head('X-Tried', $response) =~ /127/g), 70, 'after all the others');
-equals((outcomes(['u', 'x', '503 ok']))[0], '503 of A', 'which are known then');
+equals(status($response), 200, 'the working server is found');
+equals(scalar(() = head('X-Tried', $response) =~ /127/g), 70, 'all other servers were tried before');
+equals((outcomes(['u', 'x', '503 ok']))[0], '503 of A', 'then they are known not to accept connections');
 
 
 
-=== an upstream of one server
+=== an upstream with one server
 --- http_config
 upstream u { server A: max_fails=1; session_sticky hash=plain fallback=off; }
 upstream v { zone single 256k; server A: max_fails=1; session_sticky hash=plain fallback=unknown; }
@@ -268,7 +270,7 @@ y 127.0.0.1:1999 ok => 502 of R, fails 0, not bound anew
 
 
 
-=== fallback=on is as it was: the session of a server past max_fails moves
+=== fallback=on: the session moves from a server past max_fails
 --- http_config
 upstream u { zone on 256k; server A:; server B:; session_sticky hash=plain; }
 upstream v { server A: max_fails=0; server B:; session_sticky hash=plain; }
@@ -282,7 +284,7 @@ v 127.0.0.1:1985 ok => 200 of A, fails 2 0, not bound anew
 
 
 
-=== an id that names no server: off refuses, unknown and on do not
+=== an ID without a server: refused with fallback=off, load-balanced with unknown and on
 --- http_config
 upstream off     { zone ids 512k; server A:; server B:; session_sticky hash=plain fallback=off; }
 upstream unknown { zone ids 512k; server A:; server B:; session_sticky hash=plain fallback=unknown; }

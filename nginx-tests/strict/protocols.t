@@ -1,9 +1,8 @@
-# Strict sessions over FastCGI, uwsgi, SCGI and gRPC, as over HTTP: what the server says is the response, a time-out is 504,
-# a refused connection 502, and none of these is for others.
+# Strict sessions over FastCGI, uwsgi, SCGI and gRPC, as over HTTP: the client gets the server's own response, 504 for a
+# timeout, and 502 for a refused connection; no other server is asked.
 #
-# lib/Protocols.pm has the servers and the sections. Each protocol has more upstreams: NAME_gone, whose first server
-# refuses connections, and NAME_both, in which two servers have one id. D is the server that refuses, N the one that never
-# answers.
+# lib/Protocols.pm describes the servers and the sections. Each protocol has further upstreams: in NAME_gone, the first
+# server refuses connections; in NAME_both, two servers have the same ID. Server D refuses connections, N never answers.
 
 use Sticky qw(Protocols);
 use IO::Socket::INET;
@@ -19,7 +18,7 @@ our %directive = (fastcgi => 'fastcgi', uwsgi => 'uwsgi', scgi => 'scgi', grpc =
 our %letter = (fastcgi => 'F', uwsgi => 'U', scgi => 'S', grpc => 'G', http => 'H');
 our @protocols = sort keys %directive;
 
-# The server that answers, as X-Tried has it.
+# The address of the server as it appears in X-Tried.
 sub at { my ($name) = @_; return "127.0.0.1:$port{$name}" }
 
 sub asked {
@@ -28,7 +27,7 @@ sub asked {
     return status($response) . ' of ' . head('X-Tried', $response);
 }
 
-# A time-out and a refused connection are errors, and so is a request that is refused.
+# Timeouts, refused connections and refused requests are logged as errors.
 add_block_preprocessor(sub { $_[0]->set_value(no_error_log => "[alert]\n[emerg]\n[crit]\n") });
 protocol_sections();
 client_sections();
@@ -63,20 +62,20 @@ __DATA__
 for my $protocol (@protocols) {
     my ($one, $two) = map { "$letter{$protocol}$_" } qw(A B);
     for (1 .. 2) {
-        equals(asked("/$protocol/missing", $one), "404 of @{[at($one)]}", "$protocol: 404 is the server's");
-        equals(asked("/$protocol/failing", $one), "503 of @{[at($one)]}", "$protocol: 503 is the server's");
-        equals(asked("/$protocol/well", $one), "200 of @{[at($one)]}", "$protocol: and the next is served");
+        equals(asked("/$protocol/missing", $one), "404 of @{[at($one)]}", "$protocol: the client gets the server's 404");
+        equals(asked("/$protocol/failing", $one), "503 of @{[at($one)]}", "$protocol: the client gets the server's 503");
+        equals(asked("/$protocol/well", $one), "200 of @{[at($one)]}", "$protocol: the next request is served");
     }
     my $page = visit("/$protocol/failing", 'route=' . id($one));
-    holds(body($page) =~ /\A$one /, "$protocol: the page is its own");
-    equals(asked("/${protocol}_gone/", 'D'), "502 of @{[at('D')]}", "$protocol: refused is 502");
-    holds(asked("/${protocol}_gone/", 'D') !~ /127/, "$protocol: and then known");
-    equals(asked("/${protocol}_gone/", $two), "200 of @{[at($two)]}", "$protocol: the sessions of the other are served");
-    equals(asked("/${protocol}_late/", 'N'), "504 of @{[at('N')]}", "$protocol: late is 504");
-    equals(asked("/${protocol}_late/", 'N'), "504 of @{[at('N')]}", "$protocol: and nobody is turned away");
+    holds(body($page) =~ /\A$one /, "$protocol: the page is the server's own");
+    equals(asked("/${protocol}_gone/", 'D'), "502 of @{[at('D')]}", "$protocol: 502 for a refused connection");
+    holds(asked("/${protocol}_gone/", 'D') !~ /127/, "$protocol: the server is known not to accept connections");
+    equals(asked("/${protocol}_gone/", $two), "200 of @{[at($two)]}", "$protocol: sessions of the other server are served");
+    equals(asked("/${protocol}_late/", 'N'), "504 of @{[at('N')]}", "$protocol: 504 for a timeout");
+    equals(asked("/${protocol}_late/", 'N'), "504 of @{[at('N')]}", "$protocol: the next request is not refused");
     my $both = join ', ', at($one), at($two);
     my $response = visit("/${protocol}_both/failing", 'route=both');
-    equals(status($response) . ' of ' . head('X-Tried', $response), "503 of $both", "$protocol: servers of one id are asked each once");
+    equals(status($response) . ' of ' . head('X-Tried', $response), "503 of $both", "$protocol: each server of the ID is asked once");
 }
 
 
@@ -86,10 +85,10 @@ for my $protocol (@protocols) {
 --- client
 for my $protocol (@protocols) {
     my ($one, $two) = map { "$letter{$protocol}$_" } qw(A B);
-    equals(asked("/$protocol/failing", $one), "503 of @{[at($one)]}", "$protocol: 503 is the server's");
-    equals(asked("/$protocol/well", $one), "200 of @{[at($one)]}", "$protocol: and the next is served");
-    equals(asked("/${protocol}_late/", 'N'), "504 of @{[at('N')]}", "$protocol: late is 504");
-    equals(asked("/${protocol}_gone/", 'D'), "502 of @{[at('D')]}", "$protocol: refused is 502");
+    equals(asked("/$protocol/failing", $one), "503 of @{[at($one)]}", "$protocol: the client gets the server's 503");
+    equals(asked("/$protocol/well", $one), "200 of @{[at($one)]}", "$protocol: the next request is served");
+    equals(asked("/${protocol}_late/", 'N'), "504 of @{[at('N')]}", "$protocol: 504 for a timeout");
+    equals(asked("/${protocol}_gone/", 'D'), "502 of @{[at('D')]}", "$protocol: 502 for a refused connection");
     my $unknown = visit("/$protocol/", 'route=gone');
-    equals(status($unknown), 200, "$protocol: an id that names no server is balanced");
+    equals(status($unknown), 200, "$protocol: an ID without a server is load-balanced");
 }

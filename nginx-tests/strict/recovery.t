@@ -1,8 +1,8 @@
-# Strict sessions whose server did not accept a connection, and then does: what was held against it is over once it has
-# accepted one, be that connection kept or closed; and the request that tries it again holds off the others for
-# fail_timeout at the most.
+# Strict sessions of a server that accepts connections again: its failures are cleared once it has accepted a connection,
+# whether that connection is kept or closed; and the request that tries it again blocks other requests for at most
+# fail_timeout.
 #
-# Stories.pm has the words. On port 1996, https leads to upstream "u".
+# See Stories.pm for the format of stories. On port 1996, https is passed to upstream "u".
 
 use Sticky qw(FaultyServers Stories);
 use IO::Select;
@@ -17,7 +17,7 @@ our $fail_timeout = $ENV{TEST_NGINX_USE_VALGRIND} ? 20 : 2;
 
 sub outcome_of_one { return (outcomes(['u', $mine, 'ok']))[0] }
 
-# Serves one request, whose connection nginx keeps. The server may be one that nginx has to try first.
+# Serves one request and keeps its connection. nginx may first have to try the server again.
 sub is_served_and_kept {
     my ($server, $what) = @_;
     my $kept;
@@ -30,14 +30,14 @@ sub is_served_and_kept {
     return $kept;
 }
 
-# nginx finds that it is closed before the next request comes.
+# Lets nginx notice the closed connection before the next request.
 sub close_kept {
     my ($kept) = @_;
     close $kept if $kept;
     sleep($ENV{TEST_NGINX_USE_VALGRIND} ? 2 : 0.3);
 }
 
-# Resets connections: of one that is only closed in a handshake, old versions of nginx say at [crit] that OpenSSL 3 told them so.
+# Resets connections: old versions of nginx log OpenSSL 3's error for one that is only closed in a handshake at [crit].
 sub reset_each {
     for my $connection (@_) {
         setsockopt $connection, SOL_SOCKET, SO_LINGER, pack 'i2', 1, 0;
@@ -48,7 +48,7 @@ sub reset_each {
 
 sub ask_over_tls { return say_to_nginx("GET / HTTP/1.0\r\nHost: localhost\r\nCookie: route=$mine\r\n\r\n", 1996) }
 
-# The connection of this request, on which nginx waits for the other side of the handshake; undef if nginx answers.
+# The connection of a request for which nginx is waiting in the TLS handshake; undef if nginx answers itself.
 sub in_handshake {
     my ($server, $asked) = @_;
     my @ready = IO::Select->new($server, $asked)->can_read(patience());
@@ -67,47 +67,47 @@ run_tests();
 
 __DATA__
 
-=== refused, answered over a connection that is kept, refused: the count has begun anew
+=== refused, answered over a kept connection, refused: the count starts over
 --- http_config
 upstream u { server 127.0.0.1:1990 max_fails=2 fail_timeout=600s; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 --- client
-equals(outcome_of_one(), '502 of 1990', 'it refuses');
+equals(outcome_of_one(), '502 of 1990', 'the connection is refused');
 my $server = serve(1990);
-my $kept = is_served_and_kept($server, 'it is back');
+my $kept = is_served_and_kept($server, 'the server is back');
 close $server;
 close_kept($kept);
-equals(outcome_of_one(), '502 of 1990', 'it refuses again');
+equals(outcome_of_one(), '502 of 1990', 'the connection is refused again');
 $server = serve(1990);
 my $asked = ask_for('ok', 'u', {cookie => "route=$mine"});
 my $taken = taken_unless_answered($server, $asked);
-holds($taken, 'and the next request is there');
+holds($taken, 'the server gets the next request');
 answer($taken, 'back') if $taken;
-equals(body(response($asked)), 'back', 'and answered');
+equals(body(response($asked)), 'back', 'it answers');
 
 
 
-=== once it has answered over a connection that is kept, no request holds off another
+=== once it has answered over a kept connection, no request blocks another
 --- error_log: while SSL handshaking to upstream
 --- http_config
 upstream u { server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 --- client
-equals(outcome_of_one(), '502 of 1990', 'it refuses');
+equals(outcome_of_one(), '502 of 1990', 'the connection is refused');
 my $server = serve(1990);
-close_kept(is_served_and_kept($server, 'it is back'));
+close_kept(is_served_and_kept($server, 'the server is back'));
 my @asked = map { ask_over_tls() } 1 .. 3;
 my @taken = grep { $_ } map { in_handshake($server, $_) } @asked;
-equals(scalar @taken, 3, 'all of several requests at once are there');
+equals(scalar @taken, 3, 'all of several parallel requests reach the server');
 reset_each(@taken);
 response($_) for @asked;
 
 
 
-=== the request that tries it again holds off others for fail_timeout at the most
+=== the request that tries the server again blocks others for at most fail_timeout
 --- error_log: while SSL handshaking to upstream
 --- http_config
 upstream u { server 127.0.0.1:1990 max_fails=1 fail_timeout=SECONDSs; server B:; session_sticky hash=plain fallback=off; }
 --- client
-equals(outcome_of_one(), '502 of 1990', 'it refuses');
+equals(outcome_of_one(), '502 of 1990', 'the connection is refused');
 my $server = serve(1990);
 my (@asked, @taken);
 my $next = sub {
@@ -116,9 +116,9 @@ my $next = sub {
     push @taken, $taken if $taken;
     return $taken;
 };
-eventually($next, 'it is tried again');
-holds(!$next->(), 'others are refused while that one waits');
-eventually($next, 'and then one of them is there');
-equals(scalar @taken, 2, 'while the first waits still');
+eventually($next, 'the server is tried again');
+holds(!$next->(), 'other requests are refused while that one waits');
+eventually($next, 'then another request reaches the server');
+equals(scalar @taken, 2, 'the first is still waiting');
 reset_each(@taken);
 response($_) for @asked;

@@ -1,12 +1,12 @@
-# Strict sessions: the client gets what its server says, and nginx's own error only where the server says nothing. No
-# server of another id is asked, whatever "proxy_next_upstream" says, and the counters are those of nginx.
+# Strict sessions: the client gets its server's response, and nginx's own error page only if the server sends none. No
+# server with another ID is asked, whatever "proxy_next_upstream" allows, and the counters are those of nginx.
 #
-# What nginx itself does where it may not ask another server is what has to come of it: the twin without session_sticky
-# has the servers of the id alone, or one try. Twins.pm has the words, Failures.pm the failures.
+# The expected result is nginx's own behavior if it may not ask another server: the twin without session_sticky has only
+# the servers with the ID, or one attempt. See Twins.pm for the format, Failures.pm for the failures.
 #
 # Sections of this file's own:
 #   cases   which of %cases
-#   sticky  what makes the sessions strict
+#   sticky  the parameter or directive that makes the sessions strict
 #   zone    the name of a zone
 
 use Sticky qw(Failures Twins);
@@ -19,7 +19,7 @@ my $any = 'proxy_next_upstream ' . join(' ', grep { $_ ne 'off' } @conditions) .
 my $idempotent = $any =~ s/ non_idempotent//r;
 my $large = 'x' x 300_000;
 
-# The server of the session fails, and another one would do well.
+# The session's server fails; another server would succeed.
 sub one {
     my ($failure, $name, $location, $request) = @_;
     my $port = $failing_port{$failure} // 1985;
@@ -33,7 +33,7 @@ sub one {
     };
 }
 
-# Several servers have the id, and C another.
+# Two servers have the ID, C has another.
 my %line = map { $_ => "server 127.0.0.1:$port{$_}" } qw(A B C);
 sub group {
     my ($name, $servers, $request, $wants, $location) = @_;
@@ -53,7 +53,7 @@ my $two = 'A:; B:;';
 my $three = 'A:; B:; C:;';
 my $none = 'not bound anew';
 
-# What nginx itself does with the page of a server.
+# nginx's own treatment of an error response.
 sub page {
     my ($name, $location, $request) = @_;
     my $its = 'server 127.0.0.1:1985 max_fails=9; server 127.0.0.1:1986';
@@ -170,26 +170,26 @@ __DATA__
 
 
 
-=== several servers of one id, without a zone
+=== several servers with one ID, without a zone
 --- cases: groups
 --- sticky: fallback=off
 
 
 
-=== several servers of one id, with a zone, fallback=unknown
+=== several servers with one ID, with a zone, fallback=unknown
 --- cases: groups
 --- sticky: fallback=unknown
 --- zone: groups
 
 
 
-=== what nginx does with an error, without a zone
+=== nginx's treatment of an error response, without a zone
 --- cases: pages
 --- sticky: fallback=off
 
 
 
-=== what nginx does with an error, with a zone
+=== nginx's treatment of an error response, with a zone
 --- cases: pages
 --- sticky: fallback=off
 --- zone: pages

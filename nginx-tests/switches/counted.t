@@ -1,5 +1,5 @@
-# What session_sticky_status counts where persistence is switched off, and where the application's own cookie is preserved,
-# beside what the variables say in the log. lib/Counted.pm has how that is written down.
+# The counts of session_sticky_status when persistence is switched off, and when the application's own cookie is preserved,
+# compared with the variables in the log. See lib/Counted.pm for the notation.
 
 use Sticky qw(Upstreams Counted FaultyServers Visits);
 
@@ -25,7 +25,7 @@ run_tests();
 
 __DATA__
 
-=== if=: off is off, whatever the cookie and the mode
+=== if=: off is off, with any cookie and any mode
 --- upstreams
 upstream u      { session_sticky if=$arg_on; server A:; server D: down; }
 upstream strict { session_sticky if=$arg_on fallback=off; server A:; server D: down; }
@@ -51,7 +51,7 @@ counts('/learn/?on=1', 'to=x', 'learn bound/valid/none A');
 
 
 
-=== if=: once, however many servers are asked, and also where none answers
+=== if=: counted once, however many servers are tried, and also if none answers
 --- upstreams
 upstream u    { session_sticky if=$arg_on; server D: max_fails=0; server A:; }
 upstream dead { session_sticky if=$arg_on; server D: max_fails=0; server E: max_fails=0; }
@@ -64,14 +64,14 @@ counts_of(sub {
     $asked = say_to_nginx("GET /f/ HTTP/1.0\r\nHost: localhost\r\nX-Id: leaves\r\nX-Plan: hang\r\n\r\n", 1983);
     $faulty->port_of('leaves');
     close $asked;
-}, 'f off/unused/none -', 'a client that leaves');
+}, 'f off/unused/none -', 'a client that disconnects');
 counts_of(sub {
     response(say_to_nginx("GET /f/ HTTP/1.0\r\nHost: localhost\r\nX-Id: cut\r\nX-Plan: body-empty\r\n\r\n", 1983));
 }, 'f off/unused/none one', 'a response that is cut off');
 
 
 
-=== if=: each upstream on the way counts for itself
+=== if=: each upstream of an internal redirect counts separately
 --- upstreams
 upstream on  { session_sticky cookie=on; server A:; server D: down; }
 upstream off { session_sticky if=$arg_on; server B:; server D: down; }
@@ -87,7 +87,7 @@ counts('/on/main', "on=$id{A}", 'off off/unused/none B | on bound/valid/none A')
 
 
 
-=== if=: by every worker, in a zone
+=== if=: in every worker, with a zone
 --- workers: 3
 --- upstreams
 map $uri $on { /u/on/ 1; default 0; }
@@ -96,12 +96,12 @@ upstream u { zone u 64k; session_sticky if=$on; server A:; server B:; }
 for my $path ('/u/', '/u/on/') {
     my @visits = everywhere($path, "route=$id{A}");
     wants($path eq '/u/' ? 'u off/unused/none -' : 'u bound/valid/none A') for @visits;
-    as_wanted("$path, as often as it was asked");
+    as_wanted("$path, once per request");
 }
 
 
 
-=== preserve: what the application sets, or deletes
+=== preserve: cookies set or deleted by the application
 --- upstreams
 upstream u      { session_sticky preserve; server A:; server D: down; }
 upstream hidden { session_sticky preserve option=indirect; server A:; server D: down; }
@@ -131,7 +131,7 @@ counts('/plain/sets?value=', "route=$id{A}", 'plain bound/valid/none A');
 
 
 
-=== postonly: who is bound by a POST, and who is lent
+=== postonly: POST binds sessions, other methods are lent a server
 --- upstreams
 upstream u { session_sticky postonly; server A:; server D: down; }
 --- client
@@ -146,7 +146,7 @@ posts('/u/', 'route=nobody', 'u new/unknown/inserted A');
 
 
 
-=== refresh=: who is fresh goes on, and nothing is set
+=== refresh=: a session with fresh timestamps continues, and nothing is set
 --- upstreams
 upstream u { session_sticky maxidle=1h refresh=10m; server A:; server D: down; }
 upstream lends { session_sticky maxidle=1h refresh=10m rebind=off; server A:; server D: down; }

@@ -1,7 +1,9 @@
-# follow: where our cookie is set and deleted with that of the application, it has the attributes of that, unless the
-# directive gives them: Max-Age and Expires, Domain, Path, Secure, SameSite, Partitioned. HttpOnly and attr= are the directive's.
+# follow: the module's cookie gets the attributes of the application's cookie, unless the directive specifies them:
+# Max-Age and Expires, Domain, Path, Secure, SameSite, Partitioned. HttpOnly and attr= are only taken from the
+# directive.
 #
-# The server sets "sid=" and what a line of "copied" begins with. Behind the arrow: the attributes of ours.
+# A line of "copied" has the parameters, the text after "sid=" in the server's Set-Cookie, and after the arrow the
+# attributes of the module's cookie.
 
 use Sticky qw(Keys);
 
@@ -37,7 +39,7 @@ run_tests();
 
 __DATA__
 
-=== each is copied, as it is written
+=== each attribute is copied with its value unchanged
 --- copied
  | v ->
  | v; Path=/app -> ; Path=/app
@@ -53,7 +55,7 @@ __DATA__
 
 
 
-=== what the directive gives is its own
+=== attributes given by the directive are not copied
 --- copied
 path=/mine | v; Path=/app; Secure -> ; Path=/mine; Secure
 path=$arg_none | v; Path=/app ->
@@ -72,7 +74,7 @@ httponly attr=Priority=High | v; Path=/ -> ; HttpOnly; Priority=High; Path=/
 
 
 
-=== what browsers refuse is not written because of what is copied
+=== attributes are not copied if browsers would reject the cookie
 --- copied
 secure=auto | v; Secure; SameSite=None; Partitioned ->
 secure=$yes | v; Secure; SameSite=None; Partitioned -> ; Secure; SameSite=None; Partitioned
@@ -84,7 +86,7 @@ cookie=__Secure-r secure | v; Domain=a.test; Path=/app -> ; Secure; Domain=a.tes
 
 
 
-=== what browsers cannot read they ignore, and so do we
+=== values that browsers ignore are ignored
 --- copied
  | v; Path=app; Domain=; SameSite=x; Max-Age=1x; Expires=never ->
  | v; Path=/a; Path=/b -> ; Path=/b
@@ -97,7 +99,7 @@ cookie=__Secure-r secure | v; Domain=a.test; Path=/app -> ; Secure; Domain=a.tes
 
 
 
-=== signed, with stamps: the value is as ever
+=== signed, with timestamps: the value is the same as usual
 --- http_config eval
 my $file = main::key_file('one', $main::key[0]);
 <<"_EOC_"
@@ -111,10 +113,10 @@ my $field = head('Cache-Control', visit('/?v=1'));
 my (undef, $ours) = split / ?, (?=route=)|\|(?=route=)/, set(visit('/?v=1'));
 my ($value) = ($ours // '') =~ /^route=(\w{32}\|\d{10}\|\d{10}\|[\w-]{22}); Max-Age=9\z/;
 holds($value, 'it is signed: ' . ($ours // ''));
-equals($field, 'private', 'and kept from shared caches');
+equals($field, 'private', 'and shared caches must not store it');
 my $again = set(visit('/?v=1', "sid=1; route=$value"));
 my ($first) = $value =~ /\|(\d+)\|[^|]*\z/;
-holds($again =~ /route=\w{32}\|\d{10}\|$first\|/, "the session goes on: $again");
+holds($again =~ /route=\w{32}\|\d{10}\|$first\|/, "the session continues: $again");
 my $gone = visit('/?v=', "sid=1; route=$value");
-equals(set($gone), 'sid=; Max-Age=9|route=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT', 'what deletes it is not signed');
-equals(head('Cache-Control', $gone), 'private', 'and kept from shared caches, too');
+equals(set($gone), 'sid=; Max-Age=9|route=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:01 GMT', 'a deleting field is not signed');
+equals(head('Cache-Control', $gone), 'private', 'shared caches must not store that either');

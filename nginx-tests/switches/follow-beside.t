@@ -1,8 +1,8 @@
-# follow: beside the other parameters, and what nginx does to responses and requests: proxy_cookie_*, caches, subrequests,
-# X-Accel-Redirect.
+# follow with the other parameters, and with nginx's processing of responses and requests: proxy_cookie_*, caches,
+# subrequests, X-Accel-Redirect.
 #
-# The servers set what a=, b= and c= of the query say. /on/PATH answers with X-Accel-Redirect to /PATH. The configuration has
-# a location /NAME/ for each upstream. X-Did is $session_sticky_action.
+# The servers set the cookies in the arguments a, b and c. /on/PATH answers with X-Accel-Redirect to /PATH. The
+# configuration has a location /NAME/ for each upstream. X-Did is $session_sticky_action.
 
 use Sticky qw(Caches);
 
@@ -32,7 +32,7 @@ run_tests();
 
 __DATA__
 
-=== proxy_cookie_path, proxy_cookie_domain and proxy_cookie_flags come first
+=== proxy_cookie_path, proxy_cookie_domain and proxy_cookie_flags are applied first
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky follow=sid; }
 --- config
@@ -50,7 +50,7 @@ location /u/ {
 
 
 
-=== proxy_hide_header: what nobody gets to see is not followed
+=== proxy_hide_header: fields that the client does not get are not followed
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky follow=sid; }
 --- config
@@ -62,7 +62,7 @@ location /u/ { proxy_hide_header Set-Cookie; proxy_pass http://u/; }
 
 
 
-=== option=indirect: ours is hidden in any case, and one of the server's of this name goes
+=== option=indirect: the module's cookie is always hidden, and a server's cookie of that name is removed
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow=sid option=indirect; }
 --- visits
@@ -78,7 +78,7 @@ upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow
 
 
 
-=== preserve: what the application sets by our name stays, and none of ours is added
+=== preserve: the application's cookie with the module's name is kept, and the module adds none
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky follow=sid preserve; }
 --- visits
@@ -100,7 +100,7 @@ upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow
 
 
 
-=== postonly: only the response to a POST sets ours, or deletes it
+=== postonly: only the response to a POST sets or deletes the module's cookie
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow=sid postonly; }
 --- visits
@@ -114,7 +114,7 @@ POST /u/?a=sid= sid=1; route=ID_B -> B, sets like "sid=, route=; Max-Age=0; .*",
 
 
 
-=== accept=: a session of another form is upgraded if there is one
+=== accept=: a value in another form is upgraded if the application has a session
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow=sid accept=plain; }
 --- visits
@@ -124,7 +124,7 @@ upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow
 
 
 
-=== stamps are renewed where there is a session, and with the application's cookie
+=== timestamps are renewed if the application has a session, and with the application's cookie
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow=sid maxidle=1h maxlife=1d refresh=10m; }
 --- visits
@@ -137,7 +137,7 @@ upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow
 
 
 
-=== nocache: each response that brings ours, and no other
+=== nocache: every response that sets the module's cookie, and no other
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky follow=sid nocache; }
 --- visits
@@ -149,7 +149,7 @@ upstream u { server 127.0.0.1:1985; session_sticky follow=sid nocache; }
 
 
 
-=== proxy_cache: pages without a session are stored, and what comes from the cache sets nothing
+=== proxy_cache: pages without a session are stored, and cached responses set nothing
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow=sid; }
 --- config
@@ -172,7 +172,7 @@ location / {
 
 
 
-=== subrequests: each is led, and none sets anything
+=== subrequests: each follows its session, and none sets anything
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky follow=sid; }
 upstream v { server 127.0.0.1:1986; server 127.0.0.1:1987; session_sticky cookie=v follow=sid; }
@@ -188,7 +188,7 @@ location /part/ { proxy_pass http://v/; }
 
 
 
-=== X-Accel-Redirect: the session belongs to the server that has set the application's cookie
+=== X-Accel-Redirect: the session belongs to the server that set the application's cookie
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky follow=sid; }
 upstream again { server 127.0.0.1:1986; session_sticky follow=sid; }
@@ -228,7 +228,7 @@ POST /u/on/again/?a=sid= sid=1; route=ID_A -> B, sets like "sid=, route=; Max-Ag
 
 
 
-=== intercepted errors: what the server that failed has set is gone, so it is not followed
+=== intercepted errors: cookies of the discarded response are not sent, so they are not followed
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky follow=sid; }
 upstream v { server 127.0.0.1:1986; session_sticky cookie=v follow=sid; }

@@ -1,14 +1,14 @@
-# follow: a response that sets the application's cookie several times. Browsers keep one of each domain and path, and of
-# several of one domain and path the last: so it is with ours.
+# follow: a response with several Set-Cookie fields for the application's cookie. Browsers keep one cookie for each
+# domain and path, the last one, and the module's cookie is set accordingly.
 #
-# lib/SettingServers.pm has the servers.
+# lib/SettingServers.pm describes the servers.
 
 use Sticky qw(SettingServers);
 
 client_sections();
 setting_sections('follow=sid');
 
-# A line of "ours" is a Cookie field, and our fields in the response to it, which stand behind those of the application.
+# A line of "ours" has a Cookie field, and the module's Set-Cookie fields in the response, which follow the application's.
 add_block_preprocessor(sub {
     my ($block) = @_;
     my @set = split /\n/, $block->set_cookie // '';
@@ -26,7 +26,7 @@ run_tests();
 
 __DATA__
 
-=== one of a path is deleted, one of another is set
+=== a cookie with one path is deleted, one with another path is set
 --- set_cookie
 sid=; Path=/old; Max-Age=0
 sid=1; Path=/
@@ -36,7 +36,7 @@ sid=1; route=ID_B => route=; Path=/old; GONE|route=ID_B; Path=/
 
 
 
-=== of one path the last counts
+=== of several with one path, the last counts
 --- set_cookie
 sid=1; Path=/; Secure
 sid=; Path=/; Max-Age=0
@@ -45,7 +45,7 @@ sid=1; route=ID_B => route=; Path=/; GONE
 
 
 
-=== the other way round
+=== of several with one path, the last counts: in reverse order
 --- set_cookie
 sid=; Path=/; Max-Age=0
 sid=1; Path=/; Secure
@@ -54,7 +54,7 @@ sid=1; route=ID_B => route=ID_B; Path=/; Secure
 
 
 
-=== domains are compared in any case, and without the dot
+=== domains are compared case-insensitively and without the leading dot
 --- set_cookie
 sid=1; Domain=a.test; Max-Age=1
 sid=2; Domain=.A.TEST; Max-Age=2
@@ -65,7 +65,7 @@ sid=1; route=ID_B => route=ID_B; Domain=.A.TEST; Max-Age=2|route=ID_B; Max-Age=3
 
 
 
-=== where ours has one path and domain only, by the directive, a live one counts
+=== if the directive specifies path and domain, a cookie that is set counts
 --- sticky: follow=sid path=/ domain=a.test
 --- set_cookie
 sid=1; Path=/app; Max-Age=60
@@ -76,7 +76,7 @@ sid=1; route=ID_B => route=ID_B; Domain=a.test; Path=/; Max-Age=60
 
 
 
-=== and if none is live, ours is deleted once
+=== if the directive specifies path and domain and none is set, the module's cookie is deleted once
 --- sticky: follow=sid path=/ domain=a.test
 --- set_cookie
 sid=; Path=/app; Max-Age=0
@@ -86,7 +86,7 @@ sid=1; route=ID_B => route=; Domain=a.test; Path=/; GONE
 
 
 
-=== several names of one beginning: a live one counts in each place
+=== several names with one prefix: for each path, a cookie that is set counts
 --- sticky: follow=in_*
 --- set_cookie
 in_1=x; Path=/
@@ -98,7 +98,7 @@ in_1=x; in_2=x; route=ID_B => route=; Path=/admin; GONE|route=ID_B; Path=/
 
 
 
-=== one is deleted in a folder that the request is not in: the session goes on, and ours is set if it is missing
+=== a cookie is deleted for a path outside the request's: the session continues, and the module's cookie is set if missing
 --- set_cookie
 sid=; Path=/old; Max-Age=0
 --- ours
@@ -109,7 +109,7 @@ route=ID_B => route=; Path=/old; GONE
 
 
 
-=== and where ours has one path, it stays
+=== the same if the directive specifies the path: the module's cookie is kept
 --- sticky: follow=sid path=/
 --- set_cookie
 sid=; Path=/old; Max-Age=0
@@ -120,7 +120,7 @@ route=ID_B => route=; Path=/; GONE
 
 
 
-=== one of two that the request has is deleted: the other session goes on
+=== one of two cookies in the request is deleted: the other session continues
 --- set_cookie
 sid=; Path=/t; Max-Age=0
 --- ours
@@ -130,7 +130,7 @@ sid=1; route=ID_B => route=; Path=/t; GONE
 
 
 
-=== and where ours has one path, it stays
+=== the same if the directive specifies the path: the module's cookie is kept
 --- sticky: follow=sid path=/
 --- set_cookie
 sid=; Path=/t; Max-Age=0
@@ -140,7 +140,7 @@ sid=1; sid=; route=ID_B => route=; Path=/; GONE
 
 
 
-=== one takes the place of another, from which Partitioned keeps it apart: ours cannot be told apart, and is set
+=== a cookie that only Partitioned distinguishes from a deleted one: the module's cookie is deleted, then set
 --- sticky: follow=sid secure=auto
 --- set_cookie
 sid=1; Path=/; Secure; SameSite=None; Partitioned
@@ -150,7 +150,7 @@ sid=1; route=ID_B => route=; Path=/; GONE|route=ID_B; Path=/
 
 
 
-=== one is set behind many that are deleted
+=== one cookie is set after many that are deleted
 --- set_cookie eval
 CORE::join "\n", (map { "sid=; Path=/p$_; Max-Age=0" } 1 .. 8), 'sid=1; Path=/'
 --- ours
@@ -158,7 +158,7 @@ route=x => route=; Path=/p2; GONE|route=; Path=/p3; GONE|route=; Path=/p4; GONE|
 
 
 
-=== no more than eight are looked at, and of one path as many as there are
+=== at most eight are considered, several with one path counting as one
 --- set_cookie eval
 CORE::join "\n", (map { "sid=; Path=/p$_; Max-Age=0" } 1 .. 7), (map { "sid=$_; Path=/" } 1 .. 50), (map { "sid=; Path=/q$_; Max-Age=0" } 1 .. 50)
 --- ours

@@ -1,7 +1,8 @@
-# follow: the session is that of the application, whose cookie tells whether there is one. Ours is set and deleted with it.
+# follow: sessions are those of the application, whose cookie indicates whether there is one. The module's cookie is set and
+# deleted along with it.
 #
-# lib/SettingServers.pm has the servers, which set what "set_cookie" lists, but for /sets-nothing. X-Did is the status, the
-# verdict and the action of the request.
+# lib/SettingServers.pm describes the servers, which set the fields in "set_cookie", except for /sets-nothing. X-Did is the
+# status, the verdict and the action of the request.
 
 use Sticky qw(SettingServers);
 
@@ -18,7 +19,7 @@ run_tests();
 
 __DATA__
 
-=== a request without the application's cookie is balanced, whatever else it has, and gets none of ours
+=== a request without the application's cookie is load-balanced, whatever other cookies it has, and gets no cookie of the module
 --- visits
 /t/sets-nothing -> A, sets nothing, X-Did "new none none"
 /t/sets-nothing -> B, sets nothing, X-Did "new none none"
@@ -32,7 +33,7 @@ POST /t/sets-nothing route=ID_B -> A, sets nothing, X-Did "new none none"
 
 
 
-=== with it our cookie is followed, and what is missing is set, by the attributes of the directive
+=== a request with it follows the module's cookie, which is set if missing, with the directive's attributes
 --- sticky: follow=sid path=/app secure
 --- visits
 /t/sets-nothing sid=1; route=ID_B -> B, sees "sid=1; route=ID_B", sets nothing, X-Did "bound valid none"
@@ -44,7 +45,7 @@ POST /t/sets-nothing route=ID_B -> A, sets nothing, X-Did "new none none"
 
 
 
-=== a cookie of the browser's session: ours is one, too
+=== a session cookie of the browser: the module's cookie is one too
 --- set_cookie
 sid=new; Path=/; HttpOnly
 --- visits
@@ -56,7 +57,7 @@ sid=old; route=x -> A, sets "sid=new; Path=/; HttpOnly, route=ID_A; Path=/", X-D
 
 
 
-=== an expiry that each response renews: so does ours
+=== an expiry time that each response renews: it is renewed for the module's cookie too
 --- set_cookie
 sid=1; Max-Age=900; Expires=Wed, 01 Jan 2042 00:00:00 GMT; Path=/
 --- visits
@@ -66,7 +67,7 @@ sid=1; route=ID_B -> B, sets "sid=1; Max-Age=900; Expires=Wed, 01 Jan 2042 00:00
 
 
 
-=== a cookie that is deleted at logout: so is ours
+=== a cookie deleted at logout: the module's cookie is deleted too
 --- set_cookie
 sid=; Max-Age=0; Path=/t; Domain=a.test
 --- visits
@@ -75,7 +76,7 @@ sid=1; route=ID_B -> B, sets "sid=; Max-Age=0; Path=/t; Domain=a.test, route=; D
 
 
 
-=== by a date in the past
+=== a cookie deleted by a date in the past: the module's cookie is deleted too
 --- set_cookie
 sid=deleted; expires=Thu, 01-Jan-1970 00:00:10 GMT; Max-Age=x; secure
 --- sticky: follow=sid httponly attr=Priority=High
@@ -84,7 +85,7 @@ sid=1; route=ID_B -> B, sets "sid=deleted; expires=Thu, 01-Jan-1970 00:00:10 GMT
 
 
 
-=== cookies of other names are none of it
+=== cookies with other names have no effect
 --- set_cookie
 sidx=1; Path=/
 Sid=1
@@ -96,7 +97,7 @@ sid=1; route=ID_B -> B, sets "sidx=1; Path=/, Sid=1, other=sid=1, sid", X-Did "b
 
 
 
-=== names with a prefix of browsers, on both sides
+=== names with a __Host- or __Secure- prefix
 --- sticky: follow=__Host-SID cookie=__Secure-route secure
 --- set_cookie
 __Host-SID=1; Secure; Path=/
@@ -109,7 +110,7 @@ SID=2; Path=/app
 
 
 
-=== a name that is told by its beginning
+=== a name given by its prefix
 --- sticky: follow=in_*
 --- set_cookie
 in_1=x; Path=/
@@ -121,7 +122,7 @@ in_0=x; route=ID_B -> B, sets "in_1=x; Path=/, route=ID_B; Path=/"
 
 
 
-=== of several names each is a session: ours ends with the last
+=== of several names, each is a session: the module's cookie is deleted with the last
 --- sticky: follow=in_*
 --- set_cookie
 in_1=; Path=/; Max-Age=0
@@ -132,7 +133,7 @@ in_2=x -> A, sets like "in_1=; Path=/; Max-Age=0, route=ID_A; Path=/", X-Did "ne
 
 
 
-=== fallback=off, and its like: no session, nothing to refuse
+=== fallback=off and sticky_no_fallback: without a session nothing is refused
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 id=gone down; session_sticky follow=sid hash=plain fallback=off; }
 upstream v { server 127.0.0.1:1985; session_sticky cookie=v follow=sid; }
@@ -153,7 +154,7 @@ location /v/ { sticky_no_fallback; proxy_pass http://v/; }
 
 
 
-=== a session moves while the client has the cookie: ours is set, also if the application sets nothing
+=== a session moves while the client has the application's cookie: the module's cookie is set even if the application sets none
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 id=gone down; session_sticky follow=sid hash=plain; }
 upstream lent { server 127.0.0.1:1985; server 127.0.0.1:1999 id=gone down; session_sticky cookie=lent follow=sid hash=plain rebind=off; }
@@ -171,7 +172,7 @@ sid=1; route=gone -> A, sets "sid=1, route=127.0.0.1:1985", X-Did "moved down in
 
 
 
-=== a server that fails: the session is that of the server that sets the cookie
+=== a server that fails: the session belongs to the server that sets the cookie
 --- http_config
 upstream u { server 127.0.0.1:1999 id=dead max_fails=0; server 127.0.0.1:1986 id=b; session_sticky follow=sid hash=plain; }
 --- set_cookie
@@ -185,7 +186,7 @@ sid=1; route=dead -> B, sets "sid=1, route=b", X-Did "moved down inserted"
 
 
 
-=== what nginx answers itself sets nothing
+=== responses generated by nginx set nothing
 --- config
 location /t/ { return 200 "A cookie=[]\n"; }
 location /gone/ { proxy_pass http://gone; }

@@ -1,5 +1,5 @@
-# Whom persistence is switched off for, by maps: robots and health checks, who never send a cookie back and begin a session
-# with each request; clients who have not consented to a cookie; a share of the clients.
+# Persistence switched off by maps for some requests: robots and health checks, which never send a cookie back and would
+# start a session with each request; clients without consent to cookies; a share of the clients.
 
 use Sticky;
 
@@ -48,7 +48,7 @@ X-Real-IP: 192.0.2.1 -> B, sets "route=ID_B; Path=/"
 
 
 
-=== consent: no cookie before it, and no cookie of ours is followed once it was withdrawn
+=== consent: no cookie before it is given, and the module's cookie is not followed after it is withdrawn
 --- sticky: if=$consents httponly
 --- http_config
 map $cookie_consent $consents { ~^(all|functional)$ 1; default 0; }
@@ -62,7 +62,7 @@ consent=none; route=ID_A -> B, sets nothing
 
 
 
-=== consent that was withdrawn: the cookie of ours can be deleted
+=== withdrawn consent: the module's cookie can be deleted
 --- sticky: if=$consents
 --- http_config
 map $cookie_consent $consents { yes 1; default 0; }
@@ -77,7 +77,7 @@ consent=no -> A, sets nothing
 
 
 
-=== consent that is said by the same request: a variable of it is there
+=== consent given in the same request: its variable is available
 --- sticky: if=$http_x_consent
 --- visits
 POST /t X-Consent: yes | body "x" -> A, sets "route=ID_A; Path=/"
@@ -118,7 +118,7 @@ split_clients $arg_client $chosen { 50% 1; * ""; }
 my %said = map { my $client = $_; $client => join ' ', map { set(visit("/t?client=$client")) ? 'on' : 'off' } 1, 2 } 1 .. 40;
 my %kinds;
 $kinds{$_}++ for values %said;
-equals(join(', ', sort keys %kinds), 'off off, on on', 'a client is asked the same each time');
+equals(join(', ', sort keys %kinds), 'off off, on on', 'the result is the same for each request of a client');
 
 
 

@@ -1,5 +1,5 @@
-# The switches over HTTP/2, HTTP/3 and in WebSocket conversations. Every block with "config" is run with each that this nginx
-# has: HTTP/2 in clear, HTTP/2 over TLS, HTTP/3.
+# The switches over HTTP/2, HTTP/3 and in WebSocket connections. Every block with "config" is run with each protocol
+# that this nginx supports: HTTP/2 in plaintext, HTTP/2 over TLS, HTTP/3.
 
 use Sticky qw(Certificates FaultyServers Multiplex Nginx);
 
@@ -33,8 +33,8 @@ add_block_preprocessor(sub {
     fill($block, $http);
 });
 
-# A line is "METHOD PATH COOKIES => SERVER, FIELD: VALUE, ...": fields of the response in small letters, "-" for none. STAMP is a
-# time. The server * is either, and ID_* is the id of the one that answered.
+# A line is "METHOD PATH COOKIES => SERVER, FIELD: VALUE, ...": response fields in lower case, "-" for none. STAMP is a
+# time. The server * is any, and ID_* is the ID of the one that answered.
 sub asks {
     my ($protocol, @lines) = @_;
     local $Client::block_name = "$Client::block_name: $protocol";
@@ -43,7 +43,7 @@ sub asks {
     my $now = time;
     for my $line (@lines) {
         my ($method, $path, $cookies, $wanted) = $line =~ /^(\S+) (\S+) (.*?) ?=> (.*)$/ or die "what is \"$line\"?\n";
-        # That client of HTTP/3 takes a length amiss in an answer to HEAD.
+        # The HTTP/3 client does not accept a length in a response to HEAD.
         next if $method eq 'HEAD' && $protocol eq 'h3';
         $client->ask(++$number, $path, [map { expand($_, $now) } split /; /, $cookies], method => $method,
                      $method eq 'POST' ? (body => 'x') : ());
@@ -52,7 +52,7 @@ sub asks {
         my %fields;
         push @{$fields{lc $_->[0]}}, $_->[1] for @{$answer->{fields} // []};
         my ($served) = ($answer->{body} // '') =~ /^([AB]) cookie=/;
-        equals($served // $answer->{failed}, $server, "$line: who served") if $server =~ /^\w$/;
+        equals($served // $answer->{failed}, $server, "$line: the server") if $server =~ /^\w$/;
         for (@fields) {
             my ($name, $value) = /^(\S+): (.*)$/;
             $value = expand($value =~ s/ID_\*/'ID_' . ($served \/\/ 'nobody')/er);
@@ -67,7 +67,7 @@ run_tests();
 
 __DATA__
 
-=== if=: those that are off take turns, on the same connection
+=== if=: requests that are off are load-balanced, on the same connection
 --- sticky: if=$arg_on option=indirect
 --- asks
 GET /t route=ID_B; a=b => A, set-cookie: -
@@ -97,7 +97,7 @@ GET /t route=ID_B => B, set-cookie: -, cache-control: max-age=60
 
 
 
-=== preserve: logging out, and what comes after it
+=== preserve: logout, and the request after it
 --- sticky: preserve option=indirect
 --- asks
 GET /logout route=ID_B => B, set-cookie: route=; Max-Age=0; Path=/
@@ -123,7 +123,7 @@ GET /t?tls=on => *, set-cookie: route=ID_*; Path=/; Secure
 
 
 
-=== WebSocket: a conversation begins, and its response says what any other does
+=== WebSocket: the handshake is switched, and its response is like any other
 --- sticky: if=1
 --- http_config
 upstream off  { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky cookie=off if=$arg_on; }
@@ -155,14 +155,14 @@ my $converse = sub {
 };
 my ($one, $two) = map { Digest::MD5::md5_hex("127.0.0.1:$_") } 1991, 1992;
 equals($converse->('/off', "Cookie: off=$two\r\n"), '101 hello 1991 - -', 'off: not followed');
-equals($converse->('/off', "Cookie: off=$two\r\n"), '101 hello 1992 - -', 'off: those take turns');
+equals($converse->('/off', "Cookie: off=$two\r\n"), '101 hello 1992 - -', 'off: load-balanced');
 equals($converse->('/off', "Cookie: off=$two\r\n"), '101 hello 1991 - -', 'off: once more');
 equals($converse->('/off?on=1', "Cookie: off=$two\r\n"), '101 hello 1992 - -', 'on: followed');
 equals($converse->('/new', ''), "101 hello 1991 new=$one; Path=/ private", 'nocache: a first visit');
 equals($converse->('/new', "Cookie: new=$one\r\n"), '101 hello 1991 - -', 'nocache: a return');
 equals($converse->('/post', ''), '101 hello 1991 - -', 'postonly: GET begins no session');
 my $now = time;
-equals($converse->('/idle-for-long', "Cookie: idle=$one|" . ($now - 500) . '|' . ($now - 900) . "\r\n"), '101 hello 1991 - -', 'refresh: young');
+equals($converse->('/idle-for-long', "Cookie: idle=$one|" . ($now - 500) . '|' . ($now - 900) . "\r\n"), '101 hello 1991 - -', 'refresh: fresh');
 equals($converse->('/idle-for-long', "Cookie: idle=$one|" . ($now - 700) . '|' . ($now - 900) . "\r\n") =~ s/\|\d{10}\|/|now|/r,
        "101 hello 1991 idle=$one|now|" . ($now - 900) . '; Path=/ -', 'refresh: old');
 

@@ -1,8 +1,8 @@
-# if=: a request for which it is empty or "0" is balanced as if there were no session. Its cookie is not read, and nothing is
-# set, taken away or learned; what is hidden stays hidden.
+# if=: a request for which it is empty or "0" is load-balanced as if there were no session. Its cookie is not read, and
+# nothing is set, removed or learned; hidden cookies remain hidden.
 #
-# /sets lets a server set the cookies "route" and "app". Round robin has A and B take turns: who goes elsewhere was led
-# there.
+# /sets makes a server set the cookies "route" and "app". Round robin alternates between A and B: any other server has been
+# selected by the session.
 
 use Sticky;
 
@@ -31,7 +31,7 @@ run_tests();
 
 __DATA__
 
-=== empty and "0" are off, everything else is on
+=== empty and "0" are off, any other value is on
 --- sticky: if=$arg_on
 --- visits
 -> A, sets nothing, X-Said "off/unused"
@@ -45,7 +45,7 @@ __DATA__
 
 
 
-=== a text of several variables
+=== a value with several variables
 --- sticky: if=$arg_a$arg_b
 --- visits
 -> A, sets nothing
@@ -55,7 +55,7 @@ __DATA__
 
 
 
-=== off, a cookie that names a server is not followed: those take turns
+=== off: a valid cookie is not followed, requests alternate between the servers
 --- sticky: if=$arg_on
 --- visits
 route=ID_B -> A, sees "route=ID_B", sets nothing, X-Said "off/unused"
@@ -65,7 +65,7 @@ a=b; route=ID_A -> B, sees "a=b; route=ID_A", sets nothing, X-Said "off/unused"
 
 
 
-=== off, a cookie that names no server, has ended or makes no sense is not replaced
+=== off: an unknown, expired or invalid cookie is not replaced
 --- sticky: if=$arg_on maxidle=1h
 --- visits
 route=nobody -> A, sets nothing, X-Said "off/unused"
@@ -75,7 +75,7 @@ route=ID_A|1500000000|1500000000 -> B, sets nothing, X-Said "off/unused"
 
 
 
-=== off, stamps are not renewed, and the session goes on afterwards
+=== off: timestamps are not renewed, and the session continues afterwards
 --- sticky: if=$arg_on maxidle=1h
 --- visits
 route=ID_B|NOW-100|NOW-200 -> A, sets nothing
@@ -83,7 +83,7 @@ route=ID_B|NOW-100|NOW-200 -> A, sets nothing
 
 
 
-=== off, a cookie in another form is not upgraded
+=== off: a cookie in another form is not upgraded
 --- sticky: if=$arg_on accept=plain
 --- visits
 route=127.0.0.1:1986 -> A, sets nothing, X-Said "off/unused"
@@ -91,7 +91,7 @@ route=127.0.0.1:1986 -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== option=direct: what the server sets stays
+=== option=direct: the server's cookie is kept
 --- sticky: if=$arg_on
 --- visits
 /sets -> A, sees nothing, sets "route=own-A; HttpOnly, app=x"
@@ -99,7 +99,7 @@ route=127.0.0.1:1986 -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== option=indirect: the cookie is hidden, on and off, and what the server sets stays while it is off
+=== option=indirect: the cookie is hidden, on and off, and the server's cookie is kept while it is off
 --- sticky: if=$arg_on option=indirect
 --- visits
 /sets a=b; route=ID_B -> A, sees "a=b", sets "route=own-A; HttpOnly, app=x"
@@ -108,7 +108,7 @@ route=127.0.0.1:1986 -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== mode=rewrite: what the server sets stays
+=== mode=rewrite: the server's cookie is unchanged
 --- sticky: if=$arg_on mode=rewrite
 --- visits
 /sets route=ID_B -> A, sees "route=ID_B", sets "route=own-A; HttpOnly, app=x"
@@ -117,7 +117,7 @@ route=127.0.0.1:1986 -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== mode=prefix: what the server sets stays, and the id is hidden
+=== mode=prefix: the server's cookie is unchanged, and the ID is hidden
 --- sticky: if=$arg_on mode=prefix
 --- visits
 /sets route=ID_B~v -> A, sees "route=v", sets "route=own-A; HttpOnly, app=x"
@@ -127,7 +127,7 @@ route=127.0.0.1:1986 -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== mode=route: the request names no server
+=== mode=route: the route is not followed
 --- http_config
 upstream u { server 127.0.0.1:1985 id=a; server 127.0.0.1:1986 id=b; session_sticky mode=route lookup=$arg_to if=$arg_on; }
 --- visits
@@ -175,7 +175,7 @@ upstream u {
 
 
 
-=== mode=learn: a session that is only asked for while it is off ends after its timeout
+=== mode=learn: a session that is only requested while it is off ends after its timeout
 --- http_config
 upstream u {
     server 127.0.0.1:1985; server 127.0.0.1:1986;
@@ -191,7 +191,7 @@ equals(head('X-Said', visit('/t?on=1', 'app=s')), 'new/none', "the session of $t
 
 
 
-=== fallback=off: nobody is turned away
+=== fallback=off: no request is refused
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:1999 down; session_sticky hash=plain fallback=off if=$arg_on; }
 --- visits
@@ -203,7 +203,7 @@ route=127.0.0.1:1999 -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== fallback=off: where the server that is asked fails, another is asked, which a session may not
+=== fallback=off: if a server fails, another is tried, unlike for a session
 --- http_config
 upstream u { server 127.0.0.1:1999 max_fails=0; server 127.0.0.1:1986; session_sticky hash=plain fallback=off if=$arg_on; }
 --- config
@@ -214,7 +214,7 @@ route=127.0.0.1:1999 -> B, sets nothing, X-Tried "127.0.0.1:1999, 127.0.0.1:1986
 
 
 
-=== rebind=off: nothing is lent
+=== rebind=off: no server is lent
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:1999 down; session_sticky hash=plain rebind=off if=$arg_on; }
 --- visits
@@ -224,7 +224,7 @@ route=127.0.0.1:1999 -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== a server that drains gets nobody while it is off, and keeps its sessions while it is on
+=== a draining server gets no requests while it is off, and keeps its sessions while it is on
 --- http_config
 upstream u { server 127.0.0.1:1985 drain; server 127.0.0.1:1986; session_sticky if=$arg_on; }
 --- visits
@@ -235,7 +235,7 @@ route=ID_A -> B, sets nothing, X-Said "off/unused"
 
 
 
-=== backups come last while it is off
+=== backup servers are used last while it is off
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986 backup; session_sticky if=$arg_on; }
 --- visits
@@ -245,7 +245,7 @@ route=ID_B -> A, sets nothing, X-Said "off/unused"
 
 
 
-=== all servers gone
+=== all servers unreachable
 --- http_config
 upstream u { server 127.0.0.1:1998 max_fails=0; server 127.0.0.1:1999 max_fails=0; session_sticky if=$arg_on; }
 --- visits
@@ -258,7 +258,7 @@ connect() failed (111:
 
 
 
-=== the variables: who served, and nothing of a session
+=== the variables: the server, and nothing about the session
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 max_fails=0; session_sticky maxidle=1h if=$arg_on; }
 --- config
@@ -270,7 +270,7 @@ route=ID_A|NOW-9|NOW-99 -> A, X-All "off/unused/none//127.0.0.1:1985/"
 
 
 
-=== where its cookie is hidden, it looks at what the servers see
+=== a variable of a hidden cookie has the value that the servers see
 --- sticky: if=$cookie_route option=indirect
 --- visits
 route=ID_B -> A, sees nothing, sets nothing, X-Said "off/unused"
@@ -278,7 +278,7 @@ route=ID_B -> B, sees nothing, sets nothing, X-Said "off/unused"
 
 
 
-=== where the upstream is a variable: what is to be hidden is hidden
+=== the upstream in a variable: cookies to be hidden are hidden
 --- sticky: if=$arg_on option=indirect
 --- config
 location /hides { set $pool u; session_sticky_hide_cookie upstream=u; proxy_pass http://$pool; }

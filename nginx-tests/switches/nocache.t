@@ -1,8 +1,8 @@
-# nocache: a response that sets the cookie, or whose own cookie gets an id, tells shared caches not to store it. What browsers
-# are told stays as it is.
+# nocache: a response that sets the cookie, or whose own cookie gets an ID, is marked as not to be stored by shared
+# caches. What it specifies for browsers is unchanged.
 #
-# Servers send the fields Cache-Control that X-CC and X-CC2 ask for, and set the cookie that X-Sets asks for; /500 is of
-# that status. Round robin has A and B take turns.
+# Servers send the Cache-Control fields requested in X-CC and X-CC2, and set the cookie in X-Sets; /500 responds with that
+# status. Round robin alternates between A and B.
 
 use Sticky qw(Caches);
 
@@ -44,7 +44,7 @@ run_tests();
 
 __DATA__
 
-=== what the application says, and what becomes of it
+=== the application's Cache-Control, and the result
 --- visits
 /u/ -> sets "route=ID_A; Path=/", Cache-Control "private"
 /u/ X-CC: public -> sets "route=ID_B; Path=/", Cache-Control "private"
@@ -62,7 +62,7 @@ __DATA__
 
 
 
-=== private for some fields only does not keep it from caches
+=== private for some fields only does not prevent caching
 --- visits
 /u/ X-CC: private="x" -> Cache-Control "private"
 /u/ X-CC: private="Set-Cookie, X-Mine", max-age=60 -> Cache-Control "max-age=60, private"
@@ -83,7 +83,7 @@ __DATA__
 
 
 
-=== two fields
+=== two Cache-Control fields
 --- visits
 /u/ X-CC: public | X-CC2: max-age=60 -> Cache-Control "max-age=60, private"
 /u/ X-CC: max-age=60 | X-CC2: no-cache -> Cache-Control "max-age=60, no-cache, private"
@@ -93,7 +93,7 @@ __DATA__
 
 
 
-=== where nothing is set, nothing is said
+=== nothing is added if no cookie is set
 --- visits
 /u/ route=ID_B | X-CC: public, max-age=60 -> B, sets nothing, Cache-Control "public, max-age=60"
 /u/ route=ID_B -> B, sets nothing, no Cache-Control
@@ -123,7 +123,7 @@ __DATA__
 
 
 
-=== nginx's own responses say nothing
+=== nginx's own responses are unchanged
 --- config
 location /refused/ { deny all; proxy_pass http://u/; }
 location /dead/ { proxy_pass http://dead/; }
@@ -147,7 +147,7 @@ HEAD /u/ route=ID_A | X-CC: public -> sets nothing, Cache-Control "public"
 
 
 
-=== a session that is renewed, moves, or was accepted
+=== a session that is renewed, moves, or has an accepted form
 --- visits
 /stamps/ route=ID_B|NOW-60|NOW-99 | X-CC: public -> sets nothing, Cache-Control "public"
 /stamps/ route=ID_B|NOW-601|NOW-999 | X-CC: public -> sets like "route=ID_B\|STAMP\|NOW-999; Path=/", Cache-Control "private"
@@ -155,7 +155,7 @@ HEAD /u/ route=ID_A | X-CC: public -> sets nothing, Cache-Control "public"
 
 
 
-=== mode=prefix and mode=rewrite: where the application's cookie gets an id
+=== mode=prefix and mode=rewrite: if the application's cookie gets an ID
 --- visits
 /prefix/ X-CC: public, max-age=60 -> sets nothing, Cache-Control "public, max-age=60"
 /prefix/ X-Sets: app=x | X-CC: public, max-age=60 -> sets "app=ID_B~x", Cache-Control "max-age=60, private"
@@ -166,28 +166,28 @@ HEAD /u/ route=ID_A | X-CC: public -> sets nothing, Cache-Control "public"
 
 
 
-=== option=indirect: where ours takes the place of the server's
+=== option=indirect: if the module's cookie replaces the server's
 --- visits
 /hides/ app=ID_B | X-Sets: app=x | X-CC: public -> B, sets "app=ID_B; Path=/", Cache-Control "private"
 /hides/ app=ID_B | X-CC: public -> B, sets nothing, Cache-Control "public"
 
 
 
-=== preserve: what the application sets is its own affair
+=== preserve: nothing is added for the application's own cookie
 --- visits
 /keeps/ app=ID_B | X-Sets: app=x | X-CC: public -> B, sets "app=x", Cache-Control "public"
 /keeps/ X-CC: public -> A, sets "app=ID_A; Path=/", Cache-Control "private"
 
 
 
-=== postonly: GET is said nothing
+=== postonly: nothing is added for GET
 --- visits
 /post/ X-CC: public -> A, sets nothing, Cache-Control "public"
 POST /post/ X-CC: public | body "x" -> B, sets "route=ID_B; Path=/", Cache-Control "private"
 
 
 
-=== X-Accel-Redirect: it is about the response that is sent, whichever upstream sets its cookie
+=== X-Accel-Redirect: the final response is marked, whichever upstream sets its cookie
 --- config
 location /plain { proxy_pass http://without/; }
 --- visits
@@ -199,7 +199,7 @@ location /plain { proxy_pass http://without/; }
 
 
 
-=== X-Accel-Redirect: two upstreams that say it say it once
+=== X-Accel-Redirect: two upstreams add it only once
 --- config
 location /plain { proxy_pass http://prefix/; }
 --- visits
@@ -208,7 +208,7 @@ location /plain { proxy_pass http://prefix/; }
 
 
 
-=== proxy_cache: what is stored has no private of ours, and a hit sets nothing
+=== proxy_cache: the stored response is not marked, and a hit sets nothing
 --- config
 proxy_cache cached;
 proxy_cache_key $uri;
@@ -223,7 +223,7 @@ HEAD /u/stored -> X-Cache "HIT", sets nothing, Cache-Control "public, max-age=60
 
 
 
-=== X-Accel-Redirect to what is stored: the response sets a cookie all the same, and says so
+=== X-Accel-Redirect to a cached response: it sets a cookie nevertheless, and is marked
 --- config
 location /plain {
     proxy_cache cached;
@@ -239,7 +239,7 @@ location /plain {
 
 
 
-=== a cache in front of it: what sets a cookie is not stored, though that cache ignores cookies
+=== a cache in front of it: responses that set a cookie are not stored, even if that cache ignores cookies
 --- config
 add_header X-Cache $upstream_cache_status always;
 location /cached/ {
@@ -264,7 +264,7 @@ location /u/ { gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any; proxy
 
 
 
-=== add_header Cache-Control stays beside it
+=== add_header Cache-Control is sent in addition
 --- config
 location /u/ { add_header Cache-Control "max-age=5"; proxy_pass http://u/; }
 --- visits
@@ -275,7 +275,7 @@ location /u/ { add_header Cache-Control "max-age=5"; proxy_pass http://u/; }
 
 
 
-=== proxy_hide_header Cache-Control takes the application's away, not ours
+=== proxy_hide_header Cache-Control hides the application's field, not the module's
 --- config
 location /u/ { proxy_hide_header Cache-Control; proxy_pass http://u/; }
 --- visits
@@ -285,7 +285,7 @@ location /u/ { proxy_hide_header Cache-Control; proxy_pass http://u/; }
 
 
 
-=== expires: it takes the place of what the application says, as ever, and private stays
+=== expires: it replaces the application's fields as usual, and private is kept
 --- config
 location /u/ { expires 1h; proxy_pass http://u/; }
 --- visits
@@ -300,7 +300,7 @@ location /u/ { expires 1h; proxy_pass http://u/; }
 
 
 
-=== expires -1: a browser asks each time
+=== expires -1: browsers revalidate each time
 --- config
 location /u/ { expires -1; add_header Cache-Control stale-if-error=9; proxy_pass http://u/; }
 --- visits

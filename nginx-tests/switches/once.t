@@ -1,7 +1,7 @@
-# if= is evaluated once for each request to an upstream, before its server is chosen: for all of its tries, and for its
-# response. Each upstream on the way of a request evaluates its own; so does each subrequest.
+# if= is evaluated once for each request to an upstream, before its server is chosen: for all attempts, and for the
+# response. Each upstream of an internal redirect evaluates its own; so does each subrequest.
 #
-# /on/PATH answers with X-Accel-Redirect to /PATH, and /503 is a failure. The server dead has nobody behind it.
+# /on/PATH answers with X-Accel-Redirect to /PATH, and /503 is a failure. The server of "dead" is unreachable.
 
 use Sticky qw(Caches FaultyServers);
 
@@ -33,7 +33,7 @@ run_tests();
 
 __DATA__
 
-=== a variable that is known after the first try is empty, and stays so for the second
+=== a variable that is set after the first attempt is empty before it, and is not evaluated again for the second
 --- http_config
 upstream u { server 127.0.0.1:1999 max_fails=0; server 127.0.0.1:1986; session_sticky if=$upstream_addr; }
 upstream v { server 127.0.0.1:1999 max_fails=0; server 127.0.0.1:1986; session_sticky if=$upstream_status; }
@@ -50,7 +50,7 @@ upstream w { server 127.0.0.1:1999 max_fails=0; server 127.0.0.1:1986; session_s
 
 
 
-=== one that is empty after the first try was true before it: the session is looked at, and begins
+=== a variable that is false after the first attempt was true before it: the session is used, and begins
 --- http_config
 map $upstream_addr $nobody_tried { volatile; "" 1; default 0; }
 upstream u { server 127.0.0.1:1999 max_fails=0; server 127.0.0.1:1986; session_sticky if=$nobody_tried; }
@@ -65,7 +65,7 @@ add_header X-Late $nobody_tried always;
 
 
 
-=== responses for which another server is asked
+=== responses for which another server is tried
 --- http_config
 upstream u { server 127.0.0.1:1985 max_fails=0; server 127.0.0.1:1986 max_fails=0; session_sticky if=$arg_s; }
 --- config
@@ -90,7 +90,7 @@ upstream v { server 127.0.0.1:1986; server 127.0.0.1:1987; session_sticky cookie
 
 
 
-=== of one cookie name, the newest that is on sets it
+=== several upstreams with one cookie name: the last one that is on sets it
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky if=$arg_u; }
 upstream again { server 127.0.0.1:1987; session_sticky if=$arg_again; }
@@ -102,7 +102,7 @@ upstream again { server 127.0.0.1:1987; session_sticky if=$arg_again; }
 
 
 
-=== X-Accel-Redirect, mode=prefix and option=indirect: what the servers of an upstream that is off set stays
+=== X-Accel-Redirect, mode=prefix and option=indirect: cookies from servers of an upstream that is off are unchanged
 --- http_config
 upstream cut { server 127.0.0.1:1985; session_sticky cookie=app mode=prefix if=$arg_cut; }
 upstream cut2 { server 127.0.0.1:1986; session_sticky cookie=app mode=prefix if=$arg_cut2; }
@@ -116,7 +116,7 @@ upstream hides { server 127.0.0.1:1987; session_sticky cookie=app option=indirec
 
 
 
-=== error_page with intercepted errors, and where no server is left
+=== error_page with intercepted errors, and if no server is left
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky if=$arg_u; }
 upstream dead { server 127.0.0.1:1999 max_fails=0; session_sticky cookie=dead if=$arg_dead; }
@@ -139,7 +139,7 @@ location @v { rewrite ^ /end break; proxy_pass http://v; }
 
 
 
-=== after another upstream its variables are there
+=== variables of an earlier upstream are available
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky; }
 upstream v { server 127.0.0.1:1986; session_sticky cookie=v if=$upstream_status; }
@@ -160,7 +160,7 @@ upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky if=$fi
 
 
 
-=== subrequests: each its own, and none sets anything
+=== subrequests: each evaluates its own, and none sets anything
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky if=$arg_u; }
 upstream v { server 127.0.0.1:1987; server 127.0.0.1:1988; session_sticky cookie=v if=$arg_on$http_x_v; }
@@ -181,7 +181,7 @@ location = /part { proxy_pass http://v; }
 
 
 
-=== mirror: what it sends follows its own
+=== mirror: its requests evaluate their own
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky if=$arg_u; }
 upstream v { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky cookie=v if=$arg_on; }
@@ -192,11 +192,11 @@ location = /copy { internal; proxy_set_header X-Id $arg_id; proxy_pass http://v/
 my @on = map { visit("/u/end?on=1&id=on-$_", "v=@{[Digest::MD5::md5_hex('127.0.0.1:1992')]}"); $faulty->port_of("on-$_") } 1 .. 3;
 equals("@on", '1992 1992 1992', 'a mirrored request follows its cookie');
 my @off = map { visit("/u/end?id=off-$_", "v=@{[Digest::MD5::md5_hex('127.0.0.1:1992')]}"); $faulty->port_of("off-$_") } 1 .. 4;
-equals(join(' ', sort @off), '1991 1991 1992 1992', 'and does not where it is off');
+equals(join(' ', sort @off), '1991 1991 1992 1992', 'it does not if off');
 
 
 
-=== proxy_cache: what is off gets no cookie, whether its response is stored or not
+=== proxy_cache: requests that are off get no cookie, whether the response is cached or not
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky if=$arg_on; }
 --- config
@@ -210,24 +210,25 @@ location / { proxy_cache cached; proxy_cache_key $uri; add_header X-Cache $upstr
 
 
 
-=== kept-alive connections: what is off takes those that there are, and leaves its own
+=== keepalive: requests that are off use existing connections, and keep their own
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; session_sticky if=$arg_on; keepalive 8; }
 --- config
 location /u/ { proxy_http_version 1.1; proxy_set_header Connection $arg_say; proxy_pass http://u/; }
 --- client
-# On, they go to B; off, to A and B in turn. Both ends are this nginx: none is left when it ends.
+# Requests that are on reach B, others alternate between A and B. Both ends are this nginx; no connection is left at its
+# end.
 my @on = map { body(visit('/u/kept?on=1', 'route=ID_B')) } 1, 2;
 my @off = map { body(visit('/u/kept', 'route=ID_B')) } 1 .. 4;
 my @again = map { body(visit("/u/kept?on=1&say=close", "route=ID_$_")) } qw(A B);
 equals($on[1], $on[0], 'a connection is kept');
-equals($off[1], $on[0], 'off, it is used');
-equals(join('', @off[2, 3]), join('', @off[0, 1]), 'and one to the other server is left');
-equals(join('', sort @again), join('', sort @off[0, 1]), 'on, both are used');
+equals($off[1], $on[0], 'off: it is used');
+equals(join('', @off[2, 3]), join('', @off[0, 1]), 'off: a connection to the other server is kept too');
+equals(join('', sort @again), join('', sort @off[0, 1]), 'on: both are used');
 
 
 
-=== a kept-alive connection that its server has closed is tried once more
+=== a keepalive connection that its server has closed is retried once
 --- http_config
 upstream u { server 127.0.0.1:1991; server 127.0.0.1:1992; session_sticky if=$arg_on; keepalive 8; }
 --- config
@@ -247,7 +248,7 @@ equals(set($got), '', 'nothing is set');
 
 
 
-=== each balancer keeps its own choice
+=== each load-balancing method makes its own choice
 --- http_config
 upstream least   { zone least 64k; server 127.0.0.1:1985; server 127.0.0.1:1986; least_conn; session_sticky if=$arg_on; }
 upstream hash    { server 127.0.0.1:1985; server 127.0.0.1:1986; hash $arg_key; session_sticky if=$arg_on; }
@@ -268,8 +269,8 @@ for my $name (qw(least hash ring ip random)) {
     equals(join('', map { set($_) } @off), '', "$name: nothing is set");
     my $went = join '', map { substr body($_), 0, 1 } @off;
     if ($name =~ /least|random/) {
-        holds($went =~ /A/ && $went =~ /B/, "$name: off, they go to both: $went");
+        holds($went =~ /A/ && $went =~ /B/, "$name: off: both servers are used: $went");
     } else {
-        equals($went, join('', map { $served->("/plain_$name/end?key=$_") } 1 .. 40), "$name: off, each goes where it goes without session_sticky");
+        equals($went, join('', map { $served->("/plain_$name/end?key=$_") } 1 .. 40), "$name: off: the servers are the same as without session_sticky");
     }
 }

@@ -1,7 +1,8 @@
-# preserve: the application may set the cookie itself, above all to end a session. What it sets goes to the client as it is,
-# and no cookie of ours beside it; of mode=prefix and mode=rewrite only what deletes the cookie.
+# preserve: the application may set the cookie itself, in particular to end a session. Its field is sent to the client
+# unchanged, without a cookie of the module in addition; with mode=prefix and mode=rewrite this applies only to fields
+# that delete the cookie.
 #
-# lib/SettingServers.pm has the servers, which set what "set_cookie" lists. X-Did is $session_sticky_action.
+# lib/SettingServers.pm describes the servers, which set the fields in "set_cookie". X-Did is $session_sticky_action.
 
 use Sticky qw(SettingServers);
 
@@ -12,7 +13,7 @@ add_block_preprocessor(sub {
 });
 setting_sections('preserve option=indirect');
 
-# Ways in which a server can set it: what deletes the cookie, what does not, and what sets another.
+# Set-Cookie fields of a server: those that delete the cookie, those that do not, and those that set another.
 my %forms = (
     'max-age-0'    => 'route=x; Max-Age=0',
     'max-age-00'   => 'route=x; max-age = 00 ; Path=/',
@@ -59,7 +60,7 @@ run_tests();
 
 __DATA__
 
-=== what the application sets goes to the client, in the place of ours
+=== the application's cookie is sent to the client instead of the module's
 --- set_cookie
 route=own; Path=/app; HttpOnly
 other=1
@@ -72,7 +73,7 @@ route=nobody -> B, sets "route=own; Path=/app; HttpOnly, other=1", X-Did "preser
 
 
 
-=== logging out: the cookie is deleted, and the next request is a first visit
+=== logout: the cookie is deleted, and the next request is a first visit
 --- set_cookie
 route=; Path=/; Max-Age=0
 --- visits
@@ -96,7 +97,7 @@ route=ID_B -> B, sees "route=ID_B", sets "route=; Path=/; Max-Age=0", X-Did "del
 
 
 
-=== without preserve, ours takes its place, or is beside it
+=== without preserve, the module's cookie replaces the application's, or is sent in addition
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky option=indirect; }
 upstream v { server 127.0.0.1:1985; session_sticky cookie=other; }
@@ -114,7 +115,7 @@ a server of upstream "v" also sets a cookie "other", and browsers keep only one 
 
 
 
-=== what deletes a cookie: an empty value
+=== a field that deletes the cookie: an empty value
 --- set_cookie
 route=
 --- visits
@@ -122,7 +123,7 @@ route=ID_B -> sets "route=", X-Did "deleted"
 
 
 
-=== what deletes a cookie: empty quotes
+=== a field that deletes the cookie: empty quotes
 --- set_cookie
 route=""; Path=/
 --- visits
@@ -130,7 +131,7 @@ route=ID_B -> sets "route=\"\"; Path=/", X-Did "deleted"
 
 
 
-=== what deletes a cookie: white space
+=== a field that deletes the cookie: white space
 --- set_cookie
 route = ; Path=/
 --- visits
@@ -138,7 +139,7 @@ route=ID_B -> sets "route = ; Path=/", X-Did "deleted"
 
 
 
-=== what deletes a cookie, and what does not
+=== fields that delete the cookie, and fields that do not
 --- http_config eval
 my $locations = CORE::join '', map { my $text = $_->[1] =~ s/(["\\])/\\$1/gr; "location /$_->[0] { add_header Set-Cookie \"$text\"; return 200 x; }\n" } @main::kinds;
 "server { listen 127.0.0.1:1991; $locations }
@@ -168,7 +169,7 @@ for (@kinds) {
 
 
 
-=== mode=prefix: what is deleted has no id, what is set has one
+=== mode=prefix: a field that deletes the cookie gets no ID, one that sets it does
 --- sticky: mode=prefix preserve
 --- set_cookie
 route=; Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/app
@@ -179,7 +180,7 @@ route=ID_B~x -> B, sees "route=x", sets "route=; Max-Age=0; Expires=Thu, 01-Jan-
 
 
 
-=== mode=prefix without preserve: the id stands before an empty value
+=== mode=prefix without preserve: the ID is prepended to an empty value
 --- sticky: mode=prefix
 --- set_cookie
 route=; Max-Age=0
@@ -188,7 +189,7 @@ route=ID_B~x -> B, sees "route=x", sets "route=ID_B~; Max-Age=0", X-Did "prefixe
 
 
 
-=== mode=rewrite without preserve: the id takes the place of an empty value
+=== mode=rewrite without preserve: the ID replaces an empty value
 --- sticky: mode=rewrite
 --- set_cookie
 route=; Max-Age=0
@@ -197,7 +198,7 @@ route=ID_B -> B, sets "route=ID_B; Max-Age=0", X-Did "rewritten"
 
 
 
-=== with stamps: what ends the session is not followed by stamps
+=== with timestamps: a field that ends the session is sent without the module's cookie
 --- sticky: preserve option=indirect maxidle=1h maxlife=1d
 --- set_cookie
 route=; Max-Age=0
@@ -208,7 +209,7 @@ route=ID_B|NOW-60|NOW-99 -> B, sets "route=; Max-Age=0", X-Did "deleted"
 
 
 
-=== with young stamps, which are not renewed
+=== with fresh timestamps, which are not renewed
 --- sticky: preserve maxidle=1h refresh=10m
 --- set_cookie
 route=; Max-Age=0
@@ -218,7 +219,7 @@ route=ID_B|NOW-60|NOW-99 -> B, sets "route=; Max-Age=0", X-Did "deleted"
 
 
 
-=== two fields of the name: the client follows the last
+=== two fields of that name: the last counts
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky preserve; }
 --- set_cookie
@@ -229,7 +230,7 @@ route=ID_A -> A, sets "route=; Max-Age=0, route=own", X-Did "preserved"
 
 
 
-=== two fields of the name, the other way round
+=== two fields of that name, in reverse order
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky preserve option=indirect; }
 --- set_cookie
@@ -240,7 +241,7 @@ route=ID_A -> A, sets "route=own; Path=/app, route=; Max-Age=0; Path=/", X-Did "
 
 
 
-=== two fields of the name, mode=prefix: each for itself
+=== two fields of that name, mode=prefix: each is treated separately
 --- sticky: mode=prefix preserve
 --- set_cookie
 route=; Max-Age=0; Path=/old
@@ -250,7 +251,7 @@ route=ID_A~x -> A, sets "route=; Max-Age=0; Path=/old, route=ID_A~own; Path=/", 
 
 
 
-=== a session that moves: what the application deletes is deleted
+=== a session that moves: the application deletes the cookie
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 down; session_sticky preserve hash=plain; }
 --- set_cookie
@@ -261,7 +262,7 @@ route=127.0.0.1:1999 -> A, sets "route=; Max-Age=0", X-Did "deleted"
 
 
 
-=== a failure of the server that ends the session, too
+=== an error response of the server ends the session too
 --- set_cookie
 route=; Max-Age=0
 --- visits
@@ -269,7 +270,7 @@ route=; Max-Age=0
 
 
 
-=== a session in another form is not upgraded by what ends it
+=== a value in another form is not upgraded by a field that deletes it
 --- sticky: preserve accept=plain
 --- set_cookie
 route=; Max-Age=0
@@ -279,7 +280,7 @@ route=127.0.0.1:1986 -> B, sets "route=; Max-Age=0", X-Did "deleted"
 
 
 
-=== proxy_cookie_path and proxy_cookie_domain come first
+=== proxy_cookie_path and proxy_cookie_domain are applied first
 --- config
 location /t/ { proxy_cookie_path /app /; proxy_cookie_domain inside.test outside.test; proxy_pass http://u/; }
 --- set_cookie
@@ -289,7 +290,7 @@ route=ID_B -> B, sets like "route=; Max-Age=0; path=/; domain=outside.test", X-D
 
 
 
-=== proxy_hide_header Set-Cookie: what nobody gets to see is not preserved
+=== proxy_hide_header Set-Cookie: fields that the client does not get are not preserved
 --- config
 location /t/ { proxy_hide_header Set-Cookie; proxy_pass http://u/; }
 --- set_cookie
@@ -300,7 +301,7 @@ route=ID_B -> B, sets nothing, X-Did "none"
 
 
 
-=== if=, off: what the application sets stays, of every mode
+=== if= off: the application's cookies are kept, in every mode
 --- http_config
 upstream u { server 127.0.0.1:1985; session_sticky preserve if=$arg_on; }
 upstream prefix { server 127.0.0.1:1985; session_sticky preserve mode=prefix cookie=app if=$arg_on; }
@@ -318,7 +319,7 @@ route=ID_A -> sets "route=; Max-Age=0, app=; Max-Age=0", X-Did "none"
 
 
 
-=== "sticky" of nginx-sticky-module-ng: without preserve its cookie takes the place of any, with it the session can end
+=== "sticky" of nginx-sticky-module-ng: without preserve its cookie replaces any other, with it the session can end
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1986; sticky preserve; }
 upstream v { server 127.0.0.1:1985; server 127.0.0.1:1986; sticky name=app preserve path=/app; }
@@ -341,7 +342,7 @@ route=ID_B -> B, sees "route=ID_B", sets "route=; Max-Age=0, app=x, old=; Max-Ag
 
 
 
-=== X-Accel-Redirect: each upstream looks at what its own server sets
+=== X-Accel-Redirect: each upstream considers its own server's fields
 --- http_config
 server {
     listen 127.0.0.1:1991;
@@ -375,7 +376,7 @@ is also that of upstream
 
 
 
-=== X-Accel-Redirect to an upstream that does not preserve the same cookie: what ends the session ends it
+=== X-Accel-Redirect to an upstream with the same cookie but without preserve: a field that ends the session ends it
 --- http_config
 server {
     listen 127.0.0.1:1991;
@@ -399,7 +400,7 @@ is also that of upstream
 
 
 
-=== transfer: the value of the application is handed on, and its end ends the session
+=== transfer: the application's value is passed on, and a field that deletes it ends the session
 --- http_config
 server {
     listen 127.0.0.1:1991;
@@ -415,7 +416,7 @@ location /t/ { proxy_pass http://u/; }
 
 
 
-=== X-Accel-Redirect: what ends the session ends it, though another response of the upstream is sent
+=== X-Accel-Redirect: a field that ends the session ends it, even if another response of the upstream is sent
 --- http_config
 server {
     listen 127.0.0.1:1991;
@@ -449,7 +450,7 @@ for my $name (qw(u stamps hides ng)) {
         }
     }
     equals(set(visit("/$name/accel/$name/logout/plain/?name=$name", "$name=$id")), "$name=; Max-Age=0", "$name: the second of three");
-    holds(set(visit("/$name/logout/$name/?name=x")) =~ /^x=; Max-Age=0\|$name=$id\b/, "$name: another cookie is no matter");
+    holds(set(visit("/$name/logout/$name/?name=x")) =~ /^x=; Max-Age=0\|$name=$id\b/, "$name: another cookie has no effect");
 }
 equals(set(visit('/u/logout/other/?name=u')), 'u=; Max-Age=0', 'another upstream with the same cookie');
 equals(set(visit('/u/logout/prefix/?name=u', "u=$id~x")), 'u=; Max-Age=0', 'mode=prefix after it');

@@ -1,5 +1,5 @@
-# The switches of session_sticky over fastcgi_pass, uwsgi_pass, scgi_pass and grpc_pass. lib/Protocols.pm has the servers
-# and the sections.
+# The switches of session_sticky over fastcgi_pass, uwsgi_pass, scgi_pass and grpc_pass. lib/Protocols.pm describes the
+# servers and the sections.
 
 use Sticky qw(Protocols);
 
@@ -9,7 +9,7 @@ run_tests();
 
 __DATA__
 
-=== if=, off: those take turns
+=== if= off: requests alternate between the servers
 --- sticky: cookie=s if=$arg_on
 --- visits
 /fastcgi s=ID_FB -> FA, sees "s=ID_FB", sets nothing
@@ -27,7 +27,7 @@ __DATA__
 
 
 
-=== if=, off: what the servers set stays, and what is hidden is hidden
+=== if= off: the servers' cookies are kept, and hidden cookies remain hidden
 --- sticky: cookie=test if=$arg_on option=indirect
 --- visits
 /fastcgi/sets a=b; test=ID_FB -> FA, sees "a=b", sets "test=abc; Path=/, mytest=abc"
@@ -37,7 +37,7 @@ __DATA__
 
 
 
-=== if=, on
+=== if= on
 --- sticky: cookie=s if=$arg_on
 --- visits
 /fastcgi?on=1 s=ID_FB -> FB, sets nothing
@@ -51,7 +51,7 @@ __DATA__
 
 
 
-=== preserve: what the servers set stays, and ours is not added
+=== preserve: the servers' cookies are kept, and the module adds none
 --- sticky: cookie=test preserve option=indirect
 --- visits
 /fastcgi/sets -> FA, sees nothing, sets "test=abc; Path=/, mytest=abc"
@@ -81,7 +81,7 @@ __DATA__
 
 
 
-=== nocache: those of the application that get an id
+=== nocache: the application's cookies that get an ID
 --- sticky: cookie=test nocache mode=prefix
 --- visits
 /fastcgi/sets -> FA, sets "test=ID_FA~abc; Path=/, mytest=abc", Cache-Control "private"
@@ -92,7 +92,7 @@ __DATA__
 
 
 
-=== postonly: GET is not bound, POST is
+=== postonly: GET sets no cookie, POST does
 --- sticky: cookie=s postonly
 --- visits
 /fastcgi -> FA, sets nothing

@@ -1,7 +1,7 @@
-# refresh=: stamps that are younger than this are not renewed, so that most responses of a session set nothing. How long a
-# session lives is counted from the stamps that its cookie has.
+# refresh=: timestamps younger than this are not renewed, so that most responses of a session set nothing. The lifetime of a
+# session is determined by the timestamps in its cookie.
 #
-# /sets lets a server set the cookie "route" itself.
+# /sets makes a server set the cookie "route" itself.
 
 use Sticky;
 
@@ -26,7 +26,7 @@ run_tests();
 
 __DATA__
 
-=== maxidle: young stamps stay, those of that age are renewed
+=== maxidle: younger timestamps are kept, those of this age are renewed
 --- sticky: maxidle=1h refresh=300
 --- visits
 route=ID_B|NOW|NOW -> B, sets nothing, X-Said like "bound/valid/none/NOW"
@@ -36,7 +36,7 @@ route=ID_B|NOW-3500|NOW-9000 -> B, sets like "route=ID_B\|STAMP\|NOW-9000; Path=
 
 
 
-=== maxidle: who came last with a stamp that was left alone ends so much earlier
+=== maxidle: after a request that renewed nothing, the session ends earlier by the age of its timestamp
 --- sticky: maxidle=1h refresh=5m
 --- visits
 route=ID_B|NOW-3601|NOW-4000 -> A, sets like "route=ID_A\|STAMP\|STAMP; Path=/", X-Said like "new/expired/inserted/STAMP"
@@ -44,7 +44,7 @@ route=ID_B|NOW-3601|NOW-4000 -> A, sets like "route=ID_A\|STAMP\|STAMP; Path=/",
 
 
 
-=== maxlife: the same, and the end does not move
+=== maxlife: the same, and the end of the session is unchanged
 --- sticky: maxlife=1h refresh=5m
 --- visits
 route=ID_B|NOW-200|NOW-3000 -> B, sets nothing, X-Said like "bound/valid/none/NOW-3000"
@@ -53,7 +53,7 @@ route=ID_B|NOW-200|NOW-3601 -> A, sets like "route=ID_A\|STAMP\|STAMP; Path=/", 
 
 
 
-=== maxlife alone: refresh may be as long as that, and is over
+=== maxlife only: refresh may be as long or longer
 --- sticky: maxlife=1h refresh=2h
 --- visits
 route=ID_B|NOW-3500|NOW-3500 -> B, sets nothing
@@ -71,7 +71,7 @@ route=ID_B|NOW-60|NOW-86401 -> B, sets like "route=ID_B\|STAMP\|STAMP; Path=/", 
 
 
 
-=== stamps of the future are renewed: this proxy's clock counts
+=== timestamps in the future are renewed: this proxy's clock is used
 --- sticky: maxidle=1h refresh=10m
 --- visits
 route=ID_B|NOW+100|NOW-50 -> B, sets like "route=ID_B\|STAMP\|NOW-50; Path=/", X-Said like "bound/valid/updated/NOW-50"
@@ -79,14 +79,14 @@ route=ID_B|NOW+100|NOW+100 -> B, sets like "route=ID_B\|STAMP\|NOW+100; Path=/"
 
 
 
-=== a cookie without stamps gets some
+=== a cookie without timestamps gets them
 --- sticky: maxidle=1h refresh=10m
 --- visits
 route=ID_B -> B, sets like "route=ID_B\|STAMP\|STAMP; Path=/"
 
 
 
-=== as far as a client's cookie lives by itself, it is set for as long from its last renewal on
+=== with maxage, the client's cookie is set for that time from its last renewal
 --- sticky: maxage=1h maxidle=1h refresh=10m
 --- visits
 route=ID_B|NOW-500|NOW-900 -> B, sets nothing
@@ -94,7 +94,7 @@ route=ID_B|NOW-600|NOW-900 -> B, sets like "route=ID_B\|STAMP\|NOW-900; Path=/; 
 
 
 
-=== a session that moves gets stamps of its own, however young its cookie is
+=== a session that moves gets new timestamps, even if its cookie is fresh
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 down; session_sticky hash=plain maxidle=1h refresh=10m; }
 --- visits
@@ -102,7 +102,7 @@ route=127.0.0.1:1999|NOW-60|NOW-900 -> A, sets like "route=127.0.0.1:1985\|STAMP
 
 
 
-=== rebind=off: a session that is lent keeps young stamps, and old ones are renewed for its own server
+=== rebind=off: a session served by another server keeps fresh timestamps, and older ones are renewed with its own server's ID
 --- http_config
 upstream u { server 127.0.0.1:1985; server 127.0.0.1:1999 down; session_sticky hash=plain maxidle=1h refresh=10m rebind=off; }
 --- visits
@@ -111,7 +111,7 @@ route=127.0.0.1:1999|NOW-600|NOW-900 -> A, sets like "route=127.0.0.1:1999\|STAM
 
 
 
-=== accept=: a cookie in another form is upgraded, however young it is
+=== accept=: a cookie in another form is upgraded, even if it is fresh
 --- sticky: maxidle=1h refresh=10m accept=plain
 --- visits
 route=127.0.0.1:1986|NOW-60|NOW-900 -> B, sets like "route=ID_B\|STAMP\|NOW-900; Path=/", X-Said like "bound/valid/updated/NOW-900"
@@ -119,7 +119,7 @@ route=ID_B|NOW-60|NOW-900 -> B, sets nothing
 
 
 
-=== option=indirect: a server's own cookie of the name is replaced by the same, with the stamps that there are
+=== option=indirect: a server's own cookie of that name is replaced by the module's, with the existing timestamps
 --- sticky: maxidle=1h refresh=10m option=indirect
 --- visits
 /sets route=ID_B|NOW-60|NOW-900 -> B, sets like "route=ID_B\|NOW-60\|NOW-900; Path=/"
@@ -128,7 +128,7 @@ route=ID_B|NOW-60|NOW-900 -> B, sees nothing, sets nothing
 
 
 
-=== a session that comes all the time is renewed each time it is so old, and goes on
+=== a session in constant use is renewed at each refresh interval, and continues
 --- sticky: maxidle=1m refresh=2
 --- client
 my $began = time;
@@ -147,13 +147,13 @@ for (1 .. 20) {
     $renewed++;
     $value = $new;
 }
-equals($others, 0, 'it stays, and its stamps are renewed when they are two seconds old');
+equals($others, 0, 'the session stays, and its timestamps are renewed when they are two seconds old');
 my $seconds = time - $began;
-holds($renewed >= 2 && $renewed <= $seconds / 2 + 1, "of 20 responses in $seconds seconds few set the cookie: $renewed");
+holds($renewed >= 2 && $renewed <= $seconds / 2 + 1, "of 20 responses in $seconds seconds, few set the cookie: $renewed");
 
 
 
-=== sign: a value is signed anew when it is renewed, and not before
+=== sign: a value is signed again when it is renewed, and not before
 --- sticky: maxidle=30 refresh=2 sign key_file=../html/key
 --- user_files
 >>> key
@@ -163,17 +163,17 @@ which is readable by every user
 --- client
 my $value = bound(visit('/t'));
 holds($value =~ /^[0-9a-f]{32}\|\d+\|\d+\|[\w-]{22}$/, "a signed value: $value");
-equals(set(visit('/t', "route=$value")), '', 'it is young');
+equals(set(visit('/t', "route=$value")), '', 'it is fresh');
 my $renewed = soon(sub { bound(visit('/t', "route=$value")) });
 my ($old, $new) = map { [split /\|/] } $value, $renewed;
-holds($new->[1] >= $old->[1] + 2, 'renewed when it is so old');
-equals($new->[2], $old->[2], 'the session goes on');
-holds($new->[3] ne $old->[3], 'signed anew');
-equals(head('X-Said', visit('/t', "route=$renewed")), "bound/valid/none/$old->[2]", 'what it got is valid');
+holds($new->[1] >= $old->[1] + 2, 'renewed at this age');
+equals($new->[2], $old->[2], 'the session continues');
+holds($new->[3] ne $old->[3], 'signed again');
+equals(head('X-Said', visit('/t', "route=$renewed")), "bound/valid/none/$old->[2]", 'the new value is valid');
 
 
 
-=== 0 is none: stamps are renewed each second
+=== refresh=0: timestamps are renewed each second
 --- sticky: maxidle=1h refresh=0
 --- visits
 route=ID_B|NOW-2|NOW-900 -> B, sets like "route=ID_B\|STAMP\|NOW-900; Path=/"

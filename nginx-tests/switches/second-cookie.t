@@ -1,7 +1,7 @@
-# Where the first of two cookies of the name is for a server that is away and the second is followed, the second is looked at
-# as if it were alone: what was known of the first counts for nothing.
+# If the first of two cookies of the name is for an unavailable server and the second is followed, the second is treated
+# as if it were the only one: state from the first is not used.
 #
-# lib/Upstreams.pm has the servers and the sections.
+# lib/Upstreams.pm describes the servers and the sections.
 
 use Sticky qw(Upstreams Visits);
 
@@ -10,17 +10,17 @@ our $now = time;
 client_sections();
 upstream_sections('');
 
-# A value of server A or of the dead one, which was stamped so long ago.
+# A value of server A or of the unreachable one, with a timestamp of this age.
 sub stamped { my ($server, $ago) = @_; return join '|', $line{$server}, $now - $ago, $now - 900 }
 
-# What a visit with these two cookies sets.
+# The cookie that a visit with these two cookies sets.
 sub set_for { my ($path, @values) = @_; return set(visit($path, join('; ', map { "route=$_" } @values), 1983)) // '' }
 
 run_tests();
 
 __DATA__
 
-=== refresh: its stamps are renewed when they are old, and only then
+=== refresh: its timestamps are renewed only when they are old
 --- upstreams
 upstream u { server D: max_fails=0; server A:; session_sticky hash=plain maxidle=1h refresh=5m; }
 --- client
@@ -38,7 +38,7 @@ for my $first (0, 500) {
 --- upstreams
 upstream u { server D: max_fails=0; server A:; session_sticky hash=plain accept=md5; }
 --- client
-equals(set_for('/u/', $line{D}, $id{A}), "route=$line{A}; Path=/", 'another form');
-equals(set_for('/u/', $line{D}, $line{A}), '', 'its own form');
+equals(set_for('/u/', $line{D}, $id{A}), "route=$line{A}; Path=/", 'a value in another form');
+equals(set_for('/u/', $line{D}, $line{A}), '', "a value in the upstream's own form");
 --- no_error_log
 [alert]

@@ -1,4 +1,4 @@
-# secure=$variable: Secure where it is neither empty nor "0", for TLS that ended in front of nginx.
+# secure=$variable: Secure if it is neither empty nor "0", for TLS terminated in front of nginx.
 
 use Sticky qw(Certificates);
 
@@ -32,7 +32,7 @@ route=ID_B | X-Forwarded-Proto: https -> B, sets nothing
 
 
 
-=== empty and "0" leave it out, everything else does not
+=== empty and "0" omit it, any other value sets it
 --- sticky: secure=$arg_s
 --- visits
 -> sets "route=ID_A; Path=/"
@@ -44,7 +44,7 @@ route=ID_B | X-Forwarded-Proto: https -> B, sets nothing
 
 
 
-=== a text of several variables
+=== a value with several variables
 --- sticky: secure=$https$arg_s
 --- visits
 -> sets "route=ID_A; Path=/"
@@ -53,7 +53,7 @@ route=ID_B | X-Forwarded-Proto: https -> B, sets nothing
 
 
 
-=== $https: as secure=auto
+=== $https: the same as secure=auto
 --- sticky: secure=$https
 --- http_config
 server { listen 127.0.0.1:1990 ssl; CERTIFICATE location / { proxy_pass http://u; } }
@@ -74,7 +74,7 @@ location /tls { proxy_pass https://127.0.0.1:1990; proxy_ssl_session_reuse off; 
 
 
 
-=== a variable that the location sets
+=== a variable set by the location
 --- sticky: secure=$is_public
 --- config
 set $is_public "";
@@ -86,7 +86,7 @@ location / { set $is_public 1; proxy_pass http://u; }
 
 
 
-=== a name with __Host-: browsers reject it without
+=== a name with __Host-: browsers reject it without Secure
 --- sticky: cookie=__Host-route secure=$outside
 --- may_warn
 a cookie "__Host-route" needs "secure", browsers reject it where the variable of "secure=" leaves it out
@@ -106,7 +106,7 @@ X-Forwarded-Proto: https -> sets "__Secure-route=ID_A; Domain=.example.com; Path
 
 
 
-=== beside all other attributes, in order
+=== with all other attributes, in order
 --- sticky: secure=$outside httponly samesite=none partitioned maxage=60 domain=www.example.com attr=Priority=High
 --- may_warn
 where the variable of "secure=" leaves it out
@@ -116,7 +116,7 @@ X-Forwarded-Proto: http -> sets like "route=ID_B; Domain=www\.example\.com; Path
 
 
 
-=== beside others that are variables
+=== with others that are variables
 --- sticky: secure=$outside samesite=$arg_same path=$arg_path domain=$arg_domain
 --- visits
 /t?same=lax&path=/p&domain=d.test X-Forwarded-Proto: https -> sets "route=ID_A; Domain=d.test; Path=/p; Secure; SameSite=Lax"
@@ -126,7 +126,7 @@ X-Forwarded-Proto: https -> sets "route=ID_B; Secure"
 
 
 
-=== stamps that are renewed
+=== renewed timestamps
 --- sticky: secure=$outside maxidle=1h
 --- visits
 route=ID_B|NOW-60|NOW-90 | X-Forwarded-Proto: https -> B, sets like "route=ID_B\|STAMP\|NOW-90; Path=/; Secure"
@@ -134,7 +134,7 @@ route=ID_B|NOW-60|NOW-90 -> B, sets like "route=ID_B\|STAMP\|NOW-90; Path=/"
 
 
 
-=== in the place of a server's own
+=== replacing a server's own cookie
 --- sticky: secure=$outside option=indirect nocache
 --- visits
 /sets X-Forwarded-Proto: https -> sets "route=ID_A; Path=/; Secure", Cache-Control "private"

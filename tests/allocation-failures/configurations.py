@@ -1,4 +1,4 @@
-"""Configurations and requests that between them reach what the module allocates."""
+"""Configurations and requests that together reach every allocation of the module."""
 
 import base64
 import hmac
@@ -9,20 +9,20 @@ from pathlib import Path
 
 import lab
 
-# Servers that answer, and an address where none listens.
+# Servers that answer, and an address without a listener.
 A, B, GONE = "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8083"
 FRONT = "127.0.0.1:8080"
-# Where names are resolved at run time: dns.py.
+# The resolver for names at run time: dns.py.
 RESOLVER = "127.0.0.1:8053"
 MD5 = lab.md5(A)
 
 
-# Gone with this process.
+# Removed at the end of this process.
 FOLDER = tempfile.TemporaryDirectory(prefix="keys-")
 
 
 def key_file(name, *lines, mode=0o600):
-    """A file of keys, by its path."""
+    """Writes a key file, and returns its path."""
     file = Path(FOLDER.name) / name
     file.write_text("".join(f"{line}\n" for line in lines))
     file.chmod(mode)
@@ -41,19 +41,19 @@ def mac(key, text):
 
 
 def key_id(address, *keys):
-    """What a server is called by keys."""
+    """The keyed ID of a server."""
     return ".".join(mac(key.encode(), address).hex()[:32] for key in keys)
 
 
 def signed(cookie, text, *keys):
-    """A value as a proxy with these keys signs it."""
+    """A value as signed by a proxy with these keys."""
     macs = (mac(mac(key.encode(), f"\0signature of cookie {cookie}"), text) for key in keys)
     return f"{text}|" + ".".join(base64.urlsafe_b64encode(one[:16]).decode().rstrip("=") for one in macs)
 
 
 NOW = int(time.time())
 
-# max_fails=0: a request that fails for want of memory must not count against a server.
+# max_fails=0: a request that fails for lack of memory must not count against a server.
 SERVERS = f"server {A} max_fails=0; server {B} max_fails=0;"
 NAMED = f"server {A} id=a max_fails=0; server {B} id=b max_fails=0;"
 
@@ -113,9 +113,9 @@ UPSTREAMS = {
     "preserves": f"{SERVERS} sticky name=s preserve;",
     "asking": f"""zone asking 128k; server {A} max_fails=0; server {GONE} max_fails=0;
         session_sticky cookie=d drain_if=$arg_asks$upstream_http_x_asks drain_time=1h;""",
-    # names of two addresses each: nginx-tests/hosts
+    # Names with two addresses each: nginx-tests/hosts
     "names": "server pair.test:8081 max_fails=0; server pair.test:8082 max_fails=0; sticky name=p;",
-    # Of both addresses one is in DNS, and the other has left it.
+    # Of the two addresses, DNS has one, and the other was removed.
     "lingers": f"""zone lingers 128k; resolver {RESOLVER} valid=1s ipv6=off;
         server changing.test:8081 resolve max_fails=0;
         session_sticky cookie=li hash=plain accept=md5 linger=1h;""",
@@ -174,7 +174,7 @@ location /logged {
 
 
 def http(zones):
-    """All of it, with zones of this size for learned sessions."""
+    """The content of the http block, with this size for the zones of learned sessions."""
     upstreams = "\n".join(f"upstream {name} {{ {text} }}" for name, text in UPSTREAMS.items())
     return (
         upstreams.replace("SIZE", zones)
@@ -184,10 +184,10 @@ def http(zones):
 
 HTTP = http("64k")
 
-# More subrequests than are kept in a list.
+# More subrequests than a list part holds.
 PAGE = '<!--# include virtual="/redirected" -->' * 20
 
-# What is behind, without the module.
+# The servers, without the module.
 BEHIND = "".join(
     f"""
     server {{
@@ -228,10 +228,10 @@ BY_KEY, BY_KEYS = key_id(A, KEY), key_id(A, KEY, OLD_KEY)
 STAMPS = f"{NOW - 60}|{NOW - 600}"
 OLD_STAMPS = f"{NOW - 7200}|{NOW - 7200}"
 
-# what ingress-nginx puts behind the key of a session
+# the suffix that ingress-nginx adds to the key of a session
 INGRESS = lab.md5(lab.md5("shop-web-80") + "shop-web-80")
 
-# path, the Cookie of the request, and its method if it is not GET; MD5 is what most cookies name A by
+# path, the Cookie of the request, and its method if it is not GET; most cookies name A by its MD5
 BOUND = ("/indirect", "x=1; i=a; y=2")
 REQUESTS = [
     BOUND,
@@ -352,12 +352,12 @@ REQUESTS = [
     ("/follows-some?if=1", f"y={MD5}"),
     ("/follows-some", f"u1=session; y={MD5}"),
 ]
-# Where each response is another.
+# Paths with different responses each time.
 CHANGING = "/status"
-# The learned session whose server a reload may not change: that is the body of the response.
+# The learned session whose server must survive a reload: it is the body of the response.
 KEPT = ("/whose", "s=session")
 
-# What loads with a warning, or not at all: their text is made, too.
+# Configurations with warnings or errors, whose messages are also created.
 WARNED = {
     "means nothing": "session_sticky mode=rewrite maxage=1h domain=x.test path=/ httponly secure cookie=$x;",
     "twice": "session_sticky path=a domain=a domain=b partitioned samesite=none maxage=0 maxage=0;",

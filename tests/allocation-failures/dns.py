@@ -1,4 +1,4 @@
-"""A DNS server that gives a name one of two addresses, in turn."""
+"""A DNS server that alternates between two addresses for a name."""
 
 import itertools
 import socket

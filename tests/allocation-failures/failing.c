@@ -1,12 +1,11 @@
 /*
- * Preloaded into nginx: makes one allocation fail, the N-th since it was told to count, and notes where that was.
+ * Preloaded into nginx: makes one allocation fail, the N-th since counting began, and records where it was.
  *
- * An allocation is a call of malloc or its relatives, whoever makes it. As most of the pieces that a pool hands out
- * cost no malloc, it is also each call by which a module that nginx loads asks nginx for memory, or has it evaluate
- * something in memory.
+ * An allocation is any call of malloc and similar functions. As most allocations from a pool call no malloc, it is also
+ * each call by which a loaded module requests memory from nginx, or has it evaluate something that needs memory.
  *
- * What to do, and what happened, stands in a file that the processes of nginx and failing.py share; the environment
- * variable ALLOCATION_FAILURES names it.
+ * The orders and the results are in a file shared by nginx's processes and failing.py; the environment variable
+ * ALLOCATION_FAILURES names it.
  */
 
 #define _GNU_SOURCE
@@ -35,22 +34,22 @@ struct frame {
 };
 
 struct control {
-    /* told */
+    /* set by failing.py */
     int64_t process;  /* the process that counts, ANY, or 0 for none */
-    int64_t fail_at;  /* which allocation fails; 0: none, but each place is noted */
-    int64_t counting; /* if not, it begins when this file is opened: */
+    int64_t fail_at;  /* which allocation fails; 0: none, but each place is recorded */
+    int64_t counting; /* if 0, it begins when this file is opened: */
     char opened[256];
 
-    /* answered */
-    int64_t count;   /* how many allocations there were */
-    int64_t settled; /* how many there were when the process last began to wait for something to do */
-    int64_t waiting; /* which process last began to wait for events */
+    /* results */
+    int64_t count;   /* the number of allocations */
+    int64_t settled; /* their number when the process last began to wait for a signal */
+    int64_t waiting; /* the process that last began to wait for events */
     int64_t failed;  /* whether one failed, and which: */
     int64_t size;
     char call[32];
     int64_t depth;
     struct frame frames[DEPTH];
-    uint64_t places[PLACES]; /* a number for the calls that led to each allocation */
+    uint64_t places[PLACES]; /* a number for the call stack of each allocation */
 };
 
 #define ANY (-1)
@@ -100,7 +99,7 @@ static int is_counted(void)
     return control != NULL && (control->process == getpid() || control->process == ANY);
 }
 
-/* Where an address is in the file that it belongs to, and the name of that. */
+/* The offset of an address in its object file, and the name of the file. */
 static int64_t offset_of(void *address, const char **object)
 {
     struct dl_find_object found;
@@ -136,7 +135,7 @@ static void note_failure(const char *call, size_t size)
     control->failed = 1;
 }
 
-/* The same calls have the same number in each process: a hash, FNV-1a, of where they are. */
+/* Equal call stacks have the same number in each process: an FNV-1a hash of the offsets. */
 static void note_place(void)
 {
     void *addresses[DEPTH];
@@ -153,7 +152,7 @@ static void note_place(void)
     }
 }
 
-/* Counts an allocation: is it the one that fails? Those of OpenSSL are none of a module's. */
+/* Counts an allocation, and returns whether it has to fail. Those in OpenSSL are not counted. */
 static int fails(const char *call, size_t size, void *caller)
 {
     const char *object;
@@ -182,7 +181,7 @@ static int fails(const char *call, size_t size, void *caller)
 
 #define FAILS(call, size) fails(call, size, __builtin_return_address(0))
 
-/* --- libc's */
+/* --- libc's functions */
 
 void *malloc(size_t size)
 {
@@ -226,17 +225,17 @@ int posix_memalign(void **memory, size_t alignment, size_t size)
     return 0;
 }
 
-/* --- nginx's, when a module calls them */
+/* --- nginx's functions, when a module calls them */
 
 /*
- * None has more than three arguments, each of the size of a pointer, as is what they return. It does no harm to pass
- * one more than a function has.
+ * None has more than three arguments; these and the return value have the size of a pointer. An additional argument does
+ * no harm.
  */
 typedef void *function(uintptr_t, uintptr_t, uintptr_t);
 
 #define NGINX_ERROR ((void *) -1)
 
-/* the function, how many bytes are asked for, where its arguments tell, and what it returns when it fails */
+/* the function, the requested number of bytes if it is an argument, and the return value for a failure */
 #define FUNCTIONS(EACH)                                  \
     EACH(ngx_palloc, second, NULL)                       \
     EACH(ngx_pnalloc, second, NULL)                      \
@@ -274,13 +273,13 @@ static const struct {
 
 #define STAND_INS (sizeof(stand_ins) / sizeof(stand_ins[0]))
 
-/* Has a module call our function where it would call the one of this name. */
+/* Makes a module call the stand-in instead of the function of this name. */
 static void redirect(const char *name, void **place)
 {
     long page = sysconf(_SC_PAGESIZE);
 
     for (size_t i = 0; i < STAND_INS; i++) {
-        /* Relocations of other kinds hold no address of a function. */
+        /* Other relocations do not contain the function's address. */
         if (strcmp(name, stand_ins[i].name) == 0 && *place == (void *) *stand_ins[i].real) {
             mprotect((void *) ((uintptr_t) place & -(uintptr_t) page), (size_t) page, PROT_READ | PROT_WRITE);
             *place = (void *) stand_ins[i].stand_in;
@@ -288,7 +287,7 @@ static void redirect(const char *name, void **place)
     }
 }
 
-/* What the dynamic section of a module says under this tag: a number, or an address. */
+/* The value of this tag in a module's dynamic section: a number, or an address. */
 static uintptr_t told(const struct link_map *module, int64_t tag)
 {
     const ElfW(Dyn) *entry = module->l_ld;
@@ -331,7 +330,7 @@ void *dlopen(const char *path, int mode)
     return handle;
 }
 
-/* --- what a process is at */
+/* --- the state of a process */
 
 int open64(const char *path, int flags, ...)
 {
@@ -351,7 +350,7 @@ int open64(const char *path, int flags, ...)
 
 int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
-    /* A worker that begins tries out epoll, with a single event. */
+    /* A starting worker tests epoll with a single event. */
     if (control != NULL && most > 1) {
         control->waiting = getpid();
     }

@@ -1,4 +1,4 @@
-"""What failing.c is told, and what it tells: which allocation of which process fails, and where that was."""
+"""The interface to failing.c: which allocation of which process fails, and where it was."""
 
 import ctypes
 import mmap
@@ -49,8 +49,9 @@ class Failing:
         self.environment = {"LD_PRELOAD": LIBRARY, "ALLOCATION_FAILURES": str(path)}
 
     def begin(self, number, process=ANY, opened=None):
-        """Has the allocation of that number fail, or only counts and notes if it is 0: of this process, from now on; or
-        from when it opens this file."""
+        """Makes the allocation with that number fail, or only counts and records if it is 0: in this process, from now
+        on; or from when it opens this file.
+        """
         control = self.control
         control.process = 0
         control.fail_at, control.opened = number, str(opened or "").encode()
@@ -64,7 +65,7 @@ class Failing:
         return Failure(self.control) if self.control.failed else None
 
     def places(self):
-        """After begin(0): a number for the calls that led to each allocation."""
+        """After begin(0): a number for the call stack of each allocation."""
         return self.control.places[1 : min(self.control.count + 1, PLACES)]
 
 
@@ -81,11 +82,11 @@ class Failure:
 
 
 class Names:
-    """What stands at the frames of failures, by the names and lines that files have for debuggers."""
+    """The functions and lines of the frames of failures, from the debugging information of files."""
 
-    # What begins or ends every backtrace, and what Rust's library and libraries of others have put between.
+    # Frames at the begin and end of every backtrace, and frames of Rust's and third-party libraries.
     UNTOLD = re.compile(r"\?\?|^(alloc|core|std|hashbrown|__rust|__rdl)\b|/(library|registry|rustc)/|failing\.c")
-    # Folders in which sources were when they were compiled.
+    # Directories of the sources at compile time.
     FOLDERS = re.compile(rf"^({re.escape(str(ROOT))}/|.*/(?=src/(core|event|http|os)/))")
     OURS = re.compile(r" (src|crates)/\S+\.rs:")
 
@@ -97,13 +98,13 @@ class Names:
                 self.read(path, sorted(offset for other, offset in frames if other == path))
 
     def read(self, path, offsets):
-        # An offset is where the call returns to.
+        # An offset is the return address of the call.
         asked = "".join(f"{offset - 1:#x}\n" for offset in offsets)
         command = ["addr2line", "--addresses", "--functions", "--inlines", "--demangle", f"--exe={path}"]
         answer = subprocess.run(command, input=asked, capture_output=True, text=True, check=True).stdout
         for offset, text in zip(offsets, re.split(r"(?m)^0x[0-9a-f]+\n", answer)[1:], strict=True):
             lines = text.splitlines()
-            # More than one function, if one was inlined into the other. Behind a name of Rust stands a hash.
+            # There are several functions if they were inlined. Rust names end with a hash.
             told = [
                 f"{re.sub('::h[0-9a-f]{16}$', '', function)} {self.FOLDERS.sub('', where).split(' (')[0]}"
                 for function, where in zip(lines[::2], lines[1::2], strict=True)
@@ -111,9 +112,9 @@ class Names:
             self.known[path, offset] = [place for place in told if not self.UNTOLD.search(place)]
 
     def calls(self, failure):
-        """The calls that led to the allocation, innermost first: function, file and line."""
+        """The call stack of the allocation, innermost first: function, file and line."""
         return [place for frame in failure.frames for place in self.known.get(frame, ())]
 
     def site(self, failure):
-        """The one of the module that wanted memory; None if none did."""
+        """The module's function that requested memory; None if none did."""
         return next((place for place in self.calls(failure) if self.OURS.search(place)), None)

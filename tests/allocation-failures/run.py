@@ -5,6 +5,6 @@ import resource
 import lab
 import test_failures
 
-# Whoever ends by a signal leaves no file behind.
+# Processes ended by a signal write no core file.
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 lab.run([test_failures])

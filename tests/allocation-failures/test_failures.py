@@ -1,4 +1,4 @@
-"""One allocation fails, and nginx goes on: each in turn, as far as the time allows"""
+"""One allocation fails, and nginx continues: each allocation, as far as the time allows"""
 
 import contextlib
 import os
@@ -17,17 +17,17 @@ import lab
 from failing import Failing, Names
 
 END = time.monotonic() + float(os.environ["MEMORY_SECONDS"])
-# A response that does not come in this time will not come: a lock is held by none that lives.
+# A response that takes longer than this will not arrive: no running process holds a lock that long.
 LIMIT = 3
 NO_RESPONSE = "no response"
-# How often a reload that failed is followed by one for which there is memory.
+# How often a failed reload is followed by one with enough memory.
 SOUND_RELOAD_EVERY = 10
 
 ENDED = re.compile(r"worker process (\d+) (exited on signal|exited with fatal code|exited with code) (\d+)")
 
 
 def test_configuration(lab):
-    """A configuration is read, or nginx -t says that it cannot"""
+    """A configuration is read, or nginx -t reports that it cannot be"""
     share = Share(0.4)
     findings = Findings()
     threads = os.cpu_count()
@@ -48,27 +48,27 @@ def test_configuration(lab):
 
 
 def test_first_request(lab):
-    """The first request of a worker gets a response or none, and the next one is served as ever"""
+    """The first request of a worker gets a response or none, and the next one is served as usual"""
     return requests(lab, Share(0.5), Server.fresh_worker)
 
 
 def test_warm_request(lab):
-    """The same holds for the requests of a worker that has served each of them before"""
+    """The same for the requests of a worker that has served each of them before"""
     return requests(lab, Share(0.4), Server.worker)
 
 
 def test_reload(lab):
-    """A reload that fails leaves the master, its workers and what they serve; a later one works"""
+    """A failed reload affects neither the master, nor its workers and their requests; a later one works"""
     return reloads(lab, Share(0.5), ["64k"])
 
 
 def test_reload_with_other_zones(lab):
-    """The same holds where learned sessions are copied into a zone of another size; they keep their servers"""
+    """The same if learned sessions are copied into a zone of another size; they keep their servers"""
     return reloads(lab, Share(1), ["64k", "128k"])
 
 
 def reloads(lab, share, zones):
-    """Has the allocations of reloads fail, which give zones of learned sessions these sizes in turn."""
+    """Makes the allocations of reloads fail, with these sizes of the zones of learned sessions in sequence."""
     findings = Findings()
     server = Server(lab)
     wanted = server.ask(*configurations.BOUND)
@@ -106,7 +106,7 @@ def reloads(lab, share, zones):
 
 
 class Share:
-    """A part of the time that is left."""
+    """A share of the remaining time."""
 
     def __init__(self, part):
         now = time.monotonic()
@@ -124,26 +124,26 @@ class Runs:
         self.places = {}
 
     def add(self, part, failing):
-        """All of a part in which they were only counted."""
+        """All allocations of a part, which were only counted."""
         for number, place in enumerate(failing.places(), 1):
             self.places.setdefault(place, (part, number))
             self.all.append((part, number))
 
     def ordered(self):
-        """One at each place first, that is those to which no other has come by the same calls; then all others."""
+        """First one allocation for each call stack; then all others."""
         first = list(self.places.values())
         known = set(first)
         return spread(first) + spread([run for run in self.all if run not in known])
 
 
 def spread(items):
-    """Reordered so that whatever is done of it by the time that it ends is spread evenly over all."""
+    """Reordered so that whatever is done when the time is over is spread evenly over all."""
     bits = max(len(items) - 1, 1).bit_length()
     order = (int(f"{index:0{bits}b}"[::-1], 2) for index in range(1 << bits))
     return [items[index] for index in order if index < len(items)]
 
 
-# --- what went wrong
+# --- findings
 
 
 class Findings:
@@ -152,14 +152,15 @@ class Findings:
         self.missed = []
 
     def add(self, part, failure, outcome):
-        """Notes what came of it when that allocation of the part failed: nothing, if all was well. There may have been
-        fewer this time."""
+        """Records the outcome of failing that allocation of the part: nothing, if all was well. There may have been
+        fewer this time.
+        """
         self.tried += failure is not None
         if outcome:
             self.missed.append((part, failure, outcome))
 
     def judge(self, runs, plain=None):
-        """Tells how much was tried, or fails. What nginx does by itself too does not count: `plain` finds that out."""
+        """Reports how much was tried, or fails. Failures of nginx itself do not count: `plain` determines these."""
         names = Names(failure for _, failure, _ in self.missed if failure)
         own = [miss for miss in self.missed if is_known_of_nginx(miss, names)]
         if plain and any(failure and not names.site(failure) for _, failure, _ in self.missed):
@@ -189,9 +190,10 @@ class Findings:
 
 
 def is_known_of_nginx(miss, names):
-    """ngx_http_upstream_init_request() of a request that was with another upstream before: without memory for what is
-    noted of each, it ends the request by a function that takes it for ended, as no cleanup is set yet. No module is
-    asked by then. Of an nginx without names for debuggers that is all there is to see."""
+    """ngx_http_upstream_init_request() for a request that was passed to another upstream before: without memory for the
+    record of an upstream, it finalizes the request before a cleanup handler is set, so that it counts as finished. No
+    module has been called by then. Without debugging information in nginx, this is all that can be seen.
+    """
     _, failure, outcome = miss
     if outcome != NO_RESPONSE or names.site(failure):
         return False
@@ -200,7 +202,7 @@ def is_known_of_nginx(miss, names):
 
 
 def ends(log):
-    """Workers that ended as none should, and how, by what the log of their master says."""
+    """Workers that exited abnormally, and how, according to the master's log."""
     for worker, how, code in ENDED.findall(log):
         if how == "exited on signal":
             yield int(worker), signal_name(int(code))
@@ -237,7 +239,7 @@ class Reader:
 
     def run(self, name, number):
         command = self.commands[name]
-        # What is before that is the start of libc and OpenSSL.
+        # Before this, libc and OpenSSL start.
         self.failing.begin(number, opened=Path(command[2]) / "nginx.conf")
         environment = {**os.environ, **self.failing.environment}
         return subprocess.run([*command, "-t"], env=environment, capture_output=True, timeout=60)
@@ -253,7 +255,7 @@ class Reader:
 
 
 def misses_of_plain_nginx(lab):
-    """What nginx alone does when it reads the configurations and an allocation fails, one at each place."""
+    """The behavior of nginx alone when it reads the configurations and an allocation fails, one for each place."""
     findings = Findings()
     reader = Reader(lab, lab.root / "failing-plain", module=False)
     for name, number in reader.runs().places.values():
@@ -265,7 +267,7 @@ def misses_of_plain_nginx(lab):
 
 
 class Server:
-    """A master with one worker, and servers behind it."""
+    """A master with one worker, and upstream servers."""
 
     resolves = False
 
@@ -286,12 +288,12 @@ class Server:
             assert self.ask(*request) != NO_RESPONSE, f"{request}: no response"
 
     def resize(self, zones):
-        """Has the next reload give the zones of learned sessions the size that follows among these."""
+        """Sets the next of these sizes of the zones of learned sessions for the next reload."""
         self.zones = (self.zones + 1) % len(zones)
         self.lab.rewrite(self.process, configurations.http(zones[self.zones]))
 
     def restart(self):
-        """After a miss, which may have left anything."""
+        """Restarts nginx after a miss, which may have left it in any state."""
         workers = self.workers() or self.last_workers
         for process in (self.process.pid, *workers):
             with contextlib.suppress(ProcessLookupError):
@@ -311,16 +313,16 @@ class Server:
         return quickly(self.workers)[-1]
 
     def idle_worker(self):
-        """The worker, if there is one and it waits for something to do."""
+        """The worker, if there is one and it is waiting for events."""
         workers = self.workers()
         return workers[0] if workers == [self.failing.control.waiting] else None
 
     def fresh_worker(self):
-        """A worker that has served nothing."""
+        """A worker that has not served a request."""
         old = self.worker()
 
         def successor():
-            # Once is not always enough: nginx misses a signal that comes just before it begins to wait.
+            # Once is not always enough: nginx misses a signal that arrives just before it begins to wait.
             if old in self.workers():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(old, signal.SIGTERM)
@@ -332,7 +334,7 @@ class Server:
         return new
 
     def said(self):
-        """What the error log says that it did not say before."""
+        """The new lines of the error log."""
         with open(self.process.error_log) as log:
             log.seek(self.read)
             text = log.read()
@@ -340,32 +342,32 @@ class Server:
         return text
 
     def ended(self):
-        """How the master ended; None if it lives."""
+        """How the master ended; None if it is running."""
         code = self.process.poll()
         if code is None:
             return None
         return signal_name(-code) if code < 0 else f"exit code {code}"
 
     def reload(self, number):
-        """Reloads, while the allocation of that number fails; that failure."""
+        """Reloads while the allocation with that number fails; returns that failure."""
         self.said()
         self.failing.begin(number, self.process.pid)
         self.process.send_signal(signal.SIGHUP)
         control = self.failing.control
         quickly(lambda: control.settled or self.process.poll() is not None)
         done = self.failing.end()
-        # Workers that were told to go.
+        # Workers that are shutting down.
         quickly(lambda: len(self.workers()) == 1 or self.process.poll() is not None)
         return done
 
     def reloads(self):
-        """Does a reload work for which there is memory?"""
+        """Whether a reload with enough memory works."""
         old = self.worker()
         self.reload(0)
         return quickly(lambda: self.idle_worker() not in (None, old))
 
     def ask(self, path, cookie, method="GET"):
-        """What a response is, its body and cookies, whose values may differ: or that there was none."""
+        """A response's body and cookies, whose values may vary: or that there was none."""
         request = f"{method} {path} HTTP/1.0\r\nHost: example.com\r\n" + (f"Cookie: {cookie}\r\n" if cookie else "")
         response = b""
         try:
@@ -388,7 +390,7 @@ class Server:
 
 
 def quickly(condition, seconds=LIMIT):
-    """As soon(), for what takes a millisecond."""
+    """Like soon(), for conditions that take a millisecond."""
     end = time.monotonic() + seconds
     while not (result := condition()) and time.monotonic() < end:
         time.sleep(0.0005)
@@ -396,11 +398,11 @@ def quickly(condition, seconds=LIMIT):
 
 
 def requests(lab, share, worker):
-    """Has the allocations fail that a worker makes for each of the requests; the worker is what that function gives."""
+    """Makes the allocations of a worker fail for each of the requests; the function returns the worker."""
     findings = Findings()
     server = Server(lab)
     runs, wanted = Runs(), {}
-    # The one of both addresses that is not in DNS has been there.
+    # The one of the two addresses that is no longer in DNS.
     both = [("/lingers", f"li={address}:8081") for address in dns.ADDRESSES]
     quickly(lambda: not any(server.ask(*request).endswith(" li") for request in both))
     for request in configurations.REQUESTS:

@@ -1,4 +1,4 @@
-"""What a browser does with the attributes: maxage over a restart, Secure, HttpOnly, SameSite, Partitioned, Path."""
+"""How a browser treats the attributes: maxage over a restart, Secure, HttpOnly, SameSite, Partitioned, Path."""
 
 import subprocess
 import time
@@ -9,7 +9,7 @@ from lab import equal, md5
 
 SERVERS = {"A": "127.0.0.2:8080", "B": "127.0.0.3:8080"}
 
-# Every name ends in .test, which is nobody's. app.test and www.app.test are one site, other.test is another.
+# All names end in .test, a reserved domain. app.test and www.app.test are one site, other.test is another.
 FRONT = "127.0.0.1"
 NAMES = {"app.test": FRONT, "www.app.test": FRONT, "other.test": FRONT, "third.test": FRONT}
 
@@ -23,7 +23,7 @@ def certificate(lab):
 
 
 def start(lab, **policies):
-    """Two servers, and a location /NAME/ for each NAME=policy, on http and on https, of every name."""
+    """Two servers, and a location /NAME/ for each NAME=policy, over http and https, for every name."""
     for name, where in SERVERS.items():
         lab.backend(name, where, pages.answer(name))
     certificate(lab)
@@ -53,7 +53,7 @@ def browse(lab, **more):
 
 
 def stays(browser, url, visits=4):
-    """The server, after as many more visits, all of them there."""
+    """The server of the session; checks that further visits stay there."""
     browser.open(url)
     home = browser.server()
     equal([visit_again(browser) for _ in range(visits)], [home] * visits, f"the servers of reloads of {url}")
@@ -68,7 +68,7 @@ def visit_again(browser):
 def wanders(browser, url):
     browser.open(url)
     servers = {browser.server(), *(visit_again(browser) for _ in range(3))}
-    equal(servers, set(SERVERS), f"the servers of {url}, which no cookie leads to")
+    equal(servers, set(SERVERS), f"the servers of {url} without a cookie")
 
 
 def names_in(seen):
@@ -81,8 +81,8 @@ def test_restart(lab):
     browser = browse(lab)
     homes = {name: stays(browser, f"http://app.test/{name}/") for name in ("lasting", "passing")}
     lasting = browser.cookie("lasting")
-    assert 3500 < lasting["expires"] - time.time() < 3700, f"it ends {lasting['expires']}"
-    equal(browser.cookie("passing")["session"], True, "the other ends with the browser's session")
+    assert 3500 < lasting["expires"] - time.time() < 3700, f"it expires at {lasting['expires']}"
+    equal(browser.cookie("passing")["session"], True, "the other one ends with the browser's session")
     value = lasting["value"]
     browser.close()
 
@@ -92,12 +92,12 @@ def test_restart(lab):
     equal(again.cookie("lasting")["value"], value, "its value")
     equal(stays(again, "http://app.test/lasting/"), homes["lasting"], "the server after a restart")
     again.open("http://app.test/passing/")
-    assert "passing" not in again.seen(), "the server is not sent it on the first visit after a restart"
-    assert "passing" in again.names(), "it is set anew"
+    assert "passing" not in again.seen(), "it was sent on the first visit after a restart"
+    assert "passing" in again.names(), "it was not set again"
 
 
 def test_maxage_ends(lab):
-    """maxage=2s: after three seconds the browser does not send it any more, and gets a new one"""
+    """maxage=2s: after three seconds the browser no longer sends it, and gets a new one"""
     start(lab, short="cookie=short maxage=2s", kept="cookie=kept maxage=1h")
     browser = browse(lab)
     for name in ("short", "kept"):
@@ -109,14 +109,14 @@ def test_maxage_ends(lab):
 
 
 def test_secure(lab):
-    """secure: kept and sent over https only; secure=auto is secure there, and works over http as well"""
+    """secure: kept and sent over https only; secure=auto sets Secure only over https, and works over http as well"""
     start(lab, always="cookie=always secure", auto="cookie=auto secure=auto")
     browser = browse(lab)
-    # A browser does not take it over http.
+    # The browser does not accept it over http.
     wanders(browser, "http://app.test/always/")
-    assert "always" not in browser.names(), "a Secure cookie that came over http"
+    assert "always" not in browser.names(), "a Secure cookie was accepted over http"
     stays(browser, "https://app.test/always/")
-    equal(browser.cookie("always")["secure"], True, "it came over https")
+    equal(browser.cookie("always")["secure"], True, "the cookie over https is Secure")
     browser.open("http://app.test/always/")
     assert "always" not in names_in(browser.seen()), "it is sent over http"
 
@@ -129,27 +129,27 @@ def test_secure(lab):
 
 
 def test_host_prefix(lab):
-    """__Host-route: the browser takes it with secure and path=/, and for this host alone"""
+    """__Host-route: the browser accepts it with secure and path=/, for this host only"""
     start(lab, app="cookie=__Host-route secure path=/")
     browser = browse(lab)
     stays(browser, "https://app.test/app/")
     cookie = browser.cookie("__Host-route")
     equal((cookie["domain"], cookie["path"], cookie["secure"]), ("app.test", "/", True), "the cookie")
     browser.open("https://www.app.test/app/")
-    assert "__Host-route" not in browser.seen(), "another host of the same site is sent it"
+    assert "__Host-route" not in browser.seen(), "it was sent to another host of the same site"
 
 
 def test_httponly(lab):
-    """httponly: no script sees the cookie, and it does its work all the same"""
+    """httponly: scripts cannot see the cookie, and it works nevertheless"""
     start(lab, closed="cookie=closed httponly", open="cookie=open")
     browser = browse(lab)
     for name in ("closed", "open"):
         stays(browser, f"http://app.test/{name}/")
-        assert name in names_in(browser.seen()), "the server is sent it"
-    equal(names_in(browser.document_cookie()), ["open", "shopping"], "the cookies that a script sees")
-    # Nor can a script put another in its place.
+        assert name in names_in(browser.seen()), "it was not sent to the server"
+    equal(names_in(browser.document_cookie()), ["open", "shopping"], "the cookies visible to a script")
+    # Nor can a script replace it.
     browser.run("document.cookie = 'closed=mine; Path=/';")
-    assert browser.cookie("closed")["value"] in map(md5, SERVERS.values()), "a script has replaced it"
+    assert browser.cookie("closed")["value"] in map(md5, SERVERS.values()), "a script replaced it"
 
 
 SAME_SITE = {
@@ -160,32 +160,32 @@ SAME_SITE = {
 
 
 def test_samesite(lab):
-    """samesite: a link from another site brings lax and none along, a script of another site only none"""
+    """samesite: a link from another site sends lax and none, a script of another site only none"""
     start(lab, **{f"s{name}": policy for name, policy in SAME_SITE.items()})
     browser = browse(lab)
     for name in SAME_SITE:
         stays(browser, f"https://app.test/s{name}/")
         equal(browser.cookie(name)["sameSite"], name.capitalize(), "the attribute in the browser")
     browser.open("https://app.test/snone/")
-    equal(set(names_in(browser.seen())) - {"shopping"}, set(SAME_SITE), "what an address typed in brings along")
+    equal(set(names_in(browser.seen())) - {"shopping"}, set(SAME_SITE), "cookies sent for a typed address")
 
     browser.open("https://other.test/?link=https://app.test/snone/")
     browser.driver.find_element("id", "link").click()
-    equal(set(names_in(browser.seen())) - {"shopping"}, {"lax", "none"}, "what a link from another site brings along")
+    equal(set(names_in(browser.seen())) - {"shopping"}, {"lax", "none"}, "cookies sent for a link from another site")
     browser.reload()
 
     browser.open("https://other.test/")
     ask = "return (await fetch(given[0], {credentials: 'include'})).text();"
     sent = browser.run(ask, "https://app.test/snone/who")
-    equal(names_in(sent[sent.index("[") + 1 : -1]), ["none"], "what a script of another site brings along")
+    equal(names_in(sent[sent.index("[") + 1 : -1]), ["none"], "cookies sent for a script of another site")
     servers = {browser.run(ask, "https://app.test/snone/who")[0] for _ in range(4)}
-    equal(len(servers), 1, "the number of servers that such a script is answered by")
+    equal(len(servers), 1, "the number of servers for such a script")
     servers = {browser.run(ask, "https://app.test/sstrict/who")[0] for _ in range(4)}
-    equal(servers, set(SERVERS), "the servers where the cookie is strict: it is a first visit each time")
+    equal(servers, set(SERVERS), "the servers with the strict cookie: each is a first visit")
 
 
 def test_samesite_none_needs_secure(lab):
-    """samesite=none without secure: the browser does not take it, as nginx says in its [warn]"""
+    """samesite=none without secure: the browser rejects it, as nginx's [warn] says"""
     start(lab, bare="cookie=bare samesite=none")
     browser = browse(lab)
     wanders(browser, "https://app.test/bare/")
@@ -193,7 +193,7 @@ def test_samesite_none_needs_secure(lab):
 
 
 def in_frame(browser, site, app):
-    """The server of that application of app.test, in a frame of a page of another site."""
+    """The server of that application of app.test, in a frame of another site's page."""
     browser.open(f"https://{site}/?frame=https://app.test/{app}/")
     browser.driver.switch_to.frame(0)
     server = browser.server()
@@ -208,14 +208,14 @@ PARTITIONS = {
 
 
 def in_two_sites(browser):
-    """The server in each of two sites, by its partitioned cookie, which is what the browser has."""
+    """The server in each of two sites, by its partitioned cookie, which must match the browser's."""
     homes = {}
     for site in ("other.test", "third.test"):
         servers = [in_frame(browser, site, "apart") for _ in range(4)]
-        equal(len(set(servers)), 1, f"the number of servers that the frame in {site} has")
+        equal(len(set(servers)), 1, f"the number of servers of the frame in {site}")
         homes[f"https://{site}"] = md5(SERVERS[servers[0]])
     kept = {key[3]: cookie["value"] for key, cookie in browser.cookies().items() if key[0] == "apart"}
-    equal(kept, homes, "the sites that a cookie is kept for, and the server in each")
+    equal(kept, homes, "the sites with a cookie, and the server in each")
     equal(len(set(homes.values())), 2, "the number of servers: each site's frame was a first visit")
 
 
@@ -226,11 +226,11 @@ def test_partitioned(lab):
     in_two_sites(browser)
     servers = {in_frame(browser, site, "shared") for site in ("other.test", "third.test") for _ in range(3)}
     equal(len(servers), 1, "the number of servers of the frame without Partitioned")
-    equal(browser.cookie("shared").get("partitionKey"), None, "the site that its cookie is kept for")
+    equal(browser.cookie("shared").get("partitionKey"), None, "the site that its cookie is partitioned for")
 
 
 def test_partitioned_where_others_are_blocked(lab):
-    """a browser that blocks the cookies of third parties: the frame has its session with partitioned, none without"""
+    """a browser that blocks third-party cookies: the frame has a session only with partitioned"""
     start(lab, **PARTITIONS)
     browser = browse(lab, third_party=False)
     in_two_sites(browser)
@@ -240,27 +240,29 @@ def test_partitioned_where_others_are_blocked(lab):
 
 
 def test_paths(lab):
-    """two sites on one name, /shop and /blog, with one cookie name and a path each: neither takes the other's"""
+    """two sites under one host name, /shop and /blog, with one cookie name and separate paths: neither uses the
+    other's"""
     start(lab, shop="path=/shop", blog="path=/blog")
     browser = browse(lab)
     browser.open("http://app.test/shop/")
     shop = browser.server()
-    # The other's round robin begins with the same server: one request, so that they differ.
+    # The other's round robin begins with the same server: one more request, so that they differ.
     browse(lab).open("http://app.test/blog/")
     browser.open("http://app.test/blog/")
     blog = browser.server()
-    assert shop != blog, "the two sites have the same server, which would prove nothing"
+    assert shop != blog, "the two sites have the same server, which proves nothing"
     for _ in range(4):
         for name, home in (("shop", shop), ("blog", blog)):
             browser.open(f"http://app.test/{name}/")
             equal(browser.server(), home, f"the server of /{name}")
-            equal(browser.seen().count("route="), 1, f"the number of routes that /{name} is sent")
+            equal(browser.seen().count("route="), 1, f"the number of route cookies sent to /{name}")
     paths = sorted(key[2] for key in browser.cookies() if key[0] == "route")
     equal(paths, ["/blog", "/shop"], "the paths of the cookies")
 
 
 def test_path_below_path(lab):
-    """a site on `/`, and below it one with a path and servers of its own: the browser sends both, each stays"""
+    """a site at `/`, and one below it with its own path and servers: the browser sends both cookies, each session
+    stays"""
     start(lab)
     shop = {"C": "127.0.0.4:8080", "D": "127.0.0.5:8080"}
     for name, where in shop.items():
@@ -285,14 +287,15 @@ def test_path_below_path(lab):
                 browser.open(f"http://app.test:81/{path}")
                 equal(browser.server(), home, f"the server of /{path}")
         browser.open("http://app.test:81/shop/")
-        equal(browser.seen().count("route="), 2, "the number of routes that /shop is sent")
+        equal(browser.seen().count("route="), 2, "the number of route cookies sent to /shop")
         values = {key[2]: cookie["value"] for key, cookie in browser.cookies().items() if key[0] == "route"}
         wanted = {"/": md5(SERVERS[homes[""]]), "/shop": md5(shop[homes["shop/"]])}
-        equal(values, wanted, "the cookies by their path")
+        equal(values, wanted, "the cookies by path")
 
 
 def test_one_name_for_both_collides(lab):
-    """two sites on one name with one cookie and one path, and other servers: they fight, so there are paths"""
+    """two sites under one host name with one cookie and one path, and different servers: each overwrites the other's
+    cookie"""
     start(lab, left="fallback=on")
     lab.backend("C", "127.0.0.4:8080", pages.answer("C"))
     lab.nginx(f"""
@@ -300,9 +303,9 @@ def test_one_name_for_both_collides(lab):
     server {{ listen {FRONT}:81; location / {{ proxy_pass http://right; }} }}
     """)
     browser = browse(lab)
-    # A cookie knows no ports.
+    # Cookies do not distinguish ports.
     for _ in range(3):
         browser.open("http://app.test/left/")
         assert browser.cookie("route")["value"] in map(md5, SERVERS.values()), "the cookie of the left site"
         browser.open("http://app.test:81/")
-        equal(browser.cookie("route")["value"], md5("127.0.0.4:8080"), "the cookie of the right site, in its place")
+        equal(browser.cookie("route")["value"], md5("127.0.0.4:8080"), "the cookie of the right site replaced it")

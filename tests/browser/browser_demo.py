@@ -1,4 +1,4 @@
-"""The demo's configurations in a browser: reloads, tabs, two browsers, a hidden cookie, and a server that dies."""
+"""The demo's configurations in a browser: reloads, tabs, two browsers, a hidden cookie, and a server that stops."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ TEST = "http://www.xxx.com:18002/"
 
 
 def start(lab):
-    """demo/nginx.conf, and servers that have a page to look at."""
+    """demo/nginx.conf, and servers with a page."""
     servers = {name: lab.backend(name, where, pages.answer(name)) for name, where in SERVERS.items()}
     prefix = lab.root / "demo"
     (prefix / "logs").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_reloads_and_tabs(lab):
 
 
 def test_hidden(lab):
-    """Example 2: the browser has uid for www.xxx.com, the server is not sent it, though a reload sends it to nginx"""
+    """Example 2: the browser has uid for www.xxx.com; a reload sends it to nginx, but the server does not get it"""
     start(lab)
     browser = Browser(lab, names={"www.xxx.com": "127.55.0.10"})
     browser.open(TEST)
@@ -63,11 +63,11 @@ def test_hidden(lab):
     for _ in range(3):
         browser.reload()
         assert browser.seen().startswith("shopping=") and "uid" not in browser.seen(), browser.seen()
-        assert "uid=" in browser.document_cookie(), "the page's own scripts see it: no httponly"
+        assert "uid=" in browser.document_cookie(), "not visible to the page's scripts, though it has no httponly"
 
 
 def test_session_ends(lab):
-    """maxidle=2: a browser that comes back after three seconds begins anew, in a session of the server too"""
+    """maxidle=2: a browser that returns after three seconds gets a new session, and a new one of the server too"""
     start(lab)
     browser = Browser(lab)
     for _ in range(10):
@@ -76,7 +76,7 @@ def test_session_ends(lab):
         began = browser.cookie("LBSID")["value"].split("|")[2]
         opened = time.monotonic()
         browser.reload()
-        # A busy machine may be too late for this.
+        # A busy machine may be too slow for this.
         if time.monotonic() - opened < 1:
             break
     equal((browser.server(), browser.text("#visits")), (home, str(visits + 1)), "a reload within two seconds")
@@ -85,11 +85,11 @@ def test_session_ends(lab):
     value = browser.cookie("LBSID")["value"].split("|")
     assert int(value[2]) > int(began), "FIRSTSEEN after three seconds"
     equal(value[0], md5(SERVERS[browser.server()]), "the server of the new session")
-    assert browser.server() != home, "round robin goes on to the next server"
+    assert browser.server() != home, "round robin did not select the next server"
 
 
 def test_failover(lab):
-    """the server dies: a reload shows another one, every later one too, and also when the first is back"""
+    """the server stops: a reload shows another one, as does every later one, also after the first is back"""
     servers = start(lab)
     browser = Browser(lab)
     browser.open(LB)
@@ -101,8 +101,8 @@ def test_failover(lab):
     servers[home].close()
     browser.reload()
     new = browser.server()
-    assert new != home, "the server is dead"
-    equal(browser.text("#visits"), "1", "what the other server knows of the session")
+    assert new != home, "the stopped server answered"
+    equal(browser.text("#visits"), "1", "the other server's count of visits")
     for visit in range(2, 5):
         browser.reload()
         equal((browser.server(), browser.text("#visits")), (new, str(visit)), "after the failover")

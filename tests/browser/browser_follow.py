@@ -1,4 +1,4 @@
-"""What a browser makes of sessions that follow those of an application: logging in, out, and in as another user."""
+"""A browser with sessions that follow the application's: logging in, out, and in as another user."""
 
 from urllib.parse import urlsplit
 
@@ -8,7 +8,7 @@ from lab import equal, md5
 
 
 def answers(name):
-    """Pages as ever, and below /NAME/ some that begin and end a session of the application."""
+    """The usual pages, and below /NAME/ some that begin and end a session of the application."""
     page = pages.answer(name)
 
     def handle(handler):
@@ -36,16 +36,16 @@ def start(lab, **policies):
 
 
 def logs_in(browser, path):
-    """Logs in, and returns the server that has the session: it is the one that stays."""
+    """Logs in, and returns the session's server, on which it stays."""
     browser.open(f"{path}login")
     home = browser.cookie("sid")["value"].removeprefix("of-")
-    equal(browser.cookie("route")["value"], md5(SERVERS[home]), "ours names the server of the session")
-    equal(stays(browser, path), home, "the server that the session is on")
+    equal(browser.cookie("route")["value"], md5(SERVERS[home]), "the server of the module's cookie")
+    equal(stays(browser, path), home, "the server of the session")
     return home
 
 
 def test_users_of_one_browser(lab):
-    """log in, log out, log in as another user, who may be given another server and keeps it"""
+    """log in, log out, log in as another user, who may get another server and keeps it"""
     start(lab, app="follow=sid path=/app httponly")
     browser = browse(lab)
     homes = set()
@@ -55,29 +55,29 @@ def test_users_of_one_browser(lab):
         homes.add(logs_in(browser, "http://app.test/app/"))
         browser.open("http://app.test/app/logout")
         equal(set(browser.names()) & {"sid", "route"}, set(), "the cookies after logging out")
-        # One page more each second time, so that not each user begins on one server.
+        # One more page every second time, so that the users begin on different servers.
         for _ in range(1 + turn % 2):
             browser.open("http://app.test/app/")
-        assert "route" not in names_in(browser.seen()), "it is sent after logging out"
-    equal(homes, set(SERVERS), "the servers that the users were given")
+        assert "route" not in names_in(browser.seen()), "it was sent after logging out"
+    equal(homes, set(SERVERS), "the servers of the users")
 
 
 def test_attributes(lab):
-    """ours lives as long as that of the application, in the same place"""
+    """the module's cookie lasts as long as the application's, with the same path"""
     start(lab, kept="follow=sid", brief="follow=sid cookie=route2 path=/")
     browser = browse(lab)
     browser.open("http://app.test/kept/login")
     ours, theirs = browser.cookie("route"), browser.cookie("sid")
     for name in ("domain", "path", "sameSite"):
         equal(ours[name], theirs[name], name)
-    assert abs(ours["expires"] - theirs["expires"]) <= 1, "they do not end together"
+    assert abs(ours["expires"] - theirs["expires"]) <= 1, "they expire at different times"
     browser.open("http://app.test/brief/login")
-    equal(browser.cookie("route2")["session"], True, "it ends with the browser")
+    equal(browser.cookie("route2")["session"], True, "it ends with the browser's session")
     equal(browser.cookie("route2")["path"], "/", "the path of the directive")
 
 
 def test_an_anonymous_page_beside_a_session(lab):
-    """a session in one folder, and pages of another, which are balanced"""
+    """a session for one folder, and pages of another, which are load-balanced"""
     start(lab, app="follow=sid cookie=route", shop="follow=basket cookie=route")
     browser = browse(lab)
     home = logs_in(browser, "http://app.test/app/")

@@ -1,4 +1,4 @@
-"""The page of session_sticky_status: each state an operator meets, buttons, keyboard, and names that attack it."""
+"""The page of session_sticky_status: each state, buttons, keyboard, and names with markup."""
 
 import subprocess
 import threading
@@ -13,7 +13,7 @@ STATUS = "location /status { session_sticky_status; session_sticky_control on; a
 
 
 def servers(addresses):
-    """Servers of nginx's own, which say their address."""
+    """Servers run by this nginx, which answer with their address."""
     return "".join(f"server {{ listen {each}; return 200 $server_addr:$server_port; }}\n" for each in addresses)
 
 
@@ -26,7 +26,7 @@ def configuration(lines, sticky="session_sticky;", status=STATUS, more=""):
 
 
 def start(lab, lines=SERVERS, **more):
-    """nginx in front of three servers that are there."""
+    """nginx in front of three running servers."""
     return lab.nginx(configuration(lines, **more) + servers(SERVERS))
 
 
@@ -46,15 +46,15 @@ def first_visits(times):
 
 
 def session_of(server):
-    """The value of a session of that server."""
+    """The value of a session on that server."""
     return md5(server)
 
 
-# --- what the operator sees
+# --- figures
 
 
 def test_all_well(lab):
-    """all well: each figure is that of the requests there were; the policy is strict, and nothing offends it"""
+    """no problem: each figure matches the requests; the policy is strict, and nothing violates it"""
     start(lab)
     value, home = session()
     equal(visit(value, 4), [home] * 4, "the servers of the session")
@@ -75,7 +75,7 @@ def test_all_well(lab):
     assert "default-src 'none'" in policy and "unsafe" not in policy, policy
     page.refreshed()
     page.look("well")
-    equal(page.complaints(), [], "what the browser complains of")
+    equal(page.complaints(), [], "the browser's complaints")
 
 
 def test_unavailable(lab):
@@ -88,13 +88,13 @@ def test_unavailable(lab):
     row = page.row("127.0.0.9:8080")
     equal((row["state"], row["Moved away"], row["Bound"]), ("unavailable", "1", "0"), "the server that fails")
     assert "tried again in " in row["notes"], row
-    equal(page.row(answer.body)["Moved in"], "1", "the server that has its session now")
+    equal(page.row(answer.body)["Moved in"], "1", "the session's server now")
     assert page.driver.title.startswith("1 unavailable"), page.driver.title
     page.look("unavailable")
 
 
 def test_draining(lab):
-    """servers that drain: how many of their sessions still come, and that one is idle after a minute without any"""
+    """draining servers: how many of their sessions' requests still arrive, and idle after a minute without any"""
     start(lab, lines=[A, f"{B} drain", C, "127.0.0.9:8080 down"])
     page = StatusPage(lab)
     page.change(A, "Drain")
@@ -103,15 +103,15 @@ def test_draining(lab):
     page.wait(lambda: "by control\n3 bound in the last minute, last " in page.row(A)["notes"], "the requests since")
     row = page.row(B)
     equal(row["notes"], "draining\nby the configuration\nno connection, no bound request since it drains", "the other")
-    equal(row["buttons"], ["Down"], "what can be done with a server that drains by the configuration")
+    equal(row["buttons"], ["Down"], "the buttons of a server drained by the configuration")
     row = page.row("127.0.0.9:8080")
-    equal((row["notes"], row["buttons"]), ("down\nby the configuration", []), "the one that is down")
+    equal((row["notes"], row["buttons"]), ("down\nby the configuration", []), "the server that is down")
     equal(page.text("#headline"), "1 down, 2 draining, 1 up", "the headline")
     page.look("draining")
     idle = "by control\nno connection, no bound request for 1 min"
     assert soon(lambda: page.row(A)["state"] == "draining idle" and idle in page.row(A)["notes"], 75), page.row(A)
     equal(page.row(B)["state"], "draining idle", "the other after a minute")
-    equal(page.row(C)["state"], "up", "the one that does not drain")
+    equal(page.row(C)["state"], "up", "the server that does not drain")
     page.accessible("idle")
     page.picture("status-idle.png")
 
@@ -141,26 +141,26 @@ def test_forty(lab):
     page.change(away, "Drain")
     page.wait(lambda: page.text("#headline") == "1 unavailable, 1 full, 1 draining, 37 up", "the headline")
     told = [line.split(" of ")[0] for line in page.text("#attention").splitlines()]
-    equal(told, [f"unavailable {gone}", f"full {slow}", f"draining {away}"], "the servers that come first")
+    equal(told, [f"unavailable {gone}", f"full {slow}", f"draining {away}"], "the servers listed first")
     assert page.row(slow)["Connections"] == "1 / 1", page.row(slow)
     page.look("forty")
 
     page.find("#trouble").click()
-    equal([row["address"] for row in page.rows()], [gone, slow, away], "those that are not up")
+    equal([row["address"] for row in page.rows()], [gone, slow, away], "the servers that are not up")
     page.find("#trouble").click()
     page.find("#filter").send_keys("1.1:")
-    equal([row["address"] for row in page.rows()], [addresses[0]], "the one that matches")
+    equal([row["address"] for row in page.rows()], [addresses[0]], "the matching server")
     page.find("#attention a").click()
     equal((page.find("#filter").get_attribute("value"), len(page.rows())), ("", 40), "a link to one shows all")
-    assert page.focused().startswith(gone), "the link leads there"
+    assert page.focused().startswith(gone), "the link does not lead there"
     page.find("#order option[value=state]").click()
-    equal([row["address"] for row in page.rows()][:3], [gone, slow, away], "the worst first")
+    equal([row["address"] for row in page.rows()][:3], [gone, slow, away], "problems first")
     page.find("#order option[value=configured]").click()
     equal([row["address"] for row in page.rows()], addresses, "as configured")
 
 
 def test_none_sticky(lab):
-    """no sticky upstream at all: it says so, and what would make one"""
+    """no sticky upstream: the page says so, and how to configure one"""
     start(lab, sticky="")
     page = StatusPage(lab)
     assert "No sticky upstream" in page.text("main") and "session_sticky;" in page.text("main"), page.text("body")
@@ -172,7 +172,7 @@ def test_control_is_off(lab):
     """without session_sticky_control: no buttons"""
     start(lab, status="location /status { session_sticky_status; }")
     page = StatusPage(lab)
-    equal([row["buttons"] for row in page.rows()], [[]] * 3, "the buttons there are")
+    equal([row["buttons"] for row in page.rows()], [[]] * 3, "the buttons")
     page.accessible("without control")
 
 
@@ -180,7 +180,7 @@ def test_control_is_off(lab):
 
 
 def test_refresh(lab):
-    """new figures leave focus, scrolling, open details and half-typed input as they are; Pause stops them"""
+    """new figures do not disturb focus, scrolling, open details and half-typed input; Pause stops them"""
     start(lab)
     page = StatusPage(lab)
     page.size(320)
@@ -193,11 +193,11 @@ def test_refresh(lab):
     row = page.find("tbody tr")
     before = page.run(state, row)
     equal(before[:4], ["half-ty", 6, True, True], "before")
-    assert before[4] > 0, "it is scrolled"
+    assert before[4] > 0, "it is not scrolled"
     visit(session_of(A), 7)
     page.wait_for(A, Bound="7")
     page.refreshed()
-    equal(page.run(state, row), before, "after two answers")
+    equal(page.run(state, row), before, "after two refreshes")
 
     page.size(1440)
     page.button(B, "Down").click()
@@ -215,22 +215,20 @@ def test_refresh(lab):
 
 
 def test_nginx_does_not_answer(lab):
-    """nginx is gone: the page says so, and how old its figures are; when it is back, all is well again"""
+    """nginx stops: the page says so, and how old its figures are; when it is back, all is well again"""
     nginx = start(lab)
     visit(session_of(A), 3)
     page = StatusPage(lab)
     equal(page.row(A)["Bound"], "3", "before")
     nginx.terminate()
     nginx.wait()
-    page.wait(lambda: page.shown("#failure"), "it is not told")
+    page.wait(lambda: page.shown("#failure"), "the failure is not shown")
     said = page.text("#failure")
     assert "Not up to date: no connection" in said and " s ago" in said, said
-    equal(
-        (page.row(A)["Bound"], page.text("#headline")), ("3", "Last known: All 3 servers are up"), "what is still told"
-    )
+    equal((page.row(A)["Bound"], page.text("#headline")), ("3", "Last known: All 3 servers are up"), "the last figures")
     page.look("stale")
     start(lab)
-    page.wait(lambda: not page.shown("#failure"), "it is told still")
+    page.wait(lambda: not page.shown("#failure"), "the failure is still shown")
     page.wait_for(A, Bound="0")
 
 
@@ -238,7 +236,7 @@ def test_nginx_does_not_answer(lab):
 
 
 def test_drain_by_keyboard(lab):
-    """Drain, Escape, Drain for 30m, Up, by keys alone: for real, and the focus stays with the server"""
+    """Drain, Escape, Drain for 30m, Up, with keys only: all work, and the focus stays with the server"""
     start(lab)
     page = StatusPage(lab)
 
@@ -251,18 +249,18 @@ def test_drain_by_keyboard(lab):
 
     go_to(f"Drain {A}")
     page.press(Keys.ENTER)
-    equal((page.shown("#dialog"), page.focused()), (True, "for"), "the dialog, and where it begins")
-    equal(page.text("#question"), f"Drain {A} of app?", "what it asks")
+    equal((page.shown("#dialog"), page.focused()), (True, "for"), "the dialog, and its focus")
+    equal(page.text("#question"), f"Drain {A} of app?", "the question")
     page.accessible("the dialog")
     page.picture("status-dialog.png")
     for _ in range(5):
         page.press(Keys.TAB)
-        # From the last one on, the browser's own buttons are next.
+        # After the last one, the focus is on the browser's own buttons.
         behind = page.run("return document.activeElement.closest('header, main, footer') !== null;")
         assert not behind, f"Tab leaves the dialog: {page.focused()}"
     page.press(Keys.ESCAPE)
     equal((page.shown("#dialog"), page.focused()), (False, f"Drain {A}"), "after Escape")
-    equal(page.row(A)["state"], "up", "Escape does nothing to the server")
+    equal(page.row(A)["state"], "up", "after Escape")
 
     page.press(Keys.ENTER)
     page.press("30m", Keys.ENTER)
@@ -273,7 +271,7 @@ def test_drain_by_keyboard(lab):
     equal(visit(session_of(A), 3), [A] * 3, "the servers of a session of its own")
 
     page.press(Keys.ENTER)
-    equal(page.text("#question"), f"Bring {A} of app up?", "what it asks")
+    equal(page.text("#question"), f"Bring {A} of app up?", "the question")
     go_to("Bring up")
     page.press(Keys.ENTER)
     page.wait_for(A, state="up")
@@ -282,21 +280,21 @@ def test_drain_by_keyboard(lab):
 
 
 def test_down(lab):
-    """Down moves sessions; for the last server that is up the dialog warns; what nginx refuses is told there"""
+    """Down moves sessions; the dialog warns about the last server that is up; it also shows nginx's errors"""
     start(lab)
     page = StatusPage(lab)
     page.button(A, "Down").click()
-    assert not page.shown("#last-one"), "a warning, though others are up"
+    assert not page.shown("#last-one"), "a warning, although others are up"
     page.find("#for").send_keys("a while", Keys.ENTER)
     page.wait(lambda: page.text("#error"), "an answer")
     assert page.text("#error").startswith("Not done: ") and "(400" in page.text("#error"), page.text("#error")
-    equal(page.find("#for").get_attribute("value"), "a while", "what was typed")
-    equal(page.row(A)["state"], "up", "nothing is done")
+    equal(page.find("#for").get_attribute("value"), "a while", "the input")
+    equal(page.row(A)["state"], "up", "after the error")
     page.accessible("an error in the dialog")
     page.find("#for").clear()
     page.find("#do").click()
     page.wait_for(A, state="down")
-    assert visit(session_of(A))[0] in (B, C), "its session has moved"
+    assert visit(session_of(A))[0] in (B, C), "its session has not moved"
     page.wait_for(A, **{"Moved away": "1"})
     page.change(B, "Down")
     page.wait_for(B, state="down")
@@ -309,7 +307,7 @@ def test_down(lab):
 
 
 def test_explain(lab):
-    """Explain: what would become of a session; its value is in no log"""
+    """Explain: the outcome for a session; its value is not logged"""
     log = lab.root / "access.log"
     start(lab, more=f"access_log {log};")
     page = StatusPage(lab)
@@ -324,7 +322,7 @@ def test_explain(lab):
 
     said = explain(session_of(B))
     assert "goes to the server of the session: bound" in said and f"{B}, up" in said, said
-    # With the name before it, as it stands in the Cookie field.
+    # With the cookie's name before it, as in the Cookie field.
     assert "bound" in explain(f"route={session_of(C)}"), page.text(".answer")
     said = explain("nobody")
     assert "unknown: " in said and ": new." in said, said
@@ -334,12 +332,12 @@ def test_explain(lab):
     page.wait_for(B, state="down")
     said = explain(session_of(B))
     assert ": moved." in said and "down" in said, said
-    equal(page.row(B)["Moved away"], "0", "explaining takes nothing")
+    equal(page.row(B)["Moved away"], "0", "explaining counts nothing")
     logged = log.read_text()
     assert "/upstreams/app/explain" in logged and session_of(B) not in logged, logged
 
 
-# --- names that attack the page
+# --- names with markup
 
 IMAGE, SCRIPT = "<img src=x onerror=window.hacked=1>", '"><script>window.hacked=1</script>'
 NAMES = [IMAGE, SCRIPT, "__proto__", "a/b?c#d%2F&e"]
@@ -349,7 +347,7 @@ ID = "<img/src=x/onerror=window.hacked=1>"
 
 
 def test_hostile_names(lab):
-    """upstreams, ids and sockets with markup, slashes and the like in their names: shown as they are; Drain works"""
+    """upstreams, IDs and sockets with markup, slashes and the like in their names: shown literally; Drain works"""
     names = [*NAMES, ABOVE]
     sockets = [f"unix:{lab.root}/{number}%2F<b>&?.sock" for number in range(len(names))]
     upstreams = "".join(
@@ -366,7 +364,7 @@ def test_hostile_names(lab):
         page.change(socket, "Drain")
         page.wait_for(socket, state="draining")
     page.change(sockets[-1], "Drain")
-    page.wait(lambda: "Not done: 400" in page.text("#error"), "the answer for a name above the root")
+    page.wait(lambda: "Not done: 400" in page.text("#error"), "the response for a name above the root")
     page.find("#cancel").click()
     equal(
         len([row for row in page.rows() if row["state"].startswith("draining")]), len(NAMES), "the servers that drain"
@@ -379,6 +377,6 @@ def test_hostile_names(lab):
     equal(
         page.run("return [typeof window.hacked, document.querySelectorAll('img, b').length, document.scripts.length];"),
         ["undefined", 0, 1],
-        "what the names have done",
+        "effects of the names",
     )
-    equal(page.complaints(), [], "what the browser complains of")
+    equal(page.complaints(), [], "the browser's complaints")

@@ -1,4 +1,4 @@
-"""What a browser makes of what is switched: TLS in front of nginx, consent, logging out, POST, caches."""
+"""A browser with switches: TLS in front of nginx, consent, logout, POST, caches."""
 
 import time
 from urllib.parse import urlsplit
@@ -7,14 +7,14 @@ import pages
 from browser_cookies import FRONT, SERVERS, browse, certificate, in_frame, names_in, stays, wanders
 from lab import equal, md5
 
-# Where the nginx with the module is.
+# The address of the nginx with the module.
 INSIDE = "127.0.0.9:8081"
 
 IDS = {md5(where) for where in SERVERS.values()}
 
 
 def answers(name):
-    """Pages as ever, and below /NAME/ some that do something to the cookie NAME, or are for everyone."""
+    """The usual pages, and below /NAME/ some that change the cookie NAME, or are public."""
     page = pages.answer(name)
 
     def handle(handler):
@@ -32,8 +32,8 @@ def answers(name):
 
 
 def start(lab, maps="", in_front="", **policies):
-    """Two servers, nginx with a location /NAME/ for each NAME=policy, and another nginx in front of it, for every
-    name: there TLS ends. Returns the servers."""
+    """Two servers, nginx with a location /NAME/ for each NAME=policy, and another nginx in front of it, which
+    terminates TLS for every name. Returns the servers."""
     servers = [lab.backend(name, where, answers(name)) for name, where in SERVERS.items()]
     certificate(lab)
     lines = " ".join(f"server {where};" for where in SERVERS.values())
@@ -69,26 +69,27 @@ def start(lab, maps="", in_front="", **policies):
 
 
 def fetched(browser, path, **options):
-    """What a script gets from there."""
+    """The text that a script gets from there."""
     return browser.run("return (await fetch(given[0], given[1])).text();", path, options)
 
 
 def test_tls_in_front(lab):
-    """secure=$variable where TLS ends in front of nginx: Secure over https, and over http a cookie that works there"""
+    """secure=$variable with TLS terminated in front of nginx: Secure over https, and over http a cookie that works
+    there"""
     start(lab, app="cookie=app secure=$tls")
     tls = browse(lab)
     stays(tls, "https://app.test/app/")
-    equal(tls.cookie("app")["secure"], True, "it came over https")
+    equal(tls.cookie("app")["secure"], True, "Secure, set over https")
     plain = browse(lab)
     stays(plain, "http://app.test/app/")
-    equal(plain.cookie("app")["secure"], False, "it came over http")
-    # It is sent over https as well, and stays as it is.
+    equal(plain.cookie("app")["secure"], False, "Secure, set over http")
+    # It is sent over https as well, and not replaced.
     stays(plain, "https://app.test/app/")
-    equal(plain.cookie("app")["secure"], False, "and led a visit over https")
+    equal(plain.cookie("app")["secure"], False, "Secure, after a visit over https")
 
 
 def test_http_after_https(lab):
-    """secure=$variable, a site on both: over http a browser neither sends the Secure cookie nor takes another"""
+    """secure=$variable, a site on both: over http a browser neither sends the Secure cookie nor accepts another"""
     start(lab, app="cookie=app secure=$tls")
     browser = browse(lab)
     stays(browser, "https://app.test/app/")
@@ -98,17 +99,17 @@ def test_http_after_https(lab):
 
 
 def test_host_prefix(lab):
-    """__Host- and secure=$variable: kept over https, for this host alone; over http the browser does not take it"""
+    """__Host- and secure=$variable: kept over https, for this host only; over http the browser rejects it"""
     start(lab, app="cookie=__Host-app secure=$tls httponly samesite=lax")
     browser = browse(lab)
     wanders(browser, "http://app.test/app/")
-    assert "__Host-app" not in browser.names(), "it is kept over http"
+    assert "__Host-app" not in browser.names(), "it was accepted over http"
     stays(browser, "https://app.test/app/")
     cookie = browser.cookie("__Host-app")
     wanted = ("app.test", "/", True, True)
     equal(tuple(cookie[name] for name in ("domain", "path", "secure", "httpOnly")), wanted, "the cookie")
     browser.open("https://www.app.test/app/")
-    assert "__Host-app" not in browser.seen(), "another host of the same site is sent it"
+    assert "__Host-app" not in browser.seen(), "it was sent to another host of the same site"
 
 
 def test_third_party(lab):
@@ -128,9 +129,7 @@ def test_third_party(lab):
             f"the number of servers of the frame {name} in each site",
         )
     kept = [key[3] for key in browser.cookies() if key[0] == "apart"]
-    equal(
-        sorted(kept), ["https://other.test", "https://third.test"], "the sites that the partitioned cookie is kept for"
-    )
+    equal(sorted(kept), ["https://other.test", "https://third.test"], "the sites with the partitioned cookie")
     equal(browser.cookie("shared")["secure"], True, "the other")
     servers = {in_frame(browser, "other.test", "lax") for _ in range(4)}
     equal(servers, set(SERVERS), "the servers of the frame with samesite=lax")
@@ -138,11 +137,11 @@ def test_third_party(lab):
     plain = browse(lab)
     for name in ("apart", "shared"):
         wanders(plain, f"http://app.test/{name}/")
-    equal({"apart", "shared"} & set(plain.names()), set(), "the cookies that are kept over http, without Secure")
+    equal({"apart", "shared"} & set(plain.names()), set(), "the cookies accepted over http, without Secure")
 
 
 def test_third_party_where_others_are_blocked(lab):
-    """a browser that blocks the cookies of third parties keeps the partitioned one"""
+    """a browser that blocks third-party cookies keeps the partitioned one"""
     start(
         lab,
         apart="cookie=apart secure=$tls samesite=none partitioned",
@@ -154,7 +153,7 @@ def test_third_party_where_others_are_blocked(lab):
 
 
 def test_logging_out(lab):
-    """preserve: when the application deletes the cookie the browser forgets it, and the next visit is a first one"""
+    """preserve: the application deletes the cookie in the browser, and the next visit is a first visit"""
     start(
         lab,
         direct="cookie=direct preserve",
@@ -169,17 +168,17 @@ def test_logging_out(lab):
             browser.open(f"http://app.test/{name}/logout")
             assert name not in browser.names(), f"{name} is forgotten"
             browser.open("http://app.test/")
-            assert name not in names_in(browser.seen()), f"{name} is not sent"
+            assert name not in names_in(browser.seen()), f"{name} was sent"
     home = stays(browser, "http://app.test/without/")
     browser.open("http://app.test/without/logout")
     equal(
-        browser.cookie("without")["value"], md5(SERVERS[home]), "without preserve it is set anew in the same response"
+        browser.cookie("without")["value"], md5(SERVERS[home]), "without preserve, it is set again in the same response"
     )
-    equal(stays(browser, "http://app.test/without/"), home, "and the session goes on")
+    equal(stays(browser, "http://app.test/without/"), home, "the server of the session, which continues")
 
 
 def test_logging_out_of_a_shared_cookie(lab):
-    """mode=prefix preserve: logging in binds the application's cookie, logging out deletes it"""
+    """mode=prefix preserve: logging in adds the ID to the application's cookie, logging out deletes it"""
     start(lab, prefix="cookie=prefix mode=prefix preserve", rewrite="cookie=rewrite mode=rewrite preserve")
     browser = browse(lab)
     for name in ("prefix", "rewrite"):
@@ -187,7 +186,7 @@ def test_logging_out_of_a_shared_cookie(lab):
         for _ in range(2):
             browser.open(f"http://app.test/{name}/login")
             value = browser.cookie(name)["value"]
-            equal(value.split("~")[0] in IDS, True, f"an id begins {value}")
+            equal(value.split("~")[0] in IDS, True, f"an ID at the beginning of {value}")
             stays(browser, f"http://app.test/{name}/")
             browser.open(f"http://app.test/{name}/logout")
             assert name not in browser.names(), f"{name} is forgotten"
@@ -195,39 +194,39 @@ def test_logging_out_of_a_shared_cookie(lab):
 
 
 def test_consent(lab):
-    """if=: no cookie is set before the visitor agrees, and none is followed once he does not any more"""
+    """if=: no cookie is set before the visitor consents, and none is followed after consent is withdrawn"""
     start(lab, maps="map $cookie_consent $consents { yes 1; default 0; }", app="cookie=app if=$consents httponly")
     browser = browse(lab)
     wanders(browser, "http://app.test/app/")
     assert "app" not in browser.names(), "a cookie before consent"
     browser.run("document.cookie = 'consent=yes; Path=/; Max-Age=600';")
     home = stays(browser, "http://app.test/app/")
-    equal(browser.cookie("app")["value"], md5(SERVERS[home]), "the cookie after it")
+    equal(browser.cookie("app")["value"], md5(SERVERS[home]), "the cookie after consent")
     browser.run("document.cookie = 'consent=no; Path=/';")
     wanders(browser, "http://app.test/app/")
-    assert "app" in names_in(browser.seen()), "the browser still has it"
+    assert "app" in names_in(browser.seen()), "the browser no longer sends it"
     browser.run("document.cookie = 'consent=yes; Path=/';")
-    equal(stays(browser, "http://app.test/app/"), home, "the server after consent was given again")
+    equal(stays(browser, "http://app.test/app/"), home, "the server after renewed consent")
 
 
 def test_post_only(lab):
-    """postonly: reading binds nobody; a form that is sent does, and what follows stays there"""
+    """postonly: reading sets no cookie; submitting a form does, and later requests stay on its server"""
     start(lab, app="cookie=app postonly")
     browser = browse(lab)
     wanders(browser, "http://app.test/app/")
-    assert "app" not in browser.names(), "a cookie for reading"
+    assert "app" not in browser.names(), "a cookie after reading"
     browser.driver.execute_script(
         "const form = document.createElement('form'); form.method = 'post'; form.action = '/app/';"
         "document.body.append(form); form.submit();"
     )
-    assert "app" in browser.names(), "none for the form"
+    assert "app" in browser.names(), "no cookie after the form"
     home = browser.server()
     equal(stays(browser, "http://app.test/app/"), home, "the server after the form")
-    equal(fetched(browser, "/app/who", method="POST", body="x")[0], home, "the server that a script posts to")
+    equal(fetched(browser, "/app/who", method="POST", body="x")[0], home, "the server for a script's POST")
 
 
 def test_refresh(lab):
-    """refresh=: the cookie stays as it is while it is young; without, each visit gives it another"""
+    """refresh=: the cookie is kept while it is fresh; without it, each visit replaces it"""
     start(lab, young="cookie=young maxidle=1h refresh=10m", each="cookie=each maxidle=1h")
     browser = browse(lab)
     values = {}
@@ -247,23 +246,21 @@ CACHE = (
 
 
 def test_a_cache_in_front(lab):
-    """nocache: a cache that stores Set-Cookie gives nobody another's session, and browsers keep their pages as ever"""
+    """nocache: a cache that stores Set-Cookie sends no client another's session, and browsers cache pages as usual"""
     servers = start(lab, in_front=CACHE, kept="cookie=kept nocache", shared="cookie=shared")
     one, two = browse(lab), browse(lab)
     for browser in (one, two):
         browser.open("http://app.test/kept/news")
     assert one.cookie("kept")["value"] != two.cookie("kept")["value"], (
-        "both have one session, by chance or by the cache"
+        "both have the same session, by chance or by the cache"
     )
     asked = sum(len(server.seen) for server in servers)
     again = [fetched(browser, "/kept/news") for browser in (one, two)]
     homes = [md5(SERVERS[name]) for name in again]
-    equal(
-        homes, [browser.cookie("kept")["value"] for browser in (one, two)], "the pages of both, by the server of each"
-    )
-    equal(sum(len(server.seen) for server in servers), asked, "the requests to the servers: the browsers had the pages")
+    equal(homes, [browser.cookie("kept")["value"] for browser in (one, two)], "the server of each page")
+    equal(sum(len(server.seen) for server in servers), asked, "the requests to the servers, as browsers cached them")
 
     # What happens without it.
     for browser in (one, two):
         browser.open("http://app.test/shared/news")
-    equal(one.cookie("shared")["value"], two.cookie("shared")["value"], "without nocache, the session of the second")
+    equal(one.cookie("shared")["value"], two.cookie("shared")["value"], "the second's session without nocache")

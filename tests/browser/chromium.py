@@ -1,4 +1,4 @@
-"""Debian's chromium without a screen, each with a profile of its own, driven by chromedriver."""
+"""Debian's headless chromium, each with its own profile, driven by chromedriver."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ from selenium.webdriver.chrome.service import Service
 
 PATIENCE = 20
 
-# It asks nobody but us: in the network of the tests there is nobody else.
+# It must not contact other hosts; the tests' network has none.
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -28,8 +28,9 @@ ARGUMENTS = (
 
 
 class Browser:
-    """`names` leads host names to addresses. `profile` is a folder; who gives it again finds its cookies again.
-    `third_party`: whether it lets the frames and the scripts of one site use the cookies of another."""
+    """`names` maps host names to addresses. `profile` is a folder; a browser with the same folder has its cookies.
+    `third_party`: whether the frames and scripts of one site may use the cookies of another.
+    """
 
     def __init__(self, lab, names=(), profile=None, third_party=True):
         self.profile = profile or tempfile.mkdtemp(prefix="profile.", dir=lab.root)
@@ -37,7 +38,7 @@ class Browser:
         options.binary_location = "/usr/bin/chromium"
         for argument in ARGUMENTS:
             options.add_argument(argument)
-        # Chromium's words for: block none, and block those of third parties.
+        # Chromium's settings: block none, and block third-party cookies.
         options.add_experimental_option("prefs", {"profile.cookie_controls_mode": 0 if third_party else 1})
         rules = ", ".join(f"MAP {name} {address}" for name, address in dict(names).items())
         if rules:
@@ -52,7 +53,7 @@ class Browser:
         lab.stack.callback(self.close)
 
     def close(self):
-        """As the user does: cookies that are to last are on disk then."""
+        """Closes it like a user, so that persistent cookies are written to disk."""
         if not self.closed:
             self.closed = True
             self.driver.quit()
@@ -71,11 +72,11 @@ class Browser:
         return self.driver.find_element("css selector", css).text
 
     def server(self):
-        """The name of the server whose page this is."""
+        """The name of the server of this page."""
         return self.text("#server")
 
     def seen(self):
-        """The Cookie header that the server was sent for this page."""
+        """The Cookie field that the server received for this page."""
         return self.text("#cookies")
 
     def run(self, script, *arguments):
@@ -91,7 +92,7 @@ class Browser:
         return self.run("return document.cookie;")
 
     def cookies(self):
-        """Every cookie of this profile, whatever it belongs to: {(name, domain, path, partition): cookie}."""
+        """Every cookie of this profile: {(name, domain, path, partition): cookie}."""
         found = self.driver.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
         return {(each["name"], each["domain"], each["path"], partition(each)): each for each in found}
 

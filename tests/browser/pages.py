@@ -1,4 +1,4 @@
-"""The page of a server behind nginx: large and coloured, so that a picture tells at a glance which one it is."""
+"""The page of an upstream server: large and coloured, so that a screenshot shows which one it is."""
 
 import itertools
 from html import escape
@@ -23,9 +23,9 @@ a {{ color: #fff; }}
 
 
 def answer(name):
-    """What `Lab.backend` wants: a page which counts the visits in a session of the server's own, as applications do.
+    """For `Lab.backend`: a page that counts the visits of a session on this server, like an application.
 
-    `?frame=URL` puts a frame into the page, `?link=URL` a link.
+    `?frame=URL` adds a frame to the page, `?link=URL` a link.
     """
     sessions, numbers = {}, itertools.count(1)
 
@@ -33,11 +33,11 @@ def answer(name):
         cookies = handler.headers.get("Cookie", "")
         own = next((part[9:] for part in cookies.split("; ") if part.startswith("shopping=")), None)
         fields = {"Content_Type": "text/html; charset=utf-8", "Cache_Control": "no-store"}
-        # What pages of other sites may read, with credentials.
+        # Pages of other sites may read it, with credentials.
         if origin := handler.headers.get("Origin"):
             fields |= {"Access_Control_Allow_Origin": origin, "Access_Control_Allow_Credentials": "true"}
         if handler.path.endswith("/who"):
-            # Without a session: what a script asks.
+            # Without a session: for requests of scripts.
             return handler.reply(f"{name} [{cookies}]", **fields)
         if own not in sessions:
             own = f"{name}{next(numbers)}"

@@ -1,4 +1,4 @@
-"""The page of session_sticky_status in a browser: what is on it, who has the focus, and what axe-core says of it."""
+"""The page of session_sticky_status in a browser: its content, the focus, and axe-core's findings."""
 
 import base64
 import os
@@ -8,7 +8,7 @@ from chromium import Browser
 from lab import equal, soon
 from selenium.webdriver.common.action_chains import ActionChains
 
-# A phone, a tablet and a screen.
+# A phone, a tablet and a desktop.
 WIDTHS = (320, 768, 1440)
 SCHEMES = ("light", "dark")
 
@@ -63,7 +63,7 @@ class StatusPage:
         return self.find(css).is_displayed()
 
     def rows(self):
-        """What is said of each server, in the order of the page."""
+        """The row of each server, in the order of the page."""
         return self.run(ROWS)
 
     def row(self, address):
@@ -79,7 +79,7 @@ class StatusPage:
         assert soon(condition, 15), f"{what}: {self.text('body')!r}"
 
     def wait_for(self, address, **wanted):
-        """Until a refresh brings it."""
+        """Waits until a refresh shows these values."""
 
         def there():
             row = self.row(address)
@@ -88,7 +88,7 @@ class StatusPage:
         assert soon(there, 15), f"{address} instead of {wanted}: {self.row(address)}"
 
     def refreshed(self):
-        """Waits for the next answer."""
+        """Waits for the next refresh."""
         before = self.text("#asked")
         self.wait(lambda: self.text("#asked") != before, "no refresh")
 
@@ -102,7 +102,7 @@ class StatusPage:
         raise AssertionError(f"{address} has no button {verb}: {self.row(address)}")
 
     def change(self, address, verb, time=""):
-        """Presses a button of a server, and the one that says yes."""
+        """Presses a button of a server, and confirms."""
         self.button(address, verb).click()
         if time:
             self.find("#for").send_keys(time)
@@ -112,7 +112,7 @@ class StatusPage:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def focused(self):
-        """The text of what has the focus, or its id where it has none."""
+        """The text of the focused element, or its id if it has none."""
         return self.run(
             "const node = document.activeElement; return (node.value ?? '') || node.textContent || node.id;"
         )
@@ -126,12 +126,12 @@ class StatusPage:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def accessible(self, what):
-        # By the browser's debugger, which the page's policy does not hold back.
+        # Runs in the browser's debugger, which the page's policy does not restrict.
         self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": Path(os.environ["AXE"]).read_text()})
         equal(self.run(AXE), [], f"what axe-core finds: {what}")
 
     def look(self, name):
-        """On each screen, light and dark: nothing stands out on the right, axe-core finds nothing; and a picture."""
+        """On each screen, light and dark: nothing overflows on the right, axe-core finds nothing; a screenshot."""
         for width in WIDTHS:
             self.size(width)
             for scheme in SCHEMES:
@@ -148,7 +148,7 @@ class StatusPage:
         folder = os.environ.get("SCREENSHOTS")
         if not folder:
             return
-        # The heads of tables stay in sight where it is scrolled.
+        # The heads of tables stay visible when scrolling.
         self.run("scrollTo(0, 0);")
         size = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 8000), "scale": 1}
@@ -157,7 +157,7 @@ class StatusPage:
         (Path(folder) / file).write_bytes(base64.b64decode(data))
 
     def complaints(self):
-        """What the browser says of the page itself: scripts that failed, what its policy did not let through."""
+        """The browser's messages about the page: failed scripts, and violations of its policy."""
         return [
             line["message"]
             for line in self.driver.get_log("browser")

@@ -1,23 +1,23 @@
-"""The texts of errors, warnings and log lines in Rust files, and those that a page of the manual has."""
+"""The messages in Rust files (errors, warnings, log lines), and those in a page of the documentation."""
 
 import re
 from dataclasses import dataclass
 
 from rust_sources import NO_CODE, TESTS, end_of_block
 
-# What writes a message of its own: the text in it is one from its first letter on.
+# Calls that write a whole message: their first string literal begins it.
 WRITES = re.compile(
     r"\b(?:error|warn|notice|info|debug|ngx_log_error|ngx_conf_log_error|format_args)!\s*\(|#\[error\(|\brefuse\("
 )
-# What writes a part of a message.
+# Calls that write a part of a message.
 DISPLAYS = re.compile(r"\b(?:write!\s*\(|write_str\s*\()")
 LITERAL = re.compile(r'c?"(?P<text>(?:\\.|[^"\\])*)"', re.DOTALL)
-# A text of several words is one that people read, wherever it stands.
+# A literal of several words is a message, wherever it occurs.
 WORDS = re.compile(r"[a-z]+[,:]? [A-Za-z]")
 PLACE = re.compile(r"\{[^{}]*\}")
-# In a table, a bar is escaped.
+# In a table, a vertical bar is escaped.
 CODE = re.compile(r"(?P<ticks>`+)(?P<text>.+?)(?P=ticks)")
-# Texts that are no messages: what Prometheus is told of metrics, which docs/status.md lists.
+# Files whose texts are not messages: the descriptions of Prometheus metrics, which docs/status.md lists.
 NO_MESSAGES = ("status/exposition.rs",)
 ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "'": "'"}
 
@@ -26,15 +26,15 @@ ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "'": "'"}
 class Message:
     where: str
     text: str
-    # All that is written at once, but for what may stand before it; else a part of that.
+    # Whether it is a whole message, except for a prefix, or only a part of one.
     is_whole: bool
 
     def letters(self):
-        """How many letters there are that are always the same."""
+        """The number of letters outside placeholders."""
         return len(re.findall("[A-Za-z]", PLACE.sub("", self.text)))
 
     def pattern(self):
-        """What a text looks like that has something in each place."""
+        """A pattern of the message with any text in the placeholders."""
         pieces = PLACE.split(self.text.replace("{{", "\0").replace("}}", "\1"))
         pattern = ""
         for piece, after in zip(pieces, [*pieces[1:], None], strict=True):
@@ -51,7 +51,7 @@ def unescaped(text):
 
 
 def calls(code, pattern):
-    """Where the parentheses of each call begin and end."""
+    """Yields the begin and end of each call's parentheses."""
     for call in pattern.finditer(code):
         depth, at = 0, call.end() - 1
         while True:
@@ -63,7 +63,7 @@ def calls(code, pattern):
 
 
 def messages(source, name):
-    """The messages of a Rust file, those of its tests apart."""
+    """Yields the messages of a Rust file, without those of its tests."""
     tests = [(found.start(), end_of_block(source.code, found.end() - 1)) for found in TESTS.finditer(source.code)]
     literals = [
         (found.start(), unescaped(literal["text"]))
@@ -82,13 +82,13 @@ def messages(source, name):
 
 
 def codes(paragraph):
-    """What stands between backquotes, where an end of a line is as good as a space."""
+    """The texts in backquotes, with line ends replaced by spaces."""
     text = re.sub(r"\n\s*", " ", paragraph)
     return [found["text"].replace("\\|", "|") for found in CODE.finditer(text)]
 
 
 def rows(page, title):
-    """The rows of the tables in a section, each as its columns."""
+    """Yields the rows of a section's tables, each as a list of columns."""
     begin = page.index(f"\n## {title}\n") + 1
     end = page.find("\n## ", begin)
     for line in page[begin : end if end != -1 else None].splitlines():

@@ -1,4 +1,4 @@
-/* A module of nginx for test_configure.py: prints the modules of a cycle, in their order. */
+/* A module of nginx for test_configure.py: prints the modules of a cycle in order. */
 
 #include <ngx_config.h>
 #include <ngx_core.h>

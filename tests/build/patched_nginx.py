@@ -1,5 +1,5 @@
-"""An nginx with a patched structure, built from the patched sources with the module of that patch, and the .so that
-`make` builds for it: a session sticks, and no worker dies. `make patched-tests`, some minutes.
+"""Builds an nginx with a patched structure from the patched sources, with the module of that patch, and the .so for it.
+Sessions must stick, and no worker may crash. `make patched-tests`, takes some minutes.
 """
 
 import os

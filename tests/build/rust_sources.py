@@ -1,9 +1,10 @@
-"""What Rust files say, as far as test_figures.py needs it: no parser, but comments and texts are told apart."""
+"""Reads Rust files as far as test_figures.py needs it: not a parser, but it separates code from comments and
+literals."""
 
 import re
 from pathlib import Path
 
-# A comment, a text or a character: what is in these is no code.
+# A comment or a literal, which contains no code.
 NO_CODE = re.compile(
     r"""//[^\n]*|/\*.*?\*/|[bc]?r(?P<hash>#*)".*?"(?P=hash)|[bc]?"(?:\\.|[^"\\])*"|b?'(?:\\[^']+|\\'|[^'\\\n])'""",
     re.DOTALL,
@@ -18,7 +19,7 @@ PATH = re.compile(r"\b(?:crate|super)(?:\s*::\s*\w+)+")
 
 
 def blank(match):
-    """The place of what is no code: as long, with the ends of its lines, and quotes that are empty."""
+    """Replaces a comment or literal with blanks of the same length; keeps line ends and quotes."""
     text = match[0]
     if text.startswith("/"):
         return re.sub(r"[^\n]", " ", text)
@@ -27,17 +28,17 @@ def blank(match):
 
 
 def end_of_block(code, start):
-    """Where the block ends whose brace is at this place."""
+    """The end of the block whose brace is at this position."""
     depth = 0
     for at in range(start, len(code)):
         depth += {"{": 1, "}": -1}.get(code[at], 0)
         if depth == 0:
             return at + 1
-    raise ValueError("a brace that is not closed")
+    raise ValueError("unclosed brace")
 
 
 def begin_of_body(code, start):
-    """Where the body of a function begins; None, if it has none."""
+    """The begin of a function's body; None if it has none."""
     depth = 0
     for at in range(start, len(code)):
         depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(code[at], 0)
@@ -47,7 +48,7 @@ def begin_of_body(code, start):
 
 
 def names_of(tree, prefix=()):
-    """The names of a tree of `use`, each as a list of words."""
+    """Yields the names in a `use` tree, each as a list of path segments."""
     tree = tree.strip()
     before, brace, inside = tree.partition("{")
     prefix = prefix + tuple(word for word in re.split(r"\s*::\s*", before.strip()) if word)
@@ -73,7 +74,7 @@ class Source:
     def __init__(self, path, module):
         self.path = path
         self.text = path.read_text()
-        # The words of its module: () for lib.rs.
+        # The segments of its module path: () for lib.rs.
         self.module = module
         self.is_folder = path.name in ("lib.rs", "mod.rs")
         self.code = NO_CODE.sub(blank, self.text)
@@ -86,30 +87,30 @@ class Source:
         return self.code.count("\n", 0, at) + 1
 
     def code_lines(self):
-        """The numbers of the lines that are neither empty nor a comment."""
+        """The numbers of the lines that are neither empty nor comments."""
         return {number for number, line in enumerate(self.code.split("\n"), 1) if line.strip()}
 
     def functions(self):
-        """Each with a body: its name, and its first and last line."""
+        """Yields the name, first and last line of each function with a body."""
         for function in FUNCTION.finditer(self.code):
             body = begin_of_body(self.code, function.end())
             if body is not None:
                 yield function[1], self.line_of(function.start()), self.line_of(end_of_block(self.code, body))
 
     def callbacks(self):
-        """Each as where its body begins and ends."""
+        """Yields the begin and end of each callback's body."""
         for function in CALLBACK.finditer(self.code):
             body = begin_of_body(self.code, function.end())
             if body is not None:
                 yield body, end_of_block(self.code, body)
 
     def unsafe_blocks(self):
-        """Each as where it begins and ends."""
+        """Yields the begin and end of each unsafe block."""
         for block in UNSAFE.finditer(self.code):
             yield block.start(), end_of_block(self.code, block.end() - 1)
 
     def unsafe_lines(self):
-        """The numbers of the lines of code in blocks that are unsafe, their first and last among them."""
+        """The numbers of the code lines in unsafe blocks, including the first and the last."""
         lines = set()
         for begin, end in self.unsafe_blocks():
             lines.update(range(self.line_of(begin), self.line_of(end - 1) + 1))
@@ -122,7 +123,8 @@ class Source:
         return code
 
     def absolute(self, words):
-        """Words that begin with crate, super, self or the name of a module that is declared here, from the crate on."""
+        """Resolves a path that begins with crate, super, self or a module declared here, relative to the crate; else
+        None."""
         here = self.module if self.is_folder else self.module[:-1]
         module = self.module
         first = words[0]
@@ -139,7 +141,7 @@ class Source:
         return None
 
     def exports(self):
-        """What a folder's file hands on of its own modules: name → where it is."""
+        """The names that a folder's file re-exports from its own modules, with their paths."""
         found = {}
         for use in USE.finditer(self.without_tests()):
             if use["public"]:
@@ -150,7 +152,7 @@ class Source:
         return found
 
     def uses(self):
-        """The paths into the crate that the file uses, what it only hands on apart."""
+        """Yields the paths within the crate that the file uses, except for those it only re-exports."""
         code = self.without_tests()
         for use in USE.finditer(code):
             if use["public"] and self.is_folder:
@@ -170,7 +172,7 @@ class Source:
 
 
 def crate(folder):
-    """The files of a crate: the words of a module → its file."""
+    """The files of a crate by module path."""
     sources = {}
     for path in sorted(Path(folder).rglob("*.rs")):
         words = path.relative_to(folder).with_suffix("").parts
@@ -180,7 +182,7 @@ def crate(folder):
 
 
 def file_of(sources, target):
-    """The module of the file in which a path ends, through what folders hand on."""
+    """The module of the file that a path refers to, following re-exports."""
     for length in range(len(target), -1, -1):
         module = target[:length]
         if module not in sources:
@@ -195,7 +197,7 @@ def file_of(sources, target):
 
 
 def graph(sources):
-    """Which files each file uses."""
+    """The files that each file uses."""
     return {
         module: {used for target in source.uses() if (used := file_of(sources, target)) not in (None, module)}
         for module, source in sources.items()
@@ -203,7 +205,7 @@ def graph(sources):
 
 
 def circle(edges):
-    """The files of a circle in order; nothing, if there is none."""
+    """The files of a dependency cycle in order; an empty list if there is none."""
     done, way = set(), []
 
     def visit(module):

@@ -20,7 +20,7 @@ PATCH = f"--- a/{STRUCTURES}\n+++ b/{STRUCTURES}\n@@ -38,3 +38,7 @@\n" + "".join
 
 
 def vendored_sources():
-    """Where cargo keeps the nginx of the crate nginx-src."""
+    """The directory of the nginx sources in the crate nginx-src."""
     metadata = subprocess.run(
         ["cargo", "metadata", "--locked", "--all-features", "--format-version=1"]
         + ["--filter-platform=x86_64-unknown-linux-gnu"],
@@ -34,7 +34,7 @@ def vendored_sources():
 
 
 def patched_sources(folder):
-    """Puts a copy with the field into this folder, which is new."""
+    """Copies the sources into this new folder and adds the field."""
     shutil.copytree(vendored_sources(), folder)
     header = folder / STRUCTURES
     text = header.read_text()
@@ -44,7 +44,7 @@ def patched_sources(folder):
 
 
 def make_module(folder, config=CONFIG, patch=PATCH):
-    """Makes the folder of a module: of the one whose patch that is, unless told otherwise."""
+    """Creates the folder of a module, by default of the one with that patch."""
     folder.mkdir(parents=True)
     (folder / "config").write_text(config)
     if patch:

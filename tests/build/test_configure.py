@@ -1,4 +1,4 @@
-"""nginx's own configure builds the module, as a file to load and compiled in: `config` and `config.make`."""
+"""nginx's own configure builds the module, both dynamic and compiled in: `config` and `config.make`."""
 
 import os
 import re
@@ -12,20 +12,20 @@ from sources import ROOT, make_module, vendored_sources
 from visits import assert_sticks
 
 MODULE = "ngx_http_session_sticky_module"
-# docs/architecture.md: each module, and the one of nginx that it stands before
+# docs/architecture.md: each module, and the nginx module that it precedes
 ORDER = {
     "ngx_http_session_sticky_server_module": "ngx_http_upstream_module",
     MODULE: "ngx_http_range_body_filter_module",
 }
 TABLES = ["ngx_module_names", "ngx_module_order", "ngx_modules"]
-# what makes configure short
+# shortens configure
 ARGUMENTS = ["--without-http_rewrite_module", "--without-http_gzip_module"]
 FILTER = """ngx_addon_name={name}
 ngx_module_type=HTTP_AUX_FILTER
 ngx_module_name={name}
 . auto/module
 """
-# Tells what it was called with, and has built what `make` has.
+# Logs its arguments, and reports the library that `make` built.
 CARGO = """#!/bin/sh
 [ "$*" != --version ] || exec {cargo} --version
 echo "$1 $NGINX_SOURCE_DIR $NGINX_BUILD_DIR $CARGO_TARGET_DIR" >>{called}
@@ -34,7 +34,7 @@ echo '{{"reason":"compiler-artifact","filenames":["{library}"]}}'
 
 
 def run(*command, folder=ROOT, fails=False, **environment):
-    """What a command says that passes, or that fails."""
+    """Runs a command that must succeed, or fail, and returns its output."""
     ran = subprocess.run(
         command,
         cwd=folder,
@@ -49,14 +49,14 @@ def run(*command, folder=ROOT, fails=False, **environment):
 
 
 def link_sources(folder):
-    """nginx's sources in a new folder, in which it can be configured."""
+    """Links nginx's sources into a new folder, in which it can be configured."""
     folder.mkdir()
     for source in vendored_sources().iterdir():
         (folder / source.name).symlink_to(source)
 
 
 class Configure(unittest.TestCase):
-    """What configure alone does."""
+    """Tests of configure only."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -76,7 +76,7 @@ class Configure(unittest.TestCase):
         for module, following in ORDER.items():
             self.assertEqual(modules.count(module), 1)
             self.assertEqual(modules[modules.index(module) + 1], following)
-        # The filters of all others are called behind ours, by which they see the cookie.
+        # Other modules' filters are called after this one, so they see the cookie.
         for other in others:
             self.assertLess(modules.index(other.name), modules.index(MODULE))
 
@@ -103,7 +103,7 @@ class Configure(unittest.TestCase):
 
 
 class Built(unittest.TestCase):
-    """What `make` has built, and an nginx with the module compiled in."""
+    """Tests of what `make` built, and of an nginx with the module compiled in."""
 
     @classmethod
     def setUpClass(cls):
@@ -120,7 +120,7 @@ class Built(unittest.TestCase):
         self.dir = Path(folder.name)
 
     def order(self, nginx, *modules):
-        """The modules of a running nginx, as a module that it loads sees them."""
+        """The modules of a running nginx, as seen by a module that it loads."""
         makefile = self.dir / "makefile"
         so = self.dir / "order.so"
         makefile.write_text(
@@ -140,7 +140,7 @@ class Built(unittest.TestCase):
         dynamic = self.order(self.dynamic, self.module)
         for module, following in ORDER.items():
             self.assertEqual(dynamic[dynamic.index(module) + 1], following)
-        # Where the filters of others are put in.
+        # Third-party filters are inserted here.
         self.assertEqual(dynamic[dynamic.index(MODULE) - 1], "ngx_http_copy_filter_module")
         self.assertEqual(self.order(self.static), dynamic)
 
@@ -155,7 +155,7 @@ class Built(unittest.TestCase):
 
     def test_what_is_exported(self):
         self.assertEqual(self.exports(self.module), TABLES)
-        # nginx keeps all that it has for modules, and shows nothing of this one.
+        # nginx exports everything that modules may need, but nothing of this one.
         self.assertEqual(self.exports(self.static), self.exports(self.dynamic))
 
     def test_the_file_stays_mapped(self):
@@ -163,7 +163,7 @@ class Built(unittest.TestCase):
 
 
 class Make(unittest.TestCase):
-    """When nginx's Makefile calls cargo, and how. cargo is a stand-in that has built what `make` has."""
+    """Tests when and how nginx's Makefile calls cargo. cargo is a stand-in that returns what `make` built."""
 
     @classmethod
     def setUpClass(cls):
@@ -216,13 +216,13 @@ class Make(unittest.TestCase):
             with self.subTest(changed):
                 (self.sticky / changed).touch()
                 self.assertEqual(self.make(), [build])
-        with self.subTest("a source goes"):
+        with self.subTest("a source is removed"):
             (self.sticky / "src/log.rs").unlink()
             self.assertEqual(self.make(), [build])
         with self.subTest("a header of nginx, which nginx-sys does not watch"):
             (self.nginx / "src/http/ngx_http_upstream.h").touch()
             self.assertEqual(self.make(), [["clean", *build[1:]], build])
-        with self.subTest("a folder of cargo's that was given"):
+        with self.subTest("a given CARGO_TARGET_DIR"):
             (self.sticky / "src/lib.rs").touch()
             self.assertEqual(self.make(CARGO_TARGET_DIR="../shared"), [[*build[:3], str(self.dir / "shared")]])
 

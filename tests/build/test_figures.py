@@ -1,4 +1,4 @@
-"""The figures that the code of the module and of its crate keeps (docs/architecture.md)."""
+"""The limits that the code of the module and of its crate keeps (docs/architecture.md)."""
 
 import unittest
 
@@ -57,14 +57,14 @@ class Figures(unittest.TestCase):
         self.assertLessEqual(percent, UNSAFE_PERCENT)
 
     def test_unsafe_blocks_outside_src_nginx(self):
-        """In callbacks only, and one in each."""
+        """Only in callbacks, and at most one in each."""
         for module, source in MODULE.items():
             if module[:1] == ("nginx",):
                 continue
             callbacks = dict.fromkeys(source.callbacks(), 0)
             for begin, end in source.unsafe_blocks():
                 around = [callback for callback in callbacks if callback[0] < begin and end <= callback[1]]
-                self.assertEqual(len(around), 1, f"in no callback: {where(source, source.line_of(begin))}")
+                self.assertEqual(len(around), 1, f"not in a callback: {where(source, source.line_of(begin))}")
                 callbacks[around[0]] += 1
             for (begin, _), blocks in callbacks.items():
                 self.assertLessEqual(blocks, 1, where(source, source.line_of(begin)))

@@ -1,8 +1,8 @@
-"""build/headers.sh gives the headers that an nginx was compiled with, or an error that says what is missing.
+"""build/headers.sh provides the headers that an nginx was compiled with, or an error that names what is missing.
 
-The sources are nginx's own, and a copy with a field that the patch of a module adds. The nginx is a stand-in that is
-only asked what the build asks: a script, as a binary of a distribution tells nothing of its structures;
-or a program with debugging information, as one that was built by hand.
+The sources are nginx's own, and a copy with a field that the patch of a module adds. The nginx is a stand-in that
+answers only what the build asks: a script, like a distribution's binary without debugging information, or a
+program with debugging information, like one built locally.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sources import CONFIG, PATCH, ROOT, make_module, patched_sources, vendored_sources
 
-# what makes configure short
+# shortens configure
 ARGUMENTS = "--without-http_rewrite_module --without-http_gzip_module"
 SCRIPT = """#!/bin/sh
 echo 'nginx version: {name}' >&2
@@ -51,17 +51,17 @@ class Headers(unittest.TestCase):
         self.nginx = self.dir / "nginx"
 
     def module(self, name="modules/field", config=CONFIG, patch=PATCH):
-        """The folder of a module of others."""
+        """The folder of a third-party module."""
         return make_module(self.dir / name, config, patch)
 
     def script(self, *arguments, name=None):
-        """An nginx that tells nothing but its name and these arguments."""
+        """A stand-in for nginx that reports only its name and these arguments."""
         words = " ".join([ARGUMENTS, *map(str, arguments)])
         self.nginx.write_text(SCRIPT.format(name=name or f"nginx/{self.version}", arguments=words))
         self.nginx.chmod(0o755)
 
     def named(self, definitions, version=None):
-        """The sources of an nginx that calls itself by these definitions of NGINX_VER."""
+        """The sources of an nginx with these definitions of NGINX_VER."""
         folder = self.dir / f"sources-{len(list(self.dir.iterdir()))}"
         shutil.copytree(self.stock, folder)
         header = folder / "src/core/nginx.h"
@@ -87,7 +87,7 @@ class Headers(unittest.TestCase):
         )
 
     def headers(self, source, fails=False, target="target", **environment):
-        """The folder that headers.sh prints, or what it says if it fails."""
+        """The folder that headers.sh prints, or its error output if it fails."""
         target = self.dir / target
         target.mkdir(exist_ok=True)
         ran = subprocess.run(

@@ -1,7 +1,6 @@
-"""Services do not start while build/lib.sh installs packages, and start again afterwards, however it ends.
+"""Services are not started while build/lib.sh installs packages, and start again afterwards, however it ends.
 
-Each test has a folder of its own in the place of /usr/sbin, in a mount namespace, and an apt-get that only
-waits.
+Each test has its own folder in place of /usr/sbin, in a mount namespace, and an apt-get that only waits.
 """
 
 import os
@@ -66,7 +65,7 @@ class InstallUnstarted(unittest.TestCase):
         return process
 
     def end(self, process, number):
-        """Sends a signal to all of its processes, as a terminal does, and waits until all have ended."""
+        """Sends a signal to all of its processes, as a terminal does, and waits until all have exited."""
         os.killpg(process.pid, number)
         process.wait(20)
         end = time.monotonic() + 20

@@ -19,14 +19,14 @@ class Sources(unittest.TestCase):
         self.elsewhere = Path(folder.name) / "elsewhere"
 
     def checkout(self, name, version, maker="nginx", parent=None):
-        """The folder of an nginx that calls itself so."""
+        """A folder with sources of this nginx version."""
         header = (parent or self.dir) / name / "src/core/nginx.h"
         header.parent.mkdir(parents=True)
         header.write_text(f'#define NGINX_VERSION "{version}"\n#define NGINX_VER "{maker}/" NGINX_VERSION\n')
         return (parent or self.dir) / name
 
     def archive(self, name, version):
-        """What a release of nginx is packed in."""
+        """An archive as nginx releases are packed."""
         folder = self.checkout(f"nginx-{version}", version, parent=self.elsewhere)
         with tarfile.open(self.dir / name, "w:gz") as archive:
             archive.add(folder, folder.name)

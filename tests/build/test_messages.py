@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md has every message of the module, and none that there is not."""
+"""docs/troubleshooting.md lists every message of the module, and no others."""
 
 import unittest
 
@@ -8,7 +8,7 @@ from sources import ROOT
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 FOLDERS = ("src", "crates/session-cookie/src")
-# Each with the column that has the messages.
+# The sections, each with the column that has the messages.
 TABLES = {
     "Errors in the configuration": 0,
     "Warnings about the configuration": 0,
@@ -42,14 +42,14 @@ class Messages(unittest.TestCase):
         self.assertEqual(missing, [], "not in docs/troubleshooting.md")
 
     def test_the_page_has_no_other(self):
-        # `"{0}" with {1}` would take all that has these two words.
+        # `"{0}" with {1}` would match any text with these words.
         patterns = [message.pattern() for message in of_module() if message.letters() > 4]
         listed = [
             codes(row[column])[0] for title, column in TABLES.items() for row in rows(PAGE, title) if codes(row[column])
         ]
         self.assertGreater(len(listed), 150)
         others = [code for code in listed if not any(pattern.fullmatch(code) for pattern in patterns)]
-        self.assertEqual(others, [], "no message of the module")
+        self.assertEqual(others, [], "not a message of the module")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Building installs nothing unasked: it says what is missing, and how to get it."""
+"""The build installs nothing unasked: it reports what is missing, and how to get it."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ class Missing(unittest.TestCase):
         self.program("cargo", f'#!/bin/sh\n[ "$*" = --version ] && echo "cargo {version} (a b)"\n')
 
     def sources(self, conf):
-        """The sources of an nginx, of which this is said to know about PCRE."""
+        """The sources of an nginx with this text about PCRE."""
         folder = Path(tempfile.mkdtemp(dir=self.bin.parent))
         script = folder / "auto/lib/pcre/conf"
         script.parent.mkdir(parents=True)
@@ -41,7 +41,7 @@ class Missing(unittest.TestCase):
         return folder
 
     def build(self, **environment):
-        """What `make` says that fails."""
+        """The output of a `make` that fails."""
         ran = subprocess.run(
             ["sh", "build/module.sh"],
             cwd=ROOT,

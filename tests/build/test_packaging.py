@@ -1,4 +1,4 @@
-"""What is said of the module in packaging/ holds."""
+"""The statements about the module in packaging/ are true."""
 
 import json
 import re
@@ -12,7 +12,7 @@ SPEC = ROOT / "packaging/rpm/nginx-mod-http-session-sticky.spec"
 
 
 def linked_crates():
-    """The license of each crate that is in the module, but for the project's own."""
+    """The license of each crate linked into the module, except the project's own."""
     command = ["cargo", "metadata", "--locked", "--format-version=1", "--filter-platform=x86_64-unknown-linux-gnu"]
     metadata = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}
@@ -21,7 +21,7 @@ def linked_crates():
     found = set()
     while waiting:
         id = waiting.pop()
-        # A macro is run by the compiler.
+        # A macro is only run by the compiler.
         if id in found or any("proc-macro" in target["kind"] for target in packages[id]["targets"]):
             continue
         found.add(id)

@@ -1,6 +1,6 @@
-"""Visits to an nginx with the module: sessions stick, also over a reload, and no worker dies.
+"""Visits to an nginx with the module: sessions stick, also over a reload, and no worker crashes.
 
-visits.py NGINX [MODULE]: with any nginx, which loads the module unless it has it.
+visits.py NGINX [MODULE]: with any nginx, which loads the module if one is given.
 """
 
 import http.client
@@ -39,7 +39,7 @@ http {{
 
 
 class Connection(http.client.HTTPConnection):
-    """To a socket in the file system."""
+    """An HTTP connection to a socket in the file system."""
 
     def __init__(self, path):
         super().__init__("app", timeout=20)
@@ -78,7 +78,7 @@ def write_configuration(folder, module, zone):
 
 
 def wait_for(test, process, log, is_done):
-    """Until that is so; nginx lives."""
+    """Waits until is_done returns true, while nginx is running."""
     end = time.monotonic() + 20
     while not is_done():
         text = log.read_text() if log.exists() else ""
@@ -88,7 +88,7 @@ def wait_for(test, process, log, is_done):
 
 
 def assert_sticks(test, folder, nginx, module=None, zone=""):
-    """Clients come again and again, before and after a reload; the module is loaded, unless it is in this nginx."""
+    """Checks repeated requests of clients before and after a reload; loads the module if one is given."""
     write_configuration(folder, module, zone)
     log = folder / "error.log"
     log.unlink(missing_ok=True)

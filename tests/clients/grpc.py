@@ -1,11 +1,11 @@
-"""A gRPC service on 127.0.0.1: what gRPC needs of HTTP/2, without generated code.
+"""A gRPC service on 127.0.0.1: the parts of HTTP/2 that gRPC needs, without generated code.
 
     grpc.py NAME PORT
 
-It says "ready" when it listens, and ends with its standard input. Each message that comes is answered with a message
-of the same text behind "NAME ", at once, so that both sides can talk in turn. The metadata of the answer has
-"x-server: NAME" and "x-cookie: " with the Cookie as it came, or "none"; the trailers are "grpc-status: 0", or
-"grpc-status: 7" if the method is called Refuse, which sends nothing else (a "trailers-only" answer).
+It prints "ready" when it listens, and exits when its standard input is closed. Each message is answered at once with a
+message of the same text after "NAME ", so that both sides can take turns. The metadata of the response has
+"x-server: NAME" and "x-cookie: " with the Cookie field it received, or "none"; the trailers are "grpc-status: 0", or
+"grpc-status: 7" if the method is called Refuse, which sends nothing else (a "trailers-only" response).
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Service(asyncio.Protocol):
         self.read[stream] = b""
 
     def heard(self, stream, data):
-        # A message: a byte that says whether it is compressed, four that say how long it is, and that.
+        # A message: a byte that indicates compression, four with the length, and the content.
         text = self.read.get(stream)
         if text is None:
             return

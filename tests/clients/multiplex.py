@@ -1,19 +1,19 @@
-"""A client of HTTP/2 and HTTP/3 that is told by its standard input what to ask, line by line, on one connection.
+"""A client of HTTP/2 and HTTP/3 that reads requests from its standard input, line by line, and uses one connection.
 
     multiplex.py h2c|h2|h3 PORT
 
 Each line is a JSON object:
 
     {"ask": ID, "method": "GET", "path": "/", "fields": [[NAME, VALUE], ...], "body": TEXT, "end": true}
-        sends a request on a stream of its own, and does not wait; all but ID and path may be left out.
-        Several fields "cookie" are sent as they are, one behind the other. A body has to fit into one frame.
+        sends a request on a new stream, and does not wait; all but ID and path may be omitted.
+        Several "cookie" fields are sent as given, in this order. A body must fit into one frame.
     {"say": ID, "body": TEXT, "end": true}
         sends more of its body
-    {"reset": ID}       takes the request back (RST_STREAM; RESET_STREAM and STOP_SENDING)
-    {"answer": ID}      waits for its end, and prints
+    {"reset": ID}       resets the request (RST_STREAM; RESET_STREAM and STOP_SENDING)
+    {"answer": ID}      waits for the end of the response, and prints
         {"status": "200", "fields": [[NAME, VALUE], ...], "body": TEXT}, or {"failed": WHY}
 
-The server is 127.0.0.1; what certificate it has does not matter. The end of the input ends the connection.
+The server is 127.0.0.1; its certificate is not verified. The connection is closed at the end of the input.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ PATIENCE = 60
 
 
 class Answers:
-    """What has come so far, by the number of the stream."""
+    """The data received so far, by stream."""
 
     def __init__(self):
         self.streams = {}
@@ -81,7 +81,7 @@ class Answers:
             return {"failed": why}
         status = [value for name, value in answer["fields"] if name == ":status"]
         return {
-            # What comes before the last is an interim response.
+            # A header block before the last is an interim response.
             "status": status[-1] if status else "none",
             "fields": [field for field in answer["fields"] if not field[0].startswith(":")],
             "body": answer["body"].decode(),
@@ -139,7 +139,7 @@ class Http2:
         self.flush()
 
     def reset(self, stream):
-        # All of its answer may be there already.
+        # The complete response may already be there.
         with contextlib.suppress(StreamClosedError):
             self.connection.reset_stream(stream, ErrorCodes.CANCEL)
         self.flush()

@@ -1,4 +1,4 @@
-"""The source tarball of `make dist`: it depends on the commit alone, and builds in any folder without a network."""
+"""The source tarball of `make dist`: it depends only on the commit, and builds in any folder without a network."""
 
 import json
 import os
@@ -13,12 +13,12 @@ MODULE = "objs/ngx_http_session_sticky_module.so"
 NO_NETWORK = ["unshare", "--net"] if os.getuid() == 0 else ["unshare", "--net", "--map-root-user"]
 
 
-# What `make test-dist` was told is not for the builds.
+# The variables of `make test-dist` are not passed to the builds.
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "RUSTUP_HOME", "CARGO_HOME") if name in os.environ}
 
 
 def run(command, folder, **environment):
-    """Runs it, and shows what it says only if it fails."""
+    """Runs a command, and shows its output only if it fails."""
     result = subprocess.run(
         command,
         cwd=folder,
@@ -89,7 +89,7 @@ class Tarball(unittest.TestCase):
         self.assertEqual(listed - locked, set())
         names = {name for name, _ in listed}
         self.assertGreaterEqual(names, {"session-cookie", "ngx", "nginx-sys", "hmac", "memchr", "serde_json"})
-        # Neither what only tests need, nor what only builds.
+        # Neither dependencies of tests, nor of builds.
         self.assertEqual(names & {"proptest", "criterion", "cookie", "nginx-src", "bindgen", "windows-sys"}, set())
 
     def test_it_builds_without_a_network_and_the_same_in_each_folder(self):
@@ -98,7 +98,7 @@ class Tarball(unittest.TestCase):
             tree = self.unpacked(self.dir / folder)
             home = self.dir / f"{folder}.cargo"
             home.mkdir()
-            # Without a crate of this machine's own cargo.
+            # Without the crates in this machine's cargo directory.
             run([*NO_NETWORK, "make"], tree, CARGO_HOME=str(home), CARGO_NET_OFFLINE="true")
             modules.append((tree / MODULE).read_bytes())
             self.assertNotIn(str(self.dir).encode(), modules[-1])

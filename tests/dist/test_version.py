@@ -1,4 +1,4 @@
-"""A tarball has one version: that of Cargo.toml, of the first section of CHANGELOG, and of the tag if there is one."""
+"""A tarball has one version: that in Cargo.toml, in the first section of CHANGELOG, and in the tag if there is one."""
 
 import subprocess
 import tempfile

@@ -1,4 +1,4 @@
-"""podman with the image that build/image-test.sh has built, and containers that go away with the test."""
+"""podman with the image that build/image-test.sh has built, and containers that are removed with the test."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from lab import curl, soon
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = os.environ["IMAGE"]
 
-# What a container without any right has to do with, and can.
+# An unprivileged container has to work with these options.
 CONFINED = [
     "--read-only",
     "--read-only-tmpfs=false",
@@ -21,7 +21,7 @@ CONFINED = [
 
 
 def call(*command, env=None):
-    """What it prints; the test fails if it fails."""
+    """Runs a command and returns its output; the test fails if the command does."""
     done = attempt(*command, env=env)
     assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}"
     return done.stdout

@@ -30,7 +30,7 @@ def up(lab):
 
 
 def ready():
-    """Answers, and no server is left out because nginx was there before it."""
+    """It answers, and no server is unavailable because nginx started before it."""
     with contextlib.suppress(AssertionError):
         return curl(f"{URL}/").status == 200 and states() == ["up"] * 3
     return False
@@ -55,11 +55,11 @@ def test_visits(lab):
         equal(len(set(visits)), 1, f"servers of the visits {visits}")
         homes[visits[0]] += 1
     # the workers share one round robin: the upstream has a zone
-    equal(homes, {"a": 4, "b": 4, "c": 4}, "clients of each server")
+    equal(homes, {"a": 4, "b": 4, "c": 4}, "the number of clients of each server")
 
 
 def test_status(lab):
-    """The status page shows the three servers, and counts; the server sees the cookie."""
+    """The status page shows the three servers and their counts; the server sees the cookie."""
     up(lab)
     visitor = Visitor(lab, f"{URL}/")
     home = visitor.server()
@@ -88,7 +88,7 @@ def test_server_that_stops(lab):
 
 
 def test_published(lab):
-    """The port is published on 127.0.0.1 only; the front has a read-only root; after `down` there is nothing left."""
+    """The port is published only on 127.0.0.1; the front has a read-only root; `down` removes everything."""
     up(lab)
     front = containers()["nginx"]
     equal([(port["host_ip"], port["host_port"]) for port in front["Ports"]], [("127.0.0.1", 8080)], "published")

@@ -1,4 +1,4 @@
-"""The image by itself, with the least that it needs."""
+"""The image by itself, with minimal privileges."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def status(container):
 
 
 def process(container, name):
-    """A line of /proc/1/status, which is that of nginx's master."""
+    """A line of /proc/1/status, which belongs to nginx's master."""
     lines = container.exec("cat", "/proc/1/status").splitlines()
     return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
 
@@ -38,7 +38,7 @@ def test_without_root(lab):
     equal(process(container, "Name"), "nginx", "the first process")
     equal(process(container, "Uid"), "101", "its user")
     equal(int(process(container, "CapEff"), 16), 0, "its capabilities")
-    equal(container.exec("id", "-u").strip(), "101", "the user of what else runs in it")
+    equal(container.exec("id", "-u").strip(), "101", "the user of other processes")
 
 
 def test_read_only(lab):
@@ -57,7 +57,7 @@ def test_read_only(lab):
 
 
 def test_configuration(lab):
-    """nginx -t in the container is good, and says nothing else."""
+    """nginx -t in the container succeeds without other output."""
     container = start(lab)
     said = container.attempt("nginx", "-t")
     equal(said.returncode, 0, "nginx -t")
@@ -67,7 +67,7 @@ def test_configuration(lab):
 
 
 def test_status(lab):
-    """The status tells the version of the module, to the container alone."""
+    """The status shows the version of the module, only inside the container."""
     container = start(lab)
     version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
     equal(status(container)["module"], version, "the module")
@@ -78,18 +78,18 @@ def test_status(lab):
 
 
 def test_health(lab):
-    """It is healthy; and is not where its nginx.conf has no server for the health check."""
+    """It is healthy; it is not if its nginx.conf has no server for the health check."""
     container = start(lab)
     assert soon(container.is_healthy), "not healthy"
     equal(container.inspect(".State.Health.Status"), "healthy", "its state")
     other = lab.root / "nginx.conf"
     other.write_text((ROOT / "docker/nginx.conf").read_text().replace("127.0.0.1:8081", "127.0.0.1:8082"))
     container = start(lab, "--volume", f"{other}:/etc/nginx/nginx.conf:ro")
-    assert not container.is_healthy(), "healthy, with nothing that answers the health check"
+    assert not container.is_healthy(), "healthy, although nothing answers the health check"
 
 
 def test_logs(lab):
-    """Requests are in the container's log, with what became of their session."""
+    """Requests are in the container's log, with the status of their session."""
     container = start(lab)
     curl(f"http://{container.address()}:8080/there")
     line = soon(lambda: next((line for line in container.logs().splitlines() if "GET /there" in line), None))
@@ -99,7 +99,7 @@ def test_logs(lab):
 
 
 def test_stops(lab):
-    """It stops by SIGQUIT, after its requests, with status 0."""
+    """It stops on SIGQUIT, after its requests, with status 0."""
     container = start(lab)
     container.stop()
     equal(container.inspect(".State.ExitCode"), 0, "its exit code")

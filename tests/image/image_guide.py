@@ -1,4 +1,4 @@
-"""docs/guides/containers.md: what it shows."""
+"""docs/guides/containers.md: its examples."""
 
 import re
 
@@ -9,13 +9,13 @@ GUIDE = (ROOT / "docs/guides/containers.md").read_text()
 
 
 def shown(language):
-    """The one text of that language in the guide."""
+    """The only code block of that language in the guide."""
     (text,) = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     return text
 
 
 def test_derived_image(lab):
-    """The image of one's own is built, loads its configuration, and asks the servers that it names."""
+    """The custom image is built, loads its configuration, and uses the servers that it names."""
     (lab.root / "Dockerfile").write_text(shown("dockerfile").replace("nginx-session-sticky:1.28", IMAGE))
     (lab.root / "app.conf").write_text(shown("nginx"))
     lab.stack.callback(attempt, "podman", "rmi", "--force", "front")

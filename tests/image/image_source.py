@@ -1,4 +1,4 @@
-"""docker/nginx-source.sh: which sources of nginx it takes."""
+"""docker/nginx-source.sh: which sources of nginx it accepts."""
 
 import hashlib
 import shutil
@@ -12,7 +12,7 @@ NAME = "nginx-1.28.3"
 
 
 def published(lab, checksum=None, archive=NAME):
-    """A folder as nginx.org and pkg-oss publish: sources, and their checksum, that one or the right one."""
+    """A folder as published by nginx.org and pkg-oss: sources, and their checksum, the given one or the right one."""
     folder = lab.root / "published"
     source = lab.root / NAME / "src/core"
     source.mkdir(parents=True)
@@ -43,18 +43,18 @@ def refused(lab, words, *arguments, **more):
     code, said = unpack(lab, *arguments, **more)
     equal(code, 1, "its status")
     assert words in said, said
-    assert not (lab.root / "unpacked").exists(), "unpacked all the same"
+    assert not (lab.root / "unpacked").exists(), "unpacked nevertheless"
 
 
 def test_right(lab):
-    """Sources with the checksum that the packaging has at the tag of the package are unpacked."""
+    """Sources are unpacked if they have the packaging's checksum at the tag of the package."""
     folder = published(lab)
     equal(unpack(lab, folder), (0, ""), "status and error")
-    equal((lab.root / "unpacked/src/core/nginx.h").read_text(), "the header\n", "what is in there")
+    equal((lab.root / "unpacked/src/core/nginx.h").read_text(), "the header\n", "the content")
 
 
 def test_without_a_build_for_a_release(lab):
-    """The tag is that of Alpine's packages too, whose release has no name behind it."""
+    """Alpine's packages have the same tag, without a distribution name in their release."""
     equal(unpack(lab, published(lab), release="2"), (0, ""), "status and error")
 
 
@@ -64,7 +64,7 @@ def test_other_checksum(lab):
 
 
 def test_no_checksum(lab):
-    """Sources are refused for which the packaging has no checksum."""
+    """Sources without a checksum in the packaging are refused."""
     refused(lab, "the checksums of 1.28.3-2 have none of nginx-1.28.3.tar.gz", published(lab, archive="nginx-1.28.4"))
 
 
@@ -74,15 +74,15 @@ def test_no_tag(lab):
 
 
 def test_other_image(lab):
-    """An image that does not tell its version is an error in words."""
+    """An image that does not report its version causes an error message."""
     refused(lab, "it is no official nginx image", published(lab), version="")
 
 
 def test_busybox(lab):
-    """It needs nothing beside curl that the busybox of Alpine does not have."""
+    """It needs only curl in addition to Alpine's busybox."""
     folder = lab.root / "bin"
     folder.mkdir()
     subprocess.run(["busybox", "--install", "-s", folder], check=True)
     (folder / "curl").symlink_to(shutil.which("curl"))
     equal(unpack(lab, published(lab), PATH=str(folder)), (0, ""), "status and error")
-    equal((lab.root / "unpacked/src/core/nginx.h").read_text(), "the header\n", "what is in there")
+    equal((lab.root / "unpacked/src/core/nginx.h").read_text(), "the header\n", "the content")

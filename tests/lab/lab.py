@@ -1,11 +1,11 @@
-"""A real nginx with the module, servers behind it and clients in front, for the tests of tests/published,
-tests/browser and tests/allocation-failures.
+"""A real nginx with the module, upstream servers and clients, for the tests in tests/published, tests/browser and
+tests/allocation-failures.
 
-A test is a function whose name begins with `test_` and whose docstring says what it shows; it gets a `Lab`, which
-ends all that it started, and may return what else its line is to say. `run(...)` calls them, prints a line for each,
-and ends with `N passed, N failed`.
+A test is a function whose name begins with `test_` and whose docstring describes what it shows; it gets a `Lab`, which
+stops everything that it started, and may return additional text for its line. `run(...)` calls them, prints a line for
+each, and ends with `N passed, N failed`.
 
-NGINX_UNDER_TEST, MODULE and LAB_DIR in the environment are what build/lab.sh sets.
+build/lab.sh sets NGINX_UNDER_TEST, MODULE and LAB_DIR in the environment.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from pathlib import Path
 
 PATIENCE = 10
 
-# The lines of an error log that may tell why a test failed.
+# Lines of an error log that may explain a failure.
 TELLING = re.compile(r"\[(emerg|alert|crit|error|warn)\]|session_sticky")
 
 HEAD = """
@@ -51,7 +51,7 @@ def md5(text):
 
 
 def soon(condition, seconds=PATIENCE):
-    """Calls it until it says something true, and returns that."""
+    """Calls it until it returns a true value, and returns that."""
     end = time.monotonic() + seconds
     while not (result := condition()) and time.monotonic() < end:
         time.sleep(0.05)
@@ -59,7 +59,7 @@ def soon(condition, seconds=PATIENCE):
 
 
 class Findings(AssertionError):
-    """Says all there is to say of why a test failed: no line of the test or of a log is added."""
+    """A complete explanation of a failed test: no line of the test or of a log is added."""
 
 
 def equal(got, wanted, what):
@@ -77,7 +77,7 @@ def listens(where):
     return False
 
 
-# --- a response, as it came
+# --- a response
 
 
 class Response:
@@ -94,7 +94,7 @@ class Response:
         return next(iter(self.all(name)), None)
 
     def cookie(self, name):
-        """The value of the cookie of that name that this response sets, None if it sets none."""
+        """The value of the cookie of that name set by this response, None if it sets none."""
         for field in self.all("Set-Cookie"):
             if field.startswith(f"{name}="):
                 return field.split("=", 1)[1].split(";")[0]
@@ -102,7 +102,7 @@ class Response:
 
 
 def curl(url, *options):
-    """What the real curl gets; the cookies are for the options to say."""
+    """The response that the real curl gets; cookies are given by options."""
     command = ["curl", "--silent", "--show-error", "--include", "--max-time", "30", "--noproxy", "", *options, url]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
@@ -110,7 +110,7 @@ def curl(url, *options):
     return Response(head, body)
 
 
-# --- servers behind nginx
+# --- upstream servers
 
 
 class Backend:
@@ -161,13 +161,13 @@ class Backend:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
-        # Those that nginx keeps as well, which it does by itself since 1.29.7.
+        # Including the connections kept by nginx, which is the default since 1.29.7.
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-# --- what a test runs in
+# --- the environment of a test
 
 
 class Lab:
@@ -183,7 +183,7 @@ class Lab:
         return backend
 
     def process(self, command, *, env=None, log="process.log", cwd=None):
-        """Starts a program that is ended with the test, by its own process id."""
+        """Starts a program that is stopped with the test, by its own process ID."""
         with open(self.root / log, "ab") as output:
             process = subprocess.Popen(
                 command,
@@ -197,15 +197,15 @@ class Lab:
         return process
 
     def configuration(self, http, *, env=None, module=True):
-        """Writes a configuration with this inside `http { }`, and returns the words that start nginx with it."""
+        """Writes a configuration with this inside `http { }`, and returns the command that starts nginx with it."""
         self.configurations += 1
         prefix = self.root / f"nginx-{self.configurations}"
         prefix.mkdir()
         text = HEAD.format(
             load=f"load_module {os.environ['MODULE']};" if module else "",
-            # As root, nginx would give its worker to nobody, who may not come here.
+            # As root, nginx would run its worker as nobody, which has no access here.
             user="user root;" if os.geteuid() == 0 else "",
-            # A worker keeps no other variables.
+            # A worker has no other environment variables.
             env="".join(f"env {name};\n" for name in env or ()),
         )
         self.heads[prefix] = text
@@ -233,7 +233,7 @@ class Lab:
         return process
 
     def rewrite(self, process, http):
-        """Has the next reload of that nginx read this inside `http { }`."""
+        """Writes this inside `http { }` for the next reload of that nginx."""
         self.write(process.prefix, http)
 
     def close(self):
@@ -241,7 +241,7 @@ class Lab:
 
 
 def early_log(nginx, log):
-    """The words that tell nginx where its messages go before it reads error_log; none before nginx 1.19.5."""
+    """The arguments for nginx's log before it reads error_log; none before nginx 1.19.5."""
     said = subprocess.run([nginx, "-h"], stderr=subprocess.PIPE, text=True, check=False).stderr
     return ["-e", log] if "\n  -e " in said else []
 
@@ -276,7 +276,7 @@ def run(modules):
                     outcome, why = "ok  ", f": {more}" if more else ""
                 except Findings as findings:
                     outcome, why = "FAIL", f": {findings}"
-                except Exception as error:  # any way in which it ends counts
+                except Exception as error:  # any exception is a failure
                     outcome = "FAIL"
                     trace = traceback.extract_tb(error.__traceback__)[1:]
                     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in trace[:3])

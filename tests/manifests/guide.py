@@ -11,7 +11,7 @@ UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class NoDoubles(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, as kubectl does; of such keys the last one would count."""
+    """Rejects a duplicate key in a mapping, like kubectl; otherwise the last one would be used."""
 
 
 def mapping(loader, node):
@@ -34,7 +34,7 @@ def manifests():
 
 
 def fragments():
-    """What goes into a container of the application."""
+    """The settings for a container of the application."""
     return [document for block in blocks() for document in block if "kind" not in document]
 
 

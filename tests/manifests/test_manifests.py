@@ -1,4 +1,4 @@
-"""docs/guides/kubernetes.md: each manifest is one of Kubernetes, and they fit each other.
+"""docs/guides/kubernetes.md: each manifest is valid, and they are consistent with each other.
 
 nginx-tests/guides/kubernetes.t runs the nginx.conf in them.
 """
@@ -11,19 +11,19 @@ import kubernetes_validate
 from guide import container_of, every, fragments, manifests, one, parameter
 from kubernetes_validate.utils import all_versions
 
-# The first one with the action "sleep" of preStop without a feature gate.
+# The first version that has the action "sleep" of preStop without a feature gate.
 FIRST = (1, 30)
 VERSIONS = [version for version in all_versions() if tuple(map(int, version.split(".")[:2])) >= FIRST]
 
-# What pods have to be for the Pod Security Standard "restricted", and a root file system that is not written.
+# The requirements for pods of the Pod Security Standard "restricted", and a read-only root file system.
 CONTAINER = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
-# For how long CoreDNS may keep an answer: "cache 30" in kubeadm's older Corefiles.
+# How long CoreDNS may cache a response: "cache 30" in kubeadm's older Corefiles.
 DNS_CACHE = 30
 
 
 def with_fragment(fragment):
-    """The application's Deployment with that in its container."""
+    """The application's Deployment with these settings in its container."""
     deployment = copy.deepcopy(one("Deployment", "shop"))
     container_of(deployment).update(fragment)
     return deployment
@@ -58,7 +58,7 @@ class Schemas(unittest.TestCase):
 
 
 class References(unittest.TestCase):
-    """What one manifest says of another is there."""
+    """Names that one manifest uses exist in another."""
 
     def setUp(self):
         self.pods = {it["metadata"]["name"]: it["spec"]["template"] for it in every("Deployment")}
@@ -107,7 +107,7 @@ class References(unittest.TestCase):
                     self.assertIn(container[probe]["httpGet"]["port"], self.ports(deployment["metadata"]["name"]))
 
     def test_control(self):
-        """The port of session_sticky_control is open to pods of the application alone."""
+        """Only pods of the application can reach the port of session_sticky_control."""
         to_all = [
             port["port"]
             for policy in every("NetworkPolicy")
@@ -158,7 +158,7 @@ class Pods(unittest.TestCase):
             self.assertEqual(container_of(deployment)["securityContext"], CONTAINER)
 
     def test_written_paths(self):
-        """What nginx writes is in the volume for it, as the root file system is read-only."""
+        """Files written by nginx are in a volume, as the root file system is read-only."""
         configuration = one("ConfigMap", "front")["data"]["nginx.conf"]
         written = re.findall(r"^ *(?:pid|\w+_temp_path|error_log|access_log) (/\S+?)[; ]", configuration, re.MULTILINE)
         self.assertEqual(len(written), 8)
@@ -169,7 +169,7 @@ class Pods(unittest.TestCase):
 
 
 class Times(unittest.TestCase):
-    """Nothing ends before what waits for it."""
+    """Each time limit is long enough for those that it has to outlast."""
 
     def setUp(self):
         self.configuration = one("ConfigMap", "front")["data"]["nginx.conf"]
@@ -190,7 +190,7 @@ class Times(unittest.TestCase):
         self.assertLess(hook + shutdown, front["spec"]["template"]["spec"]["terminationGracePeriodSeconds"])
 
     def test_replicas(self):
-        """A budget lets a node be drained, and leaves a replica."""
+        """The disruption budget allows a node to be drained, and keeps a replica."""
         for budget in every("PodDisruptionBudget"):
             replicas = one("Deployment", budget["metadata"]["name"])["spec"]["replicas"]
             spec = budget["spec"]

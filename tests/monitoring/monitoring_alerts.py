@@ -31,7 +31,7 @@ def alerts():
 
 
 def test_rules(_):
-    """promtool takes the rules, and each fires when it has to, and else does not"""
+    """promtool accepts the rules, and each fires exactly when it should"""
     promtool("check", "rules", RULES)
     promtool("test", "rules", CASES)
     cases = re.split(r"exp_alerts:", CASES.read_text())
@@ -39,12 +39,12 @@ def test_rules(_):
     for before, after in zip(cases, cases[1:], strict=False):
         tried[not after.startswith(" []")].add(re.findall(r"alertname: (\w+)", before)[-1])
     for fires, names in tried.items():
-        equal(names, set(alerts()), f"alerts that are evaluated where they fire: {fires}")
+        equal(names, set(alerts()), f"alerts evaluated with fires={fires}")
     return f"{len(alerts())} alerts"
 
 
 def test_page(_):
-    """docs/operations.md says of each what to do"""
+    """docs/operations.md describes what to do for each alert"""
     page = (ROOT / "docs/operations.md").read_text()
     section = page[page.index("\n## Alerts\n") : page.index("\n## Capacity\n")]
     equal(
@@ -53,7 +53,7 @@ def test_page(_):
 
 
 def test_metrics(lab):
-    """the rules ask for metrics and labels that there are"""
+    """the rules use existing metrics and labels"""
     lab.nginx(HTTP)
     curl("http://127.0.0.1:7000/")
     metrics = curl("http://127.0.0.1:7000/status?format=prometheus").body

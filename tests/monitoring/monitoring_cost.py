@@ -1,4 +1,4 @@
-"""What an answer about 20,000 servers costs a worker."""
+"""The cost for a worker of a response with 20,000 servers."""
 
 import subprocess
 from pathlib import Path
@@ -7,23 +7,23 @@ from lab import curl, equal, soon
 
 SERVERS = 20_000
 
-# In milliseconds of the processor's time.
+# In milliseconds of CPU time.
 MOST = 50
 LONGEST = 10
 
 
 def measured(lab, path, size):
-    """Asks for it twice, and returns what the second answer took, in all and in one go."""
+    """Requests it twice, and returns the time of the second response, in total and in the longest slice."""
     for _ in range(2):
         before = len(lab.slices.read_text().splitlines())
-        equal(len(curl(f"http://127.0.0.1:7000{path}").body) > size, True, f"an answer to {path}")
+        equal(len(curl(f"http://127.0.0.1:7000{path}").body) > size, True, f"a response to {path}")
         soon(lambda before=before: len(lab.slices.read_text().splitlines()) > before)
     lines = [tuple(map(int, line.split())) for line in lab.slices.read_text().splitlines()[before:]]
     return sum(total for total, _ in lines) / 1e6, max(longest for _, longest in lines) / 1e6
 
 
 def test_cost(lab):
-    """the JSON of 20,000 servers takes less than 50 ms of the processor's time, in slices of less than 10 ms"""
+    """the JSON of 20,000 servers takes less than 50 ms of CPU time, in slices of less than 10 ms"""
     source = Path(__file__).with_name("slices.c")
     library = lab.root / "slices.so"
     subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
@@ -42,6 +42,6 @@ def test_cost(lab):
         ("/status?format=prometheus", 10_000_000, 4 * MOST),
     ]:
         total, longest = measured(lab, path, size)
-        told.append(f"{path} {total:.1f} ms, {longest:.2f} ms at most in one go")
+        told.append(f"{path} {total:.1f} ms, {longest:.2f} ms at most in a slice")
         assert total < most and longest < LONGEST, told
     return "; ".join(told)

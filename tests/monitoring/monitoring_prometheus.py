@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the metrics, and answers each query of docs/grafana-dashboard.json."""
+"""A real Prometheus scrapes the metrics, and each query of docs/grafana-dashboard.json returns data."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def number(query):
 
 
 def scraped(lab):
-    """Starts nginx and Prometheus, and returns when the latter has scraped."""
+    """Starts nginx and Prometheus, and returns after the first scrape."""
     lab.nginx(HTTP)
     config = lab.root / "prometheus.yml"
     config.write_text(PROMETHEUS)
@@ -92,7 +92,7 @@ def queries():
 
 
 def test_scraping(lab):
-    """it takes all of the metrics, without being told which format to ask for"""
+    """it accepts all metrics, without being configured for a format"""
     scraped(lab)
     visits()
     bound = 'session_sticky_requests_total{upstream="app",server="127.0.0.1:7001",status="bound"}'
@@ -111,12 +111,12 @@ def test_scraping(lab):
     counters = {name for name, kind in kinds.items() if kind == "counter"}
     equal(counters, {name for name in kinds if name.endswith("_total")}, "counters")
     log = (lab.root / "prometheus.log").read_text()
-    equal(re.findall(r"level=(?:warn|error).*(?:scrape|duplicate).*", log), [], "what Prometheus has against it")
+    equal(re.findall(r"level=(?:warn|error).*(?:scrape|duplicate).*", log), [], "Prometheus's warnings and errors")
     return f"{int(number('scrape_samples_scraped'))} samples, {len(kinds)} metrics"
 
 
 def test_dashboard(lab):
-    """each query of the dashboard has an answer"""
+    """each query of the dashboard returns data"""
     scraped(lab)
 
     def without_answer():
@@ -124,16 +124,16 @@ def test_dashboard(lab):
         return [f"{title}: {query}" for title, query in queries() if not asked(query)]
 
     soon(lambda: not without_answer(), 30)
-    equal(without_answer(), [], "queries without an answer")
+    equal(without_answer(), [], "queries without data")
     names = set(re.findall(r"session_sticky_\w+_\w+|session_sticky_info", json.dumps(DASHBOARD)))
-    equal(names - set(api("label/__name__/values")), set(), "metrics that there are not")
+    equal(names - set(api("label/__name__/values")), set(), "metrics that do not exist")
     return f"{len(list(queries()))} queries"
 
 
 def test_promtool(lab):
-    """promtool finds nothing"""
+    """promtool reports nothing"""
     lab.nginx(HTTP)
     visits()
     metrics = curl("http://127.0.0.1:7000/status?format=prometheus").body
     done = subprocess.run(["promtool", "check", "metrics"], input=metrics.encode(), capture_output=True, check=False)
-    equal((done.returncode, done.stdout + done.stderr), (0, b""), "what promtool says")
+    equal((done.returncode, done.stdout + done.stderr), (0, b""), "promtool's report")

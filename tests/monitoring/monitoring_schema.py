@@ -1,4 +1,4 @@
-"""docs/status.schema.json describes what session_sticky_status answers."""
+"""docs/status.schema.json describes the responses of session_sticky_status."""
 
 import json
 import urllib.parse
@@ -63,12 +63,12 @@ def value_of(path, *options):
     response = curl(f"http://127.0.0.1:7000{path}", *options)
     value = json.loads(response.body)
     errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(value)]
-    equal(errors, [], f"what the schema says of {path}")
+    equal(errors, [], f"the schema's errors for {path}")
     return value
 
 
 def test_documents(lab):
-    """every answer is what the schema says, whatever the servers do"""
+    """every response matches the schema, with servers in any state"""
     start(lab)
     cookies = {
         "/app/": "",
@@ -85,7 +85,7 @@ def test_documents(lab):
     upstreams = whole["upstreams"]
     counts = {upstream["name"]: upstream for upstream in upstreams}["signed"]
     equal((counts["verdicts"]["unused"], counts["verdicts"]["forged"]), (1, 1), "verdicts of signed cookies")
-    equal((counts["requests"]["off"], counts["actions"]["none"]), (1, 1), "what is off")
+    equal((counts["requests"]["off"], counts["actions"]["none"]), (1, 1), "requests that are off")
     servers = {
         (upstream["name"], server["address"]): server for upstream in upstreams for server in upstream["servers"]
     }
@@ -93,7 +93,7 @@ def test_documents(lab):
     asks = servers["asks", "127.0.0.1:7002"]
     equal((asks["state"], asks["control"], asks["configured"]), ("draining", None, "up"), "a server that asks to drain")
     assert asks["asked_until"] >= whole["now"], asks
-    equal(servers["asks", "127.0.0.1:7001"]["asked_until"], None, "one that does not")
+    equal(servers["asks", "127.0.0.1:7001"]["asked_until"], None, "a server that does not")
     equal(servers["fails", "127.0.0.1:7008"]["state"], "unavailable", "a server that failed")
     equal({server["state"] for server in servers.values()}, {"up", "draining", "down", "unavailable"}, "states")
     equal({upstream["mode"] for upstream in whole["upstreams"]}, {"insert", "prefix", "route", "learn"}, "modes")
@@ -104,7 +104,7 @@ def test_documents(lab):
 
 
 def test_explanations(lab):
-    """explanations and errors are what the schema says"""
+    """explanations and errors match the schema"""
     start(lab)
     address = "127.0.0.1:7001"
     for upstream, value, would in [
@@ -129,7 +129,7 @@ def test_explanations(lab):
 
 
 def test_schema(_):
-    """the schema is one itself, and refuses what is none of its answers"""
+    """the schema is valid, and rejects other documents"""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     for wrong in [{}, {"version": 2}, {"error": ""}, [], {"error": "x", "more": 1}]:
         assert not VALIDATOR.is_valid(wrong), wrong

@@ -1,4 +1,4 @@
-"""run.py [NAME ...]: the tests of what is monitored, all or those whose file's name has one of these words in it."""
+"""run.py [NAME ...]: the monitoring tests: all, or those whose file name contains one of these words."""
 
 import importlib
 import sys

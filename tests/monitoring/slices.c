@@ -1,5 +1,5 @@
-/* Tells how long nginx works without a look for events: put into it by LD_PRELOAD, it writes a line to SLICES, "SUM LONGEST" in
- * nanoseconds of the processor's time, whenever nginx begins to wait. */
+/* Measures how long nginx works between two polls for events: preloaded into nginx, it writes a line "SUM LONGEST", in
+ * nanoseconds of CPU time, to the file SLICES whenever nginx begins to wait. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

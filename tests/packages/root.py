@@ -1,11 +1,11 @@
-"""A root with a release of Debian, to be changed: what changes is in memory, and gone at the end."""
+"""A root with a Debian release that can be changed: changes are kept in memory, and discarded at the end."""
 
 import re
 import subprocess
 import tempfile
 from pathlib import Path
 
-# With the network of this machine, for apt. It ends when its input does, and all that is mounted with it.
+# Uses the network of this machine, for apt. It ends, with all its mounts, when its input is closed.
 MOUNT = """
     clean=$1 dir=$2
     mount -t tmpfs tmpfs "$dir"
@@ -21,9 +21,9 @@ MOUNT = """
 """
 ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "HOME=/root"]
 NAME = re.compile(r"session[-_]sticky")
-# What tells what has been, not what is: logs, and the state of packages before the last change.
+# Files about the past: logs, and the state of packages before the last change.
 PAST = re.compile(r"/var/log/|/var/lib/dpkg/[a-z]+-old$")
-# Caches and lists of apt and dpkg, whoever is installed.
+# Caches and lists of apt and dpkg, which change with any package.
 BOOKS = re.compile(r"/var/(log|cache|backups)/|/var/lib/(dpkg|apt)/|/etc/ld\.so\.cache$")
 
 
@@ -47,11 +47,11 @@ class Root:
         self.folder.cleanup()
 
     def path(self, name):
-        """A file in there, for this process."""
+        """A file of the root, for this process."""
         return Path(f"/proc/{self.process.pid}/root{self.folder.name}/root") / name.lstrip("/")
 
     def call(self, *command):
-        """Runs a command in there: its exit code, and what it says."""
+        """Runs a command in the root: its exit code and output."""
         ran = subprocess.run(
             ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", "chroot", f"{self.folder.name}/root"]
             + ["env", "--ignore-environment", *ENVIRONMENT, *command],
@@ -64,7 +64,7 @@ class Root:
         return ran.returncode, ran.stdout
 
     def run(self, *command):
-        """The same of a command that has to pass: what it says."""
+        """The output of a command that must succeed."""
         code, said = self.call(*command)
         assert code == 0, f"{' '.join(command)}: {code}\n{said[-3000:]}"
         return said
@@ -73,16 +73,16 @@ class Root:
         return self.run("apt-get", "--yes", "--quiet", *arguments)
 
     def installed(self, package):
-        """Its version; None if it is not."""
+        """The version of a package; None if it is not installed."""
         code, said = self.call("dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Version}", package)
         state, _, version = said.partition(" ")
         return version if code == 0 and state == "installed" else None
 
     def files(self):
-        """Each file, with its size and its time, or where it leads."""
+        """Each file with its type, size, time and link target."""
         said = self.run("find", "/", "-xdev", "-printf", "%p\t%y %s %T@ %l\n")
         found = dict(line.split("\t") for line in said.splitlines())
-        # A folder's time and size change with what was in it.
+        # A folder's time and size change when its content does.
         return {
             path: "folder" if state.startswith("d") else state
             for path, state in found.items()
@@ -90,7 +90,7 @@ class Root:
         }
 
     def mentions(self):
-        """The files with the name of the package or of the module, in their name or in them."""
+        """The files with the name of the package or of the module in their name or content."""
         named = self.run("find", "/", "-xdev", "-name", "*session[-_]sticky*").splitlines()
         code, said = self.call(
             *["grep", "--recursive", "--files-with-matches", "--text", "--no-messages", NAME.pattern, "/"],

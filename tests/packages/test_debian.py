@@ -1,4 +1,4 @@
-"""Debian's package on machines as they are: installed, upgraded with nginx and with the release, removed, purged.
+"""Debian's package on a Debian release: installed, upgraded with nginx and with the release, removed, purged.
 
 SUITES are releases whose packages are in objs/packages, ROOTS the folder of their roots.
 """
@@ -16,8 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROOTS = Path(os.environ["ROOTS"])
 SUITES = os.environ["SUITES"].split()
 RELEASES = ["bookworm", "trixie", "forky"]
-# After which the next one leaves nginx as it was, where it has no package: 13's nginx wants other libraries than 12's,
-# which go in full-upgrade.
+# Releases whose upgrade without the package keeps nginx. Not bookworm: trixie's nginx needs other libraries, and
+# full-upgrade removes bookworm's.
 KEPT = ["trixie"]
 
 PACKAGE = "libnginx-mod-http-session-sticky"
@@ -39,7 +39,7 @@ def following(suite):
 
 
 def stanza(file):
-    """What a list of packages says of that file."""
+    """The entry of a file in a list of packages."""
     field = subprocess.run(["dpkg-deb", "--field", file], stdout=subprocess.PIPE, text=True, check=True).stdout
     digest = subprocess.run(["sha256sum", file], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[0]
     return f"{field}Filename: ./{file.name}\nSize: {file.stat().st_size}\nSHA256: {digest}\n\n"
@@ -62,7 +62,7 @@ class Debian(unittest.TestCase):
         return f"/tmp/{file.name}"
 
     def serve(self, *files):
-        """An archive that has these packages."""
+        """Provides an archive with these packages."""
         archive = self.root.path("/srv/archive")
         shutil.rmtree(archive, ignore_errors=True)
         archive.mkdir()
@@ -72,19 +72,19 @@ class Debian(unittest.TestCase):
         self.root.path("/etc/apt/sources.list.d/archive.list").write_text("deb [trusted=yes] file:/srv/archive ./\n")
 
     def install(self):
-        """The package, from an archive, what its test needs, and nginx if it is not there yet."""
+        """Installs the package from an archive, the tools its test needs, and nginx if it is not installed yet."""
         self.serve(built(self.suite))
         self.root.apt("update")
         nginx = [] if self.root.installed("nginx") else ["nginx"]
         self.root.apt("install", "--no-install-recommends", *nginx, PACKAGE, "curl")
 
     def link(self):
-        """Where it leads to, that the package is enabled by; None if it is not."""
+        """The target of the link that enables the package; None if it is not enabled."""
         link = self.root.path(LINK)
         return os.readlink(link) if link.is_symlink() else None
 
     def assert_works(self):
-        """It is enabled, nginx likes its configuration, and sessions stick."""
+        """Checks that it is enabled, nginx accepts its configuration, and sessions stick."""
         self.assertEqual(self.link(), AVAILABLE)
         self.assert_nginx(True)
         shutil.rmtree(self.root.path("/tmp/sticks"), ignore_errors=True)
@@ -93,7 +93,7 @@ class Debian(unittest.TestCase):
         self.root.run("env", "AUTOPKGTEST_TMP=/tmp/sticks", "/tmp/sticks.sh")
 
     def assert_nginx(self, enabled):
-        """nginx likes its configuration, in which the module is loaded or not."""
+        """Checks that nginx accepts its configuration, with or without the module loaded."""
         said = self.root.run("nginx", "-T")
         self.assertIn(GOOD, said)
         self.assertEqual(said.count("\nload_module modules/ngx_http_session_sticky_module.so;"), int(enabled))
@@ -153,7 +153,7 @@ class Debian(unittest.TestCase):
         self.assert_nginx(False)
 
     def versions_of_nginx(self):
-        """Those that the archives of this release have, the newest first."""
+        """Those in the archives of this release, the newest first."""
         listed = self.root.run("apt-cache", "madison", "nginx").splitlines()
         return [line.split("|")[1].strip() for line in listed]
 
@@ -163,7 +163,7 @@ class Debian(unittest.TestCase):
         return re.findall(r"(?m)^nginx (\S+)$", listed)
 
     def repacked_nginx(self):
-        """The packages of nginx with a newer version, for a release whose archives have but one."""
+        """The packages of nginx with a newer version, for a release whose archives have only one."""
         self.root.apt("install", "--no-install-recommends", "dpkg-dev")
         folder = self.root.path("/tmp/repacked")
         folder.mkdir()
@@ -206,7 +206,7 @@ class Debian(unittest.TestCase):
         return self.root.installed("nginx"), self.root.installed(PACKAGE)
 
     def upgrade_release(self, with_package):
-        """What the release notes say, by apt, for the next release: its archives, with its package or without."""
+        """Follows the release notes, with apt, to the next release: its archives, with its package or without."""
         suite = following(self.suite)
         sources = self.root.path("/etc/apt/sources.list")
         sources.write_text(sources.read_text().replace(self.suite, suite))
@@ -225,7 +225,7 @@ class Debian(unittest.TestCase):
         self.assert_works()
 
     def test_release_is_upgraded_without_the_package(self):
-        """A module never stays with another nginx: apt keeps both, or upgrades nginx and removes the module."""
+        """The module is never left with another nginx: apt keeps both, or upgrades nginx and removes the module."""
         self.install()
         before = self.versions()
         self.upgrade_release(False)
@@ -246,7 +246,7 @@ class Debian(unittest.TestCase):
 
 
 def can_run(method, suite):
-    """Nothing comes after the newest release, and what was not built cannot be installed."""
+    """There is no upgrade from the newest release, and a package that was not built cannot be installed."""
     if method == "test_release_is_upgraded_with_the_package":
         return following(suite) in SUITES
     return method != "test_release_is_upgraded_without_the_package" or following(suite)

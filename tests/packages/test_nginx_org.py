@@ -1,4 +1,5 @@
-"""The packages for nginx.org's nginx: what is in them, and how they come and go beside a package that stands for it."""
+"""The packages for nginx.org's nginx: their content, and their installation and removal with a stand-in for its
+package."""
 
 import os
 import re
@@ -16,7 +17,7 @@ ROOTS = Path(os.environ["ROOTS"])
 BUILT = PROJECT / "objs/packages/nginx.org"
 MODULE = "ngx_http_session_sticky_module"
 NAME = "nginx-module-session-sticky"
-# What nginx.org's package has of it, as far as the module meets it.
+# The part of nginx.org's package that concerns the module.
 NGINX_CONF = "user www-data;\nevents { }\n"
 CONTROL = """Package: nginx
 Version: {version}-1~bookworm
@@ -35,7 +36,7 @@ def run(*command, **options):
 
 
 def shell(script, *arguments, **environment):
-    """Runs a script that knows the functions of build/lib.sh."""
+    """Runs a script with the functions of build/lib.sh."""
     script = f". build/lib.sh\n{script}"
     return run("sh", "-euc", script, "sh", *arguments, cwd=PROJECT, env={**os.environ, **environment}).rstrip("\n")
 
@@ -60,7 +61,7 @@ class Packages(unittest.TestCase):
         self.dir = Path(folder.name)
 
     def stand_in(self, version):
-        """A package of nginx as that of nginx.org, with another version than the nginx in it may have."""
+        """A stand-in for nginx.org's package, whose version may differ from that of the nginx in it."""
         tree = self.dir / version
         for folder in ("DEBIAN", "usr/sbin", "usr/lib/nginx/modules", "etc/nginx", "var/log/nginx", "var/cache/nginx"):
             (tree / folder).mkdir(parents=True)
@@ -75,7 +76,7 @@ class Packages(unittest.TestCase):
 
     def test_which_are_made(self):
         self.assertEqual(sorted(self.built), ["deb", "rpm"])
-        # Nothing of the nginx that it was tested with shall be in it.
+        # Fails for a version that no module was built for.
         with self.assertRaisesRegex(AssertionError, "make NGINX_BINARY"):
             shell("sh build/packages.sh", NGINX_VERSION="1.0.15")
 
@@ -111,7 +112,7 @@ class Packages(unittest.TestCase):
         self.assertRegex("\n".join(needed), r"(?m)^libc\.so\.6\(GLIBC_2\.\d+\)\(64bit\)$")
 
     def test_apk(self):
-        """Of a module that musl was linked to, or a file that says so: only what it needs is looked at."""
+        """With a module linked against musl, or a file that pretends to be: only its dependencies are examined."""
         empty = self.dir / "empty.c"
         empty.touch()
         libc = self.dir / "libc.musl-x86_64.so.1"
@@ -148,7 +149,7 @@ class Packages(unittest.TestCase):
         conf.write_text(f"{line}\n{NGINX_CONF}http {{ upstream u {{ server 127.0.0.1; session_sticky; }} }}\n")
         self.assertIn("test is successful", root.run("nginx", "-t"))
 
-        # Another nginx comes, and the module does not stay with it.
+        # Another nginx is installed, and the module is removed.
         shutil.copy(self.stand_in("1.99.0"), root.path("/tmp/nginx.deb"))
         code, said = root.call("apt-get", "--yes", "-o", "Dpkg::Options::=--force-confold", "install", "/tmp/nginx.deb")
         self.assertEqual(code, 0, said)

@@ -1,4 +1,4 @@
-"""The packages of RPM: the one for Fedora and EL, and that for nginx.org's nginx, by rpm itself."""
+"""The RPM packages: the one for Fedora and EL, and that for nginx.org's nginx, by rpm itself."""
 
 import re
 import subprocess
@@ -33,12 +33,12 @@ class Rpm(unittest.TestCase):
         self.root = self.dir / "root"
 
     def rpm(self, mode, *arguments, **options):
-        # Debian's rpm wants to be told that packages of RPM are meant.
+        # Debian's rpm only installs packages of RPM if forced.
         force = ["--force-debian"] if mode == "--install" else []
         return run("rpm", "--root", str(self.root), "--dbpath", DATABASE, mode, *force, *arguments, **options)
 
     def files(self):
-        """What is in the root but for rpm's own."""
+        """The files in the root, except for rpm's own."""
         return sorted(
             f"/{file.relative_to(self.root)}"
             for file in self.root.rglob("*")
@@ -59,7 +59,7 @@ class Rpm(unittest.TestCase):
         needed = [name for name in needed if not re.match(r"rpmlib\(|/bin/sh$", name)]
         self.assertIn(abi, needed)
 
-        # Without that nginx it does not come.
+        # It cannot be installed without that nginx.
         self.rpm("--install", self.stand_in([name for name in needed if name != abi]))
         said = self.rpm("--install", "--noscripts", package, fails=True)
         self.assertIn(f"{abi} is needed by", said)

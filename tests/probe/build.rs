@@ -1,4 +1,4 @@
-//! Tells the probe which nginx it is built for; the module's own build script explains how.
+//! Sets the cfg options for the nginx that the probe is built for; see the module's own build script.
 
 use std::env;
 use std::error::Error;

@@ -1,4 +1,4 @@
-"""A clock for nginx that a test sets: libfaketime, with only the time of day faked, so that timers run as ever."""
+"""A clock for nginx, set by a test: libfaketime, with only the time of day faked, so that timers run as usual."""
 
 import time
 from pathlib import Path
@@ -22,9 +22,9 @@ class Clock:
         }
 
     def set(self, now):
-        """It is this second now, and goes on from there."""
+        """Sets the time to this second, from which it continues."""
         self.offset = int(now) - int(time.time())
-        # In one step: nginx may read it at any time.
+        # In one step, as nginx may read it at any time.
         new = self.file.with_suffix(".new")
         new.write_text(f"{self.offset:+d}\n")
         new.rename(self.file)

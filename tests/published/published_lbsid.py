@@ -1,7 +1,7 @@
-"""LBSID: the transcripts of an article about Tengine's module, at the times that stand in them.
+"""LBSID: the transcripts of an article about Tengine's module, at the times shown in them.
 
-Its balancer is on 127.0.0.3:978 with a server on 127.0.0.3:821, and later on 10.10.117.238 with 10.0.23.20:80. nginx
-runs with a clock that says what theirs said.
+Its load balancer is on 127.0.0.3:978 with a server on 127.0.0.3:821, and later on 10.10.117.238 with 10.0.23.20:80.
+nginx runs with a clock set to the transcripts' times.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 from clock import Clock
 from lab import curl, equal, md5
 
-# What the article's console writes, in insert mode and in rewrite mode.
+# The values shown in the article's console, in insert mode and in rewrite mode.
 INSERT = "session_sticky cookie=LBSID mode=insert option=indirect maxidle=30 maxlife=3600 fallback=on"
 REWRITE = "session_sticky cookie=LBSID mode=rewrite option=indirect fallback=on"
 
@@ -46,7 +46,7 @@ class Value:
 
 
 def is_now(stamp, clock, what):
-    # nginx's time is what it was when it last woke, and a busy machine takes its time.
+    # nginx's time is that of its last wake-up, and a busy machine may be slow.
     assert clock.now() - 5 <= stamp <= clock.now(), f"{what}: {stamp}, now {clock.now()}"
 
 
@@ -69,18 +69,18 @@ def ask(cookie=None):
 
 
 def test_first_visit(lab):
-    """127.0.0.3:978: the cookie of the first transcript, to the letter, and then the second, with both its stamps"""
+    """127.0.0.3:978: the cookie of the first transcript, literally, and then the second, with both its timestamps"""
     lab.backend("821", "127.0.0.3:821")
     clock = start(lab, FIRST_TIME, INSERT, ["127.0.0.3:821"], "127.0.0.3:978")
     answer = curl("http://127.0.0.3:978/")
     equal(answer.body, "821\n", "the body")
     value = Value(answer)
     equal(value.id, "d349ca31adc862f4d7e6faa19e516d6d", "the id")
-    equal(value.last, value.first, "the stamps of a first visit are the same")
+    equal(value.last, value.first, "the timestamps of a first visit are the same")
     assert 0 <= value.first - FIRST_TIME <= 5, f"the time of the transcript: {value.first}"
 
     clock.forward(5)
-    # With the attribute in the Cookie header, as the article's curl has it.
+    # With the attribute in the Cookie header, as the article's curl sends it.
     first = FIRST_TIME
     answer = curl("http://127.0.0.3:978/", "--cookie", f"LBSID={value.id}|{first}|{first}; Path=/")
     equal(answer.body, "821\n", "the body")
@@ -90,7 +90,7 @@ def test_first_visit(lab):
 
 
 def test_plain_ids_without_id(lab):
-    """hash=plain, servers without id=: `10.0.23.20:80|STAMP|STAMP`, kept after 18 seconds, chosen anew after 31"""
+    """hash=plain, servers without id=: `10.0.23.20:80|STAMP|STAMP`, kept after 18 seconds, replaced after 31"""
     clock, _ = two(lab, f"{INSERT} hash=plain")
     first = Value(ask())
     equal((first.id, first.last), (A, first.first), "the first visit")
@@ -110,24 +110,24 @@ def test_plain_ids_without_id(lab):
     clock.forward(31)
     anew = ask(f"LBSID={value.text}; Path=/")
     chosen = Value(anew)
-    # Round robin goes on where it was, with the other server.
-    equal((anew.body, chosen.id), (f"{B}\n", B), "after 31 seconds a server is chosen")
-    equal(chosen.last, chosen.first, "both stamps are the same")
-    is_now(chosen.first, clock, "both stamps are new")
+    # Round robin continues, with the other server.
+    equal((anew.body, chosen.id), (f"{B}\n", B), "the server chosen after 31 seconds")
+    equal(chosen.last, chosen.first, "both timestamps are the same")
+    is_now(chosen.first, clock, "both timestamps are new")
 
 
 def test_maxidle(lab):
-    """25 seconds are not too long for maxidle=30, 31 are; with md5 as with plain"""
+    """25 seconds are within maxidle=30, 31 are not; with md5 and with plain"""
     clock, _ = two(lab, INSERT)
     for idle, holds in ((25, True), (31, False)):
         now = clock.now()
         value = Value(ask(f"LBSID={md5(B)}|{now - idle}|{now - idle}"))
         equal(value.first == now - idle, holds, f"FIRSTSEEN is kept after {idle} seconds")
-        equal(value.id == md5(B) or not holds, True, "the server of a session that goes on")
+        equal(value.id == md5(B) or not holds, True, "the server of a continued session")
 
 
 def test_maxlife(lab):
-    """FIRSTSEEN is for maxlife: a session in use all the time ends after an hour"""
+    """FIRSTSEEN is for maxlife: a session in constant use ends after an hour"""
     clock, _ = two(lab, INSERT)
     value = began = Value(ask())
     for age in range(25, 3600, 25):
@@ -140,7 +140,7 @@ def test_maxlife(lab):
 
 
 def test_transcript_of_today(lab):
-    """the cookies that stand in the article are years old today: a new session, both stamps new"""
+    """the article's cookies are years old today: a new session, both timestamps new"""
     clock, _ = two(lab, f"{INSERT} hash=plain")
     clock.set(PLAIN_TIME + 5 * 365 * 86400)
     for text in ("10.0.23.20:80|1571297169|1571297169", "10.0.23.20:80|15734169|1571297217"):
@@ -150,7 +150,7 @@ def test_transcript_of_today(lab):
 
 
 def test_the_cookie_is_hidden(lab):
-    """option=indirect: the cookie is the balancer's own, the servers do not see it"""
+    """option=indirect: only nginx uses the cookie, the servers do not see it"""
     _, backends = two(lab, INSERT)
     value = Value(ask())
     ask(f"LBSID={value.text}")
@@ -160,18 +160,18 @@ def test_the_cookie_is_hidden(lab):
 
 
 def test_rewrite(lab):
-    """rewrite: only where the server sets LBSID there is a session, and its value becomes the server's id"""
+    """rewrite: there is a session only if the server sets LBSID, and its value is replaced by the server's ID"""
 
     def answer(handler):
         wanted = {"Set_Cookie": "LBSID=mine; Path=/shop; HttpOnly"} if handler.path == "/login" else {}
         handler.reply(f"{handler.server.server_address[0]}:80\n", **wanted)
 
     two(lab, REWRITE, answer)
-    equal([ask().one("Set-Cookie") for _ in range(4)], [None] * 4, "what is set where no server sets it")
+    equal([ask().one("Set-Cookie") for _ in range(4)], [None] * 4, "the cookies set if no server sets it")
     login = curl("http://10.10.117.238/login")
     home = login.body.strip()
     equal(login.all("Set-Cookie"), [f"LBSID={md5(home)}; Path=/shop; HttpOnly"], "the cookie of the login")
     for _ in range(6):
         answer = ask(f"LBSID={md5(home)}")
         equal((answer.body.strip(), answer.one("Set-Cookie")), (home, None), "after the login")
-    equal({ask().body.strip() for _ in range(4)}, {A, B}, "requests without it are shared out")
+    equal({ask().body.strip() for _ in range(4)}, {A, B}, "the servers of requests without it")

@@ -1,4 +1,4 @@
-"""`sticky_cookie_insert` as in the article: clients of one address are told apart, by a cookie for 3evip.cn."""
+"""`sticky_cookie_insert` as in the article: clients with one address are distinguished by a cookie for 3evip.cn."""
 
 import re
 
@@ -50,7 +50,7 @@ def test_cookie(lab):
 
 
 def test_clients_of_one_address(lab):
-    """two clients behind one address: each stays, and they do not have to share a server, as with ip_hash"""
+    """two clients behind one address: each stays, and unlike with ip_hash they may have different servers"""
     start(lab)
     homes = []
     for name in ("first", "second"):
@@ -62,11 +62,11 @@ def test_clients_of_one_address(lab):
 
 
 def test_server_dies(lab):
-    """a server dies: its clients move, and stay where they are now"""
+    """a server stops: its clients move, and stay on the new server"""
     backends = start(lab)
     jar = lab.root / "jar"
     home = visit(jar).body.strip()
     backends[home].close()
     new = visit(jar).body.strip()
-    assert new != home, "the server is dead"
+    assert new != home, "the stopped server answered"
     equal([visit(jar).body.strip() for _ in range(4)], [new] * 4, "the servers of later visits")

@@ -1,4 +1,4 @@
-"""Tengine's manual: its two examples as they stand there, and what it says of each parameter."""
+"""Tengine's manual: its two examples unchanged, and its statements about each parameter."""
 
 import re
 
@@ -51,7 +51,7 @@ def with_parameters(parameters, more=""):
 
 
 def says_cookie(handler):
-    """Answers with its address and the Cookie it was sent; /sets sets one."""
+    """Answers with its address and the Cookie field it received; /sets sets a cookie."""
     fields = {"Set_Cookie": "NAME=VALUE; Path=/; HttpOnly"} if handler.path == "/sets" else {}
     address = ":".join(map(str, handler.server.server_address))
     handler.reply(f"{address}\n{handler.headers.get('Cookie', '')}\n", **fields)
@@ -64,7 +64,7 @@ def start(lab, parameters=None, more="", env=None):
 
 
 def ask(cookie=None, path="", status=200):
-    """(the server, the Cookie it was sent, the response)"""
+    """(the server, the Cookie field it received, the response)"""
     answer = curl(FRONT + path, *(["--cookie", cookie] if cookie else []))
     equal(answer.status, status, f"the status: {answer.body}")
     server, sent = (answer.body.split("\n") + ["", ""])[:2]
@@ -82,12 +82,12 @@ def test_example_1(lab):
         for _ in range(5):
             server, sent, answer = ask(f"route={md5(home)}")
             equal((server, answer.all("Set-Cookie")), (home, []), "a later visit")
-            equal(sent, f"route={md5(home)}", "the server sees the cookie")
+            equal(sent, f"route={md5(home)}", "the cookie seen by the server")
     equal(sorted(homes), [A, B], "the servers of two clients")
 
 
 def test_example_2(lab):
-    """Example 2, with the directive's name twice: uid, for www.xxx.com, and the server never sees it"""
+    """Example 2, with the directive's deprecated name: uid, for www.xxx.com, and the server never sees it"""
     backend = lab.backend("only", "127.0.0.1:8080", says_cookie)
     nginx = lab.nginx(EXAMPLE_2)
     ident = md5("127.0.0.1:8080")
@@ -97,11 +97,11 @@ def test_example_2(lab):
     answer = curl("http://www.xxx.com/", *options)
     equal(answer.all("Set-Cookie"), [f"uid={ident}; Domain=www.xxx.com; Path=/"], "the cookie")
     answer = curl("http://www.xxx.com/", *options)
-    equal(answer.all("Set-Cookie"), [], "the client has it, and sends it")
-    # Another host of the same balancer is not what the cookie is for.
+    equal(answer.all("Set-Cookie"), [], "the cookies set for a client that has it")
+    # The cookie is not valid for another host of the same server block.
     answer = curl("http://yyy.com/", *options, "--resolve", "yyy.com:80:127.0.0.1")
-    equal(len(answer.all("Set-Cookie")), 1, "a cookie for a client that has none for this host")
-    equal([cookie for _, cookie in backend.seen], [None] * 3, "the Cookie headers of the server")
+    equal(len(answer.all("Set-Cookie")), 1, "the number of cookies set for another host")
+    equal([cookie for _, cookie in backend.seen], [None] * 3, "the Cookie fields seen by the server")
     log = nginx.error_log.read_text()
     assert re.search(r"\[warn\].*session_sticky", log), "the name that stands twice is worth a [warn]"
 
@@ -111,11 +111,11 @@ def test_cookie_domain_path(lab):
     start(lab, "cookie=name domain=your_domain path=/your_path")
     home, _, answer = ask()
     equal(answer.one("Set-Cookie"), f"name={md5(home)}; Domain=your_domain; Path=/your_path", "the cookie")
-    equal(ask(f"name={md5(B)}")[0], B, "the server that the cookie names")
+    equal(ask(f"name={md5(B)}")[0], B, "the server named in the cookie")
 
 
 def test_maxage(lab):
-    """maxage: without it a cookie of the browser's session, with it Max-Age, and Expires as long from now"""
+    """maxage: without it a session cookie, with it Max-Age, and Expires at that time from now"""
     clock = Clock(lab, 1700000000)
     start(lab, "maxage=3600", env=clock.env)
     field = ask()[2].one("Set-Cookie")
@@ -124,9 +124,9 @@ def test_maxage(lab):
 
 
 def test_prefix(lab):
-    """mode=prefix: NAME=SRV~VALUE for the client, NAME=VALUE for the server; no cookie of nginx's own"""
+    """mode=prefix: NAME=SRV~VALUE for the client, NAME=VALUE for the server; nginx sets no cookie of its own"""
     start(lab, "cookie=NAME mode=prefix", "session_sticky_hide_cookie upstream=foo;")
-    equal(ask()[2].all("Set-Cookie"), [], "what is set where the server sets nothing")
+    equal(ask()[2].all("Set-Cookie"), [], "the cookies set if the server sets none")
     home, _, answer = ask(path="sets")
     equal(answer.all("Set-Cookie"), [f"NAME={md5(home)}~VALUE; Path=/; HttpOnly"], "the cookie")
     for _ in range(4):
@@ -135,12 +135,12 @@ def test_prefix(lab):
 
 
 def test_rewrite(lab):
-    """mode=rewrite: the server's own cookie, with the server's id for a value"""
+    """mode=rewrite: the server's own cookie, with the server's ID as its value"""
     start(lab, "cookie=NAME mode=rewrite")
-    equal(ask()[2].all("Set-Cookie"), [], "what is set where the server sets nothing")
+    equal(ask()[2].all("Set-Cookie"), [], "the cookies set if the server sets none")
     home, _, answer = ask(path="sets")
     equal(answer.all("Set-Cookie"), [f"NAME={md5(home)}; Path=/; HttpOnly"], "the cookie")
-    equal({ask(f"NAME={md5(home)}")[0] for _ in range(4)}, {home}, "where the cookie leads")
+    equal({ask(f"NAME={md5(home)}")[0] for _ in range(4)}, {home}, "the servers for the cookie")
 
 
 def test_option(lab):
@@ -153,15 +153,15 @@ def test_option(lab):
 
 
 def test_maxidle_and_maxlife(lab):
-    """maxidle, maxlife: each ends a session, and no sooner"""
+    """maxidle, maxlife: each ends a session, but not earlier"""
     clock = Clock(lab, 1700000000)
     start(lab, "maxidle=60 maxlife=600", env=clock.env)
     now = clock.now()
     for last, first, holds in ((50, 50, True), (50, 590, True), (65, 65, False), (10, 605, False)):
         home, _, answer = ask(f"route={md5(B)}|{now - last}|{now - first}")
         began = int(answer.cookie("route").split("|")[2])
-        equal(began == now - first, holds, f"a session of {first} s, idle for {last} s, goes on")
-        assert not holds or home == B, "a session that goes on is on its server"
+        equal(began == now - first, holds, f"a session of {first} s, idle for {last} s, continues")
+        assert not holds or home == B, "a continued session is not on its server"
 
 
 def test_fallback(lab):
@@ -176,15 +176,15 @@ def test_fallback(lab):
     lab.nginx(with_parameters("fallback=off"))
     for _ in range(3):
         equal(ask(f"route={md5(B)}", status=502)[2].cookie("route"), None, "with fallback=off")
-        equal(ask(f"route={md5(A)}")[0], A, "who is on the other server")
+        equal(ask(f"route={md5(A)}")[0], A, "a session on the other server")
 
 
 def test_hash(lab):
-    """hash: the server in plain text, or as its MD5, which is the default"""
+    """hash: the server in plain text, or its MD5, which is the default"""
     start(lab, "hash=plain")
     home, _, answer = ask()
     equal(answer.cookie("route"), home, "with hash=plain")
-    equal(ask(f"route={B}")[0], B, "where that leads")
+    equal(ask(f"route={B}")[0], B, "the server for it")
     lab.close()
     start(lab, "hash=md5")
     home, _, answer = ask()

@@ -1,7 +1,7 @@
-"""Two Tomcats behind nginx: a login, a Tomcat that is stopped and comes back.
+"""Two Tomcats behind nginx: a login, a Tomcat that is stopped and started again.
 
-First with a cookie of nginx's own, as in the article. What its author really wants is in the second half: Tomcat's own
-JSESSIONID, which carries the server.
+First with nginx's own cookie, as in the article. The second half has the author's actual goal: Tomcat's own
+JSESSIONID, which contains the server.
 """
 
 import os
@@ -43,7 +43,7 @@ NGINX = """
 
 
 class Tomcat:
-    """Debian's tomcat10 with a page or two, in a folder of its own."""
+    """Debian's tomcat10 with a few pages, in its own folder."""
 
     def __init__(self, lab, name, route=""):
         self.lab, self.name, self.where = lab, name, TOMCATS[name]
@@ -53,7 +53,7 @@ class Tomcat:
         address, port = self.where.split(":")
         text = SERVER_XML.format(address=address, port=port, route=route and f' jvmRoute="{route}"')
         (self.base / "conf/server.xml").write_text(text)
-        # Of Debian's configuration only what declares the servlet of JSP.
+        # Only the part of Debian's configuration that declares the JSP servlet.
         shutil.copy(f"{CATALINA_HOME}/skel/conf/web.xml", self.base / "conf/web.xml")
         for page in (HERE / "tomcat").glob("*.jsp"):
             shutil.copy(page, self.base / "webapps/ROOT/")
@@ -76,12 +76,12 @@ class Tomcat:
         assert soon(ready, 60), f"{self.name} does not listen on {self.where}"
 
     def stop(self):
-        """As shutdown.sh does: an orderly end, in which it writes its sessions to disk."""
+        """Like shutdown.sh: an orderly shutdown, which writes the sessions to disk."""
         self.process.terminate()
         self.process.wait(30)
 
     def forget(self):
-        """The user's Tomcat came back without the sessions that it had."""
+        """Starts it without its sessions, like the user's Tomcat."""
         for file in self.base.rglob("SESSIONS.ser"):
             file.unlink()
 
@@ -114,42 +114,42 @@ def login_and_failover(lab, sticky):
     first = user.visit("?user=lnmp")
     home = first.page["server"]
     equal(first.cookie("route"), md5(TOMCATS[home]), "the route cookie")
-    assert first.cookie("JSESSIONID"), "Tomcat sets its own cookie beside it"
+    assert first.cookie("JSESSIONID"), "Tomcat did not set its own cookie"
 
     for visit in range(2, 7):
         page = user.visit().page
         equal((page["server"], page["user"], page["visits"]), (home, "lnmp", str(visit)), "a visit after the login")
-        assert f"route={md5(TOMCATS[home])}" in page["cookies"], "option=direct: Tomcat sees both cookies"
+        assert f"route={md5(TOMCATS[home])}" in page["cookies"], "option=direct: Tomcat did not see both cookies"
 
-    # Another user is on the other one, so the login is no accident.
+    # Another user is on the other one, so the login does not stay by chance.
     other = User(lab, "other")
     away = other.visit("?user=other").page["server"]
-    assert away != home, "round robin sends the next user to the other Tomcat"
+    assert away != home, "round robin did not select the other Tomcat"
 
     tomcats[home].stop()
     moved = user.visit()
     equal(moved.page["server"], away, "the server after the user's Tomcat was stopped")
     equal(moved.cookie("route"), md5(TOMCATS[away]), "the route cookie after that")
-    equal((moved.page["user"], moved.page["visits"]), ("", "1"), "the data on the first Tomcat are lost")
+    equal((moved.page["user"], moved.page["visits"]), ("", "1"), "the user and visits on the other Tomcat")
     for visit in range(2, 5):
         page = user.visit().page
-        equal((page["server"], page["visits"]), (away, str(visit)), "the session stays on the second Tomcat")
+        equal((page["server"], page["visits"]), (away, str(visit)), "a later visit on the second Tomcat")
     page = other.visit().page
     equal((page["server"], page["user"], page["visits"]), (away, "other", "2"), "the other user, who did not move")
 
     tomcats[home].start()
     page = user.visit("?user=again").page
-    equal((page["server"], page["visits"]), (away, "5"), "the first Tomcat is back, the session stays where it is")
+    equal((page["server"], page["visits"]), (away, "5"), "a visit after the first Tomcat is back")
 
 
 def test_login_and_failover(lab):
-    """two Tomcats: the login survives, its Tomcat is stopped, the user moves, it comes back"""
+    """two Tomcats: the login is kept, its Tomcat is stopped, the user moves, it is started again"""
     login_and_failover(lab, "session_sticky;")
 
 
 def test_own_cookie_carries_the_server(lab):
-    """`session_sticky cookie=JSESSIONID mode=prefix`: Tomcat's cookie carries the server, nothing else is set,
-    and Tomcat does not see it"""
+    """`session_sticky cookie=JSESSIONID mode=prefix`: Tomcat's cookie contains the server, nothing else is set,
+    and Tomcat does not see the server"""
     start_both(lab, "session_sticky cookie=JSESSIONID mode=prefix;")
     homes = set()
     for name in ("first", "second"):
@@ -160,18 +160,18 @@ def test_own_cookie_carries_the_server(lab):
         equal(len(answer.all("Set-Cookie")), 1, "the number of cookies that are set")
         equal(answer.cookie("JSESSIONID"), f"{md5(TOMCATS[home])}~{session}", "JSESSIONID")
         field = answer.one("Set-Cookie")
-        assert re.search(r"; Path=/; HttpOnly$", field), f"the attributes are Tomcat's: {field}"
+        assert re.search(r"; Path=/; HttpOnly$", field), f"not Tomcat's attributes: {field}"
         for visit in range(2, 6):
             answer = user.visit()
             equal(answer.all("Set-Cookie"), [], "the cookies that a later visit sets")
             page = answer.page
             equal((page["server"], page["user"], page["visits"]), (home, name, str(visit)), "a later visit")
             equal((page["session"], page["cookies"]), (session, f"JSESSIONID={session}"), "what Tomcat sees")
-    equal(homes, set(TOMCATS), "the Tomcats that two users are on")
+    equal(homes, set(TOMCATS), "the Tomcats of two users")
 
 
 def test_own_cookie_failover(lab):
-    """the same, one Tomcat stopped: Tomcat gives the user a new session, whose cookie carries the other server"""
+    """the same, one Tomcat stopped: Tomcat gives the user a new session, whose cookie contains the other server"""
     tomcats = start_both(lab, "session_sticky cookie=JSESSIONID mode=prefix;")
     user = User(lab, "user")
     first = user.visit("?user=u").page
@@ -179,7 +179,7 @@ def test_own_cookie_failover(lab):
     tomcats[first["server"]].stop()
     moved = user.visit()
     equal((moved.page["server"], moved.page["user"], moved.page["visits"]), (away, "", "1"), "the first visit after")
-    equal(moved.page["cookies"], f"JSESSIONID={first['session']}", "what the other Tomcat is sent")
+    equal(moved.page["cookies"], f"JSESSIONID={first['session']}", "the cookies sent to the other Tomcat")
     equal(moved.cookie("JSESSIONID"), f"{md5(TOMCATS[away])}~{moved.page['session']}", "the new cookie")
     tomcats[first["server"]].forget()
     tomcats[first["server"]].start()
@@ -188,35 +188,36 @@ def test_own_cookie_failover(lab):
 
 
 def test_logging_out(lab):
-    """the same with `preserve`: a cookie that Tomcat deletes goes from the browser, and the next visit is a first"""
+    """the same with `preserve`: a cookie deleted by Tomcat is deleted in the browser, and the next visit is a first
+    visit"""
     start_both(lab, "session_sticky cookie=JSESSIONID mode=prefix preserve;")
     user = User(lab, "user")
     homes = []
     for name in ("once", "again"):
         page = user.visit(f"?user={name}").page
         equal((page["user"], page["visits"], page["cookies"]), (name, "1", ""), "the first visit")
-        equal([user.visit().page["visits"] for _ in range(3)], ["2", "3", "4"], "the visits that are counted")
+        equal([user.visit().page["visits"] for _ in range(3)], ["2", "3", "4"], "the counted visits")
         left = user.visit(page="logout.jsp")
         equal(left.page["server"], page["server"], "the server of the logout")
-        equal(len(left.all("Set-Cookie")), 1, "the number of cookies that it sets")
+        equal(len(left.all("Set-Cookie")), 1, "the number of cookies it sets")
         field = left.one("Set-Cookie")
         assert re.fullmatch(r"JSESSIONID=; Max-Age=0; Expires=Thu, 01[ -]Jan[ -]1970 00:00:10 GMT; Path=/", field), (
             field
         )
         assert "JSESSIONID" not in user.jar.read_text(), "the browser still has it"
         homes.append(page["server"])
-    equal(set(homes), set(TOMCATS), "the servers of the two sessions, which the balancer chose in turn")
+    equal(set(homes), set(TOMCATS), "the servers of the two sessions, by round robin")
 
 
 def test_jvm_route_may_stay(lab):
-    """Tomcats with `jvmRoute`, as Apache wants it: the session id ends with it, and ours stands before"""
+    """Tomcats with `jvmRoute`, as Apache requires: the session ID ends with it, and nginx's ID is before it"""
     start_both(lab, "session_sticky cookie=JSESSIONID mode=prefix;", route=lambda name: name)
     user = User(lab, "user")
     first = user.visit()
     home, session = first.page["server"], first.page["session"]
     assert session.endswith(f".{home}"), session
     equal(first.cookie("JSESSIONID"), f"{md5(TOMCATS[home])}~{session}", "JSESSIONID")
-    equal([user.visit().page["visits"] for _ in range(3)], ["2", "3", "4"], "the visits that are counted")
+    equal([user.visit().page["visits"] for _ in range(3)], ["2", "3", "4"], "the counted visits")
 
 
 assert os.path.isdir(CATALINA_HOME), "tomcat10-user is not installed"

@@ -28,11 +28,11 @@ def stays(lab):
     """Two users are on two Tomcats, before and after a login that changes the ID of their sessions."""
     users = [User(lab, name) for name in ("first", "second")]
     homes = [user.visit().page["server"] for user in users]
-    equal(set(homes), set(TOMCATS), "the Tomcats that two users are on")
+    equal(set(homes), set(TOMCATS), "the Tomcats of two users")
     for user, home in zip(users, homes, strict=True):
         before = user.visit().page
         login = user.visit(page="login.jsp")
-        assert login.page["session"] != before["session"], "the login changes the ID"
+        assert login.page["session"] != before["session"], "the login did not change the ID"
         equal(login.cookie("JSESSIONID"), login.page["session"], "the cookie is Tomcat's own")
         for visit in range(3, 6):
             page = user.visit().page
@@ -42,16 +42,16 @@ def stays(lab):
 
 
 def test_cookie_beside(lab):
-    """A, `follow=JSESSIONID`: nginx's cookie comes with Tomcat's, goes with it, and follows a move"""
+    """A, `follow=JSESSIONID`: nginx's cookie is set and deleted along with Tomcat's, and changes with a move"""
     tomcats = start(lab, 0)
     users, homes = stays(lab)
-    assert "route" in users[0].jar.read_text(), "nginx sets a cookie beside it"
+    assert "route" in users[0].jar.read_text(), "nginx did not set its cookie"
     users[1].visit(page="logout.jsp")
-    assert "route" not in users[1].jar.read_text(), "which is deleted by a logout"
+    assert "route" not in users[1].jar.read_text(), "the cookie was not deleted by a logout"
     tomcats[homes[0]].stop()
     moved = users[0].visit().page
     equal((moved["server"], moved["visits"]), (homes[1], "1"), "the first visit after the Tomcat was stopped")
-    equal(users[0].visit().page["visits"], "2", "the new session stays")
+    equal(users[0].visit().page["visits"], "2", "the visits of the new session")
 
 
 def test_route(lab):
@@ -61,11 +61,11 @@ def test_route(lab):
     for user, home in zip(users, homes, strict=True):
         session = user.visit().page["session"]
         assert session.endswith(f".{home}"), session
-        assert "route" not in user.jar.read_text(), "nginx sets no cookie"
+        assert "route" not in user.jar.read_text(), "nginx set a cookie"
         stranger = User(lab, f"stranger-{home}")
-        equal(stranger.visit(f";jsessionid={session}").page["server"], home, "the ID in the URL")
+        equal(stranger.visit(f";jsessionid={session}").page["server"], home, "the server for the ID in the URL")
     tomcats[homes[0]].stop()
     moved = users[0].visit().page
     equal((moved["server"], moved["visits"]), (homes[1], "1"), "the first visit after the Tomcat was stopped")
     tomcats[homes[0]].start()
-    equal(users[0].visit().page["visits"], "2", "the new session stays, though the Tomcat is back")
+    equal(users[0].visit().page["visits"], "2", "the visits of the new session after the Tomcat is back")

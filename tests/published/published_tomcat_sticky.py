@@ -4,5 +4,5 @@ from published_tomcat import login_and_failover
 
 
 def test_login_and_failover(lab):
-    """`sticky;`: the login survives, its Tomcat is stopped, the user moves, it comes back"""
+    """`sticky;`: the login is kept, its Tomcat is stopped, the user moves, it is started again"""
     login_and_failover(lab, "sticky;")

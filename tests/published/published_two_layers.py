@@ -1,7 +1,7 @@
-"""Two layers of proxies: an application asks the Internet through a front that is sticky to two forward proxies.
+"""Two layers of proxies: an application reaches the Internet through a front that is sticky to two forward proxies.
 
 The front is on 127.0.0.1:2200, the forward proxies on 127.0.0.1:9000 and 9001, and the Internet is the article's
-program on 127.0.0.1:2233, which sets a cookie of its own.
+program on 127.0.0.1:2233, which sets its own cookie.
 """
 
 import re
@@ -23,15 +23,15 @@ UPSTREAM = """
         listen 127.0.0.1:2200;
         location / {
             proxy_pass http://proxies;
-            # A proxy needs the name of the site.
+            # A forward proxy needs the site's name.
             proxy_set_header Host $http_host;
-            # What the front itself was asked.
+            # The request line received by the front.
             add_header X-Front "$request" always;
         }
     }
 """
 
-# A forward proxy adds to Via what it is. The broken one has no way out: what it connects to is closed.
+# A forward proxy adds its name to Via. The broken one connects to a closed port.
 FORWARD = """
     server {{
         listen {where};
@@ -45,7 +45,7 @@ FORWARD = """
 
 
 def site(handler):
-    """The article's program: `/` sets the cookie `age`, `/wc` says what it is."""
+    """The article's program: `/` sets the cookie `age`, `/wc` returns it."""
     url = urlsplit(handler.path)
     if url.path == "/wc":
         age = SimpleCookie(handler.headers.get("Cookie", "")).get("age")
@@ -67,19 +67,19 @@ def start(lab, broken="http://127.0.0.1:1", sticky="session_sticky"):
 
 def ask(path, *options):
     answer = curl(SITE + path, "--proxy", FRONT, *options)
-    # It is a proxy that curl talks to: the whole address is in the request line.
-    equal(answer.one("X-Front"), f"GET {SITE}{path} HTTP/1.1", "what the front is asked")
+    # curl talks to a proxy: the request line contains the complete URL.
+    equal(answer.one("X-Front"), f"GET {SITE}{path} HTTP/1.1", "the request line at the front")
     return answer
 
 
 def cookies(jar):
-    """The cookies in curl's file: {name: (value, whether it ends with the session)}."""
+    """The cookies in curl's file: {name: (value, whether it is a session cookie)}."""
     lines = [line.removeprefix("#HttpOnly_").split("\t") for line in jar.read_text().splitlines()]
     return {line[5]: (line[6], line[4] == "0") for line in lines if len(line) == 7}
 
 
 def test_without_cookies(lab):
-    """without cookies the requests are shared out: a 502 of the one proxy, a 200 of the other, each with its route"""
+    """requests without cookies are load-balanced: a 502 from one proxy, a 200 from the other, each with its route"""
     start(lab)
     first, second, third = ask("/"), ask("/"), ask("/")
     equal([first.status, second.status, third.status], [502, 200, 502], "the statuses of three requests")
@@ -89,7 +89,7 @@ def test_without_cookies(lab):
 
 
 def test_two_cookies_side_by_side(lab):
-    """with a cookie file: the site's cookie and the route, side by side, and every later request through that proxy"""
+    """with a cookie file: the site's cookie and the route together, and every later request through that proxy"""
     internet = start(lab)
     jar = lab.root / "cookie.txt"
     ask("/")
@@ -101,14 +101,14 @@ def test_two_cookies_side_by_side(lab):
     for _ in range(10):
         answer = ask("/wc", "--cookie", str(jar))
         equal((answer.status, answer.one("Via"), answer.body), (200, WORKING, "25"), "a later request")
-        equal(answer.all("Set-Cookie"), [], "what a later request sets")
+        equal(answer.all("Set-Cookie"), [], "the cookies set by a later request")
     path, sent = internet.seen[-1]
-    equal(path, "/wc", "the path that the site is asked")
-    equal(set(sent.split("; ")), {"age=25", f"route={md5(WORKING)}"}, "the Cookie that the site is sent")
+    equal(path, "/wc", "the path requested from the site")
+    equal(set(sent.split("; ")), {"age=25", f"route={md5(WORKING)}"}, "the Cookie field at the site")
 
 
 def test_the_failing_proxy_is_stuck_to(lab):
-    """a session that begins with a 502 stays with that proxy: nothing tells the front that another would do better"""
+    """a session that begins with a 502 stays with that proxy: the front cannot know that the other one would succeed"""
     start(lab)
     jar = lab.root / "cookie.txt"
     equal(ask("/", "--cookie-jar", str(jar)).status, 502, "the first status")
@@ -119,7 +119,7 @@ def test_the_failing_proxy_is_stuck_to(lab):
 
 
 def test_two_applications(lab):
-    """both proxies work: two applications, one each, and the site's cookie follows the application"""
+    """both proxies work: two applications, one each, and the site's cookie stays with the application"""
     start(lab, broken=None)
     routes = {}
     for name, age in (("first", "31"), ("second", "32")):

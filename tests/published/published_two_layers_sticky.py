@@ -1,4 +1,4 @@
-"""The two layers of proxies with nginx-sticky-module-ng's own line, `sticky;`: its cookie comes with each response."""
+"""The two layers of proxies with nginx-sticky-module-ng's own line, `sticky;`: each response sets its cookie."""
 
 from lab import equal, md5
 from published_two_layers import BROKEN, WORKING, ask, cookies, start
@@ -16,9 +16,9 @@ def test_transcript(lab):
     for _ in range(10):
         answer = ask("/wc", "--cookie", str(jar))
         equal((answer.status, answer.one("Via"), answer.body), (200, WORKING, "25"), "a later request")
-        equal(answer.all("Set-Cookie"), [f"route={md5(WORKING)}; Path=/"], "what it sets")
+        equal(answer.all("Set-Cookie"), [f"route={md5(WORKING)}; Path=/"], "the cookies it sets")
     pairs = set(internet.seen[-1][1].split("; "))
-    equal(pairs, {"age=25", f"route={md5(WORKING)}"}, "the Cookie that the site is sent")
+    equal(pairs, {"age=25", f"route={md5(WORKING)}"}, "the Cookie field at the site")
 
 
 def test_the_failing_proxy_is_stuck_to(lab):

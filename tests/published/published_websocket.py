@@ -1,11 +1,11 @@
-"""WebSocket behind nginx: ip_hash with its headers and its `map`, as the article has them, and by cookie."""
+"""WebSocket behind nginx: ip_hash with the article's headers and `map`, and with a cookie."""
 
 from lab import curl, equal, md5
 from websocket import Client, Server
 
 SERVERS = {"86": "172.17.15.86:8723", "85": "172.17.15.85:8723"}
 
-# The article's, but for the names of the log and of the port.
+# The article's configuration, except for the names of the log and the port.
 MAP = """
   map $http_upgrade $connection_upgrade {
     default upgrade;
@@ -42,7 +42,7 @@ BY_COOKIE = """
     session_sticky;
   }
 """
-# Both: who has no cookie is sent by the address, who has one by the cookie.
+# Both: ip_hash without a cookie, and the cookie otherwise.
 BY_BOTH = BY_COOKIE.replace("session_sticky;", "session_sticky;\n    ip_hash;")
 
 FRONT = "127.0.0.1:80"
@@ -55,33 +55,33 @@ def start(lab, upstream):
 
 
 def speaker(client, text):
-    """Which server answers, and how many messages this conversation had there."""
+    """The server that answers, and the number of messages of this connection there."""
     answer = client.say(text)
     assert answer, f"no answer to {text!r}"
     name, count, echo = answer.split(" ", 2)
-    equal(echo, text, "what comes back")
+    equal(echo, text, "the echo")
     return name, int(count)
 
 
 def test_ip_hash(lab):
-    """ip_hash with the article's headers: one address, one server; the module is loaded and not asked"""
+    """ip_hash with the article's headers: one address, one server; the module is loaded but not used"""
     servers = start(lab, IP_HASH)
     homes = set()
     for number in range(6):
         client = Client(FRONT, f"/chat?id={number}")
-        equal(client.response.one("Upgrade"), "websocket", "Upgrade in the answer")
-        equal(client.response.one("Connection").lower(), "upgrade", "Connection in the answer")
+        equal(client.response.one("Upgrade"), "websocket", "Upgrade in the response")
+        equal(client.response.one("Connection").lower(), "upgrade", "Connection in the response")
         equal(client.response.one("Set-Cookie"), None, "a cookie, with ip_hash alone")
         homes.update(speaker(client, f"message {at}")[0] for at in range(5))
         client.close()
-    equal(len(homes), 1, "the number of servers that one address is sent to")
+    equal(len(homes), 1, "the number of servers for one address")
     head = servers[homes.pop()].heads[0]
     for field in ("Upgrade: websocket", "Connection: upgrade", "X-Real-IP: 127.0.0.1", "X-Forwarded-For: 127.0.0.1"):
-        assert field in head, f"the server is not sent {field!r}: {head}"
+        assert field in head, f"the server did not receive {field!r}: {head}"
 
 
 def test_map(lab):
-    """the `map`: a request that does not ask for WebSocket is sent on with `Connection: close`"""
+    """the `map`: a request other than WebSocket is passed with `Connection: close`"""
     start(lab, BY_COOKIE)
     answer = curl("http://127.0.0.1/")
     equal(answer.status, 200, "the status")
@@ -89,7 +89,7 @@ def test_map(lab):
 
 
 def test_conversation_stays(lab):
-    """session_sticky: the 101 sets the cookie, a conversation stays, and reconnects to its server, twenty times"""
+    """session_sticky: the 101 sets the cookie, a connection stays, and reconnects to its server, twenty times"""
     start(lab, BY_COOKIE)
     homes = {}
     for name in ("first", "second"):
@@ -103,14 +103,14 @@ def test_conversation_stays(lab):
         client.close()
         for count in range(11, 31):
             again = Client(FRONT, f"/chat?id={name}", f"route={cookie}")
-            equal(again.response.one("Set-Cookie"), None, "the cookie that a reconnection sets")
-            equal(speaker(again, "back"), (home, count), "the conversation after a reconnection")
+            equal(again.response.one("Set-Cookie"), None, "the cookie set by a reconnection")
+            equal(speaker(again, "back"), (home, count), "a message after a reconnection")
             again.close()
-    equal(set(homes.values()), set(SERVERS), "the servers of two conversations: one address, and yet both")
+    equal(set(homes.values()), set(SERVERS), "the servers of two connections from one address")
 
 
 def test_without_cookie_it_wanders(lab):
-    """the same without the cookie: the conversation does not find its server, which is what it is for"""
+    """the same without the cookie: a reconnection does not find its server"""
     start(lab, BY_COOKIE)
     seen = set()
     for _ in range(4):
@@ -121,7 +121,7 @@ def test_without_cookie_it_wanders(lab):
 
 
 def test_page_and_socket(lab):
-    """the page sets the cookie, and its WebSocket goes to the same server"""
+    """the page sets the cookie, and its WebSocket connects to the same server"""
     start(lab, BY_COOKIE)
     for _ in range(4):
         page = curl("http://127.0.0.1/")
@@ -131,34 +131,34 @@ def test_page_and_socket(lab):
 
 
 def test_cookie_over_ip_hash(lab):
-    """ip_hash and session_sticky in one upstream: the cookie is stronger than the address"""
+    """ip_hash and session_sticky in one upstream: the cookie takes precedence over the address"""
     start(lab, BY_BOTH)
     homes = set()
     for name, where in SERVERS.items():
         client = Client(FRONT, "/chat", f"route={md5(where)}")
-        equal(speaker(client, "hello")[0], name, "the server that the cookie names")
+        equal(speaker(client, "hello")[0], name, "the server named in the cookie")
         client.close()
         client = Client(FRONT, "/chat")
         homes.add(speaker(client, "hello")[0])
         client.close()
-    equal(len(homes), 1, "the number of servers without a cookie: the address decides")
+    equal(len(homes), 1, "the number of servers without a cookie, by address")
 
 
 def test_server_dies(lab):
-    """the server of a conversation dies: the connection ends, the next one moves to the other server and stays there"""
+    """a connection's server stops: the connection ends, the next one moves to the other server and stays there"""
     servers = start(lab, BY_COOKIE)
     client = Client(FRONT, "/chat?id=x")
     cookie = client.response.cookie("route")
     home, _ = speaker(client, "hello")
     servers[home].close()
-    equal(client.say("anyone?"), None, "the answer of a server that is gone")
+    equal(client.say("anyone?"), None, "the answer of a stopped server")
     moved = Client(FRONT, "/chat?id=x", f"route={cookie}")
     new, count = speaker(moved, "hello")
-    assert new != home, "the server that is gone answers"
-    equal(count, 1, "the messages of the conversation there: it begins anew")
+    assert new != home, "the stopped server answered"
+    equal(count, 1, "the number of messages there, which starts over")
     cookie = moved.response.cookie("route")
     equal(cookie, md5(SERVERS[new]), "the cookie of the new server")
     moved.close()
     again = Client(FRONT, "/chat?id=x", f"route={cookie}")
-    equal(speaker(again, "hello"), (new, 2), "the conversation on the new server")
+    equal(speaker(again, "hello"), (new, 2), "a message on the new server")
     again.close()

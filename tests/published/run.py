@@ -1,4 +1,4 @@
-"""run.py [NAME ...]: the tests here, all or those whose file's name has one of these words in it."""
+"""run.py [NAME ...]: the tests here: all, or those whose file name contains one of these words."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""A WebSocket server that keeps its conversations in memory, and a client: RFC 6455 as far as short texts need it."""
+"""A WebSocket server that keeps its conversations in memory, and a client: the parts of RFC 6455 for short texts."""
 
 import base64
 import contextlib
@@ -26,7 +26,7 @@ def read_head(stream):
 
 
 def frame(opcode, payload, mask=b""):
-    """A whole message of less than 126 bytes; a client has to mask what it sends."""
+    """A whole message of less than 126 bytes; clients must mask theirs."""
     assert len(payload) < 126
     if mask:
         payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
@@ -45,8 +45,9 @@ def read_frame(stream):
 
 
 class Server:
-    """Answers each message with its own name and how many the conversation had. `?id=` names the conversation,
-    so one that connects again to the same server goes on, and begins anew on another."""
+    """Answers each message with its name and the number of messages in the conversation. `?id=` names the conversation,
+    so that a client that reconnects to the same server continues it, and starts over on another.
+    """
 
     def __init__(self, lab, name, where):
         self.name, self.counts, self.heads = name, {}, []
@@ -89,8 +90,8 @@ class Server:
                 return
 
     def close(self):
-        """Ends as a process does: it listens no more, and its connections are closed."""
-        # Only a shutdown wakes who waits in accept().
+        """Stops like a process: it no longer listens, and its connections are closed."""
+        # Only a shutdown wakes a thread that waits in accept().
         for each in (self.listener, *self.connections):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -112,7 +113,7 @@ class Client:
         assert self.response.one("Sec-WebSocket-Accept") == accept_key(key), "the handshake has the wrong key"
 
     def say(self, text):
-        """What the server answers, None if it is gone."""
+        """The server's answer, None if it is gone."""
         try:
             self.socket.sendall(frame(TEXT, text.encode(), os.urandom(4)))
             opcode, payload = read_frame(self.stream)

@@ -1,22 +1,22 @@
-//! A server that asks nginx to drain it, by a field of its responses (`drain_if=`).
+//! A server that requests to be drained by a field of its responses (`drain_if=`).
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::backend::lock;
 
-/// The field, while it asks.
+/// The field, while the server requests it.
 pub(crate) const FIELD: &str = "X-Draining";
-/// From a response that nginx has sent on until every worker must know.
+/// From the response that nginx has passed on until every worker must know.
 const KNOWN: Duration = Duration::from_secs(1);
-/// nginx counts whole seconds, and reads its clock at other moments.
+/// nginx counts whole seconds, and reads its clock at different moments.
 const CLOCK: Duration = Duration::from_secs(1);
 
-/// Its responses ask from the first to the second.
+/// A period in which its responses request draining, from `.0` to `.1`.
 struct Spell {
     begin: Instant,
     end: Option<Instant>,
-    /// Responses that asked, from before the request was sent until the client had them.
+    /// Responses that requested draining, from before the request was sent until the client had them.
     heard: Vec<(Instant, Instant)>,
 }
 
@@ -50,17 +50,17 @@ impl Asking {
             .is_some_and(|spell| spell.end.is_none())
     }
 
-    /// A client has a response that was made between the two.
+    /// Records that a client has received a response created between the two.
     pub(crate) fn heard(&self, from: Instant, to: Instant) {
         let mut spells = lock(&self.0);
-        // Until then workers may have responses from before it asked.
+        // Until then, workers may have responses from before the request to drain.
         let asked = |spell: &&mut Spell| spell.begin + KNOWN < from && spell.holds(to);
         if let Some(spell) = spells.iter_mut().find(asked) {
             spell.heard.push((from, to));
         }
     }
 
-    /// Since when nginx surely drains it, between the two, by a response that has asked. `time`: that of `drain_time=`.
+    /// Since when nginx surely drains it between the two, because of such a response. `time`: that of `drain_time=`.
     pub(crate) fn surely(&self, from: Instant, to: Instant, time: Duration) -> Option<Instant> {
         let time = time.saturating_sub(CLOCK);
         let spells = lock(&self.0);
@@ -69,7 +69,7 @@ impl Asking {
         now.heard.iter().rev().find(known).map(|heard| heard.0)
     }
 
-    /// May it be drained at a moment between the two?
+    /// Whether it may be drained at a moment between the two.
     pub(crate) fn perhaps(&self, from: Instant, to: Instant, time: Duration) -> bool {
         lock(&self.0).iter().any(|spell| {
             spell.begin <= to && spell.end.is_none_or(|end| end + time + CLOCK >= from)

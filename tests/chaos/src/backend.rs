@@ -1,5 +1,5 @@
-//! The servers behind nginx. Each tells who it is, and keeps a record of its own injuries and of every
-//! request that reached it: what the judge knows for sure.
+//! The upstream servers. Each identifies itself, and records its own faults and every request that reached it: facts for
+//! the judge.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -24,21 +24,21 @@ use tokio::task::JoinHandle;
 use crate::asking::{self, Asking};
 use crate::topology::{Mode, ServerId, Topology, Upstream};
 
-/// How a server is.
+/// The condition of a server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Condition {
     Up,
-    /// Not listening; what was open is reset.
+    /// Not listening; open connections are reset.
     Refusing,
-    /// Takes requests and does not answer. What still waits at the end is cut off.
+    /// Accepts requests and does not respond. Pending ones are cut off at the end.
     Hanging,
-    /// Answers late, but in time: no reason for a session to move.
+    /// Responds late, but in time: no reason for a session to move.
     Late,
-    /// Answers with this status.
+    /// Responds with this status.
     Failing(u16),
-    /// Closes the connection in the place of an answer.
+    /// Closes the connection instead of responding.
     Cutting,
-    /// Closes the connection in the middle of an answer.
+    /// Closes the connection in the middle of a response.
     Halving,
 }
 
@@ -61,14 +61,14 @@ impl Condition {
 }
 
 const LATE: Duration = Duration::from_millis(400);
-/// How long each request takes where connections are limited.
+/// How long each request takes if connections are limited.
 const HOLD: Duration = Duration::from_millis(200);
 
-/// From before a harm could be felt until after it was undone.
+/// From before a fault could be noticed until after it was repaired.
 struct Spell {
     begin: Instant,
     end: Option<Instant>,
-    /// Did it accept no connections?
+    /// Whether it accepted no connections.
     refuses: bool,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Backend {
     spells: Mutex<Vec<Spell>>,
     listening: Mutex<Option<JoinHandle<()>>>,
     pub(crate) asking: Asking,
-    /// Does it say in its responses that it asks?
+    /// Whether its responses request draining when they should.
     says: bool,
 }
 
@@ -128,7 +128,7 @@ impl Backend {
             let listening = lock(&self.listening).take();
             if let Some(task) = listening {
                 task.abort();
-                // The socket is closed when the task is gone.
+                // The socket is closed when the task has ended.
                 let _ = task.await;
             }
         }
@@ -145,21 +145,21 @@ impl Backend {
         }
     }
 
-    /// Was it in a harmful condition at any time between the two?
+    /// Whether it had a fault at any time between the two.
     pub(crate) fn was_injured(&self, from: Instant, to: Instant) -> bool {
         lock(&self.spells)
             .iter()
             .any(|spell| spell.begin <= to && spell.end.is_none_or(|end| end >= from))
     }
 
-    /// Did it accept no connections at any time between the two?
+    /// Whether it accepted no connections at any time between the two.
     pub(crate) fn refused(&self, from: Instant, to: Instant) -> bool {
         lock(&self.spells).iter().any(|spell| {
             spell.refuses && spell.begin <= to && spell.end.is_none_or(|end| end >= from)
         })
     }
 
-    /// Forgets what ended before.
+    /// Removes periods that ended before.
     pub(crate) fn forget(&self, before: Instant) {
         lock(&self.spells).retain(|spell| spell.end.is_none_or(|end| end >= before));
     }
@@ -171,7 +171,7 @@ async fn accept(backend: Arc<Backend>, listener: TcpListener) {
             Ok((stream, _)) => {
                 tokio::spawn(serve(backend.clone(), stream));
             }
-            // Out of files, or a client that has gone.
+            // No file descriptors left, or a client that has disconnected.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
@@ -235,7 +235,7 @@ async fn answer(
             let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
             tokio::spawn(async move {
                 let _ = sender.send_data(Bytes::from_static(b"half")).await;
-                // hyper throws away what it has not written yet.
+                // hyper discards data that it has not written yet.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 sender.abort(io::ErrorKind::ConnectionAborted.into());
             });
@@ -261,7 +261,7 @@ async fn answer(
     Ok(answer.body(body).expect("a valid answer"))
 }
 
-/// What all responses of a server have.
+/// Sets the fields of all responses of a server.
 fn head_of(backend: &Backend) -> response::Builder {
     let head = Response::builder().header("X-Server", backend.server);
     if backend.says && backend.asking.is_on() {
@@ -277,8 +277,8 @@ fn whole(text: impl Into<Bytes>) -> Body {
         .boxed()
 }
 
-/// In the modes that want one: the value of the cookie that the application behind nginx sets. Where sessions are learned, it
-/// sets one when somebody logs in, which `begins` a session.
+/// In the modes that need one: the value of the cookie that the application sets. For learned sessions, it sets one when a
+/// client logs in, which `begins` a session.
 fn application_cookie(backend: &Backend, client: u64, begins: Option<u64>) -> Option<String> {
     match backend.upstream().mode() {
         Mode::Insert => None,
@@ -291,11 +291,11 @@ fn application_value(client: u64) -> String {
     format!("app{client}")
 }
 
-/// What nginx says of the session of a request: to the server before it has chosen one, and to the client at last.
+/// The session variables of a request: sent to the server before it is chosen, and to the client at the end.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Told {
     pub(crate) verdict: String,
-    /// The address of the server that had the session.
+    /// The address of the session's previous server.
     pub(crate) previous: String,
 }
 
@@ -312,19 +312,19 @@ impl Told {
     }
 }
 
-/// What a server knows of a request that reached it.
+/// A server's record of a request that reached it.
 #[derive(Clone)]
 pub(crate) struct Visit {
     pub(crate) server: ServerId,
-    /// When it came, and when it was about to be answered.
+    /// When it arrived, and when the response was about to be sent.
     pub(crate) at: Instant,
     pub(crate) until: Option<Instant>,
-    /// The configuration by which nginx sent it here.
+    /// The generation of the configuration by which nginx sent it.
     pub(crate) generation: usize,
     pub(crate) condition: Condition,
-    /// Did the cookie of the upstream come along?
+    /// Whether the upstream's cookie was sent.
     has_cookie: bool,
-    /// Did that of the application that is followed?
+    /// Whether the followed cookie of the application was sent.
     is_logged_in: bool,
     /// A cookie that should have been hidden, or was damaged.
     pub(crate) leaked: Option<String>,
@@ -366,7 +366,7 @@ fn number(headers: &HeaderMap, name: &str) -> u64 {
         .unwrap_or_default()
 }
 
-/// Which servers each request has reached, by the number of the request.
+/// The servers that each request has reached, by the number of the request.
 #[derive(Default)]
 pub(crate) struct Ledger(Mutex<HashMap<u64, Vec<Visit>>>);
 
@@ -375,7 +375,7 @@ impl Ledger {
         lock(&self.0).entry(request).or_default().push(visit);
     }
 
-    /// The server is about to answer.
+    /// Records that the server is about to respond.
     fn end(&self, request: u64, server: ServerId) {
         let mut visits = lock(&self.0);
         let visits = visits.get_mut(&request).into_iter().flatten();
@@ -393,7 +393,7 @@ impl Ledger {
     }
 }
 
-/// Nobody panics while holding a lock here without ending the program.
+/// A panic while a lock is held ends the program.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread has panicked")
 }

@@ -1,4 +1,4 @@
-//! The clients: each keeps its cookies, does one thing after the other, and tells the judge how it went.
+//! The clients: each keeps its cookies, sends one request at a time, and reports the outcomes to the judge.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,10 +27,10 @@ use crate::topology::{ServerId, Topology, UpstreamId};
 
 /// Longer than nginx can take to try every server of an upstream in vain.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two requests of a client.
+/// The pause between two requests of a client.
 const PAUSE: (u64, u64) = (200, 1000);
 
-/// A request and what became of it, as its client saw it.
+/// A request and its outcome, as its client saw it.
 pub(crate) struct Outcome {
     pub(crate) request: u64,
     pub(crate) client: usize,
@@ -38,23 +38,23 @@ pub(crate) struct Outcome {
     pub(crate) is_post: bool,
     pub(crate) start: Instant,
     pub(crate) end: Instant,
-    /// Seconds since 1970 at `start` and `end`, for the stamps in cookies.
+    /// Seconds since 1970 at `start` and `end`, for the timestamps in cookies.
     pub(crate) clock: (u64, u64),
-    /// The value of the upstream's cookie as it was sent; `None` also without that of the application that it follows.
+    /// The value of the upstream's cookie as it was sent; `None` also without the application's cookie that it follows.
     pub(crate) cookie: Option<String>,
     pub(crate) ended: Ended,
 }
 
 pub(crate) enum Ended {
     Answered(Answer),
-    /// By the client itself.
+    /// Aborted by the client.
     Aborted,
-    /// The connection broke before an answer began.
+    /// The connection broke before a response began.
     Broken {
-        /// The worker that the connection led to, where an earlier answer has told.
+        /// The worker of the connection, if known from an earlier response.
         worker: Option<u32>,
-        /// Was it sent on a connection that had been idle? Then it may have been closed at that
-        /// moment, and is sent once more, as browsers do.
+        /// Whether it was sent on a connection that had been idle. Then it may have been closed at that moment, and the
+        /// request is repeated once, as in browsers.
         resent: bool,
         error: String,
     },
@@ -66,18 +66,18 @@ pub(crate) struct Answer {
     pub(crate) server: Option<ServerId>,
     pub(crate) worker: u32,
     pub(crate) generation: usize,
-    /// nginx's own account of the servers it tried: address and status.
+    /// nginx's list of the servers tried: address and status.
     pub(crate) attempts: Vec<(String, u16)>,
     pub(crate) told: Told,
-    /// Does nginx say that the server of the session has answered?
+    /// Whether nginx reports that the session's server has answered.
     pub(crate) is_bound: bool,
-    /// Did it bring the upstream's cookie?
+    /// Whether it set the upstream's cookie.
     pub(crate) sets_cookie: bool,
-    /// Is there a session of the application afterwards, where that is followed?
+    /// Whether there is a session of the application afterwards, if that is followed.
     pub(crate) is_logged_in: bool,
     /// The value of the upstream's cookie in the client's jar afterwards.
     pub(crate) cookie: Option<String>,
-    /// `None`: it came to its end.
+    /// `None`: the response is complete.
     pub(crate) truncated: Option<String>,
 }
 
@@ -96,7 +96,7 @@ type Body = BoxBody<Bytes, Infallible>;
 struct Connection {
     sender: http1::SendRequest<Body>,
     task: JoinHandle<()>,
-    /// Known after the first answer.
+    /// Known after the first response.
     worker: Option<u32>,
 }
 
@@ -106,7 +106,7 @@ impl Drop for Connection {
     }
 }
 
-/// How a client is, for as long as it lives.
+/// The behavior of a client, constant for its lifetime.
 struct Habits {
     keeps_alive: bool,
     reads_slowly: bool,
@@ -123,9 +123,9 @@ struct Client {
     connection: Option<Connection>,
 }
 
-/// One client, from now until all are told to stop.
+/// Runs one client until all are stopped.
 pub(crate) async fn run(all: Arc<Clients>, number: usize) {
-    // Streams of one seed are independent of each other.
+    // Streams with one seed are independent of each other.
     let mut rng = ChaCha8Rng::seed_from_u64(all.seed);
     rng.set_stream(number as u64 + 1);
     let count = all.topology.upstreams.len();
@@ -149,7 +149,7 @@ pub(crate) async fn run(all: Arc<Clients>, number: usize) {
 }
 
 impl Client {
-    /// `true`: it is time to go.
+    /// Returns `true` when it is time to stop.
     async fn pause(&mut self) -> bool {
         let pause = Duration::from_millis(self.rng.random_range(PAUSE.0..PAUSE.1));
         let mut stop = self.all.stop.clone();
@@ -157,7 +157,7 @@ impl Client {
         stopped.is_ok()
     }
 
-    /// One request, and another one where the first was lost with an idle connection.
+    /// Sends one request, and another one if the first was lost with an idle connection.
     async fn visit(&mut self) {
         let upstream = *self.habits.upstreams.choose(&mut self.rng).expect("two");
         self.change_cookies(upstream);
@@ -177,8 +177,8 @@ impl Client {
         }
     }
 
-    /// Sometimes the cookie is still one of the system that was there before, and sometimes the session of the application is
-    /// over when the client comes back.
+    /// Sometimes the cookie is still one of another system, and sometimes the application's session has ended when the
+    /// client returns.
     fn change_cookies(&mut self, upstream: UpstreamId) {
         let topology = &self.all.topology;
         let upstream = &topology.upstreams[upstream];
@@ -194,10 +194,10 @@ impl Client {
         }
     }
 
-    /// `true`: it has to be sent once more.
+    /// Returns `true` if the request has to be repeated.
     async fn send(&mut self, wish: &Wish) -> bool {
         let request = self.all.next.fetch_add(1, Ordering::Relaxed);
-        // What must not be sent twice is not sent on a connection that may be closed at any moment.
+        // A request that must not be repeated is not sent on a connection that may be closed at any moment.
         let idle = self.connection.take();
         let idle = idle.filter(|idle| !wish.is_post && !idle.sender.is_closed());
         let to = &self.all.topology.upstreams[wish.upstream];
@@ -226,7 +226,7 @@ impl Client {
             Err(_) => Ended::TimedOut,
         };
         let again = matches!(ended, Ended::Broken { resent: true, .. });
-        // Whoever is refused for ever does at last what the manual of any site says: delete cookies.
+        // A client that is always refused finally deletes its cookies, as sites advise.
         if matches!(&ended, Ended::Answered(answer) if answer.server.is_none())
             && self.rng.random_bool(0.3)
         {
@@ -336,7 +336,7 @@ impl Client {
     }
 }
 
-/// What a client is about to ask for.
+/// The properties of a client's next request.
 struct Wish {
     upstream: UpstreamId,
     is_post: bool,
@@ -352,7 +352,7 @@ async fn connect(port: u16) -> Result<Connection, Failure> {
     stream.set_nodelay(true)?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let task = tokio::spawn(async move {
-        // Whoever waits for the answer is told, too.
+        // The request that waits for the response gets the error as well.
         let _ = connection.await;
     });
     Ok(Connection {
@@ -379,7 +379,7 @@ fn slow_body() -> Body {
     body.boxed()
 }
 
-/// `$upstream_addr` and `$upstream_status`: `a, b` where b was the next, `a : b` after a redirect inside.
+/// `$upstream_addr` and `$upstream_status`: `a, b` for consecutive tries, `a : b` after an internal redirect.
 fn attempts(headers: &HeaderMap) -> Result<Vec<(String, u16)>, Failure> {
     let list = |name| -> Result<Vec<String>, Failure> {
         let field = headers.get(name).ok_or("nginx tells no attempts")?;

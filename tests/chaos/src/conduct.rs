@@ -36,30 +36,30 @@ use crate::topology::{Membership, ServerId, Setting, Topology};
 use crate::world::World;
 
 const WORKERS: usize = 4;
-/// Where the probe of the tests tells the counters of servers.
+/// The location where tests/probe reports the counters of servers.
 const PROBE_LOCATION: &str = "location = /counters { access_log off; upstream_peers; }";
 /// The file that `load_module` names, in the folder of the run.
 const MODULE: &str = "session_sticky.so";
-/// The key file, beside the configuration, which is there only while nginx reads it.
+/// The key file, next to the configuration, which exists only while nginx reads it.
 const KEYS: &str = "keys";
-/// Clients that start, and memory that fills for the first time.
+/// For clients to start, and memory to be allocated for the first time.
 const WARM_UP: Duration = Duration::from_secs(4);
-/// Injuries without reloads, before the end.
+/// Faults without reloads, before the end.
 const LAST_GENERATION: Duration = Duration::from_secs(12);
-/// Load without injuries at the end.
+/// Load without faults at the end.
 const CALM: Duration = Duration::from_secs(10);
-/// The sizes of the zones of learned sessions, in turn. Each has room for all of them.
+/// The alternating sizes of the zones of learned sessions. Each has room for all of them.
 const SESSION_ZONES: [&str; 2] = ["1m", "2m"];
-/// What old workers may take to go: they have clients that read slowly, and servers that hung.
+/// How long old workers may take to exit: they have slow clients, and requests to servers that hung.
 const OLD_WORKERS: Duration = Duration::from_secs(30);
-/// What a worker may grow in the calm, in KiB: pools and buffers that no request needed before.
+/// How much a worker may grow in the calm phase, in KiB: pools and buffers that no request needed before.
 const CALM_GROWTH: u64 = 1024;
-/// What the master may grow from its tenth reload on, in KiB.
+/// How much the master may grow after its tenth reload, in KiB.
 const MASTER_GROWTH: u64 = 1024;
-/// Reloads until the heap of the master has found its size.
+/// Reloads until the heap of the master reaches its size.
 const FIRST_RELOADS: usize = 10;
 
-/// `true`: nothing was violated.
+/// Returns `true` if there was no violation.
 pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
     let limit = options.seconds + Duration::from_secs(180);
     let mut terminated = signal(SignalKind::terminate())?;
@@ -105,8 +105,8 @@ struct Ports {
 }
 
 impl Ports {
-    /// In a network namespace of one's own the first three are free. They are below those that the
-    /// system gives to connections: a server that was killed must find its own again.
+    /// In a separate network namespace, the first three are free. They are below the ephemeral ports: a killed server
+    /// must be able to use its port again.
     fn find() -> Result<Self, Failure> {
         let local = Ipv4Addr::LOCALHOST;
         let is_free = |base: &u16| {
@@ -148,9 +148,9 @@ struct Run {
     log: LogJudge,
     report: Report,
     counts: Counts,
-    /// What a worker has grown in the calm, at most.
+    /// The maximum growth of a worker in the calm phase.
     calm_growth: u64,
-    /// The master after each reload.
+    /// The master's memory after each reload.
     master: Vec<Memory>,
     judging: JoinHandle<Judge>,
     outcomes: Option<mpsc::UnboundedSender<Outcome>>,
@@ -160,13 +160,13 @@ struct Run {
     rng: ChaCha8Rng,
 }
 
-/// What each configuration is written from.
+/// The parameters of each configuration.
 struct OwnedSetting {
     modules: Vec<String>,
     ports: Ports,
     extra: String,
     fault: Fault,
-    /// What becomes of learned sessions at the next reload, and the size of their zones from then on.
+    /// The fate of learned sessions at the next reload, and the size of their zones after it.
     handover: Handover,
     session_zone: usize,
     /// The newest first.
@@ -177,7 +177,7 @@ impl Run {
     async fn start(options: &Options, folder: &Path) -> Result<Self, Failure> {
         let ports = Ports::find()?;
         let with_resolve = version(&options.nginx)? >= (1, 27, 3);
-        // A key a second would be more than are planned.
+        // More keys than are planned: one a second.
         let keys = options.seconds.as_secs() as KeyId;
         let topology = Arc::new(Topology::new(ports.servers, with_resolve, keys));
         let ledger = Arc::new(Ledger::default());
@@ -254,7 +254,7 @@ impl Run {
         let clients: Vec<_> = (0..options.clients)
             .map(|number| tokio::spawn(client::run(all.clone(), number)))
             .collect();
-        // With the last client the judge hears that there is nothing more.
+        // When the last client has ended, the judge gets no more outcomes.
         drop(all);
 
         let end = options.seconds - CALM;
@@ -344,7 +344,7 @@ impl Run {
     async fn ask_to_drain(&self, server: ServerId, drain: bool) -> Result<bool, Failure> {
         let world = &self.world;
         let port = self.setting.ports.nginx;
-        // Nothing of session_sticky is in the configuration.
+        // The configuration must contain nothing of session_sticky.
         if self.setting.fault == Fault::NoSticky {
             return Ok(false);
         }
@@ -366,10 +366,10 @@ impl Run {
             self.report.violation(Rule::Reloads, error.to_string());
         }
         self.world.history.seen(generation);
-        // No worker that comes later may need it.
+        // A worker that starts later must not need it.
         fs::remove_file(self.folder.join(KEYS))?;
         let mut memory = memory::of(self.nginx.master(), MODULE);
-        // The channel to each worker that has not gone yet has two ends, both open here.
+        // The channel to each worker that has not exited yet has two ends, both open here.
         let channels = 2 * self.nginx.workers().len();
         memory.descriptors = memory.descriptors.saturating_sub(channels);
         self.master.push(memory);
@@ -378,7 +378,7 @@ impl Run {
         Ok(())
     }
 
-    /// The next configuration gives the zones of learned sessions another size.
+    /// Changes the size of the zones of learned sessions in the next configuration.
     fn resize_zones(&mut self) {
         self.counts.resizes += 1;
         self.setting.session_zone = (self.setting.session_zone + 1) % SESSION_ZONES.len();
@@ -387,7 +387,7 @@ impl Run {
         }
     }
 
-    /// As dpkg does it: a new file beside the old one, then renamed over it.
+    /// Like dpkg: writes a new file next to the old one, and renames it.
     fn replace_module(&mut self) -> Result<(), Failure> {
         self.counts.replacements += 1;
         self.setting.handover = Handover::Lost;
@@ -417,7 +417,7 @@ impl Run {
         Ok(())
     }
 
-    /// All is well, and the workers serve all clients. They must not grow.
+    /// All servers are repaired, and the workers serve all clients. They must not grow.
     async fn calm(&mut self) {
         sleep(CALM / 2).await;
         let before = self.workers_memory();
@@ -451,23 +451,23 @@ impl Run {
         }
     }
 
-    /// No client is left, and no old worker: the counters of all servers must be back at nothing.
+    /// No client and no old worker is left: the counters of all servers must be back at zero.
     async fn counters(&mut self) -> Result<(), Failure> {
         if self.setting.extra.is_empty() {
             return Ok(());
         }
-        // Without a zone each worker has its own: ask until each has answered.
+        // Without a zone, each worker has its own counters: repeated until each has responded.
         let mut left: HashSet<u32> = self.nginx.current_workers().into_iter().collect();
         for round in 0..100 {
             if left.is_empty() {
                 return Ok(());
             }
-            // A client may have its answer while nginx is not done with the server yet.
+            // A client may have its response before nginx has released the server.
             let is_patient = round < 50;
             if round > 0 {
                 sleep(Duration::from_millis(50)).await;
             }
-            // Many at a time: before nginx 1.21.6 one worker accepts all that come one after the other.
+            // Many in parallel: before nginx 1.21.6, one worker accepts all sequential connections.
             let mut asked = JoinSet::new();
             for _ in 0..20 {
                 asked.spawn(get(self.setting.ports.nginx, "/counters"));
@@ -498,7 +498,7 @@ impl Run {
         });
     }
 
-    /// The master after its last reloads, against after its first.
+    /// The master's memory after its last reloads, compared with the first.
     fn judge_master(&mut self) {
         let Some((first, last)) = self.master.get(FIRST_RELOADS).zip(self.master.last()) else {
             return;
@@ -571,7 +571,7 @@ fn list<K: std::fmt::Display + Ord>(counts: &HashMap<K, u64>) -> String {
     words.join(", ")
 }
 
-/// Names that DNS tells get their addresses at once.
+/// For upstreams resolved by DNS, the names get their addresses at once.
 fn tell_dns(world: &World, members: &[bool]) {
     let topology = &world.topology;
     for upstream in topology.upstreams.iter().filter(|u| u.resolves()) {
@@ -624,7 +624,7 @@ fn write_configuration(
     Ok(generation)
 }
 
-/// Readable to its owner alone, or nginx would warn.
+/// Readable by its owner only, or nginx would log a warning.
 fn write_keys(path: &Path, keys: &[KeyId]) -> Result<(), Failure> {
     let mut options = fs::OpenOptions::new();
     let mut file = options
@@ -636,7 +636,7 @@ fn write_keys(path: &Path, keys: &[KeyId]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The addresses of names are known only when a worker has asked for them.
+/// The addresses of names are known only after a worker has resolved them.
 async fn until_servers_answer(topology: &Topology, port: u16) -> Result<(), Failure> {
     for upstream in &topology.upstreams {
         let path = format!("/{}", upstream.name());
@@ -652,7 +652,7 @@ async fn until_servers_answer(topology: &Topology, port: u16) -> Result<(), Fail
     Ok(())
 }
 
-/// Hears all outcomes until there are no clients any more, and judges them.
+/// Receives all outcomes until there are no more clients, and judges them.
 async fn judge(mut judge: Judge, mut heard: mpsc::UnboundedReceiver<Outcome>) -> Judge {
     let mut last = Instant::now();
     while let Some(outcome) = heard.recv().await {
@@ -667,8 +667,8 @@ async fn judge(mut judge: Judge, mut heard: mpsc::UnboundedReceiver<Outcome>) ->
     judge
 }
 
-/// Answers must come at every time: fewer than a tenth of the usual in five seconds are a standstill. And
-/// to every client.
+/// There must be responses at all times: fewer than a tenth of the usual number in five seconds is a standstill. And each
+/// client must get some.
 fn judge_throughput(report: &mut Report, tally: &Tally, clients: usize, end: Duration) {
     const WINDOW: usize = 5;
     let seconds = &tally.answers[..tally.answers.len().min(end.as_secs() as usize)];

@@ -1,4 +1,4 @@
-//! Servers that are drained through nginx itself, and are no longer: what was asked of it, and when it said that it was done.
+//! Servers that nginx is asked to drain, and to bring back: the requests, and the times of nginx's responses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
@@ -12,14 +12,14 @@ use crate::backend::lock;
 use crate::nginx::Failure;
 use crate::topology::{ServerId, Topology};
 
-/// From the answer until every worker must know: one that is busy may have begun a request just before.
+/// From the response until every worker must know: a busy one may have begun a request just before.
 const KNOWN: Duration = Duration::from_secs(1);
-/// How often a request is sent whose worker is killed, or ends.
+/// How often a request is sent if its worker is killed or exits.
 const TRIES: usize = 40;
 const PAUSE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server that drains, or did.
+/// A period in which a server drains.
 struct Drain {
     server: ServerId,
     asked: Instant,
@@ -29,11 +29,11 @@ struct Drain {
     ended: Option<Instant>,
 }
 
-/// What nginx is to do.
+/// What nginx is asked to do.
 pub(crate) struct Wish {
     pub(crate) server: ServerId,
     pub(crate) drain: bool,
-    /// Whether nginx is told of it at all.
+    /// Whether nginx is asked at all.
     pub(crate) is_told: bool,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Wish {
 pub(crate) struct Drains(Mutex<Vec<Drain>>);
 
 impl Drains {
-    /// Does nginx surely drain this server, from before the first moment until after the second?
+    /// Whether nginx surely drains this server, from before the first moment until after the second.
     pub(crate) fn surely(&self, server: ServerId, from: Instant, to: Instant) -> bool {
         lock(&self.0).iter().any(|drain| {
             drain.server == server
@@ -50,7 +50,7 @@ impl Drains {
         })
     }
 
-    /// May nginx have drained this server at a moment between the two?
+    /// Whether nginx may have drained this server at a moment between the two.
     pub(crate) fn perhaps(&self, server: ServerId, from: Instant, to: Instant) -> bool {
         lock(&self.0).iter().any(|drain| {
             drain.server == server
@@ -59,7 +59,7 @@ impl Drains {
         })
     }
 
-    /// May nginx have brought it back at a moment between the two?
+    /// Whether nginx may have brought it back at a moment between the two.
     pub(crate) fn may_end(&self, server: ServerId, from: Instant, to: Instant) -> bool {
         lock(&self.0).iter().any(|drain| {
             drain.server == server
@@ -84,7 +84,7 @@ impl Drains {
         drains.iter_mut().filter(is_open).for_each(what);
     }
 
-    /// Lets nginx drain a server, or no longer. `false`: nginx does not have it now.
+    /// Makes nginx drain a server, or bring it back. `false`: nginx does not have the server now.
     pub(crate) async fn ask(
         &self,
         topology: &Topology,
@@ -102,7 +102,7 @@ impl Drains {
             topology.upstreams[topology.servers[server].upstream].name(),
             topology.servers[server].address,
         );
-        // A state in which the server is.
+        // The state of the server.
         let said = drain && wish.is_told;
         let body = format!("{{\"drain\":{said}}}");
         let request = format!(
@@ -112,7 +112,7 @@ impl Drains {
         );
         let mut answer = String::new();
         for _ in 0..TRIES {
-            // A worker may be killed before it answers, and after it has done what it was asked for.
+            // A worker may be killed before it responds, after it has made the change.
             answer = timeout(PATIENCE, send(port, &request))
                 .await
                 .unwrap_or_else(|_| Ok("no answer".into()))
@@ -124,7 +124,7 @@ impl Drains {
             match (status, drain) {
                 (Some("200"), true) => self.note(server, |drain| drain.answered = Some(done)),
                 (Some("404"), true) => {
-                    // An earlier try, whose worker was killed, may have met it.
+                    // An earlier attempt, whose worker was killed, may have made the change.
                     return Ok(false);
                 }
                 (Some("200" | "404"), false) => {

@@ -1,8 +1,8 @@
-//! What nginx has counted for its servers, told by the probe of the tests (`tests/probe`).
+//! nginx's counters of its servers, reported by `tests/probe`.
 
 use crate::report::{Report, Rule};
 
-/// What the probe said in one worker.
+/// The probe's report from one worker.
 pub(crate) struct Counters<'a> {
     pub(crate) worker: u32,
     lines: Vec<&'a str>,
@@ -23,7 +23,7 @@ impl<'a> Counters<'a> {
         self.each().all(|(_, holds)| holds)
     }
 
-    /// No request is left, so nothing may be in use, held or lost. `fails` may be what the last one left.
+    /// No request is left, so nothing may be in use, held or lost. `fails` may be left from the last one.
     pub(crate) fn judge(&self, report: &mut Report) {
         for (line, holds) in self.each() {
             report.check(Rule::Counters, holds, || {
@@ -32,7 +32,7 @@ impl<'a> Counters<'a> {
         }
     }
 
-    /// Each line, and whether nothing of it is in use, held or lost.
+    /// Each line, and whether nothing in it is in use, held or lost.
     fn each(&self) -> impl Iterator<Item = (&str, bool)> {
         self.lines.iter().filter_map(|line| {
             let nothing: &[&str] = if line.starts_with("peer ") {

@@ -1,4 +1,4 @@
-//! What was done to nginx, and when: which servers each configuration had, and which workers were ended.
+//! What was done to nginx, and when: the servers of each configuration, and the workers that were ended.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -7,25 +7,25 @@ use crate::backend::lock;
 use crate::keys::KeyId;
 use crate::topology::{Membership, ServerId};
 
-/// A worker that was ended by a signal, from before it was sent until it was seen gone.
+/// A worker that was ended by a signal, from before it was sent until the worker was seen to be gone.
 struct Killing {
     worker: u32,
     begin: Instant,
     end: Instant,
 }
 
-/// What becomes of learned sessions when a configuration takes over from the one before it.
+/// What happens to learned sessions when a configuration replaces the previous one.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Handover {
-    /// The zones stay.
+    /// The zones are kept.
     Kept,
-    /// The zones have another size: sessions are copied, and what old workers note from then on is not.
+    /// The zones have another size: sessions are copied, except for those that old workers store later.
     Copied,
     /// The zones belong to another file of the module.
     Lost,
 }
 
-/// A configuration that nginx was given.
+/// A configuration given to nginx.
 struct Generation {
     members: Vec<Membership>,
     handover: Handover,
@@ -33,7 +33,7 @@ struct Generation {
     keys: Vec<KeyId>,
     /// When it was about to be written.
     begin: Instant,
-    /// When it was first seen to answer.
+    /// When it was first seen to respond.
     seen: Option<Instant>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// The number of a new configuration with these servers.
+    /// Adds a configuration with these servers, and returns its number.
     pub(crate) fn begin(
         &self,
         members: Vec<Membership>,
@@ -66,7 +66,7 @@ impl History {
         lock(&self.generations)[generation].seen = Some(Instant::now());
     }
 
-    /// Between which moments nginx read this configuration.
+    /// The period in which nginx read this configuration.
     pub(crate) fn read(&self, generation: usize) -> Option<(Instant, Instant)> {
         let generations = lock(&self.generations);
         let generation = generations.get(generation)?;
@@ -82,14 +82,14 @@ impl History {
         generation.map_or(Membership::Out, |generation| generation.members[server])
     }
 
-    /// The keys that a configuration was given, the newest first.
+    /// The keys of a configuration, the newest first.
     pub(crate) fn keys(&self, generation: usize) -> Vec<KeyId> {
         let generations = lock(&self.generations);
         let generation = generations.get(generation);
         generation.map_or(Vec::new(), |generation| generation.keys.clone())
     }
 
-    /// Do workers of one configuration know for sure what those of another had noted of a session until then?
+    /// Whether workers of one configuration surely know what those of another had stored for a session until then.
     pub(crate) fn hands_over(&self, from: usize, noted: Instant, to: usize) -> bool {
         let generations = lock(&self.generations);
         let between = from.min(to) + 1..from.max(to) + 1;
@@ -101,7 +101,7 @@ impl History {
         })
     }
 
-    /// Has nginx had the same file of the module from then until this configuration?
+    /// Whether nginx has had the same file of the module from then until this configuration.
     pub(crate) fn has_one_file(&self, since: Instant, generation: usize) -> bool {
         let generations = lock(&self.generations);
         let until_then = generations.get(..=generation).unwrap_or_default();
@@ -123,7 +123,7 @@ impl History {
         });
     }
 
-    /// Was a worker ended between the two, this one if it is known?
+    /// Whether a worker was ended between the two; this one, if it is known.
     pub(crate) fn was_killed(&self, worker: Option<u32>, from: Instant, to: Instant) -> bool {
         lock(&self.killings).iter().any(|killing| {
             worker.is_none_or(|worker| worker == killing.worker)

@@ -1,9 +1,9 @@
-//! Judges each request: did what happened to it follow from what was done to servers and to nginx?
+//! Judges each request: does its outcome follow from what was done to servers and to nginx?
 //!
-//! It asks for causes, not for times. A session may move if nginx knew its server as failed, and nginx may
-//! know that only from a try that failed, and a try may fail only on a server that was injured. What each
-//! answer says of itself (worker, generation of the configuration, the servers tried) and what each server
-//! wrote down are facts; grace is given only where a constant below says so.
+//! Judgement is based on causes, not on times. A session may move if nginx knew that its server had failed; nginx knows
+//! that only from a try that failed; and a try may fail only on a server with a fault. The facts are in each response
+//! (worker, generation of the configuration, the servers tried) and in the servers' records; the only grace periods are
+//! the constants below.
 
 mod asking;
 mod early;
@@ -21,32 +21,31 @@ use crate::sessions::{Owner, Sessions};
 use crate::topology::{Fallback, Membership, Mode, ServerId, UpstreamId, FAIL_TIMEOUT};
 use crate::world::World;
 
-/// A request is judged when every other one that could explain it has ended.
+/// A request is judged after every other one that could explain it has ended.
 const DELAY: Duration = PATIENCE.saturating_add(Duration::from_secs(5));
-/// How long facts are kept beyond that. No worker outlives a reload for so long.
+/// How long facts are kept after that. No worker outlives a reload for this long.
 const MEMORY: Duration = Duration::from_secs(120);
-/// A worker that did not run for a while finds a connection reset after its server has come back.
+/// A worker that has not run for a while finds a connection reset after its server has recovered.
 const FELT_LATER: Duration = Duration::from_millis(500);
-/// From the start of new workers until the old ones take no more: each has to run once, on a machine that may
-/// have other things to do.
+/// From the start of new workers until the old ones accept no more: each has to run once, on a machine that may be busy.
 const GONE: Duration = Duration::from_secs(5);
-/// nginx counts whole seconds, and a failure may be a second younger than it looks.
+/// nginx counts whole seconds, and a failure may be a second younger than it seems.
 const FORGIVEN: Duration = FAIL_TIMEOUT.saturating_add(Duration::from_secs(1));
-/// nginx's clock and ours are one, read at different moments, in whole seconds.
+/// nginx and this program read the same clock at different moments, in whole seconds.
 const CLOCK: u64 = 2;
 
-/// Who shares what is known of failures: the workers of a configuration, by a `zone`, or nobody.
+/// The workers that share knowledge of failures: all of a configuration with a `zone`, or a single one.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 enum Scope {
     Generation(usize),
     Worker(u32),
 }
 
-/// Tries of one server within one scope, as the interval of the request that they belong to.
+/// Tries of one server within one scope, each as the interval of its request.
 #[derive(Default)]
 struct Tries {
     failed: Vec<(Instant, Instant)>,
-    /// Those of them that nginx has counted for sure.
+    /// Those that nginx has surely counted.
     counted: Vec<(Instant, Instant)>,
     succeeded: Vec<(Instant, Instant)>,
 }
@@ -57,9 +56,9 @@ pub(crate) struct Judge {
     pending: VecDeque<Outcome>,
     sessions: Sessions,
     tries: HashMap<(Scope, ServerId), Tries>,
-    /// Requests of which nobody told what nginx tried, by upstream.
+    /// Requests whose tries are not known, by upstream.
     lost: HashMap<UpstreamId, Vec<(Instant, Instant)>>,
-    /// With `max_conns`: when a server surely had a request, and when there were requests at all.
+    /// With `max_conns`: when a server surely had a request, and the intervals of all requests.
     uses: HashMap<(Scope, ServerId), Vec<(Instant, Instant)>>,
     requests: HashMap<UpstreamId, Vec<(Instant, Instant)>>,
     pub(crate) tally: Tally,
@@ -70,9 +69,9 @@ pub(crate) struct Judge {
 pub(crate) struct Tally {
     pub(crate) requests: u64,
     pub(crate) statuses: HashMap<String, u64>,
-    /// Answers in each second of the run.
+    /// Responses in each second of the run.
     pub(crate) answers: Vec<u64>,
-    /// Answers that each client got.
+    /// Responses that each client got.
     pub(crate) clients: HashMap<usize, u64>,
     pub(crate) bound: u64,
     pub(crate) moved: u64,
@@ -93,7 +92,7 @@ impl Judge {
         }
     }
 
-    /// Takes down what a request tells about servers. It is judged later.
+    /// Records a request's information about servers. It is judged later.
     pub(crate) fn hear(&mut self, outcome: Outcome) {
         self.count(&outcome);
         let when = (outcome.start, outcome.end);
@@ -111,7 +110,7 @@ impl Judge {
                     let tries = self.tries.entry((scope, server)).or_default();
                     if *status >= 500 {
                         tries.failed.push(when);
-                        // Not an answer that is handed on, and not an idle connection that was closed.
+                        // Not a response that is passed on, and not a closed idle connection.
                         let next = answer.attempts.get(at + 1);
                         let counts = match status {
                             502 => !has_keepalive,
@@ -153,7 +152,7 @@ impl Judge {
         *tally.statuses.entry(word).or_default() += 1;
     }
 
-    /// Judges what is old enough.
+    /// Judges requests that are old enough.
     pub(crate) fn judge(&mut self, now: Instant) {
         while self.pending.front().is_some_and(|o| o.end + DELAY < now) {
             if let Some(outcome) = self.pending.pop_front() {
@@ -177,7 +176,7 @@ impl Judge {
         }
     }
 
-    /// Judges all that is left.
+    /// Judges all remaining requests.
     pub(crate) fn finish(&mut self) {
         while let Some(outcome) = self.pending.pop_front() {
             self.one(&outcome);
@@ -223,12 +222,12 @@ impl Judge {
         }
     }
 
-    /// Rule Gone and rule Hidden, as the servers saw it.
+    /// The rules Gone and Hidden, from the servers' records.
     fn servers_were_there(&mut self, outcome: &Outcome, visits: &[Visit]) {
         for visit in visits {
             let history = &self.world.history;
             let membership = history.membership(visit.generation, visit.server);
-            // Who drains has the sessions that it has, and no others.
+            // A draining server gets requests of its sessions only.
             let may_come = match membership {
                 Membership::In => true,
                 Membership::Draining => self.named(outcome) == Some(visit.server),
@@ -260,7 +259,7 @@ impl Judge {
         }
     }
 
-    /// A server that nginx was asked to drain has its sessions, and no others, whoever serves the request.
+    /// A server that nginx was asked to drain gets requests of its sessions only, whichever worker serves the request.
     fn drained_get_sessions_only(&mut self, outcome: &Outcome, visit: &Visit) {
         let (start, end) = (outcome.start, outcome.end);
         if !self.world.drains.surely(visit.server, start, end) {
@@ -278,13 +277,13 @@ impl Judge {
         }
     }
 
-    /// May nginx have drained a server, of whose sessions this is none, during the request?
+    /// Whether nginx may have drained a server, of which this is no session, during the request.
     fn may_be_drained(&self, outcome: &Outcome, server: ServerId) -> bool {
         (self.world.drains).perhaps(server, outcome.start, outcome.end)
             && !(self.named(outcome) == Some(server) && self.surely_lives(outcome))
     }
 
-    /// Is a server of a name among the addresses that nginx may have in use: in any, and in all of them?
+    /// Whether a server's address is in the lists that nginx may have in use: in any, and in all of them.
     fn is_told(&self, server: ServerId, outcome: &Outcome, generation: usize) -> (bool, bool) {
         let topology = &self.world.topology;
         let name = topology.upstreams[topology.servers[server].upstream].dns_name();
@@ -334,15 +333,15 @@ impl Judge {
         }
     }
 
-    /// With `max_fails=1` a server that failed gets no request until `fail_timeout` has passed, from
-    /// nobody who shares that knowledge. Judged are only requests that lie wholly within that time. A strict session
-    /// has no other server: it is turned away only if its own accepts no connections (`refusal`).
+    /// With `max_fails=1`, a failed server gets no request until `fail_timeout` has passed, from any worker that shares
+    /// that knowledge. Only requests that lie entirely within that time are judged. A strict session has no other
+    /// server: it is refused only if its own accepts no connections (`refusal`).
     fn failed_are_spared(&mut self, outcome: &Outcome, answer: &Answer) {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         let history = &self.world.history;
         let is_there =
             |&&s: &&ServerId| history.membership(answer.generation, s) != Membership::Out;
-        // The only server of an upstream is never given up.
+        // The only server of an upstream is always tried.
         if upstream.resolves() || upstream.servers.iter().filter(is_there).count() < 2 {
             return;
         }
@@ -372,7 +371,7 @@ impl Judge {
         }
     }
 
-    /// Did a try of this server fail for this request?
+    /// Whether a try of this server failed for this request.
     fn failed_here(&self, answer: &Answer, server: ServerId) -> bool {
         let address = self.world.topology.servers[server].address.to_string();
         answer
@@ -381,12 +380,12 @@ impl Judge {
             .any(|(tried, status)| *tried == address && *status >= 500)
     }
 
-    /// May nginx have known this server as failed when it served the request?
+    /// Whether nginx may have known this server as failed when it served the request.
     fn known_as_failed(&self, outcome: &Outcome, answer: &Answer, server: ServerId) -> bool {
         let none = Tries::default();
         let key = (self.scope(outcome, answer), server);
         let tries = self.tries.get(&key).unwrap_or(&none);
-        // A success clears a failure if it began when the failure had had its time.
+        // A success clears a failure if it began after the failure's time was over.
         let is_open = |failed: &(Instant, Instant)| {
             failed.0 <= outcome.end
                 && !tries
@@ -403,7 +402,8 @@ impl Judge {
                 .any(|lost| is_open(lost) && backend.was_injured(lost.0, lost.1 + FELT_LATER))
     }
 
-    /// Could the balancer choose this server: in all the sets that may have been in use, in any of them?
+    /// Whether the load-balancing method could choose this server: in all the lists that may have been in use, in any of
+    /// them.
     fn is_known(&self, outcome: &Outcome, answer: &Answer, server: ServerId) -> (bool, bool) {
         let membership = self.world.history.membership(answer.generation, server);
         let drains = membership == Membership::Draining;
@@ -466,7 +466,7 @@ impl Judge {
         }
     }
 
-    /// Why nginx answered 502 or 504 itself.
+    /// Why nginx itself responded with 502 or 504.
     fn refusal(&self, outcome: &Outcome, answer: &Answer) -> Option<&'static str> {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         if upstream.fallback() != Fallback::On {
@@ -480,7 +480,7 @@ impl Judge {
         if outcome.is_post && self.world.topology.server_at(&last.0).is_some() {
             return Some("the server failed, and POST may not be sent twice");
         }
-        // A balancer of nginx gives up a request whose upstream got other servers since it began.
+        // nginx gives up a request whose upstream got other servers since it began.
         let served_by = |&server: &ServerId| self.is_told(server, outcome, answer.generation);
         if upstream.resolves()
             && answer.attempts.len() > 1
@@ -518,7 +518,7 @@ impl Judge {
             .then_some("every server that was there may have been full")
     }
 
-    /// May it have been unavailable to a request that has no session there?
+    /// Whether it may have been unavailable to a request without a session there.
     fn is_down(&self, outcome: &Outcome, answer: &Answer, server: ServerId) -> bool {
         !self.is_known(outcome, answer, server).1
             || self.may_be_drained(outcome, server)
@@ -527,7 +527,7 @@ impl Judge {
             || self.was_injured(server, outcome)
     }
 
-    /// The servers that a session may have: its own or, where nginx may know more of it than is sure here, each of the upstream.
+    /// The servers that a session may have: its own, or each of the upstream if nginx may know more than is certain here.
     fn may_be_own(&self, outcome: &Outcome) -> Vec<ServerId> {
         if let Some(server) = self.named(outcome) {
             return vec![server];
@@ -540,7 +540,7 @@ impl Judge {
         Vec::new()
     }
 
-    /// Why nginx refused a session with a server that no other one may serve.
+    /// Why nginx refused a session whose server must not be replaced.
     fn strict_refusal(
         &self,
         outcome: &Outcome,
@@ -553,7 +553,7 @@ impl Judge {
         if self.failed_here(answer, server) {
             return Some("fallback=off, and the session's server failed");
         }
-        // A failure of any other kind turns no session away.
+        // No other kind of failure makes nginx refuse a session.
         let before = outcome.start.checked_sub(FORGIVEN + FELT_LATER);
         let from = before.unwrap_or(outcome.start);
         if self.known_as_failed(outcome, answer, server)
@@ -579,8 +579,7 @@ impl Judge {
         let reason = if history.was_killed(worker, outcome.start, outcome.end) {
             "broken, its worker was killed"
         } else if resent && visits.is_empty() {
-            // nginx closes idle connections when it is reloaded. A request that is on its way at that
-            // moment is lost, in every version.
+            // nginx closes idle connections when it is reloaded. A request sent at that moment is lost, in every version.
             "an idle connection was closed at that moment, sent once more"
         } else {
             let words = self.words(outcome, &format!("the connection broke: {error}"));
@@ -590,7 +589,7 @@ impl Judge {
         self.report.explained(Rule::Errors, reason);
     }
 
-    /// The id and the stamps (last seen, first seen) in a value of the cookie.
+    /// The ID and the timestamps (last seen, first seen) in a value of the cookie.
     fn read<'a>(&self, upstream: UpstreamId, value: &'a str) -> (&'a str, Option<(u64, u64)>) {
         match self.world.topology.upstreams[upstream].mode() {
             Mode::Rewrite | Mode::Learn => (value, None),
@@ -613,7 +612,7 @@ impl Judge {
         self.sessions.owner(&self.world.history, outcome)
     }
 
-    /// The server that the client's cookie names, or that its session was learned to have.
+    /// The server in the client's cookie, or the one of its learned session.
     fn named(&self, outcome: &Outcome) -> Option<ServerId> {
         if self.is_learned(outcome) {
             return match self.owner(outcome) {
@@ -628,13 +627,13 @@ impl Judge {
             .or_else(|| topology.server_of_minted(outcome.upstream, id))
     }
 
-    /// Is a learned session remembered: for sure, and perhaps? `None`: it is none.
+    /// Whether a learned session is remembered: surely, and perhaps. `None`: it is not a learned session.
     fn learned_lives(&self, outcome: &Outcome) -> Option<(bool, bool)> {
         let timeout = self.world.topology.upstreams[outcome.upstream].timeout()?;
         Some((self.sessions).lives(&self.world.history, outcome, timeout))
     }
 
-    /// Does the configuration that answered understand the cookie?
+    /// Whether the configuration that responded accepts the cookie.
     fn is_understood(&self, outcome: &Outcome) -> bool {
         let topology = &self.world.topology;
         let (Some(value), Ended::Answered(answer)) = (&outcome.cookie, &outcome.ended) else {
@@ -647,7 +646,7 @@ impl Judge {
         topology.made(outcome.upstream, value).is_understood(&keys)
     }
 
-    /// Does the session live, as far as clocks can tell?
+    /// Whether the session has not ended, as far as clocks can tell.
     fn may_live(&self, outcome: &Outcome) -> bool {
         if let Some((_, perhaps)) = self.learned_lives(outcome) {
             return perhaps;
@@ -733,7 +732,7 @@ impl Judge {
         self.report.explained(rule, reason);
     }
 
-    /// Takes down what the request has changed for a learned session.
+    /// Records the changes of the request to a learned session.
     fn learn(&mut self, outcome: &Outcome, visits: &[Visit]) {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         let keeps = match (&outcome.ended, self.named(outcome)) {
@@ -750,7 +749,7 @@ impl Judge {
         let Some(served) = answer.server else {
             return;
         };
-        // What the cookie of a learned session says is the application's affair.
+        // The cookie of a learned session is the application's.
         if self.is_learned(outcome) {
             return;
         }
@@ -793,7 +792,7 @@ impl Judge {
         self.stamps_are_right(outcome, answer, stamps);
     }
 
-    /// There is no session of the application, or not any more.
+    /// There is no session of the application, or it has ended.
     fn no_cookie_is_left(&mut self, outcome: &Outcome, answer: &Answer) {
         if answer.sets_cookie || outcome.cookie.is_some() && answer.cookie.is_some() {
             let words = self.words(outcome, "a cookie without a session of the application");
@@ -807,7 +806,7 @@ impl Judge {
         }
     }
 
-    /// By the two newest that nginx had.
+    /// The cookie must be made with the two newest keys of nginx.
     fn cookie_is_by_keys(&mut self, outcome: &Outcome, answer: &Answer, value: &str) {
         let keys = self.world.history.keys(answer.generation);
         let made = self.world.topology.made(outcome.upstream, value);
@@ -853,7 +852,7 @@ impl Judge {
         self.world.topology.servers[server].address.to_string()
     }
 
-    /// A violation, with what is needed to find it in the logs.
+    /// A violation, with the details needed to find it in the logs.
     fn words(&self, outcome: &Outcome, what: &str) -> String {
         let since = |at: Instant| at.duration_since(self.world.begin).as_secs_f64();
         let ended = match &outcome.ended {

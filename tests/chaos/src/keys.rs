@@ -1,4 +1,4 @@
-//! The keys of ids and signatures, and what is made of them: computed here, not asked of the module.
+//! The keys of IDs and signatures, and the values made with them: computed here, independently of the module.
 
 use std::fmt::Write as _;
 
@@ -8,13 +8,13 @@ use sha2::Sha256;
 
 use crate::topology::hex;
 
-/// Keys are numbered in the order in which they come.
+/// Keys are numbered in the order in which they are added.
 pub(crate) type KeyId = usize;
 
-/// How many keys of a file say what a cookie says.
+/// The number of keys in a file with which cookies are made.
 const WRITING: usize = 2;
 
-/// What the ids and signatures of a cookie begin with: 128 bits of a MAC.
+/// The length in bytes of IDs and signatures before encoding: 128 bits of a MAC.
 const TRUNCATED: usize = 16;
 
 fn key(number: KeyId) -> String {
@@ -35,7 +35,7 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// The id of a server by a key.
+/// The keyed ID of a server.
 pub(crate) fn id(number: KeyId, address: &str) -> String {
     hex(&mac(key(number).as_bytes(), address)[..TRUNCATED])
 }
@@ -48,7 +48,7 @@ fn signature(number: KeyId, cookie: &str, text: &str) -> String {
     Base64UrlUnpadded::encode_string(&mac(&derived, text)[..TRUNCATED])
 }
 
-/// The keys by which the signatures of a text were made, of those before `end`; `None`: some of them are by no key.
+/// The keys of a text's signatures, among those before `end`; `None` if a signature is made with none of them.
 pub(crate) fn signed_by(
     end: KeyId,
     cookie: &str,
@@ -63,7 +63,7 @@ pub(crate) fn signed_by(
     signatures.split('.').map(by).collect()
 }
 
-/// By which keys the parts of a cookie were made, where they are by keys.
+/// The keys with which the parts of a cookie were made; `None` for a part without keys.
 #[derive(Debug, Default)]
 pub(crate) struct Made {
     pub(crate) id: Option<Vec<KeyId>>,
@@ -75,13 +75,13 @@ impl Made {
         self.id.iter().chain(&self.signatures)
     }
 
-    /// Does a configuration with these keys understand it?
+    /// Whether a configuration with these keys accepts it.
     pub(crate) fn is_understood(&self, keys: &[KeyId]) -> bool {
         let is_known = |part: &Vec<KeyId>| part.iter().any(|key| keys.contains(key));
         self.parts().all(is_known)
     }
 
-    /// Is it what a configuration with these keys writes?
+    /// Whether a configuration with these keys writes it.
     pub(crate) fn is_of(&self, keys: &[KeyId]) -> bool {
         let writing = &keys[..keys.len().min(WRITING)];
         self.parts().all(|part| part == writing)

@@ -1,4 +1,4 @@
-//! What may stand in nginx's error log. Anything from [warn] on that is not listed is a violation.
+//! The lines that nginx's error log may contain. Any other from [warn] on is a violation.
 
 use crate::report::{Report, Rule};
 
@@ -8,7 +8,7 @@ struct Allowed {
     why: &'static str,
 }
 
-// Errors of the system by their number: nginx 1.18 finds no names of them in a newer C library.
+// System errors by number: nginx 1.18 does not know the names used by a newer C library.
 const ALLOWED: &[Allowed] = &[
     Allowed {
         level: "error",
@@ -59,7 +59,7 @@ const ALLOWED: &[Allowed] = &[
 
 pub(crate) const KILLED: &str = " exited on signal 9";
 
-/// Reads lines as they come.
+/// Reads lines as they are written.
 #[derive(Default)]
 pub(crate) struct LogJudge {
     pub(crate) report: Report,

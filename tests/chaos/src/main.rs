@@ -1,8 +1,8 @@
-//! `chaos`: injures a real nginx with the real module, and judges what its clients got.
+//! `chaos`: disrupts a real nginx with the real module, and judges the responses to its clients.
 //!
-//! See README.md beside this crate.
+//! See README.md of this crate.
 
-// A test program may end where its own expectations fail.
+// A test program may panic if its own expectations fail.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

@@ -1,14 +1,14 @@
-//! What a process holds, from /proc.
+//! The memory of a process, from /proc.
 
 use std::collections::HashSet;
 use std::{fmt, fs};
 
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Memory {
-    /// Anonymous memory: heap, stack, changed pages of files. KiB
+    /// Anonymous memory in KiB: heap, stack, modified pages of files.
     pub(crate) private: u64,
     pub(crate) descriptors: usize,
-    /// How many files of the module are mapped: each that has replaced another is one of its own.
+    /// The number of mapped files of the module: each replacement is a separate file.
     pub(crate) modules: usize,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn of(process: u32, module: &str) -> Memory {
             .unwrap_or_default()
             .lines()
             .filter(|line| line.contains(module))
-            // The address range, rights, offset, device, inode, name.
+            // The address range, permissions, offset, device, inode, name.
             .filter_map(|line| line.split_whitespace().nth(4))
             .collect::<HashSet<_>>()
             .len(),

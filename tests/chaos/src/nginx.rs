@@ -1,4 +1,4 @@
-//! nginx: its folder, start, reloads, workers, and what it leaves in its log.
+//! nginx: its folder, start, reloads, workers, and the new lines of its log.
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-/// What nginx may take for a reload, for a worker to go, or to come to its end.
+/// How long nginx may take for a reload, for a worker to exit, or to exit itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How many generations' access logs are kept.
+/// The number of generations whose access logs are kept.
 const LOGS: usize = 30;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,7 +30,7 @@ pub(crate) struct Nginx {
     log_read: u64,
 }
 
-/// What `nginx -v` calls itself: (1, 28, 3).
+/// The version reported by `nginx -v`: (1, 28, 3).
 pub(crate) fn version(binary: &Path) -> Result<(u32, u32, u32), Failure> {
     let output = std::process::Command::new(binary).arg("-v").output()?;
     let text = String::from_utf8(output.stderr)?;
@@ -43,9 +43,9 @@ pub(crate) fn version(binary: &Path) -> Result<(u32, u32, u32), Failure> {
 }
 
 impl Nginx {
-    /// Starts it with the configuration that stands in `prefix`.
+    /// Starts it with the configuration in `prefix`.
     pub(crate) async fn start(binary: &Path, prefix: &Path, port: u16) -> Result<Self, Failure> {
-        // Where its messages go before it reads error_log: nginx before 1.19.5 cannot be told.
+        // The log for messages before it reads error_log, which cannot be set before nginx 1.19.5.
         let early_log: &[&str] = if version(binary)? < (1, 19, 5) {
             &[]
         } else {
@@ -76,7 +76,7 @@ impl Nginx {
         self.master
     }
 
-    /// Until this generation answers.
+    /// Waits until this generation responds.
     async fn wait_for(&mut self, generation: usize) -> Result<(), Failure> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
@@ -93,7 +93,7 @@ impl Nginx {
         Err(format!("generation {generation} does not answer").into())
     }
 
-    /// Until the configuration that was written is the one that answers.
+    /// Reloads, and waits until the new configuration responds.
     pub(crate) async fn reload(&mut self, generation: usize) -> Result<(), Failure> {
         signal(self.master, Signal::HUP)?;
         self.wait_for(generation).await?;
@@ -113,7 +113,7 @@ impl Nginx {
             .collect()
     }
 
-    /// The workers that were not told to go.
+    /// The workers that are not shutting down.
     pub(crate) fn current_workers(&self) -> Vec<u32> {
         let mut workers = self.workers();
         workers.retain(|worker| {
@@ -123,7 +123,7 @@ impl Nginx {
         workers
     }
 
-    /// Ends a worker in an orderly way, and waits until it has gone. `false`: it had gone by itself.
+    /// Terminates a worker, and waits until it has exited. `false`: it had already exited.
     pub(crate) async fn terminate(&self, worker: u32) -> Result<bool, Failure> {
         if !signal(worker, Signal::TERM)? {
             return Ok(false);
@@ -132,18 +132,17 @@ impl Nginx {
         Ok(true)
     }
 
-    /// Ends a worker as a crash would, while it waits for something to happen. `false`: it never did,
-    /// or had gone by itself.
+    /// Kills a worker, as a crash would, while it waits for events. `false`: it never waited, or had already exited.
     ///
-    /// A worker that dies while it holds the lock of a zone leaves it locked for ever: nginx frees the
-    /// mutexes of its zones then, but not the locks of the servers in them. That is nginx's nature, and
-    /// would end the run of whoever draws this ticket. A worker that waits holds no lock.
+    /// If a worker dies while it holds the lock of a zone, the lock is never released: nginx unlocks the mutexes of its
+    /// zones then, but not the locks of the servers in them. This limitation of nginx would end the run. A waiting
+    /// worker holds no lock.
     pub(crate) async fn kill(&self, worker: u32) -> Result<bool, Failure> {
         for _ in 0..100 {
             if !signal(worker, Signal::STOP)? {
                 return Ok(false);
             }
-            // It stops at the next chance.
+            // It stops when it is scheduled next.
             sleep(Duration::from_millis(5)).await;
             if is_waiting(worker) {
                 signal(worker, Signal::KILL)?;
@@ -167,7 +166,7 @@ impl Nginx {
         Err(format!("worker {worker} does not end").into())
     }
 
-    /// Until there are as many workers as configured, and none of an older configuration.
+    /// Waits until there are as many workers as configured, and none of an older configuration.
     pub(crate) async fn settle(&self, workers: usize, limit: Duration) -> Result<(), Failure> {
         let end = Instant::now() + limit;
         loop {
@@ -185,7 +184,7 @@ impl Nginx {
         }
     }
 
-    /// Ends nginx in an orderly way.
+    /// Stops nginx gracefully.
     pub(crate) async fn quit(&mut self) -> Result<(), Failure> {
         signal(self.master, Signal::QUIT)?;
         let status = timeout(PATIENCE, self.child.wait()).await??;
@@ -195,7 +194,7 @@ impl Nginx {
         Ok(())
     }
 
-    /// What was added to the error log since the last look: whole lines.
+    /// The complete lines added to the error log since the last call.
     pub(crate) fn new_log_lines(&mut self) -> io::Result<Vec<String>> {
         let mut file = fs::File::open(self.prefix.join("error.log"))?;
         file.seek(SeekFrom::Start(self.log_read))?;
@@ -212,7 +211,7 @@ impl Nginx {
 }
 
 impl Drop for Nginx {
-    /// However the program ends, nginx does not stay behind.
+    /// Stops nginx, however the program ends.
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = signal(self.master, Signal::TERM);
@@ -230,7 +229,7 @@ fn signal(process: u32, signal: Signal) -> Result<bool, Failure> {
     }
 }
 
-/// Is this stopped process inside epoll_wait() or epoll_pwait()?
+/// Whether this stopped process is inside epoll_wait() or epoll_pwait().
 fn is_waiting(process: u32) -> bool {
     const EPOLL: [&str; 2] = if cfg!(target_arch = "x86_64") {
         ["232", "281"]
@@ -241,7 +240,7 @@ fn is_waiting(process: u32) -> bool {
     call.split(' ').next().is_some_and(|n| EPOLL.contains(&n))
 }
 
-/// The generation that answers a new connection.
+/// The generation that responds on a new connection.
 async fn serving(port: u16) -> Result<usize, Failure> {
     let mut answer = get(port, "/generation").await?;
     Ok(answer
@@ -249,7 +248,7 @@ async fn serving(port: u16) -> Result<usize, Failure> {
         .parse()?)
 }
 
-/// An answer of nginx itself, header and body.
+/// A response of nginx itself, header and body.
 pub(crate) async fn get(port: u16, path: &str) -> Result<String, Failure> {
     let mut stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: chaos.test\r\nConnection: close\r\n\r\n");

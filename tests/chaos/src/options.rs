@@ -17,7 +17,7 @@ pub(crate) const USAGE: &str = "usage: chaos --nginx FILE --module FILE [options
   --fault no-linger         servers that leave DNS keep no sessions: these must be found to move
   --fault stale-keys        the key file lacks the keys before the last one: sessions must be found lost";
 
-/// What this program does wrong on purpose, to prove that it would notice.
+/// An intentional fault of this program, to prove that it is detected.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Fault {
     None,

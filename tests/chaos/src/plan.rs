@@ -1,4 +1,4 @@
-//! What happens when: a pure function of the seed.
+//! The events and their times: a pure function of the seed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,24 +20,25 @@ pub(crate) enum Signal {
 pub(crate) enum Action {
     Injure(ServerId, Condition),
     Heal(ServerId),
-    /// Out of the configuration, at the next reload, or out of DNS, at once.
+    /// Removes a server from the configuration, at the next reload, or from DNS, at once.
     Leave(ServerId),
     Join(ServerId),
     Reload,
-    /// Gives the zones of learned sessions another size, at the next reload.
+    /// Changes the size of the zones of learned sessions at the next reload.
     Resize,
-    /// Another key comes, on top of the others, or the last one goes. A reload at once: nginx shall have each of these steps.
+    /// Adds a key at the top of the file, or removes the last one, and reloads at once, so that nginx has each of these
+    /// keys.
     AddKey,
     RemoveKey,
-    /// Puts another file in the place of the module, as an upgrade of a package does.
+    /// Replaces the file of the module, like an upgrade of a package.
     ReplaceModule,
-    /// Asks nginx to drain a server, and to do so no longer.
+    /// Asks nginx to drain a server, and to bring it back.
     Drain(ServerId),
     Undrain(ServerId),
-    /// A server asks to be drained with its responses, and does so no longer.
+    /// A server's responses begin to request draining, and stop.
     Ask(ServerId),
     AskNoMore(ServerId),
-    /// To some worker.
+    /// To a random worker.
     Signal(Signal),
 }
 
@@ -46,7 +47,7 @@ pub(crate) struct Step {
     pub(crate) action: Action,
 }
 
-/// What a server may suffer. Twice what stands here twice.
+/// The possible faults of a server. Those listed twice are twice as likely.
 const CONDITIONS: [Condition; 8] = [
     Condition::Refusing,
     Condition::Refusing,
@@ -58,41 +59,41 @@ const CONDITIONS: [Condition; 8] = [
     Condition::Halving,
 ];
 
-/// How far apart steps of one kind are, in milliseconds, at random between the two.
+/// The range of times between steps of one kind, in milliseconds.
 const INJURIES: (u64, u64) = (150, 650);
 const INJURY: (u64, u64) = (400, 3500);
 const OUTAGES: (u64, u64) = (6_000, 14_000);
 const OUTAGE: (u64, u64) = (500, 2_500);
 const LEAVES: (u64, u64) = (1_000, 3_000);
 const LEAVES_OF_DNS: (u64, u64) = (800, 2_400);
-/// Longer than the judge's grace for servers that are gone, or that rule would never be put to the test.
+/// Longer than the judge's grace period for removed servers, so that the rule is actually tested.
 const ABSENCE: (u64, u64) = (6_000, 14_000);
 const RELOADS: (u64, u64) = (1_000, 2_000);
 const RESIZES: (u64, u64) = (3_000, 9_000);
-/// Longer than sessions take to expire: a new file loses those that were learned.
+/// Longer than sessions take to expire: with a new file, learned sessions are lost.
 const REPLACEMENTS: (u64, u64) = (8_000, 14_000);
 const SIGNALS: (u64, u64) = (2_000, 5_000);
 const DRAINS: (u64, u64) = (200, 800);
-/// Longer than the judge's grace for workers that do not know yet.
+/// Longer than the judge's grace period for workers that do not know it yet.
 const DRAINED: (u64, u64) = (1_500, 8_000);
 
 const ASKS: (u64, u64) = (700, 1_800);
-/// Longer than the judge's grace, and than `drain_time=` of one of the upstreams.
+/// Longer than the judge's grace period, and than the `drain_time=` of one of the upstreams.
 const ASKED: (u64, u64) = (3_000, 10_000);
 
-/// Clients have to come by between two of them.
+/// Long enough for clients to send requests between two of them.
 const ROTATIONS: (u64, u64) = (1_500, 3_500);
-/// How many keys there are at a time.
+/// The maximum number of keys at a time.
 const MOST_KEYS: usize = 3;
 
-/// When what happens.
+/// The phases of the run.
 pub(crate) struct Phases {
-    /// Until then nothing is injured.
+    /// Until then there are no faults.
     pub(crate) begin: Duration,
-    /// Then come the last reload and the last signal. Servers and DNS are not spared: the workers that
-    /// are judged in the end shall have seen something.
+    /// Then come the last reload and the last signal. Faults of servers and DNS continue, so that the workers that are
+    /// judged at the end have experienced some.
     pub(crate) last_reload: Duration,
-    /// All is healed and back.
+    /// Everything is repaired and present again.
     pub(crate) end: Duration,
 }
 
@@ -146,7 +147,7 @@ impl Planner<'_> {
         *CONDITIONS.choose(&mut self.rng).expect("conditions")
     }
 
-    /// Of single servers, and of all those of an upstream at once.
+    /// Faults of single servers, and of all servers of an upstream at once.
     fn injuries(&mut self) {
         let (topology, end) = (self.topology, self.phases.end);
         let mut injuries = Vec::new();
@@ -163,7 +164,7 @@ impl Planner<'_> {
         }
         injuries.sort_by_key(|(at, ..)| *at);
 
-        // A server has one injury at a time, so that what is healed is what was inflicted.
+        // A server has one fault at a time, so that repairing it ends exactly that one.
         let mut busy_until: HashMap<ServerId, Duration> = HashMap::new();
         for (at, until, servers, condition) in injuries {
             for server in servers {
@@ -177,7 +178,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Of servers from the configuration, which takes a reload, and from DNS.
+    /// Removes servers from the configuration, effective with a reload, and from DNS.
     fn absences(&mut self) {
         let (in_dns, configured): (Vec<_>, Vec<_>) = self
             .topology
@@ -199,7 +200,7 @@ impl Planner<'_> {
                 let Some(&server) = here.choose(&mut self.rng) else {
                     continue;
                 };
-                // An upstream needs a primary server, and one that may be looked for elsewhere.
+                // At least two primary servers remain: one, and another that can replace it.
                 let is_backup = |server: &ServerId| self.topology.is_backup(*server);
                 let primaries = here.iter().filter(|server| !is_backup(server)).count();
                 if is_backup(&server) || primaries > 2 {
@@ -212,7 +213,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Through nginx itself, one server of an upstream at a time.
+    /// By requests to nginx, one server of an upstream at a time.
     fn drains(&mut self) {
         let (topology, end) = (self.topology, self.phases.end);
         let mut busy_until: HashMap<&str, Duration> = HashMap::new();
@@ -229,7 +230,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Of one or two servers of an upstream at a time, most often.
+    /// Usually one or two servers of an upstream at a time.
     fn asks(&mut self) {
         let (topology, end) = (self.topology, self.phases.end);
         let upstreams = topology.upstreams.iter();
@@ -248,7 +249,7 @@ impl Planner<'_> {
         }
     }
 
-    /// As an operator does it: a new key, then the old one goes. Sometimes another new one comes first.
+    /// Like an operator: a new key is added, then the old one removed. Sometimes another new one is added first.
     fn rotations(&mut self) {
         let mut keys = 1;
         for at in self.times(ROTATIONS, self.phases.last_reload) {

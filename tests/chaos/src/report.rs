@@ -1,9 +1,9 @@
-//! What was checked, how often, what explained it, and what nothing explained.
+//! The rules, how often they were checked, and the explanations and violations.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What must hold. The order is that of the report.
+/// The rules. The order is that of the report.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Rule {
     Errors,
@@ -93,7 +93,7 @@ impl fmt::Display for Rule {
 struct Tally {
     checked: u64,
     violations: u64,
-    /// Why something that looks like a violation is none.
+    /// Why something that looks like a violation is not one.
     explained: BTreeMap<String, u64>,
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct Report {
     facts: Vec<(&'static str, String)>,
 }
 
-/// How many violations are told in full.
+/// How many violations are described in full.
 const TOLD: usize = 10;
 
 impl Report {
@@ -125,7 +125,7 @@ impl Report {
         }
     }
 
-    /// Holds, or is a violation.
+    /// Checks a condition; if it does not hold, this is a violation.
     pub(crate) fn check(&mut self, rule: Rule, holds: bool, words: impl FnOnce() -> String) {
         self.checked(rule);
         if !holds {

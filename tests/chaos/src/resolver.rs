@@ -1,7 +1,7 @@
-//! A resolver for the names of those upstreams whose servers DNS tells.
+//! A resolver for the names of the upstreams whose servers are in DNS.
 //!
-//! Each configuration of nginx asks an address of its own, so that it is known what it was told: the
-//! workers of an older one go on asking, at other moments than those of the newer one.
+//! Each configuration of nginx uses a separate address of the resolver, so that the answers it got are known: the
+//! workers of an older configuration continue to send queries, at different times than those of the newer one.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,10 +15,10 @@ use tokio::net::UdpSocket;
 
 use crate::backend::lock;
 
-/// How many configurations have different addresses. No worker is left of the one whose address is used again.
+/// The number of different addresses. When one is used again, no worker of its previous configuration is left.
 const LINES: usize = 200;
 
-/// The address that a configuration asks.
+/// The resolver's address for a configuration.
 pub(crate) fn line_of(generation: usize) -> Ipv4Addr {
     line(generation % LINES)
 }
@@ -27,7 +27,7 @@ fn line(number: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(Ipv4Addr::new(127, 2, 0, 1).to_bits() + number as u32)
 }
 
-/// What was told of a name, when, and where nginx had asked.
+/// The answer for a name, with its time and the address to which nginx had sent the query.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) at: Instant,
@@ -35,7 +35,7 @@ pub(crate) struct Answer {
     pub(crate) addresses: Vec<Ipv4Addr>,
 }
 
-/// An address that is not told, or was not for a time.
+/// A period in which an address is not in DNS.
 #[derive(Clone, Copy)]
 pub(crate) struct Absence {
     address: Ipv4Addr,
@@ -52,7 +52,7 @@ struct Name {
 
 pub(crate) struct Resolver {
     names: Mutex<HashMap<String, Name>>,
-    /// Sends the addresses of the beginning for ever, while the record says otherwise.
+    /// Always sends the first addresses, while the record contains the current ones.
     stale: bool,
 }
 
@@ -89,7 +89,7 @@ impl Resolver {
         name.addresses = addresses;
     }
 
-    /// When an address was not told, in order.
+    /// The periods in which an address was not in DNS, in order.
     pub(crate) fn absences(&self, name: &str, address: &Ipv4Addr) -> Vec<Absence> {
         let names = lock(&self.names);
         let absences = names.get(name).map_or(&[][..], |name| &name.absences);
@@ -97,7 +97,7 @@ impl Resolver {
         absences.iter().filter(is_own).copied().collect()
     }
 
-    /// What was told of this name on a line between the two, in order.
+    /// The answers for this name on a line between the two, in order.
     pub(crate) fn told(
         &self,
         name: &str,
@@ -114,7 +114,7 @@ impl Resolver {
             .collect()
     }
 
-    /// Forgets what was told long before.
+    /// Removes old records.
     pub(crate) fn forget(&self, before: Instant) {
         for name in lock(&self.names).values_mut() {
             name.answers.retain(|answer| answer.at >= before);

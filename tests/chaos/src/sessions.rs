@@ -1,8 +1,8 @@
-//! The sessions that nginx has learned: which server each has, as far as that is sure.
+//! The sessions that nginx has learned: the server of each, as far as it is certain.
 //!
-//! It follows from the answers. Where nobody can tell what nginx has noted (a client that has gone, a worker that was
-//! killed before the answer was complete), a session is forgotten here, and nothing is asked of it until the application
-//! begins another.
+//! It is derived from the responses. If it is not known what nginx has stored (a client that has disconnected, a worker
+//! that was killed before the response was complete), the session is removed here, and not judged until the application
+//! creates another.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::client::{Answer, Ended, Outcome};
 use crate::history::History;
 use crate::topology::{ServerId, UpstreamId};
 
-/// The clocks of nginx and of this program are read at different moments, and nginx's has tenths of seconds.
+/// nginx and this program read the clock at different moments, and nginx's has tenths of seconds.
 const CLOCK: Duration = Duration::from_secs(1);
 
-/// Something that a worker has noted in the zone, at some time between the two.
+/// Data stored in the zone by a worker, at some time between the two.
 #[derive(Clone, Copy)]
 struct Note {
     generation: usize,
@@ -27,7 +27,7 @@ struct Session {
     server: ServerId,
     /// When it got that server.
     got: Note,
-    /// When it was used last, for sure and perhaps.
+    /// When it was last used: surely, and perhaps.
     used: Note,
     perhaps_used: Instant,
 }
@@ -35,9 +35,9 @@ struct Session {
 /// The server of a session.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Owner {
-    /// No session, or one of which nothing is known.
+    /// No session, or one whose state is unknown.
     None,
-    /// What was noted may not have reached this configuration.
+    /// The stored data may not have reached this configuration.
     Unsure,
     Sure(ServerId),
 }
@@ -51,7 +51,7 @@ impl Sessions {
         self.0.get(&(outcome.upstream, id))
     }
 
-    /// The server that the session of a request has for a worker of this generation.
+    /// The server of a request's session for a worker of this generation.
     pub(crate) fn owner(&self, history: &History, outcome: &Outcome) -> Owner {
         let (Some(session), Ended::Answered(answer)) = (self.of(outcome), &outcome.ended) else {
             return Owner::None;
@@ -63,7 +63,7 @@ impl Sessions {
         }
     }
 
-    /// Is the session remembered, as far as clocks can tell: for sure, and perhaps?
+    /// Whether the session is remembered, as far as clocks can tell: surely, and perhaps.
     pub(crate) fn lives(
         &self,
         history: &History,
@@ -85,7 +85,7 @@ impl Sessions {
         (surely, perhaps)
     }
 
-    /// Takes down what a request has changed. `stays`: its session keeps its server, whoever answered.
+    /// Records the changes of a request. `stays`: its session keeps its server, whichever server answered.
     pub(crate) fn note(
         &mut self,
         outcome: &Outcome,
@@ -118,7 +118,7 @@ impl Sessions {
         }
     }
 
-    /// The response has begun another session.
+    /// The response has created another session.
     fn begin(&mut self, outcome: &Outcome) {
         let Ended::Answered(answer) = &outcome.ended else {
             return;
@@ -149,7 +149,7 @@ impl Sessions {
             return;
         };
         if !surely_lives {
-            // It is renewed only if it was still there.
+            // It is renewed only if it was still remembered.
             self.0.remove(key);
             return;
         }
@@ -160,7 +160,7 @@ impl Sessions {
         }
     }
 
-    /// Forgets what nobody will ask for again.
+    /// Removes sessions that are no longer needed.
     pub(crate) fn forget(&mut self, before: Instant) {
         self.0.retain(|_, session| session.used.end >= before);
     }

@@ -1,4 +1,4 @@
-//! The upstreams under test, their servers, and the configuration that nginx gets of them.
+//! The upstreams under test, their servers, and nginx's configuration for them.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::resolver::line_of;
 
 /// `fail_timeout` of every server, with `max_fails=1`.
 pub(crate) const FAIL_TIMEOUT: Duration = Duration::from_secs(1);
-/// What nginx waits for a server: to connect, to take a request, to answer.
+/// nginx's timeout for a server: to connect, to receive a request, to respond.
 pub(crate) const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) type ServerId = usize;
 pub(crate) type UpstreamId = usize;
@@ -31,32 +31,32 @@ pub(crate) enum Mode {
 pub(crate) enum Fallback {
     On,
     Off,
-    /// A cookie that names no server is a first visit; a known server that is down is 502.
+    /// An unknown ID is a first visit; for a known server that is down, the response is 502.
     Unknown,
 }
 
-/// An upstream as its author would describe it.
+/// The description of an upstream.
 struct Recipe {
     name: &'static str,
-    /// Before `session_sticky` ...
+    /// Directives before `session_sticky` ...
     above: &'static str,
-    /// ... its parameters, `cookie=` aside ...
+    /// ... its parameters except `cookie=` ...
     sticky: &'static str,
-    /// ... and after it: the order of directives must not matter.
+    /// ... and directives after it: their order must not matter.
     below: &'static str,
     primaries: usize,
     backups: usize,
     dynamic: Dynamic,
 }
 
-/// How a server leaves.
+/// How a server is removed.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Dynamic {
-    /// Its line goes.
+    /// Its `server` directive is removed.
     Configuration,
-    /// Its line says `drain`: it keeps the sessions that it has.
+    /// Its `server` directive gets `drain`: it keeps its sessions.
     Drain,
-    /// Its address goes from the answers of DNS.
+    /// Its address is removed from DNS.
     Dns,
 }
 
@@ -369,7 +369,7 @@ const RECIPES: &[Recipe] = &[
     },
 ];
 
-/// The upstream whose location names it with a variable, so that only the directive can hide the cookie.
+/// The upstream with a variable in its location, so that only the directive can hide the cookie.
 const BY_VARIABLE: &str = "hashed";
 
 pub(crate) struct Upstream {
@@ -418,17 +418,17 @@ impl Upstream {
         }
     }
 
-    /// Does a session move for good?
+    /// Whether a session moves permanently.
     pub(crate) fn rebinds(&self) -> bool {
         self.parameter("rebind") != Some("off")
     }
 
-    /// Must the upstream server not see the id?
+    /// Whether the ID must be hidden from the servers.
     pub(crate) fn hides(&self) -> bool {
         self.parameter("option") == Some("indirect") || self.mode() == Mode::Prefix
     }
 
-    /// Do the workers share what they know of the servers?
+    /// Whether the workers share their knowledge of the servers.
     pub(crate) fn has_zone(&self) -> bool {
         self.directives().any(|line| line.starts_with("zone "))
     }
@@ -437,12 +437,12 @@ impl Upstream {
         self.directives().any(|line| line.starts_with("keepalive "))
     }
 
-    /// Does DNS say which servers there are, rather than the configuration?
+    /// Whether its servers are determined by DNS rather than the configuration.
     pub(crate) fn resolves(&self) -> bool {
         self.recipe.dynamic == Dynamic::Dns
     }
 
-    /// The name whose addresses are the servers.
+    /// The name that resolves to the servers.
     pub(crate) fn dns_name(&self) -> String {
         format!("{}.chaos.test", self.recipe.name)
     }
@@ -451,7 +451,7 @@ impl Upstream {
         self.parameter("hash") == Some("plain")
     }
 
-    /// Are servers called by a key?
+    /// Whether server IDs are keyed.
     fn is_keyed(&self) -> bool {
         self.parameter("hash") == Some("hmac")
     }
@@ -460,12 +460,12 @@ impl Upstream {
         self.recipe.sticky.split_whitespace().any(|w| w == "sign")
     }
 
-    /// Is its cookie made by keys?
+    /// Whether its cookie is made with keys.
     pub(crate) fn has_keys(&self) -> bool {
         self.is_keyed() || self.signs()
     }
 
-    /// Do clients come with cookies of another system?
+    /// Whether clients send cookies of another system.
     pub(crate) fn accepts(&self) -> bool {
         self.parameter("accept").is_some()
     }
@@ -478,32 +478,33 @@ impl Upstream {
         seconds(self.parameter("maxlife")?)
     }
 
-    /// The cookie of the application that tells whether there is a session.
+    /// The application's cookie that indicates a session.
     pub(crate) fn follows(&self) -> Option<String> {
         Some(self.parameter("follow")?.replace('*', "7"))
     }
 
-    /// How many connections a server has at most, its sessions aside: for all workers, or for each if there is no zone.
+    /// The maximum number of connections of a server, not counting its sessions: of all workers together, or of each
+    /// without a zone.
     pub(crate) fn max_conns(&self) -> Option<usize> {
         (self.parameter("full") == Some("over")).then_some(1)
     }
 
-    /// How long a server drains that has asked for it, where it may.
+    /// How long a server drains after requesting it, if it may.
     pub(crate) fn drain_time(&self) -> Option<Duration> {
         seconds(self.parameter("drain_time")?).map(Duration::from_secs)
     }
 
-    /// How long a server keeps its sessions when its address has left DNS.
+    /// How long a server keeps its sessions after its address has left DNS.
     pub(crate) fn linger(&self) -> Option<Duration> {
         seconds(self.parameter("linger")?).map(Duration::from_secs)
     }
 
-    /// How old stamps are before they are renewed.
+    /// The age at which timestamps are renewed.
     pub(crate) fn refresh(&self) -> u64 {
         self.parameter("refresh").and_then(seconds).unwrap_or(0)
     }
 
-    /// How long a learned session is remembered that is not used.
+    /// How long an unused learned session is remembered.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         seconds(self.parameter("timeout")?).map(Duration::from_secs)
     }
@@ -526,11 +527,11 @@ impl Upstream {
     }
 }
 
-/// What nginx says of a session before it chooses a server, to that server. Afterwards it says it to the client.
+/// The session variables are sent to the server, before it is chosen, and to the client afterwards.
 const TOLD_EARLY: &str = "proxy_set_header X-Verdict $session_sticky_verdict; \
                           proxy_set_header X-Previous $session_sticky_previous;";
 
-/// Beside the configuration.
+/// In the same folder as the configuration.
 const KEY_FILE: &str = "key_file=keys";
 
 fn seconds(text: &str) -> Option<u64> {
@@ -541,13 +542,13 @@ pub(crate) struct Server {
     pub(crate) upstream: UpstreamId,
     pub(crate) address: SocketAddrV4,
     backup: bool,
-    /// What the cookie must name it by, where it is not by a key. Computed here, not asked of the module.
+    /// Its ID in the cookie, if not keyed. Computed here, independently of the module.
     pub(crate) id: String,
-    /// What Traefik 3.3.4 and newer name it by.
+    /// Its ID in cookies of Traefik 3.3.4 and newer.
     pub(crate) minted: String,
 }
 
-/// What a configuration says of a server.
+/// The presence of a server in a configuration.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Membership {
     In,
@@ -558,14 +559,14 @@ pub(crate) enum Membership {
 pub(crate) struct Topology {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) servers: Vec<Server>,
-    /// How many keys there will be.
+    /// The total number of keys.
     keys: KeyId,
-    /// By the ids that each of them gives.
+    /// The keyed IDs, with server and key.
     by_key: HashMap<String, (ServerId, KeyId)>,
 }
 
 impl Topology {
-    /// `port`: the one that all servers listen on, each on an address of its own; `keys`: how many there will be.
+    /// `port`: all servers listen on it, each on its own address; `keys`: the total number of keys.
     pub(crate) fn new(port: u16, with_resolve: bool, keys: KeyId) -> Self {
         let mut topology = Topology {
             upstreams: Vec::new(),
@@ -623,14 +624,14 @@ impl Topology {
         servers.contains(&server).then_some(server)
     }
 
-    /// The server that a cookie of another system names, where it is accepted.
+    /// The server in a cookie of another system, if the upstream accepts it.
     pub(crate) fn server_of_minted(&self, upstream: UpstreamId, value: &str) -> Option<ServerId> {
         let upstream = &self.upstreams[upstream];
         let mut servers = upstream.servers.iter().copied();
         servers.find(|&s| upstream.accepts() && self.servers[s].minted == value)
     }
 
-    /// The server that an id by keys names, and these keys.
+    /// The server of a keyed ID, and its keys.
     fn by_keys(&self, id: &str) -> Option<(ServerId, Vec<KeyId>)> {
         let parts = id.split('.').map(|part| self.by_key.get(part).copied());
         let (servers, keys): (Vec<_>, Vec<_>) =
@@ -642,7 +643,7 @@ impl Topology {
             .then_some((server, keys))
     }
 
-    /// By which keys the value of an upstream's cookie was made.
+    /// The keys with which the value of an upstream's cookie was made.
     pub(crate) fn made(&self, upstream: UpstreamId, value: &str) -> Made {
         let upstream = &self.upstreams[upstream];
         let id = value.split(['|', '~']).next().unwrap_or_default();
@@ -657,12 +658,12 @@ impl Topology {
         }
     }
 
-    /// Does DNS say whether this server takes part?
+    /// Whether the presence of this server is determined by DNS.
     pub(crate) fn is_resolved(&self, server: ServerId) -> bool {
         self.upstreams[self.servers[server].upstream].resolves()
     }
 
-    /// What the configuration says of a server that is present, or is not.
+    /// The membership of a server in a configuration while it is present, or is not.
     pub(crate) fn membership(&self, server: ServerId, is_present: bool) -> Membership {
         let upstream = &self.upstreams[self.servers[server].upstream];
         match upstream.recipe.dynamic {
@@ -685,26 +686,26 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What the configuration says besides the upstreams.
+/// The parameters of the configuration, apart from the upstreams.
 pub(crate) struct Setting<'a> {
     pub(crate) modules: &'a [String],
     pub(crate) workers: usize,
     pub(crate) listen: u16,
     pub(crate) resolver: u16,
     pub(crate) port: u16,
-    /// Further lines of the `server` block.
+    /// Additional directives of the `server` block.
     pub(crate) extra: &'a str,
     /// The size of the zones of learned sessions.
     pub(crate) session_zone: &'a str,
-    /// Whether `linger=` is written.
+    /// Whether `linger=` is included.
     pub(crate) lingers: bool,
-    /// Whether `session_sticky` is written at all, or its cookies are only imitated.
+    /// Whether `session_sticky` is included; if not, its cookies are only imitated.
     pub(crate) sticky: bool,
 }
 
 impl Topology {
-    /// The configuration of one generation. Each says its number in every answer, and to every server,
-    /// so that it is known, not guessed, which servers a request could go to.
+    /// The configuration of one generation, whose number is in each response and each request to a server, so that the
+    /// servers that a request could reach are known exactly.
     pub(crate) fn configuration(
         &self,
         setting: &Setting,
@@ -747,7 +748,7 @@ http {{
     add_header X-Previous $session_sticky_previous always;
     add_header X-Session $session_sticky_status always;
 ",
-            // Run by root, its workers would be `nobody`, who may not enter the folder.
+            // As root, nginx would run its workers as `nobody`, which cannot access the folder.
             user = if geteuid().is_root() {
                 "user root;"
             } else {
@@ -797,7 +798,7 @@ http {{
             } else {
                 format!("proxy_pass http://{name};")
             };
-            // What a location sets itself replaces what it would inherit.
+            // The headers set in a location replace the inherited ones.
             let _ = writeln!(
                 text,
                 "        location = /{name} {{ {pass} proxy_set_header Connection {connection}; \
@@ -808,7 +809,7 @@ http {{
         text
     }
 
-    /// Sets the cookies that the module would set. Nobody follows them.
+    /// Sets the same cookies as the module, without following them.
     fn imitation(&self, text: &mut String) {
         text.push_str("    map $upstream_addr $imitated {\n");
         for server in &self.servers {

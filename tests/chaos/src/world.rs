@@ -1,4 +1,4 @@
-//! What all parts of the program know of.
+//! The state shared by all parts of the program.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::history::History;
 use crate::resolver::{line_of, Resolver};
 use crate::topology::{Topology, SERVER_TIMEOUT};
 
-/// From an answer of DNS until a worker that was busy has read it.
+/// From a DNS answer until a busy worker has read it.
 const DNS_READ: Duration = Duration::from_secs(1);
 
 pub(crate) struct World {
@@ -43,7 +43,7 @@ impl World {
         }
     }
 
-    /// Did this program, with the servers in it, stand still for so long that nginx had to give up on them?
+    /// Whether this program, with its servers, was stalled long enough for nginx to time out.
     pub(crate) fn was_stalled(&self, from: Instant, to: Instant) -> bool {
         let stalls = lock(&self.stalls);
         stalls.iter().any(|stall| stall.0 <= to && stall.1 >= from)
@@ -53,7 +53,7 @@ impl World {
         lock(&self.stalls).len()
     }
 
-    /// Watches whether this program gets to run.
+    /// Watches whether this program is scheduled.
     pub(crate) async fn watch(&self) {
         const TICK: Duration = Duration::from_millis(50);
         let mut last = Instant::now();
@@ -67,9 +67,9 @@ impl World {
         }
     }
 
-    /// Every set of addresses that a configuration could have in use for this name between the two: the last
-    /// one that it was told before, and those told since. Until it has asked, it goes by what the one before
-    /// it had when nginx read it (1.27.3 and newer, ngx_http_upstream_zone_module.c).
+    /// Every set of addresses that a configuration could have in use for this name between the two: the last one
+    /// received before, and those received since. Before its first query, it uses the set that the previous
+    /// configuration had when nginx read it (1.27.3 and newer, ngx_http_upstream_zone_module.c).
     pub(crate) fn told(
         &self,
         name: &str,
@@ -96,7 +96,7 @@ impl World {
         sets
     }
 
-    /// Forgets what nobody will ask for again.
+    /// Removes records that are no longer needed.
     pub(crate) fn forget(&self, before: Instant) {
         for backend in &self.backends {
             backend.forget(before);

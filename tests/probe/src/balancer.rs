@@ -1,5 +1,5 @@
-//! Balancers that are not nginx's: `own_balancer` in an upstream chooses the first server, and keeps no list of its
-//! own that another module could follow.
+//! Third-party load-balancing methods: `own_balancer` in an upstream chooses the first server, without round robin's
+//! data, on which other modules could rely.
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
@@ -15,7 +15,7 @@ use ngx::http::{HttpModuleServerConf, NgxHttpUpstreamModule};
 
 use crate::bytes;
 
-/// What a request needs: as with every balancer, behind a pointer that nginx does not read. As large as such data are.
+/// The data of a request, behind a pointer that nginx does not read. Its size is that of other methods' data.
 #[repr(C)]
 struct Data {
     us: *mut ngx_http_upstream_srv_conf_t,
@@ -28,7 +28,7 @@ pub(crate) unsafe extern "C" fn own_balancer(
     _: *mut ngx_command_t,
     _: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx calls this for a directive in an upstream block, with its words.
+    // SAFETY: nginx calls this for a directive in an upstream block, with the directive's arguments.
     unsafe {
         let Some(us) = NgxHttpUpstreamModule::server_conf_mut(&*cf) else {
             return NGX_CONF_ERROR as *mut c_char;
@@ -48,7 +48,7 @@ unsafe extern "C" fn init_upstream(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this once for an upstream.
+    // SAFETY: nginx calls this once for an upstream, with valid pointers.
     unsafe {
         let rc = ngx_http_upstream_init_round_robin(cf, us);
         (*us).peer.init = Some(init);
@@ -56,7 +56,7 @@ unsafe extern "C" fn init_upstream(
     }
 }
 
-/// Its data is its own.
+/// Sets its own data.
 unsafe extern "C" fn init(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
@@ -86,7 +86,7 @@ unsafe extern "C" fn init_upstream_like(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this once for an upstream.
+    // SAFETY: nginx calls this once for an upstream, with valid pointers.
     unsafe {
         let rc = ngx_http_upstream_init_round_robin(cf, us);
         (*us).peer.init = Some(init_like);
@@ -94,7 +94,7 @@ unsafe extern "C" fn init_upstream_like(
     }
 }
 
-/// Its data begins with that of round robin, whose server it is not that it chooses: as with `balancer_by_lua_block`.
+/// The data begins with round robin's, but round robin does not choose the server, as with `balancer_by_lua_block`.
 unsafe extern "C" fn init_like(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
@@ -118,7 +118,7 @@ unsafe extern "C" fn init_upstream_denying(
     cf: *mut ngx_conf_t,
     us: *mut ngx_http_upstream_srv_conf_t,
 ) -> ngx_int_t {
-    // SAFETY: nginx calls this once for an upstream.
+    // SAFETY: nginx calls this once for an upstream, with valid pointers.
     unsafe {
         let rc = ngx_http_upstream_init_round_robin(cf, us);
         (*us).peer.init = Some(init_denying);
@@ -126,7 +126,7 @@ unsafe extern "C" fn init_upstream_denying(
     }
 }
 
-/// Its data begins with that of round robin, and no request gets a server: as where `balancer_by_lua_block` exits.
+/// The data begins with round robin's, and no request gets a server, as if `balancer_by_lua_block` exits.
 unsafe extern "C" fn init_denying(
     r: *mut ngx_http_request_t,
     us: *mut ngx_http_upstream_srv_conf_t,
@@ -148,7 +148,7 @@ unsafe fn choose(
     pc: *mut ngx_peer_connection_t,
     peers: *mut ngx_http_upstream_rr_peers_t,
 ) -> ngx_int_t {
-    // SAFETY: the caller's promise; without a zone the servers stay.
+    // SAFETY: the caller passes a live connection and group; without a zone, servers are not removed.
     unsafe {
         let peer = (*peers).peer;
         (*pc).set_cached(0);

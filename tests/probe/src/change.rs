@@ -1,4 +1,4 @@
-//! Changes the servers of an upstream at run time as modules do it that count no generation.
+//! Changes the servers of an upstream at run time, like modules that do not increment the generation.
 
 use core::cell::RefCell;
 use core::ffi::{c_char, c_void};
@@ -24,10 +24,10 @@ use crate::{argument, bytes};
 
 struct Pools(RefCell<BTreeMap<*mut ngx_http_upstream_srv_conf_t, *mut ngx_pool_t>>);
 
-// SAFETY: a worker has one thread.
+// SAFETY: a worker process has one thread.
 unsafe impl Sync for Pools {}
 
-/// In which the servers were made of each upstream that was prepared again.
+/// The pools with the servers of the upstreams that were initialized again.
 static POOLS: Pools = Pools(RefCell::new(BTreeMap::new()));
 
 extern "C" {
@@ -50,7 +50,7 @@ pub(crate) unsafe extern "C" fn change_servers(
     ptr::null_mut()
 }
 
-/// Carries out what the arguments ask for.
+/// Makes the change that the arguments request.
 unsafe extern "C" fn change(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls this for a live request; upstreams live as long as the cycle that it belongs to.
     unsafe {
@@ -77,10 +77,10 @@ unsafe extern "C" fn change(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// Prepares the upstream again in a new pool, and destroys the one that this has made before.
+/// Initializes the upstream again in a new pool, and destroys the previous one created here.
 unsafe fn prepare_again(us: *mut ngx_http_upstream_srv_conf_t, reverse: bool) -> bool {
     const POOL_SIZE: usize = 4096;
-    // SAFETY: the upstream is live, and was prepared by the same function when it was read.
+    // SAFETY: the upstream is live, and was initialized by the same function when the configuration was read.
     unsafe {
         let Some(init) = (*us).peer.init_upstream else {
             return false;
@@ -108,21 +108,22 @@ unsafe fn prepare_again(us: *mut ngx_http_upstream_srv_conf_t, reverse: bool) ->
     }
 }
 
-/// Destroys what is left when the worker ends.
+/// Destroys the remaining pools when the worker exits.
 pub(crate) unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
     for pool in POOLS.0.take().into_values() {
-        // SAFETY: no request is served any more.
+        // SAFETY: the worker serves no more requests, so that nothing uses the pools.
         unsafe { ngx_destroy_pool(pool) };
     }
 }
 
-/// Puts a server at the head of the list of the primary ones.
+/// Inserts a server at the head of the list of primary servers.
 unsafe fn link_in(
     us: *mut ngx_http_upstream_srv_conf_t,
     address: &[u8],
     pool: *mut ngx_pool_t,
 ) -> bool {
-    // SAFETY: the upstream is live, and its balancer one of nginx's; the address is parsed into the request's pool.
+    // SAFETY: the upstream is live, and its load-balancing method is one of nginx's, so that its data are peers; the address
+    // is parsed into the request's pool.
     unsafe {
         let peers: Peers = (*us).peer.data.cast();
         let mut parsed: ngx_addr_t = core::mem::zeroed();
@@ -162,7 +163,7 @@ unsafe fn link_in(
     true
 }
 
-/// Takes the last server of this address out, which [`link_in`] has put in, and frees it.
+/// Removes and frees the last server with this address, which [`link_in`] has inserted.
 unsafe fn link_out(us: *mut ngx_http_upstream_srv_conf_t, address: &[u8]) -> bool {
     // SAFETY: as in `link_in`.
     unsafe {
@@ -193,9 +194,9 @@ unsafe fn link_out(us: *mut ngx_http_upstream_srv_conf_t, address: &[u8]) -> boo
     true
 }
 
-/// A copy of its own memory.
+/// A copy in newly allocated memory.
 unsafe fn copied(text: &[u8]) -> *mut u8 {
-    // SAFETY: there is room, unless there is no memory, which ends a test.
+    // SAFETY: the allocation has the length of the text; without memory the worker crashes, which fails the test.
     unsafe {
         let copy = ngx_calloc(text.len(), (*ngx_cycle).log).cast::<u8>();
         ptr::copy_nonoverlapping(text.as_ptr(), copy, text.len());

@@ -1,4 +1,4 @@
-//! A header filter as other modules have one: it sees the `Set-Cookie` fields of a response, and may take them away.
+//! A header filter like those of other modules: it reads the `Set-Cookie` fields of a response, and may remove them.
 
 use core::ptr;
 
@@ -14,7 +14,7 @@ use crate::{argument, bytes};
 /// The filter after this one.
 static mut NEXT: ngx_http_output_header_filter_pt = None;
 
-/// Takes its place in the chain of header filters.
+/// Inserts the filter into the chain of header filters.
 ///
 /// # Safety
 ///
@@ -27,7 +27,7 @@ pub(crate) unsafe fn install() {
     }
 }
 
-/// Does what the argument "cookies" says: "show" copies them into a field X-Cookies, "clear" takes them away.
+/// Evaluates the argument "cookies": "show" copies the cookies into a field X-Cookies, "clear" removes them.
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls this with a live request whose header is about to be sent.
     unsafe {
@@ -46,9 +46,9 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     }
 }
 
-/// Calls this with each `Set-Cookie` field that would be sent.
+/// Calls `what` with each `Set-Cookie` field to be sent.
 unsafe fn each(r: *mut ngx_http_request_t, mut what: impl FnMut(*mut ngx_table_elt_t)) {
-    // SAFETY: the request is live: parts are linked to null, each with so many fields.
+    // SAFETY: the request is live; its list of parts ends with null, and each part has `nelts` fields.
     unsafe {
         let mut part = &raw mut (*r).headers_out.headers.part;
         while !part.is_null() {
@@ -64,10 +64,10 @@ unsafe fn each(r: *mut ngx_http_request_t, mut what: impl FnMut(*mut ngx_table_e
     }
 }
 
-/// Adds the field, if there are cookies; `false` if there is no memory.
+/// Adds the field if there are cookies; returns `false` if memory allocation fails.
 unsafe fn show(r: *mut ngx_http_request_t) -> bool {
     let mut text = Vec::new();
-    // SAFETY: the request is live; the field and its text are in its pool.
+    // SAFETY: the request is live; the field and its text are allocated from its pool.
     unsafe {
         each(r, |field| {
             text.extend_from_slice(bytes((*field).value));

@@ -1,4 +1,4 @@
-//! Takes a field away from a request as other modules do it: in the list of its fields itself.
+//! Removes a field from a request like other modules, from the list of its fields.
 
 use ngx::core::Status;
 use ngx::ffi::{
@@ -9,14 +9,14 @@ use ngx::http::{HttpModuleMainConf, NgxHttpCoreModule};
 
 use crate::{argument, bytes};
 
-/// Puts the handler into the phase in which modules edit fields.
+/// Adds the handler to the phase in which modules edit fields.
 ///
 /// # Safety
 ///
 /// Called from `postconfiguration`.
 pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
     const PHASE: usize = ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize;
-    // SAFETY: the caller's promise: all of the http block was read.
+    // SAFETY: the caller promises that the http block was read completely.
     unsafe {
         let Some(core) = NgxHttpCoreModule::main_conf_mut(&*cf) else {
             return Status::NGX_ERROR.into();
@@ -31,9 +31,9 @@ pub(crate) unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
     Status::NGX_OK.into()
 }
 
-/// Removes the field that the argument "remove" names, the first or the last one of a part of the list.
+/// Removes the field named in the argument "remove", which is the first or the last one of a part of the list.
 unsafe extern "C" fn remove(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls this for a live request: parts are linked to null, each with so many fields.
+    // SAFETY: nginx calls this for a live request; its list of parts ends with null, and each part has `nelts` fields.
     unsafe {
         let Some(name) = argument(r, b"remove") else {
             return Status::NGX_DECLINED.into();

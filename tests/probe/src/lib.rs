@@ -1,9 +1,9 @@
-//! For tests only: the directive `upstream_peers` answers a request with what nginx has counted for the
-//! servers of its upstreams, and whether anything is lost in their zones, `change_servers` changes servers as
-//! other modules do, and `own_balancer` chooses them as others do. The argument `remove` takes a field away from a
-//! request, and `cookies` shows the cookies of its response or takes them away. README.md describes them.
+//! For tests only: the directive `upstream_peers` responds with nginx's counters for the servers of its upstreams and the
+//! memory lost in their zones, `change_servers` changes servers like other modules, and `own_balancer` is a third-party
+//! load-balancing method. The argument `remove` removes a field from a request, and `cookies` shows or removes the cookies
+//! of its response. README.md describes them.
 //!
-//! It needs an nginx with the zones of upstreams, as every distribution builds it.
+//! It needs an nginx with upstream zones, as in every distribution.
 
 #![warn(missing_docs)]
 
@@ -87,13 +87,13 @@ pub static mut ngx_http_upstream_probe_module: ngx_module_t = ngx_module_t {
 pub static mut ngx_modules: [*const ngx_module_t; 2] =
     [&raw const ngx_http_upstream_probe_module, ptr::null()];
 
-/// Their names.
+/// The names of these modules.
 #[no_mangle]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_module_names: [*const c_char; 2] =
     [c"ngx_http_upstream_probe_module".as_ptr(), ptr::null()];
 
-/// Where filters of other modules stand (`HTTP_AUX_FILTER`), headers-more and Lua for example.
+/// The position of third-party filters (`HTTP_AUX_FILTER`), such as headers-more and Lua.
 #[no_mangle]
 #[allow(non_upper_case_globals)]
 pub static mut ngx_module_order: [*const c_char; 3] = [
@@ -103,7 +103,7 @@ pub static mut ngx_module_order: [*const c_char; 3] = [
 ];
 
 unsafe extern "C" fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx calls this once in the http block, when all of it was read.
+    // SAFETY: nginx calls this once, when the http block was read completely.
     unsafe {
         cookies::install();
         fields::install(cf)
@@ -125,9 +125,9 @@ unsafe extern "C" fn upstream_peers(
     ptr::null_mut()
 }
 
-/// Answers with all upstreams, or with the one that the argument "upstream" names.
+/// Responds with all upstreams, or with the one named in the argument "upstream".
 unsafe extern "C" fn answer(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls this for a live request; its pool keeps the text for as long as it is sent.
+    // SAFETY: nginx calls this for a live request; its pool keeps the text until it is sent.
     unsafe {
         let text = describe(r);
         let data = ngx_pnalloc((*r).pool, text.len()).cast::<u8>();
@@ -171,7 +171,7 @@ unsafe fn argument<'a>(r: *mut ngx_http_request_t, name: &[u8]) -> Option<&'a [u
         len: 0,
         data: ptr::null_mut(),
     };
-    // SAFETY: nginx reads the name only, and points the value into the request's line.
+    // SAFETY: nginx only reads the name, and points the value into the request line.
     unsafe {
         let found = ngx_http_arg(r, name.as_ptr().cast_mut(), name.len(), &raw mut value);
         (Status(found) == Status::NGX_OK).then(|| bytes(value))
@@ -182,11 +182,11 @@ unsafe fn argument<'a>(r: *mut ngx_http_request_t, name: &[u8]) -> Option<&'a [u
 ///
 /// # Safety
 ///
-/// The string is not written while they are used.
+/// The string is valid, and not written while the bytes are used.
 unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     if text.len == 0 || text.data.is_null() {
         return &[];
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the string is valid and not written.
     unsafe { core::slice::from_raw_parts(text.data, text.len) }
 }

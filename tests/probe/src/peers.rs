@@ -16,11 +16,11 @@ pub(crate) type Peers = *mut ngx_http_upstream_rr_peers_t;
 ///
 /// # Safety
 ///
-/// The upstream is live and its balancer one of nginx's.
+/// The upstream is live and its load-balancing method one of nginx's.
 pub(crate) unsafe fn groups(us: *mut ngx_http_upstream_srv_conf_t) -> impl Iterator<Item = Peers> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the upstream is live; with nginx's methods, its data are peers.
     let primary: Peers = unsafe { (*us).peer.data }.cast();
-    // SAFETY: as above.
+    // SAFETY: the primary group of a live upstream is live.
     let backups = (!primary.is_null()).then(|| unsafe { (*primary).next });
     [Some(primary), backups]
         .into_iter()
@@ -35,19 +35,19 @@ pub(crate) unsafe fn groups(us: *mut ngx_http_upstream_srv_conf_t) -> impl Itera
 /// The list is live and locked, or null.
 pub(crate) unsafe fn list(first: Peer) -> impl Iterator<Item = Peer> {
     let live = |peer: Peer| (!peer.is_null()).then_some(peer);
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the list is live and locked.
     core::iter::successors(live(first), move |peer| live(unsafe { (**peer).next }))
 }
 
-/// Holds the lock of a group, which only a zone has.
+/// Holds the lock of a group; only groups in a zone have one.
 pub(crate) struct Locked(Peers);
 
 impl Locked {
     /// # Safety
     ///
-    /// The group is live for as long as this, and this worker does not hold its lock.
+    /// The group outlives this value, and this worker does not hold its lock.
     pub(crate) unsafe fn read(peers: Peers) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that the group is live, and not locked by this worker.
         unsafe {
             if !(*peers).shpool.is_null() {
                 ngx_rwlock_rlock(&raw mut (*peers).rwlock);
@@ -59,7 +59,7 @@ impl Locked {
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        // SAFETY: locked when it was made.
+        // SAFETY: `read` has locked the group, which is still live.
         unsafe {
             if !(*self.0).shpool.is_null() {
                 ngx_rwlock_unlock(&raw mut (*self.0).rwlock);
@@ -74,7 +74,7 @@ impl Drop for Locked {
 ///
 /// As for [`groups`].
 pub(crate) unsafe fn describe(us: *mut ngx_http_upstream_srv_conf_t, text: &mut String) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises a live upstream with a method of nginx's, as `groups` requires.
     unsafe {
         let upstream = bytes((*us).host).escape_ascii();
         for (peers, group) in groups(us).zip(["primary", "backup"]) {

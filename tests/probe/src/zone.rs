@@ -1,8 +1,8 @@
-//! What is in the shared memory of an upstream's zone, and what of it nobody can reach any more.
+//! The use of the shared memory zone of an upstream, and the memory in it that is no longer reachable.
 //!
-//! A server that was removed while a request held it is in no list: it is a zombie until the last request
-//! lets go, and for ever if one forgets to. But the zone still counts its memory as used, and everything
-//! else in the zone can be reached from the upstreams, so what is lost is the difference.
+//! A server that was removed while a request used it is in no list: it is a zombie until the last request releases it, or
+//! forever if one fails to. The zone still counts its memory as used, and everything else in the zone is reachable from the
+//! upstreams, so the lost memory is the difference.
 
 use core::mem::size_of;
 use std::fmt::Write;
@@ -15,13 +15,13 @@ use ngx::ffi::{
 use crate::bytes;
 use crate::peers::{groups, list, Locked, Peer, Peers};
 
-/// The room that nginx takes for a server's name (`NGX_SOCKADDR_STRLEN`): "unix:" and the longest path.
+/// The size that nginx allocates for a server's name (`NGX_SOCKADDR_STRLEN`): "unix:" and the longest path.
 const NAME_SIZE: usize = 5 + 108;
 
-/// How many objects of each size class of a slab pool.
+/// The number of objects in each size class of a slab pool.
 struct Objects {
     min_shift: usize,
-    /// Larger objects are pages, which have no class.
+    /// Larger objects take whole pages, which have no class.
     max_size: usize,
     classes: Vec<usize>,
 }
@@ -53,7 +53,7 @@ impl Objects {
         self.classes.iter().sum()
     }
 
-    /// How many objects of the class of this size.
+    /// The number of objects in the class of this size.
     fn of_size(&self, size: usize) -> usize {
         let class = self.class(size).and_then(|class| self.classes.get(class));
         class.copied().unwrap_or_default()
@@ -64,13 +64,13 @@ impl Objects {
 ///
 /// # Safety
 ///
-/// The upstream is live, its balancer is one of nginx's, and it is one of `all`, the upstreams of its cycle.
+/// The upstream is live, its load-balancing method is one of nginx's, and it is one of `all`, the upstreams of its cycle.
 pub(crate) unsafe fn describe(
     us: *mut ngx_http_upstream_srv_conf_t,
     all: &[*mut ngx_http_upstream_srv_conf_t],
     text: &mut String,
 ) {
-    // SAFETY: the caller's promise; the zone is the upstream's for as long as its cycle lives.
+    // SAFETY: the caller promises a live upstream; its zone lives as long as its cycle.
     unsafe {
         let primary: Peers = (*us).peer.data.cast();
         let Some(zone) = (*us).shm_zone.as_ref() else {
@@ -86,7 +86,7 @@ pub(crate) unsafe fn describe(
             .filter(|other| core::ptr::eq((**other).shm_zone, (*us).shm_zone));
         let groups: Vec<Vec<Peers>> = same_zone.map(|us| groups(us).collect()).collect();
 
-        // First the groups, then the pool: the order in which nginx locks them.
+        // nginx locks the groups before the pool too.
         let _locked: Vec<Locked> = groups
             .iter()
             .flatten()
@@ -114,7 +114,7 @@ pub(crate) unsafe fn describe(
 }
 
 unsafe fn empty(pool: *mut ngx_slab_pool_t) -> Objects {
-    // SAFETY: the pool is live; nginx sets its page size once, at its start.
+    // SAFETY: the pool is live; nginx sets the page size once, when it starts.
     unsafe {
         let min_shift = (*pool).min_shift;
         let classes = (ngx_pagesize.ilog2() as usize).saturating_sub(min_shift);
@@ -126,7 +126,7 @@ unsafe fn empty(pool: *mut ngx_slab_pool_t) -> Objects {
     }
 }
 
-/// What the pool counts as used.
+/// The objects that the pool counts as used.
 unsafe fn used(pool: *mut ngx_slab_pool_t) -> Objects {
     // SAFETY: the pool is live and locked; it has statistics for each class.
     unsafe {
@@ -138,7 +138,7 @@ unsafe fn used(pool: *mut ngx_slab_pool_t) -> Objects {
     }
 }
 
-/// What can be reached from the upstreams of the zone (`ngx_http_upstream_zone_copy_peers`).
+/// The objects reachable from the upstreams of the zone (`ngx_http_upstream_zone_copy_peers`).
 unsafe fn reached(pool: *mut ngx_slab_pool_t, upstreams: &[Vec<Peers>]) -> Objects {
     // SAFETY: the pool is live and locked, and so are the groups.
     unsafe {
@@ -174,7 +174,7 @@ unsafe fn reached(pool: *mut ngx_slab_pool_t, upstreams: &[Vec<Peers>]) -> Objec
 }
 
 unsafe fn add_peer(peer: Peer, objects: &mut Objects) {
-    // SAFETY: as in `reached`.
+    // SAFETY: the server is live, and its group and the pool are locked, as in `reached`.
     unsafe {
         objects.add(size_of::<ngx_http_upstream_rr_peer_t>());
         objects.add(size_of::<ngx_sockaddr_t>());

@@ -1,4 +1,5 @@
-//! `drain_if=`: a server that has asked to drain has its sessions, and no first visits while there is another server.
+//! `drain_if=`: a server that requests to be drained gets requests of its sessions, and no first visits while another
+//! server is available.
 
 use super::Judge;
 use crate::backend::Visit;
@@ -7,7 +8,7 @@ use crate::report::Rule;
 use crate::topology::ServerId;
 
 impl Judge {
-    /// Takes down the responses that a server made while it asked.
+    /// Records the responses that requested draining.
     pub(super) fn hear_asking(&self, outcome: &Outcome, answer: &Answer) {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         if let (Some(_), Some(server)) = (upstream.drain_time(), answer.server) {
@@ -50,11 +51,11 @@ impl Judge {
         let (start, end) = (outcome.start, outcome.end);
         let asking = &self.world.backends[server].asking;
         let since = (upstream.drain_time()).and_then(|time| asking.surely(start, end, time));
-        // To bring a server back by PATCH also ends what it has asked for.
+        // Bringing a server back by PATCH also ends the draining that it has requested.
         since.is_some_and(|since| !self.world.drains.may_end(server, since, end))
     }
 
-    /// May nginx have had a reason not to choose this server for a first visit?
+    /// Whether nginx may have had a reason not to choose this server for a first visit.
     fn may_be_passed_over(&self, outcome: &Outcome, answer: &Answer, server: ServerId) -> bool {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         let asking = &self.world.backends[server].asking;

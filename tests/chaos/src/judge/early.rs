@@ -1,5 +1,5 @@
-//! `$session_sticky_verdict` and `$session_sticky_previous`: to servers nginx tells them before it has chosen one of them, and to
-//! the client in the end.
+//! `$session_sticky_verdict` and `$session_sticky_previous`: sent to servers before one of them is chosen, and to the
+//! client at the end.
 
 use super::Judge;
 use crate::backend::{Told, Visit};
@@ -35,7 +35,7 @@ impl Judge {
         }
     }
 
-    /// What happened between the two.
+    /// The event that explains a difference between the two.
     fn change(&self, outcome: &Outcome, answer: &Answer, early: &Told) -> Option<&'static str> {
         let topology = &self.world.topology;
         let told = topology.server_at(&early.previous);

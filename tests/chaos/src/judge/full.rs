@@ -1,4 +1,4 @@
-//! `full=over`: a server with `max_conns` connections has its sessions, and gets no first visits.
+//! `full=over`: a server with `max_conns` connections gets requests of its sessions, and no first visits.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::client::{Answer, Ended, Outcome};
 use crate::report::Rule;
 
 impl Judge {
-    /// Takes down the request, and from when until when a server surely had it.
+    /// Records the request, and the period in which a server surely had it.
     pub(super) fn hear_use(&mut self, outcome: &Outcome) {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         if upstream.max_conns().is_none() {
@@ -56,7 +56,7 @@ impl Judge {
         }
     }
 
-    /// May all these servers have been full?
+    /// Whether all these servers may have been full.
     pub(super) fn may_be_full(&self, outcome: &Outcome, answer: &Answer, servers: usize) -> bool {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         let Some(most) = upstream.max_conns() else {
@@ -66,7 +66,7 @@ impl Judge {
             other.0 <= outcome.end && other.1 + FELT_LATER >= outcome.start
         };
         let requests = self.requests.get(&outcome.upstream).into_iter().flatten();
-        // A worker that was killed leaves its connections counted for as long as there is the zone.
+        // A killed worker leaves its connections counted for the lifetime of the zone.
         let history = &self.world.history;
         let read = history.read(answer.generation);
         requests.filter(meets).count() > servers * most

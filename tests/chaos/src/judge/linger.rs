@@ -1,4 +1,4 @@
-//! `linger=`: a server whose address has left DNS keeps its sessions for a while, and gets nothing else.
+//! `linger=`: a server whose address has left DNS keeps its sessions for the specified time, and gets no other requests.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use crate::topology::ServerId;
 
 /// nginx counts whole seconds, from the one in which a worker has noticed.
 const CLOCK: Duration = Duration::from_secs(1);
-/// From DNS until every worker has asked it and has looked at what that changed.
+/// From the change in DNS until every worker has resolved the name and evaluated the change.
 const NOTICED: Duration = Duration::from_secs(4);
 
 impl Judge {
-    /// When the address of a server has left DNS, and returned, before a request or while it was served: the last time.
+    /// The last two periods in which the address of a server was missing in DNS, up to the end of a request.
     fn absence(&self, outcome: &Outcome, server: ServerId) -> Option<(Absence, Option<Absence>)> {
         let topology = &self.world.topology;
         let name = topology.upstreams[outcome.upstream].dns_name();
@@ -24,7 +24,7 @@ impl Judge {
         Some((last, before.next()))
     }
 
-    /// Must the server of a session have it still, though its address has left DNS?
+    /// Whether the session's server must still serve it, although its address has left DNS.
     pub(super) fn surely_lingers(
         &self,
         outcome: &Outcome,
@@ -37,7 +37,7 @@ impl Judge {
             return false;
         };
         let left = absence.begin;
-        // Had nginx noticed that the address was there?
+        // Whether nginx had noticed that the address was there.
         let was_there = before
             .and_then(|before| before.end)
             .is_none_or(|back| back + NOTICED < left);
@@ -49,7 +49,7 @@ impl Judge {
             && !self.world.backends[server].refused(left - FELT_LATER, outcome.end)
     }
 
-    /// New workers may not have the address in their first list while old ones have yet to notice that it is gone.
+    /// New workers may not have the address in their first list while old ones have not yet noticed its removal.
     fn is_noticed(&self, outcome: &Outcome, answer: &Answer, left: Instant) -> bool {
         let read = self.world.history.read(answer.generation);
         read.is_some_and(|(begin, seen)| {
@@ -57,7 +57,7 @@ impl Judge {
         })
     }
 
-    /// May a request get to a server that is not in DNS?
+    /// Whether a request may reach a server that is not in DNS.
     pub(super) fn may_linger(&self, outcome: &Outcome, server: ServerId) -> bool {
         let upstream = &self.world.topology.upstreams[outcome.upstream];
         let Some((time, (absence, _))) = upstream.linger().zip(self.absence(outcome, server))
