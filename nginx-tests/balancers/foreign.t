@@ -173,6 +173,6 @@ holds(read_until($kept, qr/\r\n\r\n/) =~ /^GET/, 'the next request uses the same
 close $kept;
 my $again = taken_unless_answered($server, $asked);
 holds($again, 'it is sent again, on another connection');
-answer($again, 'anew') if $again;
-equals(body(response($asked)), 'anew', 'and gets a response');
+answer($again, 'again') if $again;
+equals(body(response($asked)), 'again', 'and gets a response');
 equals(complaints('own'), 1, 'from the same worker: one line in the log');

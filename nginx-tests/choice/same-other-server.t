@@ -65,7 +65,7 @@ sub returns {
 
 client_sections();
 upstream_sections(<<'_EOC_');
-location /sets { add_header Set-Cookie "route=anew"; return 200 "NAME"; }
+location /sets { add_header Set-Cookie "route=again"; return 200 "NAME"; }
 location /fails { if ($arg_at = NAME) { return 503; } return 200 "NAME"; }
 _EOC_
 add_block_preprocessor(sub {
@@ -195,7 +195,7 @@ for my $path (grep { $kind{$_} =~ /prefix|rewrite/ } sort keys %kind) {
     my $usual = served($path, 'x', 3);
     my $response = visit("${path}sets", 'route=' . value($kind{$path}, 'x', 3), 1983);
     equals(body($response), $usual, "$path: the other server sets it");
-    equals(bound($response), lc $usual . ($kind{$path} eq 'prefix' ? '~anew' : ''), "$path: the cookie has its ID");
+    equals(bound($response), lc $usual . ($kind{$path} eq 'prefix' ? '~again' : ''), "$path: the cookie has its ID");
     equals(body(visit($path, 'route=' . bound($response), 1983)), $usual, "$path: and the session stays on it");
 }
 

@@ -45,15 +45,15 @@ our $two = 'server 192.0.2.1:8080; server 192.0.2.2:8080;';
 # Routes need a server with an ID.
 sub servers_of { my ($text) = @_; return $text =~ /jvmroute/ ? $two =~ s/8080/8080 id=a/r : $two }
 # Some parameters need another one, which the manual has next to them.
-our %beside = (qr/rebind/ => 'fallback=on', qr/samesite=none/ => 'secure', qr/hash=hmac/ => "key_file=$keys/sticky.keys");
-sub beside { my ($text) = @_; return join ' ', map { $text =~ $_ ? $beside{$_} : () } keys %beside }
+our %needed = (qr/rebind/ => 'fallback=on', qr/samesite=none/ => 'secure', qr/hash=hmac/ => "key_file=$keys/sticky.keys");
+sub needed { my ($text) = @_; return join ' ', map { $text =~ $_ ? $needed{$_} : () } keys %needed }
 
 our $written = join '',
     (map { upstream("$_ " . servers_of($_)) } @sticky),
     (map { upstream("$_ session_sticky; $two") } @balancers),
     (map { upstream("$_ server 192.0.2.3:8080; session_sticky hash=plain;") } @servers),
     (map { upstream("server 192.0.2.1:8080 $_; server 192.0.2.2:8080; session_sticky hash=plain;") } @server_parameters),
-    (map { upstream("session_sticky $_ " . beside($_) . "; $two") } @sticky_parameters),
+    (map { upstream("session_sticky $_ " . needed($_) . "; $two") } @sticky_parameters),
     "map \$http_user_agent \$samesite { default none; }\n",
     "upstream app { session_sticky option=indirect; $two }\n",
     "server { listen 1983; ", (map { $number++; "location /$number { $_ proxy_pass http://app; } " } @in_locations), "}\n";

@@ -161,14 +161,14 @@ my %value = (cookie => 'a', mode => 'insert', option => 'indirect', domain => 'a
     attr => 'A=b', maxidle => '9', maxlife => '9', refresh => '3', fallback => 'off', rebind => 'off', full => 'over', linger => '9',
     hash => 'plain', accept => 'md5', hmac_key => 'k', accept_key => 'k', accept_name => 'a-b-80', if => '$arg_b', follow => 'b',
     drain_if => '$arg_b', drain_time => '9', lookup => '$arg_b', create => '$arg_b', zone => 'y:64k', timeout => '9');
-my %beside = (secure => '', partitioned => 'secure', refresh => 'maxidle=9', sign => "maxidle=9 $keys", hmac_key => 'accept=hmac-md5',
+my %needed = (secure => '', partitioned => 'secure', refresh => 'maxidle=9', sign => "maxidle=9 $keys", hmac_key => 'accept=hmac-md5',
     accept_key => 'accept=angie', accept_name => 'accept=ingress', key_file => 'accept=hmac', drain_time => 'drain_if=$arg_c');
 for my $parameter (table()) {
     my ($name, $default, $said) = @$parameter;
     next if $name eq 'mode';
     my $text = $name eq 'key_file' ? $keys : defined $value{$name} ? "$name=$value{$name}" : $name;
     my @takes = grep {
-        verdict("session_sticky $mode{$_} " . ($beside{$name} // '') . " $text")
+        verdict("session_sticky $mode{$_} " . ($needed{$name} // '') . " $text")
             !~ /\[warn\].*(?:"mode=|mode=\w+ ignores|applies only)/
     } @modes;
     equals(@takes == @modes ? 'all' : join(', ', @takes), $said, $name);

@@ -31,19 +31,19 @@ our @tls = (
     {name => 'TLS with 503', servers => 'server 127.0.0.1:1995; server 127.0.0.1:1996;',
      location => $https, request => ['503 ok', 'ok']},
     {name => 'a server that aborts the handshake', servers => 'server 127.0.0.1:1991; server 127.0.0.1:1996;',
-     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
+     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, no new cookie'},
     {name => 'a server that hangs in the handshake', servers => 'server 127.0.0.1:1985; server 127.0.0.1:1996;',
-     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
+     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, no new cookie'},
     {name => 'a server that nginx cannot connect to', servers => 'server 127.0.0.1:1992; server 127.0.0.1:1996;',
-     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
+     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, no new cookie'},
     {name => 'an untrusted certificate', servers => 'server 127.0.0.1:1997; server 127.0.0.1:1996;',
-     location => "$https $verify", request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
+     location => "$https $verify", request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, no new cookie'},
     {name => 'only untrusted certificates', servers => 'server 127.0.0.1:1997; server 127.0.0.1:1991;',
-     location => "$https $verify", request => ['ok', 'ok'], wants => '502 of none, fails 1 1, not bound anew'},
+     location => "$https $verify", request => ['ok', 'ok'], wants => '502 of none, fails 1 1, no new cookie'},
     {name => 'a single server with an untrusted certificate', servers => 'server 127.0.0.1:1997;',
-     location => "$https $verify", request => ['ok', 'ok'], wants => '502 of 1997, fails 0, not bound anew'},
+     location => "$https $verify", request => ['ok', 'ok'], wants => '502 of 1997, fails 0, no new cookie'},
     {name => 'a backup server with TLS', servers => 'server 127.0.0.1:1991; server 127.0.0.1:1996 backup;',
-     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, not bound anew'},
+     location => $https, request => ['ok', 'ok'], wants => '200 of 1996, fails 1 0, no new cookie'},
 );
 
 client_sections();
@@ -73,17 +73,17 @@ upstream w { zone stale 512k; server B:; server A: backup; session_sticky hash=p
 upstream x { zone stale 512k; server A: id=x; server B: id=x; session_sticky hash=plain; keepalive 4; }
 upstream y { server A:; session_sticky hash=plain; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, not bound anew
-v 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-v 127.0.0.1:1985 reset keep => 200 of A A, fails 0 0, not bound anew
-v 127.0.0.1:1985 reset ok => 200 of A A, fails 0 0, not bound anew
-w 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-w 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, not bound anew
-x x keep => 200 of A, fails 0 0, not bound anew
-x x empty ok => 200 of A A, fails 0 0, not bound anew
-y 127.0.0.1:1985 keep => 200 of A, fails 0, not bound anew
-y 127.0.0.1:1985 ok => 200 of A, fails 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, no new cookie
+v 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+v 127.0.0.1:1985 reset keep => 200 of A A, fails 0 0, no new cookie
+v 127.0.0.1:1985 reset ok => 200 of A A, fails 0 0, no new cookie
+w 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+w 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, no new cookie
+x x keep => 200 of A, fails 0 0, no new cookie
+x x empty ok => 200 of A A, fails 0 0, no new cookie
+y 127.0.0.1:1985 keep => 200 of A, fails 0, no new cookie
+y 127.0.0.1:1985 ok => 200 of A, fails 0, no new cookie
 
 
 
@@ -93,12 +93,12 @@ upstream u { zone stale_fails 512k; server A:; server B:; session_sticky hash=pl
 upstream v { zone stale_fails 512k; server A: id=x; server B: id=x; session_sticky hash=plain; keepalive 4; }
 upstream w { server A:; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
 u 127.0.0.1:1985 empty reset ok => 200 of A A B, fails 1 0, bound to 127.0.0.1:1986
-v x keep => 200 of A, fails 0 0, not bound anew
-v x empty reset ok => 200 of A A B, fails 1 0, not bound anew
-w 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-w 127.0.0.1:1985 empty empty => 502 of A A, fails 1 0, not bound anew
+v x keep => 200 of A, fails 0 0, no new cookie
+v x empty reset ok => 200 of A A B, fails 1 0, no new cookie
+w 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+w 127.0.0.1:1985 empty empty => 502 of A A, fails 1 0, no new cookie
 
 
 
@@ -107,10 +107,10 @@ w 127.0.0.1:1985 empty empty => 502 of A A, fails 1 0, not bound anew
 upstream u { zone stale_off 512k; server A:; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 upstream v { zone stale_off 512k; server A:; server B:; session_sticky hash=plain rebind=off; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, not bound anew
-v 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-v 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, no new cookie
+v 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+v 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, no new cookie
 
 
 
@@ -120,11 +120,11 @@ upstream u { zone not_stale 512k; server A:; server B:; session_sticky hash=plai
 upstream v { zone not_stale 512k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 upstream w { zone not_stale 512k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
 u 127.0.0.1:1985 hang ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
-v 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
+v 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
 v 127.0.0.1:1985 header-empty ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
-w 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
+w 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
 w 127.0.0.1:1985 503 ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 
 
@@ -134,10 +134,10 @@ w 127.0.0.1:1985 503 ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 --- http_config
 upstream u { zone stale_once 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 empty ok => 502 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 empty ok => 502 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, no new cookie
 
 
 
@@ -145,9 +145,9 @@ u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, not bound anew
 --- http_config
 upstream u { zone stale_post 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 ok => 200 of A, fails 0 0, no new cookie
 
 
 
@@ -156,9 +156,9 @@ u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 --- http_config
 upstream u { zone stale_tries 256k; server A:; server B:; session_sticky hash=plain; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, not bound anew
-u 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 empty ok => 200 of A A, fails 0 0, no new cookie
+u 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, no new cookie
 
 
 

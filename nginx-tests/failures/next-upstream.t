@@ -16,7 +16,7 @@ sub wants {
     my ($failure, $method, @conditions) = @_;
     my $kind = $failure{$failure};
     my $port = $failing_port{$failure} // 1985;
-    return "200 of $port, fails 0 0, not bound anew" if !defined $kind;
+    return "200 of $port, fails 0 0, no new cookie" if !defined $kind;
 
     # A request that never reached a server can be sent to another one. An immediate reset arrives before or after the request.
     my $may_repeat = $method eq 'GET' || $failure eq 'refused' || $failure eq 'connect hang'
@@ -26,7 +26,7 @@ sub wants {
     my $status = status_of($failure);
     return $next
         ? "200 of $port 1986, fails " . ($counts ? 1 : 0) . ' 0, bound to 1986'
-        : "$status of $port, fails " . ($counts ? 1 : 0) . ' 0, not bound anew';
+        : "$status of $port, fails " . ($counts ? 1 : 0) . ' 0, no new cookie';
 }
 
 sub case {

@@ -25,15 +25,15 @@ upstream three { server A: id=x; server B: id=x backup; server C: id=c; session_
 upstream all   { zone shared 256k; server A: id=x max_fails=3; server B: id=x max_fails=3 backup; server C: id=c max_fails=3;
                  session_sticky hash=plain; }
 --- stories
-one x reset ok => 200 of A B, fails 1 0 0, not bound anew
-one x ok => 200 of B, fails 1 0 0, not bound anew
+one x reset ok => 200 of A B, fails 1 0 0, no new cookie
+one x ok => 200 of B, fails 1 0 0, no new cookie
 one x reset ok => 200 of B C, fails 1 1 0, bound to c
 one x ok => 200 of C, fails 1 1 0, bound to c
 two x reset 503 ok => 200 of A B C, fails 1 1 0, bound to c
-two c POST reset => 502 of C, fails 1 1 1, not bound anew
+two c POST reset => 502 of C, fails 1 1 1, no new cookie
 three x reset reset ok => 200 of A B C, fails 1 0 1, bound to c
 three x ok => 200 of C, fails 1 0 1, bound to c
-all x reset 503 reset => 502 of A B C, fails 1 1 1, not bound anew
+all x reset 503 reset => 502 of A B C, fails 1 1 1, no new cookie
 all x reset reset ok => 200 of A B C, fails 2 1 2, bound to c
 
 
@@ -50,22 +50,22 @@ upstream is_down  { server A: down; server B:; session_sticky hash=plain fallbac
 upstream group    { zone off 512k; server A: id=x; server B:; server C: id=x; session_sticky hash=plain fallback=off; }
 upstream backed   { server A:; server B: backup; session_sticky hash=plain fallback=off; }
 --- stories
-resets 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
-resets 127.0.0.1:1985 ok => 200 of A, fails 1 0, not bound anew
+resets 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, no new cookie
+resets 127.0.0.1:1985 ok => 200 of A, fails 1 0, no new cookie
 resets - ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
-says_503 127.0.0.1:1985 503 ok => 503 of A, fails 0 0, not bound anew
-says_500 127.0.0.1:1985 500 ok => 500 of A, fails 0 0, not bound anew
-hangs 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, not bound anew
-refuses 127.0.0.1:1999 ok => 502 of R, fails 1 0, not bound anew
-refuses 127.0.0.1:1999 ok => 502 of none, fails 1 0, not bound anew
-posts 127.0.0.1:1985 POST reset ok => 502 of A, fails 1 0, not bound anew
-is_down 127.0.0.1:1985 ok => 502 of none, fails 0 0, not bound anew
-group x reset ok => 200 of A C, fails 1 0 0, not bound anew
-group x reset ok => 200 of C A, fails 1 0 1, not bound anew
-group x reset reset => 502 of A C, fails 2 0 2, not bound anew
-backed 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
-backed 127.0.0.1:1986 reset ok => 502 of B, fails 1 1, not bound anew
-backed - ok => 502 of none, fails 1 1, not bound anew
+says_503 127.0.0.1:1985 503 ok => 503 of A, fails 0 0, no new cookie
+says_500 127.0.0.1:1985 500 ok => 500 of A, fails 0 0, no new cookie
+hangs 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, no new cookie
+refuses 127.0.0.1:1999 ok => 502 of R, fails 1 0, no new cookie
+refuses 127.0.0.1:1999 ok => 502 of none, fails 1 0, no new cookie
+posts 127.0.0.1:1985 POST reset ok => 502 of A, fails 1 0, no new cookie
+is_down 127.0.0.1:1985 ok => 502 of none, fails 0 0, no new cookie
+group x reset ok => 200 of A C, fails 1 0 0, no new cookie
+group x reset ok => 200 of C A, fails 1 0 1, no new cookie
+group x reset reset => 502 of A C, fails 2 0 2, no new cookie
+backed 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, no new cookie
+backed 127.0.0.1:1986 reset ok => 502 of B, fails 1 1, no new cookie
+backed - ok => 502 of none, fails 1 1, no new cookie
 --- no_error_log
 [alert]
 [crit]
@@ -77,11 +77,11 @@ backed - ok => 502 of none, fails 1 1, not bound anew
 upstream single { server A:; session_sticky hash=plain fallback=off; }
 upstream zoned  { zone off_single 256k; server A:; session_sticky hash=plain fallback=off; }
 --- stories
-single 127.0.0.1:1985 reset => 502 of A, fails 0, not bound anew
-single 127.0.0.1:1985 ok => 200 of A, fails 0, not bound anew
-zoned 127.0.0.1:1985 reset => 502 of A, fails 0, not bound anew
-zoned 127.0.0.1:1985 503 => 503 of A, fails 0, not bound anew
-zoned 127.0.0.1:1986 ok => 502 of none, fails 0, not bound anew
+single 127.0.0.1:1985 reset => 502 of A, fails 0, no new cookie
+single 127.0.0.1:1985 ok => 200 of A, fails 0, no new cookie
+zoned 127.0.0.1:1985 reset => 502 of A, fails 0, no new cookie
+zoned 127.0.0.1:1985 503 => 503 of A, fails 0, no new cookie
+zoned 127.0.0.1:1986 ok => 502 of none, fails 0, no new cookie
 
 
 
@@ -92,9 +92,9 @@ upstream v { server A: down; server B:; session_sticky hash=plain fallback=unkno
 --- stories
 u gone ok => 200 of A, fails 0 0, bound to 127.0.0.1:1985
 u gone reset ok => 200 of B A, fails 0 1, bound to 127.0.0.1:1985
-u 127.0.0.1:1985 reset ok => 502 of A, fails 1 1, not bound anew
-u 127.0.0.1:1985 ok => 200 of A, fails 1 1, not bound anew
-v 127.0.0.1:1985 ok => 502 of none, fails 0 0, not bound anew
+u 127.0.0.1:1985 reset ok => 502 of A, fails 1 1, no new cookie
+u 127.0.0.1:1985 ok => 200 of A, fails 1 1, no new cookie
+v 127.0.0.1:1985 ok => 502 of none, fails 0 0, no new cookie
 v gone ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
 
 
@@ -106,14 +106,14 @@ upstream v { server A: down; server B:; session_sticky hash=plain rebind=off; }
 upstream w { server A:; server B:; server C: backup; session_sticky hash=plain rebind=off; }
 upstream x { server A: id=x; server B:; server C: id=x; session_sticky hash=plain rebind=off; }
 --- stories
-v 127.0.0.1:1985 ok => 200 of B, fails 0 0, not bound anew
+v 127.0.0.1:1985 ok => 200 of B, fails 0 0, no new cookie
 v - ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
 v gone ok => 200 of B, fails 0 0, bound to 127.0.0.1:1986
-w 127.0.0.1:1985 reset reset ok => 200 of A B C, fails 1 1 0, not bound anew
-w 127.0.0.1:1985 ok => 200 of C, fails 1 1 0, not bound anew
-x x reset ok => 200 of A C, fails 1 0 0, not bound anew
-x x reset ok => 200 of C B, fails 1 0 1, not bound anew
-u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, not bound anew
+w 127.0.0.1:1985 reset reset ok => 200 of A B C, fails 1 1 0, no new cookie
+w 127.0.0.1:1985 ok => 200 of C, fails 1 1 0, no new cookie
+x x reset ok => 200 of A C, fails 1 0 0, no new cookie
+x x reset ok => 200 of C B, fails 1 0 1, no new cookie
+u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, no new cookie
 --- client
 my $response;
 eventually(sub {
@@ -163,8 +163,8 @@ upstream backup { zone full 512k; server B:; server A: max_conns=1 backup; sessi
 --- client
 my %story = (
     on => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
-    off => '502 of none, fails 0 0, not bound anew',
-    keeps => '200 of B, fails 0 0, not bound anew',
+    off => '502 of none, fails 0 0, no new cookie',
+    keeps => '200 of B, fails 0 0, no new cookie',
     backup => '200 of B, fails 0 0, bound to 127.0.0.1:1986',
 );
 for my $upstream (sort keys %story) {
@@ -178,7 +178,7 @@ for my $upstream (sort keys %story) {
     $servers->go("full-$upstream");
     equals(status(response($held)), 200, "$upstream: the first gets its response");
     settled($upstream);
-    chapter("$upstream 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew");
+    chapter("$upstream 127.0.0.1:1985 ok => 200 of A, fails 0 0, no new cookie");
 }
 
 
@@ -206,13 +206,13 @@ upstream u { zone drain 512k; server A: drain; server B:; session_sticky hash=pl
 upstream v { server A: drain; server B:; session_sticky hash=plain; }
 upstream w { zone drain 512k; server A: drain; server B:; session_sticky hash=plain fallback=off; }
 --- stories
-u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 ok => 200 of A, fails 0 0, no new cookie
 u 127.0.0.1:1985 reset ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 u 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 v 127.0.0.1:1985 503 ok => 200 of A B, fails 1 0, bound to 127.0.0.1:1986
 v - ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 v 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
-w 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+w 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, no new cookie
 
 
 
@@ -220,8 +220,8 @@ w 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
 --- http_config
 upstream x { zone drained 256k; server A: drain; server B: drain; session_sticky hash=plain; }
 --- stories
-x 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
-x - ok => 502 of none, fails 0 0, not bound anew
+x 127.0.0.1:1985 ok => 200 of A, fails 0 0, no new cookie
+x - ok => 502 of none, fails 0 0, no new cookie
 
 
 
@@ -229,7 +229,7 @@ x - ok => 502 of none, fails 0 0, not bound anew
 --- http_config
 upstream x { zone all_drain 256k; server A: drain; server B: drain; session_sticky hash=plain; }
 --- stories
-x 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, not bound anew
+x 127.0.0.1:1985 reset ok => 502 of A, fails 1 0, no new cookie
 --- skip_nginx: 3: < 1.19.6
 
 
@@ -241,11 +241,11 @@ upstream u { server A: id=x max_fails=9; server B: id=x max_fails=9; server C: i
 upstream v { zone tries 256k; server A: max_fails=9; server B: max_fails=9; server C: backup max_fails=9; session_sticky hash=plain; }
 upstream w { zone tries 256k; server A: drain max_fails=9; server B: max_fails=9; server C: max_fails=9; session_sticky hash=plain; }
 --- stories
-u x reset reset ok => 502 of A B, fails 1 1 0, not bound anew
+u x reset reset ok => 502 of A B, fails 1 1 0, no new cookie
 u c reset ok => 200 of C A, fails 1 1 1, bound to x
-v 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, not bound anew
+v 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, no new cookie
 v 127.0.0.1:1987 reset ok => 200 of C A, fails 1 1 1, bound to 127.0.0.1:1985
-w 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, not bound anew
+w 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, no new cookie
 
 
 
@@ -255,5 +255,5 @@ w 127.0.0.1:1985 reset reset ok => 502 of A B, fails 1 1 0, not bound anew
 upstream u { zone time 256k; server A: id=x; server B: id=x; server C: id=c; session_sticky hash=plain; }
 upstream v { zone time 256k; server A:; server B:; session_sticky hash=plain fallback=off; }
 --- stories
-u x hang ok => 504 of A, fails 1 0 0, not bound anew
-v 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, not bound anew
+u x hang ok => 504 of A, fails 1 0 0, no new cookie
+v 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, no new cookie

@@ -1,4 +1,4 @@
-# The configurations of docs/troubleshooting.md, operations.md, security.md and compatibility.md: each is loaded as it stands,
+# The configurations of docs/troubleshooting.md, operations.md, security.md and compatibility.md: each is loaded unchanged,
 # without a [warn], and does what its page says. And the commands by which docs/operations.md finds and removes what only the
 # module knows.
 
@@ -104,7 +104,7 @@ holds(1, 'is loaded');
 
 
 
-=== operations: what is left of the configuration when the module goes
+=== operations: the remaining configuration when the module is removed
 --- client
 my ($list) = said("       cp -a /etc/nginx /root/nginx-before\n", "\n\n");
 my ($edit) = said("for newer versions if `sticky route` remains:\n\n", "\n\n");
@@ -159,7 +159,7 @@ equals(join(' ', $found =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:2 conf.d/app.conf
     . 'nginx.conf:' . (2 + ($load =~ tr/\n//) + 5) . ' sites-available/site:2 sites-available/site:4 sites-available/site:5 sites-available/site:6 sites-available/site:7',
     'the lines that are found') or print "# $found";
 equals($run->($edit), '', 'sed');
-equals($files->('conf.d/app.conf'), <<'_EOC_', 'what is left');
+equals($files->('conf.d/app.conf'), <<'_EOC_', 'the remaining lines');
 upstream app {
     server 127.0.0.1:1985;
     server 127.0.0.1:1986 weight=2 max_fails=3 down;
@@ -172,7 +172,7 @@ holds(-l "$etc/sites-enabled/site", 'a link is still a link');
 equals(join(' ', glob "$etc/conf.d/* $etc/sites-enabled/*"), "$etc/conf.d/app.conf $etc/sites-enabled/site", 'no further file');
 my $left = $run->($grep);
 equals(join(' ', $left =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:7 sites-available/site:4 sites-available/site:5 sites-available/site:6 '
-    . 'sites-available/site:7', 'what is left for the reader') or print "# $left";
+    . 'sites-available/site:7', 'the lines left to the reader') or print "# $left";
 $put->('sites-available/site', $files->('sites-available/site') =~ s/\n\s+id=b//r =~ s/ "id=c"//r =~ s/ +session_sticky[^;]*;\n//r);
 $put->('nginx.conf', $files->('nginx.conf') =~ s/^load_module .*\n//mgr);
 my $said = $run->('nginx -t');

@@ -19,7 +19,7 @@ sub start {
     my $folder = tempdir(CLEANUP => 1);
     # If it is started by root, its workers run as another user.
     chmod 0755, $folder;
-    my $beside = join '', map { "$_\n" } grep { /^Header / } @lines;
+    my $others = join '', map { "$_\n" } grep { /^Header / } @lines;
     my $inside = join '', map { "$_\n" } grep { !/^Header / } @lines;
     my $load = join '', map { "LoadModule ${_}_module $modules/mod_$_.so\n" }
         qw(mpm_event authz_core headers proxy proxy_http proxy_balancer slotmem_shm lbmethod_byrequests);
@@ -34,7 +34,7 @@ Listen 127.0.0.1:$port
 $load
 User nobody
 Group nogroup
-$beside
+$others
 <Proxy "balancer://servers">
 $inside
 </Proxy>

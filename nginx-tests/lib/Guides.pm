@@ -111,8 +111,8 @@ sub guide_sections {
         unlink "$folder/state";
         remove_tree("$folder/nginx-pages");
         # The access log has only the requests of the page's own servers.
-        my $beside = (ref $servers ? $servers->($block) : $servers) =~ s/^server \{$/server {\naccess_log off;/mgr;
-        $block->set_value(http_config => $beside . http_of($file));
+        my $others = (ref $servers ? $servers->($block) : $servers) =~ s/^server \{$/server {\naccess_log off;/mgr;
+        $block->set_value(http_config => $others . http_of($file));
         $block->set_value(no_error_log => "[warn]\n[alert]\n[crit]\n[emerg]\n") if !defined $block->error_log && !defined $block->may_fail;
     });
     return;

@@ -59,7 +59,7 @@ sub chapter {
 sub story {
     my ($upstream, $response) = @_;
     my $fails = join ' ', map { $_->{fails} } @{counters($upstream)};
-    my $bound = set($response) =~ /^route=([^;]*)/ ? "bound to $1" : 'not bound anew';
+    my $bound = set($response) =~ /^route=([^;]*)/ ? "bound to $1" : 'no new cookie';
     return outcome($response) . ", fails $fails, $bound";
 }
 

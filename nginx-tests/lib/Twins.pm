@@ -120,7 +120,7 @@ sub story {
     my $cookie = set($response);
     my $tried = join ' ', map { /^127\.0\.0\.1:(\d+)$/ ? $1 : 'none' } split /[, :]{2,}/, head('X-Tried', $response);
     return status($response) . " of $tried, fails " . join(' ', map { $_->{fails} } @$peers)
-        . ', ' . ($cookie =~ /^route=127\.0\.0\.1:(\d+)/ ? "bound to $1" : 'not bound anew');
+        . ', ' . ($cookie =~ /^route=127\.0\.0\.1:(\d+)/ ? "bound to $1" : 'no new cookie');
 }
 
 sub counted {

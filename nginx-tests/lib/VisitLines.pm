@@ -35,7 +35,7 @@ sub visits_into_sections {
     my ($block) = @_;
     return if !defined $block->visits;
     my @lines = grep { /\S/ } split /\n/, $block->visits =~ s/\n[ \t]+/ /gr;
-    my @wrong = map { "visits beside $_" } grep { defined $block->$_ } qw(request raw_request pipelined_requests more_headers
+    my @wrong = map { "visits together with $_" } grep { defined $block->$_ } qw(request raw_request pipelined_requests more_headers
         error_code error_code_like response_body response_body_like response_headers response_headers_like
         raw_response_headers_like raw_response_headers_unlike);
     push @wrong, 'visits without a line' if !@lines;
@@ -100,7 +100,7 @@ sub items {
 
 sub once {
     my ($said, $what, $value) = @_;
-    die "$what is there twice\n" if exists $said->{$what};
+    die "$what is given twice\n" if exists $said->{$what};
     $said->{$what} = $value;
     return;
 }

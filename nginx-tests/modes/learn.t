@@ -211,7 +211,7 @@ for my $status (404, 500) {
 server 127.0.0.1:1985;
 server 127.0.0.1:1986;
 server 127.0.0.1:1987;
-session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=anew:64k;
+session_sticky mode=learn create=$upstream_cookie_sid lookup=$cookie_sid zone=new:64k;
 --- client
 my $server = login('old');
 equals(where(visit('/login?id=new', 'sid=old')), $server, 'the old session reaches its server');

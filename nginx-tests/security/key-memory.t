@@ -9,7 +9,7 @@ use Digest::SHA 'hmac_sha256';
 # Addresses may exceed the native integer size.
 no warnings 'portable';
 
-our @old = ('the key that was first', map { "the key beside it, number $_" } 1 .. 5);
+our @old = ('the key that was first', map { "the other key, number $_" } 1 .. 5);
 our $new = 'the key that comes then';
 our $refused = 'the key that is refused';
 # valgrind and AddressSanitizer keep additional copies of a process's memory.

@@ -195,10 +195,10 @@ upstream u { server R: id=x; server B:; session_sticky hash=plain fallback=off; 
 upstream v { zone learnt 256k; server R: id=x max_fails=2; server B:; session_sticky hash=plain fallback=off; }
 --- stories
 u - ok => 200 of R B, fails 1 0, bound to 127.0.0.1:1986
-u x ok => 502 of none, fails 1 0, not bound anew
+u x ok => 502 of none, fails 1 0, no new cookie
 v - ok => 200 of R B, fails 1 0, bound to 127.0.0.1:1986
-v x ok => 502 of R, fails 2 0, not bound anew
-v x ok => 502 of none, fails 2 0, not bound anew
+v x ok => 502 of R, fails 2 0, no new cookie
+v x ok => 502 of none, fails 2 0, no new cookie
 v - ok => 200 of B, fails 2 0, bound to 127.0.0.1:1986
 
 
@@ -334,13 +334,13 @@ for my $upstream (sort keys %max) {
 upstream u { zone down 512k; server A: id=a down; server B: id=b drain; server C:; session_sticky hash=plain fallback=off; }
 upstream v { server A: id=a down max_fails=0; server B:; session_sticky hash=plain fallback=unknown; }
 --- stories
-u a ok => 502 of none, fails 0 0 0, not bound anew
-u a POST ok => 502 of none, fails 0 0 0, not bound anew
-u b ok => 200 of B, fails 0 0 0, not bound anew
-u b 503 ok => 503 of B, fails 0 0 0, not bound anew
-u b hang ok => 504 of B, fails 0 1 0, not bound anew
-u b ok => 200 of B, fails 0 1 0, not bound anew
-v a ok => 502 of none, fails 0 0, not bound anew
+u a ok => 502 of none, fails 0 0 0, no new cookie
+u a POST ok => 502 of none, fails 0 0 0, no new cookie
+u b ok => 200 of B, fails 0 0 0, no new cookie
+u b 503 ok => 503 of B, fails 0 0 0, no new cookie
+u b hang ok => 504 of B, fails 0 1 0, no new cookie
+u b ok => 200 of B, fails 0 1 0, no new cookie
+v a ok => 502 of none, fails 0 0, no new cookie
 
 
 
@@ -353,7 +353,7 @@ upstream failed  { zone full 512k; server A: max_conns=1; server B:; session_sti
 upstream group   { zone full 512k; server A: id=127.0.0.1:1985 max_conns=1; server B: id=127.0.0.1:1985 max_conns=1; server C:;
                    session_sticky hash=plain fallback=off; }
 --- stories
-failed 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, not bound anew
+failed 127.0.0.1:1985 hang ok => 504 of A, fails 1 0, no new cookie
 --- client
 for my $upstream (qw(off unknown failed)) {
     my $held = ask_for('wait', $upstream, {cookie => "route=$at_a", id => "full-$upstream"});
@@ -409,9 +409,9 @@ for my $upstream (qw(u v w x y z)) {
 --- http_config
 upstream u { zone stale_post 512k; server A:; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 POST empty ok => 502 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 ok => 200 of A, fails 0 0, no new cookie
 
 
 
@@ -421,11 +421,11 @@ u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
 --- http_config
 upstream u { zone stale_idem 512k; server A:; server B:; session_sticky hash=plain fallback=off; keepalive 4; }
 --- stories
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 POST empty ok => 200 of A A, fails 0 0, not bound anew
-u 127.0.0.1:1985 keep => 200 of A, fails 0 0, not bound anew
-u 127.0.0.1:1985 POST reset 503 ok => 503 of A A, fails 0 0, not bound anew
-u 127.0.0.1:1985 ok => 200 of A, fails 0 0, not bound anew
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 POST empty ok => 200 of A A, fails 0 0, no new cookie
+u 127.0.0.1:1985 keep => 200 of A, fails 0 0, no new cookie
+u 127.0.0.1:1985 POST reset 503 ok => 503 of A A, fails 0 0, no new cookie
+u 127.0.0.1:1985 ok => 200 of A, fails 0 0, no new cookie
 
 
 
@@ -469,12 +469,12 @@ for my $method ('GET', 'POST') {
     kill CONT => worker();
     my $again = taken($server);
     holds($again, "$method: once it is closed, the server is asked over a new connection");
-    answer($again, 'anew') if $again;
-    equals(body(response($next)), 'anew', "$method: the server answers");
+    answer($again, 'again') if $again;
+    equals(body(response($next)), 'again', "$method: the server answers");
     $asked = ask_for('ok', 'u', {cookie => 'route=x'});
     $again = taken_unless_answered($server, $asked);
     holds($again, "$method: the session is not refused");
-    answer($again, 'anew') if $again;
+    answer($again, 'again') if $again;
     response($asked);
 }
 

@@ -167,7 +167,7 @@ for my $upstream (qw(u v)) {
     equals(outcome($head), '200 of A', "$upstream: the server has begun to answer");
     $servers->go("cut-$upstream");
     read_until($asked, qr/(?!)/);
-    chapter("$upstream $at_a ok => 200 of A, fails 0 0, not bound anew") for 1 .. 2;
+    chapter("$upstream $at_a ok => 200 of A, fails 0 0, no new cookie") for 1 .. 2;
 }
 
 
@@ -179,7 +179,7 @@ upstream u { zone left 512k; server A:; server B:; session_sticky hash=plain fal
 my $asked = ask_for('wait', 'u', {cookie => "route=$at_a", id => 'leaves'});
 equals($servers->port_of('leaves'), 1985, 'the server has the request');
 close $asked;
-chapter("u $at_a ok => 200 of A, fails 0 0, not bound anew") for 1 .. 2;
+chapter("u $at_a ok => 200 of A, fails 0 0, no new cookie") for 1 .. 2;
 
 
 
@@ -189,18 +189,18 @@ upstream u { zone group_fails 512k; server A: id=x; server B: id=x; server C: id
 upstream v { server A: id=x; server B: id=x backup; server C: id=c; session_sticky hash=plain fallback=off; }
 upstream w { server A: id=x; server B: id=x down; server C: id=c; session_sticky hash=plain fallback=off; }
 --- stories
-u x reset ok => 200 of A B, fails 1 0 0, not bound anew
-u x ok => 200 of B, fails 1 0 0, not bound anew
-u x 503 ok => 200 of B A, fails 1 1 0, not bound anew
-u x 503 503 ok => 503 of A B, fails 2 1 0, not bound anew
-u x hang ok => 200 of A B, fails 3 1 0, not bound anew
-v x reset ok => 200 of A B, fails 1 0 0, not bound anew
-v x ok => 200 of B, fails 1 0 0, not bound anew
-v x reset reset ok => 502 of B A, fails 2 0 1, not bound anew
-w x reset ok => 502 of A, fails 1 0 0, not bound anew
-w x ok => 200 of A, fails 1 0 0, not bound anew
-w x hang ok => 504 of A, fails 2 0 0, not bound anew
-w x ok => 200 of A, fails 2 0 0, not bound anew
+u x reset ok => 200 of A B, fails 1 0 0, no new cookie
+u x ok => 200 of B, fails 1 0 0, no new cookie
+u x 503 ok => 200 of B A, fails 1 1 0, no new cookie
+u x 503 503 ok => 503 of A B, fails 2 1 0, no new cookie
+u x hang ok => 200 of A B, fails 3 1 0, no new cookie
+v x reset ok => 200 of A B, fails 1 0 0, no new cookie
+v x ok => 200 of B, fails 1 0 0, no new cookie
+v x reset reset ok => 502 of B A, fails 2 0 1, no new cookie
+w x reset ok => 502 of A, fails 1 0 0, no new cookie
+w x ok => 200 of A, fails 1 0 0, no new cookie
+w x hang ok => 504 of A, fails 2 0 0, no new cookie
+w x ok => 200 of A, fails 2 0 0, no new cookie
 --- client
 for my $upstream (qw(u v)) {
     my @outcomes = outcomes(map { [$upstream, 'x', 'ok'] } 1 .. 4);
@@ -214,12 +214,12 @@ for my $upstream (qw(u v)) {
 upstream u { zone group_refuses 256k; server R: id=x; server A: id=x; server B: id=b; session_sticky hash=plain fallback=off; }
 upstream v { server A: id=x; server R: id=x backup; server B: id=b; session_sticky hash=plain fallback=off; }
 --- stories
-u x ok => 200 of R A, fails 1 0 0, not bound anew
-u x 503 ok => 503 of A, fails 1 0 0, not bound anew
-u x hang ok => 504 of A, fails 1 1 0, not bound anew
-u x ok => 200 of A, fails 1 1 0, not bound anew
-v x 503 ok => 502 of A R, fails 1 0 1, not bound anew
-v x 503 ok => 503 of A, fails 1 0 1, not bound anew
+u x ok => 200 of R A, fails 1 0 0, no new cookie
+u x 503 ok => 503 of A, fails 1 0 0, no new cookie
+u x hang ok => 504 of A, fails 1 1 0, no new cookie
+u x ok => 200 of A, fails 1 1 0, no new cookie
+v x 503 ok => 502 of A R, fails 1 0 1, no new cookie
+v x 503 ok => 503 of A, fails 1 0 1, no new cookie
 
 
 
@@ -228,11 +228,11 @@ v x 503 ok => 503 of A, fails 1 0 1, not bound anew
 upstream u { zone group_drains 256k; server A: id=x drain; server B: id=x; server C: id=c; session_sticky hash=plain fallback=off; }
 upstream v { server A: id=x drain; server B: id=x drain; server C: id=c; session_sticky hash=plain fallback=unknown; }
 --- stories
-u x 404 404 ok => 404 of B A, fails 0 0 0, not bound anew
-u x 404 ok => 200 of B A, fails 0 0 0, not bound anew
-u x 503 503 ok => 503 of B A, fails 0 1 0, not bound anew
-v x 503 503 ok => 503 of A B, fails 1 0 0, not bound anew
-v x ok => 200 of B, fails 1 0 0, not bound anew
+u x 404 404 ok => 404 of B A, fails 0 0 0, no new cookie
+u x 404 ok => 200 of B A, fails 0 0 0, no new cookie
+u x 503 503 ok => 503 of B A, fails 0 1 0, no new cookie
+v x 503 503 ok => 503 of A B, fails 1 0 0, no new cookie
+v x ok => 200 of B, fails 1 0 0, no new cookie
 
 
 
@@ -256,17 +256,17 @@ upstream w { server R: max_fails=1; session_sticky hash=plain fallback=off; }
 upstream x { zone single 256k; server R: max_fails=1; session_sticky hash=plain fallback=off; }
 upstream y { server R:; sticky text=raw no_fallback; }
 --- stories
-u 127.0.0.1:1985 hang => 504 of A, fails 0, not bound anew
-u 127.0.0.1:1985 503 => 503 of A, fails 0, not bound anew
-u 127.0.0.1:1985 ok => 200 of A, fails 0, not bound anew
-v 127.0.0.1:1985 reset => 502 of A, fails 0, not bound anew
-v 127.0.0.1:1985 ok => 200 of A, fails 0, not bound anew
-w 127.0.0.1:1999 ok => 502 of R, fails 0, not bound anew
-w 127.0.0.1:1999 ok => 502 of R, fails 0, not bound anew
-x 127.0.0.1:1999 ok => 502 of R, fails 0, not bound anew
-x 127.0.0.1:1999 ok => 502 of R, fails 0, not bound anew
-y 127.0.0.1:1999 ok => 502 of R, fails 0, not bound anew
-y 127.0.0.1:1999 ok => 502 of R, fails 0, not bound anew
+u 127.0.0.1:1985 hang => 504 of A, fails 0, no new cookie
+u 127.0.0.1:1985 503 => 503 of A, fails 0, no new cookie
+u 127.0.0.1:1985 ok => 200 of A, fails 0, no new cookie
+v 127.0.0.1:1985 reset => 502 of A, fails 0, no new cookie
+v 127.0.0.1:1985 ok => 200 of A, fails 0, no new cookie
+w 127.0.0.1:1999 ok => 502 of R, fails 0, no new cookie
+w 127.0.0.1:1999 ok => 502 of R, fails 0, no new cookie
+x 127.0.0.1:1999 ok => 502 of R, fails 0, no new cookie
+x 127.0.0.1:1999 ok => 502 of R, fails 0, no new cookie
+y 127.0.0.1:1999 ok => 502 of R, fails 0, no new cookie
+y 127.0.0.1:1999 ok => 502 of R, fails 0, no new cookie
 
 
 
@@ -280,7 +280,7 @@ u 127.0.0.1:1985 ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 u gone ok => 200 of B, fails 1 0, bound to 127.0.0.1:1986
 v 127.0.0.1:1985 503 503 => 503 of A B, fails 1 0, bound to 127.0.0.1:1986
 v 127.0.0.1:1985 503 ok => 200 of A B, fails 2 0, bound to 127.0.0.1:1986
-v 127.0.0.1:1985 ok => 200 of A, fails 2 0, not bound anew
+v 127.0.0.1:1985 ok => 200 of A, fails 2 0, no new cookie
 
 
 
@@ -290,12 +290,12 @@ upstream off     { zone ids 512k; server A:; server B:; session_sticky hash=plai
 upstream unknown { zone ids 512k; server A:; server B:; session_sticky hash=plain fallback=unknown; }
 upstream on      { server A:; server B:; session_sticky hash=plain; }
 --- stories
-off gone ok => 502 of none, fails 0 0, not bound anew
-off gone POST ok => 502 of none, fails 0 0, not bound anew
+off gone ok => 502 of none, fails 0 0, no new cookie
+off gone POST ok => 502 of none, fails 0 0, no new cookie
 off - ok => 200 of A, fails 0 0, bound to 127.0.0.1:1985
-off 127.0.0.1:1985 503 ok => 503 of A, fails 0 0, not bound anew
+off 127.0.0.1:1985 503 ok => 503 of A, fails 0 0, no new cookie
 unknown gone ok => 200 of A, fails 0 0, bound to 127.0.0.1:1985
 unknown gone 503 ok => 200 of B A, fails 0 1, bound to 127.0.0.1:1985
-unknown 127.0.0.1:1986 503 ok => 503 of B, fails 0 1, not bound anew
-unknown 127.0.0.1:1986 ok => 200 of B, fails 0 1, not bound anew
+unknown 127.0.0.1:1986 503 ok => 503 of B, fails 0 1, no new cookie
+unknown 127.0.0.1:1986 ok => 200 of B, fails 0 1, no new cookie
 on gone ok => 200 of A, fails 0 0, bound to 127.0.0.1:1985

@@ -29,7 +29,7 @@ sub one {
         location => $location,
         plain => {location => ($location =~ s/proxy_next_upstream_tries \d;//r) . ' proxy_next_upstream_tries 1;'},
         request => [{plan => exists $failing_port{$failure} ? 'ok ok' : "$failure ok", %{$request // {}}}],
-        wants => status_of($failure) . " of $port, fails " . (is_failure($failure) ? 1 : 0) . ' 0, not bound anew',
+        wants => status_of($failure) . " of $port, fails " . (is_failure($failure) ? 1 : 0) . ' 0, no new cookie',
     };
 }
 
@@ -51,7 +51,7 @@ sub group {
 
 my $two = 'A:; B:;';
 my $three = 'A:; B:; C:;';
-my $none = 'not bound anew';
+my $none = 'no new cookie';
 
 # nginx's own treatment of an error response.
 sub page {

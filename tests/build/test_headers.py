@@ -118,15 +118,15 @@ class Headers(unittest.TestCase):
         self.assertTrue(self.defines(tree, "NGX_HTTP_TEST_FIELD"))
 
     def test_modules_where_nginx_says_beside_the_sources_and_elsewhere_now(self):
-        names = ("here", "beside", "moved", "below")
-        folders = ("here", "beside", "moved", "more/below")
-        here, beside, moved, below = (
+        names = ("here", "nearby", "moved", "below")
+        folders = ("here", "nearby", "moved", "more/below")
+        here, nearby, moved, below = (
             self.module(folder, f"ngx_addon_name={name}\nhave=NGX_HTTP_TEST_{name.upper()} . auto/have\n", None)
             for folder, name in zip(folders, names, strict=True)
         )
         self.script(
             f"--add-module={here}",
-            f"--add-dynamic-module={os.path.relpath(beside, self.stock)}",
+            f"--add-dynamic-module={os.path.relpath(nearby, self.stock)}",
             "--add-module=/no/such/place/moved/",
             "--add-module=/no/such/place/below",
         )

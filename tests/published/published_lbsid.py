@@ -108,10 +108,10 @@ def test_plain_ids_without_id(lab):
     equal((value.id, value.first), (A, first.first), "36 seconds after the first visit")
 
     clock.forward(31)
-    anew = ask(f"LBSID={value.text}; Path=/")
-    chosen = Value(anew)
+    again = ask(f"LBSID={value.text}; Path=/")
+    chosen = Value(again)
     # Round robin continues, with the other server.
-    equal((anew.body, chosen.id), (f"{B}\n", B), "the server chosen after 31 seconds")
+    equal((again.body, chosen.id), (f"{B}\n", B), "the server chosen after 31 seconds")
     equal(chosen.last, chosen.first, "both timestamps are the same")
     is_now(chosen.first, clock, "both timestamps are new")
 
