@@ -21,8 +21,8 @@ COOKIES, PAGES = 3.0, 1.3
 
 PAGE = """# The most expensive requests
 
-Made by `make bench-worst`: [method](README.md#method). Instructions of the most expensive request of each configuration.
-The name of the cookie is `route`, or follows a comma after the configuration, as do further parameters.
+Made by `make bench-worst`: [method](README.md#method). The table shows the instructions of the most expensive request of
+each configuration. The name of the cookie is `route`, or follows a comma, as do further parameters.
 """
 
 
