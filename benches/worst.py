@@ -21,7 +21,7 @@ COOKIES, PAGES = 3.0, 1.3
 
 PAGE = """# The most expensive requests
 
-Made by `make bench-worst`: [method](README.md#method). The table shows the instructions of the most expensive request of
+Made by `make bench-worst`: [method](README.md#method). The table has the instructions of the most expensive request of
 each configuration. The name of the cookie is `route`, or follows a comma, as do further parameters.
 """
 

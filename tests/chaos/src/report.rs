@@ -74,7 +74,9 @@ impl fmt::Display for Rule {
             Rule::Drained => "no first visit reached a server that nginx had been asked to drain",
             Rule::Asked => "the same of servers that have asked for it with their responses",
             Rule::Full => "no first visit reached a server that had max_conns connections",
-            Rule::Early => "the variables that servers receive about a session are true, and remain true",
+            Rule::Early => {
+                "the variables that servers receive about a session are true, and remain true"
+            }
             Rule::Cookie => "the cookie names the server that answered, or with rebind=off its own",
             Rule::Followed => "there is a cookie as long as there is the session that it follows",
             Rule::Stamps => "sessions keep their beginning, and end in time",
