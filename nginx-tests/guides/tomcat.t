@@ -15,10 +15,23 @@ guide_sections($page, sub {
 location / { return 200 "NAME"; }
 location /image { return 200 "NAME"; }
 location /login { add_header Set-Cookie "JSESSIONID=ID\$msec.$route{$_}; Path=/; HttpOnly"; return 200 "NAME"; }
+location /forum/login { add_header Set-Cookie "JSESSIONID=ID\$msec; Path=/forum; HttpOnly"; return 200 "NAME"; }
 location /logout { add_header Set-Cookie "JSESSIONID=; Path=/; Max-Age=0"; return 200 "NAME"; }
 _EOC_
     } grep { $_ ne ($block->gone // '') } sort keys %route;
 });
+
+# A browser has a session with an application on server A, logs in to another one, and returns to the first, twice: the servers of
+# both requests.
+sub shop_forum_shop {
+    my @servers;
+    for (1, 2) {
+        my $forum = at('/forum/login', 'route=ID_A');
+        my ($route) = set($forum) =~ /\broute=([^;]*)/;
+        push @servers, body($forum) . body(at('/shop/', 'JSESSIONID=x; route=' . ($route // 'ID_A')));
+    }
+    return join ' ', sort @servers;
+}
 
 sub at { my ($path, $cookie) = @_; return visit($path, $cookie, 1983) }
 
@@ -48,6 +61,19 @@ for my $name (qw(A B)) {
     equals(body($login), $name, "the login at $name");
     holds(set($login) =~ /^JSESSIONID=ID[^;]+; Path=\/; HttpOnly\|route=${\ id($name)}; Path=\/; HttpOnly; SameSite=Lax$/, 'both cookies');
 }
+
+
+
+=== A: several applications, with the line for them: both are on one server
+--- but eval: 'session_sticky cookie=route follow=JSESSIONID path=/ httponly secure=auto samesite=lax; => ' . (main::nginx_parts($main::page))[0]
+--- client
+equals(shop_forum_shop(), 'AA AA', 'one server');
+
+
+
+=== A: several applications, with follow=: the second one moves route
+--- client
+equals(shop_forum_shop(), 'AA BB', 'half of the users lose the session of the first');
 
 
 
