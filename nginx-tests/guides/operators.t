@@ -36,6 +36,13 @@ sub logged {
     return join '', readline $log;
 }
 
+sub write_log {
+    my ($path, $text) = @_;
+    open my $log, '>', $path or die "$path: $!\n";
+    print $log $text;
+    return close $log;
+}
+
 # The text between these on an operator's page.
 sub said {
     my ($begin, $end) = @_;
@@ -62,6 +69,19 @@ my @lines = split /\n/, logged('page-access.log');
 my $end = qr{began=\d+ tried="\Q$server\E" took=[\d.]+ connection=\d+$};
 holds($lines[0] =~ m{^$time session=new/none served=\Q$server\E had=- set=inserted $end}, "the first: $lines[0]");
 holds($lines[1] =~ m{^$time session=bound/valid served=\Q$server\E had=\Q$server\E set=(?:none|updated) $end}, "the second: $lines[1]");
+
+# The commands for a user who was logged out; an older log is compressed.
+my $logs = Test::Nginx::Util::server_root() . '/logs';
+my $old = $lines[0] =~ s/^\d+-\d+-\d+T/2000-01-01T/r;
+$_ =~ s/^\d+-\d+-\d+T/2000-01-02T/ for @lines;
+write_log("$logs/page-access.log.2", "$old\n");
+equals(system('gzip', '-f', "$logs/page-access.log.2"), 0, 'gzip');
+write_log("$logs/page-access.log.1", join '', map { "$_\n" } @lines);
+my ($zgrep, $grep) = page('docs/troubleshooting.md') =~ /^ +(zgrep .*)\n +(grep .*)$/m or bail_out('no zgrep in troubleshooting.md');
+my $commands = placed("$zgrep; $grep") =~ s{logs/page-}{$logs/page-}gr =~ s{/tmp/requests}{$folder/requests}gr =~ s{2026-11-2\[78\]}{2000-01-0[12]}r
+    =~ s{203\\\.0\\\.113\\\.7}{127\\.0\\.0\\.1}r;
+equals(scalar qx{$commands}, "$old\n$lines[0]\n", 'the lines that are not bound');
+unlink "$logs/page-access.log.1", "$logs/page-access.log.2.gz";
 
 
 

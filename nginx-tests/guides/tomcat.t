@@ -77,6 +77,15 @@ equals(shop_forum_shop(), 'AA BB', 'half of the users lose the session of the fi
 
 
 
+=== A: the log of a session that has timed out in Tomcat, which begins another one, and of a page outside the path of JSESSIONID
+--- client
+at('/login', 'JSESSIONID=gone; route=ID_A');
+at('/image', 'route=ID_A');
+follow_transcript([['tail -n 2 /var/log/nginx/access.log', map { "… $_ …" } '"GET /login HTTP/1.…" 200 session=bound/valid served=192.0.2.1:8080 had=192.0.2.1:8080 set=updated',
+    '"GET /image HTTP/1.…" 200 session=new/none served=… had=- set=none']]);
+
+
+
 === A: users who are logged in and have no route yet, with the method that they had before
 --- but: zone tomcat 256k; => zone tomcat 256k; ip_hash;
 --- client
