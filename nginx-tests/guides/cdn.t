@@ -14,6 +14,7 @@ location /public { add_header Cache-Control "public, max-age=60, s-maxage=600"; 
 location /account { add_header Cache-Control "public, max-age=60"; add_header Set-Cookie "JSESSIONID=x"; return 200 "NAME [$http_cookie]"; }
 location /unmarked { add_header Set-Cookie "JSESSIONID=x"; return 200 NAME; }
 location /static/ { add_header Cache-Control "public, max-age=60"; add_header Set-Cookie "tracking=NAME"; add_header Vary Cookie; return 200 "NAME [$http_cookie]"; }
+location /news/ { return 200 "$http_host $http_x_forwarded_for"; }
 location /login { return 200 "NAME"; }
 _EOC_
 
@@ -65,6 +66,7 @@ equals(cached('/public'), 'HIT ', 'is stored without a cookie');
 --- client
 equals(join(' ', map { cached('/account', 'route=ID_A') } 1, 2), 'MISS JSESSIONID=x MISS JSESSIONID=x', 'a public response');
 equals(head('Cache-Control', visit('/unmarked', 'route=ID_A', 1983)), 'private', 'one that says nothing');
+equals(join(' | ', visit('/account', 'route=ID_A', 1983) =~ /^Cache-Control: (.*?)\r$/mg), 'public, max-age=60 | private', 'a public one has both fields');
 
 
 
@@ -93,6 +95,12 @@ equals(cached('/static/a.css'), 'HIT ', 'the CDN has it');
 my @at_nginx = map { visit('/static/b.css', "route=ID_B; n=$_", 1983) } 1 .. 3;
 equals(scalar(grep { body($_) eq body($at_nginx[0]) } @at_nginx), 3, 'nginx has it too, one copy for all');
 equals(join('', map { set($_) } @at_nginx), '', 'without a cookie');
+
+
+
+=== stored paths: the application receives the host and the address of the client
+--- client
+equals(body(visit('/news/', undef, 1983)), 'localhost 127.0.0.1', 'both');
 
 
 
