@@ -1,6 +1,8 @@
 # docs/guides/strict.md: its file, its commands, and each line of its table. Server A does not run unless "runs" says so.
 
+use IO::Socket::INET;
 use Sticky qw(Guides Documents);
+use Time::HiRes ();
 
 our $page = 'docs/guides/strict.md';
 
@@ -11,9 +13,11 @@ guide_sections($page, sub {
 });
 
 sub at { my ($path, $cookie) = @_; return visit($path, $cookie, 1983) }
-sub told { my $response = at(@_); return join ' ', status($response), head('Retry-After', $response) || '-', substr(body($response), 0, 12), set($response) }
+sub in_short { my ($response) = @_; return join ' ', status($response), head('Retry-After', $response) || '-', body($response) =~ s/.*<title>(.*?)<.*/$1/sr, set($response) }
+sub told { return in_short(at(@_)) }
 
-our $page_of_outage = '503 30 <!doctype ht ';
+our $page_of_outage = '503 30 One moment ';
+our $page_if_late = '504 - No answer ';
 
 run_tests();
 
@@ -124,9 +128,31 @@ equals(told('/503', 'route=ID_A'), '503 - A is busy ', '503');
 
 
 
-=== a server that does not respond in time
+=== a request that the server may have processed
 --- but: proxy_connect_timeout 3s; => proxy_connect_timeout 3s; proxy_read_timeout 300ms;
 --- may_fail
 --- client
-my $silent = serve($port{A});
-equals(told('/', 'route=ID_A') =~ s/ .*//sr, '504', 'its session');
+my $server = serve($port{A});
+equals(told('/', 'route=ID_A'), $page_if_late, 'no response in time');
+close taken($server);
+my $asked = say_to_nginx(expand("POST / HTTP/1.0\r\nHost: localhost\r\nCookie: route=ID_A\r\nContent-Length: 3\r\n\r\na=b"), 1983);
+close taken($server);
+equals(in_short(response($asked)), $page_if_late, 'the connection is closed without a response');
+# nginx has not counted these requests as failed connections.
+answer(taken($server), 'A') if my $next = ask('/', 'route=ID_A', 1983);
+equals(in_short(response($next)), '200 - A ', 'the next request');
+
+
+
+=== a server that does not answer connection attempts
+--- but: proxy_connect_timeout 3s; => proxy_connect_timeout 300ms;
+--- may_fail
+--- client
+# The queue of connections that are not accepted is full.
+my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port{A}, Listen => 1, ReuseAddr => 1);
+my @queued = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port{A}, Blocking => 0) } 1 .. 4;
+my $began = Time::HiRes::time();
+equals(told('/', 'route=ID_A'), $page_of_outage, "request $_ of its session") for 1 .. 3;
+holds(Time::HiRes::time() - $began >= 0.8, 'three timeouts');
+equals(told('/', 'route=ID_A'), $page_of_outage, 'refused');
+holds(Time::HiRes::time() - $began < 2, 'at once');
