@@ -7,6 +7,7 @@ our ($guide) = map { http_of($_) } nginx_files($page_name);
 our $servers = servers(<<'_EOC_', 'A');
 location / { return 200 "NAME"; }
 location /502 { return 502 "of NAME"; }
+location /closes { return 444; }
 _EOC_
 
 client_sections();
@@ -16,6 +17,10 @@ add_block_preprocessor(sub {
     my $text = $guide;
     $text =~ s/^ +error_page .*\n//m if defined $block->at_server;
     $text =~ s/\Q$from\E/$to/ or bail_out("$from is not in the guide") if defined $to;
+    for my $line (split /\n/, $block->also // '') {
+        my ($old, $new) = split ' => ', $line, 2;
+        $text =~ s/\Q$old\E/$new/g or bail_out("$old is not in the guide");
+    }
     $block->set_value(http_config => $servers . ($block->more // '') . $text);
 });
 
@@ -116,8 +121,12 @@ rewrite or internal redirection cycle
 
 
 
-=== with "bound" in the pattern, a session's failed request is refused as well
---- but: "~^refused " => "~^(?:refused|bound) "
+=== with the time of the connection in the map, failed connections are refused as well, but no processed requests
+--- also
+"$session_sticky_status $http_accept" => "$session_sticky_status $upstream_connect_time $http_accept"
+~^refused => ~^(?:refused|bound) -
 --- client
 equals(told('route=ID_B'), $page, 'the one that finds out');
+equals(told('route=ID_B', accept => 'application/json') =~ s/,.*//sr, '503', 'refused');
 equals(told('route=ID_A', path => '/502'), '502, -, text/plain, -: of A', 'the page of the server');
+equals(told_first('route=ID_A', path => '/closes', method => 'POST'), $plain_502, 'a connection that is closed without a response');
