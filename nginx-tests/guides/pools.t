@@ -9,7 +9,16 @@ our ($colours) = nginx_parts($page);
 
 add_block_preprocessor(sub {
     my ($block) = @_;
-    my $part = on_this_machine($colours);
+    my $part = $colours;
+    if (defined $block->forum) {
+        # The second application, with the parts of the first repeated as the page says.
+        my $of_shop = join '', $part =~ /^(upstream .*?^\}\n)/msg;
+        my ($location) = $part =~ /^( +location .*?^ {4}\}\n)/ms;
+        s/shop/forum/g for $of_shop, $location;
+        $part =~ s/^(?=server)/$of_shop/m;
+        $part =~ s/^(?= +location)/$location/m;
+    }
+    $part = on_this_machine($part);
     for my $line (split /\n/, $block->colours // return) {
         my ($from, $to) = $line =~ /^(.*) => ?(.*)$/;
         $part =~ s/$from/$to/g or bail_out("$from is not in the part");
@@ -59,20 +68,33 @@ cookie "route" of upstream "reports" is also that of upstream "web"
 
 
 
-=== two applications with two versions each: the header decides, or else the cookie
+=== two versions: the header decides, or else the cookie
 --- colours: listen => listen
 --- client
 my $colour = sub {
     my ($path, $header, $cookie) = @_;
-    return body(response(say_to_nginx(expand("GET $path HTTP/1.0\r\nHost: localhost\r\n" . ($header ? "X-Colour: $header\r\n" : '')
-        . "Cookie: $cookie\r\n\r\n"), 1983)));
+    return response(say_to_nginx(expand("GET $path HTTP/1.0\r\nHost: localhost\r\n" . ($header ? "X-Colour: $header\r\n" : '')
+        . "Cookie: $cookie\r\n\r\n"), 1983));
 };
-my $all = 'route_shop_blue=ID_A; route_shop_green=ID_A1; route_forum_blue=ID_B; route_forum_green=ID_B1';
-my $of_forum = 'route_forum_blue=ID_B; route_forum_green=ID_B1';
-equals($colour->('/shop/', '', $all), "A [${\ expand($of_forum)}]", 'blue by default; the cookies of the shop are hidden');
-like($colour->('/shop/', @$_[0, 1]), qr/^$$_[2] /, "@$_") for ['green', $all, 'A1'], ['', "colour=green; $all", 'A1'],
-    ['blue', "colour=green; $all", 'A'], ['green', 'colour=blue', 'A1'], ['greenish', 'colour=greener', 'A'];
-like($colour->('/forum/', 'green', $all), qr/^B1 /, 'the forum');
+my $all = 'route_shop_blue=ID_B; route_shop_green=ID_A1';
+equals(body($colour->('/shop/', '', "a=b; $all")), 'B [a=b]', 'blue by default; both cookies are hidden');
+like(body($colour->('/shop/', @$_[0, 1])), qr/^$$_[2] /, "@$_") for ['green', $all, 'A1'], ['', "colour=green; $all", 'A1'],
+    ['blue', "colour=green; $all", 'B'], ['greenish', "colour=greener; $all", 'B'];
+my $other = $colour->('/shop/', 'green', 'route_shop_blue=ID_B');
+like(set($other), qr/^route_shop_green=\w+; Path=\/shop; HttpOnly; SameSite=Lax$/, 'a client that changes begins a session there, and keeps its cookie');
+like(body($colour->('/shop/', 'blue', 'route_shop_blue=ID_B; route_shop_green=' . bound($other))), qr/^B /, 'and comes back to its server');
+like(head('Location', $colour->('/shop', '', $all)), qr{/shop/$}, 'without the slash: a redirect');
+equals(status($colour->('/shopping', '', $all)), '404', 'another path');
+
+
+
+=== two applications with two versions each
+--- colours: listen => listen
+--- forum
+--- client
+my $forum = 'route_forum_blue=ID_A; route_forum_green=ID_B1';
+equals(body(at('/forum/', "colour=green; route_shop_blue=ID_B; $forum")), 'B1 [colour=green; route_shop_blue=ID_B]', 'the forum');
+equals(body(at('/shop/', "colour=green; route_shop_green=ID_A1; $forum")), "A1 [colour=green; $forum]", 'the shop');
 
 
 
