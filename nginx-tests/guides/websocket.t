@@ -14,9 +14,9 @@ __DATA__
 
 === the commands: polls, drain, down
 --- client
-my ($polls, $drain) = transcripts($page);
+my ($polls, @steps) = transcripts($page);
 follow_transcript($polls);
-follow_transcript($drain);
+follow_transcript([map { @$_ } @steps]);
 equals(body(visit('/', 'route=ID_A', 1983)), 'B', 'a client that reconnects goes to another server');
 
 
