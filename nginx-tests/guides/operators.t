@@ -93,6 +93,14 @@ eventually(sub { logged('page-access.log') =~ m{ session=new/none served=\S+:\d+
 my $told = sub { my ($word) = @_; my $body = qq[{"state":"$word"}]; return response(say_to_nginx("PATCH /sessions/upstreams/app/servers/$line{A} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body", 8081)) };
 holds($told->($$_[0]) =~ /^HTTP\S+ 200 .*"state":"$$_[1]"/s, $$_[0]) for ['drain', 'draining'], ['down', 'down'], ['up', 'up'];
 holds(-s "$folder/state", 'the state file');
+# The list of servers that are not up, for the removal of the module.
+my ($list) = page('docs/operations.md') =~ /^ {7}(curl -s '\S+' \| jq -r '.*?')$/ms or bail_out('no list of servers in operations.md');
+if (qx{command -v jq}) {
+    equals(scalar qx{$list}, '', 'all servers are up');
+    $told->('down');
+    equals(scalar qx{$list}, "app $line{A} $line{A} down 0\n", 'one is down');
+    $told->('up');
+}
 
 
 
