@@ -3,7 +3,7 @@
 # Server states set at run time outlive a reload, so each block needs its own nginx in mode hup too.
 BEGIN { delete $ENV{TEST_NGINX_USE_HUP} }
 
-use Sticky qw(Guides);
+use Sticky qw(Guides Documents);
 
 our $page = 'docs/guides/drain.md';
 
@@ -54,3 +54,13 @@ equals(body(visit('/', 'route=ID_A' . sprintf('|%d|%d', time, time), 1983)), 'B'
 my $response = visit('/', 'route=ID_A', 1983);
 equals(body($response), 'A', 'it continues');
 holds(bound($response) =~ /^${\ id('A')}\|\d+\|\d+$/, 'and has times');
+
+
+
+=== pods that terminate: the address is reserved until the time of linger= is over
+--- client
+my ($section) = page($page) =~ /^## Pods that terminate\n(.*?)^## /ms;
+my ($valid, $linger, $grace, $hook) = $section =~ /valid=(\d+)s;.* linger=(\d+)m;.*terminationGracePeriodSeconds: (\d+)\n.*"sleep", "(\d+)"/s;
+# DNS may cache a response for 30 seconds.
+holds(60 * $linger + $valid + 30 < $hook, 'preStop ends after it');
+holds($hook < $grace, 'the application has time to end');
