@@ -364,8 +364,7 @@ impl<'r> Visit<'r> {
     /// Returns the session's status.
     pub(crate) fn status(&self) -> Status {
         let (verdict, id) = (self.reading.verdict, self.reading.session.id);
-        let names_server =
-            verdict.is_down() || matches!(verdict, Verdict::Valid | Verdict::Accepted);
+        let names_server = verdict.names_server();
         let is_own = match &self.served {
             Served::Unknown => false,
             // Still set if the server was given up and no other was chosen.

@@ -98,7 +98,7 @@ pub fn status(
         Choice::Bind | Choice::Balance => (),
     }
     let learns = learns_of_other(verdict, policy, is_silent);
-    let names_server = verdict.is_down() || matches!(verdict, Verdict::Valid | Verdict::Accepted);
+    let names_server = verdict.names_server();
     match verdict {
         _ if names_server && learns => Status::Moved,
         _ if names_server => Status::Lent,

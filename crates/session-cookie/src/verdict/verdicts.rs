@@ -33,6 +33,11 @@ impl Verdict {
         matches!(self, Verdict::Down | Verdict::DownAccepted)
     }
 
+    /// Returns `true` if the cookie names a server of the upstream, available or not.
+    pub fn names_server(self) -> bool {
+        self.is_down() || matches!(self, Verdict::Valid | Verdict::Accepted)
+    }
+
     /// Returns the verdict to use instead if none of the servers named by the cookie is available.
     pub fn down(self) -> Self {
         match self {
