@@ -57,9 +57,9 @@ holds(bound($response) =~ /^${\ id('A')}\|\d+\|\d+$/, 'and has times');
 
 
 
-=== pods that terminate: the address is reserved until the time of linger= is over
+=== terminating pods: the address is reserved until the time of linger= is over
 --- client
-my ($section) = page($page) =~ /^## Pods that terminate\n(.*?)^## /ms;
+my ($section) = page($page) =~ /^## Terminating pods\n(.*?)^## /ms;
 my ($valid, $linger, $grace, $hook) = $section =~ /valid=(\d+)s;.* linger=(\d+)m;.*terminationGracePeriodSeconds: (\d+)\n.*"sleep", "(\d+)"/s;
 # DNS may cache a response for 30 seconds.
 holds(60 * $linger + $valid + 30 < $hook, 'preStop ends after it');
