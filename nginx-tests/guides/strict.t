@@ -21,6 +21,7 @@ sub told { return in_short(at(@_)) }
 
 our $page_of_outage = '503 30 One moment ';
 our $page_if_late = '504 - No answer ';
+our $page_if_ended = '410 - Session ended ';
 
 run_tests();
 
@@ -39,7 +40,46 @@ follow_transcript((transcripts($page))[0]);
 equals(told('/', 'route=ID_A'), $page_of_outage, "request $_ of its session") for 1 .. 5;
 equals(told('/', 'route=ID_B'), '200 - B ', 'another session');
 equals(told('/') =~ s/ route=.*//r, '200 - B', 'a first visit');
-equals(told('/', 'route=nobody'), $page_of_outage, 'a cookie of no server');
+
+
+
+=== a session of a server that has been removed, until its user begins a new one
+--- may_fail
+--- client
+my $ended = at('/', 'route=nobody');
+equals(in_short($ended), $page_if_ended, 'the page');
+my ($action) = body($ended) =~ /<form method=post action=(\S+?)>/;
+holds(defined $action, 'has a form');
+$action //= '/';
+my $new = response(say_to_nginx("POST $action HTTP/1.0\r\nHost: localhost\r\nCookie: route=nobody\r\nContent-Length: 0\r\n\r\n", 1983));
+equals(join(' ', status($new), set($new)), '303 route=; Path=/; Max-Age=0', 'its button');
+like(head('Location', $new), qr{^http://[^/]+/$}, 'leads to the first page');
+equals(told('/') =~ s/ route=.*//r, '200 - B', 'which is a first visit');
+
+
+
+=== a removed server, with fallback=unknown, and no server is available
+--- runs: C
+--- but: fallback=off => fallback=unknown
+--- may_fail
+--- client
+equals(told('/', 'route=nobody'), $page_of_outage, 'not refused, so it is an outage');
+
+
+
+=== after an outage, one failed request in each fail_timeout
+--- but: max_fails=3 fail_timeout=10s; => max_fails=3 fail_timeout=1s;
+--- may_fail
+--- client
+told('/', 'route=ID_A') for 1 .. 5;
+sleep 3;
+told('/', 'route=ID_A') for 1 .. 3;
+--- grep_error_log: connect() failed
+--- grep_error_log_out
+connect() failed
+connect() failed
+connect() failed
+connect() failed
 
 
 
