@@ -90,12 +90,14 @@ unlink "$logs/page-access.log.1", "$logs/page-access.log.2.gz";
 --- client
 my $value = bound(visit('/', undef, 1983));
 eventually(sub { logged('page-access.log') =~ m{ session=new/none served=\S+:\d+ had=- }m }, 'the log') or print logged('page-access.log');
-my $told = sub { my ($word) = @_; my $body = qq[{"state":"$word"}]; return response(say_to_nginx("PATCH /sessions/upstreams/app/servers/$line{A} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body", 8081)) };
+my $told = sub { my ($word) = @_; my $body = qq[{"state":"$word"}]; return response(say_to_nginx("PATCH /sessions/upstreams/app/servers/$line{A} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body", 8090)) };
 holds($told->($$_[0]) =~ /^HTTP\S+ 200 .*"state":"$$_[1]"/s, $$_[0]) for ['drain', 'draining'], ['down', 'down'], ['up', 'up'];
 holds(-s "$folder/state", 'the state file');
 # The list of servers that are not up, for the removal of the module.
-my ($list) = page('docs/operations.md') =~ /^ {7}(curl -s '\S+' \| jq -r '.*?')$/ms or bail_out('no list of servers in operations.md');
+my ($list) = page('docs/operations.md') =~ /^ {7}(curl -sSf '\S+' \| jq -r '.*?')$/ms or bail_out('no list of servers in operations.md');
 if (qx{command -v jq || :}) {
+    my $wrong = $list =~ s{/sessions}{/nowhere}r;
+    holds(qx{{ $wrong; } 2>&1} =~ /404/, 'a wrong address is an error');
     equals(scalar qx{$list}, '', 'all servers are up');
     $told->('down');
     equals(scalar qx{$list}, "app $line{A} $line{A} down 0\n", 'one is down');
@@ -201,8 +203,24 @@ equals(join(' ', glob "$etc/conf.d/* $etc/sites-enabled/*"), "$etc/conf.d/app.co
 my $left = $run->($grep);
 equals(join(' ', $left =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:7 sites-available/site:4 sites-available/site:5 sites-available/site:6 '
     . 'sites-available/site:7', 'the lines left to the reader') or print "# $left";
+# nginx -t does not find a forgotten parameter while the module is loaded, but the same command as before does.
+$put->('conf.d/left.conf', "upstream left {\n    server 127.0.0.1:1985 route=jvm1;\n}\n");
+holds($run->('nginx -t') =~ /syntax is ok/, 'a forgotten parameter, with the module');
+equals(() = $run->("find /etc/nginx -type f >/root/nginx-files\n$grep") =~ m{^conf\.d/left\.conf:2:}mg, 1, 'grep finds it');
+my ($proof) = page('docs/operations.md') =~ /^ +(nginx -t -q && nginx -T .*)/m or bail_out('no proof in operations.md');
 $put->('sites-available/site', $files->('sites-available/site') =~ s/\n\s+id=b//r =~ s/ "id=c"//r =~ s/ +session_sticky[^;]*;\n//r);
 $put->('nginx.conf', $files->('nginx.conf') =~ s/^load_module .*\n//mgr);
 my $said = $run->('nginx -t');
+holds($said =~ /emerg.* "route=jvm1"/s, 'without the module, nginx does not start') or print "# $said";
+holds($run->($proof) !~ /^0$/m, 'and the proof does not print 0');
+unlink "$etc/conf.d/left.conf";
+$said = $run->('nginx -t');
 holds($said =~ /syntax is ok/, 'nginx takes it without the module') or print "# $said";
+equals($run->($proof), "0\n", 'the proof');
+# The place of ip_hash.
+my $backup = "server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:1987 backup;";
+$put->('conf.d/left.conf', "upstream left { $backup ip_hash; }\n");
+holds($run->('nginx -t') =~ /syntax is ok/, 'ip_hash below backup');
+$put->('conf.d/left.conf', "upstream left { ip_hash; $backup }\n");
+holds($run->('nginx -t') =~ /\[emerg\] balancing method does not support parameter "backup"/, 'and above it');
 --- config
