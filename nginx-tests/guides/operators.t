@@ -204,14 +204,14 @@ my $left = $run->($grep);
 equals(join(' ', $left =~ /^(\S+?:\d+):/mg), 'conf.d/app.conf:7 sites-available/site:4 sites-available/site:5 sites-available/site:6 '
     . 'sites-available/site:7', 'the lines left to the reader') or print "# $left";
 # nginx -t does not find a forgotten parameter while the module is loaded, but the same command as before does.
-$put->('conf.d/left.conf', "upstream left {\n    server 127.0.0.1:1985 route=jvm1;\n}\n");
+$put->('conf.d/left.conf', "upstream left {\n    server 127.0.0.1:1985 id=left;\n}\n");
 holds($run->('nginx -t') =~ /syntax is ok/, 'a forgotten parameter, with the module');
 equals(() = $run->("find /etc/nginx -type f >/root/nginx-files\n$grep") =~ m{^conf\.d/left\.conf:2:}mg, 1, 'grep finds it');
 my ($proof) = page('docs/operations.md') =~ /^ +(nginx -t -q && nginx -T .*)/m or bail_out('no proof in operations.md');
 $put->('sites-available/site', $files->('sites-available/site') =~ s/\n\s+id=b//r =~ s/ "id=c"//r =~ s/ +session_sticky[^;]*;\n//r);
 $put->('nginx.conf', $files->('nginx.conf') =~ s/^load_module .*\n//mgr);
 my $said = $run->('nginx -t');
-holds($said =~ /emerg.* "route=jvm1"/s, 'without the module, nginx does not start') or print "# $said";
+holds($said =~ /emerg.* "id=left"/s, 'without the module, nginx does not start') or print "# $said";
 holds($run->($proof) !~ /^0$/m, 'and the proof does not print 0');
 unlink "$etc/conf.d/left.conf";
 $said = $run->('nginx -t');
@@ -222,5 +222,5 @@ my $backup = "server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:198
 $put->('conf.d/left.conf', "upstream left { $backup ip_hash; }\n");
 holds($run->('nginx -t') =~ /syntax is ok/, 'ip_hash below backup');
 $put->('conf.d/left.conf', "upstream left { ip_hash; $backup }\n");
-holds($run->('nginx -t') =~ /\[emerg\] balancing method does not support parameter "backup"/, 'and above it');
+holds($run->('nginx -t') =~ /balancing method does not support parameter "backup"/, 'and above it');
 --- config

@@ -11,7 +11,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/guides/tomcat.md"
 
 def start(lab, number, route=lambda name: ""):
     """Starts both Tomcats, and nginx with the file of this number."""
-    file = re.findall(r"^```nginx\n(# /etc/nginx/nginx\.conf\n.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)[number]
+    whole = re.compile(r"^```nginx\n(# /etc/nginx/nginx\.conf\n.*?)^```$", re.MULTILINE | re.DOTALL)
+    file = whole.findall(PAGE.read_text())[number]
     http = re.search(r"^http \{\n(.*)^\}$", file, re.MULTILINE | re.DOTALL)[1]
     for address, name in (("192.0.2.1:8080", "tomcat1"), ("192.0.2.2:8080", "tomcat2")):
         assert address in http, f"{address} is not in the file"
