@@ -74,14 +74,22 @@ holds($lines[1] =~ m{^$time session=bound/valid served=\Q$server\E had=\Q$server
 my $logs = Test::Nginx::Util::server_root() . '/logs';
 my $old = $lines[0] =~ s/^\d+-\d+-\d+T/2000-01-01T/r;
 $_ =~ s/^\d+-\d+-\d+T/2000-01-02T/ for @lines;
-write_log("$logs/page-access.log.2", "$old\n");
-equals(system('gzip', '-f', "$logs/page-access.log.2"), 0, 'gzip');
-write_log("$logs/page-access.log.1", join '', map { "$_\n" } @lines);
-my ($zgrep, $grep) = page('docs/troubleshooting.md') =~ /^ +(zgrep .*)\n +(grep .*)$/m or bail_out('no zgrep in troubleshooting.md');
+# Lines of one second keep the order of the log, also if it is rotated between them. Those of static files and of a cache are omitted.
+my $line = sub { my ($day, $path, $session) = @_; return $lines[1] =~ s{^\S+( \S+ "GET )\S+}{2000-01-0${day}T23:59:59+00:00$1$path}r =~ s/session=\S+/session=$session/r };
+my ($before_1, $ended_1, $before_2, $ended_2) = map { ($line->($_, '/logo.png', 'bound/valid'), $line->($_, '/a', 'new/expired')) } 1, 2;
+my @static = map { $line->(2, '/b', $_) } '-/-', '-/unused';
+my ($one, $two) = map { "$logs/page-access.log.$_" } 1, 2;
+write_log($two, "$old\n$before_1\n");
+write_log($one, join '', map { "$_\n" } $ended_1, @lines, $before_2, @static, $ended_2);
+utime time - 86400 * $_, time - 86400 * $_, "$logs/page-access.log.$_" for 1, 2;
+equals(system('gzip', '-f', $two), 0, 'gzip');
+my ($zgrep, $grep) = page('docs/troubleshooting.md') =~ /^ +(zgrep .*?)\n +(grep .*?)$/ms or bail_out('no zgrep in troubleshooting.md');
 my $commands = placed("$zgrep; $grep") =~ s{logs/page-}{$logs/page-}gr =~ s{/tmp/requests}{$folder/requests}gr =~ s{2026-11-2\[78\]}{2000-01-0[12]}r
     =~ s{203\\\.0\\\.113\\\.7}{127\\.0\\.0\\.1}r;
-equals(scalar qx{$commands}, "$old\n$lines[0]\n", 'the lines that are not bound');
-unlink "$logs/page-access.log.1", "$logs/page-access.log.2.gz";
+equals(scalar qx{$commands}, "$old\n$ended_1\n$lines[0]\n$ended_2\n", 'the lines that are not bound');
+my ($before) = page('docs/troubleshooting.md') =~ m{`(grep -B 1 \S+) /tmp/requests`} or bail_out('no line before in troubleshooting.md');
+equals(scalar qx{$before $folder/requests}, "$before_1\n$ended_1\n--\n$before_2\n$ended_2\n", 'the lines before');
+unlink $one, "$two.gz";
 
 
 
