@@ -61,5 +61,5 @@ def test_metrics(lab):
     for name, matcher in set(re.findall(r"(session_sticky_\w+)(?:\{(\w+=~?\"[^\"]+\")\})?", rules)):
         label, _, words = matcher.partition("=")
         for word in words.strip('~"').split("|"):
-            wanted = rf"^{name}\{{.*\b{label}=\"{word}\"" if label else rf"^{name}\{{"
+            wanted = rf"^{name}\{{.*\b{label}=\"{word}\"" if label else rf"^{name}[{{ ]"
             equal(bool(re.search(wanted, metrics, re.MULTILINE)), True, f"{name} with {label} {word}")
