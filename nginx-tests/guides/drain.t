@@ -7,9 +7,19 @@ use Sticky qw(Guides Documents);
 
 our $page = 'docs/guides/drain.md';
 
-guide_sections($page, servers(qq[location / { return 200 "NAME"; }\n], qw(A B)));
+# "gone" lists servers that do not run.
+guide_sections($page, sub { my ($block) = @_; return servers(qq[location / { return 200 "NAME"; }\n], grep { $_ ne ($block->gone // '') } qw(A B)) });
 our $status = '/sessions/upstreams/app/servers/' . on_this_machine('192.0.2.1:8080');
 sub server { return body(visit($status, undef, 1982)) }
+
+# Sets the state of the server.
+sub drained {
+    my ($state) = @_;
+    my $body = qq[{"state":"$state"}];
+    my $response = response(say_to_nginx("PATCH $status HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        . 'Content-Length: ' . length($body) . "\r\n\r\n$body", 1982));
+    return equals(status($response), 200, "the state $state");
+}
 
 run_tests();
 
@@ -26,6 +36,44 @@ for my $at (0 .. $#transcripts) {
     # The third shows that there was no request yet.
     equals(body(visit('/', $session, 1983)), $at == 3 ? 'B' : 'A', "a session of the server after transcript $at") if $at >= 2;
 }
+
+
+
+=== the loop that waits for the sessions, here and in docs/operations.md: a restart of nginx begins the wait again
+--- client
+my ($loop, $same) = map { page($_) =~ /jq -e --argjson since "?\$since"? '(.*?)'/s ? $1 : bail_out("no loop in $_") } $page, 'docs/operations.md';
+s/\s+/ /g for $loop, $same;
+equals($same, $loop, 'both are the same');
+drained('drain');
+if (qx{command -v jq || :}) {
+    my $document = server();
+    # The seconds since the loop began, since counting began, and since the last request; and the open connections.
+    for my $case (
+        [4000, 4000, 'null', 0, 'true'], [4000, 100, 'null', 0, 'false'], [100, 4000, 'null', 0, 'false'],
+        [4000, 4000, 1900, 0, 'true'], [4000, 4000, 1800, 0, 'false'], [4000, 100, 1900, 0, 'true'], [4000, 4000, 1900, 1, 'false'],
+    ) {
+        my ($began, $counted, $last, $connections, $want) = @$case;
+        my $now = time;
+        my $then = $last eq 'null' ? $last : $now - $last;
+        my $changed = $document =~ s/"since":\d+/'"since":' . ($now - $counted)/er =~ s/"last":null/"last":$then/r
+            =~ s/"connections":0/"connections":$connections/r;
+        equals(scalar qx{printf %s '$changed' | jq --argjson since @{[$now - $began]} '$loop'}, "$want\n", "@$case");
+    }
+    drained('up');
+    equals(scalar qx{printf %s '${\ server()}' | jq --argjson since 0 '$loop'}, "false\n", 'a server that does not drain');
+}
+
+
+
+=== 502 if no other server is available, although the drained one works, until it is set up
+--- gone: B
+--- may_fail
+--- client
+drained('drain');
+equals(status(visit('/', undef, 1983)), 502, 'a first visit');
+equals(body(visit('/', 'route=ID_A' . sprintf('|%d|%d', time, time), 1983)), 'A', 'a session of the server');
+drained('up');
+equals(body(visit('/', undef, 1983)), 'A', 'a first visit');
 
 
 
