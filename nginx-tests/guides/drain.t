@@ -41,7 +41,7 @@ for my $at (0 .. $#transcripts) {
 
 === the loop that waits for the sessions, here and in docs/operations.md: a restart of nginx begins the wait again
 --- client
-my ($loop, $same) = map { page($_) =~ /jq -e --argjson since "?\$since"? '(.*?)'/s ? $1 : bail_out("no loop in $_") } $page, 'docs/operations.md';
+my ($loop, $same) = map { page($_) =~ /jq -es --argjson since "?\$since"? '(.*?)'/s ? $1 : bail_out("no loop in $_") } $page, 'docs/operations.md';
 s/\s+/ /g for $loop, $same;
 equals($same, $loop, 'both are the same');
 drained('drain');
@@ -57,10 +57,11 @@ if (qx{command -v jq || :}) {
         my $then = $last eq 'null' ? $last : $now - $last;
         my $changed = $document =~ s/"since":\d+/'"since":' . ($now - $counted)/er =~ s/"last":null/"last":$then/r
             =~ s/"connections":0/"connections":$connections/r;
-        equals(scalar qx{printf %s '$changed' | jq --argjson since @{[$now - $began]} '$loop'}, "$want\n", "@$case");
+        equals(scalar qx{printf %s '$changed' | jq -s --argjson since @{[$now - $began]} '$loop'}, "$want\n", "@$case");
     }
+    equals(system("printf '' | jq -es --argjson since 0 '$loop' >/dev/null") >> 8, 1, 'nginx that does not respond');
     drained('up');
-    equals(scalar qx{printf %s '${\ server()}' | jq --argjson since 0 '$loop'}, "false\n", 'a server that does not drain');
+    equals(scalar qx{printf %s '${\ server()}' | jq -s --argjson since 0 '$loop'}, "false\n", 'a server that does not drain');
 }
 
 

@@ -221,10 +221,10 @@ $put->('nginx.conf', $files->('nginx.conf') =~ s/^load_module .*\n//mgr);
 my $said = $run->('nginx -t');
 holds($said =~ /emerg.* "id=left"/s, 'without the module, nginx does not start') or print "# $said";
 holds($run->($proof) !~ /^0$/m, 'and the proof does not print 0');
-unlink "$etc/conf.d/left.conf";
+$put->('conf.d/left.conf', "  # session_sticky\n");
 $said = $run->('nginx -t');
 holds($said =~ /syntax is ok/, 'nginx takes it without the module') or print "# $said";
-equals($run->($proof), "0\n", 'the proof');
+equals($run->($proof), "0\n", 'the proof, in spite of a comment');
 # The place of ip_hash.
 my $backup = "server 127.0.0.1:1985; server 127.0.0.1:1986; server 127.0.0.1:1987 backup;";
 $put->('conf.d/left.conf', "upstream left { $backup ip_hash; }\n");
