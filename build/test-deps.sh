@@ -14,10 +14,11 @@ command -v apt-get >/dev/null || die "not a Debian: install nginx, Test::Nginx, 
 # valgrind, apache2-utils: MODE=valgrind, and ab for MODE=leak
 # apache2-bin: Apache, for the migration of its sessions
 # openssl: certificates for TLS tests
+# jq: commands in the documentation
 # prometheus: promtool, which checks metrics
 # python3, python3-venv: make budget, and the HTTP/2 and HTTP/3 clients
 need_packages "to test" nginx nginx-dev libnginx-mod-http-lua curl psmisc procps iproute2 util-linux \
-    valgrind apache2-utils apache2-bin openssl perl prometheus python3 python3-venv
+    valgrind apache2-utils apache2-bin openssl jq perl prometheus python3 python3-venv
 
 sh build/test-nginx.sh
 sh build/http-clients.sh

@@ -103,14 +103,12 @@ holds($told->($$_[0]) =~ /^HTTP\S+ 200 .*"state":"$$_[1]"/s, $$_[0]) for ['drain
 holds(-s "$folder/state", 'the state file');
 # The list of servers that are not up, for the removal of the module.
 my ($list) = page('docs/operations.md') =~ /^ {7}(curl -sSf '\S+' \| jq -r '.*?')$/ms or bail_out('no list of servers in operations.md');
-if (qx{command -v jq || :}) {
-    my $wrong = $list =~ s{/sessions}{/nowhere}r;
-    holds(qx{{ $wrong; } 2>&1} =~ /404/, 'a wrong address is an error');
-    equals(scalar qx{$list}, '', 'all servers are up');
-    $told->('down');
-    equals(scalar qx{$list}, "app $line{A} $line{A} down 0\n", 'one is down');
-    $told->('up');
-}
+my $wrong = $list =~ s{/sessions}{/nowhere}r;
+holds(qx{{ $wrong; } 2>&1} =~ /404/, 'a wrong address is an error');
+equals(scalar qx{$list}, '', 'all servers are up');
+$told->('down');
+equals(scalar qx{$list}, "app $line{A} $line{A} down 0\n", 'one is down');
+$told->('up');
 
 
 
