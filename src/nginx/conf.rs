@@ -91,7 +91,8 @@ impl<'c> Conf<'c> {
     where
         M::MainConf: 'static,
     {
-        // SAFETY: `cf` is live, and the configuration lives as long as the cycle. Callbacks that write to it do not use a handle.
+        // SAFETY: `cf` is live, and the configuration lives as long as the cycle. Callbacks that write to it do not read it
+        // through a handle.
         unsafe { M::main_conf(&*self.cf) }
     }
 
@@ -476,7 +477,7 @@ pub(crate) fn seconds(text: &[u8]) -> Option<u64> {
     u64::try_from(seconds).ok()
 }
 
-/// Parses a time in milliseconds: a plain number of milliseconds, or nginx's `1m30s500ms`.
+/// Parses a time, and returns it in milliseconds: a plain number of seconds, or nginx's `1m30s500ms`.
 pub(crate) fn milliseconds(text: &[u8]) -> Option<u64> {
     let mut value = string(text);
     // SAFETY: the string is valid during the call, and ngx_parse_time() only reads it.
