@@ -1,5 +1,5 @@
-//! Safe wrappers around nginx-sys. All `unsafe` code is in this module, except trait implementations and the start of each
-//! callback, which creates its handles.
+//! Safe wrappers around nginx-sys. All `unsafe` code is in this module, except trait implementations, the exported module
+//! tables, and the callbacks, which create handles from nginx's pointers.
 
 pub(crate) mod all_upstreams;
 pub(crate) mod body;

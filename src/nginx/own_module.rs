@@ -17,7 +17,8 @@ pub(crate) fn own_module() -> &'static ngx_module_t {
     unsafe { &ngx_http_session_sticky_module }
 }
 
-/// Returns the table of the module whose directives nginx also has. It has no request contexts.
+/// Returns the table of the module whose directives nginx also has. It needs no request context itself, so its slot is free
+/// for that of a status response (`status::stream`).
 pub(crate) fn server_module() -> &'static ngx_module_t {
     // SAFETY: as above.
     unsafe { &ngx_http_session_sticky_server_module }
