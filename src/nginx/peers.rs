@@ -17,7 +17,7 @@ use super::time::Clock;
 use super::upstream::Upstream;
 use super::{bytes, Printable};
 
-/// A server. It may have been removed: it is valid only while a [group](Peers) of the same generation is locked.
+/// A server. It may have been removed, unless a [group](Peers) of the same generation is locked or a request holds the server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Peer(*mut ngx_http_upstream_rr_peer_t);
 
@@ -65,8 +65,8 @@ impl<'c> Upstream<'c> {
         let Some(peers) = self.primary() else {
             return false;
         };
-        // SAFETY: upstream and servers live as long as the cycle. The data of another method is in a pool and at least as large
-        // as the members read here, which are not dereferenced.
+        // SAFETY: upstream and servers live as long as the cycle. The data of another method is in a pool, which has room for
+        // the members read here; they are only compared.
         unsafe {
             let us = self.as_ptr();
             if (*peers.as_ptr()).name == &raw mut (*us).host {

@@ -17,7 +17,7 @@ pub(super) fn aside<T>(request: Request<'_>, work: impl FnOnce() -> T) -> Result
         NgxHttpCoreModule::main_conf(&*request.as_ptr()).map_or(0, |core| core.variables.nelts)
     };
     let mut before = request.pool().stack(count).ok_or(OutOfMemory)?;
-    // SAFETY: a request has a value for each variable of its configuration, which nothing else modifies.
+    // SAFETY: a request has a value for each variable of its configuration; none is modified while they are copied.
     let values = unsafe { (*request.as_ptr()).variables };
     for at in 0..count {
         // SAFETY: as above.

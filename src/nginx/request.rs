@@ -142,7 +142,7 @@ impl<'r> Request<'r> {
 
     /// Returns the address of the server of try number `at`, counted from 0, as nginx prints it.
     pub(crate) fn tried_address(self, at: usize) -> Option<&'r [u8]> {
-        // SAFETY: a try points to the name of its server, which is allocated from the pool of the request or of the cycle.
+        // SAFETY: nginx points a try to the name of its server, which is in memory of the request or of the cycle.
         unsafe { (self.upstream_states().get(at)?.peer.as_ref()).map(|name| bytes(*name)) }
     }
 

@@ -141,7 +141,8 @@ impl<'r> RoundRobin<'r> {
     #[inline(always)]
     fn tried_bit(self, member: &Member<Peer>) -> (*mut usize, usize) {
         let bits = usize::BITS;
-        // SAFETY: the bitmap has a bit for each primary server of the request's generation, to which the member belongs.
+        // SAFETY: the bitmap has a bit for each server of the larger group of the request's generation, to which the member
+        // belongs.
         let word = unsafe { (*self.as_ptr()).tried.add((member.index / bits) as usize) };
         (word, 1usize.wrapping_shl(member.index % bits))
     }
@@ -284,7 +285,7 @@ impl<'r> RoundRobin<'r> {
         );
         let _locked = peers.lock();
         if self.generation() != primary.generation()
-            // SAFETY: the group is locked, and the server belongs to its current generation, so it exists.
+            // SAFETY: the group is locked, and its generation is still the request's, to which the server belongs, so it exists.
             || unsafe { peers.reason(member, failures) }
                 .is_some_and(|reason| reason.keeps_away(full))
         {

@@ -216,7 +216,8 @@ pub(crate) fn each(
 /// A walk along the servers of a group.
 ///
 /// The servers are copied in slices under the read lock. Each slice continues after the last server of the previous one. That
-/// server is still in the list if generation and shape are unchanged, and it is not read before they have been compared.
+/// server is still in the list if generation and shape are unchanged after at most [`WATCHED`] seconds, and it is not read
+/// before this has been checked.
 pub(crate) struct Walk {
     slice: Slice,
     generation: ngx_uint_t,
@@ -277,7 +278,8 @@ impl Walk {
         }
         self.shape = shape;
         self.at = now;
-        // SAFETY: the group is locked. Generation and shape are unchanged, so the last server is still in it.
+        // SAFETY: the group is locked. Generation and shape are unchanged, and no more than `WATCHED` seconds have passed, so
+        // the last server is still in it.
         let next = unsafe { after(peers, self.last) };
         // SAFETY: `after` found the server in the group, which is still locked.
         unsafe { self.copy(primary, peers, next) };

@@ -79,7 +79,7 @@ impl<'c> Upstream<'c> {
     #[inline(always)]
     pub(crate) fn conf<M: HttpModuleServerConf>(self) -> Option<&'c M::ServerConf> {
         // SAFETY: an explicit upstream has a slot for each module's configuration, which is null or a value of the module's type
-        // in the cycle's pool. It is not modified during the call, as `new` requires.
+        // in the cycle's pool. Callbacks that modify it do not read it through a handle, as `new` requires.
         unsafe {
             let confs = self.us.as_ref().srv_conf;
             (*confs.add(M::module().ctx_index))

@@ -110,8 +110,9 @@ impl<'r> SingleCookie<'r> {
 /// itself and its subrequests, but also its internal redirects and the reading of its body.
 #[inline(always)]
 fn is_unshared(request: Request<'_>) -> bool {
-    // The counter is the first bit field and has 16 bits. bindgen's accessors of the fields after it are wrong
-    // (docs/architecture.md). The position of this one is correct if it begins at an even byte, also after a two-byte `port`.
+    // The counter is the first bit field and has 16 bits. Since nginx 1.29.4, bindgen's accessors of most fields after it are
+    // wrong (docs/architecture.md). The position of this one is correct if it begins at an even byte, also after a two-byte
+    // `port`.
     const { assert!(offset_of!(ngx_http_request_t, _bitfield_1) % align_of::<u16>() == 0) };
     // SAFETY: the request is live, and the counter is where the assertion expects it.
     let count = unsafe {
