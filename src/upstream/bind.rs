@@ -73,7 +73,7 @@ fn bind_over_limit<'r>(visit: &mut Visit<'r>, pc: PeerConnection<'r>, was_chosen
         note_bound(visit, pc);
         return true;
     }
-    // All servers with the ID were tried, so their marks are no longer needed.
+    // All servers with the ID were tried. If the session is lent now, the field shows whether it was lent to a backup.
     visit.tried_backups = 0;
     let servers = visit.servers();
     if let Some((servers, named)) = servers.zip(visit.named.as_mut()) {

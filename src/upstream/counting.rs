@@ -43,7 +43,8 @@ pub(crate) fn count_settled(visit: &Visit<'_>) -> bool {
     true
 }
 
-/// Counts a request whose response has been sent, at each upstream on its way. The newest one must [count](counts) requests.
+/// Counts a request whose response header is being sent, at each upstream on its way. The newest one must [count](counts)
+/// requests.
 #[inline(always)]
 pub(crate) fn count_all<'r>(request: Request<'r>, newest: &'r Visit<'r>) {
     if request.upstream_states().len() > 1 {

@@ -1,7 +1,7 @@
 //! Server selection: a wrapper around the balancer of an upstream. Either the cookie or the balancer chooses the server.
 //!
-//! In the order of nginx's calls: [`chain`] prepares an upstream once. For each request, [`balancer`] is prepared, [`lookup`]
-//! reads the cookie, and a server is chosen for each try; [`release`] frees it. [`visit`] is the state of a request.
+//! In the order of nginx's calls: [`chain`] prepares an upstream once. [`balancer`] prepares each request, for which [`lookup`]
+//! reads the cookie, and chooses a server for each try; [`release`] frees it. [`visit`] is the state of a request.
 
 pub(crate) mod asking;
 mod backups;

@@ -43,7 +43,7 @@ pub(crate) struct Visit<'r> {
     pub(crate) exchange: Exchange<'r>,
     pub(crate) sticky: &'r StickyUpstream,
     pub(crate) reading: Reading<'r>,
-    /// The servers that the cookie names, in the current generation.
+    /// The servers that the cookie names, in the request's generation.
     pub(super) named: Option<Candidate>,
     /// The result of looking up a learned session.
     pub(super) session: Option<&'r LookedUp<'r>>,

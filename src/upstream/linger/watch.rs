@@ -107,7 +107,7 @@ fn compare(
     Ok(())
 }
 
-/// Returns the servers that DNS has returned, sorted. Servers that are down have no sessions.
+/// Returns the servers that DNS has returned, sorted, without those that are down: they serve no sessions.
 fn servers_of(
     upstream: Upstream<'_>,
     conf: &UpstreamConf,
