@@ -33,7 +33,7 @@ pub(crate) enum Fault {
     TooLong,
     ContentType,
     Balancer,
-    /// The body of a `PATCH` request is not JSON.
+    /// The media type of a `PATCH` request is not JSON.
     NotJson,
     ForeignHost,
     ForeignSite,
