@@ -97,7 +97,8 @@ pub(super) fn own<'a, 'r: 'a>(
     (request.set_cookies()).filter(move |field| set_cookie::sets(field.value(), cookie))
 }
 
-/// Edits the fields in which the server sets the cookie. `edited` returns the pieces of the new value of such a field.
+/// Edits the fields in which the server sets the cookie. `edited` returns the pieces of the new value of such a field, and `None`
+/// for other fields.
 #[inline(always)]
 fn edit<'r, const EXTRAS: bool, const N: usize>(
     request: Request<'r>,
