@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 
-/// A word that other processes write only while they hold the lock.
+/// A word of shared memory, with relaxed loads and stores: a lock orders them, or only the value of the word matters.
 pub(crate) trait Word {
     type Value;
 

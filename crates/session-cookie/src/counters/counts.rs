@@ -95,7 +95,7 @@ pub struct ServerCounts {
 pub struct UpstreamCounts {
     /// All requests, by status.
     pub requests: RequestCounts,
-    /// Those requests that were not passed to any server, or to a server whose slot has been freed since.
+    /// Those requests that are not counted for a server: they had none, or its slot is missing or has been freed since.
     pub without_server: RequestCounts,
     /// All requests, by verdict.
     pub verdicts: VerdictCounts,

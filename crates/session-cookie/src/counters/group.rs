@@ -1,4 +1,4 @@
-//! The slots of an upstream: requests without a server, verdicts, and actions.
+//! The slots of an upstream: requests not counted for a server, verdicts, and actions.
 
 use super::counts::{
     sum, ActionCounts, Counters, RequestCounts, ServerCounts, UpstreamCounts, VerdictCounts,
@@ -38,7 +38,7 @@ impl Table<'_> {
         self.add_at(group.actions, worker, action_counter(action));
     }
 
-    /// Counts a request that was not passed to any server.
+    /// Counts a request that is not counted for a server: it had none, or one without a slot.
     pub fn add_without_server(&self, group: Group, worker: usize, status: Status) {
         let counter = match status {
             Status::New => 0,
@@ -61,7 +61,7 @@ impl Table<'_> {
         self.add_at(group.requests, worker, OVER_LIMIT);
     }
 
-    /// Returns the counts of an upstream.
+    /// Returns the counts of an upstream. No lock is needed, but the counts of a server that is being freed may be missing.
     pub fn upstream(&self, group: Group) -> UpstreamCounts {
         let without_server = self.counters(group.requests);
         let mut requests = without_server;

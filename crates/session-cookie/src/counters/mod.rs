@@ -1,16 +1,17 @@
 //! Request counters in memory that the worker processes share.
 //!
-//! A server has a [`Slot`], found by its key, and one cache line per worker, which only that worker increments, without a lock:
-//! [`Table::add`]. No worker waits for another, and no count is lost if a worker is killed. If there are more workers than
-//! lines, some of them share a line, which only costs time. The sums are calculated from the lines of all workers.
+//! A server has a [`Slot`], found by its key, and one cache line per worker, which the worker increments atomically and without
+//! a lock: [`Table::add`]. No worker waits for another, and no count is lost if a worker is killed. If there are more workers
+//! than lines, some of them share a line, which only costs time. The sums are calculated from the lines of all workers.
 //!
 //! The servers of an upstream form a list that begins in the first slot of a [`Group`]. A group has three slots of its
-//! own: for requests that were not passed to any server, for the verdicts, and for the actions.
+//! own: for requests that are not counted for a server, for the verdicts, and for the actions.
 //!
-//! Functions must be called under one lock unless their documentation says otherwise. A process may be killed at any
-//! store while it holds that lock; the table then is still valid. Memory consists of atomics and of indexes that are
-//! checked, and every loop is bounded. A slot can be found once it is linked to its bucket, which is the last store. A
-//! slot that was taken but cannot be found is freed by [`Table::sweep`].
+//! Functions that look up, register or free slots must be called under one lock: [`Table::find`], [`Table::find_group`],
+//! [`Table::register`], [`Table::register_group`] and [`Table::sweep`]. A process may be killed at any store while it holds
+//! that lock; the table then is still valid. Memory consists of atomics and of indexes that are checked, and every loop is
+//! bounded. A slot can be found once it is linked to its bucket, which is the last store. A slot that was taken but cannot
+//! be found is freed by [`Table::sweep`].
 //!
 //! ```
 //! use core::sync::atomic::AtomicU32;

@@ -121,7 +121,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Records that a server begins to drain, and clears its recorded requests.
+    /// Records that a server begins to drain, and clears its recorded requests. No lock is needed.
     pub fn begin_leaving(&self, slot: SlotId) {
         if let Some(slot) = self.slot(slot) {
             slot.drains.set(1);
@@ -129,7 +129,7 @@ impl<'z> Table<'z> {
         }
     }
 
-    /// Records whether a server drains. If it did not drain before, clears its recorded requests. No lock is needed.
+    /// Records whether a server drains. If the last record was that it does not, clears its recorded requests. No lock is needed.
     pub fn note_draining(&self, slot: SlotId, drains: bool) {
         if let Some(slot) = self.slot(slot) {
             if slot.drains.swap(drains.into(), Ordering::Relaxed) == 0 && drains {

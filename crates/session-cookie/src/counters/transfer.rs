@@ -7,8 +7,8 @@ use crate::word::Word;
 
 impl Table<'_> {
     /// Copies the counts of another table, as far as there is room. This table must have been [cleared](Table::clear)
-    /// with the [secret](Table::secret) of the other one, from which the keys are derived. Counts that workers later
-    /// add to the other table are not copied.
+    /// with the [secret](Table::secret) of the other one, from which the keys are derived. Changes that workers make to
+    /// the other table during the copy may be missed, and later ones are.
     pub fn take_over(&self, other: &Table<'_>) {
         if !other.is_complete() {
             self.note_incomplete();
