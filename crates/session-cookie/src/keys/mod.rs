@@ -3,8 +3,8 @@
 //! A key file contains several keys while one key is being replaced, because proxies do not receive the new file at the same
 //! moment. Cookies are written with the first two keys of the file and accepted with any of its keys. A proxy accepts the cookies
 //! of another proxy if its file contains one of the first two keys of the other file. A cookie written with other keys is
-//! rewritten in the next response, even if it is fresh. No session is lost if the new key is first added at the top on all
-//! proxies, one at a time, and the old key is then removed on all of them.
+//! rewritten in the next response, even if it is fresh. To replace a key, the new one is first added at the top on all proxies,
+//! one at a time, and the old one is then removed on all of them. Clients that make a request in between lose no session.
 //!
 //! Keys, and the states derived from them, are wiped from memory when they are dropped. [`Debug`] does not show them.
 

@@ -24,7 +24,7 @@ pub struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    /// Splits off the signature, which is found by its position: no stamp is as long as a signature.
+    /// Splits off the signature, which is found by its position: no timestamp is as long as a signature.
     #[inline]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let (before, last) = value.split_last_chunk()?;
