@@ -1,6 +1,6 @@
 #!/bin/sh
 # apt-sources.sh ROOT SUITE: configures apt in a root file system to use this machine's mirrors, including that of the
-# security archive, with this machine's proxy settings.
+# security archive, with the HTTP settings of this machine's apt, such as a proxy.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
-# dist-check.sh VERSION: checks that the version is the same everywhere in the checked-out commit, as RELEASING.md describes.
-# A commit with a tag is a release, whose date must be in CHANGELOG.
+# dist-check.sh VERSION: checks that CHANGELOG and the tag, if any, of the checked-out commit have this version, as
+# RELEASING.md describes. A commit with a tag is a release, whose date must be in CHANGELOG.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh

@@ -6,7 +6,7 @@
 #   JOBS          number of test files to run in parallel
 #   MATRIX_ROOTS  directory of the root file systems; default: objs/roots
 #
-# Debian has musl but no Rust for it, so that Rust's standard library is compiled from its sources. Alpine has packages.
+# Debian has musl but no Rust for it, so Rust's standard library is compiled from its sources. Alpine has packages of both.
 
 cd "$(dirname "$0")/.."
 . build/lib.sh
