@@ -143,7 +143,7 @@ fn owner<'a>(policy: &Policy, reading: &Reading<'a>, served: &'a [u8]) -> Owner<
     }
 }
 
-/// Returns the stamps of the session after the response. A session begins when its cookie is first set.
+/// Returns the timestamps of the session after the response. A session begins when its cookie is first set.
 #[inline]
 fn stamps<const EXTRAS: bool>(
     policy: &Policy,

@@ -17,8 +17,8 @@ pub fn rest_len(fields: impl Iterator<Item = usize>) -> usize {
     })
 }
 
-/// Writes the directives of these fields that have to be kept along with [`PRIVATE`]. They still apply to a browser,
-/// which so keeps the response no longer than the upstream server allows. Directives for shared caches are omitted.
+/// Writes the directives of these fields that have to be kept along with [`PRIVATE`], so that a browser keeps the response
+/// no longer than the upstream server allows. Directives for shared caches are omitted.
 ///
 /// ```
 /// use session_cookie::bytes::Buffer;

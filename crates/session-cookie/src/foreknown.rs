@@ -20,9 +20,9 @@ pub enum Settled {
 /// What is known about responses before any request is received, if the session of the request continues.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Foreknown {
-    /// For a cookie without stamps.
+    /// For a cookie without timestamps.
     pub unstamped: Settled,
-    /// For a cookie whose stamps are too recent to be renewed.
+    /// For a cookie whose timestamps are too recent to be renewed.
     pub fresh: Settled,
 }
 
@@ -141,7 +141,7 @@ pub(crate) mod tests {
                 }
             }
         }
-        // `insert` without limits, `insert` with fresh stamps, `route`
+        // `insert` without limits, `insert` with fresh timestamps, `route`
         assert_eq!(known, 16 + 8 + 32);
     }
 

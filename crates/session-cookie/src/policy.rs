@@ -14,7 +14,7 @@ pub use crate::id::Digest;
 /// a table.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
-    /// The proxy adds its own cookie to a response if the client does not have it yet, or if it has to be renewed.
+    /// The proxy adds its own cookie to a response if the client does not have it yet, or if its value has to change.
     #[default]
     Insert,
     /// The proxy adds its own cookie to every response, and replaces a cookie of that name from the upstream server.
@@ -128,7 +128,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns whether there is any limit, in which case cookies carry stamps.
+    /// Returns whether there is any limit, in which case cookies contain timestamps.
     pub fn any(&self) -> bool {
         self.max_idle.is_some() || self.max_life.is_some()
     }
@@ -259,7 +259,7 @@ pub struct Policy {
     pub foreign: Given,
     /// The keys of [`Hash::Hmac`] and [`Accepted::Key`].
     pub keys: Keys,
-    /// Signs values, if set. Only values with stamps are signed, and only in a cookie that the proxy adds.
+    /// Signs values, if set. Only values with timestamps are signed, and only in a cookie that the proxy adds.
     pub signer: Option<Signer>,
     /// Whether values without a signature are accepted even though values are signed.
     pub accepts_unsigned: bool,
@@ -273,7 +273,7 @@ pub struct Policy {
     pub full: Full,
     /// The time limits of a session.
     pub limits: Limits,
-    /// The age in seconds from which stamps are renewed.
+    /// The age in seconds from which timestamps are renewed.
     pub refresh: u64,
     /// The `Domain` attribute, unless it is set by a variable.
     pub domain: Option<Box<[u8]>>,
@@ -369,8 +369,8 @@ impl Policy {
         !matches!(self.mode, Mode::Route | Mode::Learn)
     }
 
-    /// Returns whether stamps are too recent to be renewed. Stamps in the future, set by a proxy whose clock is ahead,
-    /// are renewed.
+    /// Returns whether timestamps are too recent to be renewed. Timestamps in the future, set by a proxy whose clock is
+    /// ahead, are renewed.
     #[inline]
     pub fn is_fresh(&self, last_seen: u64, now: u64) -> bool {
         now.checked_sub(last_seen)

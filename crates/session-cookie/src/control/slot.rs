@@ -1,4 +1,4 @@
-//! The entry of one server in shared memory.
+//! The slot of a server in shared memory.
 
 use core::num::NonZeroU64;
 use core::sync::atomic::AtomicU64;
@@ -11,9 +11,9 @@ const WORDS: usize = 45;
 /// The maximum total length of the name of an upstream and the address of a server, in bytes.
 pub const MAX_NAMES: usize = WORDS * size_of::<u64>();
 
-/// The entry of one server. Two words show whether the slot is in use: the state that was set with the second in which
-/// it ends, and the second in which draining requested by the server ends. They are stored after the names, and cleared
-/// before the names are overwritten.
+/// A slot for one server. Two words show whether the slot is in use: one with the state that was set and the second in
+/// which it ends, and one with the second up to which the server has requested draining. They are stored after the names,
+/// and cleared before the names are overwritten.
 #[repr(C, align(64))]
 pub struct Slot {
     pub(super) state: AtomicU64,

@@ -7,7 +7,7 @@ use memchr::memmem;
 pub enum Resource<'a> {
     /// The location itself.
     Root,
-    /// `upstreams`: all upstreams
+    /// `upstreams`: all upstreams.
     Upstreams,
     /// `upstreams/NAME`
     Upstream(&'a [u8]),
@@ -28,11 +28,11 @@ pub enum Resource<'a> {
 const UPSTREAMS: &[u8] = b"/upstreams/";
 
 impl<'a> Resource<'a> {
-    /// Returns the resource of a request target, without its query, or `None` if no such resource.
+    /// Returns the resource of a request target, without its query, or `None` if there is no such resource.
     ///
     /// The path of the location is not known, since a regular expression may define it. The first `/upstreams/`
     /// therefore counts, and a path without one denotes the location itself. nginx selects the location, and its access
-    /// rules, by the decoded path: if the decoded path contains an earlier `/upstreams/`, no such resource.
+    /// rules, by the decoded path: if that contains an earlier `/upstreams/`, there is no such resource.
     ///
     /// ```
     /// use session_cookie::endpoint::Resource;

@@ -14,7 +14,7 @@ const POINTS: usize = 160;
 /// The number of servers in the largest ring, which takes 20 MB. With more servers, no session is found.
 pub const MOST_SERVERS: usize = 1 << 14;
 
-/// The servers of a ring, and its points, which are computed on the first look-up.
+/// The servers of a ring, and its points, which are computed on the first lookup.
 #[derive(Debug)]
 pub struct Ring<P> {
     /// Each server with the CRC-32 of its address, from which its points are derived.
@@ -33,7 +33,7 @@ impl<P> Default for Ring<P> {
 }
 
 impl<P: Copy> Ring<P> {
-    /// Adds a server. No look-up may have been made yet.
+    /// Adds a server. No lookup may have been made yet.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl<P: Copy> Ring<P> {
     }
 
     /// Returns the server of a key: the server of the first point at or after the key's hash, or of the first point of
-    /// the ring. The first look-up computes the points.
+    /// the ring. The first lookup computes the points.
     ///
     /// # Errors
     ///

@@ -10,7 +10,8 @@ use super::slot::Slot;
 pub struct Layout {
     /// The number of slots, at least 1.
     pub slots: usize,
-    /// The number of buckets: a power of two, at least the number of slots, so chains have one or two slots.
+    /// The number of buckets: the smallest power of two that is not less than the number of slots, so most chains have one or
+    /// two slots.
     pub buckets: usize,
     /// The offset of the buckets, in bytes.
     pub buckets_at: usize,
