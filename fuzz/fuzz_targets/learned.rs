@@ -59,7 +59,7 @@ fn server(number: u8) -> ServerId {
     ServerId::new(&text[..usize::from(number % 32) + 1]).unwrap()
 }
 
-/// Copies the live sessions in slices.
+/// Copies the live sessions in slices. The copy must not contain sessions that cannot be found in the table.
 fn copy(from: &Table<'_>, slots: u8, number: u8, now: Tick, timeout: Timeout) -> Memory {
     let memory = Memory::new(slots, from.secret());
     let mut start = 0;
