@@ -301,7 +301,7 @@ pub struct Policy {
     pub no_cache: bool,
     /// Whether the upstream server may set a cookie of this name itself, above all to end the session.
     pub preserve: bool,
-    /// The cookie of the application whose lifetime and attributes the proxy's cookie follows.
+    /// The cookie of the application whose lifetime and attributes the module's cookie follows.
     pub follow: Option<Follow>,
     /// The time in seconds for which a server keeps its sessions after its address has disappeared from DNS.
     pub linger: u64,

@@ -1,11 +1,11 @@
-//! Finds the application's cookie that the proxy's cookie follows (`follow=`) in the `Cookie` field.
+//! Finds the application's cookie that the module's cookie follows (`follow=`) in the `Cookie` field.
 
 use super::name::{split_value, Name};
 use super::values;
 use crate::bytes::{trim, trim_start, trimmed, unquote};
 use crate::memory::OutOfMemory;
 
-/// The application's cookie that the proxy's cookie follows: a request without it has no session.
+/// The application's cookie that the module's cookie follows: a request without it has no session.
 ///
 /// ```
 /// use session_cookie::cookie::{Copies, Follow};
@@ -20,11 +20,11 @@ pub struct Follow {
     /// The name, or its prefix.
     name: Name,
     is_beginning: bool,
-    /// The attributes that the proxy's cookie copies.
+    /// The attributes that the module's cookie copies.
     pub copies: Copies,
 }
 
-/// The attributes that the proxy's cookie copies from the application's cookie, because the configuration does not set them.
+/// The attributes that the module's cookie copies from the application's cookie, because the configuration does not set them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Copies {
     /// Whether `Max-Age` and `Expires` are copied.
@@ -77,7 +77,7 @@ impl Follow {
         }
     }
 
-    /// Returns the first value of the proxy's cookie in the fields of a request, or `Some(None)` if the request has no
+    /// Returns the first value of the module's cookie in the fields of a request, or `Some(None)` if the request has no
     /// such cookie. Returns `None` if the request has no cookie of the application.
     #[inline(always)]
     pub fn own_value<'a>(
@@ -97,7 +97,7 @@ impl Follow {
         }
     }
 
-    /// Returns the first value of the proxy's cookie in a field if both cookies are in the usual form. `None` does not
+    /// Returns the first value of the module's cookie in a field if both cookies are in the usual form. `None` does not
     /// mean that a cookie is missing.
     #[inline(always)]
     fn usual_value<'h>(&self, field: &'h [u8], own: &Name) -> Option<&'h [u8]> {

@@ -1,4 +1,4 @@
-//! The application's session cookies in a response, and the module cookies that follow them.
+//! The application's session cookies in a response, and the module's cookies that follow them.
 
 use arrayvec::ArrayVec;
 
@@ -16,7 +16,7 @@ const MOST: usize = 8;
 pub struct Followed<'a> {
     /// The application's cookies in the response, in order, without those that user agents replace with later ones.
     cookies: ArrayVec<Cookie<'a>, MOST>,
-    /// Whether the client has a session that the response leaves unchanged. The module cookie is then set as if the response
+    /// Whether the client has a session that the response leaves unchanged. The module's cookie is then set as if the response
     /// contained no such cookie.
     pub goes_on: bool,
 }
@@ -50,8 +50,8 @@ impl<'a> Followed<'a> {
     }
 
     /// Finds out whether the client has sessions that the response leaves unchanged, and discards deletions that would also
-    /// delete the module cookie of these sessions. `fields` are the `Cookie` fields of a request that has such a cookie; `target`
-    /// is the request target.
+    /// delete the module's cookie of these sessions. `fields` are the `Cookie` fields of a request that has such a cookie;
+    /// `target` is the request target.
     pub fn look_at_request<'f>(
         &mut self,
         follow: &Follow,
@@ -71,7 +71,7 @@ impl<'a> Followed<'a> {
         }
         self.goes_on = has_others || count > self.cookies.iter().filter(|one| reaches(one)).count();
         if self.goes_on {
-            // A deletion is kept if the module cookie it deletes belongs to that session alone: domain and path are copied, and
+            // A deletion is kept if the module's cookie it deletes belongs to that session alone: domain and path are copied, and
             // the path does not match the request or the request has no session cookies of other names.
             let is_apart = |cookie: &Cookie<'_>| domain && path && !(has_others && reaches(cookie));
             self.cookies
@@ -79,12 +79,12 @@ impl<'a> Followed<'a> {
         }
     }
 
-    /// Returns `true` if no module cookie is set or deleted along with a cookie of the application.
+    /// Returns `true` if no cookie of the module is set or deleted along with a cookie of the application.
     pub fn is_empty(&self) -> bool {
         self.cookies.is_empty()
     }
 
-    /// Returns the module cookies: one for each cookie of the application that user agents store separately if only the
+    /// Returns the module's cookies: one for each cookie of the application that user agents store separately if only the
     /// attributes in `copies` are copied. If several become one, a live cookie takes precedence over a deleted one, otherwise the
     /// last one counts. Live cookies come last, so that they prevail if user agents treat two cookies as the same.
     pub fn mirrored<'f>(&'f self, copies: &'f Copies) -> impl Iterator<Item = Mirrored<'a>> + 'f {
@@ -205,14 +205,15 @@ mod tests {
         String::from_utf8(out.as_bytes().to_vec()).unwrap()
     }
 
-    /// Returns the attributes that module cookies following a cookie `s*` get in addition to those of the template.
+    /// Returns the attributes that the module's cookies following a cookie `s*` get in addition to those of the template.
     fn mirrored(fields: &[&str], copies: Copies) -> Vec<String> {
         let followed = Followed::of(&follow("s*"), bytes(fields), NOW);
         let all = followed.mirrored(&copies);
         all.map(|one| rest(&one, &copies)).collect()
     }
 
-    /// Returns whether the session goes on, and the attributes of module cookies, for a request to `/app/x` with these cookies.
+    /// Returns whether the session goes on, and the attributes of the module's cookies, for a request to `/app/x` with these
+    /// cookies.
     fn seen(request: &[&str], fields: &[&str], copies: Copies) -> (bool, Vec<String>) {
         let follow = Follow::new(b"s*", copies).unwrap();
         let mut followed = Followed::of(&follow, bytes(fields), NOW);
@@ -351,7 +352,7 @@ mod tests {
             .len(),
             4
         );
-        // If the module cookie has only one place, a live cookie counts.
+        // If the module's cookie has only one place, a live cookie counts.
         let one_path = Copies { path: false, ..ALL };
         assert_eq!(
             mirrored(&["s=v; Path=/; Secure", "s=; Path=/old"], one_path),

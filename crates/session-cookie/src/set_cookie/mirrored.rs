@@ -1,4 +1,4 @@
-//! A module cookie that follows a session cookie of the application: the attributes it copies.
+//! A cookie of the module that follows a session cookie of the application: the attributes it copies.
 
 use arrayvec::ArrayVec;
 
@@ -8,7 +8,7 @@ use crate::bytes::{Sink, DECIMAL};
 use crate::cookie::Copies;
 use crate::policy::{Policy, SameSite, Secure};
 
-/// A module cookie that follows a cookie of the application.
+/// A cookie of the module that follows a cookie of the application.
 #[derive(Debug)]
 pub struct Mirrored<'a> {
     pub(super) attributes: Attributes<'a>,
