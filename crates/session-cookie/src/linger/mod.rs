@@ -15,7 +15,8 @@ use siphasher::sip::SipHasher24;
 use crate::key::{Key, Secret};
 use core::hash::Hasher;
 
-/// Identifies a `server` line of an upstream: a hash of both names, which come from the configuration and need no secret.
+/// Identifies a `server` line of an upstream: a hash of both names and of whether it has `backup`. They come from the
+/// configuration, so the hash needs no secret.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Line(Key);
 

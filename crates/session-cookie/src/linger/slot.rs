@@ -25,7 +25,7 @@ const _: () = assert!(size_of::<Slot>() == 64);
 
 const EMPTY: u64 = 0;
 const LENGTH: u64 = 0x7f;
-/// Marks a server whose lingering was ended early. Until its time is over, it cannot start lingering again.
+/// Marks a server whose lingering was ended early. Until its time is over or it is removed, it cannot start lingering again.
 const ENDED: u64 = 0x80;
 
 impl Slot {
