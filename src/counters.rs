@@ -7,6 +7,7 @@ use crate::conf::{MainConf, Sticky, UpstreamConf};
 use crate::nginx::conf::Conf;
 use crate::nginx::counter_zone::CounterZone;
 use crate::nginx::upstream::Upstream;
+use crate::nginx::worker_timer::is_ending;
 
 /// The number of slots for an upstream itself.
 const GROUP: usize = 3;
@@ -83,12 +84,15 @@ impl Counters {
     /// Returns the requests of the sessions that a draining server still has.
     pub(crate) fn leaving(&self, upstream: Upstream<'_>, address: &[u8], now: u64) -> Leaving {
         let slot = self.slot(upstream, address);
-        let Some(table) = self.0.table() else {
-            return Leaving::NONE;
-        };
-        // After a reload, no worker may have read the servers yet.
-        table.note_draining(slot, true);
-        table.leaving(slot, now)
+        (self.0.table()).map_or(Leaving::NONE, |table| table.leaving(slot, now))
+    }
+
+    /// Records that the configuration drains a server, which may also be draining `already`: after a reload, no worker may
+    /// have read the servers yet.
+    pub(crate) fn note_configured(&self, upstream: Upstream<'_>, address: &[u8], already: bool) {
+        if let Some(table) = self.0.table().filter(|_| !is_ending()) {
+            table.note_configuration(self.slot(upstream, address), true, already);
+        }
     }
 
     /// Records that a server begins to drain.

@@ -52,7 +52,7 @@ location / { proxy_pass http://u; }
 --- client
 says('/', undef, <<'_EOC_');
 cookie "route" for upstream "u": none, id "", the balancer chooses
-left to the balancer, rc:0
+the balancer is called, rc:0
 the balancer chose 127.0.0.1:1985
 header filter, settled:No
 server "ID_A" responded: the cookie is set
@@ -68,7 +68,7 @@ free 127.0.0.1:1986, state:0
 _EOC_
 says('/', 'route=nobody', <<'_EOC_');
 cookie "route" for upstream "u": unknown, id "nobody", the balancer chooses
-left to the balancer, rc:0
+the balancer is called, rc:0
 the balancer chose 127.0.0.1:1986
 header filter, settled:No
 server "ID_B" responded: the cookie is set
@@ -93,7 +93,7 @@ _EOC_
 says('/', 'a=b', <<'_EOC_');
 no cookie "route" to hide
 cookie "route" for upstream "hidden": none, id "", the balancer chooses
-left to the balancer, rc:0
+the balancer is called, rc:0
 the balancer chose 127.0.0.1:1985
 header filter, settled:No
 server "ID_A" responded: the cookie is set
@@ -117,7 +117,7 @@ location / { proxy_pass http://prefix; }
 --- client
 says('/', undef, <<'_EOC_');
 cookie "app" for upstream "prefix": none, id "", the balancer chooses
-left to the balancer, rc:0
+the balancer is called, rc:0
 the balancer chose 127.0.0.1:1987
 header filter, settled:No
 server "ID_C" responded: the server's cookie gets a prefix
@@ -141,7 +141,7 @@ free 127.0.0.1:1988, state:4
 failed: connection failed
 kept for an internal redirect
 no server of the cookie can be used, the balancer chooses
-left to the balancer, rc:0
+the balancer is called, rc:0
 the balancer chose 127.0.0.1:1985
 header filter, settled:No
 server "ID_A" responded: the cookie is set

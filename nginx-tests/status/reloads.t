@@ -146,6 +146,40 @@ for my $time ('the first time', 'the second time') {
 
 
 
+=== a drain by the configuration after one at run time
+--- upstreams
+upstream u { session_sticky; server A:; server B:; }
+--- locations
+location /control { session_sticky_status; session_sticky_control on; access_log off; allow all; }
+--- client
+my $leaving = sub { counted('u')->{servers}[1]{leaving} };
+my $patched = sub {
+    my $body = qq[{"state":"$_[0]"}];
+    my $request = "PATCH /control/upstreams/u/servers/$line{B} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ";
+    my $response = response(say_to_nginx($request . length($body) . "\r\n\r\n$body", 1983));
+    equals(status($response), '200', "PATCH: $_[0]");
+};
+$patched->('drain');
+counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 8;
+equals($leaving->()->{last_minute}, 8, 'requests of its sessions');
+$patched->('up');
+configure("server $line{B};", "server $line{B} drain;");
+holds(reload(), 'B drains by the configuration');
+equals($leaving->()->{last}, undef, 'no request before a request');
+configure("server $line{B} drain;", "server $line{B};");
+holds(reload(), 'B does not drain');
+counts('/u/', "route=$id{B}", 'u bound/valid/none B');
+
+$patched->('drain');
+counts('/u/', "route=$id{B}", 'u bound/valid/none B') for 1 .. 8;
+configure("server $line{B};", "server $line{B} drain;");
+holds(reload(), 'B drains by both');
+equals($leaving->()->{last_minute}, 8, 'the drain continues');
+counts('/u/', "route=$id{B}", 'u bound/valid/none B');
+equals($leaving->()->{last_minute}, 9, 'and so does the count');
+
+
+
 === a reload with a zone of another size, larger and smaller
 --- upstreams
 upstream u { session_sticky; server A:; server B:; server D: down; }

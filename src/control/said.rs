@@ -112,6 +112,12 @@ impl Said {
         (self.over_of(address)).is_some_and(|over| over.state == State::Down)
     }
 
+    /// Returns whether a server was set to drain, or asks to drain.
+    pub(crate) fn drains(&self, address: &[u8]) -> bool {
+        let over = self.over_of(address);
+        over.is_some_and(|over| over.state == State::Drain) || self.asked_of(address).is_some()
+    }
+
     /// Returns the second until which a server asks to drain.
     pub(crate) fn asked_of(&self, address: &[u8]) -> Option<u64> {
         self.server(address)?.standing.asked

@@ -229,6 +229,10 @@ impl<'a> ShownServer<'a> {
     pub(super) fn leaving(&self) -> Option<Leaving> {
         let of = &self.of.shown;
         let counters = of.counters.filter(|_| self.draining)?;
+        if self.drains {
+            let already = self.of.said.drains(self.address());
+            counters.note_configured(of.upstream, self.address(), already);
+        }
         Some(counters.leaving(of.upstream, self.address(), now()))
     }
 

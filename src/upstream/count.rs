@@ -31,7 +31,7 @@ pub(super) fn count(
     let primary = upstream.primary().ok_or(Uncounted::Changed)?;
     let mut count = Count::new(ServerIds::of(upstream, conf, policy)?)?;
     count.ring = policy.accepts(System::Ingress).then(Ring::default);
-    let mut unplaced = Unplaced::new(conf);
+    let mut unplaced = Unplaced::new(upstream, conf)?;
 
     let shape = count.add_group(&mut unplaced, upstream, primary, generation, 0)?;
     if let Some(backups) = primary.next() {
@@ -135,7 +135,8 @@ impl Count<'_, Peer> {
             };
             self.add(&known, member, primaries.saturating_add(index_of_all))?;
             if let Some(unplaced) = unplaced {
-                unplaced.add(upstream, known.peer, known.name)?;
+                let drains = self.names.drains(&known);
+                unplaced.add(upstream, known.peer, known.name, drains)?;
             }
             index = index.saturating_add(1);
             Ok(())

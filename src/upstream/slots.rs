@@ -7,6 +7,7 @@ use session_cookie::roster::Roster;
 
 use super::servers::Tally;
 use crate::conf::{Sticky, UpstreamConf};
+use crate::control::said::Said;
 use crate::log::error;
 use crate::nginx::counter_zone::{worker, CounterZone};
 use crate::nginx::log::Log;
@@ -23,27 +24,50 @@ const KEPT: u32 = 60;
 pub(super) struct Unplaced {
     zone: CounterZone,
     keys: Vec<(Peer, Key)>,
+    said: Said,
+    drains: Vec<Drains>,
+}
+
+/// Whether a server drains.
+#[derive(Clone, Copy)]
+struct Drains {
+    /// According to the configuration.
+    configured: bool,
+    /// According to its state at run time.
+    controlled: bool,
 }
 
 impl Unplaced {
     /// Returns an empty list; `None` if requests are not counted.
-    pub(super) fn new(conf: &UpstreamConf) -> Option<Self> {
-        let zone = conf.counters.get()?;
-        zone.table()?;
-        Some(Unplaced {
+    pub(super) fn new(
+        upstream: Upstream<'_>,
+        conf: &UpstreamConf,
+    ) -> Result<Option<Self>, OutOfMemory> {
+        let Some(zone) = conf.counters.get().filter(|zone| zone.table().is_some()) else {
+            return Ok(None);
+        };
+        Ok(Some(Unplaced {
             zone,
             keys: Vec::new(),
-        })
+            said: Said::of_shown(upstream, conf.control.zone.get(), conf.can_ask())?,
+            drains: Vec::new(),
+        }))
     }
 
-    /// Adds a server.
+    /// Adds a server; `drains`: according to the configuration.
     pub(super) fn add(
         &mut self,
         upstream: Upstream<'_>,
         peer: Peer,
         address: &[u8],
+        drains: bool,
     ) -> Result<(), OutOfMemory> {
         let key = self.zone.server_key(upstream, address);
+        let drains = Drains {
+            configured: drains,
+            controlled: self.said.drains(address),
+        };
+        memory::push(&mut self.drains, drains)?;
         memory::push(&mut self.keys, (peer, key))
     }
 
@@ -58,7 +82,8 @@ impl Unplaced {
         let mut tallies = memory::collect(roster.members().map(|_| Tally::NONE))?;
         let keys = memory::collect(self.keys.iter().map(|(_, key)| *key))?;
         let mut states = memory::with_capacity(keys.len())?;
-        let (mut peers, mut placed) = (self.keys.iter(), 0usize);
+        let (mut peers, mut drains) = (self.keys.iter(), self.drains.iter());
+        let mut placed = 0usize;
         let mut place = || {
             let Some(group) = zone.register_group(zone.group_key(upstream)) else {
                 return false;
@@ -67,9 +92,10 @@ impl Unplaced {
             let left = keys.get(placed..).unwrap_or_default();
             let number = zone.register(group, left, |slot| {
                 let server = peers.next().and_then(|(peer, _)| roster.entry(*peer));
-                let drains = server.and_then(|server| Some(roster.member(server)?.draining));
                 // Within the capacity: nothing is allocated.
-                let _ = memory::push(&mut states, (slot, drains == Some(true)));
+                let _ = drains
+                    .next()
+                    .map(|drains| memory::push(&mut states, (slot, *drains)));
                 let place = server.and_then(|server| tallies.get_mut(server.index()));
                 if let Some(place) = place {
                     *place = Tally {
@@ -90,21 +116,21 @@ impl Unplaced {
             tell(zone, conf, upstream);
         }
         if !is_ending() {
-            note_draining(zone, states);
+            note_configuration(zone, states);
         }
         Ok(tallies)
     }
 }
 
-/// Records which servers drain, so that the requests of a server's remaining sessions are counted from the beginning of the
-/// drain. A worker that is about to end has the configuration of a previous cycle.
-fn note_draining(zone: CounterZone, mut states: Vec<(SlotId, bool)>) {
+/// Records which servers the configuration drains, so that the requests of their remaining sessions are counted from the
+/// beginning of the drain. A worker that is about to end has the configuration of a previous cycle.
+fn note_configuration(zone: CounterZone, mut states: Vec<(SlotId, Drains)>) {
     // Servers with the same address share a slot.
-    states.sort_unstable_by_key(|(slot, drains)| (*slot, !drains));
+    states.sort_unstable_by_key(|(slot, drains)| (*slot, !drains.configured));
     states.dedup_by_key(|(slot, _)| *slot);
     if let Some(table) = zone.table() {
         for (slot, drains) in states {
-            table.note_draining(slot, drains);
+            table.note_configuration(slot, drains.configured, drains.controlled);
         }
     }
 }

@@ -89,8 +89,8 @@ pub struct Slot {
     pub(super) wanted: AtomicU32,
     /// The requests of the remaining sessions of a draining server.
     pub(super) leaving: Buckets,
-    /// Whether the server drains, as it was last recorded: 0 or 1.
-    pub(super) drains: AtomicU32,
+    /// Whether the configuration drains the server, as it was last recorded: 0 or 1.
+    pub(super) configured: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Slot>() == 128);

@@ -124,15 +124,16 @@ impl<'z> Table<'z> {
     /// Records that a server begins to drain, and clears its recorded requests. No lock is needed.
     pub fn begin_leaving(&self, slot: SlotId) {
         if let Some(slot) = self.slot(slot) {
-            slot.drains.set(1);
             slot.leaving.clear();
         }
     }
 
-    /// Records whether a server drains. If the last record was that it does not, clears its recorded requests. No lock is needed.
-    pub fn note_draining(&self, slot: SlotId, drains: bool) {
+    /// Records whether the configuration drains a server. If it did not before, and the server was not draining for another
+    /// reason (`already`), clears its recorded requests. No lock is needed.
+    pub fn note_configuration(&self, slot: SlotId, drains: bool, already: bool) {
         if let Some(slot) = self.slot(slot) {
-            if slot.drains.swap(drains.into(), Ordering::Relaxed) == 0 && drains {
+            let did = slot.configured.swap(drains.into(), Ordering::Relaxed) != 0;
+            if drains && !did && !already {
                 slot.leaving.clear();
             }
         }
@@ -168,7 +169,7 @@ impl<'z> Table<'z> {
         for line in self.lines_of(id) {
             line.take();
         }
-        slot.drains.set(0);
+        slot.configured.set(0);
         slot.leaving.clear();
         slot.set_key(key);
         slot.group.set(group);

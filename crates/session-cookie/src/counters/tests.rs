@@ -264,26 +264,28 @@ fn requests_are_recorded_from_the_beginning_of_a_drain() {
     let table = memory.table();
     let group = table.register_group(upstream(1), 1).unwrap();
     let slot = table.register(server(1, 1), group, 1).unwrap();
-    let noted = |drains| {
-        table.note_draining(slot, drains);
+    let noted = |drains, already| {
+        table.note_configuration(slot, drains, already);
         table.leaving(slot, 101).last
     };
-    assert_eq!(noted(true), None);
+    assert_eq!(noted(true, false), None);
     table.note_leaving(slot, 100);
-    assert_eq!(noted(true), Some(100));
-    assert_eq!(noted(false), Some(100));
-    assert_eq!(noted(true), None);
+    assert_eq!(noted(true, false), Some(100));
+    assert_eq!(noted(false, false), Some(100));
+    assert_eq!(noted(true, true), Some(100));
+    assert_eq!(noted(false, true), Some(100));
+    assert_eq!(noted(true, false), None);
 
     table.note_leaving(slot, 100);
     table.begin_leaving(slot);
     table.note_leaving(slot, 101);
-    assert_eq!(noted(true), Some(101));
+    assert_eq!(noted(true, false), Some(101));
 
     let other = Memory::new(4, 2);
     let other = other.table();
     other.take_over(&table);
     let copy = other.find(server(1, 1)).unwrap();
-    other.note_draining(copy, true);
+    other.note_configuration(copy, true, false);
     assert_eq!(other.leaving(copy, 102).last, Some(101));
 }
 

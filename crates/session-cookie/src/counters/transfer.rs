@@ -48,7 +48,7 @@ impl Table<'_> {
         self.add_all(copy, other.counters(id));
         if let Some(copy) = self.slot(copy) {
             copy.leaving.copy(&slot.leaving);
-            copy.drains.set(slot.drains.get());
+            copy.configured.set(slot.configured.get());
         }
     }
 
