@@ -87,11 +87,17 @@ impl Counters {
         (self.0.table()).map_or(Leaving::NONE, |table| table.leaving(slot, now))
     }
 
-    /// Records that the configuration drains a server, which may also be draining `already`: after a reload, no worker may
-    /// have read the servers yet.
+    /// Records that the configuration drains a server, which may `already` drain at run time: after a reload, no worker may have
+    /// read the servers yet.
     pub(crate) fn note_configured(&self, upstream: Upstream<'_>, address: &[u8], already: bool) {
+        self.note_configuration(self.slot(upstream, address), true, already);
+    }
+
+    /// Records whether the configuration drains a server, so that the requests of its remaining sessions are counted from the
+    /// beginning of the drain. A worker that is about to end has the configuration of a previous cycle.
+    pub(crate) fn note_configuration(&self, slot: SlotId, drains: bool, already: bool) {
         if let Some(table) = self.0.table().filter(|_| !is_ending()) {
-            table.note_configuration(self.slot(upstream, address), true, already);
+            table.note_configuration(slot, drains, already);
         }
     }
 

@@ -8,6 +8,7 @@ use session_cookie::roster::Roster;
 use super::servers::Tally;
 use crate::conf::{Sticky, UpstreamConf};
 use crate::control::said::Said;
+use crate::counters::Counters;
 use crate::log::error;
 use crate::nginx::counter_zone::{worker, CounterZone};
 use crate::nginx::log::Log;
@@ -15,7 +16,6 @@ use crate::nginx::peers::Peer;
 use crate::nginx::server_names::{each_of_all, Uncounted};
 use crate::nginx::string;
 use crate::nginx::upstream::Upstream;
-use crate::nginx::worker_timer::is_ending;
 
 /// For how many seconds an unused slot is kept: workers that are shutting down may still count there.
 const KEPT: u32 = 60;
@@ -23,17 +23,18 @@ const KEPT: u32 = 60;
 /// The servers of an upstream that are to be assigned slots.
 pub(super) struct Unplaced {
     zone: CounterZone,
-    keys: Vec<(Peer, Key)>,
     said: Said,
-    drains: Vec<Drains>,
+    keys: Vec<Key>,
+    /// In the order of the keys.
+    servers: Vec<Server>,
 }
 
-/// Whether a server drains.
-#[derive(Clone, Copy)]
-struct Drains {
-    /// According to the configuration.
+struct Server {
+    peer: Peer,
+    slot: SlotId,
+    /// Whether the configuration drains it.
     configured: bool,
-    /// According to its state at run time.
+    /// Whether it drains at run time.
     controlled: bool,
 }
 
@@ -48,9 +49,9 @@ impl Unplaced {
         };
         Ok(Some(Unplaced {
             zone,
-            keys: Vec::new(),
             said: Said::of_shown(upstream, conf.control.zone.get(), conf.can_ask())?,
-            drains: Vec::new(),
+            keys: Vec::new(),
+            servers: Vec::new(),
         }))
     }
 
@@ -62,28 +63,27 @@ impl Unplaced {
         address: &[u8],
         drains: bool,
     ) -> Result<(), OutOfMemory> {
-        let key = self.zone.server_key(upstream, address);
-        let drains = Drains {
+        let server = Server {
+            peer,
+            slot: SlotId::NONE,
             configured: drains,
             controlled: self.said.drains(address),
         };
-        memory::push(&mut self.drains, drains)?;
-        memory::push(&mut self.keys, (peer, key))
+        memory::push(&mut self.servers, server)?;
+        memory::push(&mut self.keys, self.zone.server_key(upstream, address))
     }
 
     /// Assigns the slots, and returns them in the order of the roster.
     pub(super) fn place(
-        self,
+        mut self,
         conf: &UpstreamConf,
         upstream: Upstream<'_>,
         roster: &Roster<Peer>,
     ) -> Result<Vec<Tally>, OutOfMemory> {
         let zone = self.zone;
         let mut tallies = memory::collect(roster.members().map(|_| Tally::NONE))?;
-        let keys = memory::collect(self.keys.iter().map(|(_, key)| *key))?;
-        let mut states = memory::with_capacity(keys.len())?;
-        let (mut peers, mut drains) = (self.keys.iter(), self.drains.iter());
-        let mut placed = 0usize;
+        let keys = &self.keys;
+        let (mut servers, mut placed) = (self.servers.iter_mut(), 0usize);
         let mut place = || {
             let Some(group) = zone.register_group(zone.group_key(upstream)) else {
                 return false;
@@ -91,13 +91,10 @@ impl Unplaced {
             conf.group.set(Some(group));
             let left = keys.get(placed..).unwrap_or_default();
             let number = zone.register(group, left, |slot| {
-                let server = peers.next().and_then(|(peer, _)| roster.entry(*peer));
-                // Within the capacity: nothing is allocated.
-                let _ = drains
-                    .next()
-                    .map(|drains| memory::push(&mut states, (slot, *drains)));
-                let place = server.and_then(|server| tallies.get_mut(server.index()));
-                if let Some(place) = place {
+                let Some(server) = servers.next() else { return };
+                server.slot = slot;
+                let entry = roster.entry(server.peer);
+                if let Some(place) = entry.and_then(|entry| tallies.get_mut(entry.index())) {
                     *place = Tally {
                         slot,
                         line: zone.table().and_then(|table| table.line(slot, worker())),
@@ -115,23 +112,20 @@ impl Unplaced {
         if !is_done {
             tell(zone, conf, upstream);
         }
-        if !is_ending() {
-            note_configuration(zone, states);
+        if let Some(counters) = Counters::of(conf) {
+            note_configuration(counters, self.servers);
         }
         Ok(tallies)
     }
 }
 
-/// Records which servers the configuration drains, so that the requests of their remaining sessions are counted from the
-/// beginning of the drain. A worker that is about to end has the configuration of a previous cycle.
-fn note_configuration(zone: CounterZone, mut states: Vec<(SlotId, Drains)>) {
+/// Records which servers the configuration drains.
+fn note_configuration(counters: Counters, mut servers: Vec<Server>) {
     // Servers with the same address share a slot.
-    states.sort_unstable_by_key(|(slot, drains)| (*slot, !drains.configured));
-    states.dedup_by_key(|(slot, _)| *slot);
-    if let Some(table) = zone.table() {
-        for (slot, drains) in states {
-            table.note_configuration(slot, drains.configured, drains.controlled);
-        }
+    servers.sort_unstable_by_key(|server| (server.slot, !server.configured));
+    servers.dedup_by_key(|server| server.slot);
+    for server in servers {
+        counters.note_configuration(server.slot, server.configured, server.controlled);
     }
 }
 
